@@ -1,0 +1,75 @@
+"""senseweave: text, images, audio and video in the same vectors, one index and one ranking.
+
+Importing this module is cheap: every name below is loaded when it is first used, and no model library before a
+model is.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Text": "senseweave.media",
+    "Image": "senseweave.media",
+    "Audio": "senseweave.media",
+    "Video": "senseweave.media",
+    "Media": "senseweave.media",
+    "MediaPolicy": "senseweave.media",
+    "Space": "senseweave.spaces",
+    "load": "senseweave.spaces",
+    "Index": "senseweave.retrieval",
+    "Hit": "senseweave.retrieval",
+    "Query": "senseweave.retrieval",
+    "classify": "senseweave.evaluation",
+    "SenseweaveError": "senseweave.errors",
+    "MediaError": "senseweave.errors",
+    "PolicyError": "senseweave.errors",
+    "UnsupportedModalityError": "senseweave.errors",
+    "ModelError": "senseweave.errors",
+    "WeightsError": "senseweave.errors",
+    "EncodingError": "senseweave.errors",
+    "StoreError": "senseweave.errors",
+    "FingerprintError": "senseweave.errors",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+if TYPE_CHECKING:
+    from senseweave.errors import EncodingError as EncodingError
+    from senseweave.errors import FingerprintError as FingerprintError
+    from senseweave.errors import MediaError as MediaError
+    from senseweave.errors import ModelError as ModelError
+    from senseweave.errors import PolicyError as PolicyError
+    from senseweave.errors import SenseweaveError as SenseweaveError
+    from senseweave.errors import StoreError as StoreError
+    from senseweave.errors import UnsupportedModalityError as UnsupportedModalityError
+    from senseweave.errors import WeightsError as WeightsError
+    from senseweave.evaluation import classify as classify
+    from senseweave.media import Audio as Audio
+    from senseweave.media import Image as Image
+    from senseweave.media import Media as Media
+    from senseweave.media import MediaPolicy as MediaPolicy
+    from senseweave.media import Text as Text
+    from senseweave.media import Video as Video
+    from senseweave.retrieval import Hit as Hit
+    from senseweave.retrieval import Index as Index
+    from senseweave.retrieval import Query as Query
+    from senseweave.spaces import Space as Space
+    from senseweave.spaces import load as load
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -97,3 +97,11 @@ def _rebuild_media_error(
     kind: type[MediaError], source: str, reason: str, position: int | None, total: int | None
 ) -> MediaError:
     return kind(source, reason, position=position, total=total)
+
+
+class TruncationWarning(UserWarning):
+    """Text was longer than the model reads, and its end is not in the vector."""
+
+
+class SilenceWarning(UserWarning):
+    """Audio without any sound was embedded; its vector means little."""

@@ -1,0 +1,170 @@
+"""Where a model's files are, whether they are whole, and what their content is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from senseweave.errors import ModelError, WeightsError
+from senseweave.extras import require
+
+WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".onnx")
+HUB_PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja", "*/config.json"]
+"""What is fetched from a hub: safetensors and plain text, never a pickle."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A local folder that holds a model.
+
+    Attributes:
+        name: What the user called it.
+        folder: Where its files are.
+        revision: The hub revision that was asked for, or None.
+    """
+
+    name: str
+    folder: Path
+    revision: str | None = None
+
+    def json(self, file: str) -> dict[str, Any]:
+        """Read one of its JSON files, or an empty dict if it has none of that name."""
+        path = self.folder / file
+        if not path.is_file():
+            return {}
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            msg = f"{self.name}: {file} is not valid JSON ({error})"
+            raise ModelError(msg) from error
+        if not isinstance(content, dict):
+            msg = f"{self.name}: {file} holds a {type(content).__name__}, not an object"
+            raise ModelError(msg)
+        return content
+
+    @property
+    def weights(self) -> tuple[Path, ...]:
+        """Weight files in the folder and its direct subfolders, safetensors alone where there are any."""
+        found = sorted(p for pattern in ("*", "*/*") for p in self.folder.glob(pattern) if p.suffix in WEIGHT_SUFFIXES)
+        safe = tuple(p for p in found if p.suffix == ".safetensors")
+        return safe or tuple(found)
+
+    def identity(self) -> dict[str, object]:
+        """SHA-256 of its weights and of the configuration files that decide what they compute."""
+        files = (*self.weights, *sorted(self.folder.glob("*.json")), *sorted(self.folder.glob("*/config.json")))
+        return {str(path.relative_to(self.folder)): sha256_of(path) for path in files}
+
+
+def resolve(name: str, *, revision: str | None = None, patterns: Iterable[str] = HUB_PATTERNS) -> Checkpoint:
+    """Find the folder of a hub id or a local path, downloading it only if a hub can be reached and allows it.
+
+    Raises:
+        ModelError: If there is neither a folder nor a hub model of that name, or the folder holds no weights.
+    """
+    local = Path(name).expanduser()
+    if local.is_dir():
+        if revision is not None:
+            msg = f"{name} is a local folder, which has no revisions; leave revision={revision!r} out"
+            raise ModelError(msg)
+        checkpoint = Checkpoint(name, local)
+    elif local.exists() or name.startswith((".", "/", "~")):
+        state = "is a file" if local.exists() else "does not exist"
+        msg = f"{name} {state}; expected a folder with a model's config.json and weights, or a hub id such as 'owner/name'"
+        raise ModelError(msg)
+    else:
+        checkpoint = Checkpoint(name, _download(name, revision, list(patterns)), revision)
+    if not checkpoint.weights:
+        msg = f"{name} holds no weights (looked for {', '.join(WEIGHT_SUFFIXES)} in {checkpoint.folder})"
+        raise ModelError(msg)
+    return checkpoint
+
+
+def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
+    hub = require("huggingface_hub", extra="text", feature="loading a model by its hub id")
+    errors = require("huggingface_hub.errors", extra="text")
+    try:
+        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
+    except errors.RevisionNotFoundError as error:
+        msg = f"{name} has no revision {revision!r}"
+        raise ModelError(msg) from error
+    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+        msg = f"there is no model {name!r} on the hub, and no local folder of that name; `senseweave models` lists what can be loaded"
+        raise ModelError(msg) from error
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError) as error:
+        at = f" at revision {revision!r}" if revision else ""
+        msg = (
+            f"{name}{at} is neither a local folder nor in the local cache, and no model hub can be reached; "
+            "load it once with a network, give a local folder, or use 'starter', whose weights come as packages"
+        )
+        raise ModelError(msg) from error
+
+
+def verify_sha256(path: Path, expected: str) -> Path:
+    """Return `path` if its content has the pinned checksum.
+
+    Raises:
+        WeightsError: If it has another; the file is then not loaded.
+    """
+    found = sha256_of(path)
+    if found != expected:
+        msg = f"{path.name} has SHA-256 {found}, but {expected} is pinned; the file is damaged or not the one that was tested"
+        raise WeightsError(msg)
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, computed once per size and time of change."""
+    stat = os.stat(path)
+    return _sha256(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def from_pretrained(cls: Any, checkpoint: Checkpoint, *, unused: tuple[str, ...] = (), **options: Any) -> Any:
+    """Load a transformers model in eval mode, and refuse it if any weight that matters is missing.
+
+    Args:
+        cls: A transformers model class, or an Auto class.
+        checkpoint: Where its files are.
+        unused: Prefixes of parameters that the encoder does not use, and which may therefore be missing.
+        **options: Passed to `cls.from_pretrained`, for example `dtype` or `config`.
+
+    Raises:
+        WeightsError: If the checkpoint leaves parameters uninitialised or holds them in other shapes.
+        ModelError: If it cannot be read as this kind of model.
+    """
+    safe_only = any(path.suffix == ".safetensors" for path in checkpoint.weights)
+    try:
+        model, info = cls.from_pretrained(
+            str(checkpoint.folder),
+            output_loading_info=True,
+            local_files_only=True,
+            use_safetensors=True if safe_only else None,
+            **options,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        msg = f"{checkpoint.name} cannot be loaded as {cls.__name__}: {error}"
+        raise ModelError(msg) from error
+    require_whole(checkpoint.name, info, unused=unused)
+    return model.eval()
+
+
+def require_whole(name: str, info: Mapping[str, Any], *, unused: tuple[str, ...] = ()) -> None:
+    """Raise `WeightsError` naming each weight that `info` reports as missing or misshapen."""
+    missing = sorted(key for key in info.get("missing_keys", ()) if not key.startswith(unused or ("\0",)))
+    misshapen = sorted(str(key[0] if isinstance(key, tuple) else key) for key in info.get("mismatched_keys", ()))
+    if missing or misshapen:
+        listed = ", ".join((missing + misshapen)[:8])
+        more = f" and {len(missing) + len(misshapen) - 8} more" if len(missing) + len(misshapen) > 8 else ""
+        msg = f"{name} leaves weights of the encoder uninitialised: {listed}{more}; it is a checkpoint of another model, or incomplete"
+        raise WeightsError(msg)

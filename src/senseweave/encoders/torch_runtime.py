@@ -1,0 +1,61 @@
+"""Devices, number types and lazy, locked loading: what every encoder on torch shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+from typing import Any, Generic, TypeVar
+
+from senseweave.extras import require
+
+T = TypeVar("T")
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+class Lazy(Generic[T]):
+    """A value that is made on first use, once, whichever thread comes first; and made again after `clear`."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = RLock()
+        self._value: T | None = None
+
+    def __call__(self) -> T:
+        """Return the value, making it if needed."""
+        if self._value is None:
+            with self._lock:
+                if self._value is None:
+                    self._value = self._make()
+        return self._value
+
+    def clear(self) -> None:
+        """Let the value go."""
+        with self._lock:
+            self._value = None
+
+
+def pick_device(device: str | None, *, extra: str = "text") -> str:
+    """Return `device`, or the best one there is: cuda, mps or cpu."""
+    torch = require("torch", extra=extra)
+    if device is not None:
+        return str(torch.device(device))
+    if torch.cuda.is_available():
+        return "cuda"
+    if torch.backends.mps.is_available():
+        return "mps"
+    return "cpu"
+
+
+def pick_dtype(dtype: str | None, *, extra: str = "text") -> Any:
+    """Return the torch dtype of that name; float32 for None.
+
+    Raises:
+        ValueError: If the name is not one of `DTYPES`.
+    """
+    torch = require("torch", extra=extra)
+    name = dtype or "float32"
+    if name not in DTYPES:
+        msg = f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}"
+        raise ValueError(msg)
+    return getattr(torch, name)

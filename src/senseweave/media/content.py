@@ -1,0 +1,164 @@
+"""What some bytes are, told from the bytes themselves and never from a name."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+
+from senseweave.media.modality import Modality
+
+HEAD_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Content:
+    """A kind of content.
+
+    Attributes:
+        mime_type: For example `image/png`.
+        modalities: What it can be taken as, the most usual first; empty where senseweave does not read it.
+        reader: Name of Pillow's plugin for images, of FFmpeg's demuxer for audio and video.
+    """
+
+    mime_type: str
+    modalities: tuple[Modality, ...] = ()
+    reader: str = ""
+
+
+UNKNOWN = Content("application/octet-stream")
+PDF = Content("application/pdf", ("text", "image"))
+
+_PREFIXES: tuple[tuple[bytes, Content], ...] = (
+    (b"\xff\xd8\xff", Content("image/jpeg", ("image",), "JPEG")),
+    (b"\x89PNG\r\n\x1a\n", Content("image/png", ("image",), "PNG")),
+    (b"GIF87a", Content("image/gif", ("image", "video"), "GIF")),
+    (b"GIF89a", Content("image/gif", ("image", "video"), "GIF")),
+    (b"II*\x00", Content("image/tiff", ("image",), "TIFF")),
+    (b"MM\x00*", Content("image/tiff", ("image",), "TIFF")),
+    (b"II+\x00", Content("image/tiff", ("image",), "TIFF")),
+    (b"MM\x00+", Content("image/tiff", ("image",), "TIFF")),
+    (b"qoif", Content("image/qoi", ("image",), "QOI")),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", Content("image/jp2", ("image",), "JPEG2000")),
+    (b"\xff\x4f\xff\x51", Content("image/jp2", ("image",), "JPEG2000")),
+    (b"%PDF-", PDF),
+    (b"fLaC", Content("audio/flac", ("audio",), "flac")),
+    (b"#!AMR", Content("audio/amr", ("audio",), "amr")),
+    (b"caff", Content("audio/x-caf", ("audio",), "caf")),
+    (b".snd", Content("audio/basic", ("audio",), "au")),
+    (b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb", Content("audio/x-w64", ("audio",), "w64")),
+    (b"FLV\x01", Content("video/x-flv", ("video", "audio"), "flv")),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Content("video/x-ms-asf", ("video", "audio"), "asf")),
+    (b"\x00\x00\x01\xba", Content("video/mpeg", ("video", "audio"), "mpeg")),
+    (b"\x1aE\xdf\xa3", Content("video/x-matroska", ("video", "audio"), "matroska,webm")),
+    (b"PK\x03\x04", Content("application/zip")),
+    (b"\x1f\x8b", Content("application/gzip")),
+    (b"BZh", Content("application/x-bzip2")),
+    (b"\xfd7zXZ\x00", Content("application/x-xz")),
+    (b"7z\xbc\xaf\x27\x1c", Content("application/x-7z-compressed")),
+    (b"\x28\xb5\x2f\xfd", Content("application/zstd")),
+    (b"\x7fELF", Content("application/x-executable")),
+    (b"SQLite format 3\x00", Content("application/vnd.sqlite3")),
+    (b"%!PS", Content("application/postscript")),
+    (b"{\\rtf", Content("application/rtf")),
+    (b"#EXTM3U", Content("application/vnd.apple.mpegurl")),
+    (b"ffconcat version", Content("text/x-ffconcat")),
+)
+_RIFF = {
+    b"WAVE": Content("audio/wav", ("audio",), "wav"),
+    b"AVI ": Content("video/x-msvideo", ("video", "audio"), "avi"),
+    b"WEBP": Content("image/webp", ("image",), "WEBP"),
+}
+_MP4_AUDIO = Content("audio/mp4", ("audio",), "mov,mp4,m4a,3gp,3g2,mj2")
+_MP4_VIDEO = Content("video/mp4", ("video", "audio"), "mov,mp4,m4a,3gp,3g2,mj2")
+_QUICKTIME = Content("video/quicktime", ("video", "audio"), "mov,mp4,m4a,3gp,3g2,mj2")
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_MP4_AUDIO_BRANDS = {b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "}
+_TEXT_CONTROLS = frozenset(range(32)) - {7, 8, 9, 10, 12, 13, 27}
+
+
+def sniff(head: bytes) -> Content:
+    """Tell what content begins with `head` (its first `HEAD_BYTES` bytes, or all of it where it is shorter)."""
+    for prefix, content in _PREFIXES:
+        if head.startswith(prefix):
+            return _matroska(head) if content.reader == "matroska,webm" else content
+    if head[:4] in (b"RIFF", b"RF64", b"BW64"):
+        return _RIFF.get(head[8:12], UNKNOWN)
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return Content("audio/aiff", ("audio",), "aiff")
+    if head[:4] == b"OggS":
+        return _ogg(head)
+    if head[4:8] == b"ftyp":
+        return _base_media(head)
+    if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip") and len(head) >= 16:
+        return _QUICKTIME
+    if head[:2] == b"BM" and len(head) >= 26 and head[14:18] in _BITMAP_HEADERS:
+        return Content("image/bmp", ("image",), "BMP")
+    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
+        return Content("image/x-portable-anymap", ("image",), "PPM")
+    if _is_transport_stream(head):
+        return Content("video/mp2t", ("video", "audio"), "mpegts")
+    if head[:3] == b"ID3" or _is_mpeg_audio(head):
+        return Content("audio/aac", ("audio",), "aac") if _is_adts(head) else Content("audio/mpeg", ("audio",), "mp3")
+    return _text(head)
+
+
+_BITMAP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124))
+
+
+def _matroska(head: bytes) -> Content:
+    kind = "webm" if b"webm" in head[:64] else "x-matroska"
+    return Content(f"video/{kind}", ("video", "audio"), "matroska,webm")
+
+
+def _ogg(head: bytes) -> Content:
+    if b"\x80theora" in head or b"OVP80" in head:
+        return Content("video/ogg", ("video", "audio"), "ogg")
+    return Content("audio/ogg", ("audio", "video"), "ogg")
+
+
+def _base_media(head: bytes) -> Content:
+    length = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, length - 3, 4))]
+    if any(brand in _AVIF_BRANDS for brand in brands):
+        return Content("image/avif", ("image",), "AVIF")
+    if brands[0] in _HEIC_BRANDS:
+        return Content("image/heic", ("image",), "HEIF")
+    if brands[0] in _MP4_AUDIO_BRANDS:
+        return _MP4_AUDIO
+    return _QUICKTIME if brands[0] == b"qt  " else _MP4_VIDEO
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    return len(head) >= 377 and head[0] == head[188] == head[376] == 0x47
+
+
+def _is_mpeg_audio(head: bytes) -> bool:
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return False
+    if _is_adts(head):
+        return True
+    version, layer = (head[1] >> 3) & 3, (head[1] >> 1) & 3
+    bitrate, rate = head[2] >> 4, (head[2] >> 2) & 3
+    return version != 1 and layer != 0 and bitrate != 15 and rate != 3
+
+
+def _is_adts(head: bytes) -> bool:
+    at = 0
+    if head[:3] == b"ID3" and len(head) >= 10:
+        at = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
+    frame = head[at : at + 4]
+    return len(frame) == 4 and frame[0] == 0xFF and frame[1] & 0xF6 == 0xF0 and (frame[2] >> 2) & 15 < 13
+
+
+def _text(head: bytes) -> Content:
+    if not head:
+        return UNKNOWN
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return Content("text/plain", ("text",))
+    if any(byte in _TEXT_CONTROLS for byte in head):
+        return UNKNOWN
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:256].lower()
+    if start.startswith(b"<!doctype html") or start.startswith(b"<html") or (b"<html" in start and start[:1] == b"<"):
+        return Content("text/html", ("text",))
+    return Content("text/plain", ("text",))

@@ -1,0 +1,131 @@
+"""What may be read, and how much of it: the one place that every input passes."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from senseweave.errors import MediaError, PolicyError
+
+
+@dataclass(frozen=True)
+class MediaPolicy:
+    """Limits on what is read and decoded.
+
+    Attributes:
+        root: Local files must lie under this folder once symbolic links are resolved; None allows every local file.
+        network: Whether http and https URLs may be fetched. Addresses that are not public (private, loopback,
+            link-local, ...) are refused on every hop all the same, except for `trusted_hosts`.
+        trusted_hosts: `host` or `host:port` names that may resolve to addresses that are not public.
+        filesystems: fsspec protocols that may be opened, for example `{"s3", "gs"}`; none by default.
+        mime_types: Patterns such as `image/*` that the content has to match, or None for all that senseweave reads.
+        max_bytes: Largest encoded input, in bytes.
+        max_pixels: Largest image, page or video frame, in pixels (width times height).
+        max_seconds: Longest audio or video source, in seconds.
+        max_pages: Largest document, in pages.
+        max_redirects: Most redirects that one fetch follows.
+        timeout: Seconds that fetching one URL may take in all.
+        decode_timeout: Seconds that decoding one video clip may take.
+    """
+
+    root: Path | str | None = None
+    network: bool = False
+    trusted_hosts: frozenset[str] = frozenset()
+    filesystems: frozenset[str] = frozenset()
+    mime_types: tuple[str, ...] | None = None
+    max_bytes: int = 2 * 1024**3
+    max_pixels: int = 64_000_000
+    max_seconds: float = 4 * 3600.0
+    max_pages: int = 5_000
+    max_redirects: int = 5
+    timeout: float = 30.0
+    decode_timeout: float = 300.0
+
+    def __post_init__(self) -> None:
+        if self.root is not None:
+            object.__setattr__(self, "root", Path(self.root))
+        for name in ("trusted_hosts", "filesystems"):
+            object.__setattr__(self, name, frozenset([given] if isinstance(given := getattr(self, name), str) else given))
+        if self.mime_types is not None:
+            types = (self.mime_types,) if isinstance(self.mime_types, str) else tuple(self.mime_types)
+            object.__setattr__(self, "mime_types", types)
+        for name in ("max_bytes", "max_pixels", "max_seconds", "max_pages", "timeout", "decode_timeout"):
+            if not getattr(self, name) > 0:
+                msg = f"{name} must be greater than 0, not {getattr(self, name)!r}"
+                raise ValueError(msg)
+
+    def resolve(self, path: str) -> Path:
+        """Return the real path of a local file or folder.
+
+        Raises:
+            MediaError: If there is no such file, or the name cannot be one.
+            PolicyError: If it lies outside `root`.
+        """
+        try:
+            real = Path(path).resolve(strict=True)
+        except FileNotFoundError:
+            raise MediaError(path, "no such file") from None
+        except (OSError, ValueError, RuntimeError) as error:
+            raise MediaError(_shortened(path), f"not a path that can be opened ({error})") from error
+        if self.root is not None and not real.is_relative_to(Path(self.root).resolve()):
+            raise PolicyError(path, f"lies outside the policy's root {str(self.root)!r} once links are resolved")
+        return real
+
+    def open_file(self, path: str) -> BinaryIO:
+        """Open a regular local file for reading, inside `root` and within `max_bytes`.
+
+        Raises:
+            MediaError: If it cannot be read, or is not a regular file.
+            PolicyError: If it lies outside `root` or is too large.
+        """
+        real = self.resolve(path)
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            file = os.fdopen(os.open(real, flags), "rb")
+        except OSError as error:
+            raise MediaError(path, f"cannot be opened ({error.strerror or error})") from error
+        try:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise MediaError(path, "is not a regular file")
+            # A folder on the way may have been swapped for a link between the check and the opening.
+            if self.resolve(path) != real or not os.path.samestat(found, os.stat(real)):
+                raise PolicyError(path, "changed while it was being opened")
+            self.check_bytes(path, found.st_size)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def check_bytes(self, source: str, size: int) -> None:
+        """Raise PolicyError where `size` bytes are more than the policy allows."""
+        if size > self.max_bytes:
+            raise PolicyError(source, f"{size:,} bytes; the policy allows {self.max_bytes:,} (max_bytes)")
+
+    def check_pixels(self, source: str, width: int, height: int) -> None:
+        """Raise PolicyError where a picture of this size is more than the policy allows."""
+        if width * height > self.max_pixels:
+            reason = f"{width} x {height} pixels; the policy allows {self.max_pixels:,} in all (max_pixels)"
+            raise PolicyError(source, reason)
+
+    def check_seconds(self, source: str, seconds: float) -> None:
+        """Raise PolicyError where a recording of this length is more than the policy allows."""
+        if seconds > self.max_seconds:
+            raise PolicyError(source, f"{seconds:.1f} seconds; the policy allows {self.max_seconds:g} (max_seconds)")
+
+    def check_mime_type(self, source: str, mime_type: str) -> None:
+        """Raise PolicyError where content of this type is not among `mime_types`."""
+        if self.mime_types is None or any(fnmatch.fnmatch(mime_type, pattern) for pattern in self.mime_types):
+            return
+        raise PolicyError(source, f"is {mime_type}; the policy allows {', '.join(self.mime_types)} (mime_types)")
+
+
+DEFAULT_POLICY = MediaPolicy()
+
+
+def _shortened(text: str, limit: int = 80) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,0 +1,251 @@
+"""From every form an input may have to its bytes: paths, URLs, data URIs, bytes and file objects."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+import os
+import re
+import threading
+from collections.abc import Hashable
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+from senseweave.errors import MediaError, PolicyError
+from senseweave.media.content import HEAD_BYTES, Content, sniff
+from senseweave.media.policy import MediaPolicy
+
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*)(://|::)")
+
+
+class Source:
+    """Where the bytes of an input are. Several media (the windows of one file) share one source.
+
+    Subclasses give `label`, `identity` and `open`.
+    """
+
+    def __init__(self, policy: MediaPolicy) -> None:
+        self.policy = policy
+
+    @property
+    def label(self) -> str:
+        """A path, a URL or a short name, for people and records."""
+        raise NotImplementedError
+
+    @property
+    def identity(self) -> Hashable:
+        """What equality compares; found without reading a file or a URL."""
+        raise NotImplementedError
+
+    def open(self) -> BinaryIO:
+        """Return a new seekable binary file at position 0.
+
+        Raises:
+            MediaError: If it cannot be had, or the policy forbids it.
+        """
+        raise NotImplementedError
+
+    def read(self) -> bytes:
+        """Return all bytes, within the policy's `max_bytes`."""
+        with self.open() as file:
+            data = file.read(self.policy.max_bytes + 1)
+        self.policy.check_bytes(self.label, len(data))
+        return data
+
+    @cached_property
+    def content(self) -> Content:
+        """What the bytes are, by their first few thousand.
+
+        Raises:
+            MediaError: If there are none, or the policy does not allow the type.
+        """
+        with self.open() as file:
+            head = file.read(HEAD_BYTES)
+        if not head:
+            raise MediaError(self.label, "is empty (0 bytes)")
+        content = sniff(head)
+        self.policy.check_mime_type(self.label, content.mime_type)
+        return content
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the bytes, in hexadecimal."""
+        with self.open() as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @cached_property
+    def size(self) -> int:
+        """Number of bytes."""
+        with self.open() as file:
+            return file.seek(0, io.SEEK_END)
+
+
+class FileSource(Source):
+    """A local file."""
+
+    def __init__(self, path: str, policy: MediaPolicy) -> None:
+        super().__init__(policy)
+        self.path = path
+
+    @property
+    def label(self) -> str:
+        return self.path
+
+    @property
+    def identity(self) -> Hashable:
+        return "file", os.path.abspath(self.path)
+
+    def open(self) -> BinaryIO:
+        return self.policy.open_file(self.path)
+
+
+class BytesSource(Source):
+    """Bytes in memory."""
+
+    def __init__(self, data: bytes, policy: MediaPolicy, kind: str = "bytes") -> None:
+        super().__init__(policy)
+        self.data = data
+        self.kind = kind
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind}:{self.sha256[:12]}"
+
+    @property
+    def identity(self) -> Hashable:
+        return "bytes", self.sha256
+
+    def open(self) -> BinaryIO:
+        if len(self.data) > self.policy.max_bytes:
+            self.policy.check_bytes(self.kind, len(self.data))
+        return io.BytesIO(self.data)
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+class DataURISource(Source):
+    """A `data:` URI (RFC 2397); its payload is decoded when it is first needed."""
+
+    def __init__(self, uri: str, policy: MediaPolicy) -> None:
+        super().__init__(policy)
+        self.uri = uri
+
+    @property
+    def label(self) -> str:
+        return f"{self.uri[:32]}…" if len(self.uri) > 33 else self.uri
+
+    @property
+    def identity(self) -> Hashable:
+        return "data", hashlib.sha256(self.uri.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @cached_property
+    def _data(self) -> bytes:
+        header, comma, payload = self.uri.partition(",")
+        if not comma:
+            raise MediaError(self.label, "is not a data URI: it has no comma before the data")
+        self.policy.check_bytes(self.label, len(payload) * 3 // 4)
+        if not header.rstrip().lower().endswith(";base64"):
+            return unquote_to_bytes(payload)
+        try:
+            packed = re.sub(r"\s+", "", unquote(payload)).rstrip("=").replace("-", "+").replace("_", "/")
+            return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise MediaError(self.label, f"holds broken base64 ({error})") from error
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self._data)
+
+
+class StreamSource(Source):
+    """A binary file object: read once, when first needed, from where it stands, and kept."""
+
+    def __init__(self, stream: BinaryIO, policy: MediaPolicy) -> None:
+        super().__init__(policy)
+        self._stream: BinaryIO | None = stream
+        self._data = b""
+        self._lock = threading.Lock()
+
+    @property
+    def label(self) -> str:
+        name = getattr(self._stream, "name", None)
+        return name if isinstance(name, str) else f"stream:{self.sha256[:12]}"
+
+    @property
+    def identity(self) -> Hashable:
+        return "bytes", self.sha256
+
+    def open(self) -> BinaryIO:
+        with self._lock:
+            if self._stream is not None:
+                self._data = self._read_all(self._stream)
+                self._stream = None
+        return io.BytesIO(self._data)
+
+    def _read_all(self, stream: BinaryIO) -> bytes:
+        limit, parts, total = self.policy.max_bytes, [], 0
+        try:
+            while chunk := stream.read(min(1 << 20, limit + 1 - total)):
+                if not isinstance(chunk, bytes | bytearray | memoryview):
+                    raise MediaError("stream", "the file object gives text; open it in binary mode ('rb')")
+                parts.append(bytes(chunk))
+                total += len(chunk)
+                if total > limit:
+                    self.policy.check_bytes("stream", total)
+        except (OSError, ValueError) as error:
+            raise MediaError("stream", f"the file object cannot be read ({error})") from error
+        return b"".join(parts)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return BytesSource, (self.read(), self.policy, "stream")
+
+
+def source_of(given: object, policy: MediaPolicy) -> Source | None:
+    """Return the source of an encoded input, or None where `given` is not one of the encoded forms.
+
+    Args:
+        given: A local path, `file://` or http(s) or fsspec URL, data URI, bytes, or binary file object.
+        policy: What may be read.
+
+    Raises:
+        MediaError: If it is a string that cannot be an input.
+    """
+    if isinstance(given, Source):
+        return given
+    if isinstance(given, Path) or (not isinstance(given, str) and isinstance(given, os.PathLike)):
+        return FileSource(os.fspath(given), policy)
+    if isinstance(given, str):
+        return _from_string(given, policy)
+    if isinstance(given, bytes | bytearray | memoryview):
+        return BytesSource(bytes(given), policy)
+    if callable(getattr(given, "read", None)):
+        return StreamSource(given, policy)  # type: ignore[arg-type]
+    return None
+
+
+def _from_string(text: str, policy: MediaPolicy) -> Source:
+    if text[:5].lower() == "data:":
+        return DataURISource(text, policy)
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        if not text:
+            raise MediaError("''", "an empty string is no path or URL")
+        return FileSource(text, policy)
+    if scheme[1].lower() == "file" and scheme[2] == "://":
+        return FileSource(_file_path(text), policy)
+    from senseweave.media.remote import RemoteSource
+
+    return RemoteSource(text, policy)
+
+
+def _file_path(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        raise PolicyError(url, "a file URL may not name another machine")
+    path = unquote(parts.path)
+    return path[1:] if re.match(r"^/[A-Za-z]:/", path) and os.name == "nt" else path

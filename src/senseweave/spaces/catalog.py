@@ -1,0 +1,94 @@
+"""From a name to a space: which family a model belongs to, and one model in memory for equal arguments."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from threading import RLock
+from typing import Any
+from weakref import WeakValueDictionary
+
+from senseweave.encoders.base import Encoder
+from senseweave.errors import ModelError
+from senseweave.media import MediaPolicy, Modality
+from senseweave.spaces.families import Family, by_scheme
+from senseweave.spaces.space import Space
+
+Build = Callable[..., Mapping[Modality, Encoder]]
+
+_live: WeakValueDictionary[str, Space] = WeakValueDictionary()
+_lock = RLock()
+
+
+def load(
+    name: str,
+    *,
+    normalize: bool = True,
+    dimensions: int | None = None,
+    cache_size: int = 4096,
+    policy: MediaPolicy | None = None,
+    **options: Any,
+) -> Space:
+    """Load a space by name.
+
+    Args:
+        name: `starter`, a hub id, a local folder, or `scheme:name` to choose the family; `senseweave models` lists them.
+        normalize: Whether vectors have length 1.
+        dimensions: Keep only so many leading dimensions (Matryoshka truncation).
+        cache_size: How many finished vectors are remembered; 0 for none.
+        policy: What may be read when media are given as paths, URLs or bytes.
+        **options: Of the family: `device`, `dtype`, `revision`, `max_length`, `batch_tokens`, `prompts`, `pooling`, ...
+
+    Returns:
+        The space. Equal arguments give the same space as long as it is in use anywhere. Weights are loaded on first use.
+
+    Raises:
+        ModelError: If there is no such model, or it cannot be loaded.
+        ImportError: If an extra is missing; the message holds the install line.
+        TypeError: If the family has no such option; the message lists those it has.
+    """
+    if not isinstance(name, str) or not name.strip():
+        msg = f"a model is named by a string such as 'starter', not {name!r}"
+        raise TypeError(msg)
+    shared = {"normalize": normalize, "dimensions": dimensions, "cache_size": cache_size, "policy": policy}
+    key = repr((name, sorted(shared.items()), sorted(options.items())))
+    with _lock:
+        space = _live.get(key)
+        if space is None:
+            family, model = find_family(name)
+            encoders = _build(family, model, options)
+            recipe = (load, (name,), {**shared, **options})
+            space = Space(name, encoders, recipe=recipe, **shared)  # type: ignore[arg-type]
+            if dimensions is not None:
+                _ = space.dimension  # an impossible number of dimensions is an error here, not at the first vector
+            _live[key] = space
+    return space
+
+
+def find_family(name: str) -> tuple[Family, str]:
+    """The family of a name, and the name without its scheme.
+
+    Raises:
+        ModelError: If the scheme is unknown, or the checkpoint is of no known family.
+    """
+    families = by_scheme()
+    if name in families and name == "starter":
+        return families[name], name
+    scheme, colon, rest = name.partition(":")
+    if colon and scheme in families and rest:
+        return families[scheme], rest
+    if colon and len(scheme) > 1 and "/" not in scheme and "\\" not in scheme:
+        msg = f"{name!r} asks for the family {scheme!r}, which is unknown; known are {', '.join(families)}"
+        raise ModelError(msg)
+    return families["contextual"], name
+
+
+def _build(family: Family, model: str, options: Mapping[str, Any]) -> Mapping[Modality, Encoder]:
+    build: Build = importlib.import_module(family.module).build
+    known = [name for name, p in inspect.signature(build).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        msg = f"{family.scheme} has no option {', '.join(unknown)}; it has: {', '.join(known)}"
+        raise TypeError(msg)
+    return build(model, **options)

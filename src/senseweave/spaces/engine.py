@@ -1,0 +1,298 @@
+"""The engine: decodes in threads, drops duplicates, batches by cost, runs an encoder and puts everything in order."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+
+from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.errors import EncodingError, MediaError, SilenceWarning, TruncationWarning
+from senseweave.media import Media, Waveform
+from senseweave.spaces.batch import Batch
+from senseweave.spaces.cache import CachedVector, VectorCache
+
+OnError = Literal["raise", "skip"]
+Progress = Callable[[int, int], None]
+"""Called with (items done, items in all)."""
+
+TEXT_POOL = 4096
+"""Texts that are sorted by length together; larger pools pad no less and hold more in memory."""
+UNIT_POOL = 64
+"""Images, windows or clips that are decoded before batches are formed; bounds the memory of a long call."""
+DECODE_THREADS = min(4, os.cpu_count() or 1)
+
+
+@dataclass
+class _Item:
+    """One distinct content of a call and every position at which it was given."""
+
+    media: Media
+    key: Hashable
+    positions: list[int]
+    total: np.ndarray | None = None
+    units: int = 0
+    expected: int | None = None
+    descriptions: list[str] = field(default_factory=list)
+    dropped: int = 0
+    silent: bool = False
+
+
+@dataclass
+class _Unit:
+    """One prepared item, or one window of a long one."""
+
+    item: _Item
+    prepared: Prepared
+
+
+class Engine:
+    """Runs encoders over media for one space."""
+
+    def __init__(self, finish: Callable[[np.ndarray], np.ndarray], cache: VectorCache) -> None:
+        """Create an engine.
+
+        Args:
+            finish: Turns raw vectors, shape (n, raw dimension), into the space's (truncated, normalised).
+            cache: Where finished vectors are kept.
+        """
+        self._finish = finish
+        self.cache = cache
+        self._lock = Lock()
+
+    def run(
+        self,
+        encoder: Encoder,
+        media: Sequence[Media],
+        *,
+        role: Role,
+        dimension: int,
+        on_error: OnError = "raise",
+        progress: Progress | None = None,
+    ) -> Batch:
+        """Encode `media`, all of the encoder's modality.
+
+        Raises:
+            MediaError: With `on_error="raise"`, the first item that cannot be read, with its position; vectors
+                that were finished before it stay in the cache.
+            EncodingError: If the encoder returns something that is not finite.
+        """
+        total = len(media)
+        done: dict[int, CachedVector] = {}
+        failed: dict[int, MediaError] = {}
+
+        def fail(item: _Item, error: MediaError) -> None:
+            for position in item.positions:
+                failed[position] = error.at(position, total)
+            if on_error == "raise":
+                raise failed[item.positions[0]] from error
+
+        def finish(item: _Item, entry: CachedVector) -> None:
+            self.cache.put(item.key, entry)
+            for position in item.positions:
+                done[position] = entry
+            if progress is not None:
+                progress(len(done) + len(failed), total)
+
+        pending = self._distinct(encoder, media, role, fail, finish)
+        for pool in self._pools(encoder, pending, role, fail):
+            self._forward_pool(encoder, pool, finish)
+
+        kept = sorted(done)
+        batch = Batch(
+            vectors=np.stack([done[i].vector for i in kept]) if kept else np.zeros((0, dimension), np.float32),
+            kept=kept,
+            descriptions=[done[i].description for i in kept],
+            dropped=[done[i].dropped for i in kept],
+            failed=[failed[i] for i in sorted(failed)],
+        )
+        _warn_of_losses(encoder, batch, [item for item in pending if item.silent])
+        return batch
+
+    def _distinct(
+        self,
+        encoder: Encoder,
+        media: Sequence[Media],
+        role: Role,
+        fail: Callable[[_Item, MediaError], None],
+        finish: Callable[[_Item, CachedVector], None],
+    ) -> list[_Item]:
+        """Group equal contents, and leave out those that are cached."""
+        items: dict[Hashable, _Item] = {}
+        for position, one in enumerate(media):
+            try:
+                key = (encoder.modality, role if encoder.modality == "text" else None, one.sha256, one.span, one.page)
+            except MediaError as error:
+                fail(_Item(one, None, [position]), error)
+                continue
+            if key in items:
+                items[key].positions.append(position)
+            else:
+                items[key] = _Item(one, key, [position])
+        pending = []
+        for item in items.values():
+            cached = self.cache.get(item.key)
+            if cached is None:
+                pending.append(item)
+            else:
+                finish(item, cached)
+        return pending
+
+    def _pools(
+        self, encoder: Encoder, items: list[_Item], role: Role, fail: Callable[[_Item, MediaError], None]
+    ) -> Iterator[list[_Unit]]:
+        """Yield prepared units in pools; threads prepare the next ones while the caller encodes these."""
+        if encoder.modality == "text":
+            for start in range(0, len(items), TEXT_POOL):
+                chunk = items[start : start + TEXT_POOL]
+                prepared = encoder.prepare([item.media.decode() for item in chunk], role)
+                for item in chunk:
+                    item.expected = 1
+                yield [_Unit(item, one) for item, one in zip(chunk, prepared, strict=True)]
+            return
+        pool: list[_Unit] = []
+        for unit in self._decoded_units(encoder, items, role, fail):
+            pool.append(unit)
+            if len(pool) >= UNIT_POOL:
+                yield pool
+                pool = []
+        if pool:
+            yield pool
+
+    def _decoded_units(
+        self, encoder: Encoder, items: list[_Item], role: Role, fail: Callable[[_Item, MediaError], None]
+    ) -> Iterator[_Unit]:
+        """Decode and prepare in threads, a bounded number of items ahead, and yield units in the order of items."""
+
+        def start(item: _Item) -> tuple[list[_Unit], Iterator[_Unit]]:
+            units = _units_of(encoder, item, role)
+            head = list(islice(units, UNIT_POOL))
+            return head, units
+
+        waiting: deque[tuple[_Item, Future[tuple[list[_Unit], Iterator[_Unit]]]]] = deque()
+        todo = iter(items)
+        with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="senseweave-decode") as threads:
+            try:
+                for item in islice(todo, 2 * DECODE_THREADS):
+                    waiting.append((item, threads.submit(start, item)))
+                while waiting:
+                    item, future = waiting.popleft()
+                    for following in islice(todo, 1):
+                        waiting.append((following, threads.submit(start, following)))
+                    count = 0
+                    try:
+                        head, rest = future.result()
+                        last: _Unit | None = None
+                        for unit in chain(head, rest):
+                            if last is not None:
+                                yield last
+                            last, count = unit, count + 1
+                        item.expected = count
+                        if last is None:
+                            fail(item, MediaError(item.media.source, "holds nothing to embed"))
+                        else:
+                            yield last
+                    except MediaError as error:
+                        item.expected = -1
+                        fail(item, error)
+            finally:
+                for _, future in waiting:
+                    future.cancel()
+
+    def _forward_pool(
+        self, encoder: Encoder, pool: list[_Unit], finish: Callable[[_Item, CachedVector], None]
+    ) -> None:
+        for batch in _batches(pool, encoder.batch_budget):
+            with self._lock:
+                encoded = encoder.forward([unit.prepared for unit in batch])
+            self._collect(encoder, batch, encoded, finish)
+
+    def _collect(
+        self,
+        encoder: Encoder,
+        batch: list[_Unit],
+        encoded: Encoded,
+        finish: Callable[[_Item, CachedVector], None],
+    ) -> None:
+        vectors = np.asarray(encoded.vectors, dtype=np.float32)
+        if vectors.shape != (len(batch), encoder.dimension):
+            msg = f"the {encoder.modality} encoder returned shape {vectors.shape} for {len(batch)} items of dimension {encoder.dimension}"
+            raise EncodingError(msg)
+        finite = np.isfinite(vectors).all(axis=1)
+        if not finite.all():
+            bad = batch[int(np.argmin(finite))].item
+            msg = (
+                f"{bad.media.source} (item {bad.positions[0] + 1}): the {encoder.modality} encoder returned a vector that "
+                "is not finite; a lower precision may overflow: try dtype='float32'"
+            )
+            raise EncodingError(msg)
+        rows = self._finish(vectors)
+        for index, unit in enumerate(batch):
+            item = unit.item
+            item.total = rows[index] if item.total is None else item.total + rows[index]
+            item.units += 1
+            item.dropped += unit.prepared.dropped
+            if encoded.descriptions is not None and encoded.descriptions[index]:
+                item.descriptions.append(encoded.descriptions[index])
+            if item.units == item.expected:
+                vector = item.total if item.units == 1 else self._finish((item.total / item.units)[None])[0]
+                description = " ".join(item.descriptions) if encoded.descriptions is not None else None
+                finish(item, CachedVector(vector, description, item.dropped))
+
+
+def _units_of(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]:
+    media = item.media
+    decoded: Any
+    if encoder.window_seconds is not None and media.modality in ("audio", "video"):
+        windows = media.decoded_windows(seconds=encoder.window_seconds, overlap=0.0, **encoder.decode_options)
+        stream: Iterator[Any] = (decoded for _, decoded in windows)
+    else:
+        stream = iter([media.decode(**encoder.decode_options)])
+    for decoded in stream:
+        if isinstance(decoded, Waveform) and decoded.silent:
+            item.silent = True
+        for prepared in encoder.prepare([decoded], role):
+            yield _Unit(item, prepared)
+
+
+def _batches(pool: list[_Unit], budget: int) -> Iterator[list[_Unit]]:
+    """Sort by cost within each bucket and fill batches until padding them would exceed the budget."""
+    buckets: dict[Hashable, list[_Unit]] = {}
+    for unit in pool:
+        buckets.setdefault(unit.prepared.bucket, []).append(unit)
+    for units in buckets.values():
+        units.sort(key=lambda unit: -unit.prepared.cost)
+        batch: list[_Unit] = []
+        longest = 0
+        for unit in units:
+            longest = max(longest, unit.prepared.cost)
+            if batch and longest * (len(batch) + 1) > budget:
+                yield batch
+                batch, longest = [], unit.prepared.cost
+            batch.append(unit)
+        if batch:
+            yield batch
+
+
+def _warn_of_losses(encoder: Encoder, batch: Batch, silent: list[_Item]) -> None:
+    cut = sum(1 for dropped in batch.dropped if dropped)
+    if cut:
+        warnings.warn(
+            f"{cut} of {len(batch.kept)} texts are longer than the {encoder.max_length} tokens that the model reads; "
+            f"{sum(batch.dropped)} tokens are not in the vectors: split the texts, or raise max_length if the model allows",
+            TruncationWarning,
+            stacklevel=4,
+        )
+    if silent:
+        named = ", ".join(item.media.source for item in silent[:3])
+        warnings.warn(
+            f"{len(silent)} of the recordings are silent ({named}); their vectors mean little", SilenceWarning, stacklevel=4
+        )

@@ -1,0 +1,353 @@
+"""A space: one encoder per modality, one dimension, one fingerprint; what is embedded in it can be compared."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from senseweave.encoders.base import ROLES, Encoder, Role
+from senseweave.errors import EncodingError, MediaError, UnsupportedModalityError
+from senseweave.media import MODALITIES, Audio, Image, Media, MediaPolicy, Modality, Text, Video
+from senseweave.spaces.batch import Batch
+from senseweave.spaces.cache import VectorCache
+from senseweave.spaces.coalesce import Coalescer
+from senseweave.spaces.engine import Engine, OnError, Progress
+
+FINGERPRINT_VERSION = 1
+"""Raised whenever the same model and options would give other vectors than before."""
+
+_MEDIA_TYPES: dict[Modality, Callable[..., Media]] = {"text": Text, "image": Image, "audio": Audio, "video": Video}
+
+
+class Space:
+    """Encoders whose vectors can be compared with each other.
+
+    Made by `senseweave.load`. Safe to use from several threads; pickles by its name and options, not its weights.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        encoders: Mapping[Modality, Encoder],
+        *,
+        normalize: bool = True,
+        dimensions: int | None = None,
+        cache_size: int = 4096,
+        policy: MediaPolicy | None = None,
+        recipe: tuple[Any, ...] | None = None,
+    ) -> None:
+        """Put encoders of one dimension together.
+
+        Args:
+            name: What errors and hits call the space.
+            encoders: One encoder per modality.
+            normalize: Whether vectors have length 1.
+            dimensions: Keep only so many leading dimensions (Matryoshka truncation), then normalise.
+            cache_size: How many finished vectors are remembered, so that equal content is not embedded again; 0 for none.
+            policy: What may be read when media come as paths, URLs or bytes.
+            recipe: What `pickle` calls to build the space again: `(function, arguments, keywords)`.
+
+        Raises:
+            ValueError: If there are no encoders.
+        """
+        if not encoders:
+            msg = f"{name} has no encoders"
+            raise ValueError(msg)
+        self.name = name
+        self.encoders = {modality: encoders[modality] for modality in MODALITIES if modality in encoders}
+        self.normalize = normalize
+        self.dimensions = dimensions
+        self.policy = policy or MediaPolicy()
+        self._recipe = recipe
+        self._engine = Engine(self._finish, VectorCache(cache_size))
+        self._coalescer = Coalescer(self._run_collecting)
+        self._fingerprint: str | None = None
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that can be embedded, in the order text, image, audio, video."""
+        return tuple(self.encoders)
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector of the space."""
+        full = next(iter(self.encoders.values())).dimension
+        if self.dimensions is None:
+            return full
+        if not 0 < self.dimensions <= full:
+            msg = f"dimensions must be between 1 and {full} for {self.name}, not {self.dimensions}"
+            raise ValueError(msg)
+        return self.dimensions
+
+    @property
+    def max_length(self) -> int | None:
+        """The tokens of a text that the model sees, or None where there is no such limit or no text encoder."""
+        text = self.encoders.get("text")
+        return text.max_length if text is not None else None
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that are equal for spaces whose vectors can be compared, and for no others."""
+        if self._fingerprint is None:
+            described = {
+                "version": FINGERPRINT_VERSION,
+                "dimension": self.dimension,
+                "normalize": self.normalize,
+                "encoders": {modality: dict(encoder.identity()) for modality, encoder in self.encoders.items()},
+            }
+            canonical = json.dumps(described, sort_keys=True, default=str)
+            self._fingerprint = hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return self._fingerprint
+
+    def embed_text(
+        self, texts: Sequence[str | Text], *, role: Role = "document", on_error: OnError = "raise", progress: Progress | None = None
+    ) -> np.ndarray:
+        """Embed strings, which are taken as text whatever they look like.
+
+        Args:
+            texts: The texts; a single string is refused, because its letters would be embedded one by one.
+            role: `query` or `document`; families with prompts prepend the one for the role.
+            on_error: `raise`, or `skip` to leave out what cannot be embedded.
+            progress: Called with (items done, items in all).
+
+        Returns:
+            Shape (n, dimension), float32; rows of length 1 unless the space was loaded with `normalize=False`.
+
+        Raises:
+            TypeError: If `texts` is one string, or an item is not a string.
+            UnsupportedModalityError: If the space has no text encoder.
+        """
+        return self._embed_one("text", texts, role, on_error, progress)
+
+    def embed_image(
+        self, images: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise", progress: Progress | None = None
+    ) -> np.ndarray:
+        """Embed images: paths, data URIs, bytes, file objects, PIL images, arrays or `senseweave.Image`.
+
+        Arguments, result and errors are those of `embed_text`; besides, `MediaError` names an image that cannot be read.
+        """
+        return self._embed_one("image", images, role, on_error, progress)
+
+    def embed_audio(
+        self, audio: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise", progress: Progress | None = None
+    ) -> np.ndarray:
+        """Embed recordings, one vector each: of a long one, the normalised mean of its windows.
+
+        Items are paths, data URIs, bytes, file objects, `(samples, sampling_rate)` or `senseweave.Audio`.
+        """
+        return self._embed_one("audio", audio, role, on_error, progress)
+
+    def embed_video(
+        self, videos: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise", progress: Progress | None = None
+    ) -> np.ndarray:
+        """Embed videos, one vector each: of a long one, the normalised mean of its segments."""
+        return self._embed_one("video", videos, role, on_error, progress)
+
+    def embed(
+        self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise", progress: Progress | None = None
+    ) -> np.ndarray:
+        """Embed media of several modalities in one call, rows in the order of `media`."""
+        return self.encode(media, role=role, on_error=on_error, progress=progress).vectors
+
+    def encode(
+        self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise", progress: Progress | None = None
+    ) -> Batch:
+        """Embed media of any of the space's modalities, and report on each: descriptions, truncation, failures.
+
+        Raises:
+            TypeError: If an item is not `Media`.
+            UnsupportedModalityError: If an item's modality is not the space's, before anything is computed.
+            MediaError: With `on_error="raise"`, for the first item that cannot be read.
+        """
+        _check_role(role)
+        groups = self._grouped(media)
+        if len(groups) == 1:
+            (modality,) = groups
+            return self._run(modality, media, role, on_error, progress)
+        batches = {
+            modality: self._run(modality, [media[i] for i in positions], role, on_error, None)
+            for modality, positions in groups.items()
+        }
+        return self._merged(groups, batches, len(media))
+
+    async def aembed_text(self, texts: Sequence[str | Text], *, role: Role = "document", on_error: OnError = "raise") -> np.ndarray:
+        """Like `embed_text`, off the event loop; requests that wait together are computed as one batch."""
+        return await self._aembed_one("text", texts, role, on_error)
+
+    async def aembed_image(self, images: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise") -> np.ndarray:
+        """Like `embed_image`, off the event loop."""
+        return await self._aembed_one("image", images, role, on_error)
+
+    async def aembed_audio(self, audio: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise") -> np.ndarray:
+        """Like `embed_audio`, off the event loop."""
+        return await self._aembed_one("audio", audio, role, on_error)
+
+    async def aembed_video(self, videos: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise") -> np.ndarray:
+        """Like `embed_video`, off the event loop."""
+        return await self._aembed_one("video", videos, role, on_error)
+
+    async def aembed(self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise") -> np.ndarray:
+        """Like `embed`, off the event loop."""
+        return (await self.aencode(media, role=role, on_error=on_error)).vectors
+
+    async def aencode(self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise") -> Batch:
+        """Like `encode`, off the event loop."""
+        _check_role(role)
+        groups = self._grouped(media)
+        futures = {
+            modality: asyncio.wrap_future(self._coalescer.submit(modality, [media[i] for i in positions], role))
+            for modality, positions in groups.items()
+        }
+        await asyncio.gather(*futures.values())
+        merged = self._merged(groups, {modality: future.result() for modality, future in futures.items()}, len(media))
+        if on_error == "raise" and merged.failed:
+            raise merged.failed[0]
+        return merged
+
+    def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Cosine similarity of every row of `a` with every row of `b`, shape (len(a), len(b)), float32."""
+        left, right = (_unit_rows(np.atleast_2d(np.asarray(x, dtype=np.float32))) for x in (a, b))
+        return left @ right.T
+
+    def close(self) -> None:
+        """Free the models and forget cached vectors; the next use loads them again."""
+        self._coalescer.close()
+        self._engine.cache.clear()
+        for encoder in self.encoders.values():
+            encoder.close()
+
+    def __enter__(self) -> Space:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Space({self.name!r}, modalities={self.modalities})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._recipe is None:
+            msg = f"{self.name} was not made by senseweave.load and cannot be pickled"
+            raise TypeError(msg)
+        function, arguments, keywords = self._recipe
+        return _rebuild, (function, arguments, keywords)
+
+    def media(self, modality: Modality, item: Any) -> Media:
+        """Take `item` as media of `modality` under the space's policy; `Media` of that modality pass as they are."""
+        if isinstance(item, Media):
+            if item.modality != modality:
+                msg = f"expected {modality}, but was given {item!r}"
+                raise TypeError(msg)
+            return item
+        if modality == "text":
+            if not isinstance(item, str):
+                msg = f"a text must be a str, not {type(item).__name__}"
+                raise TypeError(msg)
+            return Text(item)
+        return _MEDIA_TYPES[modality](item, policy=self.policy)
+
+    def encoder(self, modality: Modality) -> Encoder:
+        """The encoder of `modality`.
+
+        Raises:
+            UnsupportedModalityError: If the space lacks it; the error names the modalities it has.
+        """
+        try:
+            return self.encoders[modality]
+        except KeyError:
+            raise UnsupportedModalityError(self.name, modality, self.modalities) from None
+
+    def _as_media(self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError) -> list[Media]:
+        _check_role(role)
+        if on_error not in ("raise", "skip"):
+            msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
+            raise ValueError(msg)
+        self.encoder(modality)
+        if isinstance(items, (str, bytes, Path, Media)):
+            msg = f"embed_{modality} takes a list of items; put the single {type(items).__name__} into a list"
+            raise TypeError(msg)
+        return [self.media(modality, item) for item in items]
+
+    def _embed_one(
+        self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError, progress: Progress | None
+    ) -> np.ndarray:
+        media = self._as_media(modality, items, role, on_error)
+        return self._run(modality, media, role, on_error, progress).vectors
+
+    async def _aembed_one(self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError) -> np.ndarray:
+        return (await self.aencode(self._as_media(modality, items, role, on_error), role=role, on_error=on_error)).vectors
+
+    def _run(
+        self, modality: Modality, media: Sequence[Media], role: Role, on_error: OnError, progress: Progress | None
+    ) -> Batch:
+        encoder = self.encoder(modality)
+        return self._engine.run(
+            encoder, media, role=role, dimension=self.dimension, on_error=on_error, progress=progress
+        )
+
+    def _run_collecting(self, modality: Modality, media: Sequence[Media], role: Role) -> Batch:
+        return self._run(modality, media, role, "skip", None)
+
+    def _grouped(self, media: Sequence[Media]) -> dict[Modality, list[int]]:
+        groups: dict[Modality, list[int]] = {}
+        for position, one in enumerate(media):
+            if not isinstance(one, Media):
+                msg = f"item {position + 1} is {type(one).__name__}, not media: wrap it in sw.Text, sw.Image, sw.Audio or sw.Video"
+                raise TypeError(msg)
+            self.encoder(one.modality)
+            groups.setdefault(one.modality, []).append(position)
+        return groups
+
+    def _merged(self, groups: Mapping[Modality, list[int]], batches: Mapping[Modality, Batch], total: int) -> Batch:
+        """Put the batches of the modalities back into the order of the input."""
+        rows: dict[int, tuple[np.ndarray, str | None, int]] = {}
+        failed: dict[int, MediaError] = {}
+        for modality, batch in batches.items():
+            positions = groups[modality]
+            for row, kept in enumerate(batch.kept):
+                rows[positions[kept]] = (batch.vectors[row], batch.descriptions[row], batch.dropped[row])
+            for error in batch.failed:
+                position = positions[error.position or 0]
+                failed[position] = error.at(position, total)
+        kept_positions = sorted(rows)
+        vectors = [rows[i][0] for i in kept_positions]
+        return Batch(
+            vectors=np.stack(vectors) if vectors else np.zeros((0, self.dimension), np.float32),
+            kept=kept_positions,
+            descriptions=[rows[i][1] for i in kept_positions],
+            dropped=[rows[i][2] for i in kept_positions],
+            failed=[failed[i] for i in sorted(failed)],
+        )
+
+    def _finish(self, vectors: np.ndarray) -> np.ndarray:
+        """Truncate and normalise raw vectors."""
+        if self.dimensions is not None:
+            vectors = vectors[:, : self.dimension]
+        return _unit_rows(vectors) if self.normalize else vectors
+
+
+def _unit_rows(vectors: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not (norms > 0).all():
+        msg = "a vector of length 0 cannot be normalised"
+        raise EncodingError(msg)
+    unit: np.ndarray = (vectors / norms).astype(np.float32, copy=False)
+    return unit
+
+
+def _check_role(role: str) -> None:
+    if role not in ROLES:
+        msg = f"role must be one of {', '.join(ROLES)}, not {role!r}"
+        raise ValueError(msg)
+
+
+def _rebuild(function: Callable[..., Space], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Space:
+    return function(*arguments, **keywords)
+
+

@@ -1,0 +1,31 @@
+"""Every test runs offline: no model hub, no network beyond this machine, no telemetry."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["ANONYMIZED_TELEMETRY"] = "False"
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
+
+from pathlib import Path
+
+import pytest
+from pytest_socket import socket_allow_hosts
+
+ROOT = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def _only_this_machine() -> None:
+    """Refuse every connection but to the loopback interface."""
+    socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The sample corpus: texts, photographs, recordings and videos."""
+    return ROOT / "examples" / "data"

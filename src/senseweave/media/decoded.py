@@ -14,12 +14,14 @@ class Waveform:
     Attributes:
         samples: Shape (n,), float32, within [-1, 1].
         sampling_rate: Samples per second, in Hz.
-        silent: True where no sample rises above -60 dBFS RMS; a silent clip has a vector that means little.
+        silent: True where no tenth of a second rises above -60 dBFS RMS; a silent clip has a vector that means little.
+        notes: What a reader should know, for example that the file breaks off before its end.
     """
 
     samples: np.ndarray
     sampling_rate: int
     silent: bool = False
+    notes: tuple[str, ...] = field(default=())
 
     @property
     def duration(self) -> float:

@@ -49,7 +49,8 @@ class MediaPolicy:
         if self.root is not None:
             object.__setattr__(self, "root", Path(self.root))
         for name in ("trusted_hosts", "filesystems"):
-            object.__setattr__(self, name, frozenset([given] if isinstance(given := getattr(self, name), str) else given))
+            given = getattr(self, name)
+            object.__setattr__(self, name, frozenset([given] if isinstance(given, str) else given))
         if self.mime_types is not None:
             types = (self.mime_types,) if isinstance(self.mime_types, str) else tuple(self.mime_types)
             object.__setattr__(self, "mime_types", types)

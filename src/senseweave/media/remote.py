@@ -38,13 +38,16 @@ class RemoteSource(Source):
 
     @property
     def label(self) -> str:
+        """The name for people and records."""
         return without_credentials(self.url)
 
     @property
     def identity(self) -> Hashable:
+        """What equality compares."""
         return "url", self.url
 
     def open(self) -> BinaryIO:
+        """Return a new binary file at position 0."""
         with self._lock:
             if self._fetched is None:
                 self._fetched = fetch(self.url, self.policy)

@@ -37,6 +37,11 @@ class Source:
         raise NotImplementedError
 
     @property
+    def name(self) -> str:
+        """Like `label`, but never read for: what a repr shows."""
+        return self.label
+
+    @property
     def identity(self) -> Hashable:
         """What equality compares; found without reading a file or a URL."""
         raise NotImplementedError
@@ -74,8 +79,11 @@ class Source:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the bytes, in hexadecimal."""
+        digest = hashlib.sha256()
         with self.open() as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest()
 
     @cached_property
     def size(self) -> int:
@@ -93,39 +101,47 @@ class FileSource(Source):
 
     @property
     def label(self) -> str:
+        """The name for people and records."""
         return self.path
 
     @property
     def identity(self) -> Hashable:
+        """What equality compares."""
         return "file", os.path.abspath(self.path)
 
     def open(self) -> BinaryIO:
+        """Return a new binary file at position 0."""
         return self.policy.open_file(self.path)
 
 
 class BytesSource(Source):
     """Bytes in memory."""
 
-    def __init__(self, data: bytes, policy: MediaPolicy, kind: str = "bytes") -> None:
+    def __init__(self, data: bytes, policy: MediaPolicy, kind: str = "bytes", name: str | None = None) -> None:
         super().__init__(policy)
         self.data = data
         self.kind = kind
+        self._name = name
 
     @property
     def label(self) -> str:
-        return f"{self.kind}:{self.sha256[:12]}"
+        """The name for people and records."""
+        return self._name or f"{self.kind}:{self.sha256[:12]}"
 
     @property
     def identity(self) -> Hashable:
+        """What equality compares."""
         return "bytes", self.sha256
 
     def open(self) -> BinaryIO:
+        """Return a new binary file at position 0."""
         if len(self.data) > self.policy.max_bytes:
             self.policy.check_bytes(self.kind, len(self.data))
         return io.BytesIO(self.data)
 
     @cached_property
     def sha256(self) -> str:
+        """SHA-256 of the bytes, in hexadecimal."""
         return hashlib.sha256(self.data).hexdigest()
 
 
@@ -138,10 +154,12 @@ class DataURISource(Source):
 
     @property
     def label(self) -> str:
+        """The name for people and records."""
         return f"{self.uri[:32]}…" if len(self.uri) > 33 else self.uri
 
     @property
     def identity(self) -> Hashable:
+        """What equality compares."""
         return "data", hashlib.sha256(self.uri.encode("utf-8", "surrogatepass")).hexdigest()
 
     @cached_property
@@ -159,6 +177,7 @@ class DataURISource(Source):
             raise MediaError(self.label, f"holds broken base64 ({error})") from error
 
     def open(self) -> BinaryIO:
+        """Return a new binary file at position 0."""
         return io.BytesIO(self._data)
 
 
@@ -167,20 +186,29 @@ class StreamSource(Source):
 
     def __init__(self, stream: BinaryIO, policy: MediaPolicy) -> None:
         super().__init__(policy)
+        name = getattr(stream, "name", None)
+        self._name = name if isinstance(name, str) else None
         self._stream: BinaryIO | None = stream
         self._data = b""
         self._lock = threading.Lock()
 
     @property
     def label(self) -> str:
-        name = getattr(self._stream, "name", None)
-        return name if isinstance(name, str) else f"stream:{self.sha256[:12]}"
+        """The name for people and records."""
+        return self._name or f"stream:{self.sha256[:12]}"
+
+    @property
+    def name(self) -> str:
+        """The name that needs no reading."""
+        return self._name or "stream"
 
     @property
     def identity(self) -> Hashable:
+        """What equality compares."""
         return "bytes", self.sha256
 
     def open(self) -> BinaryIO:
+        """Return a new binary file at position 0."""
         with self._lock:
             if self._stream is not None:
                 self._data = self._read_all(self._stream)
@@ -202,7 +230,7 @@ class StreamSource(Source):
         return b"".join(parts)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return BytesSource, (self.read(), self.policy, "stream")
+        return BytesSource, (self.read(), self.policy, "stream", self._name)
 
 
 def source_of(given: object, policy: MediaPolicy) -> Source | None:

@@ -1,0 +1,184 @@
+"""One input with its provenance: what it is, where it came from and which part of it is meant."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Hashable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar, Self, TypeAlias
+
+from senseweave.errors import MediaError
+from senseweave.media.content import Content
+from senseweave.media.given import GivenSource
+from senseweave.media.modality import Modality
+from senseweave.media.policy import DEFAULT_POLICY, MediaPolicy
+from senseweave.media.source import Source, source_of
+
+Value: TypeAlias = str | int | float | bool
+"""What a metadata value may be, so that every vector store can keep it."""
+Encoded: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Source
+"""An input that has bytes: a path, a URL, a data URI, bytes, or a binary file object."""
+
+
+class Media:
+    """One input of one modality. Nothing is read before something is asked of it.
+
+    Two media are equal where they are of one modality and mean the same part of the same source: the same path, URL,
+    bytes or decoded values. That is told without reading a file; to compare contents, compare `sha256`.
+
+    Attributes:
+        policy: What may be read, and how much of it.
+        span: `(start, end)` in seconds inside the source, or None for all of it.
+        page: Page number inside a document, from 1, or None.
+        metadata: The user's own flat values, kept with the item.
+    """
+
+    modality: ClassVar[Modality]
+
+    def __init__(
+        self,
+        given: Any,
+        *,
+        span: tuple[float, float] | None = None,
+        page: int | None = None,
+        metadata: Mapping[str, Value] | None = None,
+        policy: MediaPolicy | None = None,
+    ) -> None:
+        self.policy = policy if policy is not None else DEFAULT_POLICY
+        self.span = _checked_span(span)
+        self.page = page
+        if page is not None and page < 1:
+            msg = f"pages count from 1, not {page}"
+            raise ValueError(msg)
+        self.metadata: dict[str, Value] = dict(metadata or {})
+        self._source: Source = source_of(given, self.policy) or self._decoded_source(given)
+
+    @classmethod
+    def _decoded_source(cls, given: object) -> GivenSource:
+        if isinstance(given, Media):
+            msg = f"is {given.modality} media already; pass what it was made from"
+            raise MediaError(given.source, msg)
+        return GivenSource(given, cls.modality)
+
+    @property
+    def source(self) -> str:
+        """A path, a URL, or a short label such as `bytes:3f9a…`."""
+        return self._source.label
+
+    @property
+    def mime_type(self) -> str:
+        """The MIME type, told from the content.
+
+        Raises:
+            MediaError: If the source cannot be read.
+        """
+        return self._source.content.mime_type
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the source's bytes in hexadecimal; of the values where it was given decoded.
+
+        Raises:
+            MediaError: If the source cannot be read.
+        """
+        return self._source.sha256
+
+    @property
+    def size(self) -> int:
+        """Number of bytes of the source.
+
+        Raises:
+            MediaError: If the source cannot be read.
+        """
+        return self._source.size
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds of sound or video that this media covers; None for text and images."""
+        return None
+
+    def decode(self, *args: Any, **options: Any) -> Any:
+        """Return the decoded form.
+
+        Raises:
+            MediaError: If it cannot be had.
+        """
+        raise NotImplementedError
+
+    def windows(self, seconds: float, overlap: float = 0.0) -> list[Self]:
+        """Return media of the same source, one per window; text and images are one window."""
+        return [self]
+
+    def decoded_windows(
+        self, seconds: float, overlap: float = 0.0, *args: Any, **options: Any
+    ) -> Iterator[tuple[Self, Any]]:
+        """Yield each window with its decoded form, holding one window in memory at a time.
+
+        Raises:
+            MediaError: If the source cannot be decoded.
+        """
+        yield self, self.decode(**options)
+
+    def part(
+        self,
+        *,
+        span: tuple[float, float] | None = None,
+        page: int | None = None,
+        metadata: Mapping[str, Value] | None = None,
+    ) -> Self:
+        """Return media of the same source with another span, page or metadata; None keeps what this one has."""
+        return type(self)(
+            self._source,
+            span=span if span is not None else self.span,
+            page=page if page is not None else self.page,
+            metadata=metadata if metadata is not None else self.metadata,
+            policy=self.policy,
+        )
+
+    def _content(self) -> Content:
+        """Return what the bytes are, having made sure that they can be this modality."""
+        content = self._source.content
+        if self.modality not in content.modalities:
+            article = "an" if self.modality[0] in "aeiou" else "a"
+            wanted = {"text": "text", "audio": "audio"}.get(self.modality, f"{article} {self.modality}")
+            what = "content of no known kind" if content.mime_type == "application/octet-stream" else content.mime_type
+            raise MediaError(self.source, f"is {what}, not {wanted}")
+        return content
+
+    def _identity(self) -> Hashable:
+        return self.modality, self._source.identity, self.span, self.page
+
+    def __eq__(self, other: object) -> bool:
+        return self._identity() == other._identity() if isinstance(other, Media) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def __repr__(self) -> str:
+        parts = [repr(_shortened(self._source.name))]
+        if self.span is not None:
+            parts.append(f"span=({self.span[0]:g}, {self.span[1]:g})")
+        if self.page is not None:
+            parts.append(f"page={self.page}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _checked_span(span: tuple[float, float] | None) -> tuple[float, float] | None:
+    if span is None:
+        return None
+    start, end = (float(value) for value in span)
+    if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end):
+        msg = f"a span is (start, end) in seconds with 0 <= start < end, not {span!r}"
+        raise ValueError(msg)
+    return start, end
+
+
+def _shortened(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def path_of(media: Media) -> Path | None:
+    """Return the local path that a media was made from, or None where it was made from something else."""
+    path = getattr(media._source, "path", None)
+    return Path(path) if path is not None else None

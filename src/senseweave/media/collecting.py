@@ -1,0 +1,109 @@
+"""From paths, folders and loose inputs to media, told apart by their content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from senseweave.errors import MediaError
+from senseweave.media.audio import Audio
+from senseweave.media.base import Media
+from senseweave.media.content import PDF
+from senseweave.media.image import Image
+from senseweave.media.modality import Modality
+from senseweave.media.policy import DEFAULT_POLICY, MediaPolicy
+from senseweave.media.source import Source, source_of
+from senseweave.media.text import Text, TextFile
+from senseweave.media.video import Video
+
+MEDIA_OF: dict[Modality, type[Media]] = {"text": Text, "image": Image, "audio": Audio, "video": Video}
+"""The class of each modality."""
+
+
+def collect(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Media | MediaError]:
+    """Yield the media that some inputs hold, one per file and two per PDF page (its words, its picture).
+
+    Args:
+        inputs: One or several of: media (which come back as they are), paths of files and folders, URLs, data URIs,
+            bytes, binary file objects. Folders are walked in sorted order without hidden files.
+        policy: What may be read.
+
+    Yields:
+        Media; and in the place of what cannot be taken, a MediaError that says why.
+    """
+    policy = policy or DEFAULT_POLICY
+    for given in [inputs] if _is_one(inputs) else inputs:
+        if isinstance(given, Media):
+            yield given
+            continue
+        try:
+            source = source_of(given, policy)
+            if source is None:
+                raise MediaError(type(given).__name__, "is no file, URL or bytes; say what it is, for example Image(x)")
+            path = getattr(source, "path", None)
+            if path is not None and policy.resolve(path).is_dir():
+                yield from _walk(path, policy)
+            else:
+                yield from media_of(source)
+        except MediaError as error:
+            yield error
+
+
+def media_of(source: Source) -> Iterator[Media]:
+    """Yield the media that one source holds.
+
+    Raises:
+        MediaError: If it cannot be read, or is of no kind that senseweave takes.
+    """
+    content = source.content
+    if content is PDF:
+        yield from _pages(source)
+        return
+    if not content.modalities:
+        raise MediaError(source.label, f"is {content.mime_type}, which is no text, image, audio or video")
+    kind = content.modalities[0]
+    if {"audio", "video"} <= set(content.modalities):
+        kind = _moving_or_sounding(source)
+    yield TextFile(source, policy=source.policy) if kind == "text" else MEDIA_OF[kind](source, policy=source.policy)
+
+
+def _pages(source: Source) -> Iterator[Media]:
+    from senseweave.media.documents import page_count
+
+    for page in range(1, page_count(source) + 1):
+        text = TextFile(source, page=page, policy=source.policy)
+        if text.decode().strip():
+            yield text
+        yield Image(source, page=page, policy=source.policy)
+
+
+def _moving_or_sounding(source: Source) -> Modality:
+    from senseweave.media.ffmpeg import moving_pictures, open_container
+
+    with source.open() as file, open_container(file, source.content, source.label) as container:
+        if moving_pictures(container):
+            return "video"
+        if container.streams.audio:
+            return "audio"
+    raise MediaError(source.label, f"is {source.content.mime_type} with neither pictures nor sound")
+
+
+def _walk(folder: str, policy: MediaPolicy) -> Iterator[Media | MediaError]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name.startswith("."):
+                continue
+            try:
+                source = source_of(Path(parent, name), policy)
+                assert source is not None
+                yield from media_of(source)
+            except MediaError as error:
+                yield error
+
+
+def _is_one(inputs: Any) -> bool:
+    single = isinstance(inputs, Media | str | bytes | bytearray | memoryview | os.PathLike) or hasattr(inputs, "read")
+    return single or not isinstance(inputs, Iterable)

@@ -1,0 +1,110 @@
+"""The pieces of a media that an index stores: windows, pages and passages, each with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from senseweave.extras import require
+from senseweave.media.base import Media
+from senseweave.media.content import PDF
+from senseweave.media.given import GivenSource
+from senseweave.media.image import Image
+from senseweave.media.text import Text, TextFile
+
+DEFAULT_SECONDS = 30.0
+DEFAULT_CHARACTERS = 1000
+
+
+def split(
+    media: Media,
+    *,
+    seconds: float = DEFAULT_SECONDS,
+    overlap: float = 0.0,
+    characters: int = DEFAULT_CHARACTERS,
+    character_overlap: int = 0,
+) -> Iterator[Media]:
+    """Yield the pieces of a media, in order.
+
+    Audio and video give windows with spans, a PDF gives its pages, text gives passages with `character_start` and
+    `character_end` in their metadata; an image is its own piece.
+
+    Args:
+        media: What to split.
+        seconds: Length of a window of audio or video.
+        overlap: Seconds that neighbouring windows share.
+        characters: Most characters of a passage.
+        character_overlap: Characters that neighbouring passages share, at most.
+
+    Raises:
+        MediaError: If the media cannot be read.
+    """
+    if media.modality in ("audio", "video"):
+        yield from media.windows(seconds, overlap)
+    elif isinstance(media, Text):
+        yield from _passages(media, characters, character_overlap)
+    elif isinstance(media, Image) and media.page is None and _is_pdf(media):
+        from senseweave.media.documents import page_count
+
+        for page in range(1, page_count(media._source) + 1):
+            yield media.part(page=page)
+    else:
+        yield media
+
+
+def _is_pdf(media: Media) -> bool:
+    return not isinstance(media._source, GivenSource) and media._source.content is PDF
+
+
+def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
+    if media.page is None and isinstance(media, TextFile) and _is_pdf(media):
+        from senseweave.media.documents import page_count
+
+        for page in range(1, page_count(media._source) + 1):
+            yield from _passages(media.part(page=page), characters, overlap)
+        return
+    text = media.decode()
+    spans = passage_spans(text, characters, overlap)
+    if len(spans) == 1 and spans[0] == (0, len(text)):
+        yield media
+        return
+    for start, end in spans:
+        place = {"character_start": start, "character_end": end}
+        yield Text(
+            text[start:end],
+            source=media.source,
+            mime_type=media.mime_type,
+            page=media.page,
+            metadata={**media.metadata, **place},
+            policy=media.policy,
+        )
+
+
+def passage_spans(text: str, characters: int, overlap: int = 0) -> list[tuple[int, int]]:
+    """Return where the passages of a text begin and end, cut at paragraphs, lines, sentences or words.
+
+    Args:
+        text: The text.
+        characters: Most characters of a passage.
+        overlap: Most characters shared by neighbours.
+
+    Returns:
+        `(start, end)` offsets with `text[start:end]` the passage; blank passages are left out.
+    """
+    if len(text) <= characters:
+        return [(0, len(text))] if text.strip() else []
+    splitters = require("langchain_text_splitters", extra="documents", feature="splitting long text")
+    splitter = splitters.RecursiveCharacterTextSplitter(
+        chunk_size=characters,
+        chunk_overlap=overlap,
+        separators=["\n\n", "\n", ". ", "? ", "! ", " ", ""],
+        keep_separator="end",
+        strip_whitespace=False,
+    )
+    spans, position = [], 0
+    for passage in splitter.split_text(text):
+        start = text.index(passage, max(0, position))
+        end = start + len(passage)
+        position = max(start + 1, end - overlap)
+        if passage.strip():
+            spans.append((start, end))
+    return spans

@@ -1,0 +1,207 @@
+"""Video: frames sampled evenly by presentation time, with the sound of the same span."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from senseweave.errors import MediaError
+from senseweave.media.audio import Audio
+from senseweave.media.base import Media
+from senseweave.media.decoded import Clip, Waveform
+from senseweave.media.frames import FrameReader, even_times, nearest_before
+from senseweave.media.given import GivenSource, as_array
+from senseweave.media.modality import Modality
+from senseweave.media.windows import window_spans
+
+DEFAULT_FRAMES = 8
+_SHORTFALL_SECONDS = 0.5
+
+
+class Video(Media):
+    """A video: a file, a list of frames, or a 4-d array of frames.
+
+    Args:
+        given: A path, URL, data URI, bytes, binary file object, a list of frames (PIL images or arrays), an array of
+            shape (t, h, w, c) or (t, c, h, w), `(frames, frame_rate)`, `{"frames": ..., "frame_rate": ...}` or
+            `Clip`. Frames without a rate are taken to be one second apart.
+        span: `(start, end)` in seconds, or None for all of it.
+        metadata: The user's own flat values.
+        policy: What may be read.
+    """
+
+    modality: Modality = "video"  # type: ignore[misc]
+
+    def decode(self, *, frames: int = DEFAULT_FRAMES, sampling_rate: int | None = None) -> Clip:
+        """Return frames of the span, and its sound.
+
+        The span is cut into `frames` equal parts, and the frame on screen in the middle of each is taken. A span with
+        fewer frames repeats them, so that the count is always met.
+
+        Args:
+            frames: How many frames.
+            sampling_rate: Rate of the sound in Hz; None leaves the sound out.
+
+        Raises:
+            MediaError: If there is no frame in the span, or it cannot be decoded.
+        """
+        with self._frames() as reader:
+            return self._clip(reader, *self._bounds, frames, sampling_rate)
+
+    @cached_property
+    def duration(self) -> float:
+        """Seconds of video in the span, as the header promises, or counted where it does not.
+
+        Raises:
+            MediaError: If the video cannot be read.
+        """
+        start, end = self._bounds
+        return end - start
+
+    def windows(self, seconds: float, overlap: float = 0.0) -> list[Self]:
+        """Return video of the same source, one per segment, each with its span.
+
+        Args:
+            seconds: Length of a segment.
+            overlap: Seconds shared by neighbouring segments.
+
+        Raises:
+            MediaError: If the video cannot be read.
+        """
+        return [self.part(span=span) for span in window_spans(*self._bounds, seconds, overlap)]
+
+    def decoded_windows(
+        self, seconds: float, overlap: float = 0.0, *, frames: int = DEFAULT_FRAMES, sampling_rate: int | None = None
+    ) -> Iterator[tuple[Self, Clip]]:
+        """Yield each segment with its frames and sound, in one pass over the file.
+
+        Args:
+            seconds: Length of a segment.
+            overlap: Seconds shared by neighbouring segments.
+            frames: How many frames of each segment.
+            sampling_rate: Rate of the sound in Hz; None leaves the sound out.
+
+        Raises:
+            MediaError: If the video cannot be decoded.
+        """
+        with self._frames() as reader:
+            for span in window_spans(*self._bounds, seconds, overlap):
+                part = self.part(span=span)
+                try:
+                    yield part, part._clip(reader, *span, frames, sampling_rate)
+                except _NoFrameError:
+                    if span[0] == self._bounds[0]:
+                        raise
+                    return  # the file ends before its header says; the window before this one has said so
+
+    def sound(self) -> Audio:
+        """Return the sound track of the same span, as audio.
+
+        Decoding it raises MediaError where the video has no sound track.
+        """
+        if isinstance(self._source, GivenSource):
+            value = self._source.value
+            if not isinstance(value, Clip) or value.sound is None:
+                raise MediaError(self.source, "has no sound track")
+            return Audio(value.sound, span=self.span, metadata=self.metadata, policy=self.policy)
+        return Audio(self._source, span=self.span, metadata=self.metadata, policy=self.policy)
+
+    @cached_property
+    def _bounds(self) -> tuple[float, float]:
+        with self._frames() as reader:
+            total = reader.duration if reader.duration is not None else reader.count_seconds()
+        start, end = self.span if self.span is not None else (0.0, total)
+        if self.span is None:
+            self.policy.check_seconds(self.source, total)
+        if total <= 0 or start >= total:
+            raise MediaError(self.source, self._nothing())
+        return start, min(end, total)
+
+    @contextlib.contextmanager
+    def _frames(self) -> Iterator[Any]:
+        if isinstance(self._source, GivenSource):
+            yield _GivenFrames(self._source.value, self._source.name, self.policy)
+            return
+        reader = FrameReader(self._source, self._content(), self.policy)
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+    def _clip(self, reader: Any, start: float, end: float, count: int, sampling_rate: int | None) -> Clip:
+        if count < 1:
+            msg = f"frames must be at least 1, not {count}"
+            raise ValueError(msg)
+        wanted = even_times(start, end, count)
+        pictures, stamps = reader.at(wanted)
+        notes = list(reader.notes)
+        if not pictures:
+            raise _NoFrameError(self.source, self._nothing())
+        if len(pictures) < count or wanted[-1] - stamps[-1] > max(_SHORTFALL_SECONDS, (end - start) / count):
+            last = stamps[-1]
+            if len(pictures) < count:
+                notes.append(f"the video ends at about {last:.2f} of {end:.2f} seconds")
+                pictures, stamps = reader.at(even_times(start, max(last, start + 1e-3), count))
+        if not pictures:
+            raise _NoFrameError(self.source, self._nothing())
+        while len(pictures) < count:
+            pictures.append(pictures[-1])
+            stamps.append(stamps[-1])
+        sound = self._sound_of(start, end, sampling_rate) if sampling_rate and reader.has_sound else None
+        return Clip(np.stack(pictures), np.asarray(stamps, np.float64), sound, tuple(notes))
+
+    def _sound_of(self, start: float, end: float, sampling_rate: int) -> Waveform | None:
+        try:
+            return self.part(span=(start, end)).sound().decode(sampling_rate=sampling_rate)
+        except MediaError:
+            return None  # the track ends before the picture does
+
+    def _nothing(self) -> str:
+        where = f" from {self.span[0]:g} to {self.span[1]:g} seconds" if self.span is not None else ""
+        return f"holds no frame{where}"
+
+
+class _NoFrameError(MediaError):
+    """A span in which nothing can be decoded."""
+
+
+class _GivenFrames:
+    """Frames that were given decoded, read like a file."""
+
+    def __init__(self, value: Any, source: str, policy: Any) -> None:
+        frames, times, rate = value, None, 1.0
+        self._source, self._policy = source, policy
+        self.notes: list[str] = []
+        self.has_sound = isinstance(value, Clip) and value.sound is not None
+        if isinstance(value, Clip):
+            frames, times = value.frames, [float(second) for second in value.times]
+        elif isinstance(value, Mapping):
+            frames = value.get("frames", value.get("array"))
+            rate = float(value.get("frame_rate", value.get("fps", 1.0)))
+        elif isinstance(value, tuple) and len(value) == 2 and np.ndim(value[1]) == 0:
+            frames, rate = value[0], float(value[1])
+        if not isinstance(frames, list | tuple):
+            array = as_array(frames)
+            if array is None or array.ndim != 4:
+                shape = "" if array is None else f" of shape {array.shape}"
+                expected = "expected a list of frames or an array of shape (t, h, w, c) or (t, c, h, w)"
+                raise MediaError(source, f"{type(frames).__name__}{shape} is no video; {expected}")
+            frames = list(frames)
+        if not len(frames) or not rate > 0:
+            raise MediaError(source, f"{len(frames)} frames at {rate:g} per second are no video")
+        self._frames = frames
+        self._times = times if times is not None else [index / rate for index in range(len(frames))]
+        self.duration: float | None = self._times[-1] + (1 / rate if times is None else 1e-3)
+
+    def at(self, times: list[float]) -> tuple[list[np.ndarray], list[float]]:
+        from senseweave.media.image import Image
+
+        chosen = [nearest_before(self._times, wanted) for wanted in times]
+        decoded = {index: np.asarray(Image(self._frames[index], policy=self._policy).decode()) for index in set(chosen)}
+        if len({picture.shape for picture in decoded.values()}) > 1:
+            raise MediaError(self._source, "holds frames of different sizes")
+        return [decoded[index] for index in chosen], [self._times[index] for index in chosen]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,8 @@ from senseweave.extras import require
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".onnx")
 HUB_PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja", "*/config.json"]
 """What is fetched from a hub: safetensors and plain text, never a pickle."""
+CONFIG_PATTERNS = ["*.json", "*/*.json"]
+"""What is fetched to tell the family of a model before its weights are."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,16 @@ class Checkpoint:
         return {str(path.relative_to(self.folder)): sha256_of(path) for path in files}
 
 
-def resolve(name: str, *, revision: str | None = None, patterns: Iterable[str] = HUB_PATTERNS) -> Checkpoint:
+def resolve(
+    name: str, *, revision: str | None = None, patterns: Iterable[str] = HUB_PATTERNS, weights: bool = True
+) -> Checkpoint:
     """Find the folder of a hub id or a local path, downloading it only if a hub can be reached and allows it.
+
+    Args:
+        name: A hub id or the path of a folder.
+        revision: Branch, tag or commit of a hub model.
+        patterns: Which files of a hub model are fetched.
+        weights: Whether a folder without weights is an error.
 
     Raises:
         ModelError: If there is neither a folder nor a hub model of that name, or the folder holds no weights.
@@ -79,7 +90,7 @@ def resolve(name: str, *, revision: str | None = None, patterns: Iterable[str] =
         raise ModelError(msg)
     else:
         checkpoint = Checkpoint(name, _download(name, revision, list(patterns)), revision)
-    if not checkpoint.weights:
+    if weights and not checkpoint.weights:
         msg = f"{name} holds no weights (looked for {', '.join(WEIGHT_SUFFIXES)} in {checkpoint.folder})"
         raise ModelError(msg)
     return checkpoint
@@ -145,18 +156,32 @@ def from_pretrained(cls: Any, checkpoint: Checkpoint, *, unused: tuple[str, ...]
     """
     safe_only = any(path.suffix == ".safetensors" for path in checkpoint.weights)
     try:
-        model, info = cls.from_pretrained(
-            str(checkpoint.folder),
-            output_loading_info=True,
-            local_files_only=True,
-            use_safetensors=True if safe_only else None,
-            **options,
-        )
+        with quiet_loading():
+            model, info = cls.from_pretrained(
+                str(checkpoint.folder),
+                output_loading_info=True,
+                local_files_only=True,
+                use_safetensors=True if safe_only else None,
+                **options,
+            )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         msg = f"{checkpoint.name} cannot be loaded as {cls.__name__}: {error}"
         raise ModelError(msg) from error
     require_whole(checkpoint.name, info, unused=unused)
     return model.eval()
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep transformers' progress bars off while a model loads, and put the setting back."""
+    logging = require("transformers.utils.logging", extra="text")
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def require_whole(name: str, info: Mapping[str, Any], *, unused: tuple[str, ...] = ()) -> None:

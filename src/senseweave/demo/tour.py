@@ -1,0 +1,106 @@
+"""The tour that `senseweave demo` gives: index the sample corpus, search across modalities, answer with sources."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from senseweave.cli import render
+from senseweave.demo.corpus import Question, corpus_folder, questions
+from senseweave.retrieval import Hit, Index
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+QUESTIONS_PER_MODALITY = 2
+ANSWERED_MODALITY = "audio"
+CONTEXT_HITS = 2
+
+
+def tour(
+    console: Console, *, into: Path | None = None, progress: Callable[[int, int], None] | None = None
+) -> Callable[[bool], None]:
+    """Index the sample corpus, and return the rest of the tour.
+
+    Args:
+        console: Where to print.
+        into: Folder of the index; a temporary one, removed in the end, if None.
+        progress: Called with (done, total) while the corpus is indexed.
+
+    Returns:
+        A function that searches, prints and, given True, lets the offline chat model answer.
+    """
+    folder = corpus_folder()
+    temporary = tempfile.TemporaryDirectory(prefix="senseweave-demo-") if into is None else None
+    index = Index(into or Path(temporary.name) / "index")  # type: ignore[union-attr]
+    report = index.add([folder / name for name in ("texts", "images", "audio", "video")], progress=progress)
+
+    def rest(answer: bool) -> None:
+        try:
+            console.print(
+                f"[bold]senseweave[/] indexed the sample corpus: {len(index)} records "
+                f"({report.added} added, {report.skipped} unchanged, {len(report.failed)} failed)\n",
+                highlight=False,
+            )
+            chosen = choose(questions(folder))
+            found = [(question, index.search(question.question, k=3)) for question in chosen]
+            console.print(summary(found, folder))
+            if answer:
+                question, hits = next(pair for pair in found if pair[0].modality == ANSWERED_MODALITY)
+                print_answer(console, question, hits, folder)
+        finally:
+            index.close()
+            if temporary is not None:
+                temporary.cleanup()
+
+    return rest
+
+
+def choose(asked: list[Question]) -> list[Question]:
+    """The first few questions of each modality."""
+    chosen: list[Question] = []
+    for modality in ("text", "image", "audio", "video"):
+        chosen += [question for question in asked if question.modality == modality][:QUESTIONS_PER_MODALITY]
+    return chosen
+
+
+def summary(found: list[tuple[Question, list[Hit]]], folder: Path) -> Table:
+    """One row per question with its best hit."""
+    table = Table(title="one question, one ranking over text, images, audio and video", title_justify="left", show_lines=True)
+    for heading in ("question", "score", "modality", "best hit", "span", "what it says or shows"):
+        table.add_column(heading, overflow="fold", justify="right" if heading == "score" else "left")
+    for question, hits in found:
+        best = hits[0]
+        table.add_row(
+            escape(question.question),
+            f"{best.score:.2f}",
+            best.modality,
+            escape(render.shorten_source(best.source, folder)),
+            render.place(best),
+            escape(render.line(best.text)),
+        )
+    return table
+
+
+def print_answer(console: Console, question: Question, hits: list[Hit], folder: Path) -> None:
+    """Let the offline chat model answer from the best hits, and print its sources."""
+    from senseweave.demo.chat import OfflineChat
+
+    chat = OfflineChat()
+    context = hits[:CONTEXT_HITS]
+    console.print(f"\n[bold]question[/]  {escape(question.question)}", highlight=False)
+    try:
+        reply = chat.answer(question.question, [hit.text for hit in context])
+    except ImportError as error:
+        render.warning(str(error))
+        return
+    console.print(f"[bold]answer[/]    {escape(reply)}  [dim]({chat.name}, offline)[/]", highlight=False)
+    for number, hit in enumerate(context, start=1):
+        where = f" {render.place(hit)}" if render.place(hit) else ""
+        source = escape(render.shorten_source(hit.source, folder))
+        console.print(f"[bold]source {number}[/]  {hit.modality} {source}{where}", highlight=False)

@@ -1,0 +1,190 @@
+"""`SenseweaveEmbeddings`: any space of senseweave as LangChain embeddings, for text, images, audio and video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from langchain_senseweave.base import MediaEmbeddings
+from senseweave.media import Media, MediaPolicy, Modality
+from senseweave.spaces import Space, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from senseweave.encoders.base import Role
+    from senseweave.spaces.engine import Progress
+
+_LOAD_FIELDS = (
+    "device",
+    "dtype",
+    "revision",
+    "dimensions",
+    "normalize",
+    "max_length",
+    "batch_tokens",
+    "cache_size",
+)
+
+
+class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
+    """Embeddings of text, images, audio and video in one space.
+
+    Setup:
+        ```bash
+        pip install "langchain-senseweave[starter]"
+        ```
+
+    Key init args:
+        model: Name of a space (`starter`, a hub id, a folder, `scheme:name`) or a loaded `Space`.
+        device, dtype, revision, dimensions, normalize, max_length, batch_tokens, cache_size: Load options.
+        load_options: Further options of the model's family.
+        root, network, policy: What may be read when media are given as paths or URLs.
+        show_progress: Whether long calls show a progress bar.
+
+    Instantiate:
+        ```python
+        from langchain_senseweave import SenseweaveEmbeddings
+
+        embeddings = SenseweaveEmbeddings(model="starter")
+        ```
+
+    Embed single text:
+        ```python
+        embeddings.embed_query("a dog on the grass")
+        ```
+
+    Embed multiple texts and media:
+        ```python
+        embeddings.embed_documents(["a dog", "a cat"])
+        embeddings.embed_image(["dog.jpg", "cat.png"])
+        embeddings.embed_audio(["talk.mp3"])
+        embeddings.embed_video(["walk.mp4"])
+        ```
+
+    Async:
+        ```python
+        await embeddings.aembed_query("a dog on the grass")
+        ```
+    """
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=(), arbitrary_types_allowed=True)
+
+    model: str | Space = Field(
+        default="starter", description="Name of a space as `senseweave.load` takes it, or a space."
+    )
+    device: str | None = Field(
+        default=None, description="torch device, for example `cuda:0`; chosen by senseweave if None."
+    )
+    dtype: str | None = Field(default=None, description="Precision of the weights, for example `float16`.")
+    revision: str | None = Field(default=None, description="Commit or tag of a model from a hub.")
+    dimensions: int | None = Field(default=None, gt=0, description="Keep only so many leading dimensions.")
+    normalize: bool = Field(default=True, description="Whether vectors have length 1.")
+    max_length: int | None = Field(default=None, gt=0, description="Tokens of a text that the model reads.")
+    batch_tokens: int | None = Field(default=None, gt=0, description="Padded tokens per batch of texts.")
+    cache_size: int | None = Field(default=None, ge=0, description="How many finished vectors are remembered.")
+    load_options: dict[str, Any] = Field(
+        default_factory=dict, description="Further options of the model's family, as `senseweave.load` takes them."
+    )
+    root: Path | None = Field(default=None, description="Local files must lie under this folder; None allows all.")
+    network: bool = Field(default=False, description="Whether http and https URLs of media may be fetched.")
+    policy: MediaPolicy | None = Field(
+        default=None, description="All limits on reading; instead of `root` and `network`."
+    )
+    show_progress: bool = Field(default=False, description="Whether long calls show a progress bar on stderr.")
+
+    _space: Space | None = PrivateAttr(default=None)
+    _given: bool = PrivateAttr(default=False)
+
+    @model_validator(mode="after")
+    def _take_space(self) -> Self:
+        """Keep a given space in a private attribute, so that the fields stay plain values."""
+        if self.policy is not None and (self.root is not None or self.network):
+            msg = "give either policy or root and network, not both"
+            raise ValueError(msg)
+        known = set(_LOAD_FIELDS) & set(self.load_options)
+        if known:
+            msg = f"{', '.join(sorted(known))} in load_options have fields of their own"
+            raise ValueError(msg)
+        if isinstance(self.model, Space):
+            if self._load_arguments():
+                named = ", ".join(self._load_arguments())
+                msg = f"{named} cannot be changed on a loaded space; pass them to senseweave.load"
+                raise ValueError(msg)
+            self._space, self._given = self.model, True
+            self.model = self.model.name
+        return self
+
+    @property
+    def space(self) -> Space:
+        """The space, loaded when first used."""
+        if self._space is None:
+            self._space = load(str(self.model), **self._load_arguments())
+        return self._space
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that the model can embed."""
+        return self.space.modalities
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector."""
+        return self.space.dimension
+
+    @property
+    def fingerprint(self) -> str:
+        """The space's fingerprint: equal where vectors can be compared."""
+        return self.space.fingerprint
+
+    @property
+    def media_policy(self) -> MediaPolicy | None:
+        """What may be read when media are given as paths or URLs."""
+        if self.policy is not None:
+            return self.policy
+        if self.root is not None or self.network:
+            return MediaPolicy(root=self.root, network=self.network)
+        return self.space.policy
+
+    def embed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
+        """Embed media of any modality, in order; see `MediaEmbeddings.embed_media`."""
+        if not media:
+            return []
+        with self._progress(len(media)) as progress:
+            vectors = self.space.encode(media, role=role, progress=progress).vectors
+        return vectors.tolist()  # type: ignore[no-any-return]
+
+    async def aembed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
+        """Like `embed_media`, off the event loop; calls that wait together are computed as one batch."""
+        if not media:
+            return []
+        return (await self.space.aembed(media, role=role)).tolist()  # type: ignore[no-any-return]
+
+    def _load_arguments(self) -> dict[str, Any]:
+        named = {name: getattr(self, name) for name in _LOAD_FIELDS}
+        defaults = type(self).model_fields
+        return {name: value for name, value in named.items() if value != defaults[name].default} | self.load_options
+
+    @contextmanager
+    def _progress(self, total: int) -> Iterator[Progress | None]:
+        if not self.show_progress:
+            yield None
+            return
+        from rich.console import Console
+        from rich.progress import Progress as Bar
+
+        with Bar(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("embedding", total=total)
+            yield lambda done, _: bar.update(task, completed=done)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        if not self._given:
+            private = dict(state["__pydantic_private__"] or {})
+            private["_space"] = None
+            state = {**state, "__pydantic_private__": private}
+        return state

@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: 2026-present senseweave contributors
+#
+# SPDX-License-Identifier: Apache-2.0
+"""The lifecycle that every component with a model has: nothing at construction, loaded once, let go on request."""
+
+import asyncio
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from haystack.utils import ComponentDevice, Secret
+
+import senseweave as sw
+
+
+class SpaceComponent:
+    """Base of the components that embed. The space is loaded by `warm_up` or on first use, whichever comes first.
+
+    Components of equal settings share one space, and so one model in memory. What may be read is no part of it: each
+    component puts its own policy on the media that it makes.
+    """
+
+    def _configure(
+        self,
+        *,
+        model: str,
+        dimensions: int | None,
+        normalize: bool,
+        device: ComponentDevice | None,
+        api_key: Secret | None,
+        load_options: dict[str, Any] | None,
+    ) -> None:
+        """Keep the settings; the components call this from `__init__`.
+
+        The decorator `component` rebuilds the class, which breaks `super()` inside it; hence a method of its own.
+        """
+        self.model = model
+        self.dimensions = dimensions
+        self.normalize = normalize
+        self.device = device
+        self.api_key = api_key
+        self.load_options = dict(load_options or {})
+        self._space: sw.Space | None = None
+        self._space_lock = Lock()
+
+    def _space_parameters(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "dimensions": self.dimensions,
+            "normalize": self.normalize,
+            "device": self.device,
+            "api_key": self.api_key,
+            "load_options": self.load_options,
+        }
+
+    def warm_up(self) -> None:
+        """Load the space. Calling it again does nothing."""
+        self._loaded()
+
+    async def warm_up_async(self) -> None:
+        """Load the space in a thread, so that the event loop goes on. Calling it again does nothing."""
+        if self._space is None:
+            await asyncio.to_thread(self._loaded)
+
+    def close(self) -> None:
+        """Let the space go; its model is freed when no other component uses it. The next run loads it again."""
+        with self._space_lock:
+            space, self._space = self._space, None
+            if space is None:
+                return
+            with _holders_lock:
+                holders = _holders[space]
+                holders.discard(self)
+                last = not holders
+            if last:
+                space.close()
+
+    async def close_async(self) -> None:
+        """Like `close`, in a thread."""
+        await asyncio.to_thread(self.close)
+
+    def _loaded(self) -> sw.Space:
+        with self._space_lock:
+            if self._space is None:
+                options = dict(self.load_options)
+                if self.device is not None:
+                    options["device"] = self.device.to_torch_str()
+                if self.api_key is not None:
+                    options["api_key"] = self.api_key.resolve_value()
+                space = sw.load(
+                    self.model,
+                    dimensions=self.dimensions,
+                    normalize=self.normalize,
+                    **options,
+                )
+                with _holders_lock:
+                    _holders.setdefault(space, WeakSet()).add(self)
+                self._space = space
+            return self._space
+
+    async def _loaded_async(self) -> sw.Space:
+        await self.warm_up_async()
+        return self._loaded()
+
+
+_holders: WeakKeyDictionary[sw.Space, WeakSet[SpaceComponent]] = WeakKeyDictionary()
+_holders_lock = Lock()
+"""Which components use each space, so that closing one pipeline does not unload the model of another."""

@@ -1,0 +1,246 @@
+# SPDX-FileCopyrightText: 2026-present senseweave contributors
+#
+# SPDX-License-Identifier: Apache-2.0
+"""Embeds Documents of every modality, mixed in one call."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from haystack import Document, component, default_from_dict, default_to_dict, logging
+from haystack.utils import ComponentDevice, Secret
+from haystack_integrations.common.senseweave.media import document_to_media
+from haystack_integrations.common.senseweave.space import SpaceComponent
+
+import senseweave as sw
+from senseweave.spaces.batch import Batch
+
+logger = logging.getLogger(__name__)
+
+
+@component
+class SenseweaveDocumentEmbedder(SpaceComponent):
+    """Embeds Documents that hold text, images, audio or video, in one call and in their order.
+
+    What a Document is: what `meta["modality"]` says; else what its blob holds; else text, if it has content; else what
+    the file in `meta["file_path"]` holds. `meta["start"]` and `meta["end"]` (seconds) or `meta["page"]` choose a part.
+
+    ### Usage example
+
+    ```python
+    from haystack import Document
+    from haystack_integrations.components.embedders.senseweave import SenseweaveDocumentEmbedder
+
+    embedder = SenseweaveDocumentEmbedder(model="starter")
+    documents = [
+        Document(content="The dog is asleep on the sofa."),
+        Document(content="", meta={"file_path": "photo.jpg"}),
+    ]
+    # embedder.run(documents)["documents"][1].embedding
+    ```
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str = "starter",
+        dimensions: int | None = None,
+        normalize: bool = True,
+        device: ComponentDevice | None = None,
+        api_key: Secret | None = None,
+        load_options: dict[str, Any] | None = None,
+        root_path: str | Path | None = None,
+        network: bool = False,
+        file_path_meta_field: str = "file_path",
+        meta_fields_to_embed: list[str] | None = None,
+        embedding_separator: str = "\n",
+        describe: bool = True,
+        on_error: Literal["raise", "skip"] = "raise",
+        progress_bar: bool = False,
+    ) -> None:
+        """Create the component; nothing is loaded yet.
+
+        :param model: A name that `senseweave.load` takes: `starter`, a hub id, a local folder, or `scheme:name`.
+        :param dimensions: Keep only so many leading dimensions, for models trained to allow it.
+        :param normalize: Whether embeddings have length 1.
+        :param device: Where the model runs. If None, senseweave picks the best there is when the model is loaded.
+        :param api_key: Key of a model behind an API. Read when the model is loaded.
+        :param load_options: Further options of `senseweave.load` for this family of models, for example `max_length`.
+        :param root_path: Files must lie under this folder, symbolic links resolved. None allows every local file.
+        :param network: Whether a Document may name an http or https URL.
+        :param file_path_meta_field: The meta field that holds the path or URL of a Document's file.
+        :param meta_fields_to_embed: Meta fields that are embedded together with the content of text Documents.
+        :param embedding_separator: What stands between those fields and the content.
+        :param describe: Whether a Document without content gets as content what its embedding was made from, where the
+            model makes such a thing: the transcript of a recording, the labels of an image. Without it a store like
+            Chroma has nothing to show for such a Document.
+        :param on_error: `raise`, or `skip` to leave a Document that cannot be read out of `documents`, log a warning
+            and report it in `failed`.
+        :param progress_bar: Whether `run` shows a progress bar.
+        :raises ValueError: If `on_error` is neither.
+        """
+        if on_error not in ("raise", "skip"):
+            msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
+            raise ValueError(msg)
+        self._configure(
+            model=model,
+            dimensions=dimensions,
+            normalize=normalize,
+            device=device,
+            api_key=api_key,
+            load_options=load_options,
+        )
+        self.root_path = str(root_path) if root_path is not None else None
+        self.network = network
+        self.file_path_meta_field = file_path_meta_field
+        self.meta_fields_to_embed = list(meta_fields_to_embed or [])
+        self.embedding_separator = embedding_separator
+        self.describe = describe
+        self.on_error = on_error
+        self.progress_bar = progress_bar
+
+    def to_dict(self) -> dict[str, Any]:
+        """Serialize the component.
+
+        :returns: A dictionary with every parameter.
+        """
+        return default_to_dict(
+            self,
+            **self._space_parameters(),
+            root_path=self.root_path,
+            network=self.network,
+            file_path_meta_field=self.file_path_meta_field,
+            meta_fields_to_embed=self.meta_fields_to_embed,
+            embedding_separator=self.embedding_separator,
+            describe=self.describe,
+            on_error=self.on_error,
+            progress_bar=self.progress_bar,
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "SenseweaveDocumentEmbedder":
+        """Deserialize the component.
+
+        :param data: What `to_dict` returned.
+        :returns: The component.
+        """
+        return default_from_dict(cls, data)
+
+    @component.output_types(documents=list[Document], failed=list[dict[str, Any]])
+    def run(self, documents: list[Document]) -> dict[str, Any]:
+        """Embed Documents.
+
+        :param documents: Documents of any of the model's modalities; they are left as they are.
+        :returns: A dictionary with `documents`, new Documents with embeddings in the order of the input, and `failed`,
+            one entry with `id`, `source`, `position` and `reason` per Document that could not be read.
+        :raises TypeError: If `documents` is not a list of Documents.
+        :raises senseweave.MediaError: With `on_error="raise"`, for the first Document that cannot be read.
+        :raises senseweave.UnsupportedModalityError: With `on_error="raise"`, if the model lacks a Document's modality.
+        """
+        self._check(documents)
+        space = self._loaded()
+        media, positions, failed = self._media(space, documents)
+        batch = self._encode(space, media)
+        return self._result(documents, positions, batch, failed)
+
+    @component.output_types(documents=list[Document], failed=list[dict[str, Any]])
+    async def run_async(self, documents: list[Document]) -> dict[str, Any]:
+        """Embed Documents off the event loop.
+
+        :param documents: Documents of any of the model's modalities; they are left as they are.
+        :returns: A dictionary with `documents`, new Documents with embeddings in the order of the input, and `failed`,
+            one entry with `id`, `source`, `position` and `reason` per Document that could not be read.
+        :raises TypeError: If `documents` is not a list of Documents.
+        :raises senseweave.MediaError: With `on_error="raise"`, for the first Document that cannot be read.
+        :raises senseweave.UnsupportedModalityError: With `on_error="raise"`, if the model lacks a Document's modality.
+        """
+        self._check(documents)
+        space = await self._loaded_async()
+        media, positions, failed = await asyncio.to_thread(self._media, space, documents)
+        batch = await space.aencode(media, role="document", on_error=self.on_error)
+        return self._result(documents, positions, batch, failed)
+
+    def _media(
+        self, space: sw.Space, documents: list[Document]
+    ) -> tuple[list[sw.Media], list[int], dict[int, sw.SenseweaveError]]:
+        """Return media, their positions in `documents`, and the error of each Document that is not among them."""
+        policy = sw.MediaPolicy(root=self.root_path, network=self.network)
+        media: list[sw.Media] = []
+        positions: list[int] = []
+        failed: dict[int, sw.SenseweaveError] = {}
+        for position, document in enumerate(documents):
+            try:
+                one = document_to_media(
+                    document,
+                    policy=policy,
+                    file_path_meta_field=self.file_path_meta_field,
+                    meta_fields_to_embed=self.meta_fields_to_embed,
+                    embedding_separator=self.embedding_separator,
+                )
+                space.encoder(one.modality)
+            except sw.SenseweaveError as error:
+                located = error.at(position, len(documents)) if isinstance(error, sw.MediaError) else error
+                if self.on_error == "raise":
+                    raise located from error
+                failed[position] = located
+            else:
+                media.append(one)
+                positions.append(position)
+        return media, positions, failed
+
+    def _encode(self, space: sw.Space, media: list[sw.Media]) -> Batch:
+        if not self.progress_bar:
+            return space.encode(media, role="document", on_error=self.on_error)
+        from tqdm import tqdm
+
+        with tqdm(total=len(media), desc="Embedding Documents") as bar:
+
+            def show(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            return space.encode(media, role="document", on_error=self.on_error, progress=show)
+
+    def _result(
+        self, documents: list[Document], positions: list[int], batch: Batch, failed: dict[int, sw.SenseweaveError]
+    ) -> dict[str, Any]:
+        for error in batch.failed:
+            position = positions[error.position or 0]
+            failed[position] = error.at(position, len(documents))
+        for position in sorted(failed):
+            logger.warning(
+                "Document {id} is left out: {reason}", id=documents[position].id, reason=str(failed[position])
+            )
+        embedded = []
+        for row, kept in enumerate(batch.kept):
+            document = documents[positions[kept]]
+            description = batch.descriptions[row] if self.describe else None
+            content = document.content or description or document.content
+            embedded.append(replace(document, embedding=batch.vectors[row].tolist(), content=content))
+        return {
+            "documents": embedded,
+            "failed": [_failure(documents[i], i, failed[i]) for i in sorted(failed)],
+        }
+
+    @staticmethod
+    def _check(documents: Any) -> None:
+        if not isinstance(documents, list) or any(not isinstance(one, Document) for one in documents):
+            given = type(documents).__name__
+            if isinstance(documents, list):
+                given = "a list with " + next(type(one).__name__ for one in documents if not isinstance(one, Document))
+            msg = (
+                f"SenseweaveDocumentEmbedder expects a list of Documents as input, not {given}. "
+                "To embed a string, use the SenseweaveTextEmbedder; "
+                "to embed one image, recording or video as a query, use the SenseweaveMediaEmbedder."
+            )
+            raise TypeError(msg)
+
+
+def _failure(document: Document, position: int, error: sw.SenseweaveError) -> dict[str, Any]:
+    return {
+        "id": document.id,
+        "source": getattr(error, "source", f"Document {document.id[:12]}"),
+        "position": position,
+        "reason": getattr(error, "reason", str(error)),
+    }

@@ -1,0 +1,46 @@
+"""Small media of every modality, made on the spot, for the tests of the Haystack components."""
+
+import io
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The sample corpus of the repository: photographs, recordings, texts and videos."""
+    return Path(__file__).parents[3] / "examples" / "data"
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A picture of an orange disc on green."""
+    picture = Image.new("RGB", (96, 64), (40, 140, 60))
+    ImageDraw.Draw(picture).ellipse((30, 14, 66, 50), fill=(250, 140, 20))
+    path = tmp_path / "photo.png"
+    picture.save(path)
+    return path
+
+
+@pytest.fixture
+def tone(tmp_path: Path) -> Path:
+    """Three seconds of a tone: sound without speech."""
+    path = tmp_path / "tone.wav"
+    path.write_bytes(wave_bytes(3.0))
+    return path
+
+
+def wave_bytes(seconds: float, rate: int = 16000, hertz: float = 440.0) -> bytes:
+    """A tone as the bytes of a WAV file."""
+    times = np.arange(int(seconds * rate)) / rate
+    samples = (np.sin(2 * np.pi * hertz * times) * 12000).astype("<i2")
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.tobytes())
+    return out.getvalue()

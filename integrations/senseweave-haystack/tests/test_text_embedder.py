@@ -1,0 +1,122 @@
+"""SenseweaveTextEmbedder: a query in, a list of floats out."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from haystack import Document
+from haystack.utils import ComponentDevice, Secret
+from haystack_integrations.components.embedders.senseweave import SenseweaveTextEmbedder
+
+import senseweave as sw
+
+
+def test_init_keeps_parameters_and_loads_nothing():
+    embedder = SenseweaveTextEmbedder(model="no-such-scheme:x", dimensions=8)
+    assert (embedder.model, embedder.dimensions, embedder.normalize, embedder.load_options) == (
+        "no-such-scheme:x",
+        8,
+        True,
+        {},
+    )
+    assert embedder._space is None
+
+
+def test_to_dict_holds_every_parameter_and_from_dict_restores_them(monkeypatch):
+    monkeypatch.setenv("A_KEY", "secret")
+    embedder = SenseweaveTextEmbedder(
+        model="starter",
+        dimensions=64,
+        normalize=False,
+        device=ComponentDevice.from_str("cpu"),
+        api_key=Secret.from_env_var("A_KEY"),
+        load_options={"max_length": 32},
+    )
+    data = embedder.to_dict()
+    assert data == {
+        "type": "haystack_integrations.components.embedders.senseweave.text_embedder.SenseweaveTextEmbedder",
+        "init_parameters": {
+            "model": "starter",
+            "dimensions": 64,
+            "normalize": False,
+            "device": {"type": "single", "device": "cpu"},
+            "api_key": {"type": "env_var", "env_vars": ["A_KEY"], "strict": True},
+            "load_options": {"max_length": 32},
+        },
+    }
+    assert SenseweaveTextEmbedder.from_dict(data).to_dict() == data
+    assert "secret" not in str(data)
+
+
+def test_a_token_given_in_the_open_is_not_written_down():
+    with pytest.raises(ValueError, match="Cannot serialize token-based secret"):
+        SenseweaveTextEmbedder(api_key=Secret.from_token("in-the-open")).to_dict()
+
+
+def test_warm_up_loads_once_and_a_second_component_shares_the_space():
+    one, two = SenseweaveTextEmbedder(), SenseweaveTextEmbedder()
+    one.warm_up()
+    space = one._space
+    one.warm_up()
+    asyncio.run(two.warm_up_async())
+    assert one._space is space is two._space
+
+
+def test_run_gives_the_vector_of_the_core():
+    embedding = SenseweaveTextEmbedder().run(text="a dog on the grass")["embedding"]
+    assert isinstance(embedding, list)
+    assert all(type(value) is float for value in embedding)
+    expected = sw.load("starter").embed_text(["a dog on the grass"], role="query")[0]
+    np.testing.assert_allclose(embedding, expected, atol=1e-6)
+
+
+async def test_run_async_gives_the_same_as_run():
+    embedder = SenseweaveTextEmbedder()
+    assert (await embedder.run_async(text="two boats"))["embedding"] == pytest.approx(
+        embedder.run(text="two boats")["embedding"], abs=1e-6
+    )
+
+
+def test_text_that_looks_like_a_path_is_text(photo):
+    embedding = SenseweaveTextEmbedder().run(text=str(photo))["embedding"]
+    np.testing.assert_allclose(embedding, sw.load("starter").embed_text([str(photo)])[0], atol=1e-6)
+
+
+def test_load_options_reach_the_model():
+    long = "one two three four five six seven eight nine ten " * 3
+    whole = SenseweaveTextEmbedder().run(text=long)["embedding"]
+    with pytest.warns(sw.errors.TruncationWarning):
+        cut = SenseweaveTextEmbedder(load_options={"max_length": 8}).run(text=long)["embedding"]
+    assert not np.allclose(whole, cut, atol=1e-3)
+
+
+def test_an_unknown_load_option_is_refused_by_name():
+    with pytest.raises(TypeError, match="colour"):
+        SenseweaveTextEmbedder(load_options={"colour": "red"}).warm_up()
+
+
+@pytest.mark.parametrize("wrong", [["a list"], None, 3, [Document(content="x")]])
+def test_wrong_input_names_the_right_component(wrong):
+    with pytest.raises(TypeError, match="SenseweaveDocumentEmbedder"):
+        SenseweaveTextEmbedder().run(text=wrong)
+
+
+def test_after_close_the_next_run_loads_again():
+    embedder = SenseweaveTextEmbedder()
+    before = embedder.run(text="a cat")["embedding"]
+    embedder.close()
+    embedder.close()
+    assert embedder._space is None
+    assert embedder.run(text="a cat")["embedding"] == pytest.approx(before, abs=1e-6)
+
+
+def test_closing_one_component_leaves_the_model_to_the_other(monkeypatch):
+    one, two = SenseweaveTextEmbedder(dimensions=48), SenseweaveTextEmbedder(dimensions=48)
+    one.warm_up()
+    two.warm_up()
+    closed = []
+    monkeypatch.setattr(two._space, "close", lambda: closed.append(True))
+    one.close()
+    assert closed == []
+    asyncio.run(two.close_async())
+    assert closed == [True]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self, TypeAlias
 
 from senseweave.errors import MediaError
-from senseweave.media.content import Content
+from senseweave.media.content import Content, confirm
 from senseweave.media.given import GivenSource
 from senseweave.media.modality import Modality
 from senseweave.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -53,6 +53,8 @@ class Media:
             raise ValueError(msg)
         self.metadata: dict[str, Value] = dict(metadata or {})
         self._source: Source = source_of(given, self.policy) or self._decoded_source(given)
+        if self._source.expected is None:
+            self._source.expected = self.modality
 
     @classmethod
     def _decoded_source(cls, given: object) -> GivenSource:
@@ -139,11 +141,7 @@ class Media:
     def _content(self) -> Content:
         """Return what the bytes are, having made sure that they can be this modality."""
         content = self._source.content
-        if self.modality not in content.modalities:
-            article = "an" if self.modality[0] in "aeiou" else "a"
-            wanted = {"text": "text", "audio": "audio"}.get(self.modality, f"{article} {self.modality}")
-            what = "content of no known kind" if content.mime_type == "application/octet-stream" else content.mime_type
-            raise MediaError(self.source, f"is {what}, not {wanted}")
+        confirm(content, self.modality, self.source)
         return content
 
     def _identity(self) -> Hashable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass
 
+from senseweave.errors import MediaError
 from senseweave.media.modality import Modality
 
 HEAD_BYTES = 4096
@@ -74,7 +75,7 @@ _QUICKTIME = Content("video/quicktime", ("video", "audio"), "mov,mp4,m4a,3gp,3g2
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _MP4_AUDIO_BRANDS = {b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "}
-_TEXT_CONTROLS = frozenset(range(32)) - {7, 8, 9, 10, 12, 13, 27}
+_NOT_IN_TEXT = frozenset(range(32)) - {7, 8, 9, 10, 11, 12, 13, 26, 27}
 
 
 def sniff(head: bytes) -> Content:
@@ -98,9 +99,20 @@ def sniff(head: bytes) -> Content:
         return Content("image/x-portable-anymap", ("image",), "PPM")
     if _is_transport_stream(head):
         return Content("video/mp2t", ("video", "audio"), "mpegts")
-    if head[:3] == b"ID3" or _is_mpeg_audio(head):
-        return Content("audio/aac", ("audio",), "aac") if _is_adts(head) else Content("audio/mpeg", ("audio",), "mp3")
+    if head[:3] == b"ID3":
+        return Content("audio/mpeg", ("audio",), "mp3")
+    if _is_adts(head):
+        return Content("audio/aac", ("audio",), "aac")
+    if _is_mpeg_audio(head):
+        return Content("audio/mpeg", ("audio",), "mp3")
     return _text(head)
+
+
+def tag_length(head: bytes) -> int:
+    """Return the length of an ID3v2 tag before the content proper, 0 where there is none."""
+    if len(head) < 10 or head[:3] != b"ID3":
+        return 0
+    return 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
 
 
 _BITMAP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124))
@@ -136,19 +148,38 @@ def _is_transport_stream(head: bytes) -> bool:
 def _is_mpeg_audio(head: bytes) -> bool:
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return False
-    if _is_adts(head):
-        return True
     version, layer = (head[1] >> 3) & 3, (head[1] >> 1) & 3
     bitrate, rate = head[2] >> 4, (head[2] >> 2) & 3
     return version != 1 and layer != 0 and bitrate != 15 and rate != 3
 
 
 def _is_adts(head: bytes) -> bool:
-    at = 0
-    if head[:3] == b"ID3" and len(head) >= 10:
-        at = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
-    frame = head[at : at + 4]
-    return len(frame) == 4 and frame[0] == 0xFF and frame[1] & 0xF6 == 0xF0 and (frame[2] >> 2) & 15 < 13
+    return len(head) >= 4 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0 and (head[2] >> 2) & 15 < 13
+
+
+def wide_text(head: bytes) -> str | None:
+    """Return `utf-16-le` or `utf-16-be` where the bytes look like such text without a byte order mark, else None."""
+    pairs = head[: len(head) // 2 * 2]
+    low, high = pairs[0::2], pairs[1::2]
+    if len(low) < 4:
+        return None
+    for encoding, letters, zeros in (("utf-16-le", low, high), ("utf-16-be", high, low)):
+        if zeros.count(0) > 0.6 * len(zeros) and not any(byte in _NOT_IN_TEXT for byte in letters):
+            return encoding
+    return None
+
+
+def confirm(content: Content, modality: Modality, source: str) -> None:
+    """Make sure that content can be taken as a modality.
+
+    Raises:
+        MediaError: If it cannot.
+    """
+    if modality in content.modalities:
+        return
+    wanted = {"text": "text", "image": "an image", "audio": "audio", "video": "a video"}[modality]
+    what = "content of no known kind" if content is UNKNOWN else content.mime_type
+    raise MediaError(source, f"is {what}, not {wanted}")
 
 
 def _text(head: bytes) -> Content:
@@ -156,9 +187,13 @@ def _text(head: bytes) -> Content:
         return UNKNOWN
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return Content("text/plain", ("text",))
-    if any(byte in _TEXT_CONTROLS for byte in head):
+    if wide_text(head) is not None:
+        return Content("text/plain", ("text",))
+    if any(byte in _NOT_IN_TEXT for byte in head):
         return UNKNOWN
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:256].lower()
     if start.startswith(b"<!doctype html") or start.startswith(b"<html") or (b"<html" in start and start[:1] == b"<"):
         return Content("text/html", ("text",))
+    if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in head):
+        return Content("image/svg+xml")
     return Content("text/plain", ("text",))

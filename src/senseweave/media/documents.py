@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require
-from senseweave.media.content import PDF, Content
+from senseweave.media.content import HEAD_BYTES, PDF, Content, wide_text
 from senseweave.media.source import Source
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def text_of(data: bytes, source: str) -> str:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _decoded(data, encoding, source).removeprefix("\ufeff")
+    if (wide := wide_text(data[:HEAD_BYTES])) is not None:
+        return _decoded(data, wide, source)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -96,8 +98,8 @@ def html_words(html: str) -> str:
 
 
 _INLINE = frozenset(
-    """a abbr b bdi bdo big cite code data del dfn em font i ins kbd label mark q s samp small span strong sub sup time tt
-    u var wbr""".split()  # noqa: SIM905
+    """a abbr b bdi bdo big cite code data del dfn em font i ins kbd label mark q s samp small span strong sub sup time
+    tt u var wbr""".split()  # noqa: SIM905
 )
 
 

@@ -12,10 +12,14 @@ from senseweave.extras import require
 from senseweave.media.content import Content
 from senseweave.media.sound import check_rate, mono
 
-_SEEK_BACK_SECONDS = 1.0
-"""A lossy decoder is right again within a few packets of a seek; the longest need 80 ms (Opus)."""
+SEEK_BACK_SECONDS = 1.0
+"""A lossy decoder is right again within a few packets of a seek; the longest need is Opus's 80 ms."""
 _GAP_SECONDS = 0.05
+"""Time stamps of some containers are rounded to milliseconds; only a larger jump is a gap in the sound."""
 _LONGEST_GAP_SECONDS = 60.0
+"""A larger jump is a broken time stamp, not a minute of silence."""
+_TRIMMED_SECONDS = 0.1
+"""An encoder's last packet may be filled up beyond the end that the header names."""
 
 
 def open_container(file: BinaryIO, content: Content, source: str) -> Any:
@@ -28,11 +32,11 @@ def open_container(file: BinaryIO, content: Content, source: str) -> Any:
         MediaError: If the container is broken.
     """
     av = require("av", extra="video", feature=f"reading {content.mime_type}")
+    demuxer = content.reader.partition(",")[0].lower()
     try:
-        demuxer = content.reader.partition(",")[0]
         return av.open(file, mode="r", format=demuxer, io_open=_refuse, metadata_errors="replace")
     except Exception as error:
-        raise MediaError(source, f"is a broken {content.mime_type} file ({_short(error)})") from error
+        raise MediaError(source, f"is a broken {content.mime_type} file ({reason_of(error)})") from error
 
 
 def _refuse(url: str, flags: int, options: object) -> NoReturn:
@@ -48,12 +52,12 @@ def zero_time(container: Any, stream: Any) -> float:
     return 0.0
 
 
-def container_duration(container: Any, stream: Any) -> float | None:
-    """Return the seconds that the header promises, or None where it does not say."""
+def promised_end(container: Any, stream: Any, zero: float) -> float | None:
+    """Return the second at which the header says that a track ends, or None where it does not say."""
+    if stream.duration is not None and stream.duration > 0:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - zero
     if container.duration is not None and container.duration > 0:
         return float(container.duration / 1_000_000)
-    if stream.duration is not None and stream.duration > 0:
-        return float(stream.duration * stream.time_base)
     return None
 
 
@@ -62,6 +66,40 @@ def moving_pictures(container: Any) -> list[Any]:
     from av.stream import Disposition
 
     return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
+def reason_of(error: Exception) -> str:
+    """Return the words of an error."""
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)
+
+
+def decoded_frames(container: Any, stream: Any, notes: list[str]) -> Iterator[Any]:
+    """Yield the frames of a stream; packets that cannot be decoded are left out and noted.
+
+    Yields:
+        Frames, and None for each packet that gave none, so that a caller can watch the clock.
+    """
+    broken = 0
+    note = "the {} breaks off ({})"
+    try:
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except Exception as error:
+                broken += 1
+                if broken == 1:
+                    _add(notes, f"some of the {stream.type} cannot be decoded ({reason_of(error)})")
+                frames = []
+            if not frames:
+                yield None
+            yield from frames
+    except Exception as error:
+        _add(notes, note.format(stream.type, reason_of(error)))
+
+
+def _add(notes: list[str], note: str) -> None:
+    if note not in notes:
+        notes.append(note)
 
 
 class FFmpegSoundReader:
@@ -77,55 +115,74 @@ class FFmpegSoundReader:
             self._stream = self._container.streams.audio[0]
             self.rate = check_rate(float(self._stream.rate or 0), source)
             self._zero = zero_time(self._container, self._stream)
-            self.duration = container_duration(self._container, self._stream)
+            self.duration = promised_end(self._container, self._stream, self._zero)
         except BaseException:
             self._container.close()
             raise
 
     def blocks(self, start: float) -> Iterator[np.ndarray]:
-        """Yield mono float32 samples from the whole second `start` on; what cannot be decoded at the end is noted."""
+        """Yield mono float32 samples from the whole second `start` on; what cannot be decoded is noted."""
         wanted = int(start * self.rate)
-        position: int | None = None
-        decoded = 0
-        try:
-            self._seek(start)
-            for frame in self._container.decode(self._stream):
-                if frame.sample_rate != self.rate:
-                    self.notes.append(f"the sampling rate changes to {frame.sample_rate} Hz; the sound ends there")
-                    return
-                block = _frame_samples(frame)
-                decoded += len(block)
-                at = position
-                if frame.pts is not None:
-                    at = round((float(frame.pts * frame.time_base) - self._zero) * self.rate)
-                if position is None:
-                    position = at if at is not None and start else min(at or 0, round(_LONGEST_GAP_SECONDS * self.rate))
-                    gap = max(0, position - wanted)
-                elif at is None:
-                    gap = 0
-                else:
-                    gap = at - position
-                    gap = gap if _GAP_SECONDS * self.rate < gap < _LONGEST_GAP_SECONDS * self.rate else 0
-                    position += gap
-                if gap:
-                    yield np.zeros(gap, np.float32)
-                skip = max(0, wanted - position)
-                position += len(block)
-                if skip < len(block):
-                    yield block[skip:]
-        except MediaError:
-            raise
-        except Exception as error:
-            if not decoded:
-                reason = f"is a broken {self._content.mime_type} file ({_short(error)})"
-                raise MediaError(self._source, reason) from error
-            self.notes.append(f"the sound breaks off ({_short(error)})")
+        end = round(self.duration * self.rate) if self.duration is not None else None
+        held: np.ndarray | None = None
+        position = 0
+        for first, block in self._placed(wanted):
+            if held is not None:
+                yield held
+            held, position = block, first + len(block)
+        if held is None:
+            return
+        excess = position - end if end is not None else 0
+        yield held[: len(held) - excess] if 0 < excess < min(len(held), _TRIMMED_SECONDS * self.rate) else held
+
+    def _placed(self, wanted: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield blocks without holes from sample `wanted` on, each with the position of its first sample."""
+        self._seek(wanted / self.rate)
+        frames = self._decoded()
+        first = next(frames, None)
+        if wanted and (first is None or first[0] is None or first[0] > wanted):
+            self._seek(0.0)  # the container cannot be sought in: read it from its beginning
+            frames = self._decoded()
+            first = next(frames, None)
+        if first is None:
+            if self.notes:
+                raise MediaError(self._source, f"is a broken {self._content.mime_type} file ({self.notes[-1]})")
+            return
+        position = first[0] or 0
+        if 0 < position - wanted < _LONGEST_GAP_SECONDS * self.rate:
+            yield wanted, np.zeros(position - wanted, np.float32)  # the sound begins after the pictures
+        block: np.ndarray | None = first[1]
+        while block is not None:
+            skip = max(0, wanted - position)
+            if skip < len(block):
+                yield position + skip, block[skip:]
+            position += len(block)
+            at, block = next(frames, (None, None))
+            gap = at - position if at is not None else 0
+            if block is not None and _GAP_SECONDS * self.rate < gap < _LONGEST_GAP_SECONDS * self.rate:
+                if position + gap > wanted:
+                    filled = min(gap, position + gap - wanted)
+                    yield position + gap - filled, np.zeros(filled, np.float32)
+                position += gap
+
+    def _decoded(self) -> Iterator[tuple[int | None, np.ndarray]]:
+        for frame in decoded_frames(self._container, self._stream, self.notes):
+            if frame is None or not frame.samples:
+                continue
+            if frame.sample_rate != self.rate:
+                _add(self.notes, f"the sampling rate changes to {frame.sample_rate} Hz; the sound ends there")
+                return
+            at = None
+            if frame.pts is not None:
+                at = round((float(frame.pts * frame.time_base) - self._zero) * self.rate)
+            yield at, _frame_samples(frame)
 
     def _seek(self, start: float) -> None:
-        if start <= _SEEK_BACK_SECONDS:
-            self._container.seek(int(self._zero * 1_000_000))
-        else:
-            self._container.seek(int((start - _SEEK_BACK_SECONDS + self._zero) * 1_000_000))
+        target = self._zero + (start - SEEK_BACK_SECONDS if start > SEEK_BACK_SECONDS else 0.0)
+        try:
+            self._container.seek(int(target / self._stream.time_base), stream=self._stream)
+        except Exception:  # the blocks show where it stands, and start over if need be
+            return
 
     def close(self) -> None:
         """Release the file."""
@@ -135,14 +192,9 @@ class FFmpegSoundReader:
 
 def _frame_samples(frame: Any) -> np.ndarray:
     array = frame.to_ndarray()
-    channels = len(frame.layout.channels)
-    samples = array.T if frame.format.is_planar else array.reshape(-1, channels)
+    samples = array.T if frame.format.is_planar else array.reshape(-1, len(frame.layout.channels))
     if samples.dtype == np.uint8:
         samples = (samples.astype(np.float32) - 128.0) / 128.0
     elif samples.dtype.kind == "i":
         samples = samples / float(1 << (8 * samples.dtype.itemsize - 1))
     return mono(samples)
-
-
-def _short(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)

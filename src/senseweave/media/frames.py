@@ -11,12 +11,14 @@ import numpy as np
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.media.content import Content
-from senseweave.media.ffmpeg import container_duration, moving_pictures, open_container, zero_time
+from senseweave.media.ffmpeg import decoded_frames, moving_pictures, open_container, promised_end, zero_time
 from senseweave.media.policy import MediaPolicy
 from senseweave.media.source import Source
 
 _SEEK_AHEAD_SECONDS = 4.0
 """Decoding on to a frame this far ahead costs about as much as a seek to the key frame before it."""
+_EARLIEST_SECONDS = 60.0
+"""A frame that claims to be shown a minute before the video begins has a broken time stamp."""
 
 
 def even_times(start: float, end: float, count: int) -> list[float]:
@@ -29,7 +31,7 @@ class FrameReader:
     """An open video; frames are found by presentation time, so a variable frame rate changes nothing."""
 
     def __init__(self, source: Source, content: Content, policy: MediaPolicy) -> None:
-        self._source, self._policy, self._content = source.label, policy, content
+        self._source, self._policy = source.label, policy
         self._file = source.open()
         self.notes: list[str] = []
         try:
@@ -46,59 +48,54 @@ class FrameReader:
             context = self._stream.codec_context
             policy.check_pixels(self._source, context.width, context.height)
             self._zero = zero_time(self._container, self._stream)
-            self.duration = container_duration(self._container, self._stream)
+            self.duration = promised_end(self._container, self._stream, self._zero)
             self.has_sound = bool(self._container.streams.audio)
-            self._frames: Iterator[Any] | None = None
-            self._ahead: Any = None
+            self._frames: Iterator[Any] = iter(())
             self._shown: Any = None
+            self._ahead: Any = None
+            self._deadline = 0.0
+            self._seekable = True
         except BaseException:
             self.close()
             raise
 
-    def at(self, times: Sequence[float]) -> tuple[list[np.ndarray], list[float]]:
+    def at(self, times: Sequence[float]) -> tuple[list[np.ndarray], list[float], float | None]:
         """Return the frames that are on screen at rising times, with their own presentation times.
 
-        A time before the first frame gets the first frame. Reading ends early where the file does.
+        A time before the first frame gets the first frame, a time after the last one the last.
 
         Returns:
-            RGB frames of shape (height, width, 3), uint8, and seconds; both may be shorter than `times`.
+            RGB frames of shape (height, width, 3), uint8; seconds; and, where the file ended on the way, the second
+            until which its last frame is shown. No frames where none can be decoded.
 
         Raises:
-            MediaError: If not one frame can be decoded, or decoding takes longer than the policy allows.
+            MediaError: If a frame is larger than the policy allows, or decoding takes longer.
         """
-        deadline = time.monotonic() + self._policy.decode_timeout
+        self._deadline = time.monotonic() + self._policy.decode_timeout
         pictures: list[np.ndarray] = []
         stamps: list[float] = []
-        if times:
-            self._go_to(times[0])
         for wanted in times:
-            position = self._time(self._ahead) if self._ahead is not None else None
-            if position is not None and wanted - position > _SEEK_AHEAD_SECONDS:
-                self._go_to(wanted)
+            self._go_to(wanted)
             while self._ahead is not None and (self._shown is None or self._time(self._ahead) <= wanted):
-                self._step(deadline)
-            if self._shown is None or (self._ahead is None and self._broken):
-                break
+                self._shown, self._ahead = self._ahead, next(self._frames, None)
+            if self._shown is None:
+                return [], [], None
             shown = self._time(self._shown)
-            if stamps and shown == stamps[-1]:
-                pictures.append(pictures[-1])
-            else:
-                pictures.append(self._picture(self._shown))
+            pictures.append(pictures[-1] if stamps and shown == stamps[-1] else self._picture(self._shown))
             stamps.append(shown)
-        return pictures, stamps
+        return pictures, stamps, None if self._ahead is not None else self._end_of(self._shown)
 
     def count_seconds(self) -> float:
-        """Return the time at which the last packet ends, found by reading all packets without decoding them."""
+        """Return the second at which the last packet ends, found by reading all packets without decoding them."""
         end = 0.0
         try:
             self._container.seek(int(self._zero * 1_000_000))
             for packet in self._container.demux(self._stream):
                 if packet.pts is not None:
-                    until = (packet.pts + (packet.duration or 0)) * self._stream.time_base
+                    until = (packet.pts + (packet.duration or 0)) * packet.time_base
                     end = max(end, float(until) - self._zero)
         except Exception as error:
             self.notes.append(f"the video breaks off ({error})")
-        self._frames = None
         return end
 
     def close(self) -> None:
@@ -106,45 +103,39 @@ class FrameReader:
         self._container.close()
         self._file.close()
 
-    _broken = False
-
     def _time(self, frame: Any) -> float:
         return float(frame.pts * frame.time_base) - self._zero
 
+    def _end_of(self, frame: Any) -> float:
+        return self._time(frame) + float((frame.duration or 0) * frame.time_base)
+
     def _go_to(self, seconds: float) -> None:
-        self._restart(seconds)
-        if self._ahead is None or self._time(self._ahead) > seconds:
+        behind = self._shown is not None and self._time(self._shown) <= seconds
+        far = self._ahead is not None and seconds - self._time(self._ahead) > _SEEK_AHEAD_SECONDS
+        if behind and not (far and self._seekable):
+            return
+        self._restart(seconds if self._seekable else None)
+        if self._seekable and (self._ahead is None or self._time(self._ahead) > seconds):
+            self._seekable = self._ahead is not None and seconds < _SEEK_AHEAD_SECONDS
             self._restart(None)  # the seek went wrong, or there is nothing earlier: read from the beginning
 
     def _restart(self, seconds: float | None) -> None:
         self._shown = self._ahead = None
         target = self._zero + max(0.0, seconds or 0.0)
         try:
-            self._container.seek(int(target * 1_000_000), backward=True)
+            self._container.seek(int(target / self._stream.time_base), stream=self._stream, backward=True)
         except Exception:
             if seconds is not None:
                 return
-        self._frames = self._decoded()
+        self._frames = self._timed()
         self._ahead = next(self._frames, None)
 
-    def _step(self, deadline: float) -> None:
-        assert self._frames is not None
-        if time.monotonic() > deadline:
-            raise PolicyError(self._source, f"takes longer to decode than {self._policy.decode_timeout:g} seconds")
-        self._shown, self._ahead = self._ahead, next(self._frames, None)
-
-    def _decoded(self) -> Iterator[Any]:
-        self._broken = False
-        try:
-            for frame in self._container.decode(self._stream):
-                if frame.pts is not None:
-                    yield frame
-        except Exception as error:
-            self._broken = True
-            reason = getattr(error, "strerror", None) or error
-            note = f"the video breaks off ({reason})"
-            if note not in self.notes:
-                self.notes.append(note)
+    def _timed(self) -> Iterator[Any]:
+        for frame in decoded_frames(self._container, self._stream, self.notes):
+            if time.monotonic() > self._deadline:
+                raise PolicyError(self._source, f"takes longer to decode than {self._policy.decode_timeout:g} seconds")
+            if frame is not None and frame.pts is not None and self._time(frame) > -_EARLIEST_SECONDS:
+                yield frame
 
     def _picture(self, frame: Any) -> np.ndarray:
         self._policy.check_pixels(self._source, frame.width, frame.height)

@@ -156,7 +156,8 @@ def _from_object(given: GivenSource, policy: MediaPolicy) -> PILImage:
     if isinstance(value, PILImage.Image):
         policy.check_pixels(given.name, *value.size)
         try:
-            return upright_rgb(value, given.name)
+            made = upright_rgb(value, given.name)
+            return made.copy() if made is value else made
         except MediaError:
             raise
         except Exception as error:

@@ -12,6 +12,7 @@ from senseweave.media.given import as_array, is_tensor
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_ORIENTATION = 0x0112
 _WITH_ALPHA = {"RGBA", "LA", "PA", "La", "RGBa"}
 
 
@@ -31,15 +32,17 @@ def upright_rgb(image: Image, source: str) -> Image:
     from PIL import Image as PILImage
     from PIL import ImageOps
 
-    turned = ImageOps.exif_transpose(image)
-    image = turned if turned is not None else image
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode in ("F", "I") or image.mode.startswith("I;"):
+        return PILImage.fromarray(grey_levels(np.asarray(image), source)).convert("RGB")
+    if image.mode == "La":  # Pillow knows one way out of premultiplied grey
+        image = image.convert("LA")
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         layer = image.convert("RGBA")
         white = PILImage.new("RGBA", layer.size, (255, 255, 255, 255))
         return PILImage.alpha_composite(white, layer).convert("RGB")
-    if image.mode.startswith("I") or image.mode == "F":
-        return PILImage.fromarray(grey_levels(np.asarray(image), source)).convert("RGB")
-    return image.copy() if image.mode == "RGB" else image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def grey_levels(values: np.ndarray, source: str) -> np.ndarray:

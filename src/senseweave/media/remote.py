@@ -11,13 +11,14 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import BinaryIO, cast
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require
-from senseweave.media.content import HEAD_BYTES, sniff
+from senseweave.media.content import HEAD_BYTES, confirm, sniff
+from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
 from senseweave.media.source import Source
 
@@ -50,7 +51,7 @@ class RemoteSource(Source):
         """Return a new binary file at position 0."""
         with self._lock:
             if self._fetched is None:
-                self._fetched = fetch(self.url, self.policy)
+                self._fetched = fetch(self.url, self.policy, self.expected)
             return cast(BinaryIO, io.BufferedReader(_View(self._fetched, self._lock)))
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -88,8 +89,13 @@ class _View(io.RawIOBase):
         return len(data)
 
 
-def fetch(url: str, policy: MediaPolicy) -> BinaryIO:
+def fetch(url: str, policy: MediaPolicy, expected: Modality | None = None) -> BinaryIO:
     """Fetch a URL into a temporary file (in memory while it is small).
+
+    Args:
+        url: An http, https or fsspec URL.
+        policy: What may be fetched.
+        expected: What the content has to be; anything else is given up at its first bytes.
 
     Raises:
         PolicyError: If the policy forbids the scheme, an address on the way, the size or the type.
@@ -97,10 +103,10 @@ def fetch(url: str, policy: MediaPolicy) -> BinaryIO:
     """
     scheme = urlsplit(url).scheme.lower()
     if "::" in url.partition("://")[0] or scheme not in ("http", "https"):
-        return _fetch_fsspec(url, policy)
+        return _fetch_fsspec(url, policy, expected)
     if not policy.network:
         raise PolicyError(without_credentials(url), "the policy allows no network; pass MediaPolicy(network=True)")
-    return _fetch_http(url, policy)
+    return _fetch_http(url, policy, expected)
 
 
 def without_credentials(url: str) -> str:
@@ -155,7 +161,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 
-def _fetch_http(url: str, policy: MediaPolicy) -> BinaryIO:
+def _fetch_http(url: str, policy: MediaPolicy, expected: Modality | None) -> BinaryIO:
     httpx = require("httpx", extra="remote", feature="fetching URLs")
     label, deadline = without_credentials(url), time.monotonic() + policy.timeout
     # No proxy from the environment: a proxy would resolve the name again, and so undo the check of its address.
@@ -167,7 +173,8 @@ def _fetch_http(url: str, policy: MediaPolicy) -> BinaryIO:
                     if response.is_redirect and "location" in response.headers:
                         url = urljoin(url, response.headers["location"])
                         continue
-                    return _receive(response, policy, label, deadline)
+                    _check_answer(response, policy, label)
+                    return _spool(response.iter_raw(_CHUNK_BYTES), policy, label, deadline, expected)
             except httpx.TimeoutException as error:
                 raise MediaError(label, f"the server took longer than {policy.timeout:g} seconds") from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -204,7 +211,7 @@ def _pinned_request(client: object, url: str, policy: MediaPolicy, label: str, d
     )
 
 
-def _receive(response: object, policy: MediaPolicy, label: str, deadline: float) -> BinaryIO:
+def _check_answer(response: object, policy: MediaPolicy, label: str) -> None:
     import httpx
 
     assert isinstance(response, httpx.Response)
@@ -215,14 +222,15 @@ def _receive(response: object, policy: MediaPolicy, label: str, deadline: float)
     declared = response.headers.get("content-length", "")
     if declared.isdigit():
         policy.check_bytes(label, int(declared))
-    return _spool(response.iter_raw(_CHUNK_BYTES), policy, label, deadline)
 
 
-def _spool(chunks: object, policy: MediaPolicy, label: str, deadline: float) -> BinaryIO:
+def _spool(
+    chunks: Iterable[bytes], policy: MediaPolicy, label: str, deadline: float, expected: Modality | None
+) -> BinaryIO:
     file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115  (closed with its source)
     total, head, checked = 0, b"", False
     try:
-        for chunk in chunks:  # type: ignore[attr-defined]
+        for chunk in chunks:
             if time.monotonic() > deadline:
                 raise MediaError(label, f"took longer than {policy.timeout:g} seconds")
             total += len(chunk)
@@ -231,23 +239,26 @@ def _spool(chunks: object, policy: MediaPolicy, label: str, deadline: float) -> 
             if not checked:
                 head += chunk
                 if len(head) >= HEAD_BYTES:
-                    _check_head(head, policy, label)
+                    _check_head(head, policy, label, expected)
                     checked = True
         if not checked:
-            _check_head(head, policy, label)
+            _check_head(head, policy, label, expected)
     except BaseException:
         file.close()
         raise
     return cast(BinaryIO, file)
 
 
-def _check_head(head: bytes, policy: MediaPolicy, label: str) -> None:
+def _check_head(head: bytes, policy: MediaPolicy, label: str, expected: Modality | None) -> None:
     if not head:
         raise MediaError(label, "is empty (0 bytes)")
-    policy.check_mime_type(label, sniff(head[:HEAD_BYTES]).mime_type)
+    content = sniff(head[:HEAD_BYTES])
+    policy.check_mime_type(label, content.mime_type)
+    if expected is not None:
+        confirm(content, expected, label)
 
 
-def _fetch_fsspec(url: str, policy: MediaPolicy) -> BinaryIO:
+def _fetch_fsspec(url: str, policy: MediaPolicy, expected: Modality | None) -> BinaryIO:
     protocol, label = url.partition("://")[0].lower(), without_credentials(url)
     if not re.fullmatch(r"[a-z0-9+.\-]+", protocol) or protocol in _NEVER_BY_FSSPEC or "::" in url:
         raise PolicyError(label, f"{protocol!r} URLs are not read")
@@ -258,7 +269,7 @@ def _fetch_fsspec(url: str, policy: MediaPolicy) -> BinaryIO:
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
         with filesystem.open(path, "rb") as remote:
-            return _spool(iter(lambda: remote.read(_CHUNK_BYTES), b""), policy, label, deadline)
+            return _spool(iter(lambda: remote.read(_CHUNK_BYTES), b""), policy, label, deadline, expected)
     except MediaError:
         raise
     except Exception as error:  # each filesystem has errors of its own

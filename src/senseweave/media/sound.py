@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Protocol
@@ -23,6 +24,8 @@ SILENCE = 1e-3
 _SOUNDFILE = {"wav", "flac", "ogg", "mp3", "aiff", "au", "caf", "w64"}
 _PREROLL_SECONDS = 0.25
 """Sound before a span that the resampler must have heard for the span to come out as in one piece."""
+_LOSSY_PREROLL_SECONDS = 2.0
+"""An MP3 packet may lean on half a second of packets before it (bit reservoir), an Opus packet on 80 ms."""
 
 
 class SoundReader(Protocol):
@@ -156,10 +159,11 @@ class SoundfileReader:
         soundfile = require("soundfile", extra="audio", feature="reading audio")
         self._source = source
         try:
-            self._sound = soundfile.SoundFile(file)
+            self._sound = _sequential(soundfile)(file)
         except Exception as error:
             raise _UnknownToSoundfileError(str(error)) from error
         self._file = file
+        self._lossy = self._sound.format in ("MP3", "OGG")
         self.rate = check_rate(self._sound.samplerate, source)
         frames = int(self._sound.frames)
         self.duration = frames / self.rate if 0 <= frames < 1 << 62 else None
@@ -171,9 +175,10 @@ class SoundfileReader:
             if start:
                 if self.duration is not None and start >= self.duration:
                     return
-                self._sound.seek(int(start * self.rate))
-            channels = self._sound.channels
-            frames = max(1, BLOCK_SAMPLES // channels)
+                back = int(min(start, _LOSSY_PREROLL_SECONDS if self._lossy else 0.0) * self.rate)
+                self._sound.seek(int(start * self.rate) - back)
+                self._sound.read(back, dtype="float32")
+            frames = max(1, BLOCK_SAMPLES // self._sound.channels)
             while len(block := self._sound.read(frames, dtype="float32", always_2d=True)):
                 yield mono(block)
         except Exception as error:
@@ -185,6 +190,22 @@ class SoundfileReader:
         """Release the file."""
         self._sound.close()
         self._file.close()
+
+
+@functools.cache
+def _sequential(soundfile: Any) -> Any:
+    """Return a SoundFile that only moves when it is told to.
+
+    soundfile seeks after every read, to where it stands already; in an MP3 that throws away the bits that the next
+    packets lean on, so that reading in blocks gives wrong samples after every block (soundfile 0.14, libsndfile 1.2.2).
+    It does not do so for what cannot be sought in.
+    """
+
+    class Sequential(soundfile.SoundFile):  # type: ignore[misc]
+        def seekable(self) -> bool:
+            return False
+
+    return Sequential
 
 
 class ArrayReader:

@@ -9,14 +9,15 @@ import io
 import os
 import re
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from senseweave.errors import MediaError, PolicyError
-from senseweave.media.content import HEAD_BYTES, Content, sniff
+from senseweave.media.content import HEAD_BYTES, Content, sniff, tag_length
+from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*)(://|::)")
@@ -30,6 +31,8 @@ class Source:
 
     def __init__(self, policy: MediaPolicy) -> None:
         self.policy = policy
+        self.expected: Modality | None = None
+        """What the first media made of it takes it to be; a download of anything else ends at its first bytes."""
 
     @property
     def label(self) -> str:
@@ -70,9 +73,13 @@ class Source:
         """
         with self.open() as file:
             head = file.read(HEAD_BYTES)
-        if not head:
-            raise MediaError(self.label, "is empty (0 bytes)")
-        content = sniff(head)
+            if not head:
+                raise MediaError(self.label, "is empty (0 bytes)")
+            content = sniff(head)
+            if tag := tag_length(head):  # FLAC and AAC may stand behind such a tag as well as MP3
+                file.seek(tag)
+                behind = sniff(file.read(HEAD_BYTES))
+                content = behind if behind.reader in ("flac", "aac") else content
         self.policy.check_mime_type(self.label, content.mime_type)
         return content
 
@@ -237,7 +244,8 @@ def source_of(given: object, policy: MediaPolicy) -> Source | None:
     """Return the source of an encoded input, or None where `given` is not one of the encoded forms.
 
     Args:
-        given: A local path, `file://` or http(s) or fsspec URL, data URI, bytes, or binary file object.
+        given: A local path, `file://` or http(s) or fsspec URL, data URI, bytes, binary file object, or a mapping with
+            `bytes` or `path`, as the datasets library gives undecoded media.
         policy: What may be read.
 
     Raises:
@@ -245,6 +253,8 @@ def source_of(given: object, policy: MediaPolicy) -> Source | None:
     """
     if isinstance(given, Source):
         return given
+    if isinstance(given, Mapping) and (given.get("bytes") is not None or isinstance(given.get("path"), str)):
+        return source_of(given["bytes"] if given.get("bytes") is not None else given["path"], policy)
     if isinstance(given, Path) or (not isinstance(given, str) and isinstance(given, os.PathLike)):
         return FileSource(os.fspath(given), policy)
     if isinstance(given, str):

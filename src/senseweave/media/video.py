@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -89,14 +90,21 @@ class Video(Media):
             MediaError: If the video cannot be decoded.
         """
         with self._frames() as reader:
+            last: tuple[Self, Clip] | None = None
             for span in window_spans(*self._bounds, seconds, overlap):
                 part = self.part(span=span)
                 try:
-                    yield part, part._clip(reader, *span, frames, sampling_rate)
-                except _NoFrameError:
-                    if span[0] == self._bounds[0]:
+                    clip = part._clip(reader, *span, frames, sampling_rate)
+                except _NoFrameError as error:
+                    if last is None:
                         raise
-                    return  # the file ends before its header says; the window before this one has said so
+                    last = last[0], replace(last[1], notes=(*last[1].notes, error.reason))
+                    break
+                if last is not None:
+                    yield last
+                last = part, clip
+            if last is not None:
+                yield last
 
     def sound(self) -> Audio:
         """Return the sound track of the same span, as audio.
@@ -118,7 +126,7 @@ class Video(Media):
         if self.span is None:
             self.policy.check_seconds(self.source, total)
         if total <= 0 or start >= total:
-            raise MediaError(self.source, self._nothing())
+            raise MediaError(self.source, self._nothing(start, end))
         return start, min(end, total)
 
     @contextlib.contextmanager
@@ -136,21 +144,16 @@ class Video(Media):
         if count < 1:
             msg = f"frames must be at least 1, not {count}"
             raise ValueError(msg)
-        wanted = even_times(start, end, count)
-        pictures, stamps = reader.at(wanted)
+        pictures, stamps, until = reader.at(even_times(start, end, count))
         notes = list(reader.notes)
+        if until is not None and end - until > _SHORTFALL_SECONDS:
+            if until <= start:
+                raise _NoFrameError(self.source, self._nothing(start, end))
+            notes.append(f"the video ends at {until:.2f} seconds, not at {end:.2f} as its header says")
+            end = until
+            pictures, stamps, _ = reader.at(even_times(start, end, count))
         if not pictures:
-            raise _NoFrameError(self.source, self._nothing())
-        if len(pictures) < count or wanted[-1] - stamps[-1] > max(_SHORTFALL_SECONDS, (end - start) / count):
-            last = stamps[-1]
-            if len(pictures) < count:
-                notes.append(f"the video ends at about {last:.2f} of {end:.2f} seconds")
-                pictures, stamps = reader.at(even_times(start, max(last, start + 1e-3), count))
-        if not pictures:
-            raise _NoFrameError(self.source, self._nothing())
-        while len(pictures) < count:
-            pictures.append(pictures[-1])
-            stamps.append(stamps[-1])
+            raise _NoFrameError(self.source, self._nothing(start, end))
         sound = self._sound_of(start, end, sampling_rate) if sampling_rate and reader.has_sound else None
         return Clip(np.stack(pictures), np.asarray(stamps, np.float64), sound, tuple(notes))
 
@@ -160,9 +163,8 @@ class Video(Media):
         except MediaError:
             return None  # the track ends before the picture does
 
-    def _nothing(self) -> str:
-        where = f" from {self.span[0]:g} to {self.span[1]:g} seconds" if self.span is not None else ""
-        return f"holds no frame{where}"
+    def _nothing(self, start: float, end: float) -> str:
+        return f"holds no frame that can be decoded from {start:g} to {end:g} seconds"
 
 
 class _NoFrameError(MediaError):
@@ -197,11 +199,11 @@ class _GivenFrames:
         self._times = times if times is not None else [index / rate for index in range(len(frames))]
         self.duration: float | None = self._times[-1] + (1 / rate if times is None else 1e-3)
 
-    def at(self, times: list[float]) -> tuple[list[np.ndarray], list[float]]:
+    def at(self, times: list[float]) -> tuple[list[np.ndarray], list[float], None]:
         from senseweave.media.image import Image
 
         chosen = [nearest_before(self._times, wanted) for wanted in times]
         decoded = {index: np.asarray(Image(self._frames[index], policy=self._policy).decode()) for index in set(chosen)}
         if len({picture.shape for picture in decoded.values()}) > 1:
             raise MediaError(self._source, "holds frames of different sizes")
-        return [decoded[index] for index in chosen], [self._times[index] for index in chosen]
+        return [decoded[index] for index in chosen], [self._times[index] for index in chosen], None

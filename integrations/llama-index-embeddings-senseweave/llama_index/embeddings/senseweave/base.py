@@ -1,0 +1,323 @@
+"""The embedding model: any senseweave space behind LlamaIndex's interface, for all four modalities."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serializer
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.schema import BaseNode
+from llama_index.embeddings.senseweave.batches import Batches
+from llama_index.embeddings.senseweave.methods import EmbeddingMethods
+from llama_index.embeddings.senseweave.nodes import media_of
+
+from senseweave.errors import MediaError
+from senseweave.media import Media, MediaPolicy, Modality
+
+if TYPE_CHECKING:
+    from senseweave.spaces import Space
+
+DEFAULT_BATCH_SIZE = 64
+"""Inputs per batch and event; how many of them share a forward pass is the space's business."""
+
+LOAD_FIELDS = (
+    "device",
+    "dtype",
+    "revision",
+    "dimensions",
+    "normalize",
+    "max_length",
+    "batch_tokens",
+    "cache_size",
+)
+_SECRET = re.compile(r"(^|_)(key|token|secret|password|credentials?|auth|headers?)$", re.IGNORECASE)
+
+
+class SenseweaveEmbedding(EmbeddingMethods):
+    """Text, image, audio and video embeddings of any senseweave model.
+
+    `pip install llama-index-embeddings-senseweave "senseweave[starter]"`
+
+    As a transformation it embeds media nodes by their media and all others by their text, so that it belongs into an
+    `IngestionPipeline` or into the `transformations` of an index as well as into its `embed_model`.
+
+    Examples:
+        ```python
+        from llama_index.embeddings.senseweave import SenseweaveEmbedding
+
+        embed_model = SenseweaveEmbedding(model_name="starter")
+        vector = embed_model.get_query_embedding("a dog on the grass")
+        ```
+    """
+
+    model_name: str = Field(
+        default="starter",
+        description="Any name that `senseweave.load` takes: `starter`, a hub id, a folder, `scheme:name`.",
+    )
+    device: str | None = Field(default=None, description="torch device; chosen by senseweave if None.")
+    dtype: str | None = Field(default=None, description="Precision of the weights, for example `float16`.")
+    revision: str | None = Field(default=None, description="Commit or tag of a model from a hub.")
+    dimensions: int | None = Field(default=None, gt=0, description="Keep only so many leading dimensions.")
+    normalize: bool = Field(default=True, description="Whether vectors have length 1.")
+    max_length: int | None = Field(default=None, gt=0, description="Tokens of a text that the model reads.")
+    batch_tokens: int | None = Field(default=None, gt=0, description="Padded tokens per batch of texts.")
+    cache_size: int | None = Field(default=None, ge=0, description="How many finished vectors are remembered.")
+    load_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further options of the model's family; secrets among them are never serialised.",
+        repr=False,
+    )
+    root: str | None = Field(default=None, description="Local files must lie under this folder; None allows all.")
+    network: bool = Field(default=False, description="Whether http and https URLs of media may be fetched.")
+    policy: MediaPolicy | None = Field(
+        default=None, description="All limits on reading; instead of `root` and `network`."
+    )
+    fingerprint_of_space: str | None = Field(
+        default=None, description="Set where a loaded space was given: what a rebuilt model must agree with."
+    )
+    embeddings_cache: Any | None = Field(
+        default=None,
+        description="Key-value store of embeddings, keyed by model, role, modality and content.",
+        exclude=True,
+    )
+
+    _space: Any = PrivateAttr(default=None)
+
+    def __init__(
+        self,
+        model_name: str = "starter",
+        *,
+        space: Space | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        revision: str | None = None,
+        dimensions: int | None = None,
+        normalize: bool = True,
+        max_length: int | None = None,
+        batch_tokens: int | None = None,
+        cache_size: int | None = None,
+        load_options: dict[str, Any] | None = None,
+        root: str | Path | None = None,
+        network: bool = False,
+        policy: MediaPolicy | dict[str, Any] | None = None,
+        fingerprint_of_space: str | None = None,
+        embed_batch_size: int = DEFAULT_BATCH_SIZE,
+        callback_manager: CallbackManager | None = None,
+        num_workers: int | None = None,
+        embeddings_cache: Any | None = None,
+        rate_limiter: Any | None = None,
+    ) -> None:
+        """Describe the model; it is loaded when it is first used.
+
+        Args:
+            model_name: Any name that `senseweave.load` takes.
+            space: A loaded space instead of a name; load options and policy are then its own.
+            device: torch device, for example `cuda:0`; chosen by senseweave if None.
+            dtype: Precision of the weights, for example `float16`.
+            revision: Commit or tag of a model from a hub.
+            dimensions: Keep only so many leading dimensions.
+            normalize: Whether vectors have length 1.
+            max_length: Tokens of a text that the model reads.
+            batch_tokens: Padded tokens per batch of texts.
+            cache_size: How many finished vectors the space remembers.
+            load_options: Further options of the model's family, such as `{"pooling": "cls"}`.
+            root: Local files must lie under this folder.
+            network: Whether http and https URLs of media may be fetched.
+            policy: All limits on reading, as a `MediaPolicy` or its values; instead of `root` and `network`.
+            fingerprint_of_space: What the space must have; set by `to_dict` where a loaded space was given.
+            embed_batch_size: Inputs per batch and event.
+            callback_manager: Told of every batch.
+            num_workers: Batches that an async call has under way at a time; all if None.
+            embeddings_cache: A key-value store in which vectors are kept.
+            rate_limiter: Asked before every batch that is computed.
+
+        Raises:
+            ValueError: If options contradict each other.
+        """
+        values: dict[str, Any] = {
+            "model_name": space.name if space is not None else model_name,
+            "device": device,
+            "dtype": dtype,
+            "revision": revision,
+            "dimensions": dimensions,
+            "normalize": normalize,
+            "max_length": max_length,
+            "batch_tokens": batch_tokens,
+            "cache_size": cache_size,
+            "load_options": load_options or {},
+            "root": str(root) if root is not None else None,
+            "network": network,
+            "policy": policy,
+            "fingerprint_of_space": fingerprint_of_space,
+            "embed_batch_size": embed_batch_size,
+            "callback_manager": callback_manager or CallbackManager([]),
+            "num_workers": num_workers,
+            "embeddings_cache": embeddings_cache,
+            "rate_limiter": rate_limiter,
+        }
+        super().__init__(**values)
+        self._check_options()
+        if space is not None:
+            if options := self._changed_options():
+                msg = f"{', '.join(options)} cannot be changed on a loaded space; pass them to senseweave.load"
+                raise ValueError(msg)
+            self._space = self._checked(space)
+            self.fingerprint_of_space = space.fingerprint
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name by which LlamaIndex serialises the class."""
+        return "SenseweaveEmbedding"
+
+    @property
+    def space(self) -> Space:
+        """The senseweave space, loaded when it is first asked for.
+
+        Raises:
+            ModelError: If there is no such model.
+            ImportError: If an extra is missing; the message holds the install line.
+            TypeError: If the model's family has no such option.
+        """
+        # No lock: threads that come here together are given the same space by `load`.
+        if self._space is None:
+            import senseweave
+
+            self._space = self._checked(senseweave.load(self.model_name, **self._changed_options()))
+        space: Space = self._space
+        return space
+
+    @property
+    def media_policy(self) -> MediaPolicy:
+        """What may be read: the policy that was given, or that of a given space."""
+        if self.policy is not None:
+            return self.policy
+        if self.root is None and not self.network and self._space is not None:
+            space: Space = self._space
+            return space.policy
+        return MediaPolicy(root=self.root, network=self.network)
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that the model can embed."""
+        return self.space.modalities
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        return self.space.dimension
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for models whose vectors can be compared, and for no others."""
+        return self.space.fingerprint
+
+    def __call__(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> Sequence[BaseNode]:
+        """Embed nodes in place: those with an image, sound or video by it, the others by their text.
+
+        Args:
+            nodes: Nodes or documents.
+            show_progress: Whether to show a progress bar per modality.
+            **kwargs: What LlamaIndex passes to every transformation; means nothing here.
+
+        Raises:
+            MediaError: If media of a node cannot be read, with the position of the node.
+            UnsupportedModalityError: If the model cannot embed a modality that the nodes have.
+        """
+        for modality, (positions, media) in self._by_modality(nodes).items():
+            with _placed_among(positions, len(nodes)):
+                embeddings = Batches(self, modality, "document").run(media, show_progress=show_progress)
+            for position, embedding in zip(positions, embeddings, strict=True):
+                nodes[position].embedding = embedding
+        return nodes
+
+    async def acall(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> Sequence[BaseNode]:
+        """Like calling the model, off the event loop."""
+        grouped = await asyncio.to_thread(self._by_modality, nodes)
+        for modality, (positions, media) in grouped.items():
+            with _placed_among(positions, len(nodes)):
+                embeddings = await Batches(self, modality, "document").arun(media, show_progress=show_progress)
+            for position, embedding in zip(positions, embeddings, strict=True):
+                nodes[position].embedding = embedding
+        return nodes
+
+    def _by_modality(self, nodes: Sequence[BaseNode]) -> dict[Modality, tuple[list[int], list[Media]]]:
+        """The media of nodes with their positions; asks for the modalities before anything is computed."""
+        policy = self.media_policy
+        grouped: dict[Modality, tuple[list[int], list[Media]]] = {}
+        for position, node in enumerate(nodes):
+            try:
+                media = media_of(node, policy)
+            except MediaError as error:
+                located = error.at(position, len(nodes))
+                raise located from located.__cause__
+            positions, group = grouped.setdefault(media.modality, ([], []))
+            positions.append(position)
+            group.append(media)
+        for modality in grouped:
+            self.space.encoder(modality)
+        return grouped
+
+    def _changed_options(self) -> dict[str, Any]:
+        """What `senseweave.load` is given: whatever is not left at its default.
+
+        The policy is not among them: it belongs to what is read, and models that differ in nothing else are one model.
+        """
+        fields_of = type(self).model_fields
+        named = {name: getattr(self, name) for name in LOAD_FIELDS if getattr(self, name) != fields_of[name].default}
+        return {**named, **self.load_options}
+
+    def _check_options(self) -> None:
+        if self.policy is not None and (self.root is not None or self.network):
+            msg = "give either policy or root and network, not both"
+            raise ValueError(msg)
+        if known := sorted(set(LOAD_FIELDS) & set(self.load_options)):
+            msg = f"{', '.join(known)} in load_options have fields of their own"
+            raise ValueError(msg)
+
+    def _checked(self, space: Space) -> Space:
+        if self.fingerprint_of_space not in (None, space.fingerprint):
+            msg = (
+                f"this model was made from a loaded space of fingerprint {self.fingerprint_of_space}, which "
+                f"{self.model_name!r} alone does not give ({space.fingerprint}): pass it, from_dict(data, space=...)"
+            )
+            raise ValueError(msg)
+        return space
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what cannot be pickled, as LlamaIndex does; a given space goes along as its recipe."""
+        state = super().__getstate__()
+        if self.fingerprint_of_space is not None:
+            state["__dict__"] = {**state["__dict__"], "space": self._space}
+        state["__pydantic_private__"] = None
+        return state
+
+    @field_serializer("policy")
+    def _plain_policy(self, policy: MediaPolicy | None) -> dict[str, Any] | None:
+        """Plain values that JSON can hold."""
+        if policy is None:
+            return None
+        values = {field.name: getattr(policy, field.name) for field in fields(policy)}
+        values["root"] = str(policy.root) if policy.root is not None else None
+        return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in values.items()}
+
+    @field_serializer("load_options")
+    def _without_secrets(self, load_options: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in load_options.items() if not _SECRET.search(name)}
+
+
+@contextmanager
+def _placed_among(positions: list[int], total: int) -> Iterator[None]:
+    """Give errors the position of the node among all nodes instead of that among the nodes of its modality."""
+    try:
+        yield
+    except MediaError as error:
+        if error.position is None:
+            raise
+        located = error.at(positions[error.position], total)
+        raise located from located.__cause__

@@ -1,0 +1,200 @@
+"""Runs one embedding call: in batches, with both kinds of events, through the cache and the rate limiter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.async_utils import run_jobs
+from llama_index.core.callbacks.schema import CBEventType, EventPayload
+from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
+from llama_index.core.utils import get_tqdm_iterable
+from llama_index.embeddings.senseweave.nodes import as_media
+from llama_index_instrumentation import get_dispatcher
+
+from senseweave.encoders.base import Role
+from senseweave.errors import MediaError
+from senseweave.media import Media, Modality
+
+if TYPE_CHECKING:
+    from llama_index.embeddings.senseweave.methods import EmbeddingMethods
+
+Embedding = list[float]
+
+CACHE_COLLECTION = "embeddings"
+"""The collection of an embeddings cache that LlamaIndex itself uses; the keys here cannot be taken for its."""
+
+dispatcher = get_dispatcher(__name__)
+
+
+class Batches:
+    """One call of an embedding model with inputs of one modality, for one role."""
+
+    def __init__(self, model: EmbeddingMethods, modality: Modality, role: Role) -> None:
+        self.model = model
+        self.modality = modality
+        self.role = role
+
+    def run(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedding]:
+        """Embed in batches of the model's `embed_batch_size`, one after the other.
+
+        Raises:
+            MediaError: For the first item that cannot be read, with its position among all items.
+        """
+        embeddings: list[Embedding] = []
+        batch: list[Any] = []
+        for item in get_tqdm_iterable(items, show_progress, self._progress_label):
+            batch.append(item)
+            if len(batch) == self.model.embed_batch_size or len(embeddings) + len(batch) == len(items):
+                embeddings += self._run_batch(batch, len(embeddings), len(items))
+                batch = []
+        return embeddings
+
+    async def arun(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedding]:
+        """Like `run`, off the event loop; as many batches at a time as the model's `num_workers` says, or all."""
+        size = self.model.embed_batch_size
+        jobs: list[Coroutine[Any, Any, list[Embedding]]] = [
+            self._arun_batch(items[start : start + size], start, len(items)) for start in range(0, len(items), size)
+        ]
+        if not jobs:
+            return []
+        if show_progress or self.model.num_workers:
+            workers = self.model.num_workers or len(jobs)
+            nested = await run_jobs(jobs, show_progress=show_progress, workers=workers, desc=self._progress_label)
+        else:
+            nested = await asyncio.gather(*jobs)
+        return [embedding for embeddings in nested for embedding in embeddings]
+
+    def compute(self, items: Sequence[Any]) -> list[Embedding]:
+        """Embed in one batch without events, cache or rate limit."""
+        return self._encode(self._media(items))
+
+    async def acompute(self, items: Sequence[Any]) -> list[Embedding]:
+        """Like `compute`, off the event loop."""
+        return await self._aencode(await asyncio.to_thread(self._media, items))
+
+    def _run_batch(self, items: Sequence[Any], start: int, total: int) -> list[Embedding]:
+        with self._events() as finished, _placed(start, total):
+            media = self._media(items)
+            embeddings = self._cached(media)
+            finished.append((_labels(media), embeddings))
+        return embeddings
+
+    async def _arun_batch(self, items: Sequence[Any], start: int, total: int) -> list[Embedding]:
+        with self._events() as finished, _placed(start, total):
+            media = await asyncio.to_thread(self._media, items)
+            embeddings = await self._acached(media)
+            finished.append((await asyncio.to_thread(_labels, media), embeddings))
+        return embeddings
+
+    @contextmanager
+    def _events(self) -> Iterator[list[tuple[list[str], list[Embedding]]]]:
+        """Tell of a batch's start and end by both of LlamaIndex's means; the caller puts its result in the list."""
+        finished: list[tuple[list[str], list[Embedding]]] = []
+        payload = self.model.to_payload()
+        dispatcher.event(EmbeddingStartEvent(model_dict=payload))
+        with self.model.callback_manager.event(
+            CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}
+        ) as event:
+            yield finished
+            ((chunks, embeddings),) = finished
+            event.on_end(payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: embeddings})
+        dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=embeddings))
+
+    def _cached(self, media: list[Media]) -> list[Embedding]:
+        cache = self.model.embeddings_cache
+        if cache is None:
+            self._wait_for_turn()
+            return self._encode(media)
+        keys = self._keys(media)
+        known = {key: _value(cache.get(key, collection=CACHE_COLLECTION)) for key in dict.fromkeys(keys)}
+        if missing := _missing(keys, known):
+            self._wait_for_turn()
+            computed = self._encode([media[position] for position in missing.values()])
+            for key, embedding in zip(missing, computed, strict=True):
+                known[key] = embedding
+                cache.put(key, {"embedding": embedding}, collection=CACHE_COLLECTION)
+        return [list(known[key] or []) for key in keys]
+
+    async def _acached(self, media: list[Media]) -> list[Embedding]:
+        cache = self.model.embeddings_cache
+        if cache is None:
+            await self._await_turn()
+            return await self._aencode(media)
+        keys = await asyncio.to_thread(self._keys, media)
+        known = {key: _value(await cache.aget(key, collection=CACHE_COLLECTION)) for key in dict.fromkeys(keys)}
+        if missing := _missing(keys, known):
+            await self._await_turn()
+            computed = await self._aencode([media[position] for position in missing.values()])
+            for key, embedding in zip(missing, computed, strict=True):
+                known[key] = embedding
+                await cache.aput(key, {"embedding": embedding}, collection=CACHE_COLLECTION)
+        return [list(known[key] or []) for key in keys]
+
+    def _media(self, items: Sequence[Any]) -> list[Media]:
+        """Take the inputs as media, loading the space first: the slow part, so never on an event loop."""
+        self.model.space.encoder(self.modality)
+        media = []
+        for position, item in enumerate(items):
+            try:
+                media.append(as_media(self.modality, item, self.model.media_policy))
+            except MediaError as error:
+                located = error.at(position, len(items))
+                raise located from located.__cause__
+        return media
+
+    def _encode(self, media: list[Media]) -> list[Embedding]:
+        vectors: list[Embedding] = self.model.space.encode(media, role=self.role).vectors.tolist()
+        return vectors
+
+    async def _aencode(self, media: list[Media]) -> list[Embedding]:
+        batch = await self.model.space.aencode(media, role=self.role)
+        vectors: list[Embedding] = batch.vectors.tolist()
+        return vectors
+
+    def _keys(self, media: list[Media]) -> list[str]:
+        """Cache keys that differ wherever model, options, modality, role, content or the part of it do."""
+        space = self.model.space
+        shared = ("senseweave", space.fingerprint, self.modality, self.role)
+        return [sha256(repr((*shared, one.sha256, one.span, one.page)).encode()).hexdigest() for one in media]
+
+    def _wait_for_turn(self) -> None:
+        if self.model.rate_limiter is not None:
+            self.model.rate_limiter.acquire()
+
+    async def _await_turn(self) -> None:
+        if self.model.rate_limiter is not None:
+            await self.model.rate_limiter.async_acquire()
+
+    @property
+    def _progress_label(self) -> str:
+        return f"Generating {'' if self.modality == 'text' else f'{self.modality} '}embeddings"
+
+
+@contextmanager
+def _placed(start: int, total: int) -> Iterator[None]:
+    """Count the position in an error from the start of the whole call instead of that of the batch."""
+    try:
+        yield
+    except MediaError as error:
+        if error.position is None:
+            raise
+        located = error.at(start + error.position, total)
+        raise located from located.__cause__
+
+
+def _labels(media: list[Media]) -> list[str]:
+    """What events call the inputs: texts themselves, media by their source; never bytes."""
+    return [one.decode() if one.modality == "text" else one.source for one in media]
+
+
+def _value(entry: dict[str, Embedding] | None) -> Embedding | None:
+    return entry["embedding"] if entry is not None else None
+
+
+def _missing(keys: list[str], known: dict[str, Embedding | None]) -> dict[str, int]:
+    """The first position of each key that has no vector yet."""
+    return {key: keys.index(key) for key, embedding in known.items() if embedding is None}

@@ -1,0 +1,195 @@
+"""The methods that embed: query, text, image, audio and video, each single and in batches, sync and async."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.base.embeddings.base import mean_agg
+from llama_index.core.embeddings import MultiModalEmbedding
+from llama_index.embeddings.senseweave.batches import Batches, Embedding, dispatcher
+
+from senseweave.encoders.base import Role
+from senseweave.media import MediaPolicy, Modality
+
+if TYPE_CHECKING:
+    from senseweave.spaces import Space
+
+
+class EmbeddingMethods(MultiModalEmbedding):
+    """What `SenseweaveEmbedding` embeds with; every method differs from the others in modality, role and number alone.
+
+    Media may be a path, `Path`, URL, data URI, bytes, `BytesIO` or other binary file, decoded object, `senseweave`
+    media, `MediaResource` or content block. A string given as text is text, whatever it looks like.
+    """
+
+    @property
+    def space(self) -> Space:
+        """The senseweave space that computes."""
+        raise NotImplementedError
+
+    @property
+    def media_policy(self) -> MediaPolicy:
+        """What may be read."""
+        raise NotImplementedError
+
+    @dispatcher.span
+    def get_query_embedding(self, query: str) -> Embedding:
+        """Embed a question, with the model's prompt for queries."""
+        return self._batches("text", "query").run([query])[0]
+
+    @dispatcher.span
+    async def aget_query_embedding(self, query: str) -> Embedding:
+        """Like `get_query_embedding`, off the event loop."""
+        return (await self._batches("text", "query").arun([query]))[0]
+
+    @dispatcher.span
+    def get_query_embedding_batch(self, queries: Sequence[str], show_progress: bool = False) -> list[Embedding]:
+        """Embed questions in batches."""
+        return self._batches("text", "query").run(queries, show_progress=show_progress)
+
+    @dispatcher.span
+    async def aget_query_embedding_batch(self, queries: Sequence[str], show_progress: bool = False) -> list[Embedding]:
+        """Like `get_query_embedding_batch`, off the event loop."""
+        return await self._batches("text", "query").arun(queries, show_progress=show_progress)
+
+    def get_agg_embedding_from_queries(
+        self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
+    ) -> Embedding:
+        """Embed questions in batches and reduce them to one vector, their mean unless `agg_fn` says otherwise."""
+        return (agg_fn or mean_agg)(self.get_query_embedding_batch(queries))
+
+    async def aget_agg_embedding_from_queries(
+        self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
+    ) -> Embedding:
+        """Like `get_agg_embedding_from_queries`, off the event loop."""
+        return (agg_fn or mean_agg)(await self.aget_query_embedding_batch(queries))
+
+    @dispatcher.span
+    def get_text_embedding(self, text: str) -> Embedding:
+        """Embed a passage, with the model's prompt for documents."""
+        return self._batches("text").run([text])[0]
+
+    @dispatcher.span
+    async def aget_text_embedding(self, text: str) -> Embedding:
+        """Like `get_text_embedding`, off the event loop."""
+        return (await self._batches("text").arun([text]))[0]
+
+    @dispatcher.span
+    def get_text_embedding_batch(self, texts: list[str], show_progress: bool = False, **kwargs: Any) -> list[Embedding]:
+        """Embed passages in batches. LlamaIndex passes on further arguments of its own, which mean nothing here."""
+        return self._batches("text").run(texts, show_progress=show_progress)
+
+    @dispatcher.span
+    async def aget_text_embedding_batch(
+        self, texts: list[str], show_progress: bool = False, **kwargs: Any
+    ) -> list[Embedding]:
+        """Like `get_text_embedding_batch`, off the event loop."""
+        return await self._batches("text").arun(texts, show_progress=show_progress)
+
+    @dispatcher.span
+    def get_image_embedding(self, img_file_path: Any, role: Role = "document") -> Embedding:
+        """Embed an image."""
+        return self._batches("image", role).run([img_file_path])[0]
+
+    @dispatcher.span
+    async def aget_image_embedding(self, img_file_path: Any, role: Role = "document") -> Embedding:
+        """Like `get_image_embedding`, off the event loop."""
+        return (await self._batches("image", role).arun([img_file_path]))[0]
+
+    @dispatcher.span
+    def get_image_embedding_batch(
+        self, img_file_paths: Sequence[Any], show_progress: bool = False, role: Role = "document"
+    ) -> list[Embedding]:
+        """Embed images in batches."""
+        return self._batches("image", role).run(img_file_paths, show_progress=show_progress)
+
+    @dispatcher.span
+    async def aget_image_embedding_batch(
+        self, img_file_paths: Sequence[Any], show_progress: bool = False, role: Role = "document"
+    ) -> list[Embedding]:
+        """Like `get_image_embedding_batch`, off the event loop."""
+        return await self._batches("image", role).arun(img_file_paths, show_progress=show_progress)
+
+    @dispatcher.span
+    def get_audio_embedding(self, audio: Any, role: Role = "document") -> Embedding:
+        """Embed a recording: of a long one, the normalised mean of its windows."""
+        return self._batches("audio", role).run([audio])[0]
+
+    @dispatcher.span
+    async def aget_audio_embedding(self, audio: Any, role: Role = "document") -> Embedding:
+        """Like `get_audio_embedding`, off the event loop."""
+        return (await self._batches("audio", role).arun([audio]))[0]
+
+    @dispatcher.span
+    def get_audio_embedding_batch(
+        self, audio: Sequence[Any], show_progress: bool = False, role: Role = "document"
+    ) -> list[Embedding]:
+        """Embed recordings in batches."""
+        return self._batches("audio", role).run(audio, show_progress=show_progress)
+
+    @dispatcher.span
+    async def aget_audio_embedding_batch(
+        self, audio: Sequence[Any], show_progress: bool = False, role: Role = "document"
+    ) -> list[Embedding]:
+        """Like `get_audio_embedding_batch`, off the event loop."""
+        return await self._batches("audio", role).arun(audio, show_progress=show_progress)
+
+    @dispatcher.span
+    def get_video_embedding(self, video: Any, role: Role = "document") -> Embedding:
+        """Embed a video: of a long one, the normalised mean of its segments."""
+        return self._batches("video", role).run([video])[0]
+
+    @dispatcher.span
+    async def aget_video_embedding(self, video: Any, role: Role = "document") -> Embedding:
+        """Like `get_video_embedding`, off the event loop."""
+        return (await self._batches("video", role).arun([video]))[0]
+
+    @dispatcher.span
+    def get_video_embedding_batch(
+        self, videos: Sequence[Any], show_progress: bool = False, role: Role = "document"
+    ) -> list[Embedding]:
+        """Embed videos in batches."""
+        return self._batches("video", role).run(videos, show_progress=show_progress)
+
+    @dispatcher.span
+    async def aget_video_embedding_batch(
+        self, videos: Sequence[Any], show_progress: bool = False, role: Role = "document"
+    ) -> list[Embedding]:
+        """Like `get_video_embedding_batch`, off the event loop."""
+        return await self._batches("video", role).arun(videos, show_progress=show_progress)
+
+    # The interface that LlamaIndex asks every model to fill: bare computation, without events, cache and rate limit.
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        return self._batches("text", "query").compute([query])[0]
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        return (await self._batches("text", "query").acompute([query]))[0]
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self._batches("text").compute([text])[0]
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return (await self._batches("text").acompute([text]))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return self._batches("text").compute(texts)
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return await self._batches("text").acompute(texts)
+
+    def _get_image_embedding(self, img_file_path: Any) -> Embedding:
+        return self._batches("image").compute([img_file_path])[0]
+
+    async def _aget_image_embedding(self, img_file_path: Any) -> Embedding:
+        return (await self._batches("image").acompute([img_file_path]))[0]
+
+    def _get_image_embeddings(self, img_file_paths: Sequence[Any]) -> list[Embedding]:
+        return self._batches("image").compute(img_file_paths)
+
+    async def _aget_image_embeddings(self, img_file_paths: Sequence[Any]) -> list[Embedding]:
+        return await self._batches("image").acompute(img_file_paths)
+
+    def _batches(self, modality: Modality, role: Role = "document") -> Batches:
+        return Batches(self, modality, role)

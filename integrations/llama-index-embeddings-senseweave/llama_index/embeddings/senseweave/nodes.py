@@ -1,0 +1,233 @@
+"""Between media and LlamaIndex nodes: `media_node` makes nodes that stock classes keep whole, `media_of` reads them."""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+import uuid
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import filetype
+from llama_index.core.base.llms.types import AudioBlock, ImageBlock, VideoBlock
+from llama_index.core.schema import (
+    BaseNode,
+    ImageNode,
+    MediaResource,
+    MetadataMode,
+    Node,
+    NodeRelationship,
+    RelatedNodeInfo,
+)
+from llama_index.core.utils import get_cache_dir
+
+from senseweave.errors import MediaError
+from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality, Text
+
+MediaKind = Literal["image", "audio", "video"]
+MEDIA_KINDS: tuple[MediaKind, ...] = ("image", "audio", "video")
+
+NOISE_KEYS = ("sha256", "start", "end", "page")
+"""Metadata that distinguish nodes and say where in a file they are, but mean nothing to an embedding model."""
+
+_BLOCKS: dict[type[ImageBlock] | type[AudioBlock] | type[VideoBlock], str] = {
+    ImageBlock: "image",
+    AudioBlock: "audio",
+    VideoBlock: "video",
+}
+# LlamaIndex looks MIME types up in `filetype`, which knows these by older names.
+_FILETYPE_NAMES = {"audio/wav": "audio/x-wav", "audio/flac": "audio/x-flac", "audio/aiff": "audio/x-aiff"}
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://pypi.org/project/senseweave/")
+
+
+def media_node(
+    kind: MediaKind,
+    source: Any,
+    *,
+    text: str = "",
+    span: tuple[float, float] | None = None,
+    page: int | None = None,
+    policy: MediaPolicy | None = None,
+    spool: str | Path | None = None,
+    **metadata: str | int | float | bool,
+) -> Node:
+    """Make a node of one image, recording or video that stock LlamaIndex classes keep whole.
+
+    The node is exactly a `Node`. It refers to a file by its absolute path; what has no path (bytes, a file object, a
+    data URI, a URL that the policy allows) is first written to a folder under the name of its content, because
+    LlamaIndex does not store bytes. Its id is made from kind, path, span and page, so that the same file gives the
+    same id and an `IngestionPipeline` with a docstore replaces it when its content has changed.
+
+    Args:
+        kind: `image`, `audio` or `video`.
+        source: Anything that `senseweave.Image`, `Audio` or `Video` takes and that has bytes, or such media themselves.
+        text: A caption or transcript that goes to the language model with the media; it does not change the vector.
+        span: `(start, end)` in seconds, for a part of a recording or video.
+        page: Page of a document, from 1.
+        policy: What may be read.
+        spool: Folder for what has no path; `senseweave` in LlamaIndex's cache folder if None.
+        **metadata: Further flat values, kept with the node and shown to the language model.
+
+    Returns:
+        A node with metadata `modality, source, sha256` and, where they apply, `start, end, page`.
+
+    Raises:
+        MediaError: If there is no such file, it is empty, or it is not of this kind.
+        PolicyError: If the policy does not allow it to be read.
+        ValueError: If `kind` is none of the three.
+    """
+    if kind not in MEDIA_KINDS:
+        msg = f"kind must be one of {', '.join(MEDIA_KINDS)}, not {kind!r}"
+        raise ValueError(msg)
+    media = as_media(kind, source, policy).part(span=span, page=page)
+    path = _path(media) or _spooled(media, Path(spool) if spool is not None else Path(get_cache_dir()) / "senseweave")
+    details: dict[str, str | int | float | bool] = {"modality": kind, "source": media.source, "sha256": media.sha256}
+    if media.span is not None:
+        details["start"], details["end"] = media.span
+    if media.page is not None:
+        details["page"] = media.page
+    details = {**media.metadata, **metadata, **details}
+    id_ = str(uuid.uuid5(_NAMESPACE, repr((kind, str(path), media.span, media.page))))
+    resources: dict[str, Any] = {f"{kind}_resource": MediaResource(path=path, mimetype=_mime_type(media))}
+    # `text_resource` must exist, though empty: without it `Node.get_content` leaves the metadata out, the index skips
+    # the node, and caches take all such nodes for one.
+    return Node(
+        id_=id_,
+        text_resource=MediaResource(text=text),
+        metadata=details,
+        excluded_embed_metadata_keys=[key for key in NOISE_KEYS if key in details],
+        excluded_llm_metadata_keys=["sha256"],
+        # Stores delete by the source document; without one, a changed file could not replace its old node.
+        relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=id_)},
+        **resources,
+    )
+
+
+def media_of(node: BaseNode, policy: MediaPolicy | None = None) -> Media:
+    """Return what of a node is to be embedded: its image, sound or video if it has one, else its text.
+
+    Args:
+        node: Any node or document; of audio and video, the part between metadata `start` and `end` in seconds is meant.
+        policy: What may be read.
+
+    Raises:
+        MediaError: If a media resource is empty, as is one whose bytes were lost in a store.
+        ValueError: If the node holds media of several kinds, so that one vector could not stand for it.
+    """
+    found = _resources(node)
+    if not found:
+        return Text(node.get_content(metadata_mode=MetadataMode.EMBED))
+    if len(found) > 1:
+        msg = f"node {node.node_id} holds {' and '.join(found)}; make one node of each, so that each gets its vector"
+        raise ValueError(msg)
+    ((kind, given),) = found.items()
+    if given is None:
+        reason = (
+            f"its {kind} resource has no path, data or URL; LlamaIndex does not store bytes: "
+            "make the node with media_node(), which keeps them in a file"
+        )
+        raise MediaError(f"node {node.node_id}", reason)
+    span = _span(node.metadata) if kind != "image" else None
+    page = node.metadata.get("page")
+    page = page if kind == "image" and type(page) is int and page >= 1 else None
+    return MEDIA_OF[kind](given, policy=policy, span=span, page=page)
+
+
+def as_media(modality: Modality, item: Any, policy: MediaPolicy | None) -> Media:
+    """Take any input as media of a modality; media of that modality pass as they are.
+
+    Raises:
+        MediaError: If it is nothing that can be such media.
+        TypeError: If it is media of another modality, or a text is not a string.
+    """
+    if isinstance(item, Media):
+        if item.modality != modality:
+            msg = f"expected {modality}, but was given {item!r}"
+            raise TypeError(msg)
+        return item
+    return Text(item) if modality == "text" else MEDIA_OF[modality](unwrapped(item), policy=policy)
+
+
+def unwrapped(item: Any) -> Any:
+    """Return what the core reads in place of LlamaIndex's own media types; anything else passes as it is.
+
+    Args:
+        item: A `MediaResource`, an image, audio or video content block, a `BytesIO`, or any other input.
+    """
+    if isinstance(item, BytesIO):
+        return item.getvalue()  # all of it wherever it stands, and again when it is given again
+    if isinstance(item, MediaResource):
+        return _given(item.data, item.path, item.url)
+    for block, field in _BLOCKS.items():
+        if isinstance(item, block):
+            return _given(getattr(item, field), item.path, item.url)
+    return item
+
+
+def _resources(node: BaseNode) -> dict[MediaKind, Any]:
+    """The media of a node by kind; None for a resource that is there but empty."""
+    if isinstance(node, ImageNode):
+        if node.image is not None:
+            return {"image": base64.b64decode(node.image)}
+        return {"image": given} if (given := node.image_path or node.image_url) else {}
+    if not isinstance(node, Node):
+        return {}
+    resources = {"image": node.image_resource, "audio": node.audio_resource, "video": node.video_resource}
+    return {
+        kind: _given(resource.data, resource.path, resource.url)
+        for kind in MEDIA_KINDS
+        if (resource := resources[kind]) is not None
+    }
+
+
+def _given(data: Any, path: Path | None, url: Any) -> Any:
+    if isinstance(data, bytes):
+        return base64.b64decode(data)  # LlamaIndex keeps bytes in base64
+    if data is not None:
+        return unwrapped(data)
+    if path is not None:
+        return path
+    return str(url) if url is not None else None
+
+
+def _span(metadata: Mapping[str, Any]) -> tuple[float, float] | None:
+    start, end = metadata.get("start"), metadata.get("end")
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (start, end))
+    return (float(start), float(end)) if numbers and start is not None and end is not None else None
+
+
+def _mime_type(media: Media) -> str:
+    mime_type = media.mime_type
+    return _FILETYPE_NAMES.get(mime_type, mime_type)
+
+
+def _path(media: Media) -> Path | None:
+    from senseweave.media.base import path_of
+
+    path = path_of(media)
+    if path is None:
+        return None
+    _ = media.sha256  # reads the file, so that a missing one is an error here and not when it is embedded
+    return path.absolute()
+
+
+def _spooled(media: Media, folder: Path) -> Path:
+    """Write the bytes of media to a file named after their content, once."""
+    extension = filetype.get_type(mime=_mime_type(media))
+    path = folder.absolute() / media.sha256[:2] / f"{media.sha256}{f'.{extension.extension}' if extension else ''}"
+    if path.is_file() and path.stat().st_size == media.size:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside its place and then moved, so that no reader ever sees half a file.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(media._source.read())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return path

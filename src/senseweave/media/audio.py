@@ -14,8 +14,10 @@ from senseweave.media.base import Media
 from senseweave.media.decoded import Waveform
 from senseweave.media.given import GivenSource
 from senseweave.media.modality import Modality
+from senseweave.media.pauses import RATE as PAUSE_RATE
+from senseweave.media.pauses import pauses, spans_at_pauses
 from senseweave.media.sound import ArrayReader, SoundReader, check_rate, is_silent, open_sound, samples_of, stream
-from senseweave.media.windows import cut, window_spans
+from senseweave.media.windows import Span, cut, window_spans
 
 
 class Audio(Media):
@@ -69,16 +71,21 @@ class Audio(Media):
             raise MediaError(self.source, self._nothing())
         return start, min(end, total)
 
-    def windows(self, seconds: float, overlap: float = 0.0) -> list[Self]:
+    def windows(self, seconds: float, overlap: float = 0.0, *, at_pauses: bool = False) -> list[Self]:
         """Return audio of the same source, one per window, each with its span.
 
         Args:
             seconds: Length of a window.
             overlap: Seconds shared by neighbouring windows.
+            at_pauses: Let windows end where nobody speaks; they are then between half of `seconds` and `seconds` long.
+                The recording is read once for it, by Silero's detector of speech.
 
         Raises:
             MediaError: If the recording cannot be read.
         """
+        if at_pauses:
+            spans = spans_at_pauses(*self._bounds, seconds, overlap, self.pauses())
+            return [self.part(span=span) for span in spans]
         return [self.part(span=span) for span in window_spans(*self._bounds, seconds, overlap)]
 
     def decoded_windows(
@@ -104,6 +111,16 @@ class Audio(Media):
                 yield self.part(span=span), Waveform(samples, rate, is_silent(samples, rate), tuple(reader.notes))
             if empty:
                 raise MediaError(self.source, self._nothing())
+
+    def pauses(self) -> list[Span]:
+        """Return the spans of at least a tenth of a second in which nobody speaks.
+
+        Raises:
+            MediaError: If the recording cannot be decoded.
+        """
+        with self._reader() as reader:
+            blocks = stream(reader, PAUSE_RATE, self.span, self.policy, self.source)
+            return pauses(blocks, self.span[0] if self.span is not None else 0.0)
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[SoundReader]:

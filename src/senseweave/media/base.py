@@ -108,7 +108,7 @@ class Media:
         """
         raise NotImplementedError
 
-    def windows(self, seconds: float, overlap: float = 0.0) -> list[Self]:
+    def windows(self, seconds: float, overlap: float = 0.0, *args: Any, **options: Any) -> list[Self]:
         """Return media of the same source, one per window; text and images are one window."""
         return [self]
 

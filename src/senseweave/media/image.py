@@ -12,6 +12,7 @@ from senseweave.media.base import Media
 from senseweave.media.content import PDF, Content
 from senseweave.media.given import GivenSource
 from senseweave.media.modality import Modality
+from senseweave.media.pixels import ORIENTATION, array_to_rgb, upright_rgb
 from senseweave.media.policy import MediaPolicy
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def decode_image(
         try:
             if content.reader == "JPEG":
                 _check_scans(data, source)
+                if at_least is not None and image.getexif().get(ORIENTATION, 1) >= 5:  # stored on its side
+                    at_least = at_least[1], at_least[0]
                 fast = _simplejpeg(data, image, at_least)
                 if fast is not None:
                     image = fast
@@ -88,8 +91,6 @@ def decode_image(
                     image.draft("RGB", at_least)
             image.load()
             policy.check_pixels(source, *image.size)
-            from senseweave.media.pixels import upright_rgb
-
             return upright_rgb(image, source)
         except MediaError:
             raise
@@ -106,7 +107,8 @@ def _opened(data: bytes, content: Content, policy: MediaPolicy, source: str) -> 
     try:
         image = PILImage.open(io.BytesIO(data), formats=[content.reader])
     except PILImage.DecompressionBombError as error:
-        raise PolicyError(source, f"{error}") from error
+        reason = f"too many pixels; the policy allows {policy.max_pixels:,} (max_pixels), and Pillow: {error}"
+        raise PolicyError(source, reason) from error
     except Exception as error:
         raise MediaError(source, f"is a broken {content.mime_type} file ({error})") from error
     try:
@@ -132,9 +134,10 @@ def _simplejpeg(data: bytes, opened: PILImage, at_least: tuple[int, int] | None)
         return None
     from PIL import Image as PILImage
 
-    width, height = at_least or (0, 0)
-    if opened.getexif().get(0x0112, 1) >= 5:
-        width, height = height, width
+    # The steps of Pillow's own `draft`, since simplejpeg knows eighths in between.
+    scale = min(opened.width // at_least[0], opened.height // at_least[1]) if at_least is not None else 1
+    step = next((step for step in (8, 4, 2) if scale >= step), 1)
+    width, height = (-(-opened.width // step), -(-opened.height // step)) if step > 1 else (0, 0)
     colorspace = "RGB" if opened.mode == "RGB" else "GRAY"
     try:
         pixels = simplejpeg.decode_jpeg(
@@ -149,8 +152,6 @@ def _simplejpeg(data: bytes, opened: PILImage, at_least: tuple[int, int] | None)
 
 def _from_object(given: GivenSource, policy: MediaPolicy) -> PILImage:
     from PIL import Image as PILImage
-
-    from senseweave.media.pixels import array_to_rgb, upright_rgb
 
     value = given.value
     if isinstance(value, PILImage.Image):

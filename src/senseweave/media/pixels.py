@@ -12,7 +12,8 @@ from senseweave.media.given import as_array, is_tensor
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture was held: 1 upright, 5 to 8 on its side."""
 _WITH_ALPHA = {"RGBA", "LA", "PA", "La", "RGBa"}
 
 
@@ -32,7 +33,7 @@ def upright_rgb(image: Image, source: str) -> Image:
     from PIL import Image as PILImage
     from PIL import ImageOps
 
-    if image.getexif().get(_ORIENTATION, 1) != 1:
+    if image.getexif().get(ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode in ("F", "I") or image.mode.startswith("I;"):
         return PILImage.fromarray(grey_levels(np.asarray(image), source)).convert("RGB")

@@ -20,6 +20,7 @@ def split(
     *,
     seconds: float = DEFAULT_SECONDS,
     overlap: float = 0.0,
+    at_pauses: bool = False,
     characters: int = DEFAULT_CHARACTERS,
     character_overlap: int = 0,
 ) -> Iterator[Media]:
@@ -32,6 +33,7 @@ def split(
         media: What to split.
         seconds: Length of a window of audio or video.
         overlap: Seconds that neighbouring windows share.
+        at_pauses: Let windows end where nobody speaks.
         characters: Most characters of a passage.
         character_overlap: Characters that neighbouring passages share, at most.
 
@@ -39,7 +41,7 @@ def split(
         MediaError: If the media cannot be read.
     """
     if media.modality in ("audio", "video"):
-        yield from media.windows(seconds, overlap)
+        yield from media.windows(seconds, overlap, at_pauses=at_pauses)
     elif isinstance(media, Text):
         yield from _passages(media, characters, character_overlap)
     elif isinstance(media, Image) and media.page is None and _is_pdf(media):

@@ -17,6 +17,7 @@ from senseweave.media.decoded import Clip, Waveform
 from senseweave.media.frames import FrameReader, even_times, nearest_before
 from senseweave.media.given import GivenSource, as_array
 from senseweave.media.modality import Modality
+from senseweave.media.pauses import spans_at_pauses
 from senseweave.media.windows import window_spans
 
 DEFAULT_FRAMES = 8
@@ -63,16 +64,22 @@ class Video(Media):
         start, end = self._bounds
         return end - start
 
-    def windows(self, seconds: float, overlap: float = 0.0) -> list[Self]:
+    def windows(self, seconds: float, overlap: float = 0.0, *, at_pauses: bool = False) -> list[Self]:
         """Return video of the same source, one per segment, each with its span.
 
         Args:
             seconds: Length of a segment.
             overlap: Seconds shared by neighbouring segments.
+            at_pauses: Let segments end where nobody speaks, as `Audio.windows` says, where there is a sound track.
 
         Raises:
             MediaError: If the video cannot be read.
         """
+        if at_pauses and self._has_sound:
+            start, end = self._bounds
+            sound = self.part(span=(start, end)).sound()
+            quiet = [*sound.pauses(), (start + sound.duration, end)]  # the track may end before the pictures
+            return [self.part(span=span) for span in spans_at_pauses(start, end, seconds, overlap, quiet)]
         return [self.part(span=span) for span in window_spans(*self._bounds, seconds, overlap)]
 
     def decoded_windows(
@@ -117,6 +124,11 @@ class Video(Media):
                 raise MediaError(self.source, "has no sound track")
             return Audio(value.sound, span=self.span, metadata=self.metadata, policy=self.policy)
         return Audio(self._source, span=self.span, metadata=self.metadata, policy=self.policy)
+
+    @cached_property
+    def _has_sound(self) -> bool:
+        with self._frames() as reader:
+            return bool(reader.has_sound)
 
     @cached_property
     def _bounds(self) -> tuple[float, float]:

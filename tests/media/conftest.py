@@ -1,0 +1,151 @@
+"""Small media files of every kind, written by the libraries that read them."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from fractions import Fraction
+from collections.abc import Callable
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image as PILImage
+
+
+class Make:
+    """Encoders of test content; every method returns bytes."""
+
+    @staticmethod
+    def picture(width: int = 64, height: int = 48, seed: int = 0) -> np.ndarray:
+        """A smooth picture with a colour of its own in every corner, uint8 (height, width, 3)."""
+        y, x = np.mgrid[0:height, 0:width]
+        planes = [255 * x / max(1, width - 1), 255 * y / max(1, height - 1), 128 + 100 * np.sin(x / 9 + y / 7 + seed)]
+        return np.stack(planes, axis=-1).astype(np.uint8)
+
+    @staticmethod
+    def image(pixels: np.ndarray | PILImage.Image, kind: str = "PNG", **options: object) -> bytes:
+        picture = pixels if isinstance(pixels, PILImage.Image) else PILImage.fromarray(pixels)
+        buffer = io.BytesIO()
+        picture.save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    @staticmethod
+    def png(width: int, height: int, depth: int, colour: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+        """A PNG from raw rows (each with its filter byte), for headers that no library writes."""
+        header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+        parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+        return b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+            for name, data in parts
+        )
+
+    @staticmethod
+    def tone(seconds: float = 1.0, rate: int = 44_100, hertz: float = 440.0, level: float = 0.5) -> np.ndarray:
+        return (level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+
+    @staticmethod
+    def noise(seconds: float = 1.0, rate: int = 44_100, level: float = 0.1, seed: int = 0) -> np.ndarray:
+        return np.random.default_rng(seed).normal(0, level, round(seconds * rate)).astype(np.float32).clip(-1, 1)
+
+    @staticmethod
+    def sound(samples: np.ndarray, rate: int = 44_100, kind: str = "WAV", subtype: str | None = None) -> bytes:
+        """Samples of shape (n,) or (n, channels) in a container that libsndfile writes."""
+        buffer = io.BytesIO()
+        soundfile.write(buffer, samples, rate, format=kind, subtype=subtype)
+        return buffer.getvalue()
+
+    @staticmethod
+    def container(
+        kind: str,
+        *,
+        frames: list[np.ndarray] | None = None,
+        times: list[float] | None = None,
+        video: str = "libx264",
+        sound: np.ndarray | None = None,
+        rate: int = 48_000,
+        audio: str = "aac",
+        gop: int = 12,
+        options: dict[str, str] | None = None,
+    ) -> bytes:
+        """Frames (uint8 RGB) at their times in seconds, and mono samples, in a container that FFmpeg writes."""
+        buffer = io.BytesIO()
+        with av.open(buffer, "w", format=kind, options=options or {}) as output:
+            pictures = voice = None
+            if frames is not None:
+                pictures = output.add_stream(video, rate=25)
+                pictures.height, pictures.width = frames[0].shape[:2]
+                pictures.pix_fmt = "yuv420p"
+                pictures.gop_size = gop
+                pictures.codec_context.time_base = Fraction(1, 1000)
+            if sound is not None:
+                voice = output.add_stream(audio, rate=rate)
+                voice.layout = "mono"
+            if pictures is not None:
+                shown = times or [index / 25 for index in range(len(frames))]
+                for pixels, second in zip(frames, shown, strict=True):
+                    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                    frame.pts, frame.time_base = round(second * 1000), pictures.codec_context.time_base
+                    output.mux(pictures.encode(frame))
+                output.mux(pictures.encode(None))
+            if voice is not None:
+                for at in range(0, len(sound), 960):
+                    frame = av.AudioFrame.from_ndarray(sound[None, at : at + 960].copy(), format="fltp", layout="mono")
+                    frame.sample_rate, frame.pts = rate, at
+                    frame.time_base = Fraction(1, rate)
+                    output.mux(voice.encode(frame))
+                output.mux(voice.encode(None))
+        return buffer.getvalue()
+
+    @staticmethod
+    def grey_frames(levels: list[int], width: int = 64, height: int = 48) -> list[np.ndarray]:
+        """Frames of one grey level each, so that a decoded frame tells its own number."""
+        return [np.full((height, width, 3), level, np.uint8) for level in levels]
+
+    @staticmethod
+    def pdf(pages: list[str], size: tuple[int, int] = (200, 100)) -> bytes:
+        """A PDF with a line of Helvetica on each page; an empty line leaves the page blank."""
+        kids = " ".join(f"{4 + 2 * index} 0 R" for index in range(len(pages)))
+        objects = [
+            "<< /Type /Catalog /Pages 2 0 R >>",
+            f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
+            "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        ]
+        for index, words in enumerate(pages):
+            drawn = f"BT /F1 18 Tf 10 40 Td ({words}) Tj ET" if words else ""
+            resources = "<< /Font << /F1 3 0 R >> >>"
+            box = f"[0 0 {size[0]} {size[1]}]"
+            page = (
+                f"<< /Type /Page /Parent 2 0 R /MediaBox {box} /Resources {resources} /Contents {5 + 2 * index} 0 R >>"
+            )
+            objects += [page, f"<< /Length {len(drawn)} >>\nstream\n{drawn}\nendstream"]
+        body, offsets = "%PDF-1.4\n", []
+        for number, text in enumerate(objects, 1):
+            offsets.append(len(body))
+            body += f"{number} 0 obj\n{text}\nendobj\n"
+        table = "".join(f"{offset:010d} 00000 n \n" for offset in offsets)
+        start = len(body)
+        body += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
+        body += f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"
+        return body.encode("latin-1")
+
+
+@pytest.fixture(scope="session")
+def make() -> type[Make]:
+    """The encoders of test content."""
+    return Make
+
+
+@pytest.fixture
+def saved(tmp_path) -> Callable[[str, bytes], str]:
+    """Write bytes under a name and return the path as a string."""
+
+    def write(name: str, data: bytes) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return str(path)
+
+    return write

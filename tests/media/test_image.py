@@ -1,0 +1,128 @@
+"""Image files: told by content, bounded before decoding, the same pixels by every route."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image as PILImage
+
+from senseweave.errors import MediaError, PolicyError
+from senseweave.media import Image, MediaPolicy
+
+
+@pytest.mark.parametrize(
+    ("kind", "mime_type"),
+    [
+        ("PNG", "image/png"),
+        ("BMP", "image/bmp"),
+        ("TIFF", "image/tiff"),
+        ("PPM", "image/x-portable-anymap"),
+        ("GIF", "image/gif"),
+        ("WEBP", "image/webp"),
+        ("AVIF", "image/avif"),
+        ("JPEG", "image/jpeg"),
+        ("JPEG2000", "image/jp2"),
+        ("QOI", "image/qoi"),
+    ],
+)
+def test_every_common_format_is_read_whatever_its_name(make, saved, kind, mime_type):
+    picture = make.picture()
+    lossless = {"WEBP": {"lossless": True}, "AVIF": {"quality": 100}, "JPEG": {"quality": 95}}.get(kind, {})
+    image = Image(saved("picture.txt", make.image(picture, kind, **lossless)))
+    assert image.mime_type == mime_type
+    difference = np.abs(np.asarray(image.decode()).astype(int) - picture)
+    assert difference.mean() < {"GIF": 12, "JPEG": 4, "AVIF": 4}.get(kind, 0.001)
+
+
+def test_a_png_without_a_suffix_works(make, saved):
+    assert Image(saved("picture", make.image(make.picture()))).decode().size == (64, 48)
+
+
+def test_a_text_named_png_is_an_error(saved):
+    with pytest.raises(MediaError, match="is text/plain, not an image"):
+        Image(saved("notes.png", b"these are words")).decode()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+def test_an_animation_gives_its_first_frame_and_their_count(make, kind):
+    frames = [PILImage.new("RGB", (16, 16), colour) for colour in ("red", "green", "blue")]
+    image = Image(make.image(frames[0], kind, save_all=True, append_images=frames[1:]))
+    assert image.frame_count == 3
+    red, green, blue = image.decode().getpixel((8, 8))
+    assert red > 200
+    assert max(green, blue) < 60
+    assert Image(make.image(frames[0])).frame_count == 1
+
+
+@pytest.mark.parametrize("quality", [50, 75, 95])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_fast_way_gives_the_pixels_of_pillow(make, quality, subsampling, progressive, mode, monkeypatch):
+    pytest.importorskip("simplejpeg")
+    rng = np.random.default_rng(quality)
+    noisy = (make.picture(90, 61) * 0.7 + rng.integers(0, 70, (61, 90, 3))).astype(np.uint8)
+    picture = PILImage.fromarray(noisy).convert(mode)
+    options = {"subsampling": subsampling} if mode == "RGB" else {}
+    data = make.image(picture, "JPEG", quality=quality, progressive=progressive, **options)
+    fast = np.asarray(Image(data).decode())
+    assert np.array_equal(fast, np.asarray(PILImage.open(io.BytesIO(data)).convert("RGB")))
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)  # as if it were not installed
+    assert np.array_equal(np.asarray(Image(data).decode()), fast)
+
+
+def test_a_jpeg_is_decoded_smaller_only_by_choice(make):
+    data = make.image(make.picture(640, 480), "JPEG")
+    assert Image(data).decode().size == (640, 480)
+    assert Image(data).decode(at_least=(160, 120)).size == (160, 120)
+    assert Image(data).decode(at_least=(161, 100)).size == (320, 240)
+    assert Image(make.image(make.picture(640, 480))).decode(at_least=(16, 12)).size == (640, 480)
+
+
+def test_a_jpeg_on_its_side_keeps_what_was_asked_for(make):
+    exif = PILImage.Exif()
+    exif[0x0112] = 6
+    assert Image(make.image(make.picture(640, 480), "JPEG", exif=exif)).decode(at_least=(120, 640)).size == (480, 640)
+    assert Image(make.image(make.picture(640, 480), "JPEG", exif=exif)).decode(at_least=(120, 160)).size == (120, 160)
+
+
+def test_the_pixel_cap_holds_before_anything_is_decoded(make):
+    bomb = make.png(30_000, 30_000, 8, 2, b"\0")  # its header alone claims 2.7 GB
+    with pytest.raises(PolicyError, match="max_pixels"):
+        Image(bomb).decode()
+    with pytest.raises(PolicyError, match="10000 x 7000 pixels"):
+        Image(make.png(10_000, 7_000, 8, 2, b"\0")).decode()
+    small = make.image(make.picture(64, 48))
+    policy = MediaPolicy(max_pixels=64 * 48 - 1)
+    for given in (small, PILImage.fromarray(make.picture()), make.picture()):
+        with pytest.raises(PolicyError, match="max_pixels"):
+            Image(given, policy=policy).decode()
+    assert Image(small, policy=MediaPolicy(max_pixels=64 * 48)).decode().size == (64, 48)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 0.99])
+def test_a_truncated_file_is_an_error(make, kind, share):
+    rng = np.random.default_rng(0)
+    data = make.image(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8), kind)
+    with pytest.raises(MediaError, match="broken"):
+        Image(data[: int(len(data) * share)]).decode()
+
+
+def test_a_jpeg_of_a_thousand_scans_is_refused(make):
+    data = make.image(make.picture(), "JPEG", progressive=True)
+    scan = data.index(b"\xff\xda")
+    with pytest.raises(MediaError, match="scans"):
+        Image(data[:scan] + data[scan : scan + 20] * 1000 + data[scan:]).decode()
+
+
+def test_heic_without_its_extra_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImportError, match=r'pip install "senseweave\[heic\]"'):
+        Image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)).decode()
+
+
+def test_tiny_and_thin_pictures_are_pictures(make):
+    assert Image(make.image(make.picture(1, 1))).decode().size == (1, 1)
+    assert Image(make.image(np.zeros((1, 65_535), np.uint8))).decode().size == (65_535, 1)

@@ -1,0 +1,42 @@
+"""Text is text."""
+
+import pytest
+
+from senseweave.errors import MediaError
+from senseweave.media import Text
+
+
+@pytest.mark.parametrize(
+    "words", ["/etc/hostname", "file:///etc/hostname", "https://example.com/a.png", "data:text/plain,x"]
+)
+def test_a_string_is_never_opened_whatever_it_looks_like(words):
+    assert Text(words).decode() == words
+
+
+def test_a_string_that_names_a_file_stays_a_string(saved):
+    path = saved("note.txt", b"the words inside")
+    assert Text(path).decode() == path
+    assert Text.open(path).decode() == "the words inside"
+
+
+@pytest.mark.parametrize("given", [b"bytes", None, 3, ["a"]])
+def test_text_takes_only_strings(given):
+    with pytest.raises(TypeError, match="Text takes a str"):
+        Text(given)
+
+
+def test_a_string_has_provenance():
+    text = Text("grüße")
+    assert text.mime_type == "text/plain"
+    assert text.size == 7
+    assert text.source == f"text:{text.sha256[:12]}"
+    assert Text("grüße", source="letter.txt").source == "letter.txt"
+
+
+def test_a_picture_is_no_text(make):
+    with pytest.raises(MediaError, match="is image/png, not text"):
+        Text.open(make.image(make.picture())).decode()
+
+
+def test_lone_surrogates_do_not_stop_hashing():
+    assert len(Text("\ud800").sha256) == 64

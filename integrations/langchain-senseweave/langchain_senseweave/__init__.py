@@ -12,14 +12,24 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "MediaEmbeddings": "langchain_senseweave.base",
+    "MediaLoader": "langchain_senseweave.loaders",
+    "MediaParser": "langchain_senseweave.loaders",
+    "SenseweaveChroma": "langchain_senseweave.chroma",
     "SenseweaveEmbeddings": "langchain_senseweave.embeddings",
+    "document_from_media": "langchain_senseweave.documents",
+    "media_from_document": "langchain_senseweave.documents",
 }
 
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
     from langchain_senseweave.base import MediaEmbeddings as MediaEmbeddings
+    from langchain_senseweave.chroma import SenseweaveChroma as SenseweaveChroma
+    from langchain_senseweave.documents import document_from_media as document_from_media
+    from langchain_senseweave.documents import media_from_document as media_from_document
     from langchain_senseweave.embeddings import SenseweaveEmbeddings as SenseweaveEmbeddings
+    from langchain_senseweave.loaders import MediaLoader as MediaLoader
+    from langchain_senseweave.loaders import MediaParser as MediaParser
 
 
 def __getattr__(name: str) -> object:

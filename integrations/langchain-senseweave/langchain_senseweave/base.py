@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.documents.base import Blob
 from langchain_core.embeddings import Embeddings
@@ -40,6 +40,21 @@ class MediaEmbeddings(Embeddings):
     @abstractmethod
     async def aembed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
         """Like `embed_media`, off the event loop."""
+
+    def describe_media(
+        self, media: Sequence[Media], *, on_error: Literal["raise", "skip"] = "raise"
+    ) -> list[str | None]:
+        """Say in words what each item holds, where the model finds words for it: a transcript or a line of labels.
+
+        Args:
+            media: Any mixture of modalities.
+            on_error: `raise`, or `skip` to say nothing of what cannot be read.
+
+        Returns:
+            One description per item, None where the model makes none.
+        """
+        del on_error
+        return [None] * len(media)
 
     @property
     @abstractmethod

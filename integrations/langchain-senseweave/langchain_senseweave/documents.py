@@ -1,12 +1,19 @@
-"""Between LangChain's `Document` and `Blob` and the core's media: what a record of metadata means."""
+"""Between LangChain's `Document` and `Blob` and the core's media: what the flat metadata of a document means."""
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+from typing import Any, cast
 
+from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
-from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality
+from senseweave.errors import MediaError
+from senseweave.media import MEDIA_OF, MODALITIES, Media, MediaPolicy, Modality, Text
+from senseweave.retrieval.records import source_name
+
+DESCRIPTION_LENGTH = 1000
+"""Characters of a transcript or label line that a document keeps; text is never cut."""
 
 
 def media_of(modality: Modality, item: Any, *, policy: MediaPolicy | None = None) -> Media:
@@ -28,3 +35,107 @@ def media_of(modality: Modality, item: Any, *, policy: MediaPolicy | None = None
     if isinstance(item, Blob):
         item = item.path if item.data is None else item.as_bytes()
     return MEDIA_OF[modality](item, policy=policy)
+
+
+def modality_of(metadata: dict[str, Any] | None) -> Modality:
+    """Return the modality that a document's metadata names; text where it names none.
+
+    Raises:
+        ValueError: If it names something else than a modality.
+    """
+    modality = (metadata or {}).get("modality", "text")
+    if modality not in MODALITIES:
+        msg = f"metadata['modality'] must be one of {', '.join(MODALITIES)}, not {modality!r}"
+        raise ValueError(msg)
+    return cast(Modality, modality)
+
+
+def media_from_document(document: Document, *, policy: MediaPolicy | None = None) -> Media:
+    """Return the media that a document stands for.
+
+    Args:
+        document: As `MediaLoader` makes them: `metadata` holds `modality` and `source`, and where they apply `start_s`,
+            `end_s`, `page` and `sha256`. Without `modality` it is text, which is its `page_content`.
+        policy: What may be read.
+
+    Raises:
+        MediaError: If it has no source, or the source is no longer what it was when the document was made.
+        ValueError: If the metadata makes no sense.
+    """
+    metadata = document.metadata
+    modality = modality_of(metadata)
+    if modality == "text":
+        return Text(document.page_content)
+    source = metadata.get("source")
+    if not isinstance(source, str) or not source:
+        reason = f"a document of modality {modality} needs metadata['source'], the path or URL of its file"
+        raise MediaError(document.page_content[:60], reason)
+    options: dict[str, Any] = {"page": metadata.get("page"), "policy": policy}
+    if modality in ("audio", "video") and metadata.get("end_s") is not None:
+        options["span"] = (float(metadata.get("start_s", 0.0)), float(metadata["end_s"]))
+    media = MEDIA_OF[modality](source, **options)
+    expected = metadata.get("sha256")
+    if expected is not None and media.sha256 != expected:
+        raise MediaError(source, "has changed since the document was made of it; load it again")
+    return media
+
+
+def document_from_media(
+    media: Media, description: str | None = None, *, metadata: dict[str, Any] | None = None
+) -> Document:
+    """Return a document for one piece of media, with a short text and flat metadata.
+
+    Args:
+        media: A text, an image, or a piece of audio or video.
+        description: A caption, transcript or label line; without one the text says what the media is and where from.
+        metadata: Further values for the document, over those of the media.
+
+    Returns:
+        A document whose `page_content` is the text itself, or the description followed by the place it is from, and
+        whose `id` depends on source, content and place alone.
+
+    Raises:
+        MediaError: If the media cannot be read.
+    """
+    record = {**media.metadata, **(metadata or {}), **_provenance(media)}
+    if metadata and metadata.get("source"):
+        record["source"] = metadata["source"]
+    return Document(page_content=content_of(media, description, record["source"]), metadata=record, id=_id(record))
+
+
+def content_of(media: Media, description: str | None = None, source: str | None = None) -> str:
+    """Return what stands in a document for media: the text itself, or a short line that no other piece shares."""
+    if isinstance(media, Text):
+        return media.decode()
+    label = f"{source or source_name(media)}{place_of(media.span, media.page)}"
+    words = " ".join((description or "").split())
+    if len(words) > DESCRIPTION_LENGTH:
+        words = f"{words[: DESCRIPTION_LENGTH - 1].rstrip()}…"
+    return f"{words} ({media.modality} {label})" if words else f"{media.modality} {label}"
+
+
+def place_of(span: tuple[float, float] | None, page: int | None) -> str:
+    """Return where inside a source a piece lies, for example ` 0:15.0-0:30.0` or ` page 3`; empty for all of it."""
+    if span is not None:
+        start, end = (f"{int(seconds // 60)}:{seconds % 60:04.1f}" for seconds in span)
+        return f" {start}-{end}"
+    return f" page {page}" if page is not None else ""
+
+
+def _provenance(media: Media) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "source": source_name(media),
+        "modality": media.modality,
+        "mime_type": media.mime_type,
+        "sha256": media.sha256,
+    }
+    if media.span is not None:
+        record["start_s"], record["end_s"] = media.span
+    if media.page is not None:
+        record["page"] = media.page
+    return record
+
+
+def _id(record: dict[str, Any]) -> str:
+    names = ("source", "modality", "sha256", "start_s", "end_s", "page", "character_start")
+    return hashlib.sha256(repr([record.get(name) for name in names]).encode()).hexdigest()[:32]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
@@ -163,6 +163,17 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
         if not media:
             return []
         return (await self.space.aembed(media, role=role)).tolist()  # type: ignore[no-any-return]
+
+    def describe_media(
+        self, media: Sequence[Media], *, on_error: Literal["raise", "skip"] = "raise"
+    ) -> list[str | None]:
+        """Say in words what each item holds, where the model finds words for it; see `MediaEmbeddings`."""
+        described: list[str | None] = [None] * len(media)
+        if media:
+            batch = self.space.encode(media, on_error=on_error)
+            for position, description in zip(batch.kept, batch.descriptions, strict=True):
+                described[position] = description
+        return described
 
     def _load_arguments(self) -> dict[str, Any]:
         named = {name: getattr(self, name) for name in _LOAD_FIELDS}

@@ -1,0 +1,221 @@
+"""From files and folders to documents: one per passage, image, page, audio window or video segment."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from langchain_core.document_loaders import BaseBlobParser, BaseLoader
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+
+from langchain_senseweave.base import MediaEmbeddings
+from langchain_senseweave.documents import document_from_media
+from senseweave.errors import MediaError
+from senseweave.media import Media, MediaPolicy, collect, split
+from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
+
+OnError = Literal["raise", "skip"]
+
+_TOGETHER = 16
+"""Pieces that are described in one batch; bounds how far a lazy loader reads ahead."""
+
+
+class MediaParser(BaseBlobParser):
+    """Turns a blob of any modality into documents, lazily.
+
+    Text gives passages, an image one document, a PDF its pages, audio windows and video segments. The `page_content` of
+    what is not text is a short line: the transcript or labels that the embeddings' model makes, if it makes any, and
+    where the piece is from. Metadata is flat: `source, modality, mime_type, sha256`, and `start_s, end_s, page` where
+    they apply. Nothing is ever stored as base64.
+
+    Instantiate:
+        ```python
+        from langchain_core.documents.base import Blob
+        from langchain_senseweave import MediaParser
+
+        documents = MediaParser(seconds=20).parse(Blob.from_path("talk.mp3"))
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        embeddings: MediaEmbeddings | None = None,
+        seconds: float = DEFAULT_SECONDS,
+        overlap: float = 0.0,
+        characters: int = DEFAULT_CHARACTERS,
+        character_overlap: int = 0,
+        root: str | Path | None = None,
+        network: bool = False,
+        policy: MediaPolicy | None = None,
+        on_error: OnError = "raise",
+    ) -> None:
+        """Set how files are cut and described.
+
+        Args:
+            embeddings: Whose model describes images, audio and video; its vectors are remembered for the embedding.
+            seconds: Length of the windows of audio and video.
+            overlap: Seconds that neighbouring windows share.
+            characters: Most characters of a passage of text.
+            character_overlap: Characters that neighbouring passages share, at most.
+            root: Local files must lie under this folder; None allows all.
+            network: Whether http and https URLs may be fetched.
+            policy: All limits on reading; instead of `root` and `network`.
+            on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why.
+
+        Raises:
+            ValueError: If both `policy` and `root` or `network` are given, or `on_error` is unknown.
+        """
+        if policy is not None and (root is not None or network):
+            msg = "give either policy or root and network, not both"
+            raise ValueError(msg)
+        if on_error not in ("raise", "skip"):
+            msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
+            raise ValueError(msg)
+        self.embeddings = embeddings
+        self.seconds = seconds
+        self.overlap = overlap
+        self.characters = characters
+        self.character_overlap = character_overlap
+        self.policy = policy
+        if policy is None and (root is not None or network):
+            self.policy = MediaPolicy(root=root, network=network)
+        elif policy is None and embeddings is not None:
+            self.policy = embeddings.media_policy
+        self.on_error = on_error
+
+    def lazy_parse(self, blob: Blob) -> Iterator[Document]:
+        """Yield the documents of one blob.
+
+        Args:
+            blob: By path or with its data; its own metadata goes into the documents.
+
+        Raises:
+            MediaError: If it cannot be read, unless `on_error` is `skip`.
+        """
+        given = blob.path if blob.data is None else blob.as_bytes()
+        metadata = dict(blob.metadata)
+        if blob.data is not None and blob.source:
+            metadata["source"] = blob.source
+        yield from self.documents([given], metadata=metadata)
+
+    def documents(self, inputs: Any, *, metadata: dict[str, Any] | None = None) -> Iterator[Document]:
+        """Yield the documents of paths, folders, URLs, bytes or media; see `lazy_parse`."""
+        for piece, description in self.pieces(inputs):
+            try:
+                yield document_from_media(piece, description, metadata=metadata)
+            except MediaError as error:
+                self._failed(error)
+
+    def pieces(self, inputs: Any) -> Iterator[tuple[Media, str | None]]:
+        """Yield the pieces that `documents` makes documents of, each with its description."""
+        pieces = self._split(inputs)
+        while batch := list(islice(pieces, _TOGETHER)):
+            yield from zip(batch, self._descriptions(batch), strict=True)
+
+    def _split(self, inputs: Any) -> Iterator[Media]:
+        for media in collect(inputs, policy=self.policy):
+            if isinstance(media, MediaError):
+                self._failed(media)
+                continue
+            try:
+                yield from split(
+                    media,
+                    seconds=self.seconds,
+                    overlap=self.overlap,
+                    characters=self.characters,
+                    character_overlap=self.character_overlap,
+                )
+            except MediaError as error:
+                self._failed(error)
+
+    def _descriptions(self, batch: list[Media]) -> list[str | None]:
+        if self.embeddings is None:
+            return [None] * len(batch)
+        described = [i for i, one in enumerate(batch) if one.modality != "text"]
+        descriptions: list[str | None] = [None] * len(batch)
+        wanted = [batch[i] for i in described if batch[i].modality in self.embeddings.modalities]
+        if wanted:
+            made = iter(self.embeddings.describe_media(wanted, on_error=self.on_error))
+            for i in described:
+                if batch[i].modality in self.embeddings.modalities:
+                    descriptions[i] = next(made)
+        return descriptions
+
+    def _failed(self, error: MediaError) -> None:
+        if self.on_error == "raise":
+            raise error
+        warnings.warn(f"left out: {error}", UserWarning, stacklevel=3)
+
+
+class MediaLoader(BaseLoader):
+    """Loads files and folders of text, images, audio and video as documents, lazily.
+
+    What is read and how is told by the arguments of `MediaParser`; kinds of files are told by their content.
+
+    Instantiate:
+        ```python
+        from langchain_senseweave import MediaLoader
+
+        loader = MediaLoader(["notes/", "photo.jpg", "talk.mp3"])
+        ```
+
+    Lazy load:
+        ```python
+        for document in loader.lazy_load():
+            print(document.page_content, document.metadata)
+        ```
+    """
+
+    def __init__(
+        self,
+        paths: Any,
+        *,
+        embeddings: MediaEmbeddings | None = None,
+        seconds: float = DEFAULT_SECONDS,
+        overlap: float = 0.0,
+        characters: int = DEFAULT_CHARACTERS,
+        character_overlap: int = 0,
+        root: str | Path | None = None,
+        network: bool = False,
+        policy: MediaPolicy | None = None,
+        on_error: OnError = "raise",
+    ) -> None:
+        """Set what is loaded and how.
+
+        Args:
+            paths: One or several of: files, folders (walked in sorted order), URLs, bytes, media.
+            embeddings: See `MediaParser`, as for all that follows.
+            seconds: Length of the windows of audio and video.
+            overlap: Seconds that neighbouring windows share.
+            characters: Most characters of a passage of text.
+            character_overlap: Characters that neighbouring passages share, at most.
+            root: Local files must lie under this folder; None allows all.
+            network: Whether http and https URLs may be fetched.
+            policy: All limits on reading; instead of `root` and `network`.
+            on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why.
+        """
+        self.paths = paths
+        self.parser = MediaParser(
+            embeddings=embeddings,
+            seconds=seconds,
+            overlap=overlap,
+            characters=characters,
+            character_overlap=character_overlap,
+            root=root,
+            network=network,
+            policy=policy,
+            on_error=on_error,
+        )
+
+    def lazy_load(self) -> Iterator[Document]:
+        """Yield documents, file by file, holding a few pieces in memory at a time.
+
+        Raises:
+            MediaError: If a file cannot be read, unless `on_error` is `skip`.
+        """
+        yield from self.parser.documents(self.paths)

@@ -1,0 +1,209 @@
+"""Behaviour of SenseweaveChroma."""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.indexing import InMemoryRecordManager, aindex, index
+from PIL import Image as PILImage
+
+from langchain_senseweave import MediaLoader, SenseweaveChroma, SenseweaveEmbeddings
+from senseweave import FingerprintError, Image, MediaError
+
+pytest.importorskip("langchain_chroma")
+
+
+@pytest.fixture
+def store(embeddings, tmp_path):
+    return SenseweaveChroma("media", embeddings, persist_directory=str(tmp_path / "db"))
+
+
+def vectors_of(store):
+    found = store.get(include=["embeddings"])
+    return {identifier: vector.tolist() for identifier, vector in zip(found["ids"], found["embeddings"], strict=True)}
+
+
+def test_documents_are_embedded_as_what_they_are(store, embeddings, red_png, tone_wav):
+    documents = [
+        Document("a caption", id="image", metadata={"modality": "image", "source": str(red_png)}),
+        Document("a caption", id="sound", metadata={"modality": "audio", "source": str(tone_wav)}),
+        Document(
+            "a caption",
+            id="part",
+            metadata={"modality": "audio", "source": str(tone_wav), "start_s": 0.0, "end_s": 1.0},
+        ),
+        Document("a caption", id="text", metadata={"modality": "text", "source": str(red_png)}),
+        Document("a caption", id="plain"),
+    ]
+    assert store.add_documents(documents) == ["image", "sound", "part", "text", "plain"]
+    vectors = vectors_of(store)
+    assert vectors["image"] == pytest.approx(embeddings.embed_image([red_png])[0], abs=1e-6)
+    assert vectors["sound"] == pytest.approx(embeddings.embed_audio([tone_wav])[0], abs=1e-6)
+    assert vectors["part"] != pytest.approx(vectors["sound"], abs=1e-6)
+    for name in ("text", "plain"):
+        assert vectors[name] == pytest.approx(embeddings.embed_documents(["a caption"])[0], abs=1e-6)
+    assert [document.page_content for document in store.get_by_ids(["image", "plain"])] == ["a caption"] * 2
+
+
+def test_add_texts_routes_by_modality_and_takes_fewer_metadatas(store, embeddings, red_png):
+    ids = store.add_texts(["red", "plain"], metadatas=[{"modality": "image", "source": str(red_png)}])
+    vectors = vectors_of(store)
+    assert vectors[ids[0]] == pytest.approx(embeddings.embed_image([red_png])[0], abs=1e-6)
+    assert vectors[ids[1]] == pytest.approx(embeddings.embed_documents(["plain"])[0], abs=1e-6)
+
+
+def test_images_are_stored_by_reference_not_as_base64(store, red_png, blue_png):
+    ids = store.add_images([str(red_png), blue_png], metadatas=[{"colour": "red"}])
+    documents = {document.id: document for document in store.get_by_ids(ids)}
+    assert documents[ids[0]].metadata["colour"] == "red"
+    assert documents[ids[0]].metadata["source"] == str(red_png)
+    assert documents[ids[1]].page_content == f"image {blue_png}"
+    assert store.add_images([red_png], ids=["mine"]) == ["mine"]
+
+
+def test_add_media_takes_folders_bytes_and_media(store, tmp_path, red_png, tone_wav):
+    (tmp_path / "files").mkdir()
+    red_png.rename(tmp_path / "files" / "red.png")
+    (tmp_path / "files" / "note.txt").write_text("the sea")
+    data = (tmp_path / "files" / "red.png").read_bytes()
+    ids = store.add_media([tmp_path / "files", tone_wav, data], {"batch": 1}, seconds=1.0)
+    stored = store.get(include=["metadatas"])
+    assert sorted(stored["ids"]) == sorted(ids)
+    assert sorted(one["modality"] for one in stored["metadatas"]) == ["audio"] * 3 + ["image"] * 2 + ["text"]
+    assert all(one["batch"] == 1 for one in stored["metadatas"])
+
+
+def test_adding_the_same_again_changes_nothing(store, red_png, tone_wav):
+    first = store.add_media([red_png, tone_wav, red_png])
+    assert store.add_media([red_png, tone_wav]) == first
+    assert len(store.get()["ids"]) == len(first) == 2
+
+
+def test_an_unreadable_file_is_named_and_nothing_is_half_added(store, red_png):
+    documents = [
+        Document("a", metadata={"modality": "image", "source": str(red_png)}),
+        Document("b", metadata={"modality": "image", "source": "missing.png"}),
+    ]
+    with pytest.raises(MediaError, match=r"missing\.png"):
+        store.add_documents(documents)
+    assert store.get()["ids"] == []
+    with pytest.warns(UserWarning, match=r"missing\.png"):
+        assert len(store.add_media([red_png, "missing.png"], on_error="skip")) == 1
+
+
+def test_searching_by_media_finds_the_same_media_first(store, red_png, blue_png, tone_wav, high_wav, clip_mp4):
+    store.add_media([red_png, blue_png, tone_wav, high_wav, clip_mp4])
+    for modality, path in [("image", blue_png), ("audio", high_wav), ("video", clip_mp4)]:
+        search = getattr(store, f"similarity_search_by_{modality}")
+        scored = getattr(store, f"similarity_search_by_{modality}_with_score")
+        assert search(path, k=1)[0].metadata["source"] == str(path)
+        document, distance = scored(str(path), k=1, filter={"modality": modality})[0]
+        assert document.metadata["source"] == str(path)
+        assert distance == pytest.approx(0.0, abs=0.05)
+    document, relevance = store.similarity_search_by_image_with_relevance_score(blue_png, k=1)[0]
+    assert relevance == pytest.approx(1.0, abs=0.05)
+
+
+async def test_async_methods_agree_with_sync_methods(store, red_png, tone_wav, clip_mp4):
+    ids = await store.aadd_media([red_png, tone_wav, clip_mp4])
+    assert await store.aadd_images([red_png]) == [ids[0]]
+    assert await store.asimilarity_search_by_image(red_png, k=2) == store.similarity_search_by_image(red_png, k=2)
+    assert await store.asimilarity_search_by_audio(tone_wav, k=1) == store.similarity_search_by_audio(tone_wav, k=1)
+    assert await store.asimilarity_search_by_video(clip_mp4, k=1) == store.similarity_search_by_video(clip_mp4, k=1)
+
+
+def test_distances_are_cosine_unless_said_otherwise(embeddings, tmp_path):
+    for options, expected in [({}, "cosine"), ({"collection_configuration": {"hnsw": {"space": "ip"}}}, "ip")]:
+        store = SenseweaveChroma(f"as-{expected}", embeddings, persist_directory=str(tmp_path / "db"), **options)
+        assert store._collection.configuration["hnsw"]["space"] == expected
+
+
+def test_a_collection_refuses_another_space_and_names_both(make_space, tmp_path):
+    first, second = (SenseweaveEmbeddings(model=make_space(seed)) for seed in (1, 2))
+    path = str(tmp_path / "db")
+    SenseweaveChroma("media", first, persist_directory=path).add_texts(["a"])
+    with pytest.raises(FingerprintError) as caught:
+        SenseweaveChroma("media", second, persist_directory=path)
+    assert first.fingerprint in str(caught.value)
+    assert second.fingerprint in str(caught.value)
+    again = SenseweaveChroma("media", SenseweaveEmbeddings(model=make_space(1)), persist_directory=path)
+    assert len(again.get()["ids"]) == 1
+
+
+def test_a_collection_of_unknown_vectors_is_refused_and_an_empty_one_taken_over(embeddings, tmp_path):
+    from langchain_chroma import Chroma
+
+    path = str(tmp_path / "db")
+    stock = Chroma("old", DeterministicFakeEmbedding(size=32), persist_directory=path)
+    SenseweaveChroma("old", embeddings, persist_directory=path)
+    with pytest.raises(FingerprintError, match="unknown"):
+        SenseweaveChroma("old", DeterministicFakeEmbedding(size=32), persist_directory=path)
+    stock.reset_collection()
+    stock.add_texts(["a"])
+    with pytest.raises(FingerprintError, match=embeddings.fingerprint):
+        SenseweaveChroma("old", embeddings, persist_directory=path)
+
+
+def test_the_fingerprint_survives_a_reset(store, make_space, tmp_path):
+    store.add_texts(["a"])
+    store.reset_collection()
+    with pytest.raises(FingerprintError):
+        SenseweaveChroma("media", SenseweaveEmbeddings(model=make_space(9)), persist_directory=str(tmp_path / "db"))
+
+
+def test_text_embeddings_work_for_text_and_refuse_media(red_png):
+    store = SenseweaveChroma(f"c{uuid.uuid4().hex}", DeterministicFakeEmbedding(size=8))
+    store.add_texts(["a", "b"])
+    assert len(store.similarity_search("a", k=1)) == 1
+    with pytest.raises(TypeError, match="text alone"):
+        store.add_images([red_png])
+
+
+def test_updating_an_image_embeds_its_new_pixels(store, embeddings, red_png, blue_png):
+    (identifier,) = store.add_images([red_png], ids=["one"])
+    store.update_document(identifier, Document("blue", metadata={"modality": "image", "source": str(blue_png)}))
+    assert vectors_of(store)["one"] == pytest.approx(embeddings.embed_image([blue_png])[0], abs=1e-6)
+    store.update_document(identifier, Document("words now", metadata={"modality": "text"}))
+    assert vectors_of(store)["one"] == pytest.approx(embeddings.embed_documents(["words now"])[0], abs=1e-6)
+
+
+def test_from_documents_routes_too(embeddings, red_png):
+    documents = MediaLoader([red_png]).load()
+    store = SenseweaveChroma.from_documents(documents, embeddings, collection_name=f"c{uuid.uuid4().hex}")
+    assert isinstance(store, SenseweaveChroma)
+    assert vectors_of(store)[documents[0].id] == pytest.approx(embeddings.embed_image([red_png])[0], abs=1e-6)
+
+
+def indexed(loader, records, store):
+    result = index(loader, records, store, cleanup="incremental", source_id_key="source", key_encoder="sha256")
+    return result["num_added"], result["num_skipped"], result["num_deleted"]
+
+
+def test_indexing_notices_new_pixels_at_the_same_path(store, embeddings, red_png, blue_png, tone_wav):
+    records = InMemoryRecordManager("test")
+    records.create_schema()
+    loader = MediaLoader([red_png, blue_png, tone_wav])
+    assert indexed(loader, records, store) == (3, 0, 0)
+    assert indexed(loader, records, store) == (0, 3, 0)
+
+    before = os.stat(red_png)
+    PILImage.new("RGB", (40, 30), (20, 200, 20)).save(red_png)
+    os.utime(red_png, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert indexed(loader, records, store) == (1, 2, 1)
+
+    found = store.get(where={"source": str(red_png)}, include=["embeddings", "metadatas"])
+    assert found["metadatas"][0]["sha256"] == Image(red_png).sha256
+    assert found["embeddings"][0].tolist() == pytest.approx(embeddings.embed_image([red_png])[0], abs=1e-6)
+
+
+async def test_indexing_works_asynchronously(store, red_png, tone_wav):
+    records = InMemoryRecordManager("test")
+    await records.acreate_schema()
+    result = await aindex(
+        MediaLoader([red_png, tone_wav]), records, store, cleanup="full", key_encoder="sha256", source_id_key="source"
+    )
+    assert result["num_added"] == 2

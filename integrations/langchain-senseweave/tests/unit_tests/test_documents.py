@@ -1,0 +1,85 @@
+"""Documents and media turn into each other without losing what they are."""
+
+from __future__ import annotations
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.load import dumps, loads
+
+from langchain_senseweave import document_from_media, media_from_document
+from senseweave import Audio, Image, MediaError, Text, Video
+
+
+def test_a_piece_of_sound_comes_back_as_the_same_piece(tone_wav):
+    media = Audio(tone_wav, span=(1.0, 2.5))
+    document = document_from_media(media)
+    again = media_from_document(document)
+    assert again.span == (1.0, 2.5)
+    assert again == media
+    assert document.metadata == {
+        "source": str(tone_wav),
+        "modality": "audio",
+        "mime_type": "audio/wav",
+        "sha256": media.sha256,
+        "start_s": 1.0,
+        "end_s": 2.5,
+    }
+
+
+def test_images_and_videos_come_back_too(red_png, clip_mp4):
+    for media in (Image(red_png), Video(clip_mp4, span=(0.0, 1.0))):
+        assert media_from_document(document_from_media(media)) == media
+
+
+def test_a_document_without_modality_is_its_text_even_if_it_looks_like_a_file(red_png):
+    document = Document(str(red_png), metadata={"source": str(red_png)})
+    assert media_from_document(document) == Text(str(red_png))
+
+
+def test_the_text_of_media_is_short_unique_and_not_empty(red_png, blue_png, tone_wav):
+    pieces = [Image(red_png), Image(blue_png), Audio(tone_wav, span=(0, 1)), Audio(tone_wav, span=(1, 2))]
+    texts = [document_from_media(piece).page_content for piece in pieces]
+    assert len(set(texts)) == len(texts)
+    assert all(0 < len(text) < 300 for text in texts)
+    assert texts[0] == f"image {red_png}"
+    assert texts[2] == f"audio {tone_wav} 0:00.0-0:01.0"
+
+
+def test_equal_descriptions_still_give_distinct_texts(red_png, blue_png):
+    texts = {document_from_media(Image(path), "a photo").page_content for path in (red_png, blue_png)}
+    assert len(texts) == 2
+    assert all(text.startswith("a photo (image ") for text in texts)
+
+
+def test_long_descriptions_are_shortened_and_text_is_not(red_png):
+    assert len(document_from_media(Image(red_png), "word " * 1000).page_content) < 1200
+    assert document_from_media(Text("word " * 1000)).page_content == "word " * 1000
+
+
+def test_the_id_depends_on_source_content_and_place(tone_wav, high_wav):
+    ids = [
+        document_from_media(piece).id
+        for piece in (Audio(tone_wav, span=(0, 1)), Audio(tone_wav, span=(1, 2)), Audio(high_wav, span=(0, 1)))
+    ]
+    assert len(set(ids)) == 3
+    assert document_from_media(Audio(tone_wav, span=(0, 1)), "other words").id == ids[0]
+
+
+def test_documents_survive_serialization(red_png):
+    document = document_from_media(Image(red_png), "red")
+    again = loads(dumps(document), allowed_objects=[Document])
+    assert again == document
+
+
+def test_a_changed_file_is_noticed(red_png, blue_png):
+    document = document_from_media(Image(red_png))
+    red_png.write_bytes(blue_png.read_bytes())
+    with pytest.raises(MediaError, match="has changed"):
+        media_from_document(document)
+
+
+def test_metadata_that_makes_no_sense_is_an_error():
+    with pytest.raises(ValueError, match="must be one of text, image, audio, video"):
+        media_from_document(Document("x", metadata={"modality": "picture"}))
+    with pytest.raises(MediaError, match="needs metadata"):
+        media_from_document(Document("x", metadata={"modality": "image"}))

@@ -1,0 +1,106 @@
+"""Behaviour of MediaLoader and MediaParser."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+
+import pytest
+from langchain_core.documents.base import Blob
+
+from langchain_senseweave import MediaLoader, MediaParser, media_from_document
+from senseweave import MediaError, MediaPolicy
+
+
+def test_a_folder_gives_a_document_per_piece(tmp_path, red_png, tone_wav, clip_mp4):
+    (tmp_path / "note.txt").write_text("A note about the sea.")
+    documents = MediaLoader(tmp_path, seconds=1.0).load()
+    found = [(document.metadata["modality"], document.metadata.get("start_s")) for document in documents]
+    assert found == [("video", 0.0), ("video", 1.0), ("text", None), ("image", None)] + [
+        ("audio", float(start)) for start in range(3)
+    ]
+    assert documents[2].page_content == "A note about the sea."
+
+
+def test_metadata_is_flat_and_json(red_png, tone_wav):
+    for document in MediaLoader([red_png, tone_wav]).load():
+        assert json.loads(json.dumps(document.metadata)) == document.metadata
+        assert all(isinstance(value, str | int | float | bool) for value in document.metadata.values())
+        assert {"source", "modality", "mime_type", "sha256"} <= set(document.metadata)
+        assert document.id
+
+
+def test_no_document_holds_base64(red_png, tone_wav, clip_mp4):
+    for document in MediaLoader([red_png, tone_wav, clip_mp4]).load():
+        assert len(document.page_content) < 300
+
+
+def test_long_text_gives_passages_that_together_are_the_text(tmp_path):
+    text = "\n\n".join(f"Paragraph {i} says something about number {i}." for i in range(40))
+    (tmp_path / "long.txt").write_text(text)
+    documents = MediaLoader(tmp_path / "long.txt", characters=200).load()
+    assert len(documents) > 5
+    assert "".join(document.page_content for document in documents) == text
+    assert {document.metadata["source"] for document in documents} == {str(tmp_path / "long.txt")}
+    assert len({document.id for document in documents}) == len(documents)
+
+
+def test_loading_is_lazy(red_png):
+    loader = MediaLoader([*[red_png] * 40, "missing.png"])
+    assert len(list(islice(loader.lazy_load(), 3))) == 3
+    with pytest.raises(MediaError, match=r"missing\.png"):
+        loader.load()
+
+
+async def test_async_loading_gives_the_same_documents(red_png, tone_wav):
+    loader = MediaLoader([red_png, tone_wav], seconds=1.0)
+    assert await loader.aload() == loader.load()
+
+
+def test_what_cannot_be_read_is_left_out_with_a_warning_when_asked(red_png, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(red_png.read_bytes()[:40])
+    with pytest.warns(UserWarning, match="left out"):
+        documents = MediaLoader([red_png, tmp_path / "missing.png"], on_error="skip").load()
+    assert [document.metadata["source"] for document in documents] == [str(red_png)]
+
+
+def test_the_policy_holds(red_png, tmp_path):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    for options in ({"root": inside}, {"policy": MediaPolicy(root=inside)}):
+        with pytest.raises(MediaError, match="root"):
+            MediaLoader(red_png, **options).load()
+
+
+def test_contradictory_options_are_refused():
+    with pytest.raises(ValueError, match="either policy or root"):
+        MediaParser(policy=MediaPolicy(), network=True)
+    with pytest.raises(ValueError, match="on_error"):
+        MediaParser(on_error="ignore")
+
+
+def test_a_blob_by_path_and_its_file_give_the_same_document(red_png):
+    (document,) = MediaParser().parse(Blob.from_path(red_png))
+    (loaded,) = MediaLoader(red_png).load()
+    assert document == loaded
+
+
+def test_a_blob_in_memory_keeps_its_source_and_metadata(red_png):
+    blob = Blob.from_data(red_png.read_bytes(), metadata={"source": "mail/attachment-1", "sender": "Ann"})
+    (document,) = MediaParser().parse(blob)
+    assert document.metadata["source"] == "mail/attachment-1"
+    assert document.metadata["sender"] == "Ann"
+    assert document.metadata["modality"] == "image"
+
+
+def test_the_kind_of_a_file_is_told_by_its_content_not_its_name(red_png, tmp_path):
+    disguised = tmp_path / "photo.txt"
+    disguised.write_bytes(red_png.read_bytes())
+    (document,) = MediaLoader(disguised).load()
+    assert document.metadata["modality"] == "image"
+
+
+def test_the_pieces_can_be_read_again_from_the_documents(tone_wav):
+    documents = MediaLoader(tone_wav, seconds=1.0).load()
+    assert [media_from_document(document).decode().samples.size for document in documents] == [8000] * 3

@@ -1,0 +1,125 @@
+"""One search result, with where it came from and how its score was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from senseweave.errors import MediaError
+from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality, Text
+from senseweave.retrieval.records import own_metadata
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One record that a search found.
+
+    Attributes:
+        id: The record's id in its collection.
+        score: Calibrated: comparable with every other hit of the same search; larger is better.
+        raw_score: Cosine similarity of query and record.
+        modality: `text`, `image`, `audio` or `video`.
+        source: Absolute path, URL or label of where the content came from.
+        text: The text itself, the transcript, or the line of labels that the encoder gave.
+        space: Name of the space that found it.
+        calibration: Name of the method that made `score`.
+        mime_type: As found when it was added, or None.
+        span: `(start, end)` in seconds inside the source, or None.
+        page: Page number from 1, or None.
+        metadata: The user's own values.
+        spans: With grouping: the spans of this source that were found, best first.
+        policy: What may be read when `media` is used.
+    """
+
+    id: str
+    score: float
+    raw_score: float
+    modality: Modality
+    source: str
+    text: str
+    space: str
+    calibration: str
+    mime_type: str | None = None
+    span: Span | None = None
+    page: int | None = None
+    sha256: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    spans: tuple[Span, ...] = ()
+    policy: MediaPolicy | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def start(self) -> float | None:
+        """Seconds from the start of the source, or None."""
+        return self.span[0] if self.span else None
+
+    @property
+    def end(self) -> float | None:
+        """Seconds from the start of the source, or None."""
+        return self.span[1] if self.span else None
+
+    @property
+    def media(self) -> Media:
+        """The media itself, read under the index's policy when something is asked of it.
+
+        Raises:
+            MediaError: If it was added as bytes or a decoded object, of which an index keeps no copy.
+        """
+        if self.modality == "text":
+            return Text(
+                self.text,
+                source=self.source,
+                page=self.page,
+                mime_type=self.mime_type,
+                metadata=self.metadata,
+                policy=self.policy,
+            )
+        kind, colon, rest = self.source.partition(":")
+        if (
+            colon
+            and "/" not in self.source
+            and "\\" not in self.source
+            and self.sha256
+            and self.sha256.startswith(rest)
+        ):
+            msg = (
+                f"was added as {kind}, of which the index keeps no copy: add files or URLs to read them again from hits"
+            )
+            raise MediaError(self.source, msg)
+        return MEDIA_OF[self.modality](
+            self.source, span=self.span, page=self.page, metadata=self.metadata, policy=self.policy
+        )
+
+
+def hit_of(
+    identifier: str,
+    metadata: Mapping[str, Any],
+    text: str | None,
+    *,
+    score: float,
+    raw_score: float,
+    modality: Modality,
+    space: str,
+    calibration: str,
+    policy: MediaPolicy | None,
+) -> Hit:
+    """Make a hit from what a collection stores; `modality` is taken where the record does not name one."""
+    start, end, page = metadata.get("start"), metadata.get("end"), metadata.get("page")
+    return Hit(
+        id=identifier,
+        score=score,
+        raw_score=raw_score,
+        modality=metadata.get("modality", modality),
+        source=str(metadata.get("source", identifier)),
+        text=text or "",
+        space=space,
+        calibration=calibration,
+        mime_type=metadata.get("mime_type"),
+        span=(float(start), float(end)) if start is not None and end is not None else None,
+        page=int(page) if page is not None else None,
+        sha256=metadata.get("sha256"),
+        metadata=own_metadata(metadata),
+        policy=policy,
+    )

@@ -1,0 +1,344 @@
+"""The index: spaces, a store and calibration; add media, search them, delete them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from senseweave.errors import FingerprintError, StoreError
+from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
+from senseweave.retrieval.calibration import Calibration
+from senseweave.retrieval.filters import Filter, compile_filter
+from senseweave.retrieval.fusion import quota as fill_quota
+from senseweave.retrieval.hits import Hit
+from senseweave.retrieval.ingest import Ingest, Metadata
+from senseweave.retrieval.query import Query, as_query
+from senseweave.retrieval.report import Report
+from senseweave.retrieval.search import Asked, chosen_collections, embed_query, find
+from senseweave.retrieval.store import Description, Store, collection_name
+from senseweave.spaces.catalog import load
+from senseweave.spaces.engine import OnError, Progress
+from senseweave.spaces.space import Space
+
+DEFAULT_SPACES = ("starter",)
+
+
+class Index:
+    """Media of all modalities in a Chroma store, searched as one corpus.
+
+        index = Index("my-index")                        # a folder; the embedded starter space
+        index.add(["notes/", "photo.jpg", "talk.mp3"])
+        hits = index.search("a dog on the grass", k=5)
+
+    An index remembers its spaces: opening it again needs no `spaces`. It is safe to use from several threads; other
+    processes may read it while one writes, and a second writer waits for the first.
+    """
+
+    def __init__(
+        self,
+        place: Any,
+        spaces: Sequence[str | Space] | str | Space | None = None,
+        *,
+        create: bool = True,
+        policy: MediaPolicy | None = None,
+        prefix: str = "",
+        lock_timeout: float = 600.0,
+    ) -> None:
+        """Open an index, or make one.
+
+        Args:
+            place: A folder, or an open Chroma client (`PersistentClient`, `HttpClient`, `EphemeralClient`).
+            spaces: Names that `senseweave.load` takes, or loaded spaces. None: those that the index was made with, and
+                for a new one `starter`.
+            create: Whether to make the index where there is none.
+            policy: What may be read when inputs are paths or URLs, and when a hit's media are read again.
+            prefix: Put before collection names, so that several indexes can share one client.
+            lock_timeout: Seconds to wait while another process writes to the folder.
+
+        Raises:
+            StoreError: If there is no index and `create` is False, or another process writes for too long.
+            FingerprintError: If the index was made with a space of the same name that gives other vectors.
+        """
+        self.policy = policy or MediaPolicy()
+        self._store = Store(place, create=create, prefix=prefix, lock_timeout=lock_timeout)
+        self._loaded: dict[str, Space] = {}
+        self._loading = RLock()
+        if not create and not self._store.descriptions:
+            msg = f"{place}: there is a Chroma store, but no index of senseweave in it"
+            raise StoreError(msg)
+        if spaces is None and not self._store.descriptions:
+            spaces = DEFAULT_SPACES
+        for one in [spaces] if isinstance(spaces, (str, Space)) else spaces or ():
+            self._add_space(load(one) if isinstance(one, str) else one)
+        self._calibration = Calibration(self._store, lambda: self.spaces)
+
+    @classmethod
+    def open(cls, place: Any, **options: Any) -> Index:
+        """Open an index that exists, with the spaces that it was made with.
+
+        Raises:
+            StoreError: If there is none; the message is one line.
+        """
+        return cls(place, create=False, **options)
+
+    @property
+    def spaces(self) -> dict[str, Space]:
+        """The index's spaces by name, loaded when they are first needed."""
+        with self._loading:
+            for name in dict.fromkeys(space for space, _ in self._store.descriptions):
+                if name not in self._loaded:
+                    self._add_space(self._load_recorded(name))
+            return dict(self._loaded)
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that can be added."""
+        return tuple(m for m in MODALITIES if any(m == modality for _, modality in self._store.descriptions))
+
+    def add(
+        self,
+        inputs: Any,
+        *,
+        metadata: Metadata = None,
+        on_error: OnError = "skip",
+        progress: Progress | None = None,
+        sync: bool = False,
+        overlap: float = 0.0,
+        characters: int | None = None,
+        character_overlap: int = 0,
+    ) -> Report:
+        """Add files, folders, URLs or media; what is there unchanged is skipped, changed files replace their records.
+
+        Args:
+            inputs: One or several paths of files and folders, URLs (where the policy allows them), bytes or media.
+                Strings here are places: give text as `senseweave.Text`.
+            metadata: Flat values kept with every record, or a function that gives them for each media.
+            on_error: `skip` reports inputs that cannot be indexed in `report.failed`; `raise` stops at the first.
+            progress: Called with (media done, media in all).
+            sync: Also remove records of files that have gone from the folders among the inputs.
+            overlap: Seconds that neighbouring windows of audio and video share.
+            characters: Most characters of a passage of text; None takes what the text encoder reads, at most 1000.
+            character_overlap: Characters that neighbouring passages share, at most.
+
+        Returns:
+            Counts of records and the list of failures.
+
+        Raises:
+            MediaError: With `on_error="raise"`.
+            StoreError: If another process writes for longer than the index's lock timeout.
+            ValueError: If metadata use a reserved name or are not flat.
+        """
+        spaces = self.spaces
+        with self._store.writing():
+            self._store.refresh()
+            ingest = Ingest(
+                self._store,
+                spaces,
+                policy=self.policy,
+                metadata=metadata,
+                on_error=on_error,
+                progress=progress,
+                overlap=overlap,
+                characters=characters,
+                character_overlap=character_overlap,
+            )
+            try:
+                return ingest.run(inputs, sync=sync)
+            finally:
+                self._recalibrate()
+
+    def search(
+        self,
+        query: str | Media | Query,
+        k: int = 10,
+        *,
+        modalities: Collection[Modality] | None = None,
+        filter: Filter | None = None,  # noqa: A002  (what every store calls it)
+        fusion: str | None = None,
+        min_score: float | None = None,
+        offset: int = 0,
+        weights: Mapping[str, float] | None = None,
+        quota: Mapping[str, int] | None = None,
+    ) -> list[Hit]:
+        """Find the records that answer a query best, of all modalities and spaces together.
+
+        Args:
+            query: A string (always text), media, or a `Query` of several weighted parts.
+            k: How many hits.
+            modalities: Only these modalities of records; None for all.
+            filter: A condition on metadata, see `senseweave.retrieval.filters.compile_filter`.
+            fusion: How scores are made comparable, a name in `senseweave.retrieval.METHODS`; None takes the default.
+            min_score: Leave out hits whose calibrated score is lower.
+            offset: Leave out so many of the best, for the next page.
+            weights: By modality, for the method `weighted_rrf`.
+            quota: By modality, the least number of hits where there are so many.
+
+        Returns:
+            Hits, best first.
+
+        Raises:
+            UnsupportedModalityError: If no space embeds the query, or the index does not hold a modality asked for.
+            ValueError: If an argument makes no sense; the message says which.
+        """
+        if k < 1 or offset < 0:
+            msg = f"k must be at least 1 and offset at least 0, not k={k}, offset={offset}"
+            raise ValueError(msg)
+        asked_for = as_query(query)
+        where = compile_filter(filter)
+        collections = chosen_collections(self._store, modalities, [space for space, _ in self._store.descriptions])
+        embedded = embed_query(asked_for, self.spaces)
+        asked = [Asked(one, embedded[one.space]) for one in collections if one.space in embedded]
+        wanted = offset + k
+        hits = find(
+            self._store,
+            self._calibration,
+            asked,
+            k=wanted * len(asked) if quota else wanted,
+            method=fusion,
+            where=where,
+            weights=weights,
+            length=asked_for.length,
+            policy=self.policy,
+        )
+        if min_score is not None:
+            hits = [hit for hit in hits if hit.score >= min_score]
+        if quota:
+            hits = fill_quota(hits, wanted, quota, lambda hit: hit.modality)
+        return hits[offset:wanted]
+
+    async def aadd(self, inputs: Any, **options: Any) -> Report:
+        """Like `add`, off the event loop."""
+        return await asyncio.to_thread(self.add, inputs, **options)
+
+    async def asearch(self, query: str | Media | Query, k: int = 10, **options: Any) -> list[Hit]:
+        """Like `search`, off the event loop."""
+        return await asyncio.to_thread(self.search, query, k, **options)
+
+    def delete(
+        self,
+        *,
+        ids: Collection[str] | None = None,
+        sources: Collection[str | Path] | str | Path | None = None,
+        filter: Filter | None = None,  # noqa: A002  (what every store calls it)
+    ) -> int:
+        """Remove records by id, by source or by a condition on metadata, and say how many.
+
+        Raises:
+            ValueError: If not exactly one of the three is given.
+        """
+        if sum(one is not None for one in (ids, sources, filter)) != 1:
+            msg = "delete takes exactly one of ids, sources and filter"
+            raise ValueError(msg)
+        where = compile_filter(filter)
+        if sources is not None:
+            listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
+            where = {"source": {"$in": sorted({name for one in listed for name in (str(one), os.path.abspath(one))})}}
+        elif ids is None and where is None:
+            msg = "an empty filter would delete everything; name a condition"
+            raise ValueError(msg)
+        removed = 0
+        with self._store.writing():
+            for description in self._store.descriptions.values():
+                wanted = [
+                    row.id
+                    for row in self._store.get(description, ids=list(ids) if ids is not None else None, where=where)
+                ]
+                self._store.delete(description, wanted)
+                removed += len(wanted)
+            self._recalibrate()
+        return removed
+
+    def info(self) -> dict[str, Any]:
+        """What the index holds: place, size on disk and, per collection, space, modality, records, fingerprint."""
+        folder = self._store.folder
+        collections = [
+            {
+                "collection": one.name,
+                "space": one.space,
+                "modality": one.modality,
+                "records": self._store.count(one),
+                "dimension": one.dimension,
+                "fingerprint": one.fingerprint,
+                "calibrated": sorted(one.calibration.get("cells", {})),
+            }
+            for one in self._store.descriptions.values()
+        ]
+        return {
+            "place": str(folder) if folder is not None else type(self._store.client).__name__,
+            "records": len(self),
+            "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            if folder is not None
+            else None,
+            "spaces": list(dict.fromkeys(space for space, _ in self._store.descriptions)),
+            "modalities": list(self.modalities),
+            "collections": collections,
+        }
+
+    def __len__(self) -> int:
+        return sum(self._store.count(one) for one in self._store.descriptions.values())
+
+    def close(self) -> None:
+        """Let go of the store; the spaces stay loaded for others that use them."""
+        self._store.close()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        place = self._store.folder or "a Chroma client"
+        return f"Index({str(place)!r}, spaces={sorted({space for space, _ in self._store.descriptions})})"
+
+    def _add_space(self, space: Space) -> None:
+        options = _options(space)
+        for modality in space.modalities:
+            self._store.ensure(
+                Description(
+                    name=collection_name(self._store.prefix, space.name, modality),
+                    space=space.name,
+                    modality=modality,
+                    fingerprint=space.fingerprint,
+                    dimension=space.dimension,
+                    options=options,
+                )
+            )
+        self._loaded[space.name] = space
+
+    def _load_recorded(self, name: str) -> Space:
+        described = [one for (space, _), one in self._store.descriptions.items() if space == name]
+        options = described[0].options
+        if options is None:
+            msg = (
+                f"the space {name!r} of this index was not made by senseweave.load; pass it: Index(..., spaces=[space])"
+            )
+            raise StoreError(msg)
+        space = load(name, **options)
+        for one in described:
+            if one.fingerprint != space.fingerprint:
+                raise FingerprintError(one.name, one.fingerprint, space.fingerprint)
+        return space
+
+    def _recalibrate(self) -> None:
+        for description in self._store.descriptions.values():
+            if self._calibration.is_stale(description):
+                self._calibration.refit(description)
+
+
+def _options(space: Space) -> dict[str, Any] | None:
+    """The load options that an index records, or None where the space was not made by `senseweave.load`."""
+    recipe = space._recipe
+    if recipe is None or recipe[0] is not load:
+        return None
+    kept = {}
+    for name, value in recipe[2].items():
+        if name in ("cache_size", "policy", "device") or value is None:
+            continue
+        if isinstance(value, (str, int, float, bool, list, tuple, dict)):
+            kept[name] = value
+    return kept

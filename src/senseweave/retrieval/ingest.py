@@ -1,0 +1,325 @@
+"""Adding: from files, folders and media to records; unchanged content is skipped, changed content replaced."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from senseweave.errors import EncodingError, MediaError
+from senseweave.media import Media, MediaPolicy, Modality, collect, split
+from senseweave.retrieval.records import (
+    Record,
+    check_own,
+    own_metadata,
+    record_id,
+    record_metadata,
+    record_text,
+    source_name,
+)
+from senseweave.retrieval.report import Report
+from senseweave.retrieval.store import Description, Found, Store
+from senseweave.spaces.batch import Batch
+from senseweave.spaces.engine import OnError, Progress
+from senseweave.spaces.space import Space
+
+BUFFER: Final[dict[Modality, int]] = {"text": 512, "image": 128, "audio": 32, "video": 8}
+"""Pieces that are encoded and written together: enough for full batches, few enough to lose little when killed."""
+WINDOW_SECONDS: Final = 30.0
+"""Length of windows for encoders that do not say how much they hear or see at a time."""
+CHARACTERS: Final = 1000
+CHARACTERS_PER_TOKEN: Final = 4
+"""English text has 4 to 5; passages are cut so that they are read to their end."""
+
+Metadata = Mapping[str, Any] | Callable[[Media], Mapping[str, Any]] | None
+
+
+@dataclass
+class _Piece:
+    """A piece of media on its way into one collection."""
+
+    media: Media
+    id: str
+    source: str
+    own: dict[str, Any]
+
+
+@dataclass
+class _Seen:
+    """What one call found of one source: which records it should have, and how far replacing may go."""
+
+    expected: set[str] = field(default_factory=set)
+    whole_file: bool = False
+    whole_modalities: set[Modality] = field(default_factory=set)
+    sha256: set[str] = field(default_factory=set)
+    failed: bool = False
+
+
+class Ingest:
+    """One `add` call."""
+
+    def __init__(
+        self,
+        store: Store,
+        spaces: Mapping[str, Space],
+        *,
+        policy: MediaPolicy,
+        metadata: Metadata = None,
+        on_error: OnError = "skip",
+        progress: Progress | None = None,
+        overlap: float = 0.0,
+        characters: int | None = None,
+        character_overlap: int = 0,
+    ) -> None:
+        if on_error not in ("raise", "skip"):
+            msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
+            raise ValueError(msg)
+        if isinstance(metadata, Mapping):
+            check_own(metadata)
+        self.report = Report()
+        self._store = store
+        self._spaces = spaces
+        self._policy = policy
+        self._metadata = metadata
+        self._on_error = on_error
+        self._progress = progress
+        self._overlap = overlap
+        self._characters = characters
+        self._character_overlap = character_overlap
+        self._buffers: dict[tuple[str, Modality], dict[str, _Piece]] = {}
+        self._borrowed: dict[tuple[str, Modality], list[_Piece]] = {}
+        self._seen: dict[str, _Seen] = {}
+        self._done = 0
+
+    def run(self, inputs: Any, *, sync: bool) -> Report:
+        """Add everything, remove what it replaces, and bring back what another source lost by that."""
+        given = [inputs] if _is_single(inputs) else list(inputs)
+        folders = [one for one in given if _is_folder(one, self._policy)]
+        if sync and not folders:
+            msg = "sync=True removes what is gone from a folder: give a folder"
+            raise ValueError(msg)
+        media = self._media(given)
+        if self._progress is not None:
+            media = iter(listed := list(media))
+        total = len(listed) if self._progress is not None else 0
+        for one, explicit in media:
+            self._take(one, explicit)
+            self._done += 1
+            if self._progress is not None:
+                self._progress(self._done, total)
+        self._flush_all()
+        removed = self._remove_replaced()
+        if sync:
+            removed |= self._remove_gone(folders)
+        for (space, modality), pieces in self._borrowed.items():
+            for piece in pieces:
+                if piece.id in removed:
+                    self._buffer(space, modality, piece)
+        self._flush_all()
+        return self.report
+
+    def _media(self, given: list[Any]) -> Iterable[tuple[Media | MediaError, bool]]:
+        """Yield what the inputs hold, and whether the caller made the media themselves."""
+        for one in given:
+            for found in collect([one], policy=self._policy):
+                yield found, isinstance(one, Media)
+
+    def _take(self, media: Media | MediaError, explicit: bool) -> None:
+        if isinstance(media, MediaError):
+            self._fail(media)
+            return
+        spaces = [space for space in self._spaces.values() if media.modality in space.modalities]
+        if not spaces:
+            known = sorted({modality for space in self._spaces.values() for modality in space.modalities})
+            self._fail(
+                MediaError(
+                    media.source, f"is {media.modality}, which this index does not embed; it embeds: {', '.join(known)}"
+                )
+            )
+            return
+        source = source_name(media)
+        try:
+            own = self._own(media)
+            seen = self._seen.setdefault(source, _Seen())
+            if not explicit:
+                seen.whole_file = True
+            elif media.span is None and media.page is None:
+                seen.whole_modalities.add(media.modality)
+            for space in spaces:
+                count = 0
+                for part in self._pieces(media, space):
+                    passage = {name: value for name, value in part.metadata.items() if name not in media.metadata}
+                    piece = _Piece(part, record_id(part, space.fingerprint), source, {**passage, **own})
+                    seen.expected.add(piece.id)
+                    seen.sha256.add(part.sha256)
+                    self._buffer(space.name, media.modality, piece)
+                    count += 1
+                if not count:
+                    self._fail(MediaError(media.source, "is blank: there is nothing to index"), source)
+        except MediaError as error:
+            self._fail(error, source)
+
+    def _own(self, media: Media) -> dict[str, Any]:
+        extra = self._metadata(media) if callable(self._metadata) else self._metadata or {}
+        own = {**media.metadata, **extra}
+        check_own(own)
+        return own
+
+    def _pieces(self, media: Media, space: Space) -> Iterable[Media]:
+        encoder = space.encoder(media.modality)
+        characters = self._characters or CHARACTERS
+        if self._characters is None and media.modality == "text" and encoder.max_length:
+            characters = min(CHARACTERS, CHARACTERS_PER_TOKEN * encoder.max_length)
+        return split(
+            media,
+            seconds=encoder.window_seconds or WINDOW_SECONDS,
+            overlap=self._overlap,
+            characters=characters,
+            character_overlap=self._character_overlap,
+        )
+
+    def _buffer(self, space: str, modality: Modality, piece: _Piece) -> None:
+        buffer = self._buffers.setdefault((space, modality), {})
+        if piece.id in buffer and buffer[piece.id].source != piece.source:
+            self._borrowed.setdefault((space, modality), []).append(piece)
+            return
+        buffer[piece.id] = piece
+        if len(buffer) >= BUFFER[modality]:
+            self._flush(space, modality)
+
+    def _flush_all(self) -> None:
+        for space, modality in list(self._buffers):
+            self._flush(space, modality)
+
+    def _flush(self, space_name: str, modality: Modality) -> None:
+        pieces = self._buffers.pop((space_name, modality), {})
+        if not pieces:
+            return
+        description = self._store.descriptions[space_name, modality]
+        existing = {row.id: row for row in self._store.get(description, ids=list(pieces))}
+        self._update(description, [(pieces[row.id], row) for row in existing.values()])
+        new = [piece for piece in pieces.values() if piece.id not in existing]
+        if not new:
+            return
+        space = self._spaces[space_name]
+        for chosen, batch in self._encode(space, new):
+            records = []
+            for row, position in enumerate(batch.kept):
+                piece = chosen[position]
+                records.append(
+                    Record(
+                        id=piece.id,
+                        vector=batch.vectors[row],
+                        text=record_text(piece.media, piece.source, batch.descriptions[row]),
+                        metadata=record_metadata(piece.media, piece.source, space.fingerprint, _now(), piece.own),
+                    )
+                )
+            self._store.upsert(description, records)
+            self.report.added += len(records)
+            for error in batch.failed:
+                piece = chosen[error.position or 0]
+                self._fail(type(error)(error.source, error.reason), piece.source)
+
+    def _encode(self, space: Space, pieces: list[_Piece]) -> Iterable[tuple[list[_Piece], Batch]]:
+        try:
+            yield pieces, space.encode([piece.media for piece in pieces], role="document", on_error="skip")
+            return
+        except EncodingError:
+            if self._on_error == "raise":
+                raise
+        for piece in pieces:  # one of them has no usable vector; alone, it fails alone
+            try:
+                yield [piece], space.encode([piece.media], role="document", on_error="skip")
+            except EncodingError as error:
+                self._fail(MediaError(piece.media.source, str(error)), piece.source)
+
+    def _update(self, description: Description, known: list[tuple[_Piece, Found]]) -> None:
+        """Skip what is there, taking over metadata that changed and sources that moved."""
+        changes: dict[str, dict[str, Any]] = {}
+        for piece, row in known:
+            self.report.skipped += 1
+            change: dict[str, Any] = {}
+            stored = str(row.metadata.get("source"))
+            if stored != piece.source:
+                if _is_gone(stored):
+                    change["source"] = piece.source
+                else:
+                    self._borrowed.setdefault((description.space, description.modality), []).append(piece)
+                    continue
+            wanted = {name: value for name, value in piece.own.items() if value is not None}
+            own = own_metadata(row.metadata)
+            change |= {name: value for name, value in wanted.items() if own.get(name) != value}
+            if change:
+                changes[row.id] = change
+        if changes:
+            self._store.update_metadata(description, changes)
+            self.report.updated += len(changes)
+
+    def _remove_replaced(self) -> set[str]:
+        """Remove records of sources that were read in this call and have other content now."""
+        sources = [name for name, seen in self._seen.items() if not seen.failed and os.path.isabs(name)]
+        removed: set[str] = set()
+        for description in list(self._store.descriptions.values()):
+            for start in range(0, len(sources), 100):
+                rows = list(self._store.get(description, where={"source": {"$in": sources[start : start + 100]}}))
+                old = [row.id for row in rows if self._is_replaced(row, description)]
+                self._store.delete(description, old)
+                self.report.replaced += len(old)
+                removed.update(old)
+        return removed
+
+    def _is_replaced(self, row: Found, description: Description) -> bool:
+        seen = self._seen[str(row.metadata["source"])]
+        if row.id in seen.expected or description.space not in self._spaces:
+            return False
+        if seen.whole_file or description.modality in seen.whole_modalities:
+            return True
+        return description.modality != "text" and row.metadata.get("sha256") not in seen.sha256
+
+    def _remove_gone(self, folders: list[Any]) -> set[str]:
+        """Remove records of files under the folders that are no longer there."""
+        roots = [os.path.abspath(folder) + os.sep for folder in folders]
+        removed: set[str] = set()
+        for description in list(self._store.descriptions.values()):
+            gone = []
+            for row in self._store.get(description):
+                source = str(row.metadata.get("source", ""))
+                if source.startswith(tuple(roots)) and source not in self._seen and _is_gone(source):
+                    gone.append(row.id)
+            self._store.delete(description, gone)
+            self.report.deleted += len(gone)
+            removed.update(gone)
+        return removed
+
+    def _fail(self, error: MediaError, source: str | None = None) -> None:
+        if self._on_error == "raise":
+            raise error
+        if source is not None:
+            self._seen.setdefault(source, _Seen()).failed = True
+        if not any(error.source == known.source and error.reason == known.reason for known in self.report.failed[-8:]):
+            self.report.failed.append(error)
+
+
+def _now() -> float:
+    return round(time.time(), 3)
+
+
+def _is_gone(source: str) -> bool:
+    return os.path.isabs(source) and not os.path.lexists(source)
+
+
+def _is_single(inputs: Any) -> bool:
+    kinds = (str, bytes, bytearray, memoryview, os.PathLike, Media)
+    return isinstance(inputs, kinds) or hasattr(inputs, "read") or not isinstance(inputs, Iterable)
+
+
+def _is_folder(given: Any, policy: MediaPolicy) -> bool:
+    if not isinstance(given, (str, Path)):
+        return False
+    try:
+        return policy.resolve(str(given)).is_dir()
+    except MediaError:
+        return False

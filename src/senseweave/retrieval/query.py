@@ -1,0 +1,75 @@
+"""What is asked: a text, a media, or several of them with weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from senseweave.media import Media, Text
+
+Part = tuple[Media, float]
+
+
+class Query:
+    """A query of several parts, for example a picture of the place and words for what should not be in it.
+
+        Query([("a beach", 1), (Image("sea.jpg"), 0.7), ("people", -0.5)])
+
+    A record's score is the weighted sum of its calibrated scores for the parts, divided by the length of the weights
+    (the square root of the sum of their squares); a part that a space cannot embed counts as 0 there.
+    """
+
+    def __init__(self, parts: Sequence[str | Media | tuple[str | Media, float]]) -> None:
+        """Take the parts: strings (always text) or media, each alone (weight 1) or with its weight.
+
+        Raises:
+            TypeError: If a part is neither.
+            ValueError: If there are no parts, a weight is 0 or not finite, or none is positive.
+        """
+        if isinstance(parts, (str, Media)) or not parts:
+            msg = "a Query takes a list of one or more parts"
+            raise ValueError(msg)
+        self.parts: tuple[Part, ...] = tuple(_part(one) for one in parts)
+        if not any(weight > 0 for _, weight in self.parts):
+            msg = "at least one part of a query needs a positive weight"
+            raise ValueError(msg)
+
+    @property
+    def length(self) -> float:
+        """The square root of the sum of squared weights."""
+        return math.sqrt(sum(weight * weight for _, weight in self.parts))
+
+    def __repr__(self) -> str:
+        return f"Query({list(self.parts)!r})"
+
+
+def as_query(given: Any) -> Query:
+    """Take a string (always text), a media or a Query.
+
+    Raises:
+        TypeError: If it is something else.
+        ValueError: If it is an empty text.
+    """
+    if isinstance(given, Query):
+        return given
+    if isinstance(given, (str, Media)):
+        return Query([given])
+    msg = f"a query is a str, sw.Image, sw.Audio, sw.Video, sw.Text or sw.Query, not {type(given).__name__}"
+    raise TypeError(msg)
+
+
+def _part(given: Any) -> Part:
+    content, weight = given if isinstance(given, tuple) and len(given) == 2 else (given, 1.0)
+    if isinstance(content, str):
+        if not content.strip():
+            msg = "a query text cannot be empty"
+            raise ValueError(msg)
+        content = Text(content)
+    if not isinstance(content, Media):
+        msg = f"a part of a query is a str or media, with or without a weight, not {given!r}"
+        raise TypeError(msg)
+    if not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight == 0:
+        msg = f"a weight is a finite number other than 0, not {weight!r}"
+        raise ValueError(msg)
+    return content, float(weight)

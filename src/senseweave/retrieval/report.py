@@ -1,0 +1,33 @@
+"""What an `add` did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from senseweave.errors import MediaError
+
+
+@dataclass
+class Report:
+    """Counts of records (a long recording or text has several), and what could not be indexed.
+
+    Attributes:
+        added: Records written.
+        skipped: Records that were there already, unchanged.
+        replaced: Records removed because their source has other content now.
+        deleted: Records removed because their source is gone (`sync=True` alone).
+        updated: Records whose own metadata changed.
+        failed: One error per input that could not be indexed, each with its source and reason.
+    """
+
+    added: int = 0
+    skipped: int = 0
+    replaced: int = 0
+    deleted: int = 0
+    updated: int = 0
+    failed: list[MediaError] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        counts = {name: getattr(self, name) for name in ("added", "skipped", "replaced", "deleted", "updated")}
+        parts = [f"{count} {name}" for name, count in counts.items() if count or name == "added"]
+        return ", ".join([*parts, f"{len(self.failed)} failed"])

@@ -1,0 +1,191 @@
+"""Searching: embed the query once per space, ask each collection, put the answers on one scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from senseweave.errors import UnsupportedModalityError
+from senseweave.media import MODALITIES, MediaPolicy, Modality
+from senseweave.retrieval.calibration import Calibration
+from senseweave.retrieval.filters import Where
+from senseweave.retrieval.fusion import CALIBRATED
+from senseweave.retrieval.hits import Hit, hit_of
+from senseweave.retrieval.merging import Ranked, merge, resolve_method
+from senseweave.retrieval.query import Query
+from senseweave.retrieval.statistics import Statistics
+from senseweave.retrieval.store import Description, Found, Store
+from senseweave.spaces.space import Space
+
+LEAST_FETCHED = 10
+"""Records asked of every collection, so that the methods that look at one list see more than its tip."""
+
+
+@dataclass(frozen=True)
+class EmbeddedPart:
+    """One part of a query in one space: a unit vector, shape (dimension,), its modality and its weight."""
+
+    vector: np.ndarray
+    modality: Modality
+    weight: float
+
+
+@dataclass
+class Asked:
+    """One collection with the parts of the query that its space can embed."""
+
+    description: Description
+    parts: list[EmbeddedPart]
+
+
+def embed_query(query: Query, spaces: Mapping[str, Space]) -> dict[str, list[EmbeddedPart]]:
+    """Embed every part in every space that can, once.
+
+    Raises:
+        UnsupportedModalityError: If no space can embed any part of the query.
+        MediaError: If a media of the query cannot be read.
+    """
+    embedded: dict[str, list[EmbeddedPart]] = {}
+    for name, space in spaces.items():
+        parts = [(media, weight) for media, weight in query.parts if media.modality in space.modalities]
+        if not any(weight > 0 for _, weight in parts):
+            continue
+        vectors = space.encode([media for media, _ in parts], role="query").vectors
+        embedded[name] = [
+            EmbeddedPart(unit(vector), media.modality, weight)
+            for vector, (media, weight) in zip(vectors, parts, strict=True)
+        ]
+    if not embedded:
+        asked = next(media.modality for media, weight in query.parts if weight > 0)
+        known = [m for m in MODALITIES if any(m in space.modalities for space in spaces.values())]
+        raise UnsupportedModalityError("the index", asked, known)
+    return embedded
+
+
+def chosen_collections(
+    store: Store, modalities: Collection[Modality] | None, spaces: Collection[str]
+) -> list[Description]:
+    """The collections of these spaces and modalities.
+
+    Raises:
+        ValueError: If a modality does not exist.
+        UnsupportedModalityError: If the index has no collection for one that was asked for.
+    """
+    wanted = set(MODALITIES if modalities is None else [modalities] if isinstance(modalities, str) else modalities)
+    unknown = sorted(wanted - set(MODALITIES))
+    if unknown:
+        msg = f"unknown modality {', '.join(map(repr, unknown))}; there are {', '.join(MODALITIES)}"
+        raise ValueError(msg)
+    available = [m for m in MODALITIES if any(m == key[1] for key in store.descriptions)]
+    if modalities is not None:
+        for modality in MODALITIES:
+            if modality in wanted and modality not in available:
+                raise UnsupportedModalityError("the index", modality, available)
+    return [one for (space, modality), one in store.descriptions.items() if space in spaces and modality in wanted]
+
+
+def combine(
+    parts: Sequence[EmbeddedPart], cells: Sequence[Statistics | None], method: str, length: float
+) -> tuple[np.ndarray, Statistics | None]:
+    """One vector and one set of statistics for several parts, so that a single search gives the exact ranking.
+
+    The score is sum_i w_i z_i / L with z_i = (q_i . d - m_i) / s_i, which is linear in d: it equals
+    (c - M) / S for the cosine c of d with u = sum_i (w_i / s_i) q_i, with M = sum_i (w_i m_i / s_i) / |u| and
+    S = L / |u|. Methods without statistics take s_i = 1 and m_i = 0.
+
+    Args:
+        parts: The embedded parts.
+        cells: The statistics of each part's cell.
+        method: The fusion method, which says what m and s are.
+        length: L, the length of the query's weights.
+    """
+    if len(parts) == 1 and parts[0].weight > 0 and math.isclose(length, parts[0].weight):
+        return parts[0].vector, cells[0]
+    if method not in CALIBRATED or any(cell is None for cell in cells):
+        return unit(sum((part.weight * part.vector for part in parts), np.zeros_like(parts[0].vector))), None
+    vector, offset = np.zeros(len(parts[0].vector), np.float64), 0.0
+    for part, cell in zip(parts, cells, strict=True):
+        assert cell is not None
+        top = method == "pseudo_positive" and cell.top1_mean is not None and cell.top1_std is not None
+        mean, std = (cell.top1_mean, cell.top1_std) if top else (cell.mean, cell.std)
+        assert mean is not None
+        assert std is not None
+        vector += part.weight / std * part.vector
+        offset += part.weight * mean / std
+    norm = max(float(np.linalg.norm(vector)), 1e-12)
+    documents = max(cell.documents for cell in cells if cell is not None)
+    mean, std = offset / norm, length / norm
+    top1 = (mean, std) if method == "pseudo_positive" else (None, None)
+    combined = Statistics(mean, std, documents=documents, top1_mean=top1[0], top1_std=top1[1], origin="composed")
+    return (vector / norm).astype(np.float32), combined
+
+
+def find(
+    store: Store,
+    calibration: Calibration,
+    asked: Sequence[Asked],
+    *,
+    k: int,
+    method: str | None,
+    where: Where | None,
+    weights: Mapping[str, float] | None,
+    length: float,
+    policy: MediaPolicy,
+) -> list[Hit]:
+    """Ask every collection and merge what they answer, best first, at most `k`."""
+    cells = {
+        one.description.name: [calibration.statistics(one.description, part.modality) for part in one.parts]
+        for one in asked
+    }
+    known = {name: next(iter(found)) for name, found in cells.items() if all(cell is not None for cell in found)}
+    filled = [one for one in asked if store.count(one.description)]
+    method = resolve_method(method, [one.description.name for one in filled], known)  # type: ignore[arg-type]
+    lists: dict[str, list[tuple[tuple[Description, Found], float]]] = {}
+    statistics: dict[str, Statistics] = {}
+    for one in filled:
+        name = one.description.name
+        vector, cell = combine(one.parts, cells[name], method, length)
+        rows = store.query(one.description, vector[None], max(k, LEAST_FETCHED), where=where)[0]
+        lists[name] = [((one.description, row), row.similarity) for row in rows]
+        if cell is not None:
+            statistics[name] = cell
+    named = {
+        one.description.name: weights[one.description.modality]
+        for one in filled
+        if weights and one.description.modality in weights
+    }
+    ranked = merge(lists, k, method=method, statistics=statistics, weights=named, key=_content)
+    return [_hit(one, policy) for one in ranked]
+
+
+def _content(item: tuple[Description, Found]) -> object:
+    """What makes records of different spaces the same: the same part of the same content."""
+    description, row = item
+    values = row.metadata
+    if "sha256" not in values:
+        return description.name, row.id
+    return description.modality, values["sha256"], values.get("start"), values.get("end"), values.get("page")
+
+
+def _hit(ranked: Ranked[tuple[Description, Found]], policy: MediaPolicy) -> Hit:
+    description, row = ranked.item
+    return hit_of(
+        row.id,
+        row.metadata,
+        row.text,
+        score=ranked.score,
+        raw_score=ranked.raw_score,
+        modality=description.modality,
+        space=description.space,
+        calibration=ranked.method,
+        policy=policy,
+    )
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    """The vector scaled to length 1."""
+    scaled: np.ndarray = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
+    return scaled

@@ -1,0 +1,372 @@
+"""Chroma underneath: one cosine collection per space and modality, in a folder or on a server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final
+
+import numpy as np
+
+from senseweave.errors import FingerprintError, StoreError
+from senseweave.extras import require
+from senseweave.media import Modality
+from senseweave.retrieval.filters import Where
+from senseweave.retrieval.lock import FolderLock
+from senseweave.retrieval.records import Record
+
+FORMAT: Final = 1
+"""Version of what is written into the metadata of collections; raised when older code could not read it."""
+PAGE: Final = 1000
+"""Records that are listed at a time."""
+Key = tuple[str, Modality]
+
+
+@dataclass
+class Description:
+    """What a collection's own metadata say of it.
+
+    Attributes:
+        name: The collection's name in Chroma.
+        space: Name of the space whose vectors it holds.
+        modality: Of its records.
+        fingerprint: Of the space.
+        dimension: Of its vectors.
+        options: With which `senseweave.load` makes the space again, or None where it was not made by `load`.
+        calibration: Statistics by query modality, as plain values.
+    """
+
+    name: str
+    space: str
+    modality: Modality
+    fingerprint: str
+    dimension: int
+    options: dict[str, Any] | None = None
+    calibration: dict[str, Any] = field(default_factory=dict)
+
+    def to_metadata(self) -> dict[str, Any]:
+        """Flat values, as Chroma keeps them with a collection."""
+        return {
+            "senseweave": FORMAT,
+            "space": self.space,
+            "modality": self.modality,
+            "fingerprint": self.fingerprint,
+            "dimension": self.dimension,
+            "options": json.dumps(self.options, sort_keys=True),
+            "calibration": json.dumps(self.calibration, sort_keys=True),
+        }
+
+    @classmethod
+    def from_metadata(cls, name: str, values: Mapping[str, Any]) -> Description:
+        """The inverse of `to_metadata`.
+
+        Raises:
+            StoreError: If a newer version wrote it.
+        """
+        if int(values["senseweave"]) > FORMAT:
+            msg = (
+                f"collection {name!r} was written by a newer senseweave "
+                f"(format {values['senseweave']}, this reads {FORMAT})"
+            )
+            raise StoreError(msg)
+        return cls(
+            name=name,
+            space=values["space"],
+            modality=values["modality"],
+            fingerprint=values["fingerprint"],
+            dimension=int(values["dimension"]),
+            options=json.loads(values["options"]),
+            calibration=json.loads(values["calibration"]),
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """One row that a collection returned; `similarity` is 0 where nothing was asked."""
+
+    id: str
+    metadata: dict[str, Any]
+    text: str | None
+    similarity: float = 0.0
+    vector: np.ndarray | None = None
+
+
+class Store:
+    """Collections of one index. Safe to use from several threads; one process writes to a folder at a time."""
+
+    def __init__(self, place: Any, *, create: bool, prefix: str = "", lock_timeout: float = 600.0) -> None:
+        """Open a folder, or take an open Chroma client.
+
+        Args:
+            place: A path, or a client (`PersistentClient`, `HttpClient`, `EphemeralClient`).
+            create: Whether a folder that holds no store is made into one.
+            prefix: Put before collection names, so that several indexes can share a client.
+            lock_timeout: Seconds to wait for another process that writes to the folder.
+
+        Raises:
+            StoreError: If there is no store and none is to be made.
+        """
+        self.folder = Path(place) if isinstance(place, (str, os.PathLike)) else None
+        self.prefix = prefix
+        self._timeout = lock_timeout
+        self._lock: FolderLock | None = None
+        self._seen = 0
+        self._guard = RLock()
+        self._handles: dict[str, Any] = {}
+        self._closed = False
+        if self.folder is None:
+            self._client = place
+        else:
+            if not (self.folder / "chroma.sqlite3").is_file():
+                if not create:
+                    msg = f"{self.folder}: there is no index here; senseweave.Index({str(self.folder)!r}) makes one"
+                    raise StoreError(msg)
+                if self.folder.exists() and not self.folder.is_dir():
+                    msg = f"{self.folder} is a file; an index is a folder"
+                    raise StoreError(msg)
+                self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FolderLock(self.folder)
+            self._seen = self._lock.generation()
+            self._client = _open_client(self.folder)
+        self.descriptions: dict[Key, Description] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read again which collections there are."""
+        found = {}
+        for collection in self.client.list_collections():
+            values = collection.metadata or {}
+            if "senseweave" in values and collection.name.startswith(self.prefix):
+                description = Description.from_metadata(collection.name, values)
+                found[description.space, description.modality] = description
+        self.descriptions = found
+
+    @property
+    def client(self) -> Any:
+        """The Chroma client, opened again if another process has written since."""
+        with self._guard:
+            if self._closed:
+                msg = "this index is closed"
+                raise StoreError(msg)
+            if self._lock is not None and (generation := self._lock.generation()) != self._seen:
+                # A local client keeps its vector index in memory; after another process has written it would miss
+                # records, and what it writes would undo theirs.
+                self._seen = generation
+                self._client = _reopen_client(self._client, self._lock.path.parent)
+                self._handles.clear()
+            return self._client
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the only writer to the folder; on a server, which orders writes itself, nothing is locked.
+
+        Raises:
+            StoreError: If another process keeps the lock for longer than the timeout.
+        """
+        if self._lock is None:
+            yield
+            return
+        with self._lock.held(self._timeout):
+            yield
+
+    def ensure(self, description: Description) -> Description:
+        """Make the collection if it is missing, and check that it holds vectors of this fingerprint.
+
+        Raises:
+            FingerprintError: If it holds vectors of another space.
+        """
+        key = (description.space, description.modality)
+        known = self.descriptions.get(key)
+        if known is None:
+            with self._write() as client:
+                handle = client.get_or_create_collection(
+                    description.name,
+                    metadata=description.to_metadata(),
+                    configuration={"hnsw": {"space": "cosine"}},
+                    embedding_function=None,
+                )
+            if "senseweave" not in (handle.metadata or {}):
+                msg = f"a collection {description.name!r} exists and is not senseweave's; give the index a prefix"
+                raise StoreError(msg)
+            known = self.descriptions[key] = Description.from_metadata(handle.name, handle.metadata)
+        if known.fingerprint != description.fingerprint:
+            raise FingerprintError(known.name, known.fingerprint, description.fingerprint)
+        return known
+
+    def save(self, description: Description) -> None:
+        """Write a description back, for example with new calibration."""
+        with self._write():
+            self._handle(description).modify(metadata=description.to_metadata())
+
+    def count(self, description: Description) -> int:
+        """Number of records of a collection."""
+        return int(self._handle(description).count())
+
+    def upsert(self, description: Description, records: Sequence[Record]) -> None:
+        """Write records; those whose id is there already are replaced."""
+        for chunk in self._chunks(records):
+            with self._write():
+                self._handle(description).upsert(
+                    ids=[one.id for one in chunk],
+                    embeddings=np.stack([one.vector for one in chunk]),
+                    documents=[one.text for one in chunk],
+                    metadatas=[one.metadata for one in chunk],
+                )
+
+    def update_metadata(self, description: Description, changes: Mapping[str, dict[str, Any]]) -> None:
+        """Change metadata of records by id; values of None remove a name."""
+        for chunk in self._chunks(list(changes)):
+            with self._write():
+                self._handle(description).update(ids=chunk, metadatas=[changes[one] for one in chunk])
+
+    def delete(self, description: Description, ids: Sequence[str]) -> None:
+        """Remove records by id."""
+        for chunk in self._chunks(ids):
+            with self._write():
+                self._handle(description).delete(ids=chunk)
+
+    def get(
+        self,
+        description: Description,
+        *,
+        ids: Sequence[str] | None = None,
+        where: Where | None = None,
+        vectors: bool = False,
+    ) -> Iterator[Found]:
+        """Yield records by id or by condition, or all of them, a page at a time."""
+        include = ["metadatas", "documents", *(["embeddings"] if vectors else [])]
+        if ids is not None:
+            for chunk in self._chunks(ids):
+                yield from _rows(self._handle(description).get(ids=chunk, where=where, include=include))
+            return
+        offset = 0
+        while True:
+            page = self._handle(description).get(where=where, limit=PAGE, offset=offset, include=include)
+            yield from _rows(page)
+            offset += PAGE
+            if len(page["ids"]) < PAGE:
+                return
+
+    def page(self, description: Description, offset: int, limit: int) -> list[Found]:
+        """Some records with their vectors, in the order of the store."""
+        page = self._handle(description).get(
+            limit=limit, offset=offset, include=["metadatas", "documents", "embeddings"]
+        )
+        return list(_rows(page))
+
+    def query(
+        self,
+        description: Description,
+        vectors: np.ndarray,
+        k: int,
+        *,
+        where: Where | None = None,
+        with_vectors: bool = False,
+    ) -> list[list[Found]]:
+        """The nearest records of each query vector, best first, with their cosine similarities."""
+        include = ["metadatas", "documents", "distances", *(["embeddings"] if with_vectors else [])]
+        result = self._handle(description).query(
+            query_embeddings=vectors, n_results=max(k, 1), where=where, include=include
+        )
+        return [
+            list(
+                _rows(
+                    {name: values[row] for name, values in result.items() if values is not None and name != "included"}
+                )
+            )
+            for row in range(len(result["ids"]))
+        ]
+
+    def close(self) -> None:
+        """Let go of the folder; a client that was given stays open."""
+        with self._guard:
+            if self.folder is not None and not self._closed:
+                _close_client(self._client)
+            self._closed = True
+            self._handles.clear()
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[Any]:
+        with self.writing():
+            client = self.client
+            try:
+                yield client
+            finally:
+                if self._lock is not None:
+                    with self._guard:
+                        self._seen = self._lock.advance()
+
+    def _handle(self, description: Description) -> Any:
+        with self._guard:
+            client = self.client
+            handle = self._handles.get(description.name)
+            if handle is None:
+                handle = self._handles[description.name] = client.get_collection(
+                    description.name, embedding_function=None
+                )
+            return handle
+
+    def _chunks(self, items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        size = min(2000, int(self.client.get_max_batch_size()))
+        for start in range(0, len(items), size):
+            yield items[start : start + size]
+
+
+def collection_name(prefix: str, space: str, modality: Modality) -> str:
+    """A name that Chroma allows: letters, digits, dots, dashes and underscores."""
+    plain = re.sub(r"[^a-zA-Z0-9]+", "-", space).strip("-") or "space"
+    return f"{prefix}{plain}-{modality}"
+
+
+def _rows(result: Mapping[str, Any]) -> Iterator[Found]:
+    ids = result["ids"]
+    empty: list[Any] = [None] * len(ids)
+
+    def column(name: str) -> Sequence[Any]:
+        values = result.get(name)
+        return values if values is not None else empty
+
+    rows = zip(ids, column("metadatas"), column("documents"), column("distances"), column("embeddings"), strict=True)
+    for identifier, metadata, text, distance, vector in rows:
+        yield Found(
+            id=identifier,
+            metadata=dict(metadata or {}),
+            text=text,
+            similarity=1.0 - float(distance) if distance is not None else 0.0,
+            vector=np.asarray(vector, dtype=np.float32) if vector is not None else None,
+        )
+
+
+def _open_client(folder: Path) -> Any:
+    # Set before chromadb reads its settings, and not passed to it: clients of one folder must agree on every setting,
+    # and frameworks open the folder with the defaults.
+    os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
+    chromadb = require("chromadb", extra="chroma", feature="an index")
+    try:
+        return chromadb.PersistentClient(path=str(folder))
+    except ValueError as error:
+        if "different settings" not in str(error):
+            raise
+        msg = f"{folder} is open in this process with other Chroma settings; pass that client instead of the folder"
+        raise StoreError(msg) from error
+
+
+def _reopen_client(client: Any, folder: Path) -> Any:
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    _close_client(client)
+    # Where others in this process share the system, it lives on for them; the index needs one that reads the disk anew.
+    SharedSystemClient._identifier_to_system.pop(str(folder), None)
+    return _open_client(folder)
+
+
+def _close_client(client: Any) -> None:
+    close = getattr(client, "close", None)
+    if close is not None:
+        close()

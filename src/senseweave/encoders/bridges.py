@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -86,7 +86,14 @@ class Labels(Encoder):
     modality: Modality = "image"
 
     def __init__(
-        self, classifier: Classifier, text: Encoder, *, template: str = "{}", temperature: float = 1.0, described: int = 3
+        self,
+        classifier: Classifier,
+        text: Encoder,
+        *,
+        template: str = "{}",
+        texts: Callable[[], Sequence[str]] | None = None,
+        temperature: float = 1.0,
+        described: int = 3,
     ) -> None:
         """Put a classifier in front of a text encoder.
 
@@ -94,6 +101,7 @@ class Labels(Encoder):
             classifier: Gives logits over named classes.
             text: Embeds the class names.
             template: What a class name is put into before it is embedded, for example `a photo of a {}`.
+            texts: Gives what is embedded for each class, for example its name with its definition; the names if None.
             temperature: Divides the logits; above 1 spreads the weight over more classes.
             described: How many class names the description of an image lists.
         """
@@ -103,6 +111,7 @@ class Labels(Encoder):
         self.classifier = classifier
         self.text = text
         self.template = template
+        self.texts = texts
         self.temperature = temperature
         self.described = described
         self.batch_budget = classifier.batch_budget
@@ -142,6 +151,7 @@ class Labels(Encoder):
             "classifier": dict(self.classifier.identity()),
             "text": dict(self.text.identity()),
             "template": self.template,
+            "texts": None if self.texts is None else self.texts.__qualname__,
             "temperature": self.temperature,
         }
 
@@ -150,8 +160,8 @@ class Labels(Encoder):
         self.classifier.close()
 
     def _embed_labels(self) -> LabelSpace:
-        names = [self.template.format(label) for label in self.classifier.labels]
-        vectors = encode_texts(self.text, names)
+        names = self.classifier.labels if self.texts is None else self.texts()
+        vectors = encode_texts(self.text, [self.template.format(name) for name in names])
         return LabelSpace(vectors, vectors.mean(axis=0))
 
 
@@ -160,7 +170,7 @@ class Transcribe(Encoder):
 
     modality: Modality = "audio"
 
-    def __init__(self, recognizer: Recognizer, text: Encoder, *, window_seconds: float = 15.0) -> None:
+    def __init__(self, recognizer: Recognizer, text: Encoder, *, window_seconds: float = 30.0) -> None:
         """Put a speech recogniser in front of a text encoder; longer sound is windowed to `window_seconds`."""
         self.recognizer = recognizer
         self.text = text

@@ -8,7 +8,7 @@ from senseweave.encoders.base import Encoder
 from senseweave.encoders.bridges import FramesAndSpeech, Labels, Transcribe
 from senseweave.encoders.checkpoint import Checkpoint, verify_sha256
 from senseweave.encoders.contextual import DEFAULT_BATCH_TOKENS, ContextualText
-from senseweave.encoders.efficientnet_lite import EfficientNetLite0
+from senseweave.encoders.efficientnet_lite import EfficientNetLite0, imagenet_definitions
 from senseweave.encoders.faster_whisper import FasterWhisper
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -27,7 +27,7 @@ def build(
     device: str | None = None,
     max_length: int = MAX_LENGTH,
     batch_tokens: int = DEFAULT_BATCH_TOKENS,
-    window_seconds: float = 15.0,
+    window_seconds: float = 30.0,
     segment_seconds: float = 10.0,
 ) -> dict[Modality, Encoder]:
     """Put the starter together.
@@ -60,7 +60,7 @@ def build(
     classifier = EfficientNetLite0(
         Path(image_package.EfficientnetLite0ModelFile.get_model_file_path()), sha256=IMAGE_SHA256, device=device
     )
-    image = Labels(classifier, text)
+    image = Labels(classifier, text, texts=imagenet_definitions)
     audio = Transcribe(
         FasterWhisper(Path(speech_package.get_model_path()), sha256=SPEECH_SHA256), text, window_seconds=window_seconds
     )

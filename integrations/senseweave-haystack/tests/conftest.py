@@ -2,11 +2,20 @@
 
 import io
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+
+import senseweave as sw
+
+
+@pytest.fixture(scope="session", autouse=True)
+def starter() -> sw.Space:
+    """The default model, which stays loaded while the tests run: components of equal settings share it."""
+    return sw.load("starter")
 
 
 @pytest.fixture(scope="session")
@@ -29,11 +38,26 @@ def photo(tmp_path: Path) -> Path:
 def tone(tmp_path: Path) -> Path:
     """Three seconds of a tone: sound without speech."""
     path = tmp_path / "tone.wav"
-    path.write_bytes(wave_bytes(3.0))
+    path.write_bytes(_wave_bytes(3.0))
     return path
 
 
-def wave_bytes(seconds: float, rate: int = 16000, hertz: float = 440.0) -> bytes:
+@pytest.fixture(scope="session")
+def pdf_bytes() -> bytes:
+    """A PDF of two pages of pictures, without words."""
+    out = io.BytesIO()
+    pages = [Image.new("RGB", (200, 100), colour) for colour in ("red", "blue")]
+    pages[0].save(out, "PDF", save_all=True, append_images=pages[1:])
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def wave_bytes() -> Callable[[float], bytes]:
+    """Makes a tone of so many seconds, as the bytes of a WAV file."""
+    return _wave_bytes
+
+
+def _wave_bytes(seconds: float, rate: int = 16000, hertz: float = 440.0) -> bytes:
     """A tone as the bytes of a WAV file."""
     times = np.arange(int(seconds * rate)) / rate
     samples = (np.sin(2 * np.pi * hertz * times) * 12000).astype("<i2")

@@ -36,7 +36,7 @@ def source_to_media(
     :raises senseweave.MediaError: If the modality cannot be told, because the source cannot be read or is of no kind
         that senseweave knows.
     """
-    given = source_content(source)
+    given = source_content(source, policy)
     if modality == "text":
         return sw.Text.open(given, page=page, policy=policy)
     if modality is not None:
@@ -66,7 +66,8 @@ def document_to_media(
     `meta["modality"]` decides what it is where it is given. Otherwise a Document with a blob is what its blob holds,
     one with content is text, and one with neither is what the file that it names holds.
 
-    :param document: The Document. `meta` may hold `start` and `end` in seconds, or `page`, counted from 1.
+    :param document: The Document. `meta` may hold `start` and `end` in seconds, or `page` (Haystack's own
+        converters call it `page_number`), counted from 1.
     :param policy: What may be read.
     :param file_path_meta_field: The meta field with the path or permitted URL of its file.
     :param meta_fields_to_embed: Meta fields that are put before the content of text.
@@ -86,7 +87,8 @@ def document_to_media(
         reason = f"has neither content, nor a blob, nor a path or URL in meta[{file_path_meta_field!r}]"
         raise sw.MediaError(_label(document), reason)
     span = document_span(document)
-    return source_to_media(source, policy=policy, modality=modality, span=span, page=meta.get("page"))
+    page = meta.get("page", meta.get("page_number"))
+    return source_to_media(source, policy=policy, modality=modality, span=span, page=page)
 
 
 def document_span(document: Document) -> tuple[float, float] | None:
@@ -99,15 +101,17 @@ def document_span(document: Document) -> tuple[float, float] | None:
     return (float(start), float(end)) if start is not None and end is not None else None
 
 
-def source_content(source: Source) -> str | Path | bytes:
+def source_content(source: Source, policy: sw.MediaPolicy) -> str | Path | bytes:
     """Return what senseweave's media are made from.
 
     :param source: The source.
+    :param policy: Relative paths are looked for under its root, where it has one.
     :returns: The path or URL, or the bytes.
     :raises TypeError: If `source` is of another type.
     """
     if isinstance(source, str | Path):
-        return source
+        is_path = isinstance(source, Path) or ("://" not in source and not source.startswith("data:"))
+        return Path(policy.root, source) if is_path and policy.root is not None else source
     if isinstance(source, ByteStream):
         return source.data
     if isinstance(source, ImageContent):

@@ -67,7 +67,8 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         :param device: Where the model runs. If None, senseweave picks the best there is when the model is loaded.
         :param api_key: Key of a model behind an API. Read when the model is loaded.
         :param load_options: Further options of `senseweave.load` for this family of models, for example `max_length`.
-        :param root_path: Files must lie under this folder, symbolic links resolved. None allows every local file.
+        :param root_path: Files must lie under this folder, symbolic links resolved, and relative paths are looked for
+            there. None allows every local file.
         :param network: Whether a Document may name an http or https URL.
         :param file_path_meta_field: The meta field that holds the path or URL of a Document's file.
         :param meta_fields_to_embed: Meta fields that are embedded together with the content of text Documents.

@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: 2026-present senseweave contributors
+#
+# SPDX-License-Identifier: Apache-2.0
+"""Embeds a query that is an image, a recording or a video."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from haystack import component, default_from_dict, default_to_dict
+from haystack.dataclasses import ByteStream, FileContent, ImageContent
+from haystack.utils import ComponentDevice, Secret
+from haystack_integrations.common.senseweave.media import source_to_media
+from haystack_integrations.common.senseweave.space import SpaceComponent
+
+import senseweave as sw
+from senseweave.media import Modality
+
+
+@component
+class SenseweaveMediaEmbedder(SpaceComponent):
+    """Embeds an image, a recording or a video as a query, so that it connects to any embedding retriever.
+
+    ### Usage example
+
+    ```python
+    from haystack.dataclasses import ByteStream
+    from haystack_integrations.components.embedders.senseweave import SenseweaveMediaEmbedder
+
+    embedder = SenseweaveMediaEmbedder(model="starter")
+    # embedder.run(media="photo.jpg")["embedding"]
+    # embedder.run(media=ByteStream(data=jpeg_bytes))["embedding"]
+    ```
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str = "starter",
+        dimensions: int | None = None,
+        normalize: bool = True,
+        device: ComponentDevice | None = None,
+        api_key: Secret | None = None,
+        load_options: dict[str, Any] | None = None,
+        root_path: str | Path | None = None,
+        network: bool = False,
+        modality: Modality | None = None,
+    ) -> None:
+        """Create the component; nothing is loaded yet.
+
+        :param model: A name that `senseweave.load` takes: `starter`, a hub id, a local folder, or `scheme:name`.
+        :param dimensions: Keep only so many leading dimensions, for models trained to allow it.
+        :param normalize: Whether embeddings have length 1.
+        :param device: Where the model runs. If None, senseweave picks the best there is when the model is loaded.
+        :param api_key: Key of a model behind an API. Read when the model is loaded.
+        :param load_options: Further options of `senseweave.load` for this family of models.
+        :param root_path: Files must lie under this folder, symbolic links resolved, and relative paths are looked for
+            there. None allows every local file.
+        :param network: Whether a query may be an http or https URL.
+        :param modality: `image`, `audio` or `video`; told from the content if None.
+        """
+        self._configure(
+            model=model,
+            dimensions=dimensions,
+            normalize=normalize,
+            device=device,
+            api_key=api_key,
+            load_options=load_options,
+        )
+        self.root_path = str(root_path) if root_path is not None else None
+        self.network = network
+        self.modality = modality
+
+    def to_dict(self) -> dict[str, Any]:
+        """Serialize the component.
+
+        :returns: A dictionary with every parameter.
+        """
+        return default_to_dict(
+            self,
+            **self._space_parameters(),
+            root_path=self.root_path,
+            network=self.network,
+            modality=self.modality,
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "SenseweaveMediaEmbedder":
+        """Deserialize the component.
+
+        :param data: What `to_dict` returned.
+        :returns: The component.
+        """
+        return default_from_dict(cls, data)
+
+    @component.output_types(embedding=list[float])
+    def run(self, media: str | Path | ByteStream | ImageContent | FileContent) -> dict[str, Any]:
+        """Embed one image, recording or video.
+
+        :param media: A path, a permitted URL, or a container of bytes. A long recording or video gives the mean of the
+            embeddings of its windows.
+        :returns: A dictionary with `embedding`, a list of floats.
+        :raises TypeError: If `media` is of another type.
+        :raises senseweave.MediaError: If it cannot be read.
+        :raises senseweave.UnsupportedModalityError: If the model lacks its modality.
+        """
+        space = self._loaded()
+        return {"embedding": space.embed([self._media(media)], role="query")[0].tolist()}
+
+    @component.output_types(embedding=list[float])
+    async def run_async(self, media: str | Path | ByteStream | ImageContent | FileContent) -> dict[str, Any]:
+        """Embed one image, recording or video off the event loop.
+
+        :param media: A path, a permitted URL, or a container of bytes. A long recording or video gives the mean of the
+            embeddings of its windows.
+        :returns: A dictionary with `embedding`, a list of floats.
+        :raises TypeError: If `media` is of another type.
+        :raises senseweave.MediaError: If it cannot be read.
+        :raises senseweave.UnsupportedModalityError: If the model lacks its modality.
+        """
+        space = await self._loaded_async()
+        one = await asyncio.to_thread(self._media, media)
+        return {"embedding": (await space.aembed([one], role="query"))[0].tolist()}
+
+    def _media(self, media: Any) -> sw.Media:
+        if not isinstance(media, str | Path | ByteStream | ImageContent | FileContent):
+            msg = (
+                "SenseweaveMediaEmbedder expects a path, URL, ByteStream, ImageContent or FileContent as input, "
+                f"not {type(media).__name__}. To embed words, use the SenseweaveTextEmbedder; "
+                "to embed a list of Documents, use the SenseweaveDocumentEmbedder."
+            )
+            raise TypeError(msg)
+        policy = sw.MediaPolicy(root=self.root_path, network=self.network)
+        return source_to_media(media, policy=policy, modality=self.modality)

@@ -1,0 +1,170 @@
+"""MediaToDocument: files of every modality to Documents with flat meta and ids made from content."""
+
+import logging
+import warnings
+
+import pytest
+from haystack.dataclasses import ByteStream
+from haystack_integrations.components.converters.senseweave import MediaToDocument
+
+import senseweave as sw
+
+
+def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
+    converter = MediaToDocument(seconds=5, root_path=tmp_path, on_error="raise", describe_with="starter")
+    data = converter.to_dict()
+    assert data["init_parameters"] == {
+        "seconds": 5,
+        "overlap": 0.0,
+        "characters": 1000,
+        "character_overlap": 0,
+        "root_path": str(tmp_path),
+        "network": False,
+        "on_error": "raise",
+        "describe_with": "starter",
+        "device": None,
+        "api_key": None,
+        "load_options": {},
+    }
+    assert MediaToDocument.from_dict(data).to_dict() == data
+
+
+def test_each_modality_gives_documents_with_flat_meta(photo, samples, tmp_path):
+    text = tmp_path / "note.txt"
+    text.write_text("The dog is asleep.")
+    video = samples / "video" / "video-01.mp4"
+    documents = MediaToDocument(seconds=1000).run(sources=[str(text), photo, video])["documents"]
+    assert [one.meta["modality"] for one in documents] == ["text", "image", "video"]
+    assert [one.content for one in documents] == ["The dog is asleep.", "", ""]
+    for one, path in zip(documents, (text, photo, video), strict=True):
+        assert one.meta["file_path"] == str(path)
+        assert one.meta["split_id"] == 0
+        assert len(one.meta["sha256"]) == 64
+        assert all(isinstance(value, str | int | float) for value in one.meta.values())
+    assert documents[1].meta["mime_type"] == "image/png"
+    assert documents[2].meta["start"] == 0
+    assert documents[2].meta["end"] > 1
+
+
+def test_a_long_recording_gives_one_document_per_window(tmp_path, wave_bytes):
+    path = tmp_path / "long.wav"
+    path.write_bytes(wave_bytes(5.0))
+    documents = MediaToDocument(seconds=2).run(sources=[path])["documents"]
+    assert [(one.meta["start"], one.meta["end"]) for one in documents] == [(0, 2), (2, 4), (3, 5)]
+    assert [one.meta["split_id"] for one in documents] == [0, 1, 2]
+    assert len({one.meta["source_id"] for one in documents}) == 1
+    assert len({one.id for one in documents}) == 3
+
+
+def test_a_long_text_gives_passages_that_join_to_the_whole(tmp_path):
+    path = tmp_path / "long.txt"
+    whole = "\n\n".join(f"Paragraph {i} tells of a dog and its walk." for i in range(20))
+    path.write_text(whole)
+    documents = MediaToDocument(characters=200).run(sources=[path])["documents"]
+    assert len(documents) > 3
+    assert "".join(one.content for one in documents) == whole
+    for one in documents:
+        start = one.meta["split_idx_start"]
+        assert whole[start : start + len(one.content)] == one.content
+
+
+def test_pages_of_a_pdf_are_counted_from_one(tmp_path, pdf_bytes):
+    path = tmp_path / "two.pdf"
+    path.write_bytes(pdf_bytes)
+    documents = MediaToDocument().run(sources=[path])["documents"]
+    assert [(one.meta["modality"], one.meta["page"]) for one in documents] == [("image", 1), ("image", 2)]
+
+
+def test_a_folder_gives_all_its_files(photo, tone):
+    documents = MediaToDocument().run(sources=[photo.parent])["documents"]
+    assert {one.meta["file_path"] for one in documents} == {str(photo), str(tone)}
+
+
+def test_ids_depend_on_the_content_and_on_nothing_else(photo, tone, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "another-name.png").write_bytes(photo.read_bytes())
+    (elsewhere / "photo.png").write_bytes(photo.read_bytes() + b"\0")
+    converter = MediaToDocument()
+    (one,) = converter.run(sources=[photo], meta={"author": "Ann"})["documents"]
+    (moved,) = converter.run(sources=[elsewhere / "another-name.png"])["documents"]
+    (changed,) = converter.run(sources=[elsewhere / "photo.png"])["documents"]
+    (stream,) = converter.run(sources=[ByteStream(photo.read_bytes())])["documents"]
+    assert one.id == moved.id == stream.id != changed.id
+
+
+def test_the_same_content_twice_is_one_document_and_a_warning(photo, tmp_path, caplog):
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(photo.read_bytes())
+    with caplog.at_level(logging.WARNING):
+        documents = MediaToDocument().run(sources=[photo, copy])["documents"]
+    assert [one.meta["file_path"] for one in documents] == [str(photo)]
+    assert "copy.png has the same content as" in caplog.text
+
+
+def test_two_byte_streams_keep_their_bytes_and_get_their_own_ids(photo, wave_bytes):
+    streams = [ByteStream(photo.read_bytes(), meta={"url": "https://example.org/x"}), ByteStream(wave_bytes(1.0))]
+    documents = MediaToDocument().run(sources=streams)["documents"]
+    assert [one.blob.data for one in documents] == [one.data for one in streams]
+    assert documents[0].id != documents[1].id
+    assert documents[0].meta["url"] == "https://example.org/x"
+    assert "file_path" not in documents[0].meta
+
+
+def test_meta_is_given_for_all_or_for_each(photo, tone):
+    shared = MediaToDocument().run(sources=[photo, tone], meta={"author": "Ann"})["documents"]
+    assert [one.meta["author"] for one in shared] == ["Ann", "Ann"]
+    own = MediaToDocument().run(sources=[photo, tone], meta=[{"author": "Ann"}, {"author": "Bob"}])["documents"]
+    assert [one.meta["author"] for one in own] == ["Ann", "Bob"]
+
+
+def test_one_bad_file_is_skipped_with_a_warning_and_reported(photo, tmp_path, caplog):
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(200))
+    with caplog.at_level(logging.WARNING):
+        result = MediaToDocument().run(sources=[bad, photo, tmp_path / "absent.wav"])
+    assert [one.meta["file_path"] for one in result["documents"]] == [str(photo)]
+    assert [one["position"] for one in result["failed"]] == [0, 2]
+    assert result["failed"][1]["reason"] == "no such file"
+    assert "bad.mp4" in caplog.text
+
+
+def test_one_bad_file_raises_with_its_position(photo, tmp_path):
+    with pytest.raises(sw.MediaError, match=r"absent.wav \(item 2 of 2\): no such file"):
+        MediaToDocument(on_error="raise").run(sources=[photo, tmp_path / "absent.wav"])
+
+
+def test_a_file_outside_the_root_is_reported(photo, tmp_path):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "link.png").symlink_to(photo)
+    result = MediaToDocument(root_path=inside).run(sources=[photo, "link.png", "../photo.png"])
+    assert result["documents"] == []
+    assert all("outside the policy's root" in one["reason"] for one in result["failed"])
+    assert len(result["failed"]) == 3
+
+
+def test_empty_lists_pass():
+    assert MediaToDocument().run(sources=[]) == {"documents": [], "failed": []}
+
+
+@pytest.mark.parametrize("wrong", ["a.png", [3], None])
+def test_wrong_input_is_a_type_error(wrong):
+    with pytest.raises(TypeError, match="MediaToDocument expects a list of str, Path or ByteStream"):
+        MediaToDocument().run(sources=wrong)
+
+
+async def test_run_async_gives_the_same_as_run(photo, tone):
+    converter = MediaToDocument(seconds=1)
+    assert await converter.run_async(sources=[photo, tone]) == converter.run(sources=[photo, tone])
+
+
+def test_a_model_may_describe_what_is_not_text(samples, tmp_path):
+    text = tmp_path / "note.txt"
+    text.write_text("Mine.")
+    sources = [samples / "audio" / "recording-01.wav", text]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Warning)
+        recording, note = MediaToDocument(describe_with="starter").run(sources=sources)["documents"]
+    assert len(recording.content.split()) > 3
+    assert note.content == "Mine."

@@ -105,3 +105,7 @@ class TruncationWarning(UserWarning):
 
 class SilenceWarning(UserWarning):
     """Audio without any sound was embedded; its vector means little."""
+
+
+class PromptWarning(UserWarning):
+    """A model that looks as if it needed prompts for queries and documents goes without, because none are known."""

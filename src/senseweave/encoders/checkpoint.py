@@ -38,18 +38,33 @@ class Checkpoint:
 
     def json(self, file: str) -> dict[str, Any]:
         """Read one of its JSON files, or an empty dict if it has none of that name."""
-        path = self.folder / file
-        if not path.is_file():
+        content = self._read(file)
+        if content is None:
             return {}
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            msg = f"{self.name}: {file} is not valid JSON ({error})"
-            raise ModelError(msg) from error
         if not isinstance(content, dict):
             msg = f"{self.name}: {file} holds a {type(content).__name__}, not an object"
             raise ModelError(msg)
         return content
+
+    def json_list(self, file: str) -> list[dict[str, Any]]:
+        """Read one of its JSON files that holds a list of objects, or an empty list if it has none of that name."""
+        content = self._read(file)
+        if content is None:
+            return []
+        if not isinstance(content, list) or not all(isinstance(one, dict) for one in content):
+            msg = f"{self.name}: {file} is not a list of objects"
+            raise ModelError(msg)
+        return content
+
+    def _read(self, file: str) -> Any:
+        path = self.folder / file
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            msg = f"{self.name}: {file} is not valid JSON ({error})"
+            raise ModelError(msg) from error
 
     @property
     def weights(self) -> tuple[Path, ...]:
@@ -86,7 +101,7 @@ def resolve(
         checkpoint = Checkpoint(name, local)
     elif local.exists() or name.startswith((".", "/", "~")):
         state = "is a file" if local.exists() else "does not exist"
-        msg = f"{name} {state}; expected a folder with a model's config.json and weights, or a hub id such as 'owner/name'"
+        msg = f"{name} {state}; expected a folder with config.json and weights, or a hub id such as 'owner/name'"
         raise ModelError(msg)
     else:
         checkpoint = Checkpoint(name, _download(name, revision, list(patterns)), revision)
@@ -105,7 +120,7 @@ def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
         msg = f"{name} has no revision {revision!r}"
         raise ModelError(msg) from error
     except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
-        msg = f"there is no model {name!r} on the hub, and no local folder of that name; `senseweave models` lists what can be loaded"
+        msg = f"there is no model {name!r} on the hub, and no local folder of that name; see `senseweave models`"
         raise ModelError(msg) from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError) as error:
         at = f" at revision {revision!r}" if revision else ""
@@ -124,7 +139,7 @@ def verify_sha256(path: Path, expected: str) -> Path:
     """
     found = sha256_of(path)
     if found != expected:
-        msg = f"{path.name} has SHA-256 {found}, but {expected} is pinned; the file is damaged or not the one that was tested"
+        msg = f"{path.name} has SHA-256 {found}, but {expected} is pinned; it is damaged or not the file that was tested"
         raise WeightsError(msg)
     return path
 
@@ -191,5 +206,6 @@ def require_whole(name: str, info: Mapping[str, Any], *, unused: tuple[str, ...]
     if missing or misshapen:
         listed = ", ".join((missing + misshapen)[:8])
         more = f" and {len(missing) + len(misshapen) - 8} more" if len(missing) + len(misshapen) > 8 else ""
-        msg = f"{name} leaves weights of the encoder uninitialised: {listed}{more}; it is a checkpoint of another model, or incomplete"
+        why = "it is a checkpoint of another model, or incomplete"
+        msg = f"{name} leaves weights of the encoder uninitialised: {listed}{more}; {why}"
         raise WeightsError(msg)

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar
 
-import numpy as np
-
-from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
 from senseweave.encoders.checkpoint import Checkpoint, from_pretrained, resolve
+from senseweave.encoders.pooling import POOLINGS, Pooling, pool
+from senseweave.encoders.tokenisation import Tokeniser, least, position_limit
 from senseweave.encoders.torch_runtime import Lazy, pick_device, pick_dtype
+from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Modality
 
-Pooling = Literal["cls", "mean", "max", "last"]
-POOLINGS: tuple[Pooling, ...] = ("cls", "mean", "max", "last")
 DEFAULT_BATCH_TOKENS = 2048
 """Padded tokens per batch; the fastest of 512 to 8192 on two CPU cores (benchmarks/text_throughput.py)."""
+
+LAST_FOUR: tuple[int, ...] = (-1, -2, -3, -4)
+"""`layers` for the mean of the last four layers (Devlin et al. 2018, arXiv 1810.04805, table 7)."""
+
+ENCODER_TYPES = (
+    "albert", "bert", "bert-generation", "big_bird", "camembert", "convbert", "data2vec-text", "deberta", "deberta-v2",
+    "distilbert", "electra", "ernie", "esm", "eurobert", "flaubert", "fnet", "funnel", "gte", "ibert",
+    "jina_embeddings_v3", "longformer", "luke", "megatron-bert", "mobilebert", "modernbert", "mpnet", "mra",
+    "nomic_bert", "nystromformer", "rembert", "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "squeezebert",
+    "xlm", "xlm-roberta", "xlm-roberta-xl", "xmod", "yoso",
+)  # fmt: skip
+"""Model types of transformers that read text in both directions."""
+ENCODER_DECODER_TYPES = ("t5", "mt5", "umt5")
+"""Model types whose encoder is used without its decoder."""
 
 
 class ContextualText(Encoder):
     """Tokens through a transformer encoder, pooled over the true tokens into one vector."""
 
-    modality: Modality = "text"
+    modality: ClassVar[Modality] = "text"
 
     def __init__(
         self,
@@ -35,80 +48,67 @@ class ContextualText(Encoder):
         max_length: int | None = None,
         batch_tokens: int = DEFAULT_BATCH_TOKENS,
         prompts: Mapping[str, str] | None = None,
+        trust_remote_code: bool = False,
     ) -> None:
         """Describe the encoder; the model is loaded when it is first used.
 
         Args:
             checkpoint: A folder with config, tokenizer and weights.
             pooling: `cls` (first token), `mean` or `max` over true tokens, or `last` true token.
-            layers: Hidden layers whose states are averaged before pooling; -1 is the last.
+            layers: Hidden layers whose states are averaged before pooling; -1 is the last, 0 the embeddings.
             device: torch device; the best there is if None.
             dtype: `float32`, `bfloat16` or `float16`; pooling and output are float32 in any case.
             max_length: Tokens that are read, special tokens included; what the model and tokenizer allow if None.
             batch_tokens: Padded tokens per batch.
             prompts: Text put before queries and documents, by role.
+            trust_remote_code: Whether Python files of the checkpoint may be run.
+
+        Raises:
+            ValueError: If pooling, layers, prompts, max_length or batch_tokens are impossible.
+            ModelError: If the checkpoint is of another family.
         """
-        if pooling not in POOLINGS:
-            msg = f"pooling must be one of {', '.join(POOLINGS)}, not {pooling!r}"
-            raise ValueError(msg)
+        _check(pooling, layers, prompts, max_length, batch_tokens)
         self.checkpoint = checkpoint
         self.pooling = pooling
         self.layers = tuple(layers)
         self.prompts = dict(prompts or {})
         self.batch_budget = batch_tokens
         self._config = checkpoint.json("config.json")
+        self._trust_remote_code = trust_remote_code
+        require_text_model(checkpoint, self._config, trust_remote_code=trust_remote_code)
         self._device = device
         self._dtype = dtype
-        self._max_length = max_length
-        self._tokenizer: Lazy[Any] = Lazy(self._load_tokenizer)
+        self._asked_length = max_length
+        self._tokeniser: Lazy[Tokeniser] = Lazy(lambda: Tokeniser.load(checkpoint, trust_remote_code=trust_remote_code))
         self._model: Lazy[Any] = Lazy(self._load_model)
 
     @property
     def dimension(self) -> int:
         """The model's hidden size."""
-        return int(self._config.get("hidden_size") or self._config.get("dim") or self._config["d_model"])
+        return hidden_size(self._config)
 
     @property
-    def max_length(self) -> int:  # type: ignore[override]
-        """Tokens that are read: the least of what was asked for and what model and tokenizer allow."""
-        if self._max_length is None:
-            positions = self._config.get("max_position_embeddings")
-            allowed = [int(self._tokenizer().model_max_length)]
-            if positions:
-                # RoBERTa and its relatives number positions from padding_idx + 1, and so lose two of them.
-                offset = 2 if self._config.get("model_type") in ("roberta", "xlm-roberta", "camembert") else 0
-                allowed.append(int(positions) - offset)
-            self._max_length = min(allowed)
-        return self._max_length
+    def max_length(self) -> int | None:  # type: ignore[override]
+        """Tokens that are read: what was asked for, else what the tokenizer allows; never more than the positions."""
+        asked = self._asked_length or self._tokeniser().max_length
+        return least(asked, position_limit(self._config))
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
         """Tokenise without padding, counting what truncation removes."""
-        tokenizer = self._tokenizer()
         prompt = self.prompts.get(role, "")
-        texts = [prompt + text for text in items]
-        limit = self.max_length
-        encoded = tokenizer(texts, padding=False, truncation=False, verbose=False)
-        prepared = []
-        for index, ids in enumerate(encoded["input_ids"]):
-            features = {name: encoded[name][index] for name in encoded}
-            dropped = max(0, len(ids) - limit)
-            if dropped:
-                features = dict(tokenizer(texts[index], padding=False, truncation=True, max_length=limit))
-            prepared.append(Prepared(features, cost=len(features["input_ids"]), dropped=dropped))
-        return prepared
+        return self._tokeniser().prepare([prompt + text for text in items], self.max_length)
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Pad to the longest of the batch, run the model and pool over true tokens, in float32."""
         torch = require("torch", extra="text")
         model = self._model()
-        features = self._tokenizer().pad([one.data for one in batch], padding=True, return_tensors="pt")
-        features = {name: tensor.to(model.device) for name, tensor in features.items()}
+        features = self._tokeniser().pad([one.data for one in batch], model.device)
         with torch.inference_mode():
             if self.layers == (-1,):
                 states = model(**features).last_hidden_state.float()
             else:
                 hidden = model(**features, output_hidden_states=True).hidden_states
-                states = torch.stack([hidden[layer].float() for layer in self.layers]).mean(dim=0)
+                states = torch.stack([hidden[layer].float() for layer in self._layers_of(len(hidden))]).mean(dim=0)
             vectors = pool(states, features["attention_mask"], self.pooling)
         return Encoded(vectors.cpu().numpy())
 
@@ -119,7 +119,7 @@ class ContextualText(Encoder):
             "checkpoint": self.checkpoint.identity(),
             "pooling": self.pooling,
             "layers": self.layers,
-            "prompts": self.prompts,
+            "prompts": {role: self.prompts.get(role, "") for role in ROLES},
             "max_length": self.max_length,
             "dtype": self._dtype or "float32",
         }
@@ -128,43 +128,94 @@ class ContextualText(Encoder):
         """Free the model."""
         self._model.clear()
 
-    def _load_tokenizer(self) -> Any:
-        transformers = require("transformers", extra="text")
-        return transformers.AutoTokenizer.from_pretrained(str(self.checkpoint.folder), local_files_only=True)
+    def _layers_of(self, count: int) -> tuple[int, ...]:
+        """The chosen layers, of `count` states (embeddings and layers); an impossible one is an error.
+
+        Raises:
+            ValueError: If there is no such layer.
+        """
+        impossible = [layer for layer in self.layers if not -count <= layer < count]
+        if impossible:
+            msg = f"{self.checkpoint.name} has layers -{count} to {count - 1} (0 is the embeddings), not {impossible}"
+            raise ValueError(msg)
+        return self.layers
 
     def _load_model(self) -> Any:
-        transformers = require("transformers", extra="text")
-        model = from_pretrained(
-            transformers.AutoModel,
-            self.checkpoint,
-            unused=("pooler.",),
-            dtype=pick_dtype(self._dtype),
-        )
-        return model.to(pick_device(self._device))
+        return load_text_model(self.checkpoint, self._dtype, self._device, self._trust_remote_code)
 
 
-def pool(states: Any, mask: Any, pooling: Pooling) -> np.ndarray[Any, Any] | Any:
-    """Reduce token states to one vector per text.
+def load_text_model(checkpoint: Checkpoint, dtype: str | None, device: str | None, trust_remote_code: bool) -> Any:
+    """Load the encoder (or the states of a causal model) of a checkpoint onto a device, whole.
+
+    Raises:
+        WeightsError: If weights are missing.
+        ModelError: If it cannot be read.
+    """
+    transformers = require("transformers", extra="text")
+    encoder_alone = checkpoint.json("config.json").get("model_type") in ENCODER_DECODER_TYPES
+    model = from_pretrained(
+        transformers.AutoModelForTextEncoding if encoder_alone else transformers.AutoModel,
+        checkpoint,
+        unused=("pooler.",),
+        dtype=pick_dtype(dtype),
+        trust_remote_code=trust_remote_code,
+    )
+    return model.to(pick_device(device))
+
+
+def hidden_size(config: Mapping[str, Any]) -> int:
+    """The length of token states, whatever a configuration calls it."""
+    return int(next(config[key] for key in ("hidden_size", "dim", "d_model", "n_embd") if config.get(key)))
+
+
+def require_text_model(checkpoint: Checkpoint, config: Mapping[str, Any], *, trust_remote_code: bool) -> None:
+    """Raise `ModelError` if a checkpoint is not one of text.
 
     Args:
-        states: torch tensor, shape (n, tokens, dimension), float32.
-        mask: 1 for true tokens and 0 for padding, shape (n, tokens).
-        pooling: How.
-
-    Returns:
-        torch tensor, shape (n, dimension). `mean` is the sum over true tokens divided by their number
-        (Reimers and Gurevych 2019, arXiv 1908.10084, section 3).
+        checkpoint: For its name.
+        config: Its `config.json`.
+        trust_remote_code: Whether a model type that transformers does not know may come with its own code.
     """
-    weights = mask.unsqueeze(-1).to(states.dtype)
-    if pooling == "mean":
-        return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
-    if pooling == "max":
-        return states.masked_fill(weights == 0, float("-inf")).max(dim=1).values
-    if pooling == "last":
-        positions = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
-        return states[range(len(states)), positions]
-    first = mask.argmax(dim=1)
-    return states[range(len(states)), first]
+    model_type = config.get("model_type")
+    if not config:
+        msg = f"{checkpoint.name} has no config.json; a folder of transformers has config, tokenizer and weights"
+        raise ModelError(msg)
+    if model_type in ENCODER_TYPES or model_type in ENCODER_DECODER_TYPES or _is_causal(model_type):
+        return
+    if "auto_map" in config:
+        if trust_remote_code:
+            return
+        msg = (
+            f"{checkpoint.name} brings its own Python code ({model_type}); read it, and load it with "
+            "trust_remote_code=True if you trust it"
+        )
+        raise ModelError(msg)
+    msg = f"{checkpoint.name} is a checkpoint of another family ({model_type}), not a text model; name it without a scheme"
+    raise ModelError(msg)
+
+
+def _is_causal(model_type: object) -> bool:
+    names = require("transformers.models.auto.modeling_auto", extra="text").MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    not_text = {"whisper", "trocr", "git", "musicgen", "musicgen_melody", "moshi"}
+    return model_type in names and model_type not in not_text
+
+
+def _check(
+    pooling: str, layers: Sequence[int], prompts: Mapping[str, str] | None, max_length: int | None, batch_tokens: int
+) -> None:
+    if pooling not in POOLINGS:
+        msg = f"pooling must be one of {', '.join(POOLINGS)}, not {pooling!r}"
+        raise ValueError(msg)
+    if not layers:
+        msg = "layers must name at least one layer, for example (-1,) for the last"
+        raise ValueError(msg)
+    unknown = sorted(set(prompts or {}) - set(ROLES))
+    if unknown:
+        msg = f"prompts are given by role ({', '.join(ROLES)}), not {', '.join(map(repr, unknown))}"
+        raise ValueError(msg)
+    if (max_length is not None and max_length < 1) or batch_tokens < 1:
+        msg = f"max_length and batch_tokens must be positive, not {max_length} and {batch_tokens}"
+        raise ValueError(msg)
 
 
 def build(
@@ -178,6 +229,7 @@ def build(
     max_length: int | None = None,
     batch_tokens: int = DEFAULT_BATCH_TOKENS,
     prompts: Mapping[str, str] | None = None,
+    trust_remote_code: bool = False,
 ) -> dict[Modality, Encoder]:
     """Build the text encoder of a BERT-like checkpoint, see `ContextualText`."""
     encoder = ContextualText(
@@ -189,5 +241,6 @@ def build(
         max_length=max_length,
         batch_tokens=batch_tokens,
         prompts=prompts,
+        trust_remote_code=trust_remote_code,
     )
     return {"text": encoder}

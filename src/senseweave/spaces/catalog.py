@@ -10,8 +10,10 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from senseweave.encoders.base import Encoder
+from senseweave.encoders.checkpoint import CONFIG_PATTERNS, resolve
 from senseweave.errors import ModelError
 from senseweave.media import MediaPolicy, Modality
+from senseweave.spaces.detection import detect, read_signs
 from senseweave.spaces.families import Family, by_scheme
 from senseweave.spaces.space import Space
 
@@ -33,7 +35,7 @@ def load(
     """Load a space by name.
 
     Args:
-        name: `starter`, a hub id, a local folder, or `scheme:name` to choose the family; `senseweave models` lists them.
+        name: `starter`, a hub id, a local folder, or `scheme:name` to choose the family (see `senseweave models`).
         normalize: Whether vectors have length 1.
         dimensions: Keep only so many leading dimensions (Matryoshka truncation).
         cache_size: How many finished vectors are remembered; 0 for none.
@@ -41,7 +43,8 @@ def load(
         **options: Of the family: `device`, `dtype`, `revision`, `max_length`, `batch_tokens`, `prompts`, `pooling`, ...
 
     Returns:
-        The space. Equal arguments give the same space as long as it is in use anywhere. Weights are loaded on first use.
+        The space. Equal arguments give the same space as long as it is in use anywhere. Weights are loaded when first
+        used.
 
     Raises:
         ModelError: If there is no such model, or it cannot be loaded.
@@ -56,7 +59,7 @@ def load(
     with _lock:
         space = _live.get(key)
         if space is None:
-            family, model = find_family(name)
+            family, model = find_family(name, revision=options.get("revision"))
             encoders = _build(family, model, options)
             recipe = (load, (name,), {**shared, **options})
             space = Space(name, encoders, recipe=recipe, **shared)  # type: ignore[arg-type]
@@ -66,22 +69,28 @@ def load(
     return space
 
 
-def find_family(name: str) -> tuple[Family, str]:
+def find_family(name: str, *, revision: str | None = None) -> tuple[Family, str]:
     """The family of a name, and the name without its scheme.
 
+    A name without a scheme is a local folder or a hub id; its files tell the family (`senseweave.spaces.detection`).
+
     Raises:
-        ModelError: If the scheme is unknown, or the checkpoint is of no known family.
+        ModelError: If the scheme is unknown, there is no such model, or the checkpoint is of no known family.
     """
     families = by_scheme()
-    if name in families and name == "starter":
+    if name == "starter":
         return families[name], name
     scheme, colon, rest = name.partition(":")
-    if colon and scheme in families and rest:
+    if colon and scheme in families:
+        if not rest.strip():
+            msg = f"{name!r} names the family {scheme!r} but no model; for example {families[scheme].examples[0]!r}"
+            raise ModelError(msg)
         return families[scheme], rest
     if colon and len(scheme) > 1 and "/" not in scheme and "\\" not in scheme:
         msg = f"{name!r} asks for the family {scheme!r}, which is unknown; known are {', '.join(families)}"
         raise ModelError(msg)
-    return families["contextual"], name
+    folder = resolve(name, revision=revision, patterns=CONFIG_PATTERNS, weights=False).folder
+    return families[detect(read_signs(name, folder))], name
 
 
 def _build(family: Family, model: str, options: Mapping[str, Any]) -> Mapping[Modality, Encoder]:

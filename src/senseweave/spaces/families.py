@@ -1,4 +1,4 @@
-"""The families of models that `load` knows: one line each, in the order in which they are listed to users."""
+"""The families of models that `load` knows: one entry each, in the order in which they are listed to users."""
 
 from __future__ import annotations
 
@@ -41,13 +41,85 @@ FAMILIES: tuple[Family, ...] = (
         "Apache-2.0 and MIT weights from packages",
     ),
     Family(
+        "sentence",
+        "senseweave.encoders.sentence",
+        ("text",),
+        "text",
+        "sentence-transformers text models: SBERT, E5, BGE, GTE, Nomic, Instructor, Jina, EmbeddingGemma, Qwen3",
+        ("sentence-transformers/all-MiniLM-L6-v2", "intfloat/multilingual-e5-small", "BAAI/bge-small-en-v1.5"),
+        "by model; EmbeddingGemma has its own terms, Jina v3 is CC-BY-NC",
+    ),
+    Family(
+        "static",
+        "senseweave.encoders.static",
+        ("text",),
+        "static",
+        "means of static token vectors (model2vec and StaticEmbedding): hundreds of times faster, less exact",
+        ("minishlab/potion-base-8M", "sentence-transformers/static-retrieval-mrl-en-v1"),
+        "by model; MIT for potion",
+    ),
+    Family(
         "contextual",
         "senseweave.encoders.contextual",
         ("text",),
         "text",
         "BERT-like encoders with a choice of pooling and layers",
-        ("contextual:google-bert/bert-base-uncased",),
+        ("google-bert/bert-base-uncased", "contextual:allenai/scibert_scivocab_uncased"),
         "by model",
+    ),
+    Family(
+        "tokens",
+        "senseweave.encoders.tokens",
+        ("text",),
+        "text",
+        "a vector per token with its place in the text, context-free or of any layer, of encoders and causal models",
+        ("tokens:openai-community/gpt2", "tokens:google-t5/t5-small"),
+        "by model",
+    ),
+    Family(
+        "openai",
+        "senseweave.encoders.openai",
+        ("text",),
+        "openai",
+        "OpenAI's embedding models and servers that speak the same protocol; the key is read from the environment",
+        ("openai:text-embedding-3-small", "openai:text-embedding-3-large", "openai:text-embedding-ada-002"),
+        "a paid service with its own terms",
+    ),
+    Family(
+        "clip",
+        "senseweave.encoders.clip",
+        ("text", "image"),
+        "image",
+        "CLIP, MetaCLIP 2, Chinese CLIP, AltCLIP, and CLIP as sentence-transformers saves it",
+        ("openai/clip-vit-base-patch32", "sentence-transformers/clip-ViT-B-32", "OFA-Sys/chinese-clip-vit-base-patch16"),
+        "by model; MIT for OpenAI's CLIP",
+    ),
+    Family(
+        "siglip",
+        "senseweave.encoders.siglip",
+        ("text", "image"),
+        "image",
+        "SigLIP and SigLIP 2, with one resolution or native aspect ratios",
+        ("google/siglip-base-patch16-224", "google/siglip2-base-patch16-naflex"),
+        "Apache-2.0",
+    ),
+    Family(
+        "blip",
+        "senseweave.encoders.blip",
+        ("text", "image"),
+        "image",
+        "BLIP for image-text retrieval",
+        ("Salesforce/blip-itm-base-coco",),
+        "BSD-3-Clause",
+    ),
+    Family(
+        "open_clip",
+        "senseweave.encoders.open_clip",
+        ("text", "image"),
+        "openclip",
+        "any model of open_clip, by architecture and tag, architecture and checkpoint file, hub id or folder",
+        ("open_clip:ViT-B-32/laion2b_s34b_b79k", "open_clip:ViT-B-32//path/to/checkpoint.safetensors"),
+        "by checkpoint; MIT for LAION's",
     ),
 )
 

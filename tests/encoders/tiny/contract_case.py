@@ -1,0 +1,52 @@
+"""One family under contract: how a tiny model of it is made, what it is given, and how its authors compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Reference = Callable[[Path, Sequence[Any], str], np.ndarray]
+"""(checkpoint folder, decoded items, role) -> vectors of the raw library, shape (n, dimension), any length."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the contract suite needs to know of a family.
+
+    Attributes:
+        id: Name of the test case, for example `sentence-e5`.
+        modality: What its items are.
+        make: Saves a tiny model into an empty folder, and returns the name that `sw.load` is given for it (mostly
+            the folder itself, sometimes `scheme:folder`).
+        items: Makes at least four distinct items, of different lengths where the modality has lengths. It is given a
+            folder into which it may write files. Texts are strings; other media are paths.
+        options: Passed to `sw.load`.
+        reference: The computation that the authors document, with the raw library; named in its docstring.
+        forms: For media other than text: forms of one item that must agree, given its path (bytes, data URI, ...).
+        prompts: Texts that the reference puts before queries and documents, where the family has them.
+        long_item: Makes an item that is longer than the model reads at once; None for modalities without length.
+        splits_long: Whether a long item is windowed (audio, video), and not truncated (text).
+        poison: Name ending of a tensor of the checkpoint whose first value is set to NaN for the finiteness contract.
+        missing: Name ending of a tensor that is removed for the whole-weights contract; None if a file cannot lack one.
+        tolerance: Greatest difference that batching may make.
+        reference_tolerance: Greatest difference to the reference.
+    """
+
+    id: str
+    modality: str
+    make: Callable[[Path], str]
+    items: Callable[[Path], list[Any]]
+    reference: Reference
+    options: Mapping[str, Any] = field(default_factory=dict)
+    forms: Callable[[Any], list[Any]] | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    long_item: Callable[[Path], Any] | None = None
+    splits_long: bool = False
+    poison: str | None = None
+    missing: str | None = None
+    tolerance: float = 1e-5
+    reference_tolerance: float = 1e-5

@@ -15,7 +15,8 @@ from senseweave.media import Audio, Image, MediaPolicy, Text, Video
 
 
 def test_importing_the_layer_loads_no_library_that_decodes():
-    code = "import senseweave.media, sys; print([m for m in ('torch','av','soundfile','PIL','httpx','soxr') if m in sys.modules])"
+    heavy = {"torch", "av", "soundfile", "soxr", "PIL", "httpx", "fsspec", "pypdfium2", "langchain_core", "onnxruntime"}
+    code = f"import senseweave.media, sys; print(sorted({heavy!r} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
 
@@ -128,3 +129,12 @@ def test_what_is_no_input_is_an_error_that_names_it(kind, given):
 def test_media_are_not_wrapped_twice():
     with pytest.raises(MediaError, match="is audio media already"):
         Image(Audio("talk.mp3"))
+
+
+def test_a_check_tells_by_the_content_whether_media_can_be_what_they_are_said_to_be(tmp_path):
+    path = tmp_path / "words.png"
+    path.write_text("only words")
+    with pytest.raises(MediaError, match="is text/plain, not an image"):
+        Image(path).check()
+    Text.open(path).check()
+    assert Image(path).read() == b"only words"

@@ -100,6 +100,22 @@ class Media:
         """Seconds of sound or video that this media covers; None for text and images."""
         return None
 
+    def read(self) -> bytes:
+        """Return the bytes of the source, within the policy's `max_bytes`.
+
+        Raises:
+            MediaError: If it cannot be read, or was given decoded and has none.
+        """
+        return self._source.read()
+
+    def check(self) -> None:
+        """Make sure, by the first bytes, that the source is there and can be this modality.
+
+        Raises:
+            MediaError: If it is not.
+        """
+        self._content()
+
     def decode(self, *args: Any, **options: Any) -> Any:
         """Return the decoded form.
 

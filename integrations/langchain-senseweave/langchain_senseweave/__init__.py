@@ -16,6 +16,8 @@ _HOMES = {
     "MediaParser": "langchain_senseweave.loaders",
     "SenseweaveChroma": "langchain_senseweave.chroma",
     "SenseweaveEmbeddings": "langchain_senseweave.embeddings",
+    "SenseweaveRetriever": "langchain_senseweave.retrievers",
+    "document_from_hit": "langchain_senseweave.documents",
     "document_from_media": "langchain_senseweave.documents",
     "media_from_document": "langchain_senseweave.documents",
 }
@@ -25,11 +27,13 @@ __all__ = [*_HOMES, "__version__"]
 if TYPE_CHECKING:
     from langchain_senseweave.base import MediaEmbeddings as MediaEmbeddings
     from langchain_senseweave.chroma import SenseweaveChroma as SenseweaveChroma
+    from langchain_senseweave.documents import document_from_hit as document_from_hit
     from langchain_senseweave.documents import document_from_media as document_from_media
     from langchain_senseweave.documents import media_from_document as media_from_document
     from langchain_senseweave.embeddings import SenseweaveEmbeddings as SenseweaveEmbeddings
     from langchain_senseweave.loaders import MediaLoader as MediaLoader
     from langchain_senseweave.loaders import MediaParser as MediaParser
+    from langchain_senseweave.retrievers import SenseweaveRetriever as SenseweaveRetriever
 
 
 def __getattr__(name: str) -> object:

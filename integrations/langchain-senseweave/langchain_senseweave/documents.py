@@ -10,6 +10,7 @@ from langchain_core.documents.base import Blob
 
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_OF, MODALITIES, Media, MediaPolicy, Modality, Text
+from senseweave.retrieval import Hit
 from senseweave.retrieval.records import source_name
 
 DESCRIPTION_LENGTH = 1000
@@ -103,15 +104,30 @@ def document_from_media(
     return Document(page_content=content_of(media, description, record["source"]), metadata=record, id=_id(record))
 
 
+def document_from_hit(hit: Hit) -> Document:
+    """Return a document for one result of a `senseweave.Index`.
+
+    Args:
+        hit: As `Index.search` gives it.
+
+    Returns:
+        A document like those of `MediaLoader`, whose metadata also holds `score`, `raw_score` and `space`.
+    """
+    record: dict[str, Any] = {**hit.metadata, "source": hit.source, "modality": hit.modality}
+    optional = {"mime_type": hit.mime_type, "sha256": hit.sha256, "start_s": hit.start, "end_s": hit.end}
+    record |= {name: value for name, value in {**optional, "page": hit.page}.items() if value is not None}
+    record |= {"score": hit.score, "raw_score": hit.raw_score, "space": hit.space}
+    label = f"{hit.modality} {hit.source}{place_of(hit.span, hit.page)}"
+    text = hit.text if hit.modality == "text" else _described(hit.text, label)
+    return Document(page_content=text, metadata=record, id=hit.id)
+
+
 def content_of(media: Media, description: str | None = None, source: str | None = None) -> str:
     """Return what stands in a document for media: the text itself, or a short line that no other piece shares."""
     if isinstance(media, Text):
         return media.decode()
-    label = f"{source or source_name(media)}{place_of(media.span, media.page)}"
-    words = " ".join((description or "").split())
-    if len(words) > DESCRIPTION_LENGTH:
-        words = f"{words[: DESCRIPTION_LENGTH - 1].rstrip()}…"
-    return f"{words} ({media.modality} {label})" if words else f"{media.modality} {label}"
+    label = f"{media.modality} {source or source_name(media)}{place_of(media.span, media.page)}"
+    return _described(description, label)
 
 
 def place_of(span: tuple[float, float] | None, page: int | None) -> str:
@@ -120,6 +136,13 @@ def place_of(span: tuple[float, float] | None, page: int | None) -> str:
         start, end = (f"{int(seconds // 60)}:{seconds % 60:04.1f}" for seconds in span)
         return f" {start}-{end}"
     return f" page {page}" if page is not None else ""
+
+
+def _described(description: str | None, label: str) -> str:
+    words = " ".join((description or "").split())
+    if len(words) > DESCRIPTION_LENGTH:
+        words = f"{words[: DESCRIPTION_LENGTH - 1].rstrip()}…"
+    return f"{words} ({label})" if words else label
 
 
 def _provenance(media: Media) -> dict[str, Any]:

@@ -1,0 +1,217 @@
+"""What the retriever asks of a vector store: scored documents per modality, and a sample of vectors to calibrate by."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from langchain_core.documents import Document
+from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
+
+from langchain_senseweave.base import MediaEmbeddings
+from langchain_senseweave.documents import modality_of
+from senseweave.media import MODALITIES, Media, Modality, Text
+from senseweave.retrieval import Statistics, background
+from senseweave.retrieval.filters import both, compile_filter
+from senseweave.retrieval.probes import PROBES
+
+Scored = tuple[Document, float]
+"""A document and its cosine similarity."""
+
+_SAMPLE = 512
+"""Most vectors of one modality that statistics are estimated from."""
+_REFIT_GROWTH = 2.0
+"""Statistics are estimated again once a store has grown or shrunk by this factor."""
+_WIDER = 4
+"""Stores that cannot be asked for one modality are asked for so many times more, and sorted afterwards."""
+
+
+class StoreView:
+    """One vector store as the retriever sees it; see `view_of`."""
+
+    def __init__(self, store: VectorStore) -> None:
+        """Look at `store`."""
+        self.store = store
+
+    @property
+    def embeddings(self) -> Any:
+        """What the store embeds queries with."""
+        return self.store.embeddings
+
+    @property
+    def space(self) -> str:
+        """The name of the space whose vectors the store holds."""
+        embeddings = self.embeddings
+        return str(getattr(embeddings, "model", None) or type(embeddings).__name__)
+
+    def find(
+        self, query: Media, vector: list[float], k: int, modalities: Collection[Modality] | None, condition: Any
+    ) -> dict[Modality, list[Scored]]:
+        """Return the best documents of each modality, best first.
+
+        Args:
+            query: What is asked.
+            vector: The query's vector in the store's space.
+            k: How many of each modality.
+            modalities: Only these; None for all.
+            condition: Condition on metadata.
+        """
+        del vector
+        if not isinstance(query, Text):
+            msg = (
+                f"{type(self.store).__name__} gives no scores for a vector, so it can be asked by text alone; "
+                "Chroma and InMemoryVectorStore can be asked by media"
+            )
+            raise TypeError(msg)
+        options = {} if condition is None else {"filter": condition}
+        found = self.store.similarity_search_with_relevance_scores(query.decode(), k=k * _WIDER, **options)
+        return by_modality(found, k, modalities)
+
+    def statistics(self, modality: Modality, query_modality: Modality) -> Statistics | None:
+        """Return what is known of queries of one modality against documents of another, or None."""
+        del modality, query_modality
+        return None
+
+
+class InMemoryView(StoreView):
+    """A view of `InMemoryVectorStore`."""
+
+    store: InMemoryVectorStore
+
+    def find(
+        self, query: Media, vector: list[float], k: int, modalities: Collection[Modality] | None, condition: Any
+    ) -> dict[Modality, list[Scored]]:
+        """Return the best documents of each modality; `condition` is a function, or a dict of values to equal."""
+        del query
+        test = condition if callable(condition) or condition is None else _equality(condition)
+        found: dict[Modality, list[Scored]] = {}
+        for modality in modalities or MODALITIES:
+
+            def wanted(document: Document, modality: Modality = modality) -> bool:
+                return modality_of(document.metadata) == modality and (test is None or bool(test(document)))
+
+            found[modality] = self.store.similarity_search_with_score_by_vector(vector, k=k, filter=wanted)
+        return found
+
+
+class ChromaView(StoreView):
+    """A view of LangChain's `Chroma` and its subclasses."""
+
+    def __init__(self, store: VectorStore) -> None:
+        """Look at `store`."""
+        super().__init__(store)
+        self._known: dict[tuple[Modality, Modality], tuple[int, Statistics | None]] = {}
+        self._probes: np.ndarray | None = None
+
+    def find(
+        self, query: Media, vector: list[float], k: int, modalities: Collection[Modality] | None, condition: Any
+    ) -> dict[Modality, list[Scored]]:
+        """Return the best documents of each modality; `condition` is a filter of senseweave or a `where` of Chroma."""
+        del query
+        store: Any = self.store
+        similarity = self._similarity()
+        where = compile_filter(condition)
+        found = {}
+        for modality in modalities or MODALITIES:
+            rows = store.similarity_search_by_vector_with_relevance_scores(vector, k, both(_where(modality), where))
+            found[modality] = [(document, similarity(distance)) for document, distance in rows]
+        return found
+
+    def statistics(self, modality: Modality, query_modality: Modality) -> Statistics | None:
+        """Return statistics from general phrases (or the store's own media) against a sample of the store's vectors.
+
+        They are kept until the store has doubled or halved. Without `MediaEmbeddings` there are none, since asking an
+        API for a hundred phrases unasked would cost.
+        """
+        if not isinstance(self.embeddings, MediaEmbeddings):
+            return None
+        count = self._count()
+        known = self._known.get((modality, query_modality))
+        if known is None or not known[0] / _REFIT_GROWTH < count < known[0] * _REFIT_GROWTH:
+            known = count, self._estimate(modality, query_modality)
+            self._known[modality, query_modality] = known
+        return known[1]
+
+    def _estimate(self, modality: Modality, query_modality: Modality) -> Statistics | None:
+        documents, size = self._sample(modality)
+        if query_modality == "text":
+            if self._probes is None:
+                texts = [Text(phrase) for phrase in PROBES]
+                self._probes = np.asarray(self.embeddings.embed_media(texts, role="query"), dtype=np.float32)
+            queries = self._probes
+        else:
+            queries, _ = self._sample(query_modality)
+        if not len(queries) or not len(documents):
+            return None
+        origin = "probes" if query_modality == "text" else "documents"
+        return background(queries, documents, size=size, origin=origin)
+
+    def _sample(self, modality: Modality) -> tuple[np.ndarray, int]:
+        """Return vectors from evenly spaced places of one modality, shape (n, dimension), and how many there are."""
+        store: Any = self.store
+        ids = store.get(where=_where(modality), include=[])["ids"]
+        if not ids:
+            return np.zeros((0, 1), np.float32), 0
+        chosen = [ids[int(at)] for at in np.linspace(0, len(ids) - 1, min(len(ids), _SAMPLE))]
+        found = store.get(ids=chosen, include=["embeddings"])["embeddings"]
+        return np.asarray(found, dtype=np.float32), len(ids)
+
+    def _count(self) -> int:
+        store: Any = self.store
+        return int(store._collection.count())
+
+    def _similarity(self) -> Callable[[float], float]:
+        """Return what turns a distance of the collection into the cosine similarity of unit vectors."""
+        store: Any = self.store
+        configuration = store._collection.configuration
+        settings = configuration.get("hnsw") or configuration.get("spann") or {}
+        if settings.get("space", "l2") == "l2":
+            return lambda distance: 1.0 - distance / 2.0  # Chroma's l2 is squared: |a - b|^2 = 2 - 2 cos
+        return lambda distance: 1.0 - distance
+
+
+def view_of(store: VectorStore) -> StoreView:
+    """Return the view that fits a store."""
+    chroma = sys.modules.get("langchain_chroma")
+    if chroma is not None and isinstance(store, chroma.Chroma):
+        return ChromaView(store)
+    return InMemoryView(store) if isinstance(store, InMemoryVectorStore) else StoreView(store)
+
+
+def by_modality(
+    found: Sequence[Scored], k: int, modalities: Collection[Modality] | None = None
+) -> dict[Modality, list[Scored]]:
+    """Part scored documents by their modality, at most `k` of each, in the order in which they are given."""
+    parted: dict[Modality, list[Scored]] = {}
+    for document, score in found:
+        modality = modality_of(document.metadata)
+        listed = parted.setdefault(modality, [])
+        if len(listed) < k and (modalities is None or modality in modalities):
+            listed.append((document, score))
+    return parted
+
+
+def _where(modality: Modality) -> dict[str, Any]:
+    """Return the condition for one modality; documents that name none are text."""
+    if modality != "text":
+        return {"modality": modality}
+    return {"modality": {"$nin": [other for other in MODALITIES if other != "text"]}}
+
+
+def _equality(condition: Mapping[str, Any]) -> Callable[[Document], bool]:
+    for name, value in condition.items():
+        if name.startswith("$") or isinstance(value, Mapping):
+            msg = f"InMemoryVectorStore takes a function or a dict of values as filter, not {dict(condition)!r}"
+            raise ValueError(msg)
+
+    def test(document: Document) -> bool:
+        return all(
+            document.metadata.get(name) in value
+            if isinstance(value, (list, tuple, set, frozenset))
+            else document.metadata.get(name) == value
+            for name, value in condition.items()
+        )
+
+    return test

@@ -1,0 +1,216 @@
+"""Behaviour of SenseweaveRetriever."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.documents import Document
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.runnables import ConfigurableField
+from langchain_core.vectorstores import InMemoryVectorStore
+from pydantic import ValidationError
+
+from langchain_senseweave import MediaLoader, SenseweaveChroma, SenseweaveEmbeddings, SenseweaveRetriever
+from senseweave import Image, Index, MediaError, UnsupportedModalityError
+
+pytest.importorskip("langchain_chroma")
+
+
+class Seen(BaseCallbackHandler):
+    """Remembers what a tracer would be told."""
+
+    def __init__(self) -> None:
+        self.starts: list[tuple[str, dict[str, Any]]] = []
+        self.ends: list[int] = []
+
+    def on_retriever_start(self, serialized: Any, query: str, *, metadata: Any = None, **kwargs: Any) -> None:
+        self.starts.append((query, dict(metadata or {})))
+
+    def on_retriever_end(self, documents: Any, **kwargs: Any) -> None:
+        self.ends.append(len(documents))
+
+
+@pytest.fixture
+def files(tmp_path, red_png, blue_png, tone_wav, high_wav, clip_mp4):
+    for name, text in [("sea", "the sea is blue"), ("bread", "how to bake bread"), ("dog", "a dog on the grass")]:
+        (tmp_path / f"{name}.txt").write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def store(embeddings, files):
+    store = SenseweaveChroma(f"c{uuid.uuid4().hex}", embeddings)
+    store.add_media(files)
+    return store
+
+
+@pytest.fixture
+def index(space, files, tmp_path_factory):
+    with Index(tmp_path_factory.mktemp("index"), spaces=[space]) as index:
+        index.add([files])
+        yield index
+
+
+@pytest.fixture(params=["stores", "index"])
+def retriever(request):
+    if request.param == "index":
+        return SenseweaveRetriever(index=request.getfixturevalue("index"))
+    return SenseweaveRetriever(vector_stores=[request.getfixturevalue("store")])
+
+
+def sources(documents):
+    return [document.metadata["source"].rpartition("/")[2] for document in documents]
+
+
+def test_text_finds_text_and_every_document_says_how_it_was_scored(retriever):
+    documents = retriever.invoke("a dog on the grass", modalities=["text"])
+    assert sources(documents)[0] == "dog.txt"
+    for document in documents:
+        assert document.metadata["space"] == "toy-0"
+        assert -1.001 <= document.metadata["raw_score"] <= 1.001
+    scores = [document.metadata["score"] for document in documents]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_media_find_themselves_first(retriever, blue_png, high_wav, clip_mp4):
+    assert sources(retriever.retrieve_by_image(blue_png, modalities=["image"]))[0] == "blue.png"
+    assert sources(retriever.retrieve_by_image(blue_png.read_bytes(), modalities=["image"]))[0] == "blue.png"
+    assert sources(retriever.retrieve_by_audio(high_wav, modalities=["audio"]))[0] == "high.wav"
+    assert sources(retriever.retrieve_by_video(clip_mp4, modalities=["video"]))[0] == "clip.mp4"
+
+
+def test_k_modalities_and_filter_are_fields_and_arguments_of_a_call(retriever):
+    assert len(retriever.invoke("sea")) == 4
+    assert len(retriever.invoke("sea", k=2)) == 2
+    narrowed = retriever.model_copy(update={"k": 5, "modalities": ["image", "audio"]})
+    assert {one.metadata["modality"] for one in narrowed.invoke("sea")} == {"image", "audio"}
+    assert {one.metadata["modality"] for one in narrowed.invoke("sea", modalities=["video"])} == {"video"}
+    wav = {"mime_type": "audio/wav"}
+    assert {one.metadata["mime_type"] for one in retriever.invoke("sea", filter=wav)} == {"audio/wav"}
+    filtered = retriever.model_copy(update={"filter": wav})
+    assert {one.metadata["mime_type"] for one in filtered.invoke("sea")} == {"audio/wav"}
+
+
+async def test_async_gives_what_sync_gives_with_the_same_arguments(retriever, red_png, tone_wav, clip_mp4):
+    assert len(await retriever.ainvoke("sea", k=2)) == 2
+    assert await retriever.ainvoke("sea", modalities=["image"]) == retriever.invoke("sea", modalities=["image"])
+    assert await retriever.aretrieve_by_image(red_png, k=1) == retriever.retrieve_by_image(red_png, k=1)
+    assert await retriever.aretrieve_by_audio(tone_wav, k=1) == retriever.retrieve_by_audio(tone_wav, k=1)
+    assert await retriever.aretrieve_by_video(clip_mp4, k=1) == retriever.retrieve_by_video(clip_mp4, k=1)
+    assert await retriever.abatch(["sea", "dog"]) == retriever.batch(["sea", "dog"])
+
+
+def test_a_query_that_looks_like_a_file_is_text(retriever, red_png):
+    by_text = retriever.invoke(str(red_png), modalities=["image"])
+    by_image = retriever.retrieve_by_image(str(red_png), modalities=["image"])
+    assert by_text[0].metadata["raw_score"] != pytest.approx(by_image[0].metadata["raw_score"], abs=1e-4)
+    assert by_image[0].metadata["raw_score"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_retriever_can_be_bound_to_a_query_modality(store, blue_png):
+    retriever = SenseweaveRetriever(vector_stores=[store], query_modality="image", modalities=["image"], k=1)
+    assert sources(retriever.invoke(str(blue_png))) == ["blue.png"]
+
+
+def test_k_is_a_configurable_field(retriever):
+    configurable = retriever.configurable_fields(k=ConfigurableField(id="k"))
+    assert len(configurable.invoke("sea", {"configurable": {"k": 3}})) == 3
+
+
+def test_traces_name_stores_and_models_and_see_media_queries(retriever, red_png):
+    seen = Seen()
+    retriever.invoke("sea", {"callbacks": [seen]})
+    retriever.retrieve_by_image(red_png, {"callbacks": [seen]}, k=2)
+    (text, metadata), (media, _) = seen.starts
+    assert text == "sea"
+    assert media == str(red_png)
+    assert metadata["ls_retriever_name"] == "senseweave"
+    assert metadata["ls_embedding_model"] == "toy-0"
+    assert metadata["ls_vector_store_provider"] in ("SenseweaveChroma", "senseweave.Index")
+    assert seen.ends == [4, 2]
+
+
+def test_results_are_like_those_of_the_loader(retriever, tone_wav, tmp_path):
+    (document,) = retriever.retrieve_by_audio(tone_wav, k=1, modalities=["audio"])
+    (loaded,) = MediaLoader(tone_wav).load()
+    assert {name: document.metadata[name] for name in loaded.metadata} == loaded.metadata
+    assert document.id
+    assert str(tone_wav) in document.page_content
+
+
+def test_stores_of_two_spaces_are_merged_and_each_says_its_space(make_space, files):
+    stores = []
+    for seed, modalities in [(1, ["text"]), (2, ["text", "image"])]:
+        store = SenseweaveChroma(f"c{uuid.uuid4().hex}", SenseweaveEmbeddings(model=make_space(seed, modalities)))
+        store.add_documents([one for one in MediaLoader(files).load() if one.metadata["modality"] == modalities[-1]])
+        stores.append(store)
+    documents = SenseweaveRetriever(vector_stores=stores, k=5).invoke("the sea is blue")
+    assert {one.metadata["space"] for one in documents} == {"toy-1", "toy-2"}
+    by_image = SenseweaveRetriever(vector_stores=stores, k=5).retrieve_by_image(files / "red.png")
+    assert {one.metadata["space"] for one in by_image} == {"toy-2"}
+
+
+def test_the_same_piece_in_two_stores_is_one_result(make_space, files):
+    stores = [
+        SenseweaveChroma.from_documents(
+            MediaLoader(files / "red.png").load(),
+            SenseweaveEmbeddings(model=make_space(seed)),
+            collection_name=f"c{uuid.uuid4().hex}",
+        )
+        for seed in (1, 2)
+    ]
+    assert len(SenseweaveRetriever(vector_stores=stores).invoke("red")) == 1
+
+
+def test_scores_are_calibrated_where_vectors_can_be_sampled(store):
+    retriever = SenseweaveRetriever(vector_stores=store)
+    raw = retriever.invoke("sea", k=12, fusion="none")
+    calibrated = retriever.invoke("sea", k=12)
+    assert [one.metadata["score"] for one in raw] == [one.metadata["raw_score"] for one in raw]
+    assert [one.metadata["score"] for one in calibrated] != [one.metadata["raw_score"] for one in calibrated]
+    assert retriever.invoke("sea", k=12, fusion="tail") == calibrated
+
+
+def test_other_stores_and_other_embeddings_can_be_asked(files, embeddings):
+    memory = InMemoryVectorStore(embeddings)
+    memory.add_documents([Document("a dog", id="1", metadata={"n": 1}), Document("bread", id="2", metadata={"n": 2})])
+    retriever = SenseweaveRetriever(vector_stores=[memory], k=1)
+    assert retriever.invoke("dog")[0].page_content == "a dog"
+    assert retriever.invoke("dog", filter={"n": [2, 3]})[0].page_content == "bread"
+    assert retriever.invoke("dog", filter=lambda one: one.metadata["n"] == 2)[0].page_content == "bread"
+    assert retriever.invoke("dog", modalities=["image"]) == []
+    foreign = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
+    foreign.add_texts(["one", "two"])
+    both = SenseweaveRetriever(vector_stores=[memory, foreign], k=4)
+    assert {one.metadata["space"] for one in both.invoke("dog")} == {"toy-0", "DeterministicFakeEmbedding"}
+    with pytest.raises(UnsupportedModalityError, match="embeds: text"):
+        SenseweaveRetriever(vector_stores=[foreign]).retrieve_by_image(files / "red.png")
+
+
+def test_wrong_arguments_are_errors(store, index, tmp_path, red_png):
+    with pytest.raises(ValidationError, match="one of the two"):
+        SenseweaveRetriever()
+    with pytest.raises(ValidationError, match="one of the two"):
+        SenseweaveRetriever(vector_stores=[store], index=index)
+    with pytest.raises(ValidationError, match="top_k"):
+        SenseweaveRetriever(index=index, top_k=3)
+    retriever = SenseweaveRetriever(vector_stores=[store])
+    with pytest.raises(ValueError, match="at least 1"):
+        retriever.invoke("sea", k=0)
+    with pytest.raises(ValueError, match="unknown modality 'smell'"):
+        retriever.invoke("sea", modalities=["smell"])
+    with pytest.raises(TypeError, match="top_k"):
+        retriever.invoke("sea", top_k=3)
+    with pytest.raises(MediaError, match=r"missing\.png"):
+        retriever.retrieve_by_image("missing.png")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(MediaError, match="root"):
+        SenseweaveRetriever(vector_stores=[store], root=str(empty)).retrieve_by_image(red_png)
+
+
+def test_an_image_given_as_media_keeps_its_identity(retriever, blue_png):
+    assert sources(retriever.retrieve_by_image(Image(blue_png), k=1, modalities=["image"])) == ["blue.png"]

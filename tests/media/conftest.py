@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from fractions import Fraction
 from collections.abc import Callable
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -83,6 +83,8 @@ class Make:
             if sound is not None:
                 voice = output.add_stream(audio, rate=rate)
                 voice.layout = "mono"
+                if audio == "aac":
+                    voice.options = {"aac_pns": "0"}  # noise that a decoder makes up differs after every seek
             if pictures is not None:
                 shown = times or [index / 25 for index in range(len(frames))]
                 for pixels, second in zip(frames, shown, strict=True):

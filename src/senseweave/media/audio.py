@@ -83,7 +83,7 @@ class Audio(Media):
         Raises:
             MediaError: If the recording cannot be read.
         """
-        if at_pauses:
+        if at_pauses and self.duration is not None and self.duration > seconds:
             spans = spans_at_pauses(*self._bounds, seconds, overlap, self.pauses())
             return [self.part(span=span) for span in spans]
         return [self.part(span=span) for span in window_spans(*self._bounds, seconds, overlap)]

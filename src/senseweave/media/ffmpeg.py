@@ -20,6 +20,7 @@ _LONGEST_GAP_SECONDS = 60.0
 """A larger jump is a broken time stamp, not a minute of silence."""
 _TRIMMED_SECONDS = 0.1
 """An encoder's last packet may be filled up beyond the end that the header names."""
+_WITHOUT_HEADER = {"aac", "amr", "mp3"}
 
 
 def open_container(file: BinaryIO, content: Content, source: str) -> Any:
@@ -44,9 +45,12 @@ def _refuse(url: str, flags: int, options: object) -> NoReturn:
 
 
 def zero_time(container: Any, stream: Any) -> float:
-    """Return the time stamp, in seconds, that is second 0 of the source."""
+    """Return the time stamp, in seconds, that is second 0 of the source.
+
+    Packets before time stamp 0 warm the decoder up and are not presented.
+    """
     if container.start_time is not None:
-        return float(container.start_time / 1_000_000)
+        return max(0.0, float(container.start_time / 1_000_000))
     if stream.start_time is not None:
         return float(stream.start_time * stream.time_base)
     return 0.0
@@ -115,7 +119,9 @@ class FFmpegSoundReader:
             self._stream = self._container.streams.audio[0]
             self.rate = check_rate(float(self._stream.rate or 0), source)
             self._zero = zero_time(self._container, self._stream)
-            self.duration = promised_end(self._container, self._stream, self._zero)
+            # Where there is no container, only packets one after another, FFmpeg guesses from the bit rate.
+            told = content.reader not in _WITHOUT_HEADER
+            self.duration = promised_end(self._container, self._stream, self._zero) if told else None
         except BaseException:
             self._container.close()
             raise
@@ -149,6 +155,8 @@ class FFmpegSoundReader:
                 raise MediaError(self._source, f"is a broken {self._content.mime_type} file ({self.notes[-1]})")
             return
         position = first[0] or 0
+        if not wanted and abs(position) < _GAP_SECONDS * self.rate:
+            position = 0
         if 0 < position - wanted < _LONGEST_GAP_SECONDS * self.rate:
             yield wanted, np.zeros(position - wanted, np.float32)  # the sound begins after the pictures
         block: np.ndarray | None = first[1]

@@ -75,8 +75,8 @@ class Video(Media):
         Raises:
             MediaError: If the video cannot be read.
         """
-        if at_pauses and self._has_sound:
-            start, end = self._bounds
+        start, end = self._bounds
+        if at_pauses and self._has_sound and end - start > seconds:
             sound = self.part(span=(start, end)).sound()
             quiet = [*sound.pauses(), (start + sound.duration, end)]  # the track may end before the pictures
             return [self.part(span=span) for span in spans_at_pauses(start, end, seconds, overlap, quiet)]

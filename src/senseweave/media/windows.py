@@ -73,7 +73,7 @@ def cut(
         begin = start + position * (seconds - overlap)
         return round(begin * rate) - first, round((begin + seconds) * rate) - first
 
-    slack = max(1, round(_LEAST_SECONDS * rate))
+    slack = int(_LEAST_SECONDS * rate)
     for block in blocks:
         held = np.concatenate([held, block]) if len(held) else block
         # A window goes out only when it is certain not to be the last, which may begin earlier.

@@ -1,0 +1,133 @@
+"""Samples come out at the right scale, rate and second, by whichever library."""
+
+import numpy as np
+import pytest
+
+from senseweave.errors import MediaError
+from senseweave.media import Audio
+from senseweave.media.sound import is_silent
+
+
+def samples(given, rate=None):
+    return Audio(given).decode(sampling_rate=rate).samples
+
+
+def spectrum(signal, rate):
+    """Frequencies and power in dB relative to the largest, after a Blackman-Harris window (side lobes at -92 dB)."""
+    count = len(signal)
+    phase = 2 * np.pi * np.arange(count) / count
+    window = 0.35875 - 0.48829 * np.cos(phase) + 0.14128 * np.cos(2 * phase) - 0.01168 * np.cos(3 * phase)
+    power = np.abs(np.fft.rfft(signal * window)) ** 2
+    return np.fft.rfftfreq(count, 1 / rate), 10 * np.log10(power / power.max() + 1e-20)
+
+
+@pytest.mark.parametrize("source_rate", [44_100, 48_000])
+def test_a_kilohertz_stays_a_kilohertz_at_16_khz(make, source_rate):
+    tone = make.tone(4, source_rate, 1000.0)
+    heard = samples((tone, source_rate), 16_000)[8000:-8000]
+    frequencies, power = spectrum(heard, 16_000)
+    peak = int(power.argmax())
+    left, middle, right = power[peak - 1 : peak + 2]
+    offset = 0.5 * (left - right) / (left - 2 * middle + right)  # of a parabola through the three highest bins
+    assert abs((peak + offset) * 16_000 / len(heard) - 1000.0) < 0.1
+    elsewhere = np.abs(frequencies - 1000) > 10
+    assert power[elsewhere].max() < -60
+    assert np.abs(heard).max() == pytest.approx(0.5, abs=0.005)
+
+
+@pytest.mark.parametrize("source_rate", [44_100, 48_000, 96_000, 192_000])
+@pytest.mark.parametrize("hertz", [9_000, 12_000, 15_000, 21_000])
+def test_what_16_khz_cannot_hold_is_gone_and_not_folded_back(make, source_rate, hertz):
+    heard = samples((make.tone(2, source_rate, hertz), source_rate), 16_000)[4000:-4000]
+    assert 20 * np.log10(np.sqrt(np.mean(heard**2)) / (0.5 / np.sqrt(2)) + 1e-20) < -60
+
+
+@pytest.mark.parametrize("source_rate", [4_000, 8_000, 11_025, 22_050, 24_000, 192_000])
+def test_any_rate_becomes_any_rate(make, source_rate):
+    heard = samples((make.tone(1, source_rate, 440.0), source_rate), 16_000)
+    expected = make.tone(1, 16_000, 440.0)
+    assert len(heard) == 16_000
+    assert np.abs(heard - expected)[2000:-2000].max() < 2e-3
+
+
+def test_the_rate_of_the_recording_is_kept_unless_another_is_asked_for(make):
+    assert Audio((make.tone(1, 22_050), 22_050)).decode().sampling_rate == 22_050
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 6, 9])
+@pytest.mark.parametrize("kind", ["WAV", "FLAC"])
+def test_channels_are_averaged(channels, kind, make):
+    if kind == "FLAC" and channels > 8:
+        pytest.skip("FLAC holds eight channels")
+    voices = np.random.default_rng(0).uniform(-0.5, 0.5, (4000, channels)).astype(np.float32)
+    subtype = "FLOAT" if kind == "WAV" else "PCM_24"
+    heard = samples(make.sound(voices, 16_000, kind, subtype))
+    assert np.abs(heard - voices.mean(axis=1)).max() < 2e-7 + (kind == "FLAC") * 2**-23
+    assert np.abs(samples((voices, 16_000)) - voices.mean(axis=1)).max() < 2e-7
+    assert np.abs(samples((voices.T, 16_000)) - voices.mean(axis=1)).max() < 2e-7
+
+
+@pytest.mark.parametrize(
+    ("subtype", "step"),
+    [("PCM_U8", 2**-7), ("PCM_16", 2**-15), ("PCM_24", 2**-23), ("PCM_32", 2**-24), ("FLOAT", 0), ("DOUBLE", 0)],
+)
+def test_every_depth_is_scaled_to_one(make, subtype, step):
+    ramp = np.linspace(-1, 1 - 2**-7, 5000).astype(np.float32)
+    heard = samples(make.sound(ramp, 16_000, "WAV", subtype))
+    assert heard.dtype == np.float32
+    assert np.abs(heard - ramp).max() <= step
+    assert heard.min() >= -1
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32])
+def test_integer_arrays_are_scaled_by_their_type(dtype):
+    full = np.iinfo(dtype)
+    heard = samples((np.array([full.min, 0, full.max // 2 + 1], dtype), 16_000))
+    assert heard == pytest.approx([-1, 0, 0.5])
+
+
+def test_unsigned_bytes_have_their_zero_in_the_middle():
+    assert samples((np.array([0, 128, 192], np.uint8), 16_000)) == pytest.approx([-1, 0, 0.5])
+
+
+def test_overshoot_is_clipped_and_unscaled_integers_are_an_error():
+    assert samples((np.array([1.5, -1.5, 0.5], np.float32), 16_000)) == pytest.approx([1, -1, 0.5])
+    with pytest.raises(MediaError, match="divide 16-bit values by 32768"):
+        samples((np.array([12_000.0, -3.0]), 16_000))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_finite_are_an_error_in_every_form(make, bad):
+    voice = make.tone(0.1)
+    voice[100] = bad
+    for given in ((voice, 44_100), make.sound(voice, subtype="FLOAT")):
+        with pytest.raises(MediaError, match="not finite"):
+            samples(given, 16_000)
+
+
+def test_silence_is_reported(make):
+    rate = 16_000
+    assert Audio((np.zeros(rate, np.float32), rate)).decode().silent
+    assert Audio((make.tone(1, rate, level=0.0009), rate)).decode().silent
+    assert not Audio((make.tone(1, rate, level=0.01), rate)).decode().silent
+    one_word = np.zeros(60 * rate, np.float32)
+    one_word[rate : rate + rate // 5] = make.tone(0.2, rate)
+    assert not Audio((one_word, rate)).decode().silent
+    assert not is_silent(np.r_[np.zeros(rate), 0.5 * np.ones(100)].astype(np.float32), rate)
+
+
+@pytest.mark.parametrize("kind", ["MP3", "OGG"])
+@pytest.mark.parametrize("content", ["tone", "noise"])
+def test_a_lossy_file_is_the_same_in_blocks_as_in_one_piece(make, kind, content):
+    soundfile = pytest.importorskip("soundfile")
+    import io
+
+    voice = make.tone(8) if content == "tone" else make.noise(8)
+    data = make.sound(voice, 44_100, kind)
+    whole, _ = soundfile.read(io.BytesIO(data), dtype="float32")
+    heard = samples(data)
+    assert len(heard) == len(voice)
+    assert np.abs(heard - whole.clip(-1, 1)).max() < 1e-6
+    for begin, end in ((0.5, 1.5), (3, 4.25), (6.9, 8)):
+        part = Audio(data, span=(begin, end)).decode().samples
+        assert np.abs(part - heard[round(begin * 44_100) : round(end * 44_100)]).max() < 1e-6

@@ -58,6 +58,8 @@ class Encoder(ABC):
     """Passed to `Media.decode`, for example `{"sampling_rate": 16000}`."""
     window_seconds: float | None = None
     """Audio and video that last longer are cut into windows of this length, and their vectors averaged."""
+    cut_at_pauses: bool = False
+    """Whether windows should end where nobody speaks, so that no sentence is cut: for what listens to speech."""
     max_length: int | None = None
     """Text: the number of tokens that the model sees, special tokens included."""
     batch_budget: int = 1

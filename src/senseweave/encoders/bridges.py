@@ -169,8 +169,9 @@ class Transcribe(Encoder):
     """Speech in a text space: what is said in a window, embedded as text."""
 
     modality: Modality = "audio"
+    cut_at_pauses = True
 
-    def __init__(self, recognizer: Recognizer, text: Encoder, *, window_seconds: float = 30.0) -> None:
+    def __init__(self, recognizer: Recognizer, text: Encoder, *, window_seconds: float = 15.0) -> None:
         """Put a speech recogniser in front of a text encoder; longer sound is windowed to `window_seconds`."""
         self.recognizer = recognizer
         self.text = text
@@ -213,6 +214,7 @@ class FramesAndSpeech(Encoder):
     """
 
     modality: Modality = "video"
+    cut_at_pauses = True
     batch_budget = 1
 
     def __init__(

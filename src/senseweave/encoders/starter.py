@@ -27,7 +27,7 @@ def build(
     device: str | None = None,
     max_length: int = MAX_LENGTH,
     batch_tokens: int = DEFAULT_BATCH_TOKENS,
-    window_seconds: float = 30.0,
+    window_seconds: float = 15.0,
     segment_seconds: float = 10.0,
 ) -> dict[Modality, Encoder]:
     """Put the starter together.

@@ -177,6 +177,7 @@ class Ingest:
             media,
             seconds=encoder.window_seconds or WINDOW_SECONDS,
             overlap=self._overlap,
+            at_pauses=encoder.cut_at_pauses,
             characters=characters,
             character_overlap=self._character_overlap,
         )

@@ -252,8 +252,7 @@ def _units_of(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]:
     media = item.media
     decoded: Any
     if encoder.window_seconds is not None and media.modality in ("audio", "video"):
-        windows = media.decoded_windows(seconds=encoder.window_seconds, overlap=0.0, **encoder.decode_options)
-        stream: Iterator[Any] = (decoded for _, decoded in windows)
+        stream: Iterator[Any] = _decoded_windows(encoder, media, encoder.window_seconds)
     else:
         stream = iter([media.decode(**encoder.decode_options)])
     for decoded in stream:
@@ -261,6 +260,17 @@ def _units_of(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]:
             item.silent = True
         for prepared in encoder.prepare([decoded], role):
             yield _Unit(item, prepared)
+
+
+def _decoded_windows(encoder: Encoder, media: Media, seconds: float) -> Iterator[Any]:
+    """What each window of a long recording or video sounds or looks like, in order."""
+    options = encoder.decode_options
+    if encoder.cut_at_pauses:
+        for window in media.windows(seconds, at_pauses=True):
+            yield window.decode(**options)
+    else:
+        for _, decoded in media.decoded_windows(seconds, **options):
+            yield decoded
 
 
 def _batches(pool: list[_Unit], budget: int) -> Iterator[list[_Unit]]:

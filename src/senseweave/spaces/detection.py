@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from senseweave.encoders import blip, clip, siglip
 from senseweave.encoders.contextual import ENCODER_DECODER_TYPES, ENCODER_TYPES
 from senseweave.errors import ModelError
 
@@ -79,10 +80,16 @@ def text_modules(signs: Signs) -> bool:
 
 RULES: tuple[Rule, ...] = (
     # Folders that say what they are by their files come before those that are known by a model type.
+    ("clip", module("CLIPModel")),
     ("static", module("StaticEmbedding")),
     ("sentence", text_modules),
     ("static", model_type("model2vec")),
     ("static", architecture("StaticModel")),
+    ("clip", model_type(*clip.CLASSES)),
+    ("siglip", model_type(*siglip.CLASSES)),
+    ("blip", model_type(*blip.CLASSES)),
+    # Some repositories hold the same weights for transformers too, and those are known above.
+    ("open_clip", has_file("open_clip_config.json")),
     ("contextual", model_type(*ENCODER_TYPES, *ENCODER_DECODER_TYPES)),
 )
 """In this order; the first rule that holds decides. A new family adds its lines here."""

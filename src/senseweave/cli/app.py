@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from senseweave import __version__
 from senseweave.cli import render
 from senseweave.errors import SenseweaveError
+from senseweave.media import MODALITIES, Modality
 
 app = typer.Typer(
     name="senseweave",
@@ -26,8 +27,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-MODALITIES = ("text", "image", "audio", "video")
 
 IndexFolder = Annotated[Path, typer.Argument(help="Folder of an index that `senseweave index` made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -45,7 +44,8 @@ def index_command(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders to add.")],
     into: Annotated[Path, typer.Option("--into", help="Folder of the index; made if it does not exist.")],
     space: Annotated[
-        list[str] | None, typer.Option("--space", help="Model that embeds the media; may be repeated. [default: starter]")
+        list[str] | None,
+        typer.Option("--space", help="Model that embeds the media; may be repeated. [default: starter]"),
     ] = None,
     sync: Annotated[bool, typer.Option("--sync", help="Also delete what has gone from the given folders.")] = False,
     as_json: AsJson = False,
@@ -84,19 +84,15 @@ def search(
 
     given = [one for one in (query, image, audio) if one is not None]
     if len(given) != 1:
-        msg = 'give one query: a text, --image FILE or --audio FILE; for example: senseweave search DIR "a dog on the grass"'
+        msg = 'give one query: a text, --image FILE or --audio FILE, as in: senseweave search DIR "a dog on the grass"'
         raise SenseweaveError(msg)
-    for name in modality or ():
-        if name not in MODALITIES:
-            msg = f"{name!r} is not a modality; the modalities are {', '.join(MODALITIES)}"
-            raise SenseweaveError(msg)
     asked: Any = query
     if image is not None:
         asked = sw.Image(image)
     elif audio is not None:
         asked = sw.Audio(audio)
     with sw.Index.open(folder) as index:
-        hits = index.search(asked, k=k, modalities=set(modality) if modality else None)
+        hits = index.search(asked, k=k, modalities=_modalities(modality))
     if as_json:
         _print_json([render.hit_as_dict(rank, hit) for rank, hit in enumerate(hits, start=1)])
     else:
@@ -129,7 +125,9 @@ def models(as_json: AsJson = False) -> None:
 
 @app.command()
 def demo(
-    into: Annotated[Path | None, typer.Option("--into", help="Keep the index here instead of in a temporary folder.")] = None,
+    into: Annotated[
+        Path | None, typer.Option("--into", help="Keep the index here instead of in a temporary folder.")
+    ] = None,
     llm: Annotated[bool, typer.Option("--llm/--no-llm", help="Also let the offline chat model answer.")] = True,
 ) -> None:
     """Index the sample corpus, search it across modalities, and answer a question with sources; offline."""
@@ -152,7 +150,18 @@ def run() -> None:
         sys.exit(2)
 
 
-def _one_line_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+def _modalities(names: list[str] | None) -> set[Modality] | None:
+    """Check the names that were given as modalities."""
+    chosen: set[Modality] = set()
+    for name in names or ():
+        if name not in MODALITIES:
+            msg = f"{name!r} is not a modality; the modalities are {', '.join(MODALITIES)}"
+            raise SenseweaveError(msg)
+        chosen.add(name)
+    return chosen or None
+
+
+def _one_line_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if category.__module__.startswith("senseweave"):
         render.warning(str(message))
 
@@ -163,7 +172,13 @@ def _progress(label: str, *, quiet: bool = False) -> Iterator[Any]:
     if quiet:
         yield None
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=render.errors, transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -71,7 +71,9 @@ def choose(asked: list[Question]) -> list[Question]:
 
 def summary(found: list[tuple[Question, list[Hit]]], folder: Path) -> Table:
     """One row per question with its best hit."""
-    table = Table(title="one question, one ranking over text, images, audio and video", title_justify="left", show_lines=True)
+    table = Table(
+        title="one question, one ranking over text, images, audio and video", title_justify="left", show_lines=True
+    )
     for heading in ("question", "score", "modality", "best hit", "span", "what it says or shows"):
         table.add_column(heading, overflow="fold", justify="right" if heading == "score" else "left")
     for question, hits in found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -19,8 +19,11 @@ NO_SPEECH = "a sound without speech"
 class Classifier(Protocol):
     """An image model with named classes."""
 
-    labels: Sequence[str]
     batch_budget: int
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The class names in the order of the logits."""
 
     def prepare(self, image: Any) -> Any:
         """Turn a PIL image into the model's input."""
@@ -53,10 +56,8 @@ class Recognizer(Protocol):
 def encode_texts(encoder: Encoder, texts: Sequence[str], role: Role = "document") -> np.ndarray:
     """Run a text encoder over a few texts, shape (n, dimension), float32, rows of length 1."""
     prepared = encoder.prepare(list(texts), role)
-    rows = []
     step = 32
-    for start in range(0, len(prepared), step):
-        rows.append(encoder.forward(prepared[start : start + step]).vectors)
+    rows = [encoder.forward(prepared[start : start + step]).vectors for start in range(0, len(prepared), step)]
     vectors = np.concatenate(rows).astype(np.float32)
     unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
@@ -83,7 +84,7 @@ class Labels(Encoder):
     raised recall, see benchmarks/).
     """
 
-    modality: Modality = "image"
+    modality: ClassVar[Modality] = "image"
 
     def __init__(
         self,
@@ -168,7 +169,7 @@ class Labels(Encoder):
 class Transcribe(Encoder):
     """Speech in a text space: what is said in a window, embedded as text."""
 
-    modality: Modality = "audio"
+    modality: ClassVar[Modality] = "audio"
     cut_at_pauses = True
 
     def __init__(self, recognizer: Recognizer, text: Encoder, *, window_seconds: float = 15.0) -> None:
@@ -213,7 +214,7 @@ class FramesAndSpeech(Encoder):
     v = norm(mean of frame vectors) + `speech_weight` * norm(transcript vector); without speech, the frames alone.
     """
 
-    modality: Modality = "video"
+    modality: ClassVar[Modality] = "video"
     cut_at_pauses = True
     batch_budget = 1
 

@@ -139,7 +139,9 @@ def verify_sha256(path: Path, expected: str) -> Path:
     """
     found = sha256_of(path)
     if found != expected:
-        msg = f"{path.name} has SHA-256 {found}, but {expected} is pinned; it is damaged or not the file that was tested"
+        msg = (
+            f"{path.name} has SHA-256 {found}, but {expected} is pinned; it is damaged or not the file that was tested"
+        )
         raise WeightsError(msg)
     return path
 

@@ -104,7 +104,7 @@ class Engine:
 
         pending = self._distinct(encoder, media, role, fail, finish)
         for pool in self._pools(encoder, pending, role, fail):
-            self._forward_pool(encoder, pool, finish)
+            self._forward_pool(encoder, pool, finish, fail)
 
         kept = sorted(done)
         batch = Batch(
@@ -152,10 +152,16 @@ class Engine:
         """Yield prepared units in pools; threads prepare the next ones while the caller encodes these."""
         if encoder.modality == "text":
             for start in range(0, len(items), TEXT_POOL):
-                chunk = items[start : start + TEXT_POOL]
-                prepared = encoder.prepare([item.media.decode() for item in chunk], role)
-                for item in chunk:
+                chunk, texts = [], []
+                for item in items[start : start + TEXT_POOL]:
+                    try:
+                        texts.append(item.media.decode())
+                    except MediaError as error:
+                        fail(item, error)
+                        continue
                     item.expected = 1
+                    chunk.append(item)
+                prepared = encoder.prepare(texts, role)
                 yield [_Unit(item, one) for item, one in zip(chunk, prepared, strict=True)]
             return
         pool: list[_Unit] = []
@@ -187,33 +193,20 @@ class Engine:
                     item, future = waiting.popleft()
                     for following in islice(todo, 1):
                         waiting.append((following, threads.submit(start, following)))
-                    count = 0
                     try:
-                        head, rest = future.result()
-                        last: _Unit | None = None
-                        for unit in chain(head, rest):
-                            if last is not None:
-                                yield last
-                            last, count = unit, count + 1
-                        item.expected = count
-                        if last is None:
-                            fail(item, MediaError(item.media.source, "holds nothing to embed"))
-                        else:
-                            yield last
+                        yield from _counted(item, chain(*future.result()))
                     except MediaError as error:
-                        item.expected = -1
+                        item.expected = None
                         fail(item, error)
             finally:
                 for _, future in waiting:
                     future.cancel()
 
-    def _forward_pool(
-        self, encoder: Encoder, pool: list[_Unit], finish: Callable[[_Item, CachedVector], None]
-    ) -> None:
+    def _forward_pool(self, encoder: Encoder, pool: list[_Unit], finish: Callable[[_Item, CachedVector], None]) -> None:
         for batch in _batches(pool, encoder.batch_budget):
             with self._lock:
                 encoded = encoder.forward([unit.prepared for unit in batch])
-            self._collect(encoder, batch, encoded, finish)
+            self._collect(encoder, batch, encoded, finish, fail)
 
     def _collect(
         self,
@@ -221,11 +214,20 @@ class Engine:
         batch: list[_Unit],
         encoded: Encoded,
         finish: Callable[[_Item, CachedVector], None],
+        fail: Callable[[_Item, MediaError], None],
     ) -> None:
-        vectors = np.asarray(encoded.vectors, dtype=np.float32)
+        """Finish the items that have all their vectors; only then report those that have none."""
+        vectors = np.array(encoded.vectors, dtype=np.float32)
         if vectors.shape != (len(batch), encoder.dimension):
-            msg = f"the {encoder.modality} encoder returned shape {vectors.shape} for {len(batch)} items of dimension {encoder.dimension}"
+            msg = (
+                f"the {encoder.modality} encoder returned shape {vectors.shape} for {len(batch)} items "
+                f"of dimension {encoder.dimension}"
+            )
             raise EncodingError(msg)
+        errors = dict(encoded.errors)
+        for row in np.flatnonzero(~vectors.any(axis=1)):
+            errors.setdefault(int(row), "the model gives it a vector of length 0, which points nowhere")
+        vectors[list(errors)] = 1.0
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
             bad = batch[int(np.argmin(finite))].item
@@ -236,6 +238,8 @@ class Engine:
             raise EncodingError(msg)
         rows = self._finish(vectors)
         for index, unit in enumerate(batch):
+            if index in errors:
+                continue
             item = unit.item
             item.total = rows[index] if item.total is None else item.total + rows[index]
             item.units += 1
@@ -246,6 +250,22 @@ class Engine:
                 vector = item.total if item.units == 1 else self._finish((item.total / item.units)[None])[0]
                 description = " ".join(item.descriptions) if encoded.descriptions is not None else None
                 finish(item, CachedVector(vector, description, item.dropped))
+        for index, reason in sorted(errors.items()):
+            fail(batch[index].item, MediaError(batch[index].item.media.source, reason))
+
+
+def _counted(item: _Item, units: Iterator[_Unit]) -> Iterator[_Unit]:
+    """Yield the units of an item, and tell it how many there are before the last one goes out."""
+    last: _Unit | None = None
+    count = 0
+    for unit in units:
+        if last is not None:
+            yield last
+        last, count = unit, count + 1
+    if last is None:
+        raise MediaError(item.media.source, "holds nothing to embed")
+    item.expected = count
+    yield last
 
 
 def _units_of(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]:
@@ -264,7 +284,7 @@ def _units_of(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]:
 
 def _decoded_windows(encoder: Encoder, media: Media, seconds: float) -> Iterator[Any]:
     """What each window of a long recording or video sounds or looks like, in order."""
-    options = encoder.decode_options
+    options: dict[str, Any] = dict(encoder.decode_options)
     if encoder.cut_at_pauses:
         for window in media.windows(seconds, at_pauses=True):
             yield window.decode(**options)
@@ -297,12 +317,15 @@ def _warn_of_losses(encoder: Encoder, batch: Batch, silent: list[_Item]) -> None
     if cut:
         warnings.warn(
             f"{cut} of {len(batch.kept)} texts are longer than the {encoder.max_length} tokens that the model reads; "
-            f"{sum(batch.dropped)} tokens are not in the vectors: split the texts, or raise max_length if the model allows",
+            f"{sum(batch.dropped)} tokens are not in the vectors: split the texts, or raise max_length "
+            "if the model allows",
             TruncationWarning,
             stacklevel=4,
         )
     if silent:
         named = ", ".join(item.media.source for item in silent[:3])
         warnings.warn(
-            f"{len(silent)} of the recordings are silent ({named}); their vectors mean little", SilenceWarning, stacklevel=4
+            f"{len(silent)} of the recordings are silent ({named}); their vectors mean little",
+            SilenceWarning,
+            stacklevel=4,
         )

@@ -49,7 +49,7 @@ class Space:
             encoders: One encoder per modality.
             normalize: Whether vectors have length 1.
             dimensions: Keep only so many leading dimensions (Matryoshka truncation), then normalise.
-            cache_size: How many finished vectors are remembered, so that equal content is not embedded again; 0 for none.
+            cache_size: How many finished vectors are remembered, so that none is computed twice; 0 for none.
             policy: What may be read when media come as paths, URLs or bytes.
             recipe: What `pickle` calls to build the space again: `(function, arguments, keywords)`.
 
@@ -106,7 +106,12 @@ class Space:
         return self._fingerprint
 
     def embed_text(
-        self, texts: Sequence[str | Text], *, role: Role = "document", on_error: OnError = "raise", progress: Progress | None = None
+        self,
+        texts: Sequence[str | Text],
+        *,
+        role: Role = "document",
+        on_error: OnError = "raise",
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Embed strings, which are taken as text whatever they look like.
 
@@ -126,16 +131,26 @@ class Space:
         return self._embed_one("text", texts, role, on_error, progress)
 
     def embed_image(
-        self, images: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise", progress: Progress | None = None
+        self,
+        images: Sequence[Any],
+        *,
+        role: Role = "document",
+        on_error: OnError = "raise",
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Embed images: paths, data URIs, bytes, file objects, PIL images, arrays or `senseweave.Image`.
 
-        Arguments, result and errors are those of `embed_text`; besides, `MediaError` names an image that cannot be read.
+        Arguments, result and errors are those of `embed_text`; `MediaError` names an image that cannot be read.
         """
         return self._embed_one("image", images, role, on_error, progress)
 
     def embed_audio(
-        self, audio: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise", progress: Progress | None = None
+        self,
+        audio: Sequence[Any],
+        *,
+        role: Role = "document",
+        on_error: OnError = "raise",
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Embed recordings, one vector each: of a long one, the normalised mean of its windows.
 
@@ -144,19 +159,34 @@ class Space:
         return self._embed_one("audio", audio, role, on_error, progress)
 
     def embed_video(
-        self, videos: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise", progress: Progress | None = None
+        self,
+        videos: Sequence[Any],
+        *,
+        role: Role = "document",
+        on_error: OnError = "raise",
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Embed videos, one vector each: of a long one, the normalised mean of its segments."""
         return self._embed_one("video", videos, role, on_error, progress)
 
     def embed(
-        self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise", progress: Progress | None = None
+        self,
+        media: Sequence[Media],
+        *,
+        role: Role = "document",
+        on_error: OnError = "raise",
+        progress: Progress | None = None,
     ) -> np.ndarray:
         """Embed media of several modalities in one call, rows in the order of `media`."""
         return self.encode(media, role=role, on_error=on_error, progress=progress).vectors
 
     def encode(
-        self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise", progress: Progress | None = None
+        self,
+        media: Sequence[Media],
+        *,
+        role: Role = "document",
+        on_error: OnError = "raise",
+        progress: Progress | None = None,
     ) -> Batch:
         """Embed media of any of the space's modalities, and report on each: descriptions, truncation, failures.
 
@@ -176,23 +206,33 @@ class Space:
         }
         return self._merged(groups, batches, len(media))
 
-    async def aembed_text(self, texts: Sequence[str | Text], *, role: Role = "document", on_error: OnError = "raise") -> np.ndarray:
+    async def aembed_text(
+        self, texts: Sequence[str | Text], *, role: Role = "document", on_error: OnError = "raise"
+    ) -> np.ndarray:
         """Like `embed_text`, off the event loop; requests that wait together are computed as one batch."""
         return await self._aembed_one("text", texts, role, on_error)
 
-    async def aembed_image(self, images: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise") -> np.ndarray:
+    async def aembed_image(
+        self, images: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise"
+    ) -> np.ndarray:
         """Like `embed_image`, off the event loop."""
         return await self._aembed_one("image", images, role, on_error)
 
-    async def aembed_audio(self, audio: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise") -> np.ndarray:
+    async def aembed_audio(
+        self, audio: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise"
+    ) -> np.ndarray:
         """Like `embed_audio`, off the event loop."""
         return await self._aembed_one("audio", audio, role, on_error)
 
-    async def aembed_video(self, videos: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise") -> np.ndarray:
+    async def aembed_video(
+        self, videos: Sequence[Any], *, role: Role = "document", on_error: OnError = "raise"
+    ) -> np.ndarray:
         """Like `embed_video`, off the event loop."""
         return await self._aembed_one("video", videos, role, on_error)
 
-    async def aembed(self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise") -> np.ndarray:
+    async def aembed(
+        self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise"
+    ) -> np.ndarray:
         """Like `embed`, off the event loop."""
         return (await self.aencode(media, role=role, on_error=on_error)).vectors
 
@@ -213,7 +253,8 @@ class Space:
     def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Cosine similarity of every row of `a` with every row of `b`, shape (len(a), len(b)), float32."""
         left, right = (_unit_rows(np.atleast_2d(np.asarray(x, dtype=np.float32))) for x in (a, b))
-        return left @ right.T
+        similarities: np.ndarray = left @ right.T
+        return similarities
 
     def close(self) -> None:
         """Free the models and forget cached vectors; the next use loads them again."""
@@ -281,7 +322,9 @@ class Space:
         return self._run(modality, media, role, on_error, progress).vectors
 
     async def _aembed_one(self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError) -> np.ndarray:
-        return (await self.aencode(self._as_media(modality, items, role, on_error), role=role, on_error=on_error)).vectors
+        return (
+            await self.aencode(self._as_media(modality, items, role, on_error), role=role, on_error=on_error)
+        ).vectors
 
     def _run(
         self, modality: Modality, media: Sequence[Media], role: Role, on_error: OnError, progress: Progress | None
@@ -298,7 +341,10 @@ class Space:
         groups: dict[Modality, list[int]] = {}
         for position, one in enumerate(media):
             if not isinstance(one, Media):
-                msg = f"item {position + 1} is {type(one).__name__}, not media: wrap it in sw.Text, sw.Image, sw.Audio or sw.Video"
+                msg = (
+                    f"item {position + 1} is {type(one).__name__}, not media: "
+                    "wrap it in sw.Text, sw.Image, sw.Audio or sw.Video"
+                )
                 raise TypeError(msg)
             self.encoder(one.modality)
             groups.setdefault(one.modality, []).append(position)
@@ -349,5 +395,3 @@ def _check_role(role: str) -> None:
 
 def _rebuild(function: Callable[..., Space], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Space:
     return function(*arguments, **keywords)
-
-

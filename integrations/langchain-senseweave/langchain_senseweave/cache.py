@@ -1,0 +1,145 @@
+"""`MediaCacheBackedEmbeddings`: vectors of text and media kept on any byte store, by content and not by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from langchain_core.runnables import run_in_executor
+from langchain_core.stores import BaseStore
+
+from langchain_senseweave.base import MediaEmbeddings
+from senseweave.media import Media, MediaPolicy, Modality
+
+if TYPE_CHECKING:
+    from senseweave.encoders.base import Role
+
+
+class MediaCacheBackedEmbeddings(MediaEmbeddings):
+    """Embeddings that look into a store before they compute.
+
+    The key of a vector holds the fingerprint of the space, the modality, the role, the SHA-256 of the content and the
+    span or page; so a renamed file is found, a changed one is not, and another model never answers for this one.
+    Vectors are stored as float32.
+
+    Setup:
+        ```bash
+        pip install "langchain-senseweave[starter]"
+        ```
+
+    Key init args:
+        embeddings: What computes.
+        store: Any `ByteStore`, for example `LocalFileStore` or `InMemoryByteStore`.
+
+    Instantiate:
+        ```python
+        from langchain_core.stores import InMemoryByteStore
+        from langchain_senseweave import MediaCacheBackedEmbeddings, SenseweaveEmbeddings
+
+        cached = MediaCacheBackedEmbeddings(SenseweaveEmbeddings(), InMemoryByteStore())
+        ```
+    """
+
+    def __init__(
+        self, embeddings: MediaEmbeddings, store: BaseStore[str, bytes], *, prefix: str = "senseweave"
+    ) -> None:
+        """Put a store before embeddings.
+
+        Args:
+            embeddings: What computes the vectors that the store lacks.
+            store: Where vectors are kept.
+            prefix: Beginning of every key.
+        """
+        self.embeddings = embeddings
+        self.store = store
+        self.prefix = prefix
+
+    @classmethod
+    def from_bytes_store(
+        cls,
+        underlying_embeddings: MediaEmbeddings,
+        document_embedding_cache: BaseStore[str, bytes],
+        *,
+        namespace: str = "",
+    ) -> MediaCacheBackedEmbeddings:
+        """Make one as `CacheBackedEmbeddings.from_bytes_store` does.
+
+        Args:
+            underlying_embeddings: What computes the vectors that the store lacks.
+            document_embedding_cache: Where vectors are kept.
+            namespace: Beginning of every key; models need not be told apart by it.
+
+        Returns:
+            The embeddings.
+        """
+        return cls(underlying_embeddings, document_embedding_cache, prefix=namespace or "senseweave")
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the embeddings behind the cache."""
+        return self.embeddings.fingerprint
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities of the embeddings behind the cache."""
+        return self.embeddings.modalities
+
+    @property
+    def media_policy(self) -> MediaPolicy | None:
+        """The policy of the embeddings behind the cache."""
+        return self.embeddings.media_policy
+
+    @property
+    def model(self) -> str:
+        """The name of the model behind the cache."""
+        return str(getattr(self.embeddings, "model", type(self.embeddings).__name__))
+
+    def describe_media(
+        self, media: Sequence[Media], *, on_error: Literal["raise", "skip"] = "raise"
+    ) -> list[str | None]:
+        """Describe media as the embeddings behind the cache do; descriptions are not cached."""
+        return self.embeddings.describe_media(media, on_error=on_error)
+
+    def embed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
+        """Embed media, computing only what the store lacks, each content once."""
+        keys = [self.key_of(one, role) for one in media]
+        known = self._known(keys, self.store.mget(list(dict.fromkeys(keys))))
+        missing = {key: one for key, one in zip(keys, media, strict=True) if key not in known}
+        if missing:
+            vectors = self.embeddings.embed_media(list(missing.values()), role=role)
+            fresh = dict(zip(missing, vectors, strict=True))
+            self.store.mset(_packed(fresh))
+            known |= fresh
+        return [list(known[key]) for key in keys]
+
+    async def aembed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
+        """Like `embed_media`, off the event loop."""
+        keys = await run_in_executor(None, lambda: [self.key_of(one, role) for one in media])
+        known = self._known(keys, await self.store.amget(list(dict.fromkeys(keys))))
+        missing = {key: one for key, one in zip(keys, media, strict=True) if key not in known}
+        if missing:
+            vectors = await self.embeddings.aembed_media(list(missing.values()), role=role)
+            fresh = dict(zip(missing, vectors, strict=True))
+            await self.store.amset(_packed(fresh))
+            known |= fresh
+        return [list(known[key]) for key in keys]
+
+    def key_of(self, media: Media, role: Role = "document") -> str:
+        """Return the key under which the vector of some media is kept.
+
+        Raises:
+            MediaError: If its content cannot be read.
+        """
+        span = "" if media.span is None else f"{media.span[0]:.6f}-{media.span[1]:.6f}"
+        page = "" if media.page is None else str(media.page)
+        parts = (self.prefix, self.fingerprint, media.modality, role, media.sha256, span, page)
+        return "_".join(part for part in parts if part)
+
+    def _known(self, keys: Sequence[str], values: Sequence[bytes | None]) -> dict[str, list[float]]:
+        found = zip(dict.fromkeys(keys), values, strict=True)
+        return {key: np.frombuffer(value, dtype="<f4").tolist() for key, value in found if value is not None}
+
+
+def _packed(vectors: dict[str, list[float]]) -> list[tuple[str, bytes]]:
+    return [(key, np.asarray(vector, dtype="<f4").tobytes()) for key, vector in vectors.items()]

@@ -1,0 +1,108 @@
+"""Behaviour of MediaCacheBackedEmbeddings."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+from langchain_core.stores import InMemoryByteStore
+
+from langchain_senseweave import MediaCacheBackedEmbeddings, SenseweaveChroma, SenseweaveEmbeddings
+from senseweave import Audio, Text
+
+
+class Counting(SenseweaveEmbeddings):
+    """Counts what is really computed."""
+
+    computed: int = 0
+
+    def embed_media(self, media, *, role="document"):
+        self.computed += len(media)
+        return super().embed_media(media, role=role)
+
+    async def aembed_media(self, media, *, role="document"):
+        self.computed += len(media)
+        return await super().aembed_media(media, role=role)
+
+
+@pytest.fixture
+def counting(space):
+    return Counting(model=space)
+
+
+@pytest.fixture
+def cached(counting):
+    return MediaCacheBackedEmbeddings(counting, InMemoryByteStore())
+
+
+def test_vectors_from_the_store_are_those_that_were_computed(cached, counting, red_png, tone_wav, clip_mp4):
+    for method, items in [("embed_image", [red_png]), ("embed_audio", [tone_wav]), ("embed_video", [clip_mp4])]:
+        first = getattr(cached, method)(items)
+        before = counting.computed
+        assert getattr(cached, method)(items) == first == getattr(counting, method)(items)
+        assert counting.computed == before + 1  # by the direct call alone
+    assert cached.embed_documents(["dog"]) == cached.embed_documents(["dog"]) == counting.embed_documents(["dog"])
+
+
+def test_each_content_is_computed_once_in_a_call(cached, counting):
+    vectors = cached.embed_documents(["dog", "cat", "dog"])
+    assert counting.computed == 2
+    assert vectors[0] == vectors[2] != vectors[1]
+    assert vectors == counting.embed_documents(["dog", "cat", "dog"])
+
+
+def test_query_and_document_are_kept_apart(cached, counting):
+    document, query = cached.embed_documents(["dog"])[0], cached.embed_query("dog")
+    assert query == counting.embed_query("dog") != document
+
+
+def test_a_renamed_file_is_found_and_a_changed_one_is_not(cached, counting, red_png, blue_png, tmp_path):
+    cached.embed_image([red_png])
+    shutil.copy(red_png, tmp_path / "renamed.png")
+    cached.embed_image([tmp_path / "renamed.png"])
+    assert counting.computed == 1
+    shutil.copy(blue_png, red_png)
+    assert cached.embed_image([red_png]) == counting.embed_image([blue_png])
+    assert counting.computed == 3
+
+
+def test_spans_and_modalities_of_one_file_are_kept_apart(cached, counting, tone_wav):
+    pieces = [Audio(tone_wav), Audio(tone_wav, span=(0, 1)), Audio(tone_wav, span=(1, 2)), Text("tone")]
+    assert cached.embed_media(pieces) == counting.embed_media(pieces)
+    assert len({cached.key_of(piece) for piece in pieces}) == 4
+
+
+def test_another_model_on_the_same_store_does_not_answer(make_space):
+    store = InMemoryByteStore()
+    first, second = (MediaCacheBackedEmbeddings(SenseweaveEmbeddings(model=make_space(seed)), store) for seed in (1, 2))
+    assert first.embed_query("dog") != second.embed_query("dog")
+    assert len(list(store.yield_keys())) == 2
+
+
+def test_keys_are_fit_for_file_names(cached, tone_wav):
+    cached.embed_media([Audio(tone_wav, span=(0.5, 1.25)), Text("x")])
+    assert all(re.fullmatch(r"[A-Za-z0-9_.\-/]+", key) for key in cached.store.yield_keys())
+
+
+async def test_async_methods_agree_with_sync_methods_and_share_the_store(cached, counting, red_png):
+    vectors = await cached.aembed_image([red_png, red_png])
+    assert counting.computed == 1
+    assert cached.embed_image([red_png, red_png]) == vectors
+    assert await cached.aembed_query("dog") == cached.embed_query("dog")
+    assert counting.computed == 2
+
+
+def test_it_can_be_made_like_the_cache_for_text(counting):
+    cached = MediaCacheBackedEmbeddings.from_bytes_store(counting, InMemoryByteStore(), namespace="mine")
+    cached.embed_documents(["dog"])
+    assert all(key.startswith("mine_") for key in cached.store.yield_keys())
+
+
+def test_it_serves_a_store_like_what_is_behind_it(cached, counting, red_png, tmp_path):
+    pytest.importorskip("langchain_chroma")
+    store = SenseweaveChroma("cached", cached, persist_directory=str(tmp_path / "db"))
+    store.add_media([red_png])
+    assert store.similarity_search_by_image(red_png, k=1)
+    again = SenseweaveChroma("cached", counting, persist_directory=str(tmp_path / "db"))
+    assert len(again.get()["ids"]) == 1

@@ -1,0 +1,122 @@
+"""Content blocks show a model what documents stand for, within limits, and say where each is from."""
+
+from __future__ import annotations
+
+import base64
+import io
+import wave
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.language_models import ParrotFakeChatModel
+from langchain_core.messages import HumanMessage, convert_to_openai_messages
+from langchain_core.runnables import RunnableLambda, RunnablePassthrough
+from PIL import Image as PILImage
+
+from langchain_senseweave import BlockLimits, content_blocks, document_from_media, multimodal_prompt
+from senseweave import Audio, Image, MediaError, MediaPolicy, Text, Video
+
+
+@pytest.fixture
+def documents(red_png, tone_wav, clip_mp4):
+    return [
+        document_from_media(Text("The sea is blue.", source="sea.txt")),
+        document_from_media(Image(red_png), "a red field"),
+        document_from_media(Audio(tone_wav, span=(0.0, 1.0)), "a tone"),
+        document_from_media(Video(clip_mp4, span=(0.0, 2.0))),
+    ]
+
+
+def kinds(blocks):
+    return [block["type"] for block in blocks]
+
+
+def test_every_item_follows_a_label_with_its_number_source_and_place(documents, red_png, tone_wav):
+    blocks = content_blocks(documents)
+    assert kinds(blocks) == ["text"] * 3 + ["image", "text", "audio", "text"] + ["image"] * 4
+    assert blocks[0]["text"].startswith("[1] text ")
+    assert blocks[1]["text"] == "The sea is blue."
+    assert blocks[2]["text"] == f"[2] image {red_png}: a red field"
+    assert blocks[4]["text"] == f"[3] audio {tone_wav} 0:00.0-0:01.0: a tone"
+    assert blocks[6]["text"].startswith("[4] video ")
+
+
+def test_blocks_hold_the_media_themselves(documents):
+    blocks = content_blocks(documents)
+    picture = PILImage.open(io.BytesIO(base64.b64decode(blocks[3]["base64"])))
+    assert (picture.size, blocks[3]["mime_type"]) == ((40, 30), "image/jpeg")
+    with wave.open(io.BytesIO(base64.b64decode(blocks[5]["base64"]))) as sound:
+        assert sound.getnframes() / sound.getframerate() == pytest.approx(1.0, abs=0.01)
+    assert blocks[5]["mime_type"] == "audio/wav"
+
+
+def test_models_of_openai_form_take_the_blocks(documents):
+    (message,) = convert_to_openai_messages([HumanMessage(content_blocks=content_blocks(documents))])
+    assert {part["type"] for part in message["content"]} == {"text", "image_url", "input_audio"}
+
+
+def test_limits_on_count_pixels_and_seconds_hold(documents, tmp_path, tone_wav):
+    PILImage.new("RGB", (1000, 1000)).save(tmp_path / "large.png")
+    large = document_from_media(Image(tmp_path / "large.png"))
+    (_, block) = content_blocks([large], limits=BlockLimits(pixels=10_000))
+    width, height = PILImage.open(io.BytesIO(base64.b64decode(block["base64"]))).size
+    assert width * height <= 10_000
+
+    assert len(content_blocks(documents, limits=BlockLimits(documents=1))) == 2
+    assert kinds(content_blocks(documents, limits=BlockLimits(images=2))).count("image") == 2
+    assert kinds(content_blocks(documents, limits=BlockLimits(images=0))).count("image") == 0
+
+    sounds = [document_from_media(Audio(tone_wav, span=(start, start + 1.0))) for start in (0.0, 1.0, 2.0)]
+    blocks = content_blocks(sounds, limits=BlockLimits(seconds=1.5))
+    assert kinds(blocks) == ["text", "audio", "text", "audio", "text"]
+    with wave.open(io.BytesIO(base64.b64decode(blocks[3]["base64"]))) as sound:
+        assert sound.getnframes() / sound.getframerate() == pytest.approx(0.5, abs=0.01)
+
+
+def test_what_the_model_does_not_take_stands_as_its_text(documents):
+    blocks = content_blocks(documents, modalities=["text", "image"])
+    assert "audio" not in kinds(blocks)
+    assert any(block.get("text", "").endswith(": a tone") for block in blocks)
+
+
+def test_unreadable_media_are_errors_or_text_as_asked(documents, red_png):
+    red_png.unlink()
+    with pytest.raises(MediaError, match=r"red\.png"):
+        content_blocks(documents)
+    with pytest.warns(UserWarning, match="text alone"):
+        blocks = content_blocks(documents, on_error="skip")
+    assert any("a red field" in block.get("text", "") for block in blocks)
+
+
+def test_the_policy_holds_for_sources_in_metadata(red_png, tmp_path):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    document = Document("x", metadata={"modality": "image", "source": str(red_png)})
+    with pytest.raises(MediaError, match="root"):
+        content_blocks([document], policy=MediaPolicy(root=inside))
+
+
+def test_the_prompt_puts_sources_first_and_the_question_last(documents):
+    value = multimodal_prompt("Be brief.").invoke({"question": "What is blue?", "documents": documents})
+    system, human = value.to_messages()
+    assert system.content == "Be brief."
+    assert human.content_blocks[-1]["text"] == "Question: What is blue?"
+    assert len(human.content_blocks) == len(content_blocks(documents)) + 1
+    assert len(multimodal_prompt(None).invoke({"question": "?", "documents": []}).to_messages()) == 1
+
+
+async def test_the_prompt_works_in_a_chain_sync_and_async(documents):
+    chain = (
+        {"documents": RunnableLambda(lambda _: documents), "question": RunnablePassthrough()}
+        | multimodal_prompt()
+        | ParrotFakeChatModel()
+    )
+    answer = chain.invoke("What is blue?")
+    assert kinds(answer.content_blocks).count("image") == 5
+    again = await chain.ainvoke("What is blue?")
+    assert kinds(again.content_blocks) == kinds(answer.content_blocks)
+
+
+def test_a_prompt_without_documents_says_what_it_was_given():
+    with pytest.raises(KeyError, match="documents"):
+        multimodal_prompt().invoke({"question": "?", "context": []})

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from senseweave.encoders import blip, clip, siglip
-from senseweave.encoders.contextual import ENCODER_DECODER_TYPES, ENCODER_TYPES
+from senseweave.encoders import blip, clip, image, siglip
+from senseweave.encoders.contextual import ENCODER_DECODER_TYPES, ENCODER_TYPES, is_causal
 from senseweave.errors import ModelError
 
 
@@ -90,6 +90,8 @@ RULES: tuple[Rule, ...] = (
     ("blip", model_type(*blip.CLASSES)),
     # Some repositories hold the same weights for transformers too, and those are known above.
     ("open_clip", has_file("open_clip_config.json")),
+    ("image", model_type(*image.ARCHITECTURES)),
+    ("timm", config_key("architecture", "pretrained_cfg")),
     ("contextual", model_type(*ENCODER_TYPES, *ENCODER_DECODER_TYPES)),
 )
 """In this order; the first rule that holds decides. A new family adds its lines here."""
@@ -130,9 +132,9 @@ def detect(signs: Signs) -> str:
         seen = ", ".join(sorted(signs.files)[:6]) or "nothing"
         msg = f"{signs.name} holds neither config.json nor modules.json (it holds: {seen}), so its family is unknown"
         raise ModelError(f"{msg}; name the family as in 'contextual:{signs.name}'")
-    if signs.architecture.endswith(("ForCausalLM", "LMHeadModel")):
+    if signs.architecture.endswith(("ForCausalLM", "LMHeadModel")) or is_causal(signs.model_type):
         msg = (
-            f"{signs.name} is a causal language model ({signs.architecture}), which was not trained to embed; its "
+            f"{signs.name} is a causal language model ({signs.model_type}), which was not trained to embed; its "
             f"token vectors are at 'tokens:{signs.name}', and 'contextual:{signs.name}' with pooling='last' pools them"
         )
         raise ModelError(msg)

@@ -91,7 +91,11 @@ FAMILIES: tuple[Family, ...] = (
         ("text", "image"),
         "image",
         "CLIP, MetaCLIP 2, Chinese CLIP, AltCLIP, and CLIP as sentence-transformers saves it",
-        ("openai/clip-vit-base-patch32", "sentence-transformers/clip-ViT-B-32", "OFA-Sys/chinese-clip-vit-base-patch16"),
+        (
+            "openai/clip-vit-base-patch32",
+            "sentence-transformers/clip-ViT-B-32",
+            "OFA-Sys/chinese-clip-vit-base-patch16",
+        ),
         "by model; MIT for OpenAI's CLIP",
     ),
     Family(
@@ -120,6 +124,24 @@ FAMILIES: tuple[Family, ...] = (
         "any model of open_clip, by architecture and tag, architecture and checkpoint file, hub id or folder",
         ("open_clip:ViT-B-32/laion2b_s34b_b79k", "open_clip:ViT-B-32//path/to/checkpoint.safetensors"),
         "by checkpoint; MIT for LAION's",
+    ),
+    Family(
+        "image",
+        "senseweave.encoders.image",
+        ("image",),
+        "image",
+        "image encoders of transformers: ViT, DeiT, DINOv2 and 3, MAE, BEiT, Swin, ConvNeXt, ResNet, EfficientNet",
+        ("facebook/dinov2-base", "google/vit-base-patch16-224-in21k", "microsoft/resnet-50"),
+        "by model; DINOv3 has its own terms",
+    ),
+    Family(
+        "timm",
+        "senseweave.encoders.timm_models",
+        ("image",),
+        "image",
+        "any image model of timm, by name and tag, hub id, folder, or architecture and checkpoint file",
+        ("timm/vit_small_patch14_dinov2.lvd142m", "timm:resnet18.a1_in1k", "timm:resnet18//path/to/checkpoint"),
+        "by model; some ImageNet weights are for research only",
     ),
 )
 

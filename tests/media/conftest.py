@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import struct
+import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -71,15 +73,21 @@ class Make:
         options: dict[str, str] | None = None,
     ) -> bytes:
         """Frames (uint8 RGB) at their times in seconds, and mono samples, in a container that FFmpeg writes."""
-        buffer = io.BytesIO()
-        with av.open(buffer, "w", format=kind, options=options or {}) as output:
+        with (
+            tempfile.NamedTemporaryFile() as file,  # some muxers go back to their beginning
+            av.open(file.name, "w", format=kind, options=options or {}) as output,
+        ):
             pictures = voice = None
             if frames is not None:
                 pictures = output.add_stream(video, rate=25)
                 pictures.height, pictures.width = frames[0].shape[:2]
                 pictures.pix_fmt = "yuv420p"
-                pictures.gop_size = gop
-                pictures.codec_context.time_base = Fraction(1, 1000)
+                pictures.gop_size, pictures.bit_rate = gop, 4_000_000
+                pictures.options = {"libx264": {"crf": "3", "bf": "0"}, "libvpx": {"crf": "4"}}.get(
+                    video, {"qmax": "2"}
+                )
+                ticks = 25 if times is None else 1000
+                pictures.codec_context.time_base = Fraction(1, ticks)
             if sound is not None:
                 voice = output.add_stream(audio, rate=rate)
                 voice.layout = "mono"
@@ -89,7 +97,7 @@ class Make:
                 shown = times or [index / 25 for index in range(len(frames))]
                 for pixels, second in zip(frames, shown, strict=True):
                     frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-                    frame.pts, frame.time_base = round(second * 1000), pictures.codec_context.time_base
+                    frame.pts, frame.time_base = round(second * ticks), pictures.codec_context.time_base
                     output.mux(pictures.encode(frame))
                 output.mux(pictures.encode(None))
             if voice is not None:
@@ -99,12 +107,21 @@ class Make:
                     frame.time_base = Fraction(1, rate)
                     output.mux(voice.encode(frame))
                 output.mux(voice.encode(None))
-        return buffer.getvalue()
+            output.close()
+            return Path(file.name).read_bytes()
 
     @staticmethod
-    def grey_frames(levels: list[int], width: int = 64, height: int = 48) -> list[np.ndarray]:
-        """Frames of one grey level each, so that a decoded frame tells its own number."""
-        return [np.full((height, width, 3), level, np.uint8) for level in levels]
+    def frames(numbers: Iterable[int]) -> list[np.ndarray]:
+        """Frames of 64 x 48 pixels with a number each, in eight black or white stripes: see `number_of`."""
+        bits = np.array([[number >> place & 1 for place in range(8)] for number in numbers], np.uint8)
+        rows = np.repeat(bits * 200 + 20, 8, axis=1)
+        return list(np.repeat(np.broadcast_to(rows[:, None, :, None], (len(bits), 48, 64, 1)), 3, axis=3))
+
+    @staticmethod
+    def number_of(frame: np.ndarray) -> int:
+        """The number of a decoded frame."""
+        stripes = frame.reshape(48, 8, 8, 3).mean(axis=(0, 2, 3))
+        return sum(1 << place for place, level in enumerate(stripes) if level > 120)
 
     @staticmethod
     def pdf(pages: list[str], size: tuple[int, int] = (200, 100)) -> bytes:

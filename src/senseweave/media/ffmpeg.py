@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NoReturn
 
@@ -12,6 +13,9 @@ from senseweave.extras import require
 from senseweave.media.content import Content
 from senseweave.media.sound import check_rate, mono
 
+SEEK_FROM_SECONDS = 60.0
+"""Up to here sound is decoded from the beginning. A seek is as exact as the time stamps, which Matroska rounds to a
+millisecond, and an AAC decoder makes up other noise after it."""
 SEEK_BACK_SECONDS = 1.0
 """A lossy decoder is right again within a few packets of a seek; the longest need is Opus's 80 ms."""
 _GAP_SECONDS = 0.05
@@ -58,6 +62,9 @@ def zero_time(container: Any, stream: Any) -> float:
 
 def promised_end(container: Any, stream: Any, zero: float) -> float | None:
     """Return the second at which the header says that a track ends, or None where it does not say."""
+    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag is not None:  # Matroska keeps the length of a track among its tags
+        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - zero
     if stream.duration is not None and stream.duration > 0:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - zero
     if container.duration is not None and container.duration > 0:
@@ -143,10 +150,12 @@ class FFmpegSoundReader:
 
     def _placed(self, wanted: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield blocks without holes from sample `wanted` on, each with the position of its first sample."""
-        self._seek(wanted / self.rate)
+        sought = wanted > SEEK_FROM_SECONDS * self.rate
+        if sought:
+            self._seek(wanted / self.rate - SEEK_BACK_SECONDS)
         frames = self._decoded()
         first = next(frames, None)
-        if wanted and (first is None or first[0] is None or first[0] > wanted):
+        if sought and (first is None or first[0] is None or first[0] > wanted):
             self._seek(0.0)  # the container cannot be sought in: read it from its beginning
             frames = self._decoded()
             first = next(frames, None)
@@ -155,9 +164,9 @@ class FFmpegSoundReader:
                 raise MediaError(self._source, f"is a broken {self._content.mime_type} file ({self.notes[-1]})")
             return
         position = first[0] or 0
-        if not wanted and abs(position) < _GAP_SECONDS * self.rate:
+        if not sought and abs(position) < _GAP_SECONDS * self.rate:
             position = 0
-        if 0 < position - wanted < _LONGEST_GAP_SECONDS * self.rate:
+        if not sought and 0 < position - wanted < _LONGEST_GAP_SECONDS * self.rate:
             yield wanted, np.zeros(position - wanted, np.float32)  # the sound begins after the pictures
         block: np.ndarray | None = first[1]
         while block is not None:
@@ -186,9 +195,8 @@ class FFmpegSoundReader:
             yield at, _frame_samples(frame)
 
     def _seek(self, start: float) -> None:
-        target = self._zero + (start - SEEK_BACK_SECONDS if start > SEEK_BACK_SECONDS else 0.0)
         try:
-            self._container.seek(int(target / self._stream.time_base), stream=self._stream)
+            self._container.seek(int((start + self._zero) / self._stream.time_base), stream=self._stream)
         except Exception:  # the blocks show where it stands, and start over if need be
             return
 

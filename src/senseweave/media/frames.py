@@ -17,6 +17,8 @@ from senseweave.media.source import Source
 
 _SEEK_AHEAD_SECONDS = 4.0
 """Decoding on to a frame this far ahead costs about as much as a seek to the key frame before it."""
+_ROUNDING_SECONDS = 1e-3
+"""Time stamps of some containers are rounded to milliseconds."""
 _EARLIEST_SECONDS = 60.0
 """A frame that claims to be shown a minute before the video begins has a broken time stamp."""
 
@@ -76,7 +78,9 @@ class FrameReader:
         stamps: list[float] = []
         for wanted in times:
             self._go_to(wanted)
-            while self._ahead is not None and (self._shown is None or self._time(self._ahead) <= wanted):
+            while self._ahead is not None and (
+                self._shown is None or self._time(self._ahead) <= wanted + _ROUNDING_SECONDS
+            ):
                 self._shown, self._ahead = self._ahead, next(self._frames, None)
             if self._shown is None:
                 return [], [], None

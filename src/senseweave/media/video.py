@@ -187,12 +187,13 @@ class _GivenFrames:
     """Frames that were given decoded, read like a file."""
 
     def __init__(self, value: Any, source: str, policy: Any) -> None:
-        frames, times, rate = value, None, 1.0
+        frames, times, rate, heard = value, None, 1.0, 0.0
         self._source, self._policy = source, policy
         self.notes: list[str] = []
         self.has_sound = isinstance(value, Clip) and value.sound is not None
         if isinstance(value, Clip):
             frames, times = value.frames, [float(second) for second in value.times]
+            heard = value.sound.duration if value.sound is not None else 0.0
         elif isinstance(value, Mapping):
             frames = value.get("frames", value.get("array"))
             rate = float(value.get("frame_rate", value.get("fps", 1.0)))
@@ -209,7 +210,8 @@ class _GivenFrames:
             raise MediaError(source, f"{len(frames)} frames at {rate:g} per second are no video")
         self._frames = frames
         self._times = times if times is not None else [index / rate for index in range(len(frames))]
-        self.duration: float | None = self._times[-1] + (1 / rate if times is None else 1e-3)
+        apart = (self._times[-1] - self._times[0]) / max(1, len(frames) - 1) or 1 / rate
+        self.duration: float | None = max(self._times[-1] + apart, heard)
 
     def at(self, times: list[float]) -> tuple[list[np.ndarray], list[float], None]:
         from senseweave.media.image import Image

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import senseweave as sw
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.llms.types import AudioBlock, ImageBlock, VideoBlock
+from llama_index.core.bridge.pydantic import Field
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index.core.embeddings import MultiModalEmbedding
@@ -23,6 +23,8 @@ from llama_index.core.rate_limiter import BaseRateLimiter
 from llama_index.core.schema import MediaResource
 from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
+
+import senseweave as sw
 
 KINDS = ("image", "audio", "video")
 TEXTS = ["a red thing", "a low note", "a blue thing", "a green thing"]
@@ -52,7 +54,7 @@ class Recorder(BaseCallbackHandler):
 class Listener(BaseEventHandler):
     """Keeps embedding events of the instrumentation."""
 
-    events: list[Any] = []
+    events: list[Any] = Field(default_factory=list)
 
     def handle(self, event: Any, **kwargs: Any) -> None:
         if isinstance(event, EmbeddingStartEvent | EmbeddingEndEvent):
@@ -74,7 +76,7 @@ class Turns(BaseRateLimiter):
 
 @pytest.fixture
 def listener() -> Any:
-    handler, root = Listener(events=[]), get_dispatcher()
+    handler, root = Listener(), get_dispatcher()
     root.add_event_handler(handler)
     yield handler
     root.event_handlers.remove(handler)

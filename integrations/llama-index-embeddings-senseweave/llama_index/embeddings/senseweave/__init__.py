@@ -2,5 +2,6 @@
 
 from llama_index.embeddings.senseweave.base import SenseweaveEmbedding
 from llama_index.embeddings.senseweave.nodes import media_node
+from llama_index.embeddings.senseweave.reader import MediaReader
 
-__all__ = ["SenseweaveEmbedding", "media_node"]
+__all__ = ["MediaReader", "SenseweaveEmbedding", "media_node"]

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode
 from llama_index.embeddings.senseweave.batches import Batches
 from llama_index.embeddings.senseweave.methods import EmbeddingMethods
-from llama_index.embeddings.senseweave.nodes import media_of
+from llama_index.embeddings.senseweave.nodes import media_of, replaceable
 
 from senseweave.errors import MediaError
 from senseweave.media import Media, MediaPolicy, Modality
@@ -72,11 +71,6 @@ class SenseweaveEmbedding(EmbeddingMethods):
         default_factory=dict,
         description="Further options of the model's family; secrets among them are never serialised.",
         repr=False,
-    )
-    root: str | None = Field(default=None, description="Local files must lie under this folder; None allows all.")
-    network: bool = Field(default=False, description="Whether http and https URLs of media may be fetched.")
-    policy: MediaPolicy | None = Field(
-        default=None, description="All limits on reading; instead of `root` and `network`."
     )
     fingerprint_of_space: str | None = Field(
         default=None, description="Set where a loaded space was given: what a rebuilt model must agree with."
@@ -195,12 +189,10 @@ class SenseweaveEmbedding(EmbeddingMethods):
     @property
     def media_policy(self) -> MediaPolicy:
         """What may be read: the policy that was given, or that of a given space."""
-        if self.policy is not None:
-            return self.policy
-        if self.root is None and not self.network and self._space is not None:
+        if self._space is not None and self.policy is None and self.root is None and not self.network:
             space: Space = self._space
             return space.policy
-        return MediaPolicy(root=self.root, network=self.network)
+        return super().media_policy
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -218,12 +210,16 @@ class SenseweaveEmbedding(EmbeddingMethods):
         return self.space.fingerprint
 
     def __call__(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> Sequence[BaseNode]:
-        """Embed nodes in place: those with an image, sound or video by it, the others by their text.
+        """Embed nodes: those with an image, sound or video by it, the others by their text.
 
         Args:
-            nodes: Nodes or documents.
+            nodes: Nodes or documents; their `embedding` is set.
             show_progress: Whether to show a progress bar per modality.
             **kwargs: What LlamaIndex passes to every transformation; means nothing here.
+
+        Returns:
+            The nodes in order, ready for a vector store: media nodes as copies that name themselves as their source
+            document, so that an index or pipeline can delete and replace them.
 
         Raises:
             MediaError: If media of a node cannot be read, with the position of the node.
@@ -234,7 +230,7 @@ class SenseweaveEmbedding(EmbeddingMethods):
                 embeddings = Batches(self, modality, "document").run(media, show_progress=show_progress)
             for position, embedding in zip(positions, embeddings, strict=True):
                 nodes[position].embedding = embedding
-        return nodes
+        return [replaceable(node) for node in nodes]
 
     async def acall(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> Sequence[BaseNode]:
         """Like calling the model, off the event loop."""
@@ -244,7 +240,7 @@ class SenseweaveEmbedding(EmbeddingMethods):
                 embeddings = await Batches(self, modality, "document").arun(media, show_progress=show_progress)
             for position, embedding in zip(positions, embeddings, strict=True):
                 nodes[position].embedding = embedding
-        return nodes
+        return [replaceable(node) for node in nodes]
 
     def _by_modality(self, nodes: Sequence[BaseNode]) -> dict[Modality, tuple[list[int], list[Media]]]:
         """The media of nodes with their positions; asks for the modalities before anything is computed."""
@@ -273,9 +269,6 @@ class SenseweaveEmbedding(EmbeddingMethods):
         return {**named, **self.load_options}
 
     def _check_options(self) -> None:
-        if self.policy is not None and (self.root is not None or self.network):
-            msg = "give either policy or root and network, not both"
-            raise ValueError(msg)
         if known := sorted(set(LOAD_FIELDS) & set(self.load_options)):
             msg = f"{', '.join(known)} in load_options have fields of their own"
             raise ValueError(msg)
@@ -296,15 +289,6 @@ class SenseweaveEmbedding(EmbeddingMethods):
             state["__dict__"] = {**state["__dict__"], "space": self._space}
         state["__pydantic_private__"] = None
         return state
-
-    @field_serializer("policy")
-    def _plain_policy(self, policy: MediaPolicy | None) -> dict[str, Any] | None:
-        """Plain values that JSON can hold."""
-        if policy is None:
-            return None
-        values = {field.name: getattr(policy, field.name) for field in fields(policy)}
-        values["root"] = str(policy.root) if policy.root is not None else None
-        return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in values.items()}
 
     @field_serializer("load_options")
     def _without_secrets(self, load_options: dict[str, Any]) -> dict[str, Any]:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from llama_index.core.base.embeddings.base import mean_agg
 from llama_index.core.embeddings import MultiModalEmbedding
 from llama_index.embeddings.senseweave.batches import Batches, Embedding, dispatcher
+from llama_index.embeddings.senseweave.policies import PolicyFields
 
 from senseweave.encoders.base import Role
-from senseweave.media import MediaPolicy, Modality
+from senseweave.media import Modality
 
 if TYPE_CHECKING:
     from senseweave.spaces import Space
 
 
-class EmbeddingMethods(MultiModalEmbedding):
+class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
     """What `SenseweaveEmbedding` embeds with; every method differs from the others in modality, role and number alone.
 
     Media may be a path, `Path`, URL, data URI, bytes, `BytesIO` or other binary file, decoded object, `senseweave`
@@ -26,11 +27,6 @@ class EmbeddingMethods(MultiModalEmbedding):
     @property
     def space(self) -> Space:
         """The senseweave space that computes."""
-        raise NotImplementedError
-
-    @property
-    def media_policy(self) -> MediaPolicy:
-        """What may be read."""
         raise NotImplementedError
 
     @dispatcher.span

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import os
-import tempfile
 import uuid
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
-import filetype
 from llama_index.core.base.llms.types import AudioBlock, ImageBlock, VideoBlock
 from llama_index.core.schema import (
     BaseNode,
@@ -22,7 +19,7 @@ from llama_index.core.schema import (
     NodeRelationship,
     RelatedNodeInfo,
 )
-from llama_index.core.utils import get_cache_dir
+from llama_index.embeddings.senseweave.spool import file_of
 
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality, Text
@@ -30,16 +27,16 @@ from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality, Text
 MediaKind = Literal["image", "audio", "video"]
 MEDIA_KINDS: tuple[MediaKind, ...] = ("image", "audio", "video")
 
-NOISE_KEYS = ("sha256", "start", "end", "page")
-"""Metadata that distinguish nodes and say where in a file they are, but mean nothing to an embedding model."""
+PLACE_KEYS = ("start", "end", "page")
+"""Metadata that say where in its source a node is: for the language model to cite, not for an embedding model."""
+NOISE_KEYS = ("sha256", *PLACE_KEYS, "character_start", "character_end")
+"""Metadata that tell nodes apart but mean nothing to an embedding model."""
 
 _BLOCKS: dict[type[ImageBlock] | type[AudioBlock] | type[VideoBlock], str] = {
     ImageBlock: "image",
     AudioBlock: "audio",
     VideoBlock: "video",
 }
-# LlamaIndex looks MIME types up in `filetype`, which knows these by older names.
-_FILETYPE_NAMES = {"audio/wav": "audio/x-wav", "audio/flac": "audio/x-flac", "audio/aiff": "audio/x-aiff"}
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://pypi.org/project/senseweave/")
 
 
@@ -83,27 +80,74 @@ def media_node(
         msg = f"kind must be one of {', '.join(MEDIA_KINDS)}, not {kind!r}"
         raise ValueError(msg)
     media = as_media(kind, source, policy).part(span=span, page=page)
-    path = _path(media) or _spooled(media, Path(spool) if spool is not None else Path(get_cache_dir()) / "senseweave")
-    details: dict[str, str | int | float | bool] = {"modality": kind, "source": media.source, "sha256": media.sha256}
+    return node_of(media, text=text, spool=spool, metadata=metadata)
+
+
+def node_of(
+    media: Media,
+    *,
+    text: str = "",
+    spool: str | Path | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Node:
+    """Make the node of media that were read already, see `media_node`; of text media, a node of their words.
+
+    Raises:
+        MediaError: If the media cannot be read.
+    """
+    details = {**media.metadata, **(metadata or {}), "modality": media.modality, "source": media.source}
+    details["sha256"] = media.sha256
+    resources: dict[str, Any] = {}
+    if media.modality == "text":
+        place: str = details["source"]
+        text = media.decode()
+    else:
+        media.check()
+        path, mime_type = file_of(media, spool)
+        place = str(path)
+        resources[f"{media.modality}_resource"] = MediaResource(path=path, mimetype=mime_type)
     if media.span is not None:
         details["start"], details["end"] = media.span
     if media.page is not None:
         details["page"] = media.page
-    details = {**media.metadata, **metadata, **details}
-    id_ = str(uuid.uuid5(_NAMESPACE, repr((kind, str(path), media.span, media.page))))
-    resources: dict[str, Any] = {f"{kind}_resource": MediaResource(path=path, mimetype=_mime_type(media))}
-    # `text_resource` must exist, though empty: without it `Node.get_content` leaves the metadata out, the index skips
-    # the node, and caches take all such nodes for one.
-    return Node(
-        id_=id_,
-        text_resource=MediaResource(text=text),
-        metadata=details,
-        excluded_embed_metadata_keys=[key for key in NOISE_KEYS if key in details],
-        excluded_llm_metadata_keys=["sha256"],
-        # Stores delete by the source document; without one, a changed file could not replace its old node.
-        relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=id_)},
+    parts = [details.get(key) for key in ("start", "end", "page", "character_start", "character_end")]
+    return whole_node(str(uuid.uuid5(_NAMESPACE, repr((media.modality, place, parts)))), text, details, resources)
+
+
+def whole_node(id_: str, text: str, details: dict[str, Any], resources: dict[str, Any]) -> Node:
+    """Make a node in the one shape that stock classes keep whole.
+
+    Args:
+        id_: The node's id.
+        text: A caption, a transcript or the text itself; may be empty.
+        details: Flat metadata.
+        resources: At most one of `image_resource`, `audio_resource`, `video_resource`, with a path or URL.
+    """
+    # Of a media node something must be left to embed, or an index takes it for empty.
+    noise = NOISE_KEYS if resources else (*NOISE_KEYS, "modality", "source")
+    values: dict[str, Any] = {
+        "id_": id_,
+        # Must exist, though empty: without it `Node.get_content` leaves the metadata out, an index skips the node, and
+        # caches take all such nodes for one.
+        "text_resource": MediaResource(text=text),
+        "metadata": details,
+        "excluded_embed_metadata_keys": [key for key in noise if key in details],
+        "excluded_llm_metadata_keys": [key for key in NOISE_KEYS if key in details and key not in PLACE_KEYS],
         **resources,
-    )
+    }
+    return Node(**values)
+
+
+def replaceable(node: BaseNode) -> BaseNode:
+    """Return a copy of a node that names itself as its source document, where it is a `Node` that names none.
+
+    Vector stores delete by source document: a node that goes into one without could not be replaced when its file has
+    changed. In a document store, though, a node that is its own source cannot be deleted; hence the copy.
+    """
+    if type(node) is not Node or NodeRelationship.SOURCE in node.relationships:
+        return node
+    source = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id=node.node_id)}
+    return node.model_copy(update={"relationships": {**node.relationships, **source}})
 
 
 def media_of(node: BaseNode, policy: MediaPolicy | None = None) -> Media:
@@ -197,37 +241,3 @@ def _span(metadata: Mapping[str, Any]) -> tuple[float, float] | None:
     start, end = metadata.get("start"), metadata.get("end")
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (start, end))
     return (float(start), float(end)) if numbers and start is not None and end is not None else None
-
-
-def _mime_type(media: Media) -> str:
-    mime_type = media.mime_type
-    return _FILETYPE_NAMES.get(mime_type, mime_type)
-
-
-def _path(media: Media) -> Path | None:
-    from senseweave.media.base import path_of
-
-    path = path_of(media)
-    if path is None:
-        return None
-    _ = media.sha256  # reads the file, so that a missing one is an error here and not when it is embedded
-    return path.absolute()
-
-
-def _spooled(media: Media, folder: Path) -> Path:
-    """Write the bytes of media to a file named after their content, once."""
-    extension = filetype.get_type(mime=_mime_type(media))
-    path = folder.absolute() / media.sha256[:2] / f"{media.sha256}{f'.{extension.extension}' if extension else ''}"
-    if path.is_file() and path.stat().st_size == media.size:
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and then moved, so that no reader ever sees half a file.
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(media._source.read())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return path

@@ -1,0 +1,89 @@
+"""Reads files and folders of all modalities into nodes that stock LlamaIndex classes keep whole."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from llama_index.core.bridge.pydantic import Field
+from llama_index.core.readers.base import BasePydanticReader
+from llama_index.core.schema import Node
+from llama_index.embeddings.senseweave.nodes import node_of
+from llama_index.embeddings.senseweave.policies import PolicyFields
+
+from senseweave.errors import MediaError
+from senseweave.media import Media, Modality, collect, split
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_SECONDS = 30.0
+DEFAULT_CHARACTERS = 1000
+
+
+class MediaReader(PolicyFields, BasePydanticReader):
+    """Files of any kind, told by their content, to nodes of text, images, audio and video.
+
+    Long recordings and videos become one node per window with its `start` and `end`; text becomes passages; a PDF
+    becomes the words and the picture of each page. The nodes are exactly `Node`s: LlamaIndex's vector stores take any
+    `Document` for text and lose its media.
+
+    Examples:
+        ```python
+        from llama_index.embeddings.senseweave import MediaReader
+
+        nodes = MediaReader(seconds=30).load_data(["notes/", "photo.jpg", "talk.mp3"])
+        ```
+    """
+
+    seconds: float = Field(default=DEFAULT_SECONDS, gt=0, description="Length of a window of audio or video.")
+    overlap: float = Field(default=0.0, ge=0, description="Seconds that neighbouring windows share.")
+    characters: int = Field(default=DEFAULT_CHARACTERS, gt=0, description="Most characters of a passage of text.")
+    character_overlap: int = Field(default=0, ge=0, description="Characters that neighbouring passages share.")
+    modalities: tuple[Modality, ...] | None = Field(default=None, description="Only these modalities; None for all.")
+    spool: str | None = Field(default=None, description="Folder for what has no path, see `media_node`.")
+    on_error: Literal["raise", "skip"] = Field(
+        default="raise", description="`skip` logs a warning for what cannot be read and goes on."
+    )
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name by which LlamaIndex serialises the class."""
+        return "SenseweaveMediaReader"
+
+    def lazy_load_data(  # type: ignore[override]  # LlamaIndex asks for documents, but its stores lose their media
+        self, inputs: Any, metadata: Mapping[str, Any] | None = None
+    ) -> Iterator[Node]:
+        """Yield the nodes of some inputs, in order.
+
+        Args:
+            inputs: One or several paths of files and folders, URLs (where the policy allows them), data URIs, bytes,
+                file objects or media. Strings here are places: give text as `senseweave.Text`.
+            metadata: Further flat values, kept with every node.
+
+        Raises:
+            MediaError: With `on_error="raise"`, for the first input that cannot be read.
+        """
+        for found in collect(inputs, policy=self.media_policy):
+            try:
+                if isinstance(found, MediaError):
+                    raise found
+                if self.modalities is None or found.modality in self.modalities:
+                    yield from [node_of(piece, spool=self.spool, metadata=metadata) for piece in self._pieces(found)]
+            except MediaError as error:
+                if self.on_error == "raise":
+                    raise
+                logger.warning("left out: %s", error)
+
+    def load_data(self, inputs: Any, metadata: Mapping[str, Any] | None = None) -> list[Node]:  # type: ignore[override]
+        """Like `lazy_load_data`, all at once."""
+        return list(self.lazy_load_data(inputs, metadata))
+
+    def _pieces(self, media: Media) -> Iterator[Media]:
+        return split(
+            media,
+            seconds=self.seconds,
+            overlap=self.overlap,
+            characters=self.characters,
+            character_overlap=self.character_overlap,
+        )

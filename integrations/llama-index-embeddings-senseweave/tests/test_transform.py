@@ -1,0 +1,160 @@
+"""The model as a transformation: each node by what it is, in pipelines with caches, docstores and workers."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from llama_index.core.ingestion import IngestionCache, IngestionPipeline
+from llama_index.core.schema import Document, ImageDocument, ImageNode, MediaResource, MetadataMode, Node, TextNode
+from llama_index.embeddings.senseweave import MediaReader, SenseweaveEmbedding, media_node
+
+import senseweave as sw
+
+KINDS = ("image", "audio", "video")
+
+
+def mixed(files: Any) -> list[Any]:
+    return [
+        TextNode(text="a red thing"),
+        media_node("image", files["image"][0]),
+        media_node("audio", files["audio"][0]),
+        Document(text="a low note"),
+        media_node("video", files["video"][0]),
+        media_node("image", files["image"][1]),
+    ]
+
+
+def test_text_nodes_are_embedded_by_text_and_media_nodes_by_their_media(
+    embed_model: SenseweaveEmbedding, files: Any
+) -> None:
+    nodes = mixed(files)
+    returned = embed_model(nodes)
+    assert [node.embedding for node in returned] == [node.embedding for node in nodes]
+    assert [node.hash for node in returned] == [node.hash for node in nodes]
+    assert [node.embedding for node in nodes] == [
+        embed_model.get_text_embedding("a red thing"),
+        embed_model.get_image_embedding(files["image"][0]),
+        embed_model.get_audio_embedding(files["audio"][0]),
+        embed_model.get_text_embedding("a low note"),
+        embed_model.get_video_embedding(files["video"][0]),
+        embed_model.get_image_embedding(files["image"][1]),
+    ]
+
+
+async def test_asynchronously_too(embed_model: SenseweaveEmbedding, files: Any) -> None:
+    nodes = await embed_model.acall(mixed(files))
+    assert [node.embedding for node in nodes] == [node.embedding for node in embed_model(mixed(files))]
+
+
+def test_text_is_embedded_with_the_metadata_that_the_node_shows_to_embedding_models(
+    embed_model: SenseweaveEmbedding,
+) -> None:
+    node = TextNode(text="red", metadata={"title": "low", "id": 7}, excluded_embed_metadata_keys=["id"])
+    embed_model([node])
+    assert node.embedding == embed_model.get_text_embedding("title: low\n\nred")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_media_resource_may_be_a_path_data_or_a_url(embed_model: SenseweaveEmbedding, kind: str, files: Any) -> None:
+    path: Path = files[kind][0]
+    data = path.read_bytes()
+    resources = [
+        MediaResource(path=path),
+        MediaResource(data=data),
+        MediaResource(url=path.as_uri()),
+        MediaResource(url=f"data:;base64,{base64.b64encode(data).decode()}"),
+    ]
+    nodes: list[Any] = [Node(**{f"{kind}_resource": resource}) for resource in resources]
+    nodes.append(Document(text="a caption", **{f"{kind}_resource": resources[0]}))
+    embed_model(nodes)
+    assert all(node.embedding == getattr(embed_model, f"get_{kind}_embedding")(path) for node in nodes)
+
+
+def test_older_image_nodes_are_embedded_by_their_picture(
+    embed_model: SenseweaveEmbedding, make: dict[str, Callable[..., bytes]], tmp_path: Path
+) -> None:
+    path = tmp_path / "red.png"
+    path.write_bytes(make["image"]("red"))
+    encoded = base64.b64encode(path.read_bytes()).decode()
+    nodes: list[Any] = [
+        ImageNode(image_path=str(path), text="words"),
+        ImageNode(image=encoded),
+        ImageDocument(image_path=str(path)),
+    ]
+    embed_model(nodes)
+    assert all(node.embedding == embed_model.get_image_embedding(path) for node in nodes)
+
+
+def test_only_the_part_that_a_node_means_is_embedded(
+    embed_model: SenseweaveEmbedding, make: dict[str, Callable[..., bytes]]
+) -> None:
+    nodes = MediaReader(seconds=1).load_data(make["audio"]("low", "high"))
+    embed_model(nodes)
+    assert nodes[0].embedding == embed_model.get_audio_embedding(make["audio"]("low"))
+    assert nodes[1].embedding == embed_model.get_audio_embedding(make["audio"]("high"))
+
+
+def test_a_node_whose_file_has_gone_is_an_error_that_names_it_and_its_place(
+    embed_model: SenseweaveEmbedding, files: Any
+) -> None:
+    nodes = mixed(files)
+    files["image"][1].unlink()
+    with pytest.raises(sw.MediaError, match=r"image-green \(item 6 of 6\): no such file"):
+        embed_model(nodes)
+
+
+def test_a_node_whose_bytes_were_lost_is_an_error_that_says_how_to_keep_them(
+    embed_model: SenseweaveEmbedding, files: Any
+) -> None:
+    lost = Node.from_dict(Node(audio_resource=MediaResource(data=files["audio"][0].read_bytes())).to_dict())
+    with pytest.raises(sw.MediaError, match=r"item 2 of 2.*does not store bytes.*media_node"):
+        embed_model([TextNode(text="red"), lost])
+
+
+def test_a_node_of_two_kinds_of_media_is_an_error(embed_model: SenseweaveEmbedding, files: Any) -> None:
+    both = Node(
+        image_resource=MediaResource(path=files["image"][0]), audio_resource=MediaResource(path=files["audio"][0])
+    )
+    with pytest.raises(ValueError, match="holds image and audio; make one node of each"):
+        embed_model([both])
+
+
+def test_a_url_is_read_only_where_the_policy_allows_it(embed_model: SenseweaveEmbedding) -> None:
+    with pytest.raises(sw.PolicyError):
+        embed_model([Node(image_resource=MediaResource(url="https://example.com/red.png"))])
+
+
+def test_a_modality_that_the_model_lacks_is_an_error_before_anything_is_computed(space: sw.Space, files: Any) -> None:
+    words = SenseweaveEmbedding(space=sw.Space("words", {"text": space.encoders["text"]}))
+    with pytest.raises(sw.UnsupportedModalityError):
+        words(mixed(files))
+    assert space.encoders["text"].batches == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pipeline_cache_gives_each_node_its_own_entry(
+    embed_model: SenseweaveEmbedding, space: sw.Space, kind: Any, files: Any
+) -> None:
+    pipeline = IngestionPipeline(transformations=[embed_model], cache=IngestionCache())
+    first, second = (pipeline.run(nodes=[media_node(kind, path)]) for path in files[kind][:2])
+    again = pipeline.run(nodes=[media_node(kind, files[kind][0])])
+    assert first[0].embedding != second[0].embedding
+    assert again[0].embedding == first[0].embedding
+    assert again[0].metadata == first[0].metadata
+    assert space.encoders[kind].batches == [1, 1]
+    assert getattr(again[0], f"{kind}_resource").path.read_bytes() == files[kind][0].read_bytes()
+
+
+async def test_a_pipeline_runs_asynchronously(embed_model: SenseweaveEmbedding, files: Any) -> None:
+    nodes = await IngestionPipeline(transformations=[embed_model]).arun(nodes=mixed(files))
+    assert all(node.embedding for node in nodes)
+
+
+def test_metadata_text_is_never_embedded_in_place_of_media(embed_model: SenseweaveEmbedding, files: Any) -> None:
+    node = media_node("image", files["image"][0])
+    embed_model([node])
+    assert node.embedding != embed_model.get_text_embedding(node.get_content(MetadataMode.EMBED))

@@ -13,13 +13,14 @@ from senseweave.errors import FingerprintError, StoreError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.retrieval.calibration import Calibration
 from senseweave.retrieval.filters import Filter, compile_filter
-from senseweave.retrieval.fusion import quota as fill_quota
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.ingest import Ingest, Metadata
 from senseweave.retrieval.query import Query, as_query
 from senseweave.retrieval.report import Report
-from senseweave.retrieval.search import Asked, chosen_collections, embed_query, find
+from senseweave.retrieval.rerank import Reranker, as_reranker
+from senseweave.retrieval.search import Asked, Plan, answer, chosen_collections, embed_query
 from senseweave.retrieval.store import Description, Store, collection_name
+from senseweave.retrieval.transfer import export_index, import_index
 from senseweave.spaces.catalog import load
 from senseweave.spaces.engine import OnError, Progress
 from senseweave.spaces.space import Space
@@ -161,6 +162,10 @@ class Index:
         fusion: str | None = None,
         min_score: float | None = None,
         offset: int = 0,
+        group: bool = False,
+        diversity: float | None = None,
+        rerank: str | Reranker | None = None,
+        rerank_depth: int = 50,
         weights: Mapping[str, float] | None = None,
         quota: Mapping[str, int] | None = None,
     ) -> list[Hit]:
@@ -174,6 +179,10 @@ class Index:
             fusion: How scores are made comparable, a name in `senseweave.retrieval.METHODS`; None takes the default.
             min_score: Leave out hits whose calibrated score is lower.
             offset: Leave out so many of the best, for the next page.
+            group: Join the windows, pages and passages of one source into one hit, with its best spans in `hit.spans`.
+            diversity: From 0 to 1: how much hits should differ from each other (maximal marginal relevance).
+            rerank: A cross-encoder's name or a reranker, which orders the best `rerank_depth` hits anew.
+            rerank_depth: How many hits the reranker reads.
             weights: By modality, for the method `weighted_rrf`.
             quota: By modality, the least number of hits where there are so many.
 
@@ -188,27 +197,23 @@ class Index:
             msg = f"k must be at least 1 and offset at least 0, not k={k}, offset={offset}"
             raise ValueError(msg)
         asked_for = as_query(query)
-        where = compile_filter(filter)
+        plan = Plan(
+            k=k,
+            offset=offset,
+            method=fusion,
+            where=compile_filter(filter),
+            weights=weights,
+            quota=quota,
+            min_score=min_score,
+            group=group,
+            diversity=diversity,
+            reranker=as_reranker(rerank) if rerank is not None else None,
+            rerank_depth=rerank_depth,
+        )
         collections = chosen_collections(self._store, modalities, [space for space, _ in self._store.descriptions])
         embedded = embed_query(asked_for, self.spaces)
         asked = [Asked(one, embedded[one.space]) for one in collections if one.space in embedded]
-        wanted = offset + k
-        hits = find(
-            self._store,
-            self._calibration,
-            asked,
-            k=wanted * len(asked) if quota else wanted,
-            method=fusion,
-            where=where,
-            weights=weights,
-            length=asked_for.length,
-            policy=self.policy,
-        )
-        if min_score is not None:
-            hits = [hit for hit in hits if hit.score >= min_score]
-        if quota:
-            hits = fill_quota(hits, wanted, quota, lambda hit: hit.modality)
-        return hits[offset:wanted]
+        return answer(self._store, self._calibration, asked_for, asked, plan, self.policy)
 
     async def aadd(self, inputs: Any, **options: Any) -> Report:
         """Like `add`, off the event loop."""
@@ -251,6 +256,27 @@ class Index:
                 removed += len(wanted)
             self._recalibrate()
         return removed
+
+    def sources(self) -> dict[str, set[Modality]]:
+        """Every source in the index, with the modalities of its records."""
+        found: dict[str, set[Modality]] = {}
+        for description in self._store.descriptions.values():
+            for row in self._store.get(description):
+                found.setdefault(str(row.metadata.get("source", row.id)), set()).add(description.modality)
+        return found
+
+    def export(self, path: str | Path) -> int:
+        """Write everything to one file of JSON lines (packed if its name ends in .gz); returns how many records."""
+        return export_index(self._store, path)
+
+    def import_(self, path: str | Path) -> int:
+        """Read what `export` wrote, whichever store it came from; returns the number of records.
+
+        Raises:
+            StoreError: If the file is not an export.
+            FingerprintError: If it holds vectors of other spaces under names that this index has.
+        """
+        return import_index(self._store, path)
 
     def info(self) -> dict[str, Any]:
         """What the index holds: place, size on disk and, per collection, space, modality, records, fingerprint."""

@@ -11,15 +11,20 @@ import numpy as np
 from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, MediaPolicy, Modality
 from senseweave.retrieval.calibration import Calibration
+from senseweave.retrieval.diversity import marginal_relevance
 from senseweave.retrieval.filters import Where
-from senseweave.retrieval.fusion import CALIBRATED
+from senseweave.retrieval.fusion import CALIBRATED, quota
+from senseweave.retrieval.grouping import group_by_source
 from senseweave.retrieval.hits import Hit, hit_of
 from senseweave.retrieval.merging import Ranked, merge, resolve_method
 from senseweave.retrieval.query import Query
+from senseweave.retrieval.rerank import Reranker, rerank
 from senseweave.retrieval.statistics import Statistics
 from senseweave.retrieval.store import Description, Found, Store
 from senseweave.spaces.space import Space
 
+Candidate = Ranked[tuple[Description, Found]]
+"""A record that a collection returned, on the common scale."""
 LEAST_FETCHED = 10
 """Records asked of every collection, so that the methods that look at one list see more than its tip."""
 
@@ -123,42 +128,102 @@ def combine(
     return (vector / norm).astype(np.float32), combined
 
 
-def find(
-    store: Store,
-    calibration: Calibration,
-    asked: Sequence[Asked],
-    *,
-    k: int,
-    method: str | None,
-    where: Where | None,
-    weights: Mapping[str, float] | None,
-    length: float,
-    policy: MediaPolicy,
+@dataclass(frozen=True)
+class Plan:
+    """How to rank: what `Index.search` was asked for besides the query; its docstring says what each means."""
+
+    k: int
+    offset: int = 0
+    method: str | None = None
+    where: Where | None = None
+    weights: Mapping[str, float] | None = None
+    quota: Mapping[str, int] | None = None
+    min_score: float | None = None
+    group: bool = False
+    diversity: float | None = None
+    reranker: Reranker | None = None
+    rerank_depth: int = 50
+
+    @property
+    def wanted(self) -> int:
+        """Hits up to the end of the page."""
+        return self.offset + self.k
+
+    def depth(self, collections: int) -> int:
+        """Candidates to look at before any of them is dropped."""
+        depth = self.wanted * collections if self.quota else self.wanted
+        if self.diversity is not None:
+            depth = max(depth, 4 * self.wanted, 50)
+        if self.reranker is not None:
+            depth = max(depth, self.rerank_depth)
+        return depth
+
+
+def answer(
+    store: Store, calibration: Calibration, query: Query, asked: Sequence[Asked], plan: Plan, policy: MediaPolicy
 ) -> list[Hit]:
+    """Find candidates, then drop, rerank, group and spread them as the plan says, and cut out the page."""
+    needed = depth = plan.depth(len(asked))
+    while True:
+        candidates = find(store, calibration, asked, depth, query.length, plan)
+        hits = [as_hit(one, policy) for one in candidates]
+        # Many windows of one source can fill the list: look further until enough sources are in it.
+        if not plan.group or len({(hit.modality, hit.source) for hit in hits}) >= needed or len(candidates) < depth:
+            break
+        depth *= 2
+    if plan.min_score is not None:
+        hits = [hit for hit in hits if hit.score >= plan.min_score]
+    if plan.reranker is not None:
+        hits = rerank(query, hits, plan.reranker)
+    if plan.group:
+        hits = group_by_source(hits)
+    if plan.diversity is not None:
+        vectors = {(one.item[0].space, one.item[1].id): one.item[1].vector for one in candidates}
+        chosen = marginal_relevance(
+            [hit.score for hit in hits],
+            [vectors[hit.space, hit.id] for hit in hits],
+            [hit.space for hit in hits],
+            plan.wanted,
+            plan.diversity,
+        )
+        hits = [hits[i] for i in chosen]
+    if plan.quota:
+        hits = quota(hits, plan.wanted, plan.quota, lambda hit: hit.modality)
+    return hits[plan.offset : plan.wanted]
+
+
+def find(
+    store: Store, calibration: Calibration, asked: Sequence[Asked], k: int, length: float, plan: Plan
+) -> list[Candidate]:
     """Ask every collection and merge what they answer, best first, at most `k`."""
+    filled = [one for one in asked if store.count(one.description)]
     cells = {
         one.description.name: [calibration.statistics(one.description, part.modality) for part in one.parts]
-        for one in asked
+        for one in filled
     }
-    known = {name: next(iter(found)) for name, found in cells.items() if all(cell is not None for cell in found)}
-    filled = [one for one in asked if store.count(one.description)]
-    method = resolve_method(method, [one.description.name for one in filled], known)  # type: ignore[arg-type]
+    known = {name: found[0] for name, found in cells.items() if all(cell is not None for cell in found)}
+    method = resolve_method(plan.method, list(cells), known)  # type: ignore[arg-type]
     lists: dict[str, list[tuple[tuple[Description, Found], float]]] = {}
     statistics: dict[str, Statistics] = {}
     for one in filled:
         name = one.description.name
         vector, cell = combine(one.parts, cells[name], method, length)
-        rows = store.query(one.description, vector[None], max(k, LEAST_FETCHED), where=where)[0]
+        rows = store.query(
+            one.description,
+            vector[None],
+            max(k, LEAST_FETCHED),
+            where=plan.where,
+            with_vectors=plan.diversity is not None,
+        )[0]
         lists[name] = [((one.description, row), row.similarity) for row in rows]
         if cell is not None:
             statistics[name] = cell
-    named = {
-        one.description.name: weights[one.description.modality]
+    weights = {
+        one.description.name: plan.weights[one.description.modality]
         for one in filled
-        if weights and one.description.modality in weights
+        if plan.weights and one.description.modality in plan.weights
     }
-    ranked = merge(lists, k, method=method, statistics=statistics, weights=named, key=_content)
-    return [_hit(one, policy) for one in ranked]
+    return merge(lists, k, method=method, statistics=statistics, weights=weights or None, key=_content)
 
 
 def _content(item: tuple[Description, Found]) -> object:
@@ -170,17 +235,18 @@ def _content(item: tuple[Description, Found]) -> object:
     return description.modality, values["sha256"], values.get("start"), values.get("end"), values.get("page")
 
 
-def _hit(ranked: Ranked[tuple[Description, Found]], policy: MediaPolicy) -> Hit:
-    description, row = ranked.item
+def as_hit(candidate: Candidate, policy: MediaPolicy) -> Hit:
+    """The hit that users see of a candidate."""
+    description, row = candidate.item
     return hit_of(
         row.id,
         row.metadata,
         row.text,
-        score=ranked.score,
-        raw_score=ranked.raw_score,
+        score=candidate.score,
+        raw_score=candidate.raw_score,
         modality=description.modality,
         space=description.space,
-        calibration=ranked.method,
+        calibration=candidate.method,
         policy=policy,
     )
 

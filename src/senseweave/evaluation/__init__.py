@@ -1,0 +1,53 @@
+"""Evaluation: retrieval measures, significance, whole indexes, mteb, and zero-shot classification."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+_HOMES = {
+    "Difference": "significance",
+    "Evaluation": "retrieval",
+    "Interval": "significance",
+    "MEASURES": "metrics",
+    "Question": "retrieval",
+    "average_precision": "metrics",
+    "bootstrap": "significance",
+    "classify": "classify",
+    "evaluate": "retrieval",
+    "modality_share": "metrics",
+    "ndcg_at_k": "metrics",
+    "paired_bootstrap": "significance",
+    "read_questions": "retrieval",
+    "recall_at_k": "metrics",
+    "reciprocal_rank": "metrics",
+}
+
+__all__ = list(_HOMES)
+
+if TYPE_CHECKING:
+    from senseweave.evaluation.classify import classify as classify
+    from senseweave.evaluation.metrics import MEASURES as MEASURES
+    from senseweave.evaluation.metrics import average_precision as average_precision
+    from senseweave.evaluation.metrics import modality_share as modality_share
+    from senseweave.evaluation.metrics import ndcg_at_k as ndcg_at_k
+    from senseweave.evaluation.metrics import recall_at_k as recall_at_k
+    from senseweave.evaluation.metrics import reciprocal_rank as reciprocal_rank
+    from senseweave.evaluation.retrieval import Evaluation as Evaluation
+    from senseweave.evaluation.retrieval import Question as Question
+    from senseweave.evaluation.retrieval import evaluate as evaluate
+    from senseweave.evaluation.retrieval import read_questions as read_questions
+    from senseweave.evaluation.significance import Difference as Difference
+    from senseweave.evaluation.significance import Interval as Interval
+    from senseweave.evaluation.significance import bootstrap as bootstrap
+    from senseweave.evaluation.significance import paired_bootstrap as paired_bootstrap
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value

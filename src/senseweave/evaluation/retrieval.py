@@ -1,0 +1,200 @@
+"""How well an index answers questions whose answers are known, over all modalities and for each."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from senseweave.evaluation.metrics import MEASURES, modality_share
+from senseweave.evaluation.significance import Interval, bootstrap
+from senseweave.media import MEDIA_OF, MODALITIES, Media, Modality
+from senseweave.retrieval import Hit, Index, Query
+
+MIX = "all"
+"""The name under which the whole mixed corpus is reported."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One query with the documents that answer it.
+
+    Attributes:
+        query: What is asked.
+        relevant: Grade by document: a source (or the end of one, such as `photos/dog.jpg`) or a record id.
+    """
+
+    query: str | Media | Query
+    relevant: Mapping[str, float]
+
+
+@dataclass
+class Evaluation:
+    """The result of `evaluate`.
+
+    Attributes:
+        k: The cut-off.
+        scores: Mean and 95% interval by (query modality, document modality), then by measure; the document modality
+            `all` is the search over everything, the others are searches restricted to one.
+        per_query: The values behind them, in the order of the questions, for `paired_bootstrap`.
+        shares: By query modality, the mean share of each document modality among the first `k` of the mix.
+        questions: How many questions each cell rests on.
+    """
+
+    k: int
+    scores: dict[tuple[str, str], dict[str, Interval]] = field(default_factory=dict)
+    per_query: dict[tuple[str, str], dict[str, list[float]]] = field(default_factory=dict)
+    shares: dict[str, dict[str, float]] = field(default_factory=dict)
+    questions: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat dict per cell, for a table or JSON."""
+        return [
+            {
+                "query": query,
+                "documents": documents,
+                "questions": self.questions[query, documents],
+                **{f"{name}@{self.k}": round(interval.mean, 4) for name, interval in measured.items()},
+            }
+            for (query, documents), measured in self.scores.items()
+        ]
+
+
+def read_questions(path: str | Path, *, base: str | Path | None = None) -> list[Question]:
+    """Read questions from a JSON list, or from JSON lines.
+
+    Each is an object with `query` (a text) or one of `image`, `audio`, `video` (a path, relative to the file), and
+    `relevant`: a list of sources or record ids, or an object with their grades. `question` and `answers` do as well.
+
+    Args:
+        path: The file.
+        base: What relative media paths start from; the file's folder if None.
+
+    Raises:
+        ValueError: If the file is not that; the message names the entry.
+    """
+    file = Path(path)
+    folder = Path(base) if base is not None else file.parent
+    text = file.read_text(encoding="utf-8")
+    try:
+        entries = (
+            json.loads(text)
+            if text.lstrip().startswith("[")
+            else [json.loads(line) for line in text.splitlines() if line.strip()]
+        )
+    except json.JSONDecodeError as error:
+        msg = f"{file}: is neither a JSON list nor JSON lines ({error})"
+        raise ValueError(msg) from error
+    return [_question(entry, number, file, folder) for number, entry in enumerate(entries, start=1)]
+
+
+def evaluate(
+    index: Index,
+    questions: Sequence[Question] | Mapping[str, Collection[str] | Mapping[str, float]],
+    *,
+    k: int = 10,
+    fusion: str | None = None,
+    modalities: Collection[Modality] | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Ask every question of the whole index and of each modality, and measure the answers.
+
+    Documents are sources: windows of one recording and passages of one text count as one, at the best one's place.
+    Questions without a relevant document of a modality are left out of that modality's figures.
+
+    Args:
+        index: The index.
+        questions: Questions, or for text queries a dict from query to its relevant sources or ids.
+        k: The cut-off.
+        fusion: As in `Index.search`.
+        modalities: Document modalities to report besides the mix; all that the index holds if None.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: If there are no questions.
+    """
+    asked = _as_questions(questions)
+    if not asked:
+        msg = "there are no questions to evaluate"
+        raise ValueError(msg)
+    result = Evaluation(k)
+    values: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    shares: dict[str, list[dict[str, float]]] = defaultdict(list)
+    known = index.sources()
+    wanted_modalities = index.modalities if modalities is None else tuple(modalities)
+    for question in asked:
+        kind = _modality(question.query)
+        grades, homes = _resolve(question, known)
+        for documents in (MIX, *wanted_modalities):
+            wanted = (
+                grades if documents == MIX else {one: grade for one, grade in grades.items() if documents in homes[one]}
+            )
+            if not wanted and documents != MIX:
+                continue
+            hits = index.search(
+                question.query, k=k, modalities=None if documents == MIX else [documents], fusion=fusion, group=True
+            )
+            ranked = [_document(hit, grades) for hit in hits]
+            for name, measure in MEASURES.items():
+                values[kind, documents][name].append(measure(ranked, wanted, k))
+            if documents == MIX:
+                shares[kind].append(modality_share([hit.modality for hit in hits], k))
+    for cell, measured in values.items():
+        result.per_query[cell] = dict(measured)
+        result.scores[cell] = {name: bootstrap(found, seed=seed) for name, found in measured.items()}
+        result.questions[cell] = len(next(iter(measured.values())))
+    for kind, found in shares.items():
+        result.shares[kind] = {
+            modality: sum(one.get(modality, 0.0) for one in found) / len(found) for modality in index.modalities
+        }
+    return result
+
+
+def _as_questions(given: Any) -> list[Question]:
+    if not isinstance(given, Mapping):
+        return list(given)
+    return [
+        Question(query, relevant if isinstance(relevant, Mapping) else dict.fromkeys(relevant, 1.0))
+        for query, relevant in given.items()
+    ]
+
+
+def _question(entry: Any, number: int, file: Path, folder: Path) -> Question:
+    where = f"{file}, entry {number}"
+    if not isinstance(entry, dict):
+        msg = f"{where}: expected an object with 'query' and 'relevant', not {type(entry).__name__}"
+        raise ValueError(msg)
+    query: str | Media | None = entry.get("query", entry.get("question"))
+    for modality in MODALITIES[1:]:
+        if query is None and isinstance(entry.get(modality), str):
+            query = MEDIA_OF[modality](folder / entry[modality])
+    relevant = entry.get("relevant", entry.get("answers"))
+    if query is None or not isinstance(relevant, (list, dict)) or not relevant:
+        msg = f"{where}: needs 'query' (or 'image', 'audio', 'video') and 'relevant', a list or an object with grades"
+        raise ValueError(msg)
+    grades = relevant if isinstance(relevant, dict) else dict.fromkeys(relevant, 1.0)
+    return Question(query, {str(name): float(grade) for name, grade in grades.items()})
+
+
+def _modality(query: str | Media | Query) -> str:
+    if isinstance(query, Query):
+        return "composed" if len(query.parts) > 1 else query.parts[0][0].modality
+    return "text" if isinstance(query, str) else query.modality
+
+
+def _resolve(question: Question, known: Mapping[str, set[Modality]]) -> tuple[dict[str, float], dict[str, set[Modality]]]:
+    """Grades by the names that hits have, and the modalities of each; names that the index lacks keep counting."""
+    grades, homes = {}, {}
+    for name, grade in question.relevant.items():
+        matches = [name] if name in known else [one for one in known if one.endswith("/" + name.lstrip("/"))]
+        for one in matches or [name]:
+            grades[one] = grade
+            homes[one] = known.get(one, set())
+    return grades, homes
+
+
+def _document(hit: Hit, grades: Mapping[str, float]) -> str:
+    return hit.id if hit.id in grades else hit.source

@@ -1,0 +1,95 @@
+"""Fixtures of the retrieval tests: a small real space, files of three modalities, an index over them."""
+
+import importlib.util
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from senseweave.retrieval import Index
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The module `tiny_space`, which also runs as a program."""
+    name = "senseweave_tests_tiny_space"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, HERE / "tiny_space.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+@pytest.fixture
+def space(tiny):
+    return tiny.make_space()
+
+
+@pytest.fixture
+def write_picture(tiny):
+    """Writes a picture of one colour; `shade` makes pictures of equal colour differ."""
+
+    def write(path, colour, shade=0):
+        pixels = np.full((8, 8, 3), tiny.COLOURS[colour], np.uint8)
+        pixels[0, 0] = (shade % 256, 7, 7)
+        PillowImage.fromarray(pixels).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_sound(tiny):
+    """Writes a recording of pitches, each sounding for two seconds."""
+
+    def write(path, pitches, seconds=2.0):
+        times = np.arange(int(16_000 * seconds)) / 16_000
+        samples = np.concatenate([0.5 * np.sin(2 * np.pi * tiny.PITCHES[name] * times) for name in pitches])
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(16_000)
+            file.writeframes((samples * 32767).astype("<i2").tobytes())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def corpus_folder(tmp_path, write_picture, write_sound):
+    """Texts, pictures and recordings in one folder."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for name, text in {
+        "garden.txt": "tomatoes need water and sun",
+        "trains.txt": "the last train leaves at midnight",
+        "bread.txt": "knead the dough and let it rest",
+        "colours.txt": "paint the wall in red and the door in blue",
+    }.items():
+        (folder / name).write_text(text)
+    for number, colour in enumerate(("red", "green", "blue", "white")):
+        write_picture(folder / f"{colour}.png", colour, number)
+    write_sound(folder / "low.wav", ["low"])
+    write_sound(folder / "song.wav", ["middle", "low", "high"])
+    return folder
+
+
+@pytest.fixture
+def index(tmp_path, space, corpus_folder):
+    """An index over `corpus_folder`."""
+    with Index(tmp_path / "index", spaces=[space]) as made:
+        report = made.add(corpus_folder)
+        assert not report.failed
+        yield made
+
+
+@pytest.fixture
+def names():
+    """File names of hits, in order."""
+    return lambda hits: [Path(hit.source).name for hit in hits]

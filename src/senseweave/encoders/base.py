@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
@@ -40,10 +40,12 @@ class Encoded:
     Attributes:
         vectors: Shape (n, dimension), float32, not yet normalised.
         descriptions: From bridges, the transcript or label line that each vector was made from.
+        errors: Why items have no vector, by their place in the batch; their rows of `vectors` mean nothing.
     """
 
     vectors: np.ndarray
     descriptions: Sequence[str] | None = None
+    errors: Mapping[int, str] = field(default_factory=dict)
 
 
 class Encoder(ABC):

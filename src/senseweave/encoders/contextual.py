@@ -104,11 +104,7 @@ class ContextualText(Encoder):
         model = self._model()
         features = self._tokeniser().pad([one.data for one in batch], model.device)
         with torch.inference_mode():
-            if self.layers == (-1,):
-                states = model(**features).last_hidden_state.float()
-            else:
-                hidden = model(**features, output_hidden_states=True).hidden_states
-                states = torch.stack([hidden[layer].float() for layer in self._layers_of(len(hidden))]).mean(dim=0)
+            states = states_of(self.checkpoint.name, model, features, self.layers)
             vectors = pool(states, features["attention_mask"], self.pooling)
         return Encoded(vectors.cpu().numpy())
 
@@ -128,20 +124,31 @@ class ContextualText(Encoder):
         """Free the model."""
         self._model.clear()
 
-    def _layers_of(self, count: int) -> tuple[int, ...]:
-        """The chosen layers, of `count` states (embeddings and layers); an impossible one is an error.
-
-        Raises:
-            ValueError: If there is no such layer.
-        """
-        impossible = [layer for layer in self.layers if not -count <= layer < count]
-        if impossible:
-            msg = f"{self.checkpoint.name} has layers -{count} to {count - 1} (0 is the embeddings), not {impossible}"
-            raise ValueError(msg)
-        return self.layers
-
     def _load_model(self) -> Any:
         return load_text_model(self.checkpoint, self._dtype, self._device, self._trust_remote_code)
+
+
+def states_of(name: str, model: Any, features: Mapping[str, Any], layers: Sequence[int]) -> Any:
+    """Token states averaged over layers, shape (n, tokens, dimension), float32.
+
+    Args:
+        name: What errors call the model.
+        model: Of transformers, on the device of `features`.
+        features: Padded input.
+        layers: -1 is the last, 0 the input of the first.
+
+    Raises:
+        ValueError: If there is no such layer.
+    """
+    if tuple(layers) == (-1,):
+        return model(**features).last_hidden_state.float()
+    torch = require("torch", extra="text")
+    hidden = model(**features, output_hidden_states=True).hidden_states
+    impossible = [layer for layer in layers if not -len(hidden) <= layer < len(hidden)]
+    if impossible:
+        msg = f"{name} has layers 0 to {len(hidden) - 1}, or -1 to -{len(hidden)} from the last, not {impossible}"
+        raise ValueError(msg)
+    return torch.stack([hidden[layer].float() for layer in layers]).mean(dim=0)
 
 
 def load_text_model(checkpoint: Checkpoint, dtype: str | None, device: str | None, trust_remote_code: bool) -> Any:
@@ -180,7 +187,7 @@ def require_text_model(checkpoint: Checkpoint, config: Mapping[str, Any], *, tru
     if not config:
         msg = f"{checkpoint.name} has no config.json; a folder of transformers has config, tokenizer and weights"
         raise ModelError(msg)
-    if model_type in ENCODER_TYPES or model_type in ENCODER_DECODER_TYPES or _is_causal(model_type):
+    if model_type in ENCODER_TYPES or model_type in ENCODER_DECODER_TYPES or is_causal(model_type):
         return
     if "auto_map" in config:
         if trust_remote_code:
@@ -190,11 +197,12 @@ def require_text_model(checkpoint: Checkpoint, config: Mapping[str, Any], *, tru
             "trust_remote_code=True if you trust it"
         )
         raise ModelError(msg)
-    msg = f"{checkpoint.name} is a checkpoint of another family ({model_type}), not a text model; name it without a scheme"
+    msg = f"{checkpoint.name} is a checkpoint of another family ({model_type}), not a text model; leave the scheme out"
     raise ModelError(msg)
 
 
-def _is_causal(model_type: object) -> bool:
+def is_causal(model_type: object) -> bool:
+    """Whether transformers knows a causal language model of that type."""
     names = require("transformers.models.auto.modeling_auto", extra="text").MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     not_text = {"whisper", "trocr", "git", "musicgen", "musicgen_melody", "moshi"}
     return model_type in names and model_type not in not_text

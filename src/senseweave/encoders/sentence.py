@@ -64,7 +64,7 @@ class SentenceText(Encoder):
             raise ValueError(msg)
         self.checkpoint = checkpoint
         self.batch_budget = batch_tokens
-        self.prompts = _prompts_of(checkpoint, prompts)
+        self.prompts = prompts_of(checkpoint, prompts)
         self._tasks = find_tasks(checkpoint.name)
         self._device = device
         self._dtype = dtype
@@ -227,7 +227,8 @@ def files_identity(checkpoint: Checkpoint) -> dict[str, object]:
     return identity
 
 
-def _prompts_of(checkpoint: Checkpoint, given: Mapping[str, str] | None) -> Prompts:
+def prompts_of(checkpoint: Checkpoint, given: Mapping[str, str] | None) -> Prompts:
+    """The prompts of a sentence-transformers folder: given, else saved in it, else known by its names."""
     saved = checkpoint.json("config_sentence_transformers.json")
     card = checkpoint.folder / "README.md"
     aliases = [checkpoint.folder.resolve().name, str(checkpoint.json("config.json").get("_name_or_path") or "")]

@@ -52,6 +52,7 @@ class Tokeniser:
         except Exception as error:  # tokenizers raise whatever their parser does
             msg = f"{checkpoint.name} has no tokenizer that can be read (tokenizer.json or a vocabulary): {error}"
             raise ModelError(msg) from error
+        tokenizer.padding_side = "right"  # so that positions count from 0 whatever the batch
         return cls(tokenizer)
 
     @property
@@ -90,7 +91,7 @@ class Tokeniser:
         return prepared
 
     def pad(self, batch: Sequence[Mapping[str, Any]], device: Any) -> dict[str, Any]:
-        """Pad to the longest of the batch, on the side that the tokenizer is made for.
+        """Pad to the longest of the batch, on the side that the tokenizer is set to.
 
         Returns:
             torch tensors of shape (n, tokens), int64, on `device`.

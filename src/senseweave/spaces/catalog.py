@@ -16,8 +16,12 @@ from senseweave.media import MediaPolicy, Modality
 from senseweave.spaces.detection import detect, read_signs
 from senseweave.spaces.families import Family, by_scheme
 from senseweave.spaces.space import Space
+from senseweave.spaces.token_space import TokenSpace
 
 Build = Callable[..., Mapping[Modality, Encoder]]
+
+SPACES: Mapping[str, type[Space]] = {"tokens": TokenSpace}
+"""Families whose spaces can do more than embed."""
 
 _live: WeakValueDictionary[str, Space] = WeakValueDictionary()
 _lock = RLock()
@@ -60,9 +64,9 @@ def load(
         space = _live.get(key)
         if space is None:
             family, model = find_family(name, revision=options.get("revision"))
-            encoders = _build(family, model, options)
+            encoders = _build(family, model, options, dimensions)
             recipe = (load, (name,), {**shared, **options})
-            space = Space(name, encoders, recipe=recipe, **shared)  # type: ignore[arg-type]
+            space = SPACES.get(family.scheme, Space)(name, encoders, recipe=recipe, **shared)  # type: ignore[arg-type]
             if dimensions is not None:
                 _ = space.dimension  # an impossible number of dimensions is an error here, not at the first vector
             _live[key] = space
@@ -93,11 +97,15 @@ def find_family(name: str, *, revision: str | None = None) -> tuple[Family, str]
     return families[detect(read_signs(name, folder))], name
 
 
-def _build(family: Family, model: str, options: Mapping[str, Any]) -> Mapping[Modality, Encoder]:
+def _build(
+    family: Family, model: str, options: Mapping[str, Any], dimensions: int | None
+) -> Mapping[Modality, Encoder]:
     build: Build = importlib.import_module(family.module).build
-    known = [name for name, p in inspect.signature(build).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    known = [option for option, p in inspect.signature(build).parameters.items() if p.kind is p.KEYWORD_ONLY]
     unknown = sorted(set(options) - set(known))
     if unknown:
         msg = f"{family.scheme} has no option {', '.join(unknown)}; it has: {', '.join(known)}"
         raise TypeError(msg)
+    if dimensions is not None and "dimensions" in known:  # a server can shorten vectors before they are sent
+        options = {**options, "dimensions": dimensions}
     return build(model, **options)

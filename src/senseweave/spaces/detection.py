@@ -72,6 +72,11 @@ def module(*names: str) -> Callable[[Signs], bool]:
     return lambda signs: bool(signs.modules) and signs.modules[0] in names
 
 
+def static_modules(signs: Signs) -> bool:
+    """True for a StaticEmbedding that at most a normalisation follows."""
+    return signs.modules[:1] == ("StaticEmbedding",) and set(signs.modules) <= {"StaticEmbedding", "Normalize"}
+
+
 def text_modules(signs: Signs) -> bool:
     """True for a sentence-transformers folder whose first module takes nothing but text."""
     modalities = signs.first_module.get("modality_config")
@@ -81,7 +86,7 @@ def text_modules(signs: Signs) -> bool:
 RULES: tuple[Rule, ...] = (
     # Folders that say what they are by their files come before those that are known by a model type.
     ("clip", module("CLIPModel")),
-    ("static", module("StaticEmbedding")),
+    ("static", static_modules),
     ("sentence", text_modules),
     ("static", model_type("model2vec")),
     ("static", architecture("StaticModel")),

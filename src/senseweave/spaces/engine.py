@@ -202,7 +202,13 @@ class Engine:
                 for _, future in waiting:
                     future.cancel()
 
-    def _forward_pool(self, encoder: Encoder, pool: list[_Unit], finish: Callable[[_Item, CachedVector], None]) -> None:
+    def _forward_pool(
+        self,
+        encoder: Encoder,
+        pool: list[_Unit],
+        finish: Callable[[_Item, CachedVector], None],
+        fail: Callable[[_Item, MediaError], None],
+    ) -> None:
         for batch in _batches(pool, encoder.batch_budget):
             with self._lock:
                 encoded = encoder.forward([unit.prepared for unit in batch])
@@ -232,8 +238,8 @@ class Engine:
         if not finite.all():
             bad = batch[int(np.argmin(finite))].item
             msg = (
-                f"{bad.media.source} (item {bad.positions[0] + 1}): the {encoder.modality} encoder returned a vector that "
-                "is not finite; a lower precision may overflow: try dtype='float32'"
+                f"{bad.media.source} (item {bad.positions[0] + 1}): the {encoder.modality} encoder returned a vector "
+                "that is not finite; a lower precision may overflow: try dtype='float32'"
             )
             raise EncodingError(msg)
         rows = self._finish(vectors)

@@ -114,7 +114,14 @@ def unigram_tokenizer(folder: Path) -> Any:
     )
 
 
-def save_model(folder: Path, kind: str, tokenizer: Callable[[Path], Any] = wordpiece_tokenizer, **config: Any) -> Path:
+def save_model(
+    folder: Path,
+    kind: str,
+    tokenizer: Callable[[Path], Any] = wordpiece_tokenizer,
+    *,
+    left: bool = False,
+    **config: Any,
+) -> Path:
     """Save a tiny transformers model of a kind such as `Bert`, `Roberta` or `GPT2`, with random weights."""
     import torch
     import transformers
@@ -133,6 +140,7 @@ def save_model(folder: Path, kind: str, tokenizer: Callable[[Path], Any] = wordp
     torch.manual_seed(SEED)
     configuration = getattr(transformers, f"{kind}Config")(**sizes)
     model = getattr(transformers, f"{kind}{'Encoder' if kind == 'T5' else ''}Model")(configuration).eval()
+    tokens.padding_side = "left" if left else "right"
     for parameter in model.parameters():  # the usual initialisation is so small that all texts look alike
         if parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=0.2)
@@ -174,6 +182,11 @@ def pooled(how: str, layers: Sequence[int] = (-1,)) -> Callable[[Path, Sequence[
     return reference
 
 
+def causal_tokenizer(folder: Path) -> Any:
+    """GPT-2's kind: byte-level BPE without special tokens around a text."""
+    return bpe_tokenizer(folder, causal=True)
+
+
 def contextual(
     name: str,
     kind: str,
@@ -183,12 +196,13 @@ def contextual(
     layers: Sequence[int] = (-1,),
     poison: str = "word_embeddings.weight",
     missing: str = "layer.1.attention.self.query.weight",
+    scheme: str = "",
     **config: Any,
 ) -> Case:
     return Case(
         id=name,
         modality="text",
-        make=lambda folder: str(save_model(folder, kind, tokenizer, **config)),
+        make=lambda folder: scheme + str(save_model(folder, kind, tokenizer, **config)),
         items=texts,
         options={"pooling": pooling, "layers": tuple(layers)},
         reference=pooled(pooling, layers),
@@ -241,7 +255,68 @@ def by_sentence_transformers(prompts: Mapping[str, str]) -> Callable[[Path, Sequ
     return reference
 
 
-def sentence(name: str, *, folder_name: str | None = None, expected: Mapping[str, str] | None = None, **how: Any) -> Case:
+def save_static(folder: Path, *, kind: str) -> str:
+    """Save a tiny static model, as model2vec or sentence-transformers writes it."""
+    tokenizer = wordpiece_tokenizer(folder)._tokenizer
+    vectors = np.random.default_rng(SEED).normal(size=(tokenizer.get_vocab_size(), 16)).astype(np.float32)
+    if kind == "model2vec":
+        from model2vec import StaticModel
+
+        StaticModel(vectors, tokenizer, max_length=POSITIONS).save_pretrained(folder)
+    else:
+        from sentence_transformers import SentenceTransformer
+        from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+        module = StaticEmbedding(tokenizer, embedding_weights=vectors)
+        SentenceTransformer(modules=[module], device="cpu").save(str(folder))
+    return str(folder)
+
+
+def by_model2vec(folder: Path, items: Sequence[str], role: str) -> np.ndarray:
+    """model2vec's own `encode`."""
+    from model2vec import StaticModel
+
+    return StaticModel.from_pretrained(str(folder)).encode(list(items), use_multiprocessing=False)
+
+
+def static_embedding(folder: Path, items: Sequence[str], role: str) -> np.ndarray:
+    """sentence-transformers' StaticEmbedding by itself, whose tokenizer takes strings for text."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(folder), device="cpu").encode(list(items))
+
+
+def matrix_mean(folder: Path, items: Sequence[str], role: str) -> np.ndarray:
+    """The mean of rows of the embedding matrix, special tokens included."""
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)
+    matrix = model.get_input_embeddings().weight.detach().numpy()
+    return np.stack([matrix[tokenizer(text, truncation=True)["input_ids"]].mean(axis=0) for text in items])
+
+
+def tokens(name: str, kind: str, tokenizer: Callable[[Path], Any], *, layer: Any = -1, **how: Any) -> Case:
+    poison, missing = (
+        how.pop("poison", "word_embeddings.weight"),
+        how.pop("missing", "layer.1.attention.self.query.weight"),
+    )
+    reference = matrix_mean if layer == "matrix" else pooled("mean", (layer,))
+    return Case(
+        id=name,
+        modality="text",
+        make=lambda folder: f"tokens:{save_model(folder, kind, tokenizer, **how)}",
+        items=texts,
+        options={"layer": layer},
+        reference=reference,
+        long_item=long_text,
+        poison=poison,
+        missing=missing,
+    )
+
+
+def sentence(
+    name: str, *, folder_name: str | None = None, expected: Mapping[str, str] | None = None, **how: Any
+) -> Case:
     """A sentence-transformers case.
 
     Args:
@@ -251,6 +326,10 @@ def sentence(name: str, *, folder_name: str | None = None, expected: Mapping[str
         **how: Passed to `save_sentence_model`.
     """
     prompts = dict(expected or {})
+    poison, missing = (
+        how.pop("poison", "word_embeddings.weight"),
+        how.pop("missing", "layer.1.attention.self.query.weight"),
+    )
 
     def make(folder: Path) -> str:
         return save_sentence_model(folder / folder_name if folder_name else folder, **how)
@@ -266,11 +345,31 @@ def sentence(name: str, *, folder_name: str | None = None, expected: Mapping[str
         reference=reference,
         prompts=prompts,
         long_item=long_text,
-        poison="embeddings.word_embeddings.weight",
-        missing="layer.1.attention.self.query.weight",
+        poison=poison,
+        missing=missing,
     )
 
 
+CAUSAL = {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1}
+LLAMA = {
+    "poison": "embed_tokens.weight",
+    "missing": "layers.1.self_attn.q_proj.weight",
+    "num_key_value_heads": 2,
+    **CAUSAL,
+}
+GPT2 = {
+    "poison": "wte.weight", "missing": "h.1.attn.c_attn.weight", "n_embd": 32, "n_layer": 3, "n_head": 4,
+    "n_positions": POSITIONS, "bos_token_id": 2, "eos_token_id": 2,
+}  # fmt: skip
+T5 = {
+    "poison": "shared.weight", "missing": "block.1.layer.0.SelfAttention.q.weight", "d_model": 32, "d_kv": 8,
+    "d_ff": 48, "num_layers": 3, "num_heads": 4,
+}  # fmt: skip
+MODERN = {
+    "poison": "tok_embeddings.weight", "missing": "layers.1.attn.Wqkv.weight", "global_attn_every_n_layers": 2,
+    "local_attention": 16, "cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3,
+}  # fmt: skip
+WEB_SEARCH = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
 BGE_QUERY = "Represent this sentence for searching relevant passages: "
 
 TEXT_FAMILIES: list[Case] = [
@@ -279,12 +378,92 @@ TEXT_FAMILIES: list[Case] = [
     contextual("contextual-bert-max", "Bert", pooling="max"),
     contextual("contextual-bert-last-four", "Bert", layers=(-1, -2, -3, -4)),
     contextual("contextual-roberta-mean", "Roberta", bpe_tokenizer, max_position_embeddings=POSITIONS + 2),
+    contextual("contextual-roberta-last", "Roberta", bpe_tokenizer, pooling="last", max_position_embeddings=66),
+    contextual("contextual-xlm-roberta", "XLMRoberta", unigram_tokenizer, max_position_embeddings=66),
+    contextual(
+        "contextual-distilbert",
+        "DistilBert",
+        dim=32,
+        n_layers=3,
+        n_heads=4,
+        hidden_dim=48,
+        missing="layer.1.attention.q_lin.weight",
+    ),
+    contextual(
+        "contextual-albert",
+        "Albert",
+        unigram_tokenizer,
+        embedding_size=16,
+        missing="albert_layers.0.attention.query.weight",
+    ),
+    contextual("contextual-modernbert", "ModernBert", **MODERN),
+    contextual("contextual-modernbert-last-four", "ModernBert", layers=(-1, -2, -3, -4), **MODERN),
+    contextual("contextual-t5-encoder", "T5", unigram_tokenizer, **T5),
+    contextual("contextual-gpt2-last", "GPT2", causal_tokenizer, pooling="last", scheme="contextual:", **GPT2),
+    tokens("tokens-bert-layer-2", "Bert", wordpiece_tokenizer, layer=2),
+    tokens("tokens-bert-matrix", "Bert", wordpiece_tokenizer, layer="matrix"),
+    tokens("tokens-gpt2", "GPT2", causal_tokenizer, **GPT2),
+    tokens("tokens-llama", "Llama", bpe_tokenizer, **LLAMA),
+    tokens("tokens-mistral-layer-1", "Mistral", bpe_tokenizer, layer=1, **LLAMA),
+    tokens("tokens-t5", "T5", unigram_tokenizer, **T5),
     sentence("sentence-sbert"),
     sentence("sentence-dense-cls", pooling="cls", dense=24),
     sentence(
         "sentence-saved-prompts",
         prompts={"query": "query: ", "document": "passage: "},
         expected={"query": "query: ", "document": "passage: "},
+    ),
+    sentence("sentence-max-mean", pooling=("max", "mean"), normalize=False),
+    sentence(
+        "sentence-e5-by-name",
+        folder_name="multilingual-e5-small",
+        kind="XLMRoberta",
+        tokenizer=unigram_tokenizer,
+        max_position_embeddings=66,
+        expected={"query": "query: ", "document": "passage: "},
+    ),
+    sentence("sentence-modernbert", kind="ModernBert", **MODERN),
+    sentence(
+        "sentence-qwen3",
+        kind="Qwen3",
+        tokenizer=bpe_tokenizer,
+        pooling="lasttoken",
+        head_dim=8,
+        left=True,
+        prompts={"query": WEB_SEARCH, "document": ""},
+        expected={"query": WEB_SEARCH},
+        **LLAMA,
+    ),
+    sentence(
+        "sentence-instructor",
+        folder_name="instructor-base",
+        include_prompt=False,
+        kind="T5",
+        tokenizer=unigram_tokenizer,
+        expected={
+            "query": "Represent the question for retrieving supporting documents: ",
+            "document": "Represent the document for retrieval: ",
+        },
+        **T5,
+    ),
+    Case(
+        id="static-model2vec",
+        modality="text",
+        make=lambda folder: save_static(folder, kind="model2vec"),
+        items=texts,
+        reference=by_model2vec,
+        long_item=long_text,
+        poison="embeddings",
+        missing="embeddings",
+    ),
+    Case(
+        id="static-embedding",
+        modality="text",
+        make=lambda folder: save_static(folder, kind="sentence-transformers"),
+        items=texts,
+        reference=static_embedding,
+        poison="embedding.weight",
+        missing="embedding.weight",
     ),
     sentence("sentence-bge-by-name", folder_name="bge-small-en-v1.5", pooling="cls", expected={"query": BGE_QUERY}),
 ]

@@ -1,0 +1,96 @@
+"""A space that also gives the vectors of single tokens."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from senseweave.encoders.tokens import Layer, TokenText, TokenVectors, check_layer
+from senseweave.errors import EncodingError, TruncationWarning
+from senseweave.spaces.space import Space
+
+
+class TokenSpace(Space):
+    """Made by `senseweave.load("tokens:...")`: tokens with their places and vectors, and pooled vectors of texts."""
+
+    def embed_tokens(self, texts: Sequence[str], *, layer: Layer | None = None) -> list[TokenVectors]:
+        """Give every token of every text with its place and its vector.
+
+        Args:
+            texts: The texts, which are text whatever they look like.
+            layer: `matrix` for the context-free rows of the embedding matrix, or a layer by number: 0 is the input of
+                the first, -1 the output of the last; the one the space was loaded with if None.
+
+        Returns:
+            One entry per text, in order.
+
+        Raises:
+            TypeError: If `texts` is one string, or an item is not a string.
+            ModelError: If the model has no fast tokenizer.
+            ValueError: If there is no such layer.
+
+        Warns:
+            TruncationWarning: If texts are longer than the model reads.
+        """
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            msg = "embed_tokens takes a list of str; put a single text into a list"
+            raise TypeError(msg)
+        encoder = self._token_encoder
+        chosen = encoder.layer if layer is None else layer
+        check_layer(chosen)
+        prepared = encoder.prepare_tokens(texts)
+        vectors: dict[int, np.ndarray] = {}
+        for positions in _batches([one.cost for one in prepared], encoder.batch_budget):
+            found = encoder.forward_tokens([prepared[i] for i in positions], chosen)
+            vectors.update(zip(positions, found, strict=True))
+        if not all(np.isfinite(rows).all() for rows in vectors.values()):
+            msg = f"{self.name} gave token vectors that are not finite; a lower precision may overflow: try float32"
+            raise EncodingError(msg)
+        _warn_of_truncation([one.dropped for one in prepared], encoder.max_length)
+        return [
+            TokenVectors(
+                text=text,
+                tokens=encoder.token_names(one.data["input_ids"]),
+                spans=tuple((int(start), int(end)) for start, end in one.data["offset_mapping"]),
+                special=np.asarray(one.data["special_tokens_mask"], dtype=bool),
+                vectors=vectors[index],
+                layer=chosen,
+                dropped=one.dropped,
+            )
+            for index, (text, one) in enumerate(zip(texts, prepared, strict=True))
+        ]
+
+    def embedding_matrix(self) -> np.ndarray:
+        """A copy of the model's input embeddings, shape (vocabulary, width), float32."""
+        return self._token_encoder.embedding_matrix()
+
+    @property
+    def _token_encoder(self) -> TokenText:
+        encoder = self.encoder("text")
+        assert isinstance(encoder, TokenText)
+        return encoder
+
+
+def _batches(costs: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Positions in batches of like length, whose padded sum stays within the budget."""
+    batch: list[int] = []
+    for position in sorted(range(len(costs)), key=lambda i: -costs[i]):
+        if batch and costs[batch[0]] * (len(batch) + 1) > budget:
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch
+
+
+def _warn_of_truncation(dropped: Sequence[int], limit: int | None) -> None:
+    cut = sum(1 for count in dropped if count)
+    if cut:
+        warnings.warn(
+            f"{cut} of {len(dropped)} texts are longer than the {limit} tokens that the model reads; "
+            f"{sum(dropped)} tokens have no vector",
+            TruncationWarning,
+            stacklevel=3,
+        )

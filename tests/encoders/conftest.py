@@ -13,11 +13,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "tiny"))
 
 from contract_case import Case
+from tiny_audio import AUDIO_FAMILIES
 from tiny_image import IMAGE_FAMILIES
 from tiny_image_text import IMAGE_TEXT_FAMILIES
 from tiny_text import TEXT_FAMILIES
 
-FAMILIES: list[Case] = [*TEXT_FAMILIES, *IMAGE_TEXT_FAMILIES, *IMAGE_FAMILIES]
+FAMILIES: list[Case] = [*TEXT_FAMILIES, *IMAGE_TEXT_FAMILIES, *IMAGE_FAMILIES, *AUDIO_FAMILIES]
 """Another family adds its list of cases from a file of its own in `tiny/`."""
 
 

@@ -143,6 +143,42 @@ FAMILIES: tuple[Family, ...] = (
         ("timm/vit_small_patch14_dinov2.lvd142m", "timm:resnet18.a1_in1k", "timm:resnet18//path/to/checkpoint"),
         "by model; some ImageNet weights are for research only",
     ),
+    Family(
+        "clap",
+        "senseweave.encoders.clap",
+        ("text", "audio"),
+        "audio-models",
+        "CLAP, unfused and fused: sound and text, in windows of 10 s, the same vector every time",
+        ("laion/clap-htsat-unfused", "laion/larger_clap_general"),
+        "Apache-2.0",
+    ),
+    Family(
+        "speech",
+        "senseweave.encoders.speech_encoders",
+        ("audio",),
+        "audio-models",
+        "speech encoders: Whisper's, wav2vec 2.0, HuBERT, WavLM and kin, averaged over true frames, by layer choice",
+        ("openai/whisper-base", "microsoft/wavlm-base-plus", "facebook/hubert-base-ls960"),
+        "by model; MIT for Whisper and WavLM, Apache-2.0 for wav2vec 2.0 and HuBERT",
+    ),
+    Family(
+        "ast",
+        "senseweave.encoders.ast_audio",
+        ("audio",),
+        "audio-models",
+        "Audio Spectrogram Transformer: sounds of any kind, in windows of 10 s",
+        ("MIT/ast-finetuned-audioset-10-10-0.4593",),
+        "BSD-3-Clause",
+    ),
+    Family(
+        "audiomae",
+        "senseweave.encoders.audio_mae",
+        ("audio",),
+        "audio-models",
+        "AudioMAE's encoder, and other timm vision transformers over spectrograms",
+        ("audiomae:gaunernst/vit_base_patch16_1024_128.audiomae_as2m",),
+        "by model; AudioMAE is CC-BY-NC",
+    ),
 )
 
 

@@ -1,0 +1,318 @@
+"""Tiny models of the audio families, and the computations that their authors document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from contract_case import Case
+from pictures import livelier, one_by_one
+from sounds import forms, longer_than, sounds
+from tiny_text import POSITIONS, SEED, bpe_tokenizer, long_text, texts
+
+TRANSFORMER = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+CONVOLUTIONS = {
+    "conv_dim": (8, 8, 8),
+    "conv_kernel": (10, 8, 4),
+    "conv_stride": (5, 8, 8),
+    "num_feat_extract_layers": 3,
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 2,
+}
+WINDOW = 10.0
+"""Seconds of the models that have a fixed window: CLAP's and, rounded up, AST's."""
+
+
+def maker(kind: str, *, normalize: bool = True, **config: Any) -> Callable[[Path], str]:
+    """Save a tiny model on waveforms of a kind such as `Wav2Vec2`, without any tokenizer."""
+
+    def make(folder: Path) -> str:
+        import torch
+        import transformers
+
+        torch.manual_seed(SEED)
+        configuration = getattr(transformers, f"{kind}Config")(**{**TRANSFORMER, **CONVOLUTIONS, **config})
+        livelier(getattr(transformers, f"{kind}Model")(configuration)).save_pretrained(folder)
+        transformers.Wav2Vec2FeatureExtractor(do_normalize=normalize).save_pretrained(folder)
+        return str(folder)
+
+    return make
+
+
+def make_whisper(folder: Path) -> str:
+    """A whole Whisper, decoder included, whose encoder reads windows of 2 s."""
+    import torch
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
+
+    torch.manual_seed(SEED)
+    config = WhisperConfig(
+        vocab_size=50,
+        d_model=16,
+        encoder_layers=2,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=24,
+        decoder_ffn_dim=24,
+        max_source_positions=100,
+        max_target_positions=16,
+        num_mel_bins=16,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=1,
+    )
+    livelier(WhisperForConditionalGeneration(config), 0.2).save_pretrained(folder)
+    WhisperFeatureExtractor(feature_size=16, chunk_length=2).save_pretrained(folder)
+    return str(folder)
+
+
+def make_ast(folder: Path) -> str:
+    import torch
+    from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
+
+    torch.manual_seed(SEED)
+    config = ASTConfig(
+        **TRANSFORMER, num_mel_bins=32, max_length=200, patch_size=16, frequency_stride=16, time_stride=16, num_labels=3
+    )
+    livelier(ASTForAudioClassification(config)).save_pretrained(folder)
+    ASTFeatureExtractor(num_mel_bins=32, max_length=200).save_pretrained(folder)
+    return str(folder)
+
+
+def make_audio_mae(folder: Path) -> str:
+    """A timm vision transformer over 208 frames of 32 mel bands, as AudioMAE's over 1024 of 128."""
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(SEED)
+    arguments = {"in_chans": 1, "img_size": [208, 32], "num_classes": 0, "global_pool": "avg"}
+    model = livelier(timm.create_model("test_vit", **arguments))
+    save_file(model.state_dict(), folder / "model.safetensors")
+    pretrained = {"input_size": [1, 208, 32], "mean": [0.5], "std": [0.5], "num_classes": 0, "fixed_input_size": True}
+    config = {"architecture": "test_vit", "num_classes": 0, "model_args": arguments, "pretrained_cfg": pretrained}
+    (folder / "config.json").write_text(json.dumps(config))
+    return f"audiomae:{folder}"
+
+
+def clap_maker(*, fused: bool) -> Callable[[Path], str]:
+    def make(folder: Path) -> str:
+        import torch
+        from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
+
+        torch.manual_seed(SEED)
+        tokenizer = bpe_tokenizer(folder)
+        text = {
+            **TRANSFORMER,
+            "vocab_size": len(tokenizer),
+            "max_position_embeddings": POSITIONS + 2,
+            "pad_token_id": tokenizer.pad_token_id,
+            "projection_dim": 12,
+        }
+        audio = {
+            "spec_size": 64,
+            "num_mel_bins": 16,
+            "patch_size": 4,
+            "patch_stride": [4, 4],
+            "patch_embeds_hidden_size": 8,
+            "depths": [1, 1],
+            "num_attention_heads": [2, 2],
+            "hidden_size": 16,
+            "window_size": 4,
+            "projection_dim": 12,
+            "enable_fusion": fused,
+            "fusion_type": "aff_2d" if fused else None,
+        }
+        model = ClapModel(ClapConfig(text_config=text, audio_config=audio, projection_dim=12))
+        model = livelier(model)
+        for module in model.modules():
+            if isinstance(
+                module, torch.nn.BatchNorm2d
+            ):  # mel bands in dB are far from the default of mean 0, variance 1
+                module.running_mean.fill_(-20)
+                module.running_var.fill_(200)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        extractor = ClapFeatureExtractor(
+            feature_size=16,
+            sampling_rate=16_000,
+            hop_length=640,
+            max_length_s=10,
+            fft_window_size=1024,
+            frequency_max=8000,
+            truncation="fusion" if fused else "rand_trunc",
+        )
+        extractor.save_pretrained(folder)
+        return str(folder)
+
+    return make
+
+
+def waveform_reference(folder: Path, items: Sequence[Any], role: str, layers: Sequence[int] = (-1,)) -> np.ndarray:
+    """Mean over the frames of one clip without padding (Yang et al. 2021, SUPERB, arXiv 2105.01051, section 3.2)."""
+    import torch
+    from transformers import AutoFeatureExtractor, AutoModel
+
+    extractor, model = AutoFeatureExtractor.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+
+    def compute(sound: Any) -> Any:
+        inputs = extractor(sound.samples, sampling_rate=sound.sampling_rate, return_tensors="pt").input_values
+        output = model(inputs, output_hidden_states=True)
+        states = [*output.hidden_states[:-1], output.last_hidden_state]
+        return torch.stack([states[layer] for layer in layers]).mean(dim=0).mean(dim=1)
+
+    return one_by_one(compute, items)
+
+
+def whisper_reference(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    """The encoder over a padded window; mean over the frames that the attention mask of the extractor marks, halved."""
+    from transformers import AutoFeatureExtractor, WhisperModel
+
+    extractor, encoder = (
+        AutoFeatureExtractor.from_pretrained(folder),
+        WhisperModel.from_pretrained(folder).encoder.eval(),
+    )
+
+    def compute(sound: Any) -> Any:
+        inputs = extractor(
+            sound.samples, sampling_rate=sound.sampling_rate, return_attention_mask=True, return_tensors="pt"
+        )
+        frames = (int(inputs.attention_mask.sum()) - 1) // 2 + 1
+        return encoder(inputs.input_features).last_hidden_state[:, :frames].mean(dim=1)
+
+    return one_by_one(compute, items)
+
+
+def ast_reference(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    """Mean of the normalised class and distillation tokens (YuanGongND/ast, src/models/ast_models.py)."""
+    from transformers import ASTModel, AutoFeatureExtractor
+
+    extractor, model = AutoFeatureExtractor.from_pretrained(folder), ASTModel.from_pretrained(folder).eval()
+
+    def compute(sound: Any) -> Any:
+        inputs = extractor(sound.samples, sampling_rate=sound.sampling_rate, return_tensors="pt")
+        states = model(**inputs).last_hidden_state
+        return (states[:, 0] + states[:, 1]) / 2
+
+    return one_by_one(compute, items)
+
+
+def audio_mae_reference(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    """Kaldi filter banks, padded and standardised (card of gaunernst/vit_base_patch16_1024_128.audiomae_as2m)."""
+    import timm
+    import torch
+    from torchaudio.compliance.kaldi import fbank
+
+    model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+
+    def compute(sound: Any) -> Any:
+        samples = torch.from_numpy(sound.samples).unsqueeze(0)
+        banks = fbank(samples, htk_compat=True, window_type="hanning", num_mel_bins=32)
+        banks = torch.nn.functional.pad(banks, (0, 0, 0, 208 - len(banks)))
+        return model(((banks - -4.2677393) / (4.5689974 * 2)).view(1, 1, 208, 32))
+
+    return one_by_one(compute, items)
+
+
+def clap_sounds(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    """`get_audio_features`, no clip longer than a window (LAION-AI/CLAP, training/data.py, get_audio_features)."""
+    import torch
+    from transformers import AutoFeatureExtractor, AutoModel
+
+    extractor, model = AutoFeatureExtractor.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+
+    def compute(sound: Any) -> Any:
+        inputs = extractor(sound.samples, sampling_rate=sound.sampling_rate, padding="repeatpad", return_tensors="pt")
+        features = inputs.input_features.float()
+        return model.get_audio_features(input_features=features, is_longer=torch.tensor([[False]])).pooler_output
+
+    return one_by_one(compute, items)
+
+
+def clap_texts(folder: Path, items: Sequence[str], role: str) -> np.ndarray:
+    """`get_text_features` of one text at a time (documentation of ClapModel in transformers)."""
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    return one_by_one(
+        lambda text: (
+            model.get_text_features(
+                **tokenizer([text], truncation=True, max_length=POSITIONS, return_tensors="pt")
+            ).pooler_output
+        ),
+        items,
+    )
+
+
+def case(name: str, make: Any, reference: Any, weight: str, window: float, **more: Any) -> Case:
+    return Case(
+        name,
+        "audio",
+        make,
+        sounds,
+        reference,
+        forms=forms,
+        poison=weight,
+        missing=weight,
+        long_item=longer_than(window),
+        splits_long=True,
+        **more,
+    )
+
+
+def waveform(name: str, kind: str, weight: str, **config: Any) -> Case:
+    """Windows of 2.5 s, so that the long sound stays short."""
+    return case(name, maker(kind, **config), waveform_reference, weight, 2.5, options={"window_seconds": 2.5})
+
+
+def text_case(name: str, make: Any) -> Case:
+    weight = "text_projection.linear1.weight"
+    return Case(
+        name,
+        "text",
+        make,
+        texts,
+        clap_texts,
+        options={"max_length": POSITIONS},
+        long_item=long_text,
+        poison=weight,
+        missing=weight,
+    )
+
+
+def middle_layers() -> Case:
+    """The mean of two layers, by option."""
+    options = {"window_seconds": 2.5, "layers": (1, 2)}
+    return case(
+        "wavlm-layers",
+        maker("WavLM", num_buckets=16, max_bucket_distance=40),
+        lambda folder, items, role: waveform_reference(folder, items, role, layers=(1, 2)),
+        "feature_projection.projection.weight",
+        2.5,
+        options=options,
+    )
+
+
+PROJECTION = "feature_projection.projection.weight"
+AUDIO_FAMILIES: list[Case] = [
+    waveform("wav2vec2-group-norm", "Wav2Vec2", PROJECTION),
+    waveform("wav2vec2-layer-norm", "Wav2Vec2", PROJECTION, feat_extract_norm="layer", do_stable_layer_norm=True),
+    waveform("wav2vec2-conformer", "Wav2Vec2Conformer", PROJECTION),
+    waveform("hubert", "Hubert", PROJECTION, normalize=False),
+    waveform("wavlm", "WavLM", PROJECTION, num_buckets=16, max_bucket_distance=40),
+    middle_layers(),
+    waveform("unispeech", "UniSpeech", PROJECTION),
+    waveform("unispeech-sat", "UniSpeechSat", PROJECTION),
+    waveform("data2vec-audio", "Data2VecAudio", PROJECTION),
+    waveform("sew", "SEW", "layer_norm.weight", squeeze_factor=2),
+    case("whisper", make_whisper, whisper_reference, "encoder.layer_norm.weight", 2.0),
+    case("ast", make_ast, ast_reference, "layernorm.weight", 2.0),
+    case("audiomae", make_audio_mae, audio_mae_reference, "patch_embed.proj.weight", 2.08),
+    case("clap-unfused-audio", clap_maker(fused=False), clap_sounds, "audio_projection.linear1.weight", WINDOW),
+    text_case("clap-unfused-text", clap_maker(fused=False)),
+    case("clap-fused-audio", clap_maker(fused=True), clap_sounds, "audio_projection.linear1.weight", WINDOW),
+]

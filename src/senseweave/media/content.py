@@ -75,11 +75,14 @@ _QUICKTIME = Content("video/quicktime", ("video", "audio"), "mov,mp4,m4a,3gp,3g2
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _MP4_AUDIO_BRANDS = {b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "}
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 _NOT_IN_TEXT = frozenset(range(32)) - {7, 8, 9, 10, 11, 12, 13, 26, 27}
 
 
 def sniff(head: bytes) -> Content:
     """Tell what content begins with `head` (its first `HEAD_BYTES` bytes, or all of it where it is shorter)."""
+    if head.startswith(_MARKS):  # UTF-16's could be taken for the beginning of an MP3 packet
+        return _text(head)
     for prefix, content in _PREFIXES:
         if head.startswith(prefix):
             return _matroska(head) if content.reader == "matroska,webm" else content
@@ -185,7 +188,7 @@ def confirm(content: Content, modality: Modality, source: str) -> None:
 def _text(head: bytes) -> Content:
     if not head:
         return UNKNOWN
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+    if head.startswith(_MARKS):
         return Content("text/plain", ("text",))
     if wide_text(head) is not None:
         return Content("text/plain", ("text",))

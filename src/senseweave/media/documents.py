@@ -65,6 +65,11 @@ def text_of(data: bytes, source: str) -> str:
     if declared is not None:
         with contextlib.suppress(LookupError, MediaError):
             return _decoded(data, declared[1].decode("ascii"), source)
+    for encoding in ("cp932", "euc_jp"):  # which the statistics below take for Korean or Chinese
+        with contextlib.suppress(UnicodeError):
+            text = data.decode(encoding)
+            if sum("\u3041" <= letter <= "\u30ff" for letter in text) > _KANA_SHARE * len(text):
+                return text
     normalizer = require("charset_normalizer", extra="documents", feature="text that is not UTF-8")
     best = normalizer.from_bytes(data[: 1 << 20]).best()
     if best is None:
@@ -72,6 +77,8 @@ def text_of(data: bytes, source: str) -> str:
     return _decoded(data, best.encoding, source).removeprefix("\ufeff")
 
 
+_KANA_SHARE = 0.2
+"""Japanese prose is over a third kana, and no other text holds them."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),

@@ -1,0 +1,106 @@
+"""Folders and loose inputs become media by their content."""
+
+import io
+import os
+
+import pytest
+
+from senseweave.errors import MediaError, PolicyError
+from senseweave.media import Audio, Image, MediaPolicy, Text, collect
+
+
+@pytest.fixture
+def folder(make, saved, tmp_path):
+    """One file of each kind under names that say something else."""
+    saved("a/1.dat", make.image(make.picture()))
+    saved("a/2.txt", make.sound(make.tone()))
+    saved("a/3", make.container("mp4", frames=make.frames(range(5))))
+    saved("a/4.png", b"# These are words\n")
+    saved("a/5.bin", make.container("webm", sound=make.tone(0.5, 48_000), audio="libopus"))
+    saved("a/6.doc", make.pdf(["a dog", ""]))
+    saved("a/.hidden.png", make.image(make.picture()))
+    saved("a/.git/config", b"words")
+    saved("a/z/7.html", b"<html><p>words</p></html>")
+    return tmp_path / "a"
+
+
+def test_a_folder_is_walked_in_order_and_told_by_content(folder):
+    found = [(os.path.relpath(item.source, folder), item.modality, item.page) for item in collect(folder)]
+    assert found == [
+        ("1.dat", "image", None),
+        ("2.txt", "audio", None),
+        ("3", "video", None),
+        ("4.png", "text", None),
+        ("5.bin", "audio", None),
+        ("6.doc", "text", 1),
+        ("6.doc", "image", 1),
+        ("6.doc", "image", 2),
+        ("z/7.html", "text", None),
+    ]
+
+
+def test_text_files_keep_their_path(folder):
+    (text,) = [item for item in collect(folder) if item.source.endswith("4.png")]
+    assert isinstance(text, Text)
+    assert text.decode() == "# These are words\n"
+
+
+def test_what_cannot_be_taken_is_told_in_its_place(make, saved, tmp_path):
+    saved("b/1.png", b"")
+    saved("b/2.zip", b"PK\x03\x04" + bytes(100))
+    saved("b/3.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    saved("b/4.bin", bytes(range(256)))
+    saved("b/5.txt", b"words")
+    found = list(collect([tmp_path / "b", tmp_path / "missing", 7, Text("kept")]))
+    reasons = [item.reason if isinstance(item, MediaError) else item.modality for item in found]
+    assert reasons[0] == "is empty (0 bytes)"
+    assert "application/zip" in reasons[1]
+    assert "image/svg+xml" in reasons[2]
+    assert "octet-stream" in reasons[3]
+    assert reasons[4] == "text"
+    assert reasons[5] == "no such file"
+    assert "is no file, URL or bytes" in reasons[6]
+    assert found[7] == Text("kept")
+    assert found[0].source.endswith("1.png")
+
+
+def test_one_input_needs_no_list(make, saved):
+    data = make.image(make.picture())
+    for given in (data, saved("x", data), io.BytesIO(data), Image(data)):
+        (item,) = collect(given)
+        assert isinstance(item, Image)
+        assert item.decode().size == (64, 48)
+
+
+def test_a_string_is_a_path_and_never_words():
+    (item,) = collect("a dog on the grass")
+    assert isinstance(item, MediaError)
+    assert item.reason == "no such file"
+
+
+def test_media_keep_their_own_policy_and_others_get_the_given_one(make, saved):
+    own = Audio(make.sound(make.tone()), policy=MediaPolicy(max_seconds=7))
+    policy = MediaPolicy(max_bytes=10**6)
+    first, second = collect([own, saved("x", make.image(make.picture()))], policy=policy)
+    assert first.policy.max_seconds == 7
+    assert second.policy is policy
+
+
+def test_a_link_out_of_the_root_is_not_followed(make, saved, tmp_path):
+    outside = saved("outside.png", make.image(make.picture()))
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "link.png").symlink_to(outside)
+    (inside / "loop").symlink_to(inside)
+    (item,) = collect(inside, policy=MediaPolicy(root=inside))
+    assert isinstance(item, PolicyError)
+    assert "outside the policy's root" in item.reason
+
+
+def test_collecting_is_lazy(saved, tmp_path):
+    for number in range(3):
+        saved(f"c/{number}.txt", b"words")
+    walk = collect(tmp_path / "c")
+    assert next(walk).source.endswith("0.txt")
+    (tmp_path / "c" / "1.txt").unlink()
+    assert isinstance(next(walk), MediaError)

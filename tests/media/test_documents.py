@@ -1,0 +1,153 @@
+"""The words and the pages of documents."""
+
+import codecs
+import concurrent.futures
+
+import numpy as np
+import pytest
+
+from senseweave.errors import MediaError, PolicyError
+from senseweave.media import Image, MediaPolicy, Text
+
+# ruff: noqa: RUF001  (Cyrillic letters are meant)
+GERMAN = "Die Straße führt über die Brücke zum Schloß; dort öffnet um zwölf Uhr die Küche für müde Gäste. " * 4
+RUSSIAN = "Собака бежит по траве, а кошка сидит на окне и смотрит на улицу. Вечером они спят у камина. " * 4
+JAPANESE = (
+    "古い家の庭では犬が草の上を走り、猫は窓辺に座って通りを眺めている。やがて日が暮れると、二匹は暖炉のそばで眠る。"
+    "朝になれば子どもたちが学校へ行き、おばあさんはパンを焼いて、近所の人といっしょにお茶を飲むのが習わしである。"
+)
+
+
+def words(data, page=None):
+    return Text.open(data, page=page).decode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+def test_german_is_read_in_every_encoding(encoding):
+    assert words(GERMAN.encode(encoding)) == GERMAN
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [(RUSSIAN, "cp1251"), (RUSSIAN, "koi8-r"), (RUSSIAN, "utf-16"), (JAPANESE, "shift_jis"), (JAPANESE, "euc_jp")],
+)
+def test_other_scripts_are_told_by_their_statistics(text, encoding):
+    assert words(text.encode(encoding)) == text
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text():
+    for mark, encoding in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        assert words(mark + "ab".encode(encoding)) == "ab"
+
+
+def test_a_file_that_breaks_its_own_mark_is_an_error():
+    with pytest.raises(MediaError, match="utf-16"):
+        words(codecs.BOM_UTF16_LE + b"a\0b")
+
+
+def test_markdown_stays_as_it_is(saved):
+    text = "# Bread\n\n- flour\n- *water*\n"
+    assert words(saved("bread.md", text.encode())) == text
+
+
+def test_html_gives_the_words_that_a_reader_sees():
+    page = """<!DOCTYPE html><html><head><title>Bread</title><style>p {color: red}</style>
+    <script>alert("no")</script></head><body><h1>How to   bake</h1><p>Take <b>flour</b> &amp;
+    water.</p><ul><li>knead<li>wait</ul><template>hidden</template><table><tr><td>1</td><td>2</td></tr></table>
+    <pre>a\n  b</pre><!-- not this --></body></html>"""
+    text = words(page.encode())
+    assert text.split("\n")[0] == "Bread"
+    assert "How to bake\n" in text
+    assert "Take flour & water." in text
+    assert "knead\n" in text
+    assert "1 2" in text
+    assert "a\nb" in text
+    for unseen in ("alert", "color", "hidden", "not this", "<"):
+        assert unseen not in text
+
+
+def test_html_may_declare_its_encoding():
+    page = f'<html><head><meta charset="koi8-r"></head><body>{RUSSIAN[:40]}</body></html>'
+    assert words(page.encode("koi8-r")) == RUSSIAN[:40].strip()
+
+
+def test_html_that_never_ends_is_read_all_the_same():
+    assert words(b"<html><body><p>first<p>second <a href='").split()[:2] == ["first", "second"]
+    assert len(words(b"<html>" + b"<div>" * 50_000 + b"deep")) == 4
+
+
+def test_pdf_pages_are_words_and_pictures(make):
+    data = make.pdf(["a dog on the grass", "", "a cat"])
+    assert words(data, page=1).strip() == "a dog on the grass"
+    assert words(data, page=2).strip() == ""
+    assert [page.strip() for page in words(data).split("\f")] == ["a dog on the grass", "", "a cat"]
+    first = Image(data, page=1).decode()
+    assert first.size == (400, 200)
+    assert first.mode == "RGB"
+    assert np.asarray(first).min() < 50
+    assert (np.asarray(Image(data, page=2).decode()) == 255).all()
+    assert Image(data, page=1).mime_type == "application/pdf"
+
+
+def test_a_scanned_page_is_a_picture_without_words(make):
+    import io
+
+    from PIL import Image as PILImage
+
+    buffer = io.BytesIO()
+    PILImage.fromarray(make.picture(200, 100)).save(buffer, "PDF")
+    assert words(buffer.getvalue(), page=1).strip() == ""
+    seen = np.asarray(Image(buffer.getvalue(), page=1).decode().resize((200, 100)))
+    assert np.abs(seen.astype(int) - make.picture(200, 100)).mean() < 6
+
+
+def test_a_page_must_be_named_where_there_are_several(make):
+    with pytest.raises(MediaError, match="PDF of 2 pages; say which"):
+        Image(make.pdf(["a", "b"])).decode()
+    assert Image(make.pdf(["a"])).decode().size == (400, 200)
+
+
+@pytest.mark.parametrize("kind", [Text.open, Image])
+def test_a_page_that_is_not_there_is_an_error(make, kind):
+    with pytest.raises(MediaError, match="has no page 3; it has 2"):
+        kind(make.pdf(["a", "b"]), page=3).decode()
+
+
+def test_pages_count_from_one(make):
+    with pytest.raises(ValueError, match="count from 1"):
+        Image(make.pdf(["a"]), page=0)
+
+
+def test_only_documents_have_pages():
+    with pytest.raises(MediaError, match="has no pages"):
+        words(b"plain words", page=1)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6])
+def test_a_broken_pdf_is_an_error(make, share):
+    data = make.pdf(["a dog"])
+    broken = data[: max(9, int(len(data) * share))]
+    with pytest.raises(MediaError):
+        words(broken, page=1)
+    with pytest.raises(MediaError):
+        Image(broken, page=1).decode()
+
+
+def test_the_policy_bounds_pages_and_their_size(make):
+    with pytest.raises(PolicyError, match="max_pages"):
+        Text.open(make.pdf(["a"] * 3), policy=MediaPolicy(max_pages=2)).decode()
+    with pytest.raises(PolicyError, match="max_pixels"):
+        Image(make.pdf(["a"]), page=1, policy=MediaPolicy(max_pixels=10_000)).decode()
+
+
+def test_a_page_as_large_as_a_house_is_drawn_smaller(make):
+    assert max(Image(make.pdf(["a"], size=(14_000, 7_000)), page=1).decode().size) <= 4096
+
+
+def test_pages_can_be_read_in_threads(make):
+    data = make.pdf([f"page {number}" for number in range(8)])
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        texts = list(pool.map(lambda page: words(data, page).strip(), range(1, 9)))
+        sizes = set(pool.map(lambda page: Image(data, page=page).decode().size, range(1, 9)))
+    assert texts == [f"page {number}" for number in range(8)]
+    assert sizes == {(400, 200)}

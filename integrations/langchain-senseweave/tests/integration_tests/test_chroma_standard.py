@@ -12,17 +12,25 @@ from langchain_tests.integration_tests import VectorStoreIntegrationTests
 from langchain_senseweave import SenseweaveChroma, SenseweaveEmbeddings
 
 
+def opened(embeddings: object) -> Iterator[VectorStore]:
+    store = SenseweaveChroma(f"c{uuid.uuid4().hex}", embeddings)
+    yield store
+    store.delete_collection()
+
+
 class TestChromaStandard(VectorStoreIntegrationTests):
     @pytest.fixture
     def vectorstore(self) -> Iterator[VectorStore]:
-        store = SenseweaveChroma(f"c{uuid.uuid4().hex}", self.get_embeddings())
-        yield store
-        store.delete_collection()
+        yield from opened(self.get_embeddings())
 
 
-class TestChromaWithStarterStandard(VectorStoreIntegrationTests):
+class TestChromaOfStarterStandard(VectorStoreIntegrationTests):
     @pytest.fixture
     def vectorstore(self) -> Iterator[VectorStore]:
-        store = SenseweaveChroma(f"c{uuid.uuid4().hex}", SenseweaveEmbeddings(model="starter"))
-        yield store
-        store.delete_collection()
+        yield from opened(SenseweaveEmbeddings(model="starter"))
+
+
+class TestChromaOfTinyCLIPStandard(VectorStoreIntegrationTests):
+    @pytest.fixture
+    def vectorstore(self, tiny_clip: str) -> Iterator[VectorStore]:
+        yield from opened(SenseweaveEmbeddings(model=tiny_clip))

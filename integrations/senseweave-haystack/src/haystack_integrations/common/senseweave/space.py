@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+import numpy as np
 from haystack.utils import ComponentDevice, Secret
 
 import senseweave as sw
@@ -79,6 +80,25 @@ class SpaceComponent:
         """Like `close`, in a thread."""
         await asyncio.to_thread(self.close)
 
+    def embed_media(self, media: sw.Media) -> list[float]:
+        """Embed one media as a query.
+
+        :param media: The media.
+        :returns: Its embedding.
+        :raises senseweave.UnsupportedModalityError: If the model lacks its modality.
+        """
+        return _floats(self._loaded().embed([media], role="query"))
+
+    async def embed_media_async(self, media: sw.Media) -> list[float]:
+        """Embed one media as a query off the event loop; queries that wait together are computed as one batch.
+
+        :param media: The media.
+        :returns: Its embedding.
+        :raises senseweave.UnsupportedModalityError: If the model lacks its modality.
+        """
+        await self.warm_up_async()
+        return _floats(await self._loaded().aembed([media], role="query"))
+
     def _loaded(self) -> sw.Space:
         with self._space_lock:
             if self._space is None:
@@ -101,6 +121,11 @@ class SpaceComponent:
     async def _loaded_async(self) -> sw.Space:
         await self.warm_up_async()
         return self._loaded()
+
+
+def _floats(vectors: np.ndarray) -> list[float]:
+    embedding: list[float] = vectors[0].tolist()
+    return embedding
 
 
 _holders: WeakKeyDictionary[sw.Space, WeakSet[SpaceComponent]] = WeakKeyDictionary()

@@ -104,8 +104,7 @@ class SenseweaveMediaEmbedder(SpaceComponent):
         :raises senseweave.MediaError: If it cannot be read.
         :raises senseweave.UnsupportedModalityError: If the model lacks its modality.
         """
-        space = self._loaded()
-        return {"embedding": space.embed([self._media(media)], role="query")[0].tolist()}
+        return {"embedding": self.embed_media(self._media(media))}
 
     @component.output_types(embedding=list[float])
     async def run_async(self, media: str | Path | ByteStream | ImageContent | FileContent) -> dict[str, Any]:
@@ -118,9 +117,7 @@ class SenseweaveMediaEmbedder(SpaceComponent):
         :raises senseweave.MediaError: If it cannot be read.
         :raises senseweave.UnsupportedModalityError: If the model lacks its modality.
         """
-        space = await self._loaded_async()
-        one = await asyncio.to_thread(self._media, media)
-        return {"embedding": (await space.aembed([one], role="query"))[0].tolist()}
+        return {"embedding": await self.embed_media_async(await asyncio.to_thread(self._media, media))}
 
     def _media(self, media: Any) -> sw.Media:
         if not isinstance(media, str | Path | ByteStream | ImageContent | FileContent):

@@ -9,6 +9,8 @@ from haystack import component, default_from_dict, default_to_dict
 from haystack.utils import ComponentDevice, Secret
 from haystack_integrations.common.senseweave.space import SpaceComponent
 
+import senseweave as sw
+
 
 @component
 class SenseweaveTextEmbedder(SpaceComponent):
@@ -81,7 +83,7 @@ class SenseweaveTextEmbedder(SpaceComponent):
         :raises TypeError: If `text` is not a string.
         """
         self._check(text)
-        return {"embedding": self._loaded().embed_text([text], role="query")[0].tolist()}
+        return {"embedding": self.embed_media(sw.Text(text))}
 
     @component.output_types(embedding=list[float])
     async def run_async(self, text: str) -> dict[str, Any]:
@@ -92,8 +94,7 @@ class SenseweaveTextEmbedder(SpaceComponent):
         :raises TypeError: If `text` is not a string.
         """
         self._check(text)
-        space = await self._loaded_async()
-        return {"embedding": (await space.aembed_text([text], role="query"))[0].tolist()}
+        return {"embedding": await self.embed_media_async(sw.Text(text))}
 
     @staticmethod
     def _check(text: Any) -> None:

@@ -1,0 +1,276 @@
+# SPDX-FileCopyrightText: 2026-present senseweave contributors
+#
+# SPDX-License-Identifier: Apache-2.0
+"""Puts ranked Documents of several modalities and a question into messages for a chat generator."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, Literal, TypeAlias
+
+from haystack import Document, component, default_from_dict, default_to_dict, logging
+from haystack.dataclasses import ChatMessage, FileContent, ImageContent, TextContent
+from haystack_integrations.common.senseweave.media import document_span, document_to_media
+
+import senseweave as sw
+from senseweave.media import MODALITIES, Modality
+from senseweave.media.export import DEFAULT_PIXELS, Exported, frame_files, image_file, sound_file
+
+logger = logging.getLogger(__name__)
+
+Part: TypeAlias = TextContent | ImageContent | FileContent
+
+DEFAULT_SYSTEM_PROMPT = (
+    "Answer the question from the numbered sources that come before it. Name the numbers of the sources you used. "
+    "If they do not hold the answer, say so."
+)
+
+
+@component
+class MultimodalPromptBuilder:
+    """Builds a list of `ChatMessage` in which a model sees the Documents themselves, best first, and then a question.
+
+    Each Document begins with a label: its number, modality, source and place (page, or seconds), and what its content
+    says. Text follows as `TextContent`, an image as `ImageContent`, sound as `FileContent` (WAV), a video as frames or
+    as `FileContent`. Images are scaled down, sound is cut to the span that was found, and what exceeds the limits
+    stands as its label and content alone.
+
+    ### Usage example
+
+    ```python
+    from haystack import Document
+    from haystack_integrations.components.builders.senseweave import MultimodalPromptBuilder
+
+    builder = MultimodalPromptBuilder(modalities=["text", "image"])
+    documents = [Document(content="The dog is asleep.", meta={"modality": "text", "file_path": "diary.txt"})]
+    print(builder.run(query="What does the dog do?", documents=documents)["prompt"][-1])
+    ```
+    """
+
+    def __init__(
+        self,
+        *,
+        system_prompt: str | None = DEFAULT_SYSTEM_PROMPT,
+        modalities: list[Modality] | None = None,
+        max_documents: int = 8,
+        max_characters: int | None = None,
+        max_images: int = 12,
+        max_pixels: int = DEFAULT_PIXELS,
+        max_seconds: float = 120.0,
+        frames: int = 4,
+        video_as: Literal["frames", "file"] = "frames",
+        max_file_bytes: int = 20 * 1024 * 1024,
+        image_format: Literal["jpeg", "png"] = "jpeg",
+        detail: Literal["auto", "high", "low"] | None = None,
+        file_path_meta_field: str = "file_path",
+        root_path: str | Path | None = None,
+        network: bool = False,
+        on_error: Literal["raise", "skip"] = "skip",
+    ) -> None:
+        """Create the component.
+
+        :param system_prompt: The system message; None for none.
+        :param modalities: What the model takes; Documents of other modalities stand as their label and content alone.
+            None takes all.
+        :param max_documents: Most Documents; the rest is left out.
+        :param max_characters: Most characters of the content of each Document; None for all.
+        :param max_images: Most images, frames of videos included.
+        :param max_pixels: Most pixels of each image (width times height); larger ones are scaled down.
+        :param max_seconds: Most seconds of sound in all.
+        :param frames: How many frames of each video segment are shown.
+        :param video_as: `frames`, or `file` for models that take video: the whole file, of which the label names the
+            segment.
+        :param max_file_bytes: Largest video file; a larger one is shown as frames.
+        :param image_format: `jpeg` or `png`.
+        :param detail: The level of detail that OpenAI's models are asked for.
+        :param file_path_meta_field: The meta field that holds the path or URL of a Document's file.
+        :param root_path: Files must lie under this folder, symbolic links resolved, and relative paths are looked for
+            there. None allows every local file.
+        :param network: Whether a Document may name an http or https URL.
+        :param on_error: `skip` to let label and content stand for a file that cannot be read, with a warning; or
+            `raise`.
+        :raises ValueError: If a choice or a limit makes no sense.
+        """
+        for name, given, known in (
+            ("video_as", video_as, ("frames", "file")),
+            ("image_format", image_format, ("jpeg", "png")),
+            ("on_error", on_error, ("raise", "skip")),
+        ):
+            if given not in known:
+                msg = f"{name} must be {' or '.join(map(repr, known))}, not {given!r}"
+                raise ValueError(msg)
+        if unknown := set(modalities or []) - set(MODALITIES):
+            msg = f"unknown modality {', '.join(sorted(unknown))}; there are {', '.join(MODALITIES)}"
+            raise ValueError(msg)
+        self.system_prompt = system_prompt
+        self.modalities = modalities
+        self.max_documents = max_documents
+        self.max_characters = max_characters
+        self.max_images = max_images
+        self.max_pixels = max_pixels
+        self.max_seconds = max_seconds
+        self.frames = frames
+        self.video_as = video_as
+        self.max_file_bytes = max_file_bytes
+        self.image_format = image_format
+        self.detail = detail
+        self.file_path_meta_field = file_path_meta_field
+        self.root_path = str(root_path) if root_path is not None else None
+        self.network = network
+        self.on_error = on_error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Serialize the component.
+
+        :returns: A dictionary with every parameter.
+        """
+        return default_to_dict(
+            self,
+            system_prompt=self.system_prompt,
+            modalities=self.modalities,
+            max_documents=self.max_documents,
+            max_characters=self.max_characters,
+            max_images=self.max_images,
+            max_pixels=self.max_pixels,
+            max_seconds=self.max_seconds,
+            frames=self.frames,
+            video_as=self.video_as,
+            max_file_bytes=self.max_file_bytes,
+            image_format=self.image_format,
+            detail=self.detail,
+            file_path_meta_field=self.file_path_meta_field,
+            root_path=self.root_path,
+            network=self.network,
+            on_error=self.on_error,
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "MultimodalPromptBuilder":
+        """Deserialize the component.
+
+        :param data: What `to_dict` returned.
+        :returns: The component.
+        """
+        return default_from_dict(cls, data)
+
+    @component.output_types(prompt=list[ChatMessage], documents=list[Document])
+    def run(self, query: str, documents: list[Document]) -> dict[str, Any]:
+        """Build the messages.
+
+        :param query: The question.
+        :param documents: Ranked Documents, best first.
+        :returns: A dictionary with `prompt`, the messages, and `documents`, those that the prompt shows: the first is
+            number 1. `AnswerBuilder` takes them to resolve the numbers in a reply.
+        :raises TypeError: If `query` is not a string or `documents` is not a list of Documents.
+        :raises senseweave.MediaError: With `on_error="raise"`, for a file that cannot be read.
+        """
+        _check(query, documents)
+        shown = documents[: self.max_documents]
+        budget = _Budget(self.max_images, self.max_seconds)
+        parts: list[Part] = []
+        for number, document in enumerate(shown, start=1):
+            parts += self._parts(number, document, budget)
+        parts.append(TextContent(text=f"Question: {query}"))
+        system = [ChatMessage.from_system(self.system_prompt)] if self.system_prompt else []
+        return {"prompt": [*system, ChatMessage.from_user(content_parts=parts)], "documents": shown}
+
+    @component.output_types(prompt=list[ChatMessage], documents=list[Document])
+    async def run_async(self, query: str, documents: list[Document]) -> dict[str, Any]:
+        """Build the messages in a thread, so that the event loop goes on while files are read.
+
+        :param query: The question.
+        :param documents: Ranked Documents, best first.
+        :returns: A dictionary with `prompt`, the messages, and `documents`, those that the prompt shows: the first is
+            number 1. `AnswerBuilder` takes them to resolve the numbers in a reply.
+        :raises TypeError: If `query` is not a string or `documents` is not a list of Documents.
+        :raises senseweave.MediaError: With `on_error="raise"`, for a file that cannot be read.
+        """
+        return await asyncio.to_thread(self.run, query, documents)
+
+    def _parts(self, number: int, document: Document, budget: "_Budget") -> list[Part]:
+        content = document.content or ""
+        said = content[: self.max_characters] if self.max_characters is not None else content
+        try:
+            media = document_to_media(
+                document,
+                policy=sw.MediaPolicy(root=self.root_path, network=self.network),
+                file_path_meta_field=self.file_path_meta_field,
+            )
+            modality: str = media.modality
+            shown = self._shown(media, budget) if modality != "text" else []
+        except sw.MediaError as error:
+            if self.on_error == "raise":
+                raise
+            logger.warning("Document {id} is shown as text alone: {reason}", id=document.id, reason=str(error))
+            modality, shown = str(document.meta.get("modality", "text")), []
+        label = f"[{number}] {modality}, {self._place(document)}:"
+        return [TextContent(text=f"{label} {said}".rstrip()), *shown]
+
+    def _shown(self, media: sw.Media, budget: "_Budget") -> list[Part]:
+        if self.modalities is not None and media.modality not in self.modalities:
+            return []
+        if isinstance(media, sw.Audio):
+            seconds = min(media.duration, budget.seconds)
+            budget.seconds -= seconds
+            return [self._file(media, sound_file(media, max_seconds=seconds))] if seconds > 0 else []
+        if isinstance(media, sw.Video) and self.video_as == "file" and media.size <= self.max_file_bytes:
+            return [self._file(media, Exported(media.read(), media.mime_type))]
+        files: list[Exported] = []
+        if isinstance(media, sw.Image) and budget.images > 0:
+            files = [image_file(media, max_pixels=self.max_pixels, image_format=self.image_format)]
+        elif isinstance(media, sw.Video) and budget.images > 0:
+            frames = min(self.frames, budget.images)
+            found = frame_files(media, frames=frames, max_pixels=self.max_pixels, image_format=self.image_format)
+            files = [file for _, file in found]
+        budget.images -= len(files)
+        return [
+            ImageContent(
+                base64_image=file.base64,
+                mime_type=file.mime_type,
+                detail=self.detail,
+                meta={"file_path": media.source},
+                validation=False,
+            )
+            for file in files
+        ]
+
+    @staticmethod
+    def _file(media: sw.Media, file: Exported) -> FileContent:
+        name = PurePath(media.source).name
+        if file.mime_type == "audio/wav":
+            name = f"{PurePath(name).stem}.wav"
+        return FileContent(base64_data=file.base64, mime_type=file.mime_type, filename=name, validation=False)
+
+    def _place(self, document: Document) -> str:
+        """Name the source of a Document and the part of it that was found."""
+        meta = document.meta
+        source = meta.get(self.file_path_meta_field) or meta.get("url") or meta.get("file_name")
+        place = PurePath(str(source)).name if source else f"Document {document.id[:12]}"
+        page = meta.get("page", meta.get("page_number"))
+        if page is not None:
+            place += f", page {page}"
+        span = document_span(document)
+        return f"{place}, {_clock(span[0])} to {_clock(span[1])}" if span is not None else place
+
+
+@dataclass
+class _Budget:
+    """What may still be shown."""
+
+    images: int
+    seconds: float
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _check(query: Any, documents: Any) -> None:
+    if not isinstance(query, str):
+        msg = f"MultimodalPromptBuilder expects a string as query, not {type(query).__name__}"
+        raise TypeError(msg)
+    if not isinstance(documents, list) or any(not isinstance(one, Document) for one in documents):
+        msg = f"MultimodalPromptBuilder expects a list of Documents as documents, not {type(documents).__name__}"
+        raise TypeError(msg)

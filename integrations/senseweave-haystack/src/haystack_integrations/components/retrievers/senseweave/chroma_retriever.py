@@ -1,0 +1,204 @@
+# SPDX-FileCopyrightText: 2026-present senseweave contributors
+#
+# SPDX-License-Identifier: Apache-2.0
+"""Retrieves from Chroma by embedding, with similarities as scores and the best Document first."""
+
+import asyncio
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from haystack import Document, component, default_from_dict, default_to_dict
+from haystack.document_stores.types import FilterPolicy
+from haystack.document_stores.types.filter_policy import apply_filter_policy
+from haystack.utils.filters import document_matches_filter
+from haystack_integrations.components.retrievers.senseweave.filters import divide
+
+from senseweave.retrieval.statistics import cosines
+
+if TYPE_CHECKING:
+    from haystack_integrations.document_stores.chroma import ChromaDocumentStore
+
+LEAST_FETCHED = 64
+"""Documents asked of Chroma at first where some of the conditions can only be checked on what it returns."""
+
+_opening = Lock()
+"""Held while a store connects: two threads that use one store for the first time would make two connections."""
+
+
+@component
+class SenseweaveChromaRetriever:
+    """Retrieves Documents from a `ChromaDocumentStore` by embedding.
+
+    Scores are cosine similarities, whatever distance the collection was made with, and the best Document comes first,
+    as core's joiners and wrappers expect. `top_k=0` returns nothing, filters may use NOT, and a store in memory or on
+    disk works under `Pipeline.run_async`.
+
+    ### Usage example
+
+    ```python
+    from haystack import Document
+    from haystack_integrations.components.embedders.senseweave import (
+        SenseweaveDocumentEmbedder,
+        SenseweaveTextEmbedder,
+    )
+    from haystack_integrations.components.retrievers.senseweave import SenseweaveChromaRetriever
+    from haystack_integrations.document_stores.chroma import ChromaDocumentStore
+
+    store = ChromaDocumentStore(collection_name="example", distance_function="cosine")
+    documents = [Document(content="The dog is asleep."), Document(content="Bread needs flour and water.")]
+    store.write_documents(SenseweaveDocumentEmbedder().run(documents=documents)["documents"])
+
+    retriever = SenseweaveChromaRetriever(document_store=store)
+    embedding = SenseweaveTextEmbedder().run(text="How do I bake?")["embedding"]
+    print(retriever.run(query_embedding=embedding, top_k=1)["documents"][0].content)
+    ```
+    """
+
+    def __init__(
+        self,
+        *,
+        document_store: "ChromaDocumentStore",
+        filters: dict[str, Any] | None = None,
+        top_k: int = 10,
+        filter_policy: str | FilterPolicy = FilterPolicy.REPLACE,
+    ) -> None:
+        """Create the component; the store is opened later.
+
+        :param document_store: The store.
+        :param filters: Conditions on the Documents.
+        :param top_k: How many Documents to return at most.
+        :param filter_policy: Whether filters given to `run` replace these or are merged with them.
+        :raises TypeError: If `document_store` is no `ChromaDocumentStore`.
+        :raises ValueError: If `top_k` is negative.
+        """
+        if not callable(getattr(document_store, "search_embeddings", None)):
+            msg = (
+                f"SenseweaveChromaRetriever expects a ChromaDocumentStore, not {type(document_store).__name__}; "
+                "other stores come with embedding retrievers of their own."
+            )
+            raise TypeError(msg)
+        self.document_store = document_store
+        self.filters = filters or {}
+        self.top_k = _checked(top_k)
+        self.filter_policy = FilterPolicy.from_str(filter_policy) if isinstance(filter_policy, str) else filter_policy
+        self._is_open = False
+
+    def warm_up(self) -> None:
+        """Open the store. Calling it again does nothing."""
+        if not self._is_open:
+            with _opening:
+                self.document_store.count_documents()
+                self._is_open = True
+
+    async def warm_up_async(self) -> None:
+        """Open the store in a thread, so that the event loop goes on. Calling it again does nothing."""
+        if not self._is_open:
+            await asyncio.to_thread(self.warm_up)
+
+    def close(self) -> None:
+        """Close the store; the next run opens it again."""
+        self._is_open = False
+        self.document_store.close()
+
+    async def close_async(self) -> None:
+        """Like `close`, in a thread."""
+        await asyncio.to_thread(self.close)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Serialize the component.
+
+        :returns: A dictionary with every parameter.
+        """
+        return default_to_dict(
+            self,
+            document_store=self.document_store,
+            filters=self.filters,
+            top_k=self.top_k,
+            filter_policy=self.filter_policy.value,
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "SenseweaveChromaRetriever":
+        """Deserialize the component.
+
+        :param data: What `to_dict` returned.
+        :returns: The component.
+        """
+        return default_from_dict(cls, data)
+
+    @component.output_types(documents=list[Document])
+    def run(
+        self, query_embedding: list[float], filters: dict[str, Any] | None = None, top_k: int | None = None
+    ) -> dict[str, Any]:
+        """Retrieve the Documents that are nearest to an embedding.
+
+        :param query_embedding: The embedding of the query, from an embedder of the Documents' model.
+        :param filters: Conditions on the Documents; how they go with those of the constructor says `filter_policy`.
+        :param top_k: How many Documents to return at most; None for the number of the constructor.
+        :returns: A dictionary with `documents`, best first; `score` is their cosine similarity.
+        :raises TypeError: If `query_embedding` is not a list of numbers.
+        :raises haystack.errors.FilterError: If the filters are not well formed.
+        """
+        _check(query_embedding)
+        wanted = self.top_k if top_k is None else _checked(top_k)
+        if wanted == 0:
+            return {"documents": []}
+        self.warm_up()
+        pushed, checked = divide(apply_filter_policy(self.filter_policy, self.filters, filters))
+        documents = self._search(query_embedding, wanted, pushed, checked)
+        return {"documents": _scored(query_embedding, documents)[:wanted]}
+
+    @component.output_types(documents=list[Document])
+    async def run_async(
+        self, query_embedding: list[float], filters: dict[str, Any] | None = None, top_k: int | None = None
+    ) -> dict[str, Any]:
+        """Retrieve the Documents that are nearest to an embedding, in a thread, so that the event loop goes on.
+
+        :param query_embedding: The embedding of the query, from an embedder of the Documents' model.
+        :param filters: Conditions on the Documents; how they go with those of the constructor says `filter_policy`.
+        :param top_k: How many Documents to return at most; None for the number of the constructor.
+        :returns: A dictionary with `documents`, best first; `score` is their cosine similarity.
+        :raises TypeError: If `query_embedding` is not a list of numbers.
+        :raises haystack.errors.FilterError: If the filters are not well formed.
+        """
+        return await asyncio.to_thread(self.run, query_embedding, filters, top_k)
+
+    def _search(
+        self, query_embedding: list[float], wanted: int, pushed: dict[str, Any] | None, checked: dict[str, Any] | None
+    ) -> list[Document]:
+        if checked is None:
+            return self.document_store.search_embeddings([query_embedding], wanted, pushed)[0]
+        fetched = max(LEAST_FETCHED, 4 * wanted)
+        while True:
+            found = self.document_store.search_embeddings([query_embedding], fetched, pushed)[0]
+            matching = [one for one in found if document_matches_filter(checked, one)]
+            if len(matching) >= wanted or len(found) < fetched:
+                return matching
+            fetched *= 4
+
+
+def _scored(query_embedding: list[float], documents: list[Document]) -> list[Document]:
+    """Return the Documents with similarities in the place of Chroma's distances, best first."""
+    if not documents:
+        return []
+    similarities = cosines(np.asarray([query_embedding]), np.asarray([one.embedding for one in documents]))[0]
+    scored = [replace(one, score=float(score)) for one, score in zip(documents, similarities, strict=True)]
+    return sorted(scored, key=lambda one: -(one.score or 0.0))
+
+
+def _check(query_embedding: Any) -> None:
+    if not isinstance(query_embedding, list) or not query_embedding or not isinstance(query_embedding[0], int | float):
+        msg = (
+            f"SenseweaveChromaRetriever expects an embedding, a list of floats, not {type(query_embedding).__name__}. "
+            "To search with words, put a SenseweaveTextEmbedder before it, or wrap both in a TextEmbeddingRetriever."
+        )
+        raise TypeError(msg)
+
+
+def _checked(top_k: int) -> int:
+    if top_k < 0:
+        msg = f"top_k must be 0 or more, not {top_k}"
+        raise ValueError(msg)
+    return top_k

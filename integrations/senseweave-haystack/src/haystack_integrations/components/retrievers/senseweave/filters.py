@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: 2026-present senseweave contributors
+#
+# SPDX-License-Identifier: Apache-2.0
+"""Translates Haystack's filters into what Chroma answers exactly, and into the filters of a senseweave index."""
+
+from dataclasses import fields
+from typing import Any, TypeAlias
+
+from haystack import Document
+from haystack.errors import FilterError
+
+Filters: TypeAlias = dict[str, Any]
+
+_OPPOSITE = {"==": "!=", "!=": "==", "in": "not in", "not in": "in"}
+"""Exact opposites in Chroma. Those of `>` and its like are none: neither side matches a Document without the field."""
+_ORDER = (">", ">=", "<", "<=")
+_DOCUMENT_FIELDS = {field.name for field in fields(Document)}
+_INDEX_COMPARISONS = {
+    "==": "eq",
+    "!=": "ne",
+    ">": "gt",
+    ">=": "gte",
+    "<": "lt",
+    "<=": "lte",
+    "in": "in",
+    "not in": "nin",
+}
+_INDEX_NAMES = {"file_path": "source"}
+"""Meta fields of Documents that an index stores under another name."""
+
+
+def divide(filters: Filters | None) -> tuple[Filters | None, Filters | None]:
+    """Divide filters into what Chroma answers exactly and what has to be checked on the Documents that it returns.
+
+    Chroma's integration has no NOT, ignores `id` in a search, takes `meta.a.b` for `b`, and compares neither dates nor
+    None. A NOT is rewritten by De Morgan's laws where that is exact.
+
+    :param filters: Haystack filters, or None.
+    :returns: Filters for Chroma and filters for `haystack.utils.filters.document_matches_filter`; both must hold.
+    :raises haystack.errors.FilterError: If the filters are not well formed.
+    """
+    if not filters:
+        return None, None
+    if _searches_content(filters):
+        return filters, None
+    conditions = filters["conditions"] if filters.get("operator") == "AND" and "field" not in filters else [filters]
+    pushed, checked = [], []
+    for condition in conditions:
+        translated = _for_chroma(condition, negated=False)
+        if translated is not None:
+            pushed.append(translated)
+        else:
+            checked.append(condition)
+    return _joined("AND", pushed), _joined("AND", checked)
+
+
+def for_index(filters: Filters | None) -> Filters | None:
+    """Translate filters for `senseweave.Index.search`.
+
+    :param filters: Haystack filters, or None.
+    :returns: The index's filter, or None.
+    :raises haystack.errors.FilterError: If the filters are not well formed, or the index has no such condition.
+    """
+    if not filters:
+        return None
+    operator = _operator(filters)
+    if "field" not in filters:
+        conditions = [for_index(one) for one in _conditions(filters)]
+        if not conditions:
+            return None
+        return {"not": {"and": conditions}} if operator == "NOT" else {operator.lower(): conditions}
+    name = filters["field"].removeprefix("meta.")
+    if operator not in _INDEX_COMPARISONS or name in _DOCUMENT_FIELDS:
+        msg = f"a senseweave index has no condition {operator!r} on {filters['field']!r}"
+        raise FilterError(msg)
+    return {_INDEX_NAMES.get(name, name): {_INDEX_COMPARISONS[operator]: _value(filters)}}
+
+
+def _for_chroma(condition: Filters, *, negated: bool) -> Filters | None:
+    """Return a condition, or its opposite, in what Chroma answers exactly; None where there is no such thing."""
+    operator = _operator(condition)
+    if "field" in condition:
+        return _comparison(condition, operator, negated=negated)
+    negated = negated != (operator == "NOT")
+    translated = [_for_chroma(one, negated=negated) for one in _conditions(condition)]
+    known = [one for one in translated if one is not None]
+    if len(known) < len(translated) or not known:
+        return None
+    any_of = (operator == "OR") != negated
+    return _joined("OR" if any_of else "AND", known)
+
+
+def _comparison(condition: Filters, operator: str, *, negated: bool) -> Filters | None:
+    value = _value(condition)
+    name = condition["field"].removeprefix("meta.")
+    if "." in name or (name == condition["field"] and name in _DOCUMENT_FIELDS):
+        return None
+    if operator in _ORDER:
+        exact = isinstance(value, int | float) and not isinstance(value, bool) and not negated
+    elif operator in ("in", "not in"):
+        kinds = {type(one) for one in value} if isinstance(value, list) else set()
+        exact = len(kinds) == 1 and kinds <= {str, int, float, bool}
+    elif operator in _OPPOSITE:
+        exact = isinstance(value, str | int | float | bool)
+    else:
+        exact = not negated
+    if not exact:
+        return None
+    return {**condition, "operator": _OPPOSITE[operator] if negated else operator}
+
+
+def _searches_content(filters: Filters) -> bool:
+    """Tell whether a condition on the words of a Document is among the filters, which Chroma alone knows."""
+    if "field" in filters:
+        return filters["field"] == "content" and "contains" in str(filters.get("operator"))
+    return any(_searches_content(one) for one in filters.get("conditions", []))
+
+
+def _operator(condition: Filters) -> str:
+    if not isinstance(condition, dict) or not isinstance(condition.get("operator"), str):
+        msg = f"'operator' key missing in {condition}"
+        raise FilterError(msg)
+    return str(condition["operator"])
+
+
+def _conditions(condition: Filters) -> list[Filters]:
+    if condition["operator"] not in ("AND", "OR", "NOT"):
+        msg = f"unknown logical operator {condition['operator']!r}; there are AND, OR, NOT"
+        raise FilterError(msg)
+    if not isinstance(condition.get("conditions"), list):
+        msg = f"'conditions' key missing in {condition}"
+        raise FilterError(msg)
+    return list(condition["conditions"])
+
+
+def _value(condition: Filters) -> Any:
+    if "value" not in condition:
+        msg = f"'value' key missing in {condition}"
+        raise FilterError(msg)
+    return condition["value"]
+
+
+def _joined(operator: str, conditions: list[Filters]) -> Filters | None:
+    if len(conditions) < 2:
+        return conditions[0] if conditions else None
+    return {"operator": operator, "conditions": conditions}

@@ -1,0 +1,181 @@
+# SPDX-FileCopyrightText: 2026-present senseweave contributors
+#
+# SPDX-License-Identifier: Apache-2.0
+"""Asks several embedding retrievers and merges their lists with senseweave's calibrated merging."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from haystack import Document
+from haystack.components.embedders.types import TextEmbedder
+from haystack.components.retrievers.types import EmbeddingRetriever
+from haystack_integrations.common.senseweave.space import SpaceComponent
+
+import senseweave as sw
+from senseweave.media import Modality
+from senseweave.retrieval import Statistics, background, merge
+from senseweave.retrieval.probes import PROBES
+
+LEAST_FETCHED = 10
+"""Documents asked of every list, so that methods that look at one list see more than its tip."""
+
+
+class StoresSearch:
+    """Retrievers by name, each with the embedder of its queries."""
+
+    def __init__(
+        self,
+        retrievers: dict[str, EmbeddingRetriever],
+        embedders: TextEmbedder | dict[str, TextEmbedder],
+        modalities: list[Modality] | None,
+        fusion: str | None,
+        statistics: dict[str, dict[str, Any]],
+        weights: dict[str, float] | None,
+    ) -> None:
+        self._retrievers = retrievers
+        each = embedders if isinstance(embedders, dict) else dict.fromkeys(retrievers, embedders)
+        self._embedders: dict[str, TextEmbedder] = each
+        self._modalities = modalities
+        self._fusion = fusion
+        self._statistics = statistics
+        self._weights = weights
+
+    def warm_up(self) -> None:
+        """Warm up retrievers and embedders."""
+        for one in self._parts():
+            if hasattr(one, "warm_up"):
+                one.warm_up()
+
+    async def warm_up_async(self) -> None:
+        """Like `warm_up`; what has no asynchronous way of its own is warmed up in a thread."""
+        for one in self._parts():
+            if hasattr(one, "warm_up_async"):
+                await one.warm_up_async()
+            elif hasattr(one, "warm_up"):
+                await asyncio.to_thread(one.warm_up)
+
+    def close(self) -> None:
+        """Close retrievers and embedders."""
+        for one in self._parts():
+            if hasattr(one, "close"):
+                one.close()
+
+    def calibrate(self, documents: dict[str, list[Document]], queries: list[str] | None) -> dict[str, dict[str, Any]]:
+        """Estimate the statistics of each list from Documents with embeddings."""
+        lists = dict(self._lists())
+        estimated = {}
+        for name, of_list in documents.items():
+            if name not in lists:
+                msg = f"{name!r} is none of the lists {', '.join(lists)}"
+                raise ValueError(msg)
+            vectors = [one.embedding for one in of_list if one.embedding is not None]
+            if not vectors:
+                msg = f"the Documents of {name!r} have no embeddings; put them through a document embedder first"
+                raise ValueError(msg)
+            embedder = self._embedders[lists[name]]
+            asked = [embedder.run(text=text)["embedding"] for text in queries or PROBES]
+            estimated[name] = background(np.asarray(asked), np.asarray(vectors)).to_dict()
+        return estimated
+
+    def run(self, query: str | sw.Media, top_k: int, filters: dict[str, Any] | None) -> list[Document]:
+        """Return the best Documents of all lists together, best first."""
+        self.warm_up()
+        distinct = {id(one): one for one in self._embedders.values()}
+        embeddings = {key: _embed(one, query) for key, one in distinct.items()}
+        found = {}
+        for name, retriever in self._lists().items():
+            inputs = self._inputs(name, retriever, embeddings, top_k, filters)
+            found[name] = self._retrievers[retriever].run(**inputs)["documents"]
+        return self._merged(found, top_k)
+
+    async def run_async(self, query: str | sw.Media, top_k: int, filters: dict[str, Any] | None) -> list[Document]:
+        """Like `run`; embedders and retrievers work side by side and off the event loop."""
+        await self.warm_up_async()
+        distinct = {id(one): one for one in self._embedders.values()}
+        embedded = await asyncio.gather(*(_embed_async(one, query) for one in distinct.values()))
+        embeddings = dict(zip(distinct, embedded, strict=True))
+        lists = self._lists()
+        answers = await asyncio.gather(
+            *(
+                _run_async(self._retrievers[retriever], **self._inputs(name, retriever, embeddings, top_k, filters))
+                for name, retriever in lists.items()
+            )
+        )
+        return self._merged({name: answer["documents"] for name, answer in zip(lists, answers, strict=True)}, top_k)
+
+    def _parts(self) -> list[Any]:
+        parts = [*self._embedders.values(), *self._retrievers.values()]
+        return list({id(one): one for one in parts}.values())
+
+    def _lists(self) -> dict[str, str]:
+        """Return the name of each list and of the retriever that gives it."""
+        if self._modalities is None:
+            return {name: name for name in self._retrievers}
+        return {f"{name}/{modality}": name for name in self._retrievers for modality in self._modalities}
+
+    def _inputs(
+        self,
+        name: str,
+        retriever: str,
+        embeddings: Mapping[int, list[float]],
+        top_k: int,
+        filters: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        if name != retriever:
+            modality = {"field": "meta.modality", "operator": "==", "value": name.removeprefix(f"{retriever}/")}
+            filters = {"operator": "AND", "conditions": [filters, modality]} if filters else modality
+        embedding = embeddings[id(self._embedders[retriever])]
+        return {"query_embedding": embedding, "filters": filters, "top_k": max(top_k, LEAST_FETCHED)}
+
+    def _merged(self, found: Mapping[str, list[Document]], top_k: int) -> list[Document]:
+        ranked = merge(
+            {name: [(one, float(one.score or 0.0)) for one in documents] for name, documents in found.items()},
+            top_k,
+            method=self._fusion,
+            statistics={name: Statistics.from_dict(values) for name, values in self._statistics.items()},
+            weights=self._weights,
+            key=lambda document: document.id,
+        )
+        return [
+            replace(
+                one.item,
+                score=one.score,
+                meta={**one.item.meta, "raw_score": one.raw_score, "fusion": one.method},
+            )
+            for one in ranked
+        ]
+
+
+def _embed(embedder: Any, query: str | sw.Media) -> list[float]:
+    if isinstance(query, str):
+        embedding: list[float] = embedder.run(text=query)["embedding"]
+        return embedding
+    vector: list[float] = _space_component(embedder).embed_media(query)
+    return vector
+
+
+async def _embed_async(embedder: Any, query: str | sw.Media) -> list[float]:
+    if isinstance(query, str):
+        embedding: list[float] = (await _run_async(embedder, text=query))["embedding"]
+        return embedding
+    return await _space_component(embedder).embed_media_async(query)
+
+
+def _space_component(embedder: Any) -> SpaceComponent:
+    if not isinstance(embedder, SpaceComponent):
+        msg = f"{type(embedder).__name__} embeds text alone; to search with media, use a SenseweaveTextEmbedder"
+        raise TypeError(msg)
+    return embedder
+
+
+async def _run_async(component: Any, **inputs: Any) -> dict[str, Any]:
+    """Run a component without blocking the event loop, whether or not it has an asynchronous way of its own."""
+    result: dict[str, Any]
+    if callable(getattr(component, "run_async", None)):
+        result = await component.run_async(**inputs)
+    else:
+        result = await asyncio.to_thread(component.run, **inputs)
+    return result

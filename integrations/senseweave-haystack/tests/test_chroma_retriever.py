@@ -1,0 +1,148 @@
+"""SenseweaveChromaRetriever: similarities, best first, whatever the collection's distance."""
+
+import asyncio
+
+import pytest
+from haystack import Document, Pipeline
+from haystack.components.joiners import DocumentJoiner
+from haystack.components.retrievers import MultiRetriever, TextEmbeddingRetriever
+from haystack.components.retrievers.in_memory import InMemoryBM25Retriever
+from haystack.document_stores.in_memory import InMemoryDocumentStore
+from haystack.document_stores.types import FilterPolicy
+from haystack_integrations.components.embedders.senseweave import SenseweaveDocumentEmbedder, SenseweaveTextEmbedder
+from haystack_integrations.components.retrievers.senseweave import SenseweaveChromaRetriever
+from haystack_integrations.document_stores.chroma import ChromaDocumentStore
+
+VECTORS = {"east": [1.0, 0.0], "north-east": [0.6, 0.8], "north": [0.0, 1.0], "west": [-1.0, 0.0]}
+
+
+def _store(name, distance="cosine", **options):
+    store = ChromaDocumentStore(collection_name=name, distance_function=distance, **options)
+    store.write_documents([Document(id=k, content=k, meta={"name": k}, embedding=v) for k, v in VECTORS.items()])
+    return store
+
+
+def test_to_dict_holds_every_parameter_and_from_dict_restores_them():
+    retriever = SenseweaveChromaRetriever(
+        document_store=ChromaDocumentStore(collection_name="dict"),
+        filters={"field": "meta.name", "operator": "==", "value": "east"},
+        top_k=3,
+        filter_policy="merge",
+    )
+    data = retriever.to_dict()
+    assert set(data["init_parameters"]) == {"document_store", "filters", "top_k", "filter_policy"}
+    restored = SenseweaveChromaRetriever.from_dict(data)
+    assert restored.to_dict() == data
+    assert restored.filter_policy == FilterPolicy.MERGE
+
+
+@pytest.mark.parametrize("distance", ["cosine", "l2", "ip"])
+def test_scores_are_cosine_similarities_best_first(distance):
+    retriever = SenseweaveChromaRetriever(document_store=_store(f"scores-{distance}", distance))
+    documents = retriever.run(query_embedding=[1.0, 0.0])["documents"]
+    assert [one.id for one in documents] == ["east", "north-east", "north", "west"]
+    assert [one.score for one in documents] == pytest.approx([1.0, 0.6, 0.0, -1.0], abs=1e-6)
+
+
+def test_top_k_is_honoured_down_to_nothing():
+    retriever = SenseweaveChromaRetriever(document_store=_store("top-k"), top_k=3)
+    assert len(retriever.run(query_embedding=[1.0, 0.0])["documents"]) == 3
+    assert len(retriever.run(query_embedding=[1.0, 0.0], top_k=2)["documents"]) == 2
+    assert retriever.run(query_embedding=[1.0, 0.0], top_k=0)["documents"] == []
+    with pytest.raises(ValueError, match="top_k must be 0 or more"):
+        retriever.run(query_embedding=[1.0, 0.0], top_k=-1)
+
+
+def test_filters_with_not_find_the_next_best():
+    retriever = SenseweaveChromaRetriever(document_store=_store("not"), top_k=2)
+    filters = {"operator": "NOT", "conditions": [{"field": "meta.name", "operator": "==", "value": "east"}]}
+    found = retriever.run(query_embedding=[1.0, 0.0], filters=filters)["documents"]
+    assert [one.id for one in found] == ["north-east", "north"]
+    by_id = {"operator": "NOT", "conditions": [{"field": "id", "operator": "==", "value": "north-east"}]}
+    found = retriever.run(query_embedding=[1.0, 0.0], filters=by_id)["documents"]
+    assert [one.id for one in found] == ["east", "north"]
+
+
+def test_a_checked_filter_looks_as_far_as_it_must():
+    store = ChromaDocumentStore(collection_name="far", distance_function="cosine")
+    near = [Document(id=f"n{i}", content="x", embedding=[1.0, i / 1000]) for i in range(300)]
+    store.write_documents([*near, Document(id="far", content="y", embedding=[-1.0, 0.1])])
+    retriever = SenseweaveChromaRetriever(document_store=store, top_k=1)
+    filters = {"field": "id", "operator": "==", "value": "far"}
+    assert [one.id for one in retriever.run(query_embedding=[1.0, 0.0], filters=filters)["documents"]] == ["far"]
+
+
+def test_runtime_filters_replace_or_merge():
+    first = {"field": "meta.name", "operator": "!=", "value": "east"}
+    second = {"field": "meta.name", "operator": "!=", "value": "north-east"}
+    store = _store("policy")
+    replaced = SenseweaveChromaRetriever(document_store=store, filters=first)
+    assert replaced.run(query_embedding=[1.0, 0.0], filters=second)["documents"][0].id == "east"
+    merged = SenseweaveChromaRetriever(
+        document_store=store, filters={"operator": "AND", "conditions": [first]}, filter_policy="merge"
+    )
+    both = merged.run(query_embedding=[1.0, 0.0], filters={"operator": "AND", "conditions": [second]})
+    assert both["documents"][0].id == "north"
+
+
+def test_an_empty_store_gives_nothing():
+    retriever = SenseweaveChromaRetriever(document_store=ChromaDocumentStore(collection_name="empty"))
+    assert retriever.run(query_embedding=[1.0, 0.0]) == {"documents": []}
+
+
+@pytest.mark.parametrize("wrong", ["words", [], None, ["a"]])
+def test_wrong_input_names_the_right_component(wrong):
+    retriever = SenseweaveChromaRetriever(document_store=ChromaDocumentStore(collection_name="wrong"))
+    with pytest.raises(TypeError, match="SenseweaveTextEmbedder"):
+        retriever.run(query_embedding=wrong)
+
+
+def test_another_store_is_refused():
+    with pytest.raises(TypeError, match="expects a ChromaDocumentStore, not InMemoryDocumentStore"):
+        SenseweaveChromaRetriever(document_store=InMemoryDocumentStore())
+
+
+async def test_a_store_on_disk_works_under_run_async(tmp_path):
+    store = _store("disk", persist_path=str(tmp_path))
+    reopened = ChromaDocumentStore(collection_name="disk", distance_function="cosine", persist_path=str(tmp_path))
+    retriever = SenseweaveChromaRetriever(document_store=reopened)
+    answers = await asyncio.gather(*(retriever.run_async(query_embedding=[0.0, 1.0], top_k=1) for _ in range(8)))
+    assert [one["documents"][0].id for one in answers] == ["north"] * 8
+    await retriever.close_async()
+    assert (await retriever.run_async(query_embedding=[0.0, 1.0], top_k=1))["documents"][0].id == "north"
+    assert store.count_documents() == 4
+
+
+@pytest.fixture(scope="module")
+def sentences():
+    texts = ["The dog is asleep on the sofa.", "Bread needs flour and water.", "The train leaves at noon."]
+    return SenseweaveDocumentEmbedder().run(documents=[Document(content=one) for one in texts])["documents"]
+
+
+QUESTION = "When does the train depart?"
+
+
+@pytest.mark.parametrize("distance", ["cosine", "l2"])
+def test_the_best_comes_first_through_every_wrapper_of_core(sentences, distance):
+    store = ChromaDocumentStore(collection_name=f"wrapped-{distance}", distance_function=distance)
+    store.write_documents(sentences)
+    inner = TextEmbeddingRetriever(
+        retriever=SenseweaveChromaRetriever(document_store=store), text_embedder=SenseweaveTextEmbedder()
+    )
+    assert inner.run(query=QUESTION)["documents"][0].content == "The train leaves at noon."
+    multi = MultiRetriever(retrievers={"chroma": inner}, top_k=3, join_mode="concatenate")
+    assert multi.run(query=QUESTION)["documents"][0].content == "The train leaves at noon."
+
+    words = InMemoryDocumentStore()
+    words.write_documents(sentences)
+    for mode in ("concatenate", "reciprocal_rank_fusion", "merge", "distribution_based_rank_fusion"):
+        pipeline = Pipeline()
+        pipeline.add_component("embedder", SenseweaveTextEmbedder())
+        pipeline.add_component("retriever", SenseweaveChromaRetriever(document_store=store))
+        pipeline.add_component("words", InMemoryBM25Retriever(document_store=words))
+        pipeline.add_component("joiner", DocumentJoiner(join_mode=mode))
+        pipeline.connect("embedder.embedding", "retriever.query_embedding")
+        pipeline.connect("retriever.documents", "joiner.documents")
+        pipeline.connect("words.documents", "joiner.documents")
+        result = pipeline.run({"embedder": {"text": QUESTION}, "words": {"query": QUESTION}})
+        assert result["joiner"]["documents"][0].content == "The train leaves at noon.", mode

@@ -1,0 +1,120 @@
+"""Filters of Haystack, divided into what Chroma answers exactly and what is checked on its answer."""
+
+import itertools
+
+import pytest
+from haystack import Document
+from haystack.errors import FilterError
+from haystack.utils.filters import document_matches_filter
+from haystack_integrations.components.retrievers.senseweave.filters import divide, for_index
+from haystack_integrations.document_stores.chroma import ChromaDocumentStore
+
+from senseweave.retrieval.filters import compile_filter
+
+
+def _is(field, operator, value):
+    return {"field": field, "operator": operator, "value": value}
+
+
+def _all(*conditions):
+    return {"operator": "AND", "conditions": list(conditions)}
+
+
+def _any(*conditions):
+    return {"operator": "OR", "conditions": list(conditions)}
+
+
+def _not(*conditions):
+    return {"operator": "NOT", "conditions": list(conditions)}
+
+
+FILTERS = [
+    None,
+    _is("meta.kind", "==", "a"),
+    _is("meta.kind", "!=", "a"),
+    _is("meta.size", ">", 2),
+    _is("meta.size", "<=", 2.5),
+    _is("meta.kind", "in", ["a", "c"]),
+    _is("meta.kind", "not in", ["a", "c"]),
+    _is("meta.flag", "==", True),
+    _is("meta.kind", "in", []),
+    _is("meta.size", "in", [1, "x"]),
+    _is("meta.kind", "==", None),
+    _is("meta.day", ">", "2024-01-15"),
+    _is("id", "==", "3"),
+    _is("id", "!=", "3"),
+    _is("meta.a.b", "==", 1),
+    _not(_is("meta.kind", "==", "a")),
+    _not(_is("meta.kind", "==", "a"), _is("meta.size", ">", 2)),
+    _not(_is("meta.kind", "==", "a"), _is("meta.flag", "==", True)),
+    _not(_not(_is("meta.kind", "==", "a"))),
+    _not(_is("meta.size", ">", 2)),
+    _all(_is("meta.kind", "!=", "b"), _not(_is("meta.size", "<", 3))),
+    _any(_is("meta.kind", "==", "b"), _is("id", "==", "1")),
+    _any(_is("meta.kind", "==", "b"), _not(_is("meta.flag", "==", True), _is("meta.kind", "==", "a"))),
+    _all(_is("meta.kind", "==", "a")),
+    _not(_is("meta.kind", "in", ["a"]), _is("meta.kind", "not in", ["b"])),
+]
+
+
+@pytest.fixture(scope="module")
+def documents():
+    values = itertools.product(["a", "b", "c", None], [1, 2.5, 4, None], [True, False, None])
+    made = []
+    for number, (kind, size, flag) in enumerate(values):
+        meta = {"kind": kind, "size": size, "flag": flag, "day": f"2024-01-{number % 28 + 1:02}", "b": 1}
+        known = {name: value for name, value in meta.items() if value is not None}
+        made.append(Document(id=str(number), content="x", meta=known, embedding=[1.0, 0.0]))
+    return made
+
+
+@pytest.fixture(scope="module")
+def store(documents):
+    store = ChromaDocumentStore(collection_name="filters", distance_function="cosine")
+    store.write_documents(documents)
+    return store
+
+
+@pytest.mark.parametrize("filters", FILTERS, ids=str)
+def test_what_is_pushed_and_what_is_checked_mean_the_filter_together(filters, documents, store):
+    pushed, checked = divide(filters)
+    found = store.search_embeddings([[1.0, 0.0]], 1000, pushed)[0]
+    kept = {one.id for one in found if checked is None or document_matches_filter(checked, one)}
+    assert kept == {one.id for one in documents if filters is None or document_matches_filter(filters, one)}
+
+
+def test_a_not_that_is_exact_goes_to_the_store():
+    assert divide(_not(_is("meta.kind", "==", "a"))) == (_is("meta.kind", "!=", "a"), None)
+    assert divide(_all(_is("meta.kind", "==", "a"), _is("id", "==", "1"))) == (
+        _is("meta.kind", "==", "a"),
+        _is("id", "==", "1"),
+    )
+
+
+def test_a_search_of_words_is_left_to_chroma():
+    filters = _all(_is("content", "contains", "dog"), _is("content", "contains", "cat"))
+    assert divide(filters) == (filters, None)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"field": "meta.x", "value": 1}, {"field": "meta.x", "operator": "=="}, {"operator": "XOR", "conditions": []}],
+)
+def test_what_is_no_filter_is_an_error(broken):
+    with pytest.raises(FilterError):
+        divide(broken)
+    with pytest.raises(FilterError):
+        for_index(broken)
+
+
+def test_filters_of_an_index_keep_their_meaning():
+    filters = _all(_is("meta.file_path", "==", "a.jpg"), _not(_is("meta.kind", "==", "x"), _is("meta.size", ">", 2)))
+    assert for_index(filters) == {
+        "and": [
+            {"source": {"eq": "a.jpg"}},
+            {"not": {"and": [{"kind": {"eq": "x"}}, {"size": {"gt": 2}}]}},
+        ]
+    }
+    assert compile_filter(for_index(filters)) is not None
+    with pytest.raises(FilterError, match="no condition"):
+        for_index(_is("content", "contains", "dog"))

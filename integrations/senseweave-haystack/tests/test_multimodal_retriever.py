@@ -1,0 +1,204 @@
+"""SenseweaveMultimodalRetriever: one ranking out of several stores, or out of an index."""
+
+import pytest
+from haystack import Document
+from haystack.components.embedders import MockTextEmbedder
+from haystack.components.retrievers import MultiRetriever
+from haystack.components.retrievers.in_memory import InMemoryEmbeddingRetriever
+from haystack.document_stores.in_memory import InMemoryDocumentStore
+from haystack_integrations.components.embedders.senseweave import SenseweaveDocumentEmbedder, SenseweaveTextEmbedder
+from haystack_integrations.components.retrievers.senseweave import (
+    SenseweaveChromaRetriever,
+    SenseweaveMultimodalRetriever,
+)
+from haystack_integrations.document_stores.chroma import ChromaDocumentStore
+
+import senseweave as sw
+
+TEXTS = ["The dog is asleep on the sofa.", "Bread needs flour and water.", "The train leaves at noon."]
+QUESTION = "When does the train depart?"
+
+
+@pytest.fixture(scope="module")
+def documents(samples):
+    made = [Document(content=one, meta={"modality": "text"}) for one in TEXTS]
+    photos = sorted((samples / "images").glob("*.jpg"))[:4]
+    made += [Document(content="", meta={"modality": "image", "file_path": str(one)}) for one in photos]
+    return SenseweaveDocumentEmbedder().run(documents=made)["documents"]
+
+
+@pytest.fixture(scope="module")
+def retrievers(documents):
+    stores = {}
+    for name in ("text", "image"):
+        store = ChromaDocumentStore(collection_name=f"multimodal-{name}", distance_function="cosine")
+        store.write_documents([one for one in documents if one.meta["modality"] == name])
+        stores[name] = SenseweaveChromaRetriever(document_store=store)
+    return stores
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, samples):
+    folder = tmp_path_factory.mktemp("index")
+    photos = sorted((samples / "images").glob("*.jpg"))[:3]
+    with sw.Index(folder) as index:
+        index.add([*(sw.Text(one) for one in TEXTS), *photos], metadata={"owner": "Ann"})
+    return folder
+
+
+def test_to_dict_holds_every_parameter_and_from_dict_restores_them(retrievers, tmp_path):
+    retriever = SenseweaveMultimodalRetriever(
+        retrievers=retrievers,
+        embedders={"text": SenseweaveTextEmbedder(), "image": SenseweaveTextEmbedder(dimensions=64)},
+        fusion="zscore",
+        statistics={"text": {"mean": 0.1, "std": 0.1}, "image": {"mean": 0.2, "std": 0.1}},
+        root_path=tmp_path,
+    )
+    data = retriever.to_dict()
+    assert set(data["init_parameters"]) == {
+        "index",
+        "retrievers",
+        "embedders",
+        "modalities",
+        "fusion",
+        "statistics",
+        "weights",
+        "filters",
+        "top_k",
+        "filter_policy",
+        "root_path",
+        "network",
+    }
+    assert SenseweaveMultimodalRetriever.from_dict(data).to_dict() == data
+    one = SenseweaveMultimodalRetriever(retrievers=retrievers, embedders=MockTextEmbedder(dimension=4)).to_dict()
+    assert SenseweaveMultimodalRetriever.from_dict(one).to_dict() == one
+    index = SenseweaveMultimodalRetriever(index=tmp_path, modalities=["text"]).to_dict()
+    assert SenseweaveMultimodalRetriever.from_dict(index).to_dict() == index
+
+
+def test_init_opens_nothing(tmp_path):
+    SenseweaveMultimodalRetriever(index=tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"index": "x", "retrievers": {"a": 1}}, {"index": "x", "modalities": ["smell"]}, {"index": "x", "top_k": -1}],
+)
+def test_arguments_that_make_no_sense_are_refused(arguments):
+    with pytest.raises(ValueError, match=r"one of the two|unknown modality|top_k"):
+        SenseweaveMultimodalRetriever(**arguments)
+
+
+def test_several_stores_give_one_ranking_with_the_similarity_kept(retrievers):
+    retriever = SenseweaveMultimodalRetriever(retrievers=retrievers, top_k=5)
+    found = retriever.run(query=QUESTION)["documents"]
+    assert len(found) == 5
+    assert found[0].content == "The train leaves at noon."
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    assert {one.meta["modality"] for one in found} == {"text", "image"}
+    assert found[0].meta["fusion"] == "dbsf"
+    alone = retrievers["text"].run(query_embedding=SenseweaveTextEmbedder().run(text=QUESTION)["embedding"])
+    assert found[0].meta["raw_score"] == pytest.approx(alone["documents"][0].score, abs=1e-6)
+
+
+def test_calibration_is_plain_numbers_and_survives_a_dump(retrievers, documents):
+    retriever = SenseweaveMultimodalRetriever(retrievers=retrievers)
+    by_list = {name: [one for one in documents if one.meta["modality"] == name] for name in ("text", "image")}
+    retriever.calibrate(by_list)
+    restored = SenseweaveMultimodalRetriever.from_dict(retriever.to_dict())
+    assert restored.statistics == retriever.statistics
+    assert all(isinstance(one, float | int | str) for cell in restored.statistics.values() for one in cell.values())
+    found = retriever.run(query=QUESTION)["documents"]
+    assert found[0].content == "The train leaves at noon."
+    assert found[0].meta["fusion"] == "tail"
+    with pytest.raises(ValueError, match="none of the lists"):
+        retriever.calibrate({"smell": []})
+
+
+def test_one_store_of_several_modalities_is_asked_once_for_each(documents):
+    store = InMemoryDocumentStore()
+    store.write_documents(documents)
+    retriever = SenseweaveMultimodalRetriever(
+        retrievers={"all": InMemoryEmbeddingRetriever(document_store=store)}, modalities=["text", "image"]
+    )
+    found = retriever.run(query=QUESTION, top_k=7)["documents"]
+    assert len(found) == 7
+    assert found[0].content == "The train leaves at noon."
+    only = SenseweaveMultimodalRetriever(
+        retrievers={"all": InMemoryEmbeddingRetriever(document_store=store)}, modalities=["image"]
+    )
+    assert {one.meta["modality"] for one in only.run(query=QUESTION)["documents"]} == {"image"}
+
+
+async def test_run_async_gives_the_same_as_run(retrievers, folder):
+    for retriever in (
+        SenseweaveMultimodalRetriever(retrievers=retrievers),
+        SenseweaveMultimodalRetriever(index=folder),
+    ):
+        run, run_async = retriever.run(query=QUESTION), await retriever.run_async(query=QUESTION)
+        assert [one.id for one in run["documents"]] == [one.id for one in run_async["documents"]]
+
+
+def test_top_k_zero_gives_nothing(retrievers, folder):
+    assert SenseweaveMultimodalRetriever(retrievers=retrievers).run(query="x", top_k=0) == {"documents": []}
+    assert SenseweaveMultimodalRetriever(index=folder, top_k=0).run(query="x") == {"documents": []}
+
+
+def test_an_index_gives_documents_with_flat_meta(folder):
+    retriever = SenseweaveMultimodalRetriever(index=folder)
+    found = retriever.run(query=QUESTION)["documents"]
+    assert found[0].content == "The train leaves at noon."
+    assert found[0].meta["modality"] == "text"
+    assert found[0].meta["owner"] == "Ann"
+    assert {one.meta["modality"] for one in found} == {"text", "image"}
+    assert all(isinstance(value, str | int | float) for one in found for value in one.meta.values())
+    expected = [hit.id for hit in sw.Index.open(folder).search(QUESTION)]
+    assert [one.id for one in found] == expected
+    retriever.close()
+
+
+def test_an_index_that_is_open_already_is_used_and_left_open(folder):
+    index = sw.Index.open(folder)
+    retriever = SenseweaveMultimodalRetriever(index=index)
+    retriever.run(query=QUESTION)
+    retriever.close()
+    assert len(index) == 6
+    assert retriever.to_dict()["init_parameters"]["index"] == str(folder)
+
+
+def test_filters_reach_the_index(folder):
+    retriever = SenseweaveMultimodalRetriever(index=folder)
+    no_text = {"operator": "NOT", "conditions": [{"field": "meta.modality", "operator": "==", "value": "text"}]}
+    found = retriever.run(query=QUESTION, filters=no_text)["documents"]
+    assert {one.meta["modality"] for one in found} == {"image"}
+
+
+def test_a_photograph_is_a_query(retrievers, folder, samples):
+    photo = sorted((samples / "images").glob("*.jpg"))[1]
+    for retriever in (
+        SenseweaveMultimodalRetriever(index=folder, modalities=["image"]),
+        SenseweaveMultimodalRetriever(retrievers={"image": retrievers["image"]}),
+    ):
+        assert retriever.run(media=photo)["documents"][0].meta["file_path"] == str(photo)
+    mock = SenseweaveMultimodalRetriever(retrievers=retrievers, embedders=MockTextEmbedder(dimension=384))
+    with pytest.raises(TypeError, match="MockTextEmbedder embeds text alone"):
+        mock.run(media=photo)
+
+
+def test_wrong_input_names_the_right_component(folder):
+    retriever = SenseweaveMultimodalRetriever(index=folder)
+    with pytest.raises(TypeError, match="SenseweaveChromaRetriever"):
+        retriever.run(query=[0.1, 0.2])
+    with pytest.raises(ValueError, match="one of the two"):
+        retriever.run()
+
+
+def test_a_multi_retriever_of_core_accepts_it(folder, retrievers):
+    multi = MultiRetriever(
+        retrievers={
+            "index": SenseweaveMultimodalRetriever(index=folder),
+            "stores": SenseweaveMultimodalRetriever(retrievers=retrievers),
+        },
+        top_k=3,
+    )
+    assert multi.run(query=QUESTION)["documents"][0].content == "The train leaves at noon."

@@ -1,0 +1,45 @@
+"""What is asked: LlamaIndex's query bundle, with recordings and videos, as media of the core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llama_index.core.schema import QueryBundle
+
+from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality, Text
+
+
+@dataclass
+class MediaQueryBundle(QueryBundle):
+    """A query bundle that may also hold a recording and a video.
+
+    Every part that is given counts: words together with a picture find what fits both.
+
+    Args:
+        query_str: The question; may be empty where media ask.
+        image_path: Path, or URL that the policy allows, of an image.
+        custom_embedding_strs: Embedded in place of `query_str`.
+        embedding: A query vector, see `SenseweaveRetriever`.
+        audio_path: Path or URL of a recording.
+        video_path: Path or URL of a video.
+    """
+
+    query_str: str = ""
+    audio_path: str | None = None
+    video_path: str | None = None
+
+
+def parts_of(bundle: QueryBundle, policy: MediaPolicy) -> list[Media]:
+    """Return what of a bundle is to be embedded; the bundle is only read.
+
+    Args:
+        bundle: The bundle; blank strings are left out.
+        policy: What may be read.
+    """
+    paths: dict[Modality, str | None] = {
+        "image": bundle.image_path,
+        "audio": getattr(bundle, "audio_path", None),
+        "video": getattr(bundle, "video_path", None),
+    }
+    texts: list[Media] = [Text(text) for text in bundle.embedding_strs if text.strip()]
+    return texts + [MEDIA_OF[modality](path, policy=policy) for modality, path in paths.items() if path]

@@ -1,0 +1,104 @@
+"""The retriever over a `senseweave.Index`: hits as nodes, filters in the index's language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from llama_index.core.llms.mock import MockLLMWithChatMemoryOfLastCall
+from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.schema import MetadataMode, Node, QueryBundle
+from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
+from llama_index.retrievers.senseweave import MediaQueryBundle, SenseweaveRetriever
+from llama_index.retrievers.senseweave.hits import condition_of
+
+import senseweave as sw
+
+KINDS = ("image", "audio", "video")
+
+
+@pytest.fixture
+def index(space: Any, files: Any, tmp_path: Path) -> Any:
+    made = sw.Index(tmp_path / "index", spaces=[space])
+    report = made.add([path for paths in files.values() for path in paths], metadata={"shelf": 2}, on_error="raise")
+    assert report.added == 9
+    made.add(sw.Text("a green field"), metadata={"shelf": 1})
+    yield made
+    made.close()
+
+
+def by_modality(found: list[Any]) -> dict[str, Node]:
+    """The best node of each modality."""
+    return {one.node.metadata["modality"]: one.node for one in reversed(found)}
+
+
+def test_hits_become_whole_nodes_with_the_scores_of_the_index(index: sw.Index, files: Any) -> None:
+    found = SenseweaveRetriever(index, similarity_top_k=10).retrieve("something green")
+    assert [one.score for one in found] == [hit.score for hit in index.search("something green", k=10)]
+    nodes = by_modality(found)
+    assert {type(node) for node in nodes.values()} == {Node}
+    assert nodes["text"].get_content() == "a green field"
+    for kind in ("image", "video"):
+        assert nodes[kind].metadata["source"] == str(files[kind][1])
+        assert getattr(nodes[kind], f"{kind}_resource").path == files[kind][1]
+        block = nodes[kind].get_content_blocks()[-1]
+        assert getattr(block, f"resolve_{kind}")().read() == files[kind][1].read_bytes()
+
+
+def test_spans_are_there_for_the_language_model_to_cite(index: sw.Index) -> None:
+    found = SenseweaveRetriever(index, modalities=["audio"]).retrieve("a low tone")
+    assert (found[0].node.metadata["start"], found[0].node.metadata["end"]) == (0.0, 1.0)
+    assert "start: 0.0\nend: 1.0" in found[0].node.get_content(MetadataMode.LLM)
+
+
+def test_media_and_words_ask_the_index(index: sw.Index, files: Any) -> None:
+    retriever = SenseweaveRetriever(index, similarity_top_k=10)
+    asked = MediaQueryBundle("low", image_path=str(files["image"][0]))
+    nodes = by_modality(retriever.retrieve(asked))
+    assert nodes["image"].metadata["source"] == str(files["image"][0])
+    assert nodes["audio"].metadata["source"] == str(files["audio"][0])
+
+
+async def test_async_gives_what_sync_gives(index: sw.Index) -> None:
+    retriever = SenseweaveRetriever.from_defaults(index, similarity_top_k=4)
+    assert await retriever.aretrieve("green") == retriever.retrieve("green")
+
+
+def test_filters_are_put_in_the_language_of_the_index(index: sw.Index) -> None:
+    shelf = MetadataFilters(filters=[MetadataFilter(key="shelf", value=2, operator=FilterOperator.LT)])
+    found = SenseweaveRetriever(index, filters=shelf).retrieve("green")
+    assert [one.node.get_content() for one in found] == ["a green field"]
+    recent = MetadataFilter(key="year", value=2020, operator=FilterOperator.GTE)
+    nested = MetadataFilters(
+        filters=[
+            MetadataFilter(key="author", value=["Ann", "Bob"], operator=FilterOperator.IN),
+            MetadataFilters(
+                filters=[MetadataFilter(key="year", value=2020, operator=FilterOperator.GTE), *shelf.filters]
+            ),
+        ],
+        condition=FilterCondition.OR,
+    )
+    assert condition_of(nested) == {
+        "or": [
+            {"author": {"in": ["Ann", "Bob"]}},
+            {"and": [{"year": {"gte": 2020}}, {"shelf": {"lt": 2}}]},
+        ]
+    }
+    assert condition_of(MetadataFilters(filters=[], condition=None)) is None
+    with pytest.raises(ValueError, match="no filter 'text_match'"):
+        condition_of(MetadataFilters(filters=[MetadataFilter(key="a", value="b", operator=FilterOperator.TEXT_MATCH)]))
+
+
+def test_a_vector_alone_cannot_ask_an_index(index: sw.Index) -> None:
+    with pytest.raises(ValueError, match="cannot be asked by the bundle's embedding"):
+        SenseweaveRetriever(index).retrieve(QueryBundle("", embedding=[0.1] * 32))
+
+
+def test_a_file_that_has_gone_does_not_end_the_synthesis(index: sw.Index, files: Any) -> None:
+    files["image"][1].unlink()
+    llm = MockLLMWithChatMemoryOfLastCall(is_chat_model=True)
+    retriever = SenseweaveRetriever(index, modalities=["image"], similarity_top_k=1)
+    RetrieverQueryEngine.from_args(retriever, llm=llm, multimodal=True).query("green")
+    sent = [getattr(block, "text", "") for message in llm.last_chat_messages or [] for block in message.blocks]
+    assert any(str(files["image"][1]) in text for text in sent)

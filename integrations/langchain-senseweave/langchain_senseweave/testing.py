@@ -27,6 +27,7 @@ import math
 import socket
 import wave
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,8 @@ class MultimodalEmbeddingsTests:
         if "image" not in self.modalities:
             pytest.skip("embeds no images")
         chroma = pytest.importorskip("langchain_chroma")
+        if metadata.version("langchain-chroma").startswith("1.0."):
+            pytest.skip("langchain-chroma 1.0 passes a batch of vectors where Chroma wants one")
         store = chroma.Chroma("images", model, persist_directory=str(tmp_path / "chroma"))
         uris = [str(path) for path in samples("image")]
         store.add_images(uris=uris, metadatas=[{"number": 0}, {}, {"number": 2}], ids=["0", "1", "2"])

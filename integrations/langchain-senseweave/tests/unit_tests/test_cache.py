@@ -100,7 +100,6 @@ def test_it_can_be_made_like_the_cache_for_text(counting):
 
 
 def test_it_serves_a_store_like_what_is_behind_it(cached, counting, red_png, tmp_path):
-    pytest.importorskip("langchain_chroma")
     store = SenseweaveChroma("cached", cached, persist_directory=str(tmp_path / "db"))
     store.add_media([red_png])
     assert store.similarity_search_by_image(red_png, k=1)

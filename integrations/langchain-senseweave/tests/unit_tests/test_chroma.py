@@ -14,8 +14,6 @@ from PIL import Image as PILImage
 from langchain_senseweave import MediaLoader, SenseweaveChroma, SenseweaveEmbeddings
 from senseweave import FingerprintError, Image, MediaError
 
-pytest.importorskip("langchain_chroma")
-
 
 @pytest.fixture
 def store(embeddings, tmp_path):

@@ -16,8 +16,6 @@ from pydantic import ValidationError
 from langchain_senseweave import MediaLoader, SenseweaveChroma, SenseweaveEmbeddings, SenseweaveRetriever
 from senseweave import Image, Index, MediaError, UnsupportedModalityError
 
-pytest.importorskip("langchain_chroma")
-
 
 class Seen(BaseCallbackHandler):
     """Remembers what a tracer would be told."""

@@ -9,8 +9,6 @@ from langchain_core.messages import ToolMessage
 
 from langchain_senseweave import SenseweaveChroma, SenseweaveRetriever, create_media_retriever_tool
 
-pytest.importorskip("langchain_chroma")
-
 
 @pytest.fixture
 def retriever(embeddings, red_png, tone_wav, clip_mp4, tmp_path):

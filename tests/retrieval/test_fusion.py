@@ -1,0 +1,145 @@
+"""Fusion methods and `merge`: formulas, hand-computed values, refusals."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from senseweave.retrieval import METHODS, Statistics, background, merge
+from senseweave.retrieval.fusion import dbsf, minmax, none, platt, pseudo_positive, quota, rrf, tail, weighted_rrf, zscore
+from senseweave.retrieval.fusion.standardised import log10_normal_tail
+
+KNOWN = Statistics(mean=0.1, std=0.05, documents=1000, top1_mean=0.3, top1_std=0.1, slope=20.0, intercept=-6.0)
+
+
+def test_zscore_counts_standard_deviations_above_the_background():
+    assert zscore(np.array([0.1, 0.2, 0.05]), KNOWN) == pytest.approx([0.0, 2.0, -1.0])
+
+
+def test_pseudo_positive_is_zero_at_the_typical_best_match():
+    assert pseudo_positive(np.array([0.3, 0.4]), KNOWN) == pytest.approx([0.0, 1.0])
+
+
+def test_tail_is_zero_where_chance_gives_one_such_hit():
+    # P(Z > 3.0902) is 0.001, and there are 1000 documents.
+    assert tail(np.array([0.1 + 3.0902 * 0.05]), KNOWN) == pytest.approx([0.0], abs=1e-3)
+
+
+def test_tail_asks_more_of_a_larger_collection():
+    small = Statistics(0.1, 0.05, documents=10)
+    assert tail(np.array([0.3]), small)[0] == pytest.approx(tail(np.array([0.3]), KNOWN)[0] + 2)
+
+
+def test_the_normal_tail_is_smooth_where_the_series_takes_over():
+    assert log10_normal_tail(0.0) == pytest.approx(math.log10(0.5))
+    assert log10_normal_tail(30.0) == pytest.approx(log10_normal_tail(29.999999), rel=1e-5)
+    assert log10_normal_tail(60.0) < log10_normal_tail(40.0) < -300
+
+
+def test_platt_is_a_half_where_the_logit_is_zero():
+    assert platt(np.array([0.3]), KNOWN) == pytest.approx([0.5])
+
+
+def test_per_list_methods_by_hand():
+    scores = np.array([0.9, 0.5, 0.1])
+    assert none(scores) == pytest.approx(scores)
+    assert minmax(scores) == pytest.approx([1.0, 0.5, 0.0])
+    std = scores.std()
+    assert dbsf(scores) == pytest.approx((scores - 0.5 + 3 * std) / (6 * std))
+    assert minmax(np.array([0.4, 0.4])) == pytest.approx([1.0, 1.0])
+    assert dbsf(np.array([0.4])) == pytest.approx([0.5])
+
+
+def test_rank_fusion_by_hand():
+    assert rrf(np.array([0.9, 0.5, 0.5, 0.1])) == pytest.approx([1 / 61, 1 / 62, 1 / 62, 1 / 64])
+    assert weighted_rrf(np.array([0.9]), 2.0) == pytest.approx([2 / 61])
+    with pytest.raises(ValueError, match="negative"):
+        weighted_rrf(np.array([0.9]), -1.0)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@given(scores=st.lists(st.floats(-1, 1, width=32), max_size=20))
+def test_no_method_changes_the_order_within_a_list(method, scores):
+    values = np.array(sorted(scores, reverse=True), dtype=np.float64)
+    result = METHODS[method](values, KNOWN)
+    assert result.shape == values.shape
+    assert np.isfinite(result).all()
+    assert (np.diff(result) <= 1e-12).all()
+
+
+@pytest.mark.parametrize("method", ["zscore", "pseudo_positive", "tail", "platt"])
+def test_methods_that_need_statistics_say_so(method):
+    with pytest.raises(ValueError, match="statistics"):
+        METHODS[method](np.array([0.1]), None)
+
+
+def test_methods_say_what_the_statistics_lack():
+    bare = Statistics(0.1, 0.05)
+    with pytest.raises(ValueError, match="sample queries"):
+        pseudo_positive(np.array([0.1]), bare)
+    with pytest.raises(ValueError, match="labels"):
+        platt(np.array([0.1]), bare)
+    with pytest.raises(ValueError, match="positive"):
+        Statistics(0.1, 0.0)
+
+
+def test_quota_fills_groups_first_and_keeps_the_order():
+    ranked = ["t1", "t2", "t3", "i1", "t4", "a1"]
+    assert quota(ranked, 3, {"i": 1, "a": 1}, lambda one: one[0]) == ["t1", "i1", "a1"]
+    assert quota(ranked, 4, {"v": 2}, lambda one: one[0]) == ["t1", "t2", "t3", "i1"]
+
+
+def test_statistics_of_unrelated_queries_by_hand():
+    queries = np.eye(2, 3, dtype=np.float32)
+    documents = np.array([[1, 0, 0], [0, 0, 2]], dtype=np.float32)  # lengths do not matter
+    known = background(queries, documents, size=50)
+    assert (known.mean, known.documents, known.queries) == (pytest.approx(0.25), 50, 2)
+    assert known.std == pytest.approx(np.std([1, 0, 0, 0]))
+    assert (known.top1_mean, known.top1_std) == (pytest.approx(0.5), pytest.approx(0.5))
+    assert Statistics.from_dict(known.to_dict()) == known
+
+
+STRONG_TEXT = [("t1", 0.60), ("t2", 0.58), ("t3", 0.55)]
+GOOD_IMAGE = [("i1", 0.30), ("i2", 0.12)]
+CELLS = {"text": Statistics(0.5, 0.1, documents=100), "image": Statistics(0.1, 0.03, documents=100)}
+
+
+def test_merge_puts_the_surprising_picture_before_the_usual_texts():
+    merged = merge({"text": STRONG_TEXT, "image": GOOD_IMAGE}, 3, statistics=CELLS)
+    assert [one.item for one in merged] == ["i1", "t1", "t2"]
+    assert (merged[0].list_name, merged[0].raw_score) == ("image", 0.30)
+    raw = merge({"text": STRONG_TEXT, "image": GOOD_IMAGE}, 3, method="none")
+    assert [one.item for one in raw] == ["t1", "t2", "t3"]
+
+
+def test_merge_without_statistics_falls_back_and_says_so():
+    merged = merge({"text": STRONG_TEXT, "image": GOOD_IMAGE}, 5)
+    assert {one.method for one in merged} == {"dbsf"}
+    some = merge({"text": STRONG_TEXT, "image": GOOD_IMAGE}, 5, statistics={"text": CELLS["text"]})
+    assert {one.method for one in some} == {"dbsf"}
+
+
+def test_merge_joins_items_of_equal_key():
+    lists = {"a": [("x", 0.9), ("y", 0.5)], "b": [("x", 0.7)]}
+    assert [one.item for one in merge(lists, key=lambda item: item, method="none")] == ["x", "y"]
+    summed = merge(lists, key=lambda item: item, method="rrf")
+    assert summed[0].score == pytest.approx(2 / 61)
+    assert len(merge(lists, method="none")) == 3
+
+
+def test_merge_refuses_what_makes_no_sense():
+    with pytest.raises(ValueError, match="unknown fusion method"):
+        merge({"a": [("x", 0.1)]}, method="magic")
+    with pytest.raises(ValueError, match="needs statistics for b"):
+        merge({"a": [("x", 0.1)], "b": [("y", 0.2)]}, method="zscore", statistics={"a": KNOWN})
+    with pytest.raises(ValueError, match="weights belong"):
+        merge({"a": [("x", 0.1)]}, method="rrf", weights={"a": 2.0})
+    with pytest.raises(ValueError, match="not finite"):
+        merge({"a": [("x", math.nan)]})
+
+
+def test_merge_of_nothing_is_nothing():
+    assert merge({}) == []
+    assert merge({"a": []}, statistics={}) == []

@@ -1,0 +1,203 @@
+"""An index through kills, rivals, servers and moves."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import senseweave as sw
+from senseweave.errors import FingerprintError, StoreError
+from senseweave.retrieval import Index
+from senseweave.retrieval.lock import FolderLock
+
+PROGRAM = Path(__file__).parent / "tiny_space.py"
+NOTES = 1100
+"""More than the thousand after which Chroma writes its vector index to disk."""
+pytestmark = pytest.mark.integration
+
+
+def contents(index):
+    """Ids, metadata without the time of adding, and lines of all records."""
+    found = {}
+    for one in index._store.descriptions.values():
+        for row in index._store.get(one):
+            known = {name: value for name, value in row.metadata.items() if name != "added_at"}
+            found[row.id] = (one.name, known, row.text)
+    return found
+
+
+def start(place, *inputs):
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), str(place), *map(str, inputs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.fixture
+def many_files(tmp_path, write_picture, write_sound):
+    """Enough small files that adding them takes a while and several batches."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(NOTES):
+        (folder / f"note-{number:04}.txt").write_text(f"note number {number} about subject {number % 37}")
+    for number in range(100):
+        write_picture(folder / f"picture-{number:03}.png", ("red", "green", "blue")[number % 3], number)
+    for number in range(4):
+        write_sound(folder / f"sound-{number}.wav", ["low", "high", "middle"][: number % 3 + 1], seconds=1.0 + number / 10)
+    return folder
+
+
+@pytest.mark.timeout(900)
+def test_an_add_killed_at_twenty_moments_is_completed_by_the_next(tmp_path, space, many_files):
+    with Index(tmp_path / "undisturbed", spaces=[space]) as whole:
+        began = time.monotonic()
+        whole.add(many_files)
+        took = time.monotonic() - began
+        expected = contents(whole)
+    rng = random.Random(5)
+    interrupted = 0
+    for attempt in range(20):
+        place = tmp_path / "killed" / str(attempt % 4)  # five kills in a row on each of four indexes
+        process = start(place, many_files)
+        process.stdout.readline()  # "ready": the index is open
+        time.sleep(rng.uniform(0, took / 3))
+        if process.poll() is None:
+            interrupted += 1
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert interrupted >= 10  # the moments were inside the work
+    for number in range(4):
+        with Index(tmp_path / "killed" / str(number), spaces=[space]) as index:
+            index.add(many_files)
+            assert contents(index) == expected
+            hit = index.search("note number 1099", k=1, modalities={"text"})[0]
+            assert hit.text == "note number 1099 about subject 26"
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_that_add_at_once_lose_nothing(tmp_path, space, many_files):
+    place = tmp_path / "shared"
+    notes = sorted(many_files.glob("note-*.txt"))
+    halves = [start(place, *notes[:550]), start(place, *notes[550:])]
+    for process in halves:
+        output, errors = process.communicate(timeout=250)
+        assert process.returncode == 0, errors
+        assert "550 added" in output
+    with Index(place, spaces=[space]) as index:
+        assert len(index) == NOTES
+        for number in (0, 500, 600, NOTES - 1):
+            text = f"note number {number} about subject {number % 37}"
+            assert text in [hit.text for hit in index.search(text, k=3, modalities={"text"})]
+
+
+@pytest.mark.timeout(300)
+def test_an_open_index_sees_what_another_process_adds(tmp_path, space, many_files):
+    place = tmp_path / "watched"
+    notes = sorted(many_files.glob("note-*.txt"))
+    with Index(place, spaces=[space]) as index:
+        index.add(notes[:800])
+        process = start(place, *notes[800:])
+        _, errors = process.communicate(timeout=250)
+        assert process.returncode == 0, errors
+        assert len(index) == NOTES
+        assert index.search("note number 1099", k=1)[0].text.startswith("note number 1099")
+        index.add(sw.Text("a last word"))
+        assert index.search("a last word", k=1)[0].text == "a last word"
+    with Index(place, spaces=[space]) as again:
+        assert len(again) == NOTES + 1
+        for number in range(0, NOTES, 100):
+            text = f"note number {number} about subject {number % 37}"
+            assert text in [hit.text for hit in again.search(text, k=3)]
+
+
+def test_a_writer_that_waits_in_vain_says_who_writes(tmp_path, space):
+    index = Index(tmp_path / "index", spaces=[space], lock_timeout=0.2)
+    rival = FolderLock(tmp_path / "index")
+    with rival.held(1.0):
+        rival.advance()
+        with pytest.raises(StoreError, match=rf"another process \(last writer: {os.getpid()}\)"):
+            index.add(sw.Text("a note"))
+    assert index.add(sw.Text("a note")).added == 1
+
+
+def test_an_index_moves_by_export_and_import(tmp_path, space, tiny, index):
+    for name in ("plain.jsonl", "packed.jsonl.gz"):
+        assert index.export(tmp_path / name) == 12
+        with Index(tmp_path / name.split(".")[0], spaces=[space]) as other:
+            assert other.import_(tmp_path / name) == 12
+            assert contents(other) == contents(index)
+            assert [(hit.id, round(hit.score, 3)) for hit in other.search("red", k=12)] == [
+                (hit.id, round(hit.score, 3)) for hit in index.search("red", k=12)
+            ]
+    with pytest.raises(FingerprintError):
+        Index(tmp_path / "strange", spaces=[tiny.make_space(seed="x")]).import_(tmp_path / "plain.jsonl")
+    (tmp_path / "torn.jsonl").write_text((tmp_path / "plain.jsonl").read_text()[:5000])
+    with pytest.raises(StoreError, match="not JSON"):
+        Index(tmp_path / "torn", spaces=[space]).import_(tmp_path / "torn.jsonl")
+    (tmp_path / "other.jsonl").write_text('{"hello": 1}\n')
+    with pytest.raises(StoreError, match="not an exported index"):
+        Index(tmp_path / "none", spaces=[space]).import_(tmp_path / "other.jsonl")
+
+
+def test_a_given_client_is_used_and_left_open(space, corpus_folder):
+    import chromadb
+
+    client = chromadb.EphemeralClient()
+    first, second = (Index(client, spaces=[space], prefix=prefix) for prefix in ("one-", "two-"))
+    first.add(corpus_folder)
+    assert (len(first), len(second)) == (12, 0)
+    first.close()
+    assert client.heartbeat() > 0
+    assert second.search("red") == []
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A Chroma server on the loopback interface."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = Path(sys.executable).parent / "chroma"
+    process = subprocess.Popen(
+        [str(program), "run", "--path", str(tmp_path / "server"), "--host", "127.0.0.1", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "the server did not start"
+                time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def test_a_chroma_server_holds_an_index_like_a_folder(server, space, index, corpus_folder, names):
+    import chromadb
+
+    client = chromadb.HttpClient(host="127.0.0.1", port=server)
+    remote = Index(client, spaces=[space])
+    assert remote.add(corpus_folder).added == 12
+    assert remote.add(corpus_folder).added == 0
+    assert contents(remote) == contents(index)
+    assert names(remote.search("red", k=12)) == names(index.search("red", k=12))
+    assert remote.delete(filter={"modality": "image"}) == 4
+    again = Index(chromadb.HttpClient(host="127.0.0.1", port=server), spaces=[space], create=False)
+    assert len(again) == 8
+    assert again.info()["bytes"] is None

@@ -1,0 +1,251 @@
+"""Searching: exactness, filters, modalities, composed queries, grouping, diversity, paging."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+import senseweave as sw
+from senseweave.errors import UnsupportedModalityError
+from senseweave.retrieval import METHODS, Index, Query
+from senseweave.retrieval.fusion import CALIBRATED, tail
+from senseweave.retrieval.statistics import Statistics
+
+
+@pytest.fixture
+def library(tmp_path, space):
+    """120 texts of known metadata."""
+    index = Index(tmp_path / "library", spaces=[space])
+    colours = ("red", "green", "blue")
+    index.add(
+        [
+            sw.Text(f"book {number} about {colour} things", metadata={"number": number, "colour": colour, "price": number / 4})
+            for number, colour in zip(range(120), itertools.cycle(colours), strict=False)
+        ]
+    )
+    return index
+
+
+def stored(index):
+    return [(one, row) for one in index._store.descriptions.values() for row in index._store.get(one, vectors=True)]
+
+
+def brute_force(index, vector, keep=lambda row: True):
+    """Similarities of all records by id, computed from the stored vectors alone."""
+    return {row.id: float(row.vector @ vector) for _, row in stored(index) if keep(row)}
+
+
+def test_a_search_gives_the_same_ten_as_comparing_with_every_record(library, space):
+    for question in ("a red book", "book 17", "green things", "what is blue"):
+        vector = space.embed_text([question], role="query")[0]
+        expected = sorted(brute_force(library, vector).items(), key=lambda pair: -pair[1])[:10]
+        hits = library.search(question, k=10)
+        assert [hit.raw_score for hit in hits] == pytest.approx([score for _, score in expected], abs=1e-5)
+        assert {hit.id for hit in hits} <= {identifier for identifier, score in expected} | {
+            identifier for identifier, score in brute_force(library, vector).items() if math.isclose(score, expected[-1][1], abs_tol=1e-5)
+        }
+
+
+def test_scores_over_several_modalities_follow_the_stored_statistics(index, space):
+    vector = space.embed_text(["something red"], role="query")[0]
+    expected = {}
+    for description, row in stored(index):
+        known = Statistics.from_dict(description.calibration["cells"]["text"])
+        expected[row.id] = float(tail(np.array([row.vector @ vector]), known)[0])
+    hits = index.search("something red", k=12, fusion="tail")
+    assert len(hits) == 12
+    assert {hit.id: hit.score for hit in hits} == pytest.approx(expected, abs=1e-3)
+    assert [hit.score for hit in hits] == sorted(expected.values(), reverse=True) or [
+        hit.score for hit in hits
+    ] == pytest.approx(sorted(expected.values(), reverse=True), abs=1e-3)
+
+
+def test_text_does_not_outrank_the_picture_that_answers(index, names):
+    raw = index.search("blue", k=12, fusion="none")
+    assert names(index.search("blue", k=1)) == ["blue.png"]
+    assert names(raw)[0] in ("blue.png", "colours.txt")
+
+
+def test_every_method_ranks_and_says_its_name(index):
+    index.calibrate(labels=[("red", "red.png"), ("green", "green.png"), ("the last train", "trains.txt"), ("bread dough", "bread.txt")])
+    for method in METHODS:
+        hits = index.search("red", k=5, fusion=method)
+        assert {hit.calibration for hit in hits} == {method}
+        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_an_unknown_method_is_refused_with_those_there_are(index):
+    with pytest.raises(ValueError, match="there are none, rrf"):
+        index.search("red", fusion="magic")
+
+
+def test_only_the_modalities_asked_for_are_searched(index):
+    assert {hit.modality for hit in index.search("red", k=12, modalities={"image"})} == {"image"}
+    assert {hit.modality for hit in index.search("red", k=12, modalities={"image", "audio"})} == {"image", "audio"}
+    with pytest.raises(UnsupportedModalityError, match="video"):
+        index.search("red", modalities={"video"})
+    with pytest.raises(ValueError, match="smell"):
+        index.search("red", modalities={"smell"})
+
+
+def test_a_picture_or_a_recording_can_be_the_query(index, corpus_folder, names):
+    assert names(index.search(sw.Image(corpus_folder / "green.png"), k=1, modalities={"image"})) == ["green.png"]
+    assert names(index.search(sw.Audio(corpus_folder / "low.wav"), k=1, modalities={"audio"}))[0] in ("low.wav", "song.wav")
+
+
+def test_a_query_of_a_modality_that_no_space_embeds_is_refused(tmp_path, tiny, corpus_folder):
+    index = Index(tmp_path / "texts", spaces=[tiny.make_space(modalities=("text",))])
+    with pytest.raises(UnsupportedModalityError, match="image"):
+        index.search(sw.Image(corpus_folder / "red.png"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "keep"),
+    [
+        ({"colour": "red"}, lambda m: m["colour"] == "red"),
+        ({"colour": ["red", "blue"]}, lambda m: m["colour"] in ("red", "blue")),
+        ({"number": {"gte": 10, "lt": 20}}, lambda m: 10 <= m["number"] < 20),
+        ({"price": {"gt": 20}}, lambda m: m["price"] > 20),
+        ({"colour": {"ne": "red"}, "number": {"lte": 8}}, lambda m: m["colour"] != "red" and m["number"] <= 8),
+        ({"or": [{"number": 3}, {"number": 4}]}, lambda m: m["number"] in (3, 4)),
+        ({"and": [{"colour": "red"}, {"number": {"lt": 9}}]}, lambda m: m["colour"] == "red" and m["number"] < 9),
+        ({"not": {"colour": "red"}}, lambda m: m["colour"] != "red"),
+        ({"not": {"number": {"gte": 10, "lt": 110}}}, lambda m: not 10 <= m["number"] < 110),
+        ({"not": {"or": [{"colour": "red"}, {"number": {"gt": 5}}]}}, lambda m: not (m["colour"] == "red" or m["number"] > 5)),
+        ({"$and": [{"colour": {"$in": ["green"]}}, {"number": {"$gt": 100}}]}, lambda m: m["colour"] == "green" and m["number"] > 100),
+    ],
+)
+def test_filters_keep_exactly_the_records_that_meet_them(library, space, condition, keep):
+    expected = {row.id for _, row in stored(library) if keep(row.metadata)}
+    assert {hit.id for hit in library.search("a book", k=120, filter=condition)} == expected
+    assert 0 < len(expected) < 120
+
+
+@pytest.mark.parametrize(
+    "condition", [{"number": {"about": 3}}, {"and": {"a": 1}}, {"colour": []}, {"colour": None}, {"colour": {"gt": "a"}}, {"$xor": [{"a": 1}]}]
+)
+def test_a_filter_that_is_not_understood_is_refused(library, condition):
+    with pytest.raises(ValueError, match=r"number|and|colour|xor"):
+        library.search("a book", filter=condition)
+
+
+def test_parts_of_a_composed_query_add_up_as_documented(index, space):
+    query = Query([("red", 1), ("the wall", 0.7), ("sound", -0.5)])
+    expected = {}
+    for description, row in stored(index):
+        known = Statistics.from_dict(description.calibration["cells"]["text"])
+        total = 0.0
+        for media, weight in query.parts:
+            vector = space.embed_text([media.decode()], role="query")[0]
+            total += weight * (float(row.vector @ vector) - known.mean) / known.std
+        expected[row.id] = total / math.sqrt(1 + 0.49 + 0.25)
+    hits = index.search(query, k=12, fusion="zscore")
+    assert {hit.id: hit.score for hit in hits} == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_negative_part_pushes_its_records_down(index, names):
+    plain = names(index.search("red blue", k=12, modalities={"image"}))
+    without = names(index.search(Query([("red blue", 1), ("blue", -1)]), k=12, modalities={"image"}))
+    assert set(plain[:2]) == {"red.png", "blue.png"}
+    assert without[0] == "red.png"
+    assert without[-1] == "blue.png"
+
+
+def test_words_and_a_picture_are_asked_together(index, corpus_folder, names):
+    hits = index.search(Query([("the last train", 1), (sw.Image(corpus_folder / "green.png"), 1)]), k=2)
+    assert set(names(hits)) == {"trains.txt", "green.png"}
+
+
+@pytest.mark.parametrize("parts", [[], "red", [("red", 0)], [("red", -1)], [("red", math.nan)], [("  ", 1)]])
+def test_an_empty_or_weightless_query_is_refused(parts):
+    with pytest.raises(ValueError, match=r"part|weight|empty"):
+        Query(parts)
+
+
+def test_a_query_of_another_kind_is_refused(index):
+    with pytest.raises(TypeError, match="a query is a str"):
+        index.search(42)
+
+
+def test_grouping_joins_the_windows_of_a_recording_and_keeps_their_spans(index, names):
+    loose = index.search("a high sound", k=4, modalities={"audio"})
+    assert names(loose).count("song.wav") == 3
+    grouped = index.search("a high sound", k=4, modalities={"audio"}, group=True)
+    assert sorted(names(grouped)) == ["low.wav", "song.wav"]
+    song = next(hit for hit in grouped if hit.source.endswith("song.wav"))
+    assert song.span == (4.0, 6.0)
+    assert song.spans[0] == song.span
+    assert set(song.spans) == {(0.0, 2.0), (2.0, 4.0), (4.0, 6.0)}
+
+
+def test_grouping_looks_past_a_source_that_fills_the_list(tmp_path, space, write_sound, names):
+    index = Index(tmp_path / "index", spaces=[space])
+    write_sound(tmp_path / "long.wav", ["high", "low"] * 15)
+    write_sound(tmp_path / "short.wav", ["middle"])
+    index.add([tmp_path / "long.wav", tmp_path / "short.wav"])
+    assert len(index) == 31
+    assert names(index.search("a high sound", k=2, group=True)) == ["long.wav", "short.wav"]
+
+
+def test_diversity_brings_up_what_is_different(tmp_path, space, names):
+    index = Index(tmp_path / "index", spaces=[space])
+    index.add([sw.Text(f"red wine number {n} red wine", source=f"wine {n}") for n in range(6)] + [sw.Text("red paint", source="paint")])
+    assert "paint" not in names(index.search("red wine", k=3))
+    assert "paint" in names(index.search("red wine", k=3, diversity=0.7))
+    assert names(index.search("red wine", k=7, diversity=0.0)) == names(index.search("red wine", k=7))
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        index.search("red wine", diversity=2)
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(library):
+    whole = [hit.id for hit in library.search("a red book", k=30)]
+    pages = [hit.id for start in (0, 10, 20) for hit in library.search("a red book", k=10, offset=start)]
+    assert pages == whole
+    assert library.search("a red book", k=10, offset=500) == []
+
+
+def test_a_minimum_score_cuts_the_tail(index):
+    hits = index.search("red", k=12)
+    threshold = hits[3].score
+    assert [hit.id for hit in index.search("red", k=12, min_score=threshold)] == [hit.id for hit in hits[:4]]
+
+
+def test_a_quota_gives_every_modality_its_share(index):
+    hits = index.search("the last train leaves at midnight", k=4, quota={"image": 1, "audio": 2})
+    assert [hit.modality for hit in hits].count("audio") >= 2
+    assert [hit.modality for hit in hits].count("image") >= 1
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    with pytest.raises(ValueError, match="more than k"):
+        index.search("red", k=2, quota={"image": 3})
+
+
+def test_impossible_numbers_are_refused(index):
+    for wrong in ({"k": 0}, {"offset": -1}):
+        with pytest.raises(ValueError, match="at least"):
+            index.search("red", **wrong)
+    with pytest.raises(ValueError, match="weighted_rrf"):
+        index.search("red", weights={"image": 2.0})
+
+
+def test_weights_move_a_modality_up_in_weighted_rank_fusion(index):
+    first = index.search("red", k=1, fusion="weighted_rrf", weights={"audio": 5.0})
+    assert first[0].modality == "audio"
+
+
+def test_an_empty_index_answers_with_nothing(tmp_path, space):
+    assert Index(tmp_path / "empty", spaces=[space]).search("red") == []
+
+
+def test_two_spaces_are_searched_at_once_and_a_record_in_both_is_one_hit(tmp_path, tiny, corpus_folder, names):
+    index = Index(tmp_path / "two", spaces=[tiny.make_space(), tiny.make_space("second", seed="2", modalities=("text",), gap=2.0)])
+    index.add(corpus_folder)
+    assert len(index) == 12 + 4
+    hits = index.search("the last train leaves", k=20)
+    assert names(hits)[0] == "trains.txt"
+    assert len(hits) == 12
+    assert {hit.space for hit in hits} == {"tiny", "second"}
+
+
+def test_methods_that_need_statistics_are_the_calibrated_ones():
+    assert set(METHODS) > CALIBRATED

@@ -1,0 +1,47 @@
+"""Packages that only this test installs work with SenseweaveEmbeddings unchanged; `make test-others` runs it."""
+
+from __future__ import annotations
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.stores import InMemoryByteStore
+from langchain_core.vectorstores import InMemoryVectorStore
+
+from langchain_senseweave import MediaLoader, SenseweaveChroma, SenseweaveRetriever
+
+
+def test_cache_backed_embeddings_cache_text_and_give_the_same_vectors(embeddings):
+    classic = pytest.importorskip("langchain_classic.embeddings")
+    documents, queries = InMemoryByteStore(), InMemoryByteStore()
+    # One store for both, as query_embedding_cache=True would have it, answers a query with the vector of a document.
+    cached = classic.CacheBackedEmbeddings.from_bytes_store(
+        embeddings, documents, namespace="toy", key_encoder="sha256", query_embedding_cache=queries
+    )
+    assert cached.embed_documents(["dog", "cat"]) == embeddings.embed_documents(["dog", "cat"])
+    assert cached.embed_documents(["dog", "cat"]) == embeddings.embed_documents(["dog", "cat"])
+    assert cached.embed_query("dog") == embeddings.embed_query("dog")
+    assert (len(list(documents.yield_keys())), len(list(queries.yield_keys()))) == (2, 1)
+
+
+def test_the_ensemble_retriever_keeps_every_image(embeddings, red_png, blue_png, tone_wav, tmp_path):
+    classic = pytest.importorskip("langchain_classic.retrievers")
+    store = SenseweaveChroma("media", embeddings, persist_directory=str(tmp_path / "db"))
+    store.add_documents(MediaLoader([red_png, blue_png, tone_wav]).load())
+    memory = InMemoryVectorStore(embeddings)
+    memory.add_documents([Document("a red field"), Document("a blue field")])
+    ensemble = classic.EnsembleRetriever(
+        retrievers=[SenseweaveRetriever(vector_stores=[store]), memory.as_retriever()], weights=[0.5, 0.5]
+    )
+    found = ensemble.invoke("red")
+    assert len(found) == 5
+    assert {one.metadata.get("modality") for one in found} == {None, "image", "audio"}
+
+
+def test_lancedb_adds_and_finds_images(embeddings, red_png, blue_png, tmp_path):
+    community = pytest.importorskip("langchain_community.vectorstores")
+    pytest.importorskip("lancedb")
+    store = community.LanceDB(embedding=embeddings, uri=str(tmp_path / "lance"), mode="overwrite")
+    store.add_images(uris=[str(red_png), str(blue_png)], metadatas=[{"colour": "red"}, {"colour": "blue"}])
+    found = store.similarity_search_by_vector(embeddings.embed_image([blue_png])[0], k=1)
+    assert found[0].metadata["colour"] == "blue"
+    assert store.similarity_search("red", k=2)

@@ -17,8 +17,9 @@ from tiny_audio import AUDIO_FAMILIES
 from tiny_image import IMAGE_FAMILIES
 from tiny_image_text import IMAGE_TEXT_FAMILIES
 from tiny_text import TEXT_FAMILIES
+from tiny_video import VIDEO_FAMILIES
 
-FAMILIES: list[Case] = [*TEXT_FAMILIES, *IMAGE_TEXT_FAMILIES, *IMAGE_FAMILIES, *AUDIO_FAMILIES]
+FAMILIES: list[Case] = [*TEXT_FAMILIES, *IMAGE_TEXT_FAMILIES, *IMAGE_FAMILIES, *AUDIO_FAMILIES, *VIDEO_FAMILIES]
 """Another family adds its list of cases from a file of its own in `tiny/`."""
 
 

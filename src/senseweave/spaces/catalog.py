@@ -97,6 +97,21 @@ def find_family(name: str, *, revision: str | None = None) -> tuple[Family, str]
     return families[detect(read_signs(name, folder))], name
 
 
+def build_encoders(name: str, options: Mapping[str, Any]) -> Mapping[Modality, Encoder]:
+    """The encoders of a model, not yet put into a space: what other families are composed of.
+
+    Args:
+        name: As for `load`.
+        options: Of the model's family.
+
+    Raises:
+        ModelError: If there is no such model.
+        TypeError: If its family has no such option.
+    """
+    family, model = find_family(name, revision=options.get("revision"))
+    return _build(family, model, options, None)
+
+
 def _build(
     family: Family, model: str, options: Mapping[str, Any], dimensions: int | None
 ) -> Mapping[Modality, Encoder]:

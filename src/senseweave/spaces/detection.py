@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from senseweave.encoders import ast_audio, blip, clap, clip, image, siglip, speech_encoders
+from senseweave.encoders import ast_audio, blip, clap, clip, image, siglip, speech_encoders, video, xclip
 from senseweave.encoders.contextual import ENCODER_DECODER_TYPES, ENCODER_TYPES, is_causal
 from senseweave.errors import ModelError
 
@@ -97,6 +97,8 @@ RULES: tuple[Rule, ...] = (
     ("open_clip", has_file("open_clip_config.json")),
     ("image", model_type(*image.ARCHITECTURES)),
     ("timm", config_key("architecture", "pretrained_cfg")),
+    ("video", model_type(*video.ARCHITECTURES)),
+    ("xclip", model_type(*xclip.CLASSES)),
     ("clap", model_type(*clap.CLASSES)),
     ("speech", model_type(*speech_encoders.CLASSES)),
     ("ast", model_type(*ast_audio.CLASSES)),

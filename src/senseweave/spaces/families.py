@@ -179,6 +179,42 @@ FAMILIES: tuple[Family, ...] = (
         ("audiomae:gaunernst/vit_base_patch16_1024_128.audiomae_as2m",),
         "by model; AudioMAE is CC-BY-NC",
     ),
+    Family(
+        "frames",
+        "senseweave.spaces.frames",
+        ("text", "image", "video"),
+        "video",
+        "any model with an image encoder, and video by its frames in the same space (mean, max or temporal pooling)",
+        ("frames:openai/clip-vit-base-patch32", "frames:facebook/dinov2-base"),
+        "by model",
+    ),
+    Family(
+        "video",
+        "senseweave.encoders.video",
+        ("video",),
+        "video-models",
+        "video transformers: VideoMAE, TimeSformer, ViViT, over clips sampled by time",
+        ("MCG-NJU/videomae-base", "facebook/timesformer-base-finetuned-k400", "google/vivit-b-16x2-kinetics400"),
+        "by model; VideoMAE and TimeSformer are CC-BY-NC",
+    ),
+    Family(
+        "xclip",
+        "senseweave.encoders.xclip",
+        ("text", "video"),
+        "video-models",
+        "X-CLIP: video and text in one space",
+        ("microsoft/xclip-base-patch32",),
+        "MIT",
+    ),
+    Family(
+        "torchvision",
+        "senseweave.encoders.video_cnn",
+        ("video",),
+        "video-models",
+        "torchvision's video networks (R3D, S3D, MViT, Swin3D), with a local weight file",
+        ("torchvision:r3d_18//path/to/weights.pth",),
+        "BSD-3-Clause code; weights trained on Kinetics-400",
+    ),
 )
 
 

@@ -45,10 +45,15 @@ class Sensible(Encoder):
         if self.before_forward is not None:
             self.before_forward()
         self.batches.append(len(batch))
-        return Encoded(np.stack([self._vector(*one.data) for one in batch]))
+        descriptions = [self._description(*one.data) for one in batch] if self.modality == "image" else None
+        return Encoded(np.stack([self._vector(*one.data) for one in batch]), descriptions)
 
     def identity(self) -> Mapping[str, object]:
         return {"family": "sensible", "modality": self.modality}
+
+    def _description(self, item: Any, role: Role) -> str:
+        seen = np.asarray(item, np.float32).mean(axis=(0, 1))
+        return "mostly " + min(COLOURS, key=lambda name: float(np.abs(seen - COLOURS[name]).sum()))
 
     def _vector(self, item: Any, role: Role) -> np.ndarray:
         vector = np.full(DIMENSION, 1e-3, np.float32)

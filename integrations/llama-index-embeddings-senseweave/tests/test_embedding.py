@@ -150,9 +150,11 @@ def test_the_suffix_of_a_file_does_not_matter(embed_model: SenseweaveEmbedding, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("cached", [False, True])
 def test_a_missing_file_is_an_error_that_names_it_and_its_place(
-    embed_model: SenseweaveEmbedding, kind: str, files: Any
+    embed_model: SenseweaveEmbedding, kind: str, cached: bool, files: Any
 ) -> None:
+    embed_model.embeddings_cache = SimpleKVStore() if cached else None
     with pytest.raises(sw.MediaError, match=r"no-such-file\.png \(item 5 of 6\): no such file"):
         batch(embed_model, kind, [*files[kind], files[kind][0], "no-such-file.png", files[kind][0]])
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from llama_index.core.ingestion import IngestionCache, IngestionPipeline
 from llama_index.core.schema import Document, ImageDocument, ImageNode, MediaResource, MetadataMode, Node, TextNode
+from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index.embeddings.senseweave import MediaReader, SenseweaveEmbedding, media_node
 
 import senseweave as sw
@@ -34,7 +35,7 @@ def test_text_nodes_are_embedded_by_text_and_media_nodes_by_their_media(
     nodes = mixed(files)
     returned = embed_model(nodes)
     assert [node.embedding for node in returned] == [node.embedding for node in nodes]
-    assert [node.hash for node in returned] == [node.hash for node in nodes]
+    assert [node.node_id for node in returned] == [node.node_id for node in nodes]
     assert [node.embedding for node in nodes] == [
         embed_model.get_text_embedding("a red thing"),
         embed_model.get_image_embedding(files["image"][0]),
@@ -158,3 +159,18 @@ def test_metadata_text_is_never_embedded_in_place_of_media(embed_model: Sensewea
     node = media_node("image", files["image"][0])
     embed_model([node])
     assert node.embedding != embed_model.get_text_embedding(node.get_content(MetadataMode.EMBED))
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_media_without_text_are_described_where_the_encoder_says_what_it_saw_or_heard(
+    space: sw.Space, files: Any, cached: bool
+) -> None:
+    cache = SimpleKVStore() if cached else None
+    nodes = [media_node("image", files["image"][0]), media_node("image", files["image"][1], text="my caption")]
+    for _ in range(2):
+        described = SenseweaveEmbedding(space=space, embeddings_cache=cache)(nodes)
+        assert [node.get_content() for node in described] == ["mostly red", "my caption"]
+    bare = SenseweaveEmbedding(space=space, embeddings_cache=cache, describe=False)(nodes)
+    assert [node.get_content() for node in bare] == ["", "my caption"]
+    assert [node.get_content() for node in nodes] == ["", "my caption"]
+    assert described[0].embedding == bare[0].embedding

@@ -73,9 +73,7 @@ def test_filters_are_put_in_the_language_of_the_index(index: sw.Index) -> None:
     nested = MetadataFilters(
         filters=[
             MetadataFilter(key="author", value=["Ann", "Bob"], operator=FilterOperator.IN),
-            MetadataFilters(
-                filters=[MetadataFilter(key="year", value=2020, operator=FilterOperator.GTE), *shelf.filters]
-            ),
+            MetadataFilters(filters=[recent, *shelf.filters]),
         ],
         condition=FilterCondition.OR,
     )

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serializer
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode
-from llama_index.embeddings.senseweave.batches import Batches
+from llama_index.embeddings.senseweave.batches import Batches, Embedded
 from llama_index.embeddings.senseweave.methods import EmbeddingMethods
-from llama_index.embeddings.senseweave.nodes import media_of, replaceable
+from llama_index.embeddings.senseweave.nodes import media_of, stored_form
 
 from senseweave.errors import MediaError
 from senseweave.media import Media, MediaPolicy, Modality
@@ -75,6 +75,10 @@ class SenseweaveEmbedding(EmbeddingMethods):
     fingerprint_of_space: str | None = Field(
         default=None, description="Set where a loaded space was given: what a rebuilt model must agree with."
     )
+    describe: bool = Field(
+        default=True,
+        description="Whether nodes of media without text are given the transcript or labels that an encoder made.",
+    )
     embeddings_cache: Any | None = Field(
         default=None,
         description="Key-value store of embeddings, keyed by model, role, modality and content.",
@@ -100,6 +104,7 @@ class SenseweaveEmbedding(EmbeddingMethods):
         root: str | Path | None = None,
         network: bool = False,
         policy: MediaPolicy | dict[str, Any] | None = None,
+        describe: bool = True,
         fingerprint_of_space: str | None = None,
         embed_batch_size: int = DEFAULT_BATCH_SIZE,
         callback_manager: CallbackManager | None = None,
@@ -124,6 +129,8 @@ class SenseweaveEmbedding(EmbeddingMethods):
             root: Local files must lie under this folder.
             network: Whether http and https URLs of media may be fetched.
             policy: All limits on reading, as a `MediaPolicy` or its values; instead of `root` and `network`.
+            describe: Whether nodes of media without text are given the transcript or labels that an encoder made, for
+                language models that take text alone.
             fingerprint_of_space: What the space must have; set by `to_dict` where a loaded space was given.
             embed_batch_size: Inputs per batch and event.
             callback_manager: Told of every batch.
@@ -148,6 +155,7 @@ class SenseweaveEmbedding(EmbeddingMethods):
             "root": str(root) if root is not None else None,
             "network": network,
             "policy": policy,
+            "describe": describe,
             "fingerprint_of_space": fingerprint_of_space,
             "embed_batch_size": embed_batch_size,
             "callback_manager": callback_manager or CallbackManager([]),
@@ -218,29 +226,38 @@ class SenseweaveEmbedding(EmbeddingMethods):
             **kwargs: What LlamaIndex passes to every transformation; means nothing here.
 
         Returns:
-            The nodes in order, ready for a vector store: media nodes as copies that name themselves as their source
-            document, so that an index or pipeline can delete and replace them.
+            The nodes in order, ready for a vector store: of media nodes copies, which hold the transcript or labels as
+            their text where they had none, and can be deleted and replaced by an index or a pipeline.
 
         Raises:
             MediaError: If media of a node cannot be read, with the position of the node.
             UnsupportedModalityError: If the model cannot embed a modality that the nodes have.
         """
+        embedded: dict[int, Embedded] = {}
         for modality, (positions, media) in self._by_modality(nodes).items():
             with _placed_among(positions, len(nodes)):
-                embeddings = Batches(self, modality, "document").run(media, show_progress=show_progress)
-            for position, embedding in zip(positions, embeddings, strict=True):
-                nodes[position].embedding = embedding
-        return [replaceable(node) for node in nodes]
+                done = Batches(self, modality, "document").embed(media, show_progress=show_progress)
+            embedded.update(zip(positions, done, strict=True))
+        return self._ready(nodes, embedded)
 
     async def acall(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> Sequence[BaseNode]:
         """Like calling the model, off the event loop."""
+        embedded: dict[int, Embedded] = {}
         grouped = await asyncio.to_thread(self._by_modality, nodes)
         for modality, (positions, media) in grouped.items():
             with _placed_among(positions, len(nodes)):
-                embeddings = await Batches(self, modality, "document").arun(media, show_progress=show_progress)
-            for position, embedding in zip(positions, embeddings, strict=True):
-                nodes[position].embedding = embedding
-        return [replaceable(node) for node in nodes]
+                done = await Batches(self, modality, "document").aembed(media, show_progress=show_progress)
+            embedded.update(zip(positions, done, strict=True))
+        return self._ready(nodes, embedded)
+
+    def _ready(self, nodes: Sequence[BaseNode], embedded: dict[int, Embedded]) -> list[BaseNode]:
+        """Set the nodes' vectors, and return what belongs into a store."""
+        for position, node in enumerate(nodes):
+            node.embedding = embedded[position].vector
+        return [
+            stored_form(node, embedded[position].description if self.describe else None)
+            for position, node in enumerate(nodes)
+        ]
 
     def _by_modality(self, nodes: Sequence[BaseNode]) -> dict[Modality, tuple[list[int], list[Media]]]:
         """The media of nodes with their positions; asks for the modalities before anything is computed."""

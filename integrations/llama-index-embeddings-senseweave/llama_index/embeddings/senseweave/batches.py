@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama_index.core.async_utils import run_jobs
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
@@ -18,6 +18,7 @@ from llama_index_instrumentation import get_dispatcher
 from senseweave.encoders.base import Role
 from senseweave.errors import MediaError
 from senseweave.media import Media, Modality
+from senseweave.spaces.batch import Batch
 
 if TYPE_CHECKING:
     from llama_index.embeddings.senseweave.methods import EmbeddingMethods
@@ -30,6 +31,18 @@ CACHE_COLLECTION = "embeddings"
 dispatcher = get_dispatcher(__name__)
 
 
+class Embedded(NamedTuple):
+    """What one input became.
+
+    Attributes:
+        vector: Its vector.
+        description: The transcript or label line from which an encoder made it, or None.
+    """
+
+    vector: Embedding
+    description: str | None
+
+
 class Batches:
     """One call of an embedding model with inputs of one modality, for one role."""
 
@@ -39,24 +52,32 @@ class Batches:
         self.role = role
 
     def run(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedding]:
+        """Return the vectors of `items`, see `embed`."""
+        return [one.vector for one in self.embed(items, show_progress=show_progress)]
+
+    async def arun(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedding]:
+        """Return the vectors of `items`, see `aembed`."""
+        return [one.vector for one in await self.aembed(items, show_progress=show_progress)]
+
+    def embed(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedded]:
         """Embed in batches of the model's `embed_batch_size`, one after the other.
 
         Raises:
             MediaError: For the first item that cannot be read, with its position among all items.
         """
-        embeddings: list[Embedding] = []
+        done: list[Embedded] = []
         batch: list[Any] = []
         for item in get_tqdm_iterable(items, show_progress, self._progress_label):
             batch.append(item)
-            if len(batch) == self.model.embed_batch_size or len(embeddings) + len(batch) == len(items):
-                embeddings += self._run_batch(batch, len(embeddings), len(items))
+            if len(batch) == self.model.embed_batch_size or len(done) + len(batch) == len(items):
+                done += self._run_batch(batch, len(done), len(items))
                 batch = []
-        return embeddings
+        return done
 
-    async def arun(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedding]:
-        """Like `run`, off the event loop; as many batches at a time as the model's `num_workers` says, or all."""
+    async def aembed(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedded]:
+        """Like `embed`, off the event loop; as many batches at a time as the model's `num_workers` says, or all."""
         size = self.model.embed_batch_size
-        jobs: list[Coroutine[Any, Any, list[Embedding]]] = [
+        jobs: list[Coroutine[Any, Any, list[Embedded]]] = [
             self._arun_batch(items[start : start + size], start, len(items)) for start in range(0, len(items), size)
         ]
         if not jobs:
@@ -66,73 +87,76 @@ class Batches:
             nested = await run_jobs(jobs, show_progress=show_progress, workers=workers, desc=self._progress_label)
         else:
             nested = await asyncio.gather(*jobs)
-        return [embedding for embeddings in nested for embedding in embeddings]
+        return [one for batch in nested for one in batch]
 
     def compute(self, items: Sequence[Any]) -> list[Embedding]:
-        """Embed in one batch without events, cache or rate limit."""
-        return self._encode(self._media(items))
+        """Return the vectors of one batch without events, cache or rate limit."""
+        return [one.vector for one in self._encode(self._media(items))]
 
     async def acompute(self, items: Sequence[Any]) -> list[Embedding]:
         """Like `compute`, off the event loop."""
-        return await self._aencode(await asyncio.to_thread(self._media, items))
+        return [one.vector for one in await self._aencode(await asyncio.to_thread(self._media, items))]
 
-    def _run_batch(self, items: Sequence[Any], start: int, total: int) -> list[Embedding]:
+    def _run_batch(self, items: Sequence[Any], start: int, total: int) -> list[Embedded]:
         with self._events() as finished, _placed(start, total):
             media = self._media(items)
-            embeddings = self._cached(media)
-            finished.append((_labels(media), embeddings))
-        return embeddings
+            done = self._cached(media)
+            finished.append((_labels(media), done))
+        return done
 
-    async def _arun_batch(self, items: Sequence[Any], start: int, total: int) -> list[Embedding]:
+    async def _arun_batch(self, items: Sequence[Any], start: int, total: int) -> list[Embedded]:
         with self._events() as finished, _placed(start, total):
             media = await asyncio.to_thread(self._media, items)
-            embeddings = await self._acached(media)
-            finished.append((await asyncio.to_thread(_labels, media), embeddings))
-        return embeddings
+            done = await self._acached(media)
+            finished.append((await asyncio.to_thread(_labels, media), done))
+        return done
 
     @contextmanager
-    def _events(self) -> Iterator[list[tuple[list[str], list[Embedding]]]]:
+    def _events(self) -> Iterator[list[tuple[list[str], list[Embedded]]]]:
         """Tell of a batch's start and end by both of LlamaIndex's means; the caller puts its result in the list."""
-        finished: list[tuple[list[str], list[Embedding]]] = []
+        finished: list[tuple[list[str], list[Embedded]]] = []
         payload = self.model.to_payload()
         dispatcher.event(EmbeddingStartEvent(model_dict=payload))
         with self.model.callback_manager.event(
             CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}
         ) as event:
             yield finished
-            ((chunks, embeddings),) = finished
+            ((chunks, done),) = finished
+            embeddings = [one.vector for one in done]
             event.on_end(payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: embeddings})
         dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=embeddings))
 
-    def _cached(self, media: list[Media]) -> list[Embedding]:
+    def _cached(self, media: list[Media]) -> list[Embedded]:
         cache = self.model.embeddings_cache
         if cache is None:
             self._wait_for_turn()
             return self._encode(media)
         keys = self._keys(media)
-        known = {key: _value(cache.get(key, collection=CACHE_COLLECTION)) for key in dict.fromkeys(keys)}
-        if missing := _missing(keys, known):
+        stored = {key: cache.get(key, collection=CACHE_COLLECTION) for key in dict.fromkeys(keys)}
+        known = {key: Embedded(**value) for key, value in stored.items() if value is not None}
+        if missing := [key for key in stored if key not in known]:
             self._wait_for_turn()
-            computed = self._encode([media[position] for position in missing.values()])
-            for key, embedding in zip(missing, computed, strict=True):
-                known[key] = embedding
-                cache.put(key, {"embedding": embedding}, collection=CACHE_COLLECTION)
-        return [list(known[key] or []) for key in keys]
+            computed = self._encode([media[keys.index(key)] for key in missing])
+            for key, one in zip(missing, computed, strict=True):
+                known[key] = one
+                cache.put(key, one._asdict(), collection=CACHE_COLLECTION)
+        return [known[key] for key in keys]
 
-    async def _acached(self, media: list[Media]) -> list[Embedding]:
+    async def _acached(self, media: list[Media]) -> list[Embedded]:
         cache = self.model.embeddings_cache
         if cache is None:
             await self._await_turn()
             return await self._aencode(media)
         keys = await asyncio.to_thread(self._keys, media)
-        known = {key: _value(await cache.aget(key, collection=CACHE_COLLECTION)) for key in dict.fromkeys(keys)}
-        if missing := _missing(keys, known):
+        stored = {key: await cache.aget(key, collection=CACHE_COLLECTION) for key in dict.fromkeys(keys)}
+        known = {key: Embedded(**value) for key, value in stored.items() if value is not None}
+        if missing := [key for key in stored if key not in known]:
             await self._await_turn()
-            computed = await self._aencode([media[position] for position in missing.values()])
-            for key, embedding in zip(missing, computed, strict=True):
-                known[key] = embedding
-                await cache.aput(key, {"embedding": embedding}, collection=CACHE_COLLECTION)
-        return [list(known[key] or []) for key in keys]
+            computed = await self._aencode([media[keys.index(key)] for key in missing])
+            for key, one in zip(missing, computed, strict=True):
+                known[key] = one
+                await cache.aput(key, one._asdict(), collection=CACHE_COLLECTION)
+        return [known[key] for key in keys]
 
     def _media(self, items: Sequence[Any]) -> list[Media]:
         """Take the inputs as media, loading the space first: the slow part, so never on an event loop."""
@@ -146,20 +170,21 @@ class Batches:
                 raise located from located.__cause__
         return media
 
-    def _encode(self, media: list[Media]) -> list[Embedding]:
-        vectors: list[Embedding] = self.model.space.encode(media, role=self.role).vectors.tolist()
-        return vectors
+    def _encode(self, media: list[Media]) -> list[Embedded]:
+        return _rows(self.model.space.encode(media, role=self.role))
 
-    async def _aencode(self, media: list[Media]) -> list[Embedding]:
-        batch = await self.model.space.aencode(media, role=self.role)
-        vectors: list[Embedding] = batch.vectors.tolist()
-        return vectors
+    async def _aencode(self, media: list[Media]) -> list[Embedded]:
+        return _rows(await self.model.space.aencode(media, role=self.role))
 
     def _keys(self, media: list[Media]) -> list[str]:
         """Cache keys that differ wherever model, options, modality, role, content or the part of it do."""
-        space = self.model.space
-        shared = ("senseweave", space.fingerprint, self.modality, self.role)
-        return [sha256(repr((*shared, one.sha256, one.span, one.page)).encode()).hexdigest() for one in media]
+        shared = ("senseweave", self.model.space.fingerprint, self.modality, self.role)
+        keys = []
+        for position, one in enumerate(media):
+            with _placed(position, len(media)):
+                content = (*shared, one.sha256, one.span, one.page)
+            keys.append(sha256(repr(content).encode()).hexdigest())
+        return keys
 
     def _wait_for_turn(self) -> None:
         if self.model.rate_limiter is not None:
@@ -176,13 +201,11 @@ class Batches:
 
 @contextmanager
 def _placed(start: int, total: int) -> Iterator[None]:
-    """Count the position in an error from the start of the whole call instead of that of the batch."""
+    """Count the position in an error from the start of the whole call; an error without one happened at the start."""
     try:
         yield
     except MediaError as error:
-        if error.position is None:
-            raise
-        located = error.at(start + error.position, total)
+        located = error.at(start + (error.position or 0), total)
         raise located from located.__cause__
 
 
@@ -191,10 +214,6 @@ def _labels(media: list[Media]) -> list[str]:
     return [one.decode() if one.modality == "text" else one.source for one in media]
 
 
-def _value(entry: dict[str, Embedding] | None) -> Embedding | None:
-    return entry["embedding"] if entry is not None else None
-
-
-def _missing(keys: list[str], known: dict[str, Embedding | None]) -> dict[str, int]:
-    """The first position of each key that has no vector yet."""
-    return {key: keys.index(key) for key, embedding in known.items() if embedding is None}
+def _rows(batch: Batch) -> list[Embedded]:
+    vectors: list[Embedding] = batch.vectors.tolist()
+    return [Embedded(vector, text) for vector, text in zip(vectors, batch.descriptions, strict=True)]

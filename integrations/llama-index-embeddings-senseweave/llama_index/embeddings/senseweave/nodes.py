@@ -138,16 +138,26 @@ def whole_node(id_: str, text: str, details: dict[str, Any], resources: dict[str
     return Node(**values)
 
 
-def replaceable(node: BaseNode) -> BaseNode:
-    """Return a copy of a node that names itself as its source document, where it is a `Node` that names none.
+def stored_form(node: BaseNode, description: str | None = None) -> BaseNode:
+    """Return what a vector store should hold of a node: of a `Node` a copy, of any other the node itself.
 
-    Vector stores delete by source document: a node that goes into one without could not be replaced when its file has
-    changed. In a document store, though, a node that is its own source cannot be deleted; hence the copy.
+    The copy names itself as its source document where it names none: vector stores delete by source document, and so
+    could not replace it when its file has changed. In a document store, though, a node that is its own source cannot
+    be deleted, and one whose text was added later seems to have changed; hence the copy.
+
+    Args:
+        node: The node.
+        description: Becomes the text of media that have none.
     """
-    if type(node) is not Node or NodeRelationship.SOURCE in node.relationships:
+    if type(node) is not Node:
         return node
-    source = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id=node.node_id)}
-    return node.model_copy(update={"relationships": {**node.relationships, **source}})
+    changes: dict[str, Any] = {}
+    if NodeRelationship.SOURCE not in node.relationships:
+        itself = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id=node.node_id)}
+        changes["relationships"] = {**node.relationships, **itself}
+    if description and not node.get_content():
+        changes["text_resource"] = MediaResource(text=description)
+    return node.model_copy(update=changes)
 
 
 def media_of(node: BaseNode, policy: MediaPolicy | None = None) -> Media:

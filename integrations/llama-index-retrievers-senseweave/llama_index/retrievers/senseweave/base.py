@@ -283,9 +283,7 @@ class SenseweaveRetriever(BaseRetriever):
         for number, view in enumerate(self._views):
             for modality in self._modalities if id(view.embed_model) in vectors else ():
                 parts = vectors[id(view.embed_model)]
-                known = (
-                    [view.statistics(modality, part.modality) for part in parts] if calibrated else [None] * len(parts)
-                )
+                known = [view.statistics(modality, part.modality) if calibrated else None for part in parts]
                 if not (calibrated and view.is_empty(modality)):
                     cells[f"{number}:{modality}"] = (view, modality, known)
         complete = {name: known[0] for name, (_, _, known) in cells.items() if None not in known}

@@ -215,6 +215,15 @@ FAMILIES: tuple[Family, ...] = (
         ("torchvision:r3d_18//path/to/weights.pth",),
         "BSD-3-Clause code; weights trained on Kinetics-400",
     ),
+    Family(
+        "speaker",
+        "senseweave.encoders.speaker",
+        ("audio",),
+        "audio-models",
+        "who speaks: the GE2E speaker encoder of Resemblyzer, from its package (pip install --no-deps resemblyzer)",
+        ("speaker:resemblyzer",),
+        "Apache-2.0",
+    ),
 )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from senseweave.errors import EncodingError, MediaError
-from senseweave.media import Media, MediaPolicy, Modality, collect, split
+from senseweave.media import Media, MediaPolicy, Modality, collect
 from senseweave.retrieval.records import (
     Record,
     check_own,
@@ -24,15 +24,11 @@ from senseweave.retrieval.report import Report
 from senseweave.retrieval.store import Description, Found, Store
 from senseweave.spaces.batch import Batch
 from senseweave.spaces.engine import OnError, Progress
+from senseweave.spaces.pieces import pieces_of
 from senseweave.spaces.space import Space
 
 BUFFER: Final[dict[Modality, int]] = {"text": 512, "image": 128, "audio": 32, "video": 8}
 """Pieces that are encoded and written together: enough for full batches, few enough to lose little when killed."""
-WINDOW_SECONDS: Final = 30.0
-"""Length of windows for encoders that do not say how much they hear or see at a time."""
-CHARACTERS: Final = 1000
-CHARACTERS_PER_TOKEN: Final = 4
-"""English text has 4 to 5; passages are cut so that they are read to their end."""
 
 Metadata = Mapping[str, Any] | Callable[[Media], Mapping[str, Any]] | None
 
@@ -150,7 +146,13 @@ class Ingest:
                 seen.whole_modalities.add(media.modality)
             for space in spaces:
                 count = 0
-                for part in self._pieces(media, space):
+                for part in pieces_of(
+                    media,
+                    space,
+                    overlap=self._overlap,
+                    characters=self._characters,
+                    character_overlap=self._character_overlap,
+                ):
                     passage = {name: value for name, value in part.metadata.items() if name not in media.metadata}
                     piece = _Piece(part, record_id(part, space.fingerprint), source, {**passage, **own})
                     seen.expected.add(piece.id)
@@ -167,20 +169,6 @@ class Ingest:
         own = {**media.metadata, **extra}
         check_own(own)
         return own
-
-    def _pieces(self, media: Media, space: Space) -> Iterable[Media]:
-        encoder = space.encoder(media.modality)
-        characters = self._characters or CHARACTERS
-        if self._characters is None and media.modality == "text" and encoder.max_length:
-            characters = min(CHARACTERS, CHARACTERS_PER_TOKEN * encoder.max_length)
-        return split(
-            media,
-            seconds=encoder.window_seconds or WINDOW_SECONDS,
-            overlap=self._overlap,
-            at_pauses=encoder.cut_at_pauses,
-            characters=characters,
-            character_overlap=self._character_overlap,
-        )
 
     def _buffer(self, space: str, modality: Modality, piece: _Piece) -> None:
         buffer = self._buffers.setdefault((space, modality), {})

@@ -1,0 +1,159 @@
+"""Zero-shot classification: which of some labels, given as text, fits an image, a sound, a video or a text best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from senseweave.media import Media, Modality, Text
+from senseweave.spaces import Space
+from senseweave.spaces.engine import OnError
+
+TEMPLATES: dict[Modality, str] = {
+    "text": "{}",
+    "image": "a photo of a {}.",
+    "audio": "This is a sound of {}.",
+    "video": "a video of {}.",
+}
+"""What a label is put into, by what it is compared with: for images by Radford et al. 2021 (arXiv 2103.00020, section
+3.1.4), for sounds by the README of LAION-AI/CLAP; for videos and texts, plain wordings of this library."""
+DEFAULT_SCALE = 20.0
+"""For spaces whose model has no scale of its own: what sentence-transformers multiplies cosines by when it trains
+(MultipleNegativesRankingLoss)."""
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What one item is.
+
+    Attributes:
+        position: Its index among the items that were given.
+        label: The label that fits best.
+        score: Its score.
+        scores: Of every label, best first: probabilities that sum to 1, or with a model that was trained with a sigmoid
+            (SigLIP) the probability of each label by itself.
+    """
+
+    position: int
+    label: str
+    score: float
+    scores: Mapping[str, float]
+
+
+def classify(
+    space: Space,
+    items: Sequence[Any],
+    labels: Sequence[str],
+    *,
+    template: str | Sequence[str] | None = None,
+    modality: Modality | None = None,
+    scale: float | None = None,
+    on_error: OnError = "raise",
+) -> list[Classification]:
+    """Choose the best of `labels` for each item, with no training.
+
+    score = softmax(scale * cosine(item, label)), or sigmoid(scale * cosine + bias) where the model has a bias; scale
+    and bias are those that the model was trained with (Radford et al. 2021, arXiv 2103.00020; Zhai et al. 2023, arXiv
+    2303.15343).
+
+    Args:
+        space: Embeds the items and, as text, the labels.
+        items: `senseweave.Image`, `Audio`, `Video` or `Text`, of one or several modalities; with `modality`, anything
+            that the space's `embed_...` method of it takes.
+        labels: At least one, all different.
+        template: What a label is put into at `{}`; several are averaged as unit vectors (prompt ensembling, section
+            3.1.4 of CLIP's paper). The one in `TEMPLATES` for each item's modality if None.
+        modality: Of the items, where they are not media already.
+        scale: Multiplies cosines; the model's own, else `DEFAULT_SCALE`, if None.
+        on_error: `raise`, or `skip` to leave out items that cannot be read.
+
+    Returns:
+        One per item, in order.
+
+    Raises:
+        ValueError: If there are no labels, two are equal, or a template has no `{}`.
+        UnsupportedModalityError: If the space cannot embed text, or an item.
+        MediaError: With `on_error="raise"`, for the first item that cannot be read.
+    """
+    _check_labels(labels)
+    if isinstance(items, str | bytes | Media):
+        msg = f"classify takes a list of items; put the single {type(items).__name__} into a list"
+        raise TypeError(msg)
+    text = space.encoder("text")
+    media = [_as_media(space, item, modality, position) for position, item in enumerate(items)]
+    if not media:
+        return []
+    batch = space.encode(media, on_error=on_error)
+    vectors: dict[Modality, np.ndarray] = {}
+    for kind in {media[position].modality for position in batch.kept}:
+        vectors[kind] = label_vectors(space, labels, TEMPLATES[kind] if template is None else template)
+
+    factor = scale if scale is not None else getattr(text, "logit_scale", None) or DEFAULT_SCALE
+    bias = getattr(text, "logit_bias", None)
+    results = []
+    for vector, position in zip(batch.vectors, batch.kept, strict=True):
+        logits = factor * space.similarity(vector, vectors[media[position].modality])[0].astype(np.float64)
+        scores = _softmax(logits) if bias is None else 1 / (1 + np.exp(-(logits + bias)))
+        order = np.argsort(-scores, kind="stable")
+        ranked = {labels[index]: float(scores[index]) for index in order}
+        best = labels[order[0]]
+        results.append(Classification(position, best, ranked[best], ranked))
+    return results
+
+
+def label_vectors(space: Space, labels: Sequence[str], template: str | Sequence[str]) -> np.ndarray:
+    """Embed labels within one template or several, which are averaged.
+
+    Args:
+        space: Embeds text.
+        labels: The labels.
+        template: One or several, each with a place `{}` for the label.
+
+    Returns:
+        Shape (labels, dimension), float32, rows of length 1.
+
+    Raises:
+        ValueError: If there is no template, or one has no `{}`.
+    """
+    templates = [template] if isinstance(template, str) else list(template)
+    if not templates or any("{}" not in one for one in templates):
+        msg = f"a template needs a place for the label, as in 'a photo of a {{}}', not {template!r}"
+        raise ValueError(msg)
+    total = np.zeros((len(labels), space.dimension), np.float32)
+    for one in templates:
+        rows = space.embed_text([one.replace("{}", label) for label in labels], role="query")
+        total += rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: np.ndarray = total / np.linalg.norm(total, axis=1, keepdims=True)
+    return unit
+
+
+def _check_labels(labels: Sequence[str]) -> None:
+    if isinstance(labels, str):
+        msg = "labels is one string; put it into a list"
+        raise TypeError(msg)
+    if not labels or len(set(labels)) < len(labels):
+        msg = f"labels must be one or more, all different, not {list(labels)!r}"
+        raise ValueError(msg)
+
+
+def _as_media(space: Space, item: Any, modality: Modality | None, position: int) -> Media:
+    if isinstance(item, Media) and modality is None:
+        return item
+    if modality is not None:
+        return space.media(modality, item)
+    if isinstance(item, str) and space.modalities == ("text",):
+        return Text(item)
+    msg = (
+        f"item {position + 1} is {type(item).__name__}, not media: wrap it in sw.Image, sw.Audio, sw.Video or sw.Text, "
+        "or say what all items are with modality="
+    )
+    raise TypeError(msg)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    exponents = np.exp(logits - logits.max())
+    probabilities: np.ndarray = exponents / exponents.sum()
+    return probabilities

@@ -1,0 +1,33 @@
+"""The examples run offline as a user runs them, and answer with the right source first."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("name", ["langchain_rag", "llama_index_rag", "haystack_rag"])
+def test_a_rag_example_answers_with_its_sources(name: str) -> None:
+    question = "When is the polar bear at the zoo fed?"
+    command = [sys.executable, str(ROOT / "examples" / f"{name}.py"), "--question", question]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=580, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    answer = next(line for line in done.stdout.splitlines() if line.startswith("answer"))
+    source = next(line for line in done.stdout.splitlines() if line.startswith("source 1"))
+    assert "half past two" in answer
+    assert "video-01.mp4" in source
+    assert " s" in source
+
+
+def test_the_demo_shows_every_modality_and_answers_with_a_source() -> None:
+    command = [sys.executable, "-c", "from senseweave.cli import main; main()", "demo"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=580, env={**os.environ, "COLUMNS": "160"})
+    assert done.returncode == 0, done.stderr
+    for modality in ("text", "image", "audio", "video"):
+        assert modality in done.stdout
+    assert "half past two" in done.stdout
+    assert "source" in done.stdout

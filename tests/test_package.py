@@ -1,0 +1,102 @@
+"""What importing costs, what the package exports, and the layers it is built in."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import senseweave
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "senseweave"
+HEAVY = {"torch", "transformers", "sentence_transformers", "open_clip", "timm", "chromadb", "av", "faster_whisper"}
+LAYERS = ["errors", "extras", "media", "encoders", "spaces", "retrieval", "training", "evaluation", "cli", "demo"]
+"""Lowest first; evaluation and training stand beside each other, and the demo beside the command line."""
+TOGETHER = [
+    {"errors", "extras"},
+    {"media"},
+    {"encoders"},
+    {"spaces"},
+    {"retrieval"},
+    {"training", "evaluation"},
+    {"cli", "demo"},
+]
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import senseweave",
+        "import senseweave as sw; sw.load, sw.Index, sw.Image, sw.Text('a'), sw.MediaPolicy()",
+        "import langchain_senseweave",
+        "from senseweave.cli import app",
+    ],
+)
+def test_importing_loads_no_model_library(statement: str) -> None:
+    assert not modules_after(statement) & HEAVY
+
+
+@pytest.mark.parametrize(
+    ("framework", "ours"),
+    [
+        (
+            "llama_index.core, llama_index.core.embeddings, llama_index.core.indices",
+            "llama_index.embeddings.senseweave",
+        ),
+        ("haystack", "haystack_integrations.components.embedders.senseweave"),
+    ],
+)
+def test_an_integration_loads_no_model_library_that_its_framework_does_not(framework: str, ours: str) -> None:
+    before = modules_after(f"import {framework}")
+    assert not (modules_after(f"import {framework}, {ours}") - before) & HEAVY
+
+
+def test_every_exported_name_exists() -> None:
+    for name in senseweave.__all__:
+        assert getattr(senseweave, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Sapce'"):
+        senseweave.Sapce  # noqa: B018
+
+
+def rank(module: str) -> int:
+    part = module.split(".")[1] if "." in module else ""
+    return next((level for level, names in enumerate(TOGETHER) if part in names), -1)
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_module_imports_only_from_its_own_layer_or_a_lower_one(path: Path) -> None:
+    relative = path.relative_to(SOURCE.parent).with_suffix("")
+    own = rank(".".join(relative.parts))
+    if own < 0:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            if name.startswith("senseweave."):
+                assert rank(name) <= own, f"{path.name} imports {name}"
+
+
+def test_no_init_file_stands_above_the_leaf_packages() -> None:
+    shared = ("llama_index", "llama_index/embeddings", "llama_index/retrievers", "haystack_integrations")
+    for manifest in (ROOT / "integrations").glob("*/pyproject.toml"):
+        for init in manifest.parent.rglob("__init__.py"):
+            folder = init.parent.relative_to(manifest.parent).as_posix().removeprefix("src/")
+            assert folder not in shared
+            assert not folder.startswith("haystack_integrations") or folder.endswith("senseweave"), init
+
+
+def test_every_file_says_what_it_is_for_in_its_first_line() -> None:
+    for path in SOURCE.rglob("*.py"):
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path

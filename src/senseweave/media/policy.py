@@ -71,7 +71,8 @@ class MediaPolicy:
         except FileNotFoundError:
             raise MediaError(path, "no such file") from None
         except (OSError, ValueError, RuntimeError) as error:
-            raise MediaError(_shortened(path), f"not a path that can be opened ({error})") from error
+            reason = getattr(error, "strerror", None) or error
+            raise MediaError(_shortened(path), f"not a path that can be opened ({reason})") from error
         if self.root is not None and not real.is_relative_to(Path(self.root).resolve()):
             raise PolicyError(path, f"lies outside the policy's root {str(self.root)!r} once links are resolved")
         return real

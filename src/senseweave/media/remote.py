@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
 import io
-import ipaddress
 import re
-import socket
 import tempfile
 import threading
 import time
 from collections.abc import Hashable, Iterable
-from typing import BinaryIO, cast
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit, urlunsplit
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require
@@ -25,7 +21,6 @@ from senseweave.media.source import Source
 _CHUNK_BYTES = 64 * 1024
 _IN_MEMORY_BYTES = 16 * 1024 * 1024
 _NEVER_BY_FSSPEC = frozenset({"file", "local", "http", "https", "data", "dir", "reference", "zip", "tar", "libarchive"})
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class RemoteSource(Source):
@@ -101,8 +96,8 @@ def fetch(url: str, policy: MediaPolicy, expected: Modality | None = None) -> Bi
         PolicyError: If the policy forbids the scheme, an address on the way, the size or the type.
         MediaError: If the server cannot be reached, is too slow, or answers with an error.
     """
-    scheme = urlsplit(url).scheme.lower()
-    if "::" in url.partition("://")[0] or scheme not in ("http", "https"):
+    scheme = url.partition("://")[0].lower()
+    if scheme not in ("http", "https"):
         return _fetch_fsspec(url, policy, expected)
     if not policy.network:
         raise PolicyError(without_credentials(url), "the policy allows no network; pass MediaPolicy(network=True)")
@@ -118,110 +113,58 @@ def without_credentials(url: str) -> str:
         return url
 
 
-def public_address(host: str, port: int, policy: MediaPolicy, *, source: str, timeout: float) -> str:
-    """Resolve a host and return an address that may be connected to.
-
-    Every address that the name has must be public (not private, loopback, link-local, multicast, reserved or
-    unspecified, nor an IPv6 form that carries such an IPv4 address), unless the policy trusts the host.
-
-    Raises:
-        PolicyError: If one is not.
-        MediaError: If the name cannot be resolved.
-    """
-    try:
-        # getaddrinfo knows no timeout, so it runs where it can be left behind.
-        pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="senseweave-resolve")
-        found = pool.submit(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM).result(timeout=timeout)
-    except concurrent.futures.TimeoutError as error:
-        raise MediaError(source, f"resolving {host} took longer than the policy's timeout") from error
-    except (OSError, UnicodeError) as error:
-        raise MediaError(source, f"{host} cannot be resolved ({error})") from error
-    finally:
-        pool.shutdown(wait=False)
-    addresses = [str(entry[4][0]) for entry in found]
-    if host not in policy.trusted_hosts and f"{host}:{port}" not in policy.trusted_hosts:
-        for address in addresses:
-            if not is_public(address):
-                raise PolicyError(source, f"{host} is at {address}, which is not a public address")
-    return addresses[0]
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address, and any IPv4 address that it wraps, is reachable on the public internet."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        teredo = ip.teredo
-        wrapped = [ip.ipv4_mapped, ip.sixtofour, *(teredo or ())]
-        if ip in _NAT64 or int(ip) >> 32 == 0:
-            wrapped.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-        if any(inner is not None and not is_public(str(inner)) for inner in wrapped):
-            return False
-        if ip.ipv4_mapped is not None:
-            return True
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
-
-
 def _fetch_http(url: str, policy: MediaPolicy, expected: Modality | None) -> BinaryIO:
     httpx = require("httpx", extra="remote", feature="fetching URLs")
+    import httpcore
+
+    from senseweave.media.connection import CheckedBackend
+
     label, deadline = without_credentials(url), time.monotonic() + policy.timeout
-    # No proxy from the environment: a proxy would resolve the name again, and so undo the check of its address.
-    with httpx.Client(trust_env=False, follow_redirects=False, timeout=policy.timeout) as client:
-        for _ in range(policy.max_redirects + 1):
-            request = _pinned_request(client, url, policy, label, deadline)
-            try:
-                with contextlib.closing(client.send(request, stream=True)) as response:
-                    if response.is_redirect and "location" in response.headers:
-                        url = urljoin(url, response.headers["location"])
+    try:
+        target = httpx.URL(url)
+        # No proxy: it would resolve the name again, and so undo the check of its address.
+        with httpcore.ConnectionPool(network_backend=CheckedBackend(policy, label, deadline)) as pool:
+            for _ in range(policy.max_redirects + 1):
+                if target.scheme not in ("http", "https"):
+                    raise PolicyError(label, f"redirects to {target.scheme!r}; only http and https are fetched")
+                with pool.stream("GET", _parts(target), headers=_HEADERS) as response:
+                    headers = {
+                        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+                    }
+                    if response.status in _REDIRECTS and "location" in headers:
+                        target = target.join(headers["location"])
                         continue
-                    _check_answer(response, policy, label)
-                    return _spool(response.iter_raw(_CHUNK_BYTES), policy, label, deadline, expected)
-            except httpx.TimeoutException as error:
-                raise MediaError(label, f"the server took longer than {policy.timeout:g} seconds") from error
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise MediaError(label, f"cannot be fetched ({error or type(error).__name__})") from error
+                    _check_answer(response.status, headers, policy, label)
+                    return _spool(response.iter_stream(), policy, label, deadline, expected)
+    except httpcore.TimeoutException as error:
+        raise MediaError(label, f"takes longer to fetch than {policy.timeout:g} seconds") from error
+    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
+        raise MediaError(label, f"cannot be fetched ({error or type(error).__name__})") from error
+    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
+        raise MediaError(label, f"leads to what is not a URL ({error})") from error
     raise PolicyError(label, f"redirects more than {policy.max_redirects} times")
 
 
-def _pinned_request(client: object, url: str, policy: MediaPolicy, label: str, deadline: float) -> object:
-    import httpx
-
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise MediaError(label, f"is not a URL ({error})") from error
-    if parts.scheme.lower() not in ("http", "https"):
-        raise PolicyError(label, f"redirects to the scheme {parts.scheme!r}; only http and https are fetched")
-    if not host:
-        raise MediaError(label, "is not a URL: it names no host")
-    port = port or (443 if parts.scheme.lower() == "https" else 80)
-    remaining = deadline - time.monotonic()
-    if remaining <= 0:
-        raise MediaError(label, f"took longer than {policy.timeout:g} seconds")
-    address = public_address(host, port, policy, source=label, timeout=remaining)
-    pinned = parts._replace(netloc=f"[{address}]:{port}" if ":" in address else f"{address}:{port}", fragment="")
-    remaining = max(deadline - time.monotonic(), 0.001)
-    assert isinstance(client, httpx.Client)
-    return client.build_request(
-        "GET",
-        urlunsplit(pinned),
-        headers={"Host": parts.netloc.rpartition("@")[2], "Accept-Encoding": "identity", "User-Agent": "senseweave"},
-        extensions={"sni_hostname": host},
-        timeout=remaining,
-    )
+_HEADERS: dict[bytes | str, bytes | str] = {"Accept-Encoding": "identity", "Accept": "*/*", "User-Agent": "senseweave"}
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-def _check_answer(response: object, policy: MediaPolicy, label: str) -> None:
-    import httpx
+def _parts(url: Any) -> Any:
+    import httpcore
 
-    assert isinstance(response, httpx.Response)
-    if response.status_code != 200:
-        raise MediaError(label, f"the server answered {response.status_code} {response.reason_phrase}".rstrip())
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
+    if not url.raw_host:
+        msg = "it names no host"
+        raise ValueError(msg)
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+
+
+def _check_answer(status: int, headers: dict[str, str], policy: MediaPolicy, label: str) -> None:
+    if status != 200:
+        raise MediaError(label, f"the server answered {status}")
+    if headers.get("content-encoding", "identity").lower() != "identity":
         raise MediaError(label, "the server sent a compressed body although none was asked for")
-    declared = response.headers.get("content-length", "")
-    if declared.isdigit():
-        policy.check_bytes(label, int(declared))
+    if headers.get("content-length", "").isdigit():
+        policy.check_bytes(label, int(headers["content-length"]))
 
 
 def _spool(
@@ -232,7 +175,7 @@ def _spool(
     try:
         for chunk in chunks:
             if time.monotonic() > deadline:
-                raise MediaError(label, f"took longer than {policy.timeout:g} seconds")
+                raise MediaError(label, f"takes longer to fetch than {policy.timeout:g} seconds")
             total += len(chunk)
             policy.check_bytes(label, total)
             file.write(chunk)

@@ -1,0 +1,161 @@
+"""What may be read is decided in one place."""
+
+import io
+import os
+import pickle
+
+import pytest
+
+from senseweave.errors import MediaError, PolicyError
+from senseweave.media import Audio, Image, MediaPolicy, Text, Video, collect
+
+
+def test_a_root_confines_paths(make, saved, tmp_path):
+    inside, outside = saved("in/a.png", make.image(make.picture())), saved("out/b.png", make.image(make.picture()))
+    policy = MediaPolicy(root=tmp_path / "in")
+    assert Image(inside, policy=policy).decode().size == (64, 48)
+    for path in (outside, f"{tmp_path}/in/../out/b.png", f"file://{outside}", f"file://{tmp_path}/in/%2e%2e/out/b.png"):
+        with pytest.raises(PolicyError, match="outside the policy's root"):
+            Image(path, policy=policy).decode()
+
+
+def test_a_sibling_whose_name_begins_like_the_root_is_outside(make, saved, tmp_path):
+    (tmp_path / "in").mkdir()
+    path = saved("in-secret/a.png", make.image(make.picture()))
+    with pytest.raises(PolicyError):
+        Image(path, policy=MediaPolicy(root=tmp_path / "in")).decode()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_link_that_leaves_the_root_is_refused(make, saved, tmp_path, kind):
+    outside = saved("out/b.png", make.image(make.picture()))
+    (tmp_path / "in").mkdir()
+    link = tmp_path / "in" / "link"
+    link.symlink_to(outside if kind == "file" else tmp_path / "out")
+    path = link if kind == "file" else link / "b.png"
+    assert Image(path).decode().size == (64, 48)
+    with pytest.raises(PolicyError):
+        Image(path, policy=MediaPolicy(root=tmp_path / "in")).decode()
+
+
+def test_a_link_that_stays_in_the_root_is_followed(make, saved, tmp_path):
+    saved("in/a.png", make.image(make.picture()))
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "in" / "a.png")
+    assert Image(tmp_path / "in" / "link", policy=MediaPolicy(root=tmp_path / "in")).decode().size == (64, 48)
+
+
+def test_bytes_are_the_same_under_any_root(make, tmp_path):
+    assert Image(make.image(make.picture()), policy=MediaPolicy(root=tmp_path)).decode().size == (64, 48)
+
+
+@pytest.mark.parametrize("kind", [Image, Audio, Video, Text.open])
+def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path, kind):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
+        with pytest.raises(MediaError, match=r"not a regular file|cannot be opened"):
+            kind(path).decode()
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "no/such/file", "loop"])
+def test_a_name_that_cannot_be_opened_is_an_error(tmp_path, path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(MediaError) as error:
+        Image(path).decode()
+    assert len(str(error.value)) < 300
+
+
+def test_a_file_without_permission_is_an_error(saved):
+    path = saved("a.png", b"words")
+    os.chmod(path, 0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read everything")
+    with pytest.raises(MediaError, match="cannot be opened"):
+        Image(path).decode()
+
+
+@pytest.mark.parametrize("form", ["path", "bytes", "stream", "data uri"])
+def test_the_size_is_bounded_in_every_form(saved, form):
+    import base64
+
+    data = bytes(1001)
+    given = {
+        "path": saved("a", data),
+        "bytes": data,
+        "stream": io.BytesIO(data),
+        "data uri": "data:;base64," + base64.b64encode(data).decode(),
+    }[form]
+    with pytest.raises(PolicyError, match=r"1,00\d bytes; the policy allows 1,000"):
+        Image(given, policy=MediaPolicy(max_bytes=1000)).decode()
+
+
+def test_an_endless_stream_is_read_no_further_than_allowed():
+    class Endless(io.RawIOBase):
+        given = 0
+
+        def readable(self):
+            return True
+
+        def read(self, count=-1):
+            self.given += count
+            return bytes(count)
+
+    endless = Endless()
+    with pytest.raises(PolicyError, match="max_bytes"):
+        Image(endless, policy=MediaPolicy(max_bytes=10_000)).decode()
+    assert endless.given <= 20_002
+
+
+def test_a_text_stream_is_an_error_that_says_how_to_open_it():
+    with pytest.raises(MediaError, match="binary mode"):
+        Image(io.StringIO("words")).decode()
+
+
+def test_types_can_be_restricted(make):
+    policy = MediaPolicy(mime_types=("image/png", "audio/*"))
+    assert Image(make.image(make.picture()), policy=policy).decode().size == (64, 48)
+    assert Audio(make.sound(make.tone()), policy=policy).decode().duration == 1
+    with pytest.raises(PolicyError, match="is image/jpeg; the policy allows image/png"):
+        Image(make.image(make.picture(), "JPEG"), policy=policy).decode()
+
+
+def test_the_network_is_off_unless_allowed():
+    for url in ("http://example.com/a.png", "https://example.com/a.png", "HTTPS://example.com/a.png"):
+        with pytest.raises(PolicyError, match="allows no network"):
+            Image(url).decode()
+    (found,) = collect("https://example.com/a.png")
+    assert isinstance(found, PolicyError)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://example.com/a", "s3://bucket/a", "memory://a", "smb://h/a", "zip://a::http://h/b.zip"]
+)
+def test_other_schemes_are_off_unless_allowed(url):
+    with pytest.raises(PolicyError):
+        Image(url, policy=MediaPolicy(network=True)).decode()
+
+
+@pytest.mark.parametrize("url", ["local:///etc/passwd", "dir://x::file:///etc", "simplecache::file:///etc/passwd"])
+def test_local_files_cannot_be_reached_through_fsspec(url):
+    policy = MediaPolicy(root="/tmp", filesystems={"local", "dir", "simplecache", "file"})
+    with pytest.raises(PolicyError):
+        Text.open(url, policy=policy).decode()
+
+
+def test_a_file_url_on_another_machine_is_refused():
+    with pytest.raises(PolicyError, match="another machine"):
+        Image("file://server/share/a.png")
+
+
+def test_a_policy_travels_and_compares():
+    policy = MediaPolicy(root="/tmp", network=True, trusted_hosts={"a"}, mime_types="image/*")
+    assert pickle.loads(pickle.dumps(policy)) == policy
+    assert policy.mime_types == ("image/*",)
+    assert hash(policy)
+
+
+@pytest.mark.parametrize("limit", ["max_bytes", "max_pixels", "max_seconds", "max_pages", "timeout", "decode_timeout"])
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_a_limit_that_is_none_is_refused(limit, value):
+    with pytest.raises(ValueError, match=limit):
+        MediaPolicy(**{limit: value})

@@ -62,6 +62,7 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them(retrievers, t
         "modalities",
         "fusion",
         "statistics",
+        "auto_calibrate",
         "weights",
         "filters",
         "top_k",
@@ -96,13 +97,34 @@ def test_several_stores_give_one_ranking_with_the_similarity_kept(retrievers):
     assert found[0].content == "The train leaves at noon."
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     assert {one.meta["modality"] for one in found} == {"text", "image"}
-    assert found[0].meta["fusion"] == "dbsf"
+    assert found[0].meta["fusion"] == "tail"
     alone = retrievers["text"].run(query_embedding=SenseweaveTextEmbedder().run(text=QUESTION)["embedding"])
     assert found[0].meta["raw_score"] == pytest.approx(alone["documents"][0].score, abs=1e-6)
 
 
+def test_without_statistics_lists_are_compared_by_themselves(retrievers, documents):
+    plain = SenseweaveMultimodalRetriever(retrievers=retrievers, auto_calibrate=False)
+    assert plain.run(query=QUESTION)["documents"][0].meta["fusion"] == "dbsf"
+    store = InMemoryDocumentStore()
+    store.write_documents(documents)
+    without_embeddings = SenseweaveMultimodalRetriever(retrievers={"a": InMemoryEmbeddingRetriever(store)})
+    assert without_embeddings.run(query=QUESTION)["documents"][0].meta["fusion"] == "dbsf"
+    with_embeddings = SenseweaveMultimodalRetriever(
+        retrievers={"a": InMemoryEmbeddingRetriever(store, return_embedding=True)}
+    )
+    assert with_embeddings.run(query=QUESTION)["documents"][0].meta["fusion"] == "tail"
+
+
+def test_an_empty_store_beside_a_full_one_does_no_harm(retrievers):
+    empty = SenseweaveChromaRetriever(document_store=ChromaDocumentStore(collection_name="multimodal-empty"))
+    retriever = SenseweaveMultimodalRetriever(retrievers={**retrievers, "empty": empty})
+    found = retriever.run(query=QUESTION)["documents"]
+    assert found[0].content == "The train leaves at noon."
+    assert found[0].meta["fusion"] == "tail"
+
+
 def test_calibration_is_plain_numbers_and_survives_a_dump(retrievers, documents):
-    retriever = SenseweaveMultimodalRetriever(retrievers=retrievers)
+    retriever = SenseweaveMultimodalRetriever(retrievers=retrievers, auto_calibrate=False)
     by_list = {name: [one for one in documents if one.meta["modality"] == name] for name in ("text", "image")}
     retriever.calibrate(by_list)
     restored = SenseweaveMultimodalRetriever.from_dict(retriever.to_dict())

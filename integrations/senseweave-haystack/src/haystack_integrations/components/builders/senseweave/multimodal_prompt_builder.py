@@ -165,14 +165,10 @@ class MultimodalPromptBuilder:
         :raises senseweave.MediaError: With `on_error="raise"`, for a file that cannot be read.
         """
         _check(query, documents)
-        shown = documents[: self.max_documents]
-        budget = _Budget(self.max_images, self.max_seconds)
-        parts: list[Part] = []
-        for number, document in enumerate(shown, start=1):
-            parts += self._parts(number, document, budget)
-        parts.append(TextContent(text=f"Question: {query}"))
+        parts = [*self.parts(documents), TextContent(text=f"Question: {query}")]
         system = [ChatMessage.from_system(self.system_prompt)] if self.system_prompt else []
-        return {"prompt": [*system, ChatMessage.from_user(content_parts=parts)], "documents": shown}
+        prompt = [*system, ChatMessage.from_user(content_parts=parts)]
+        return {"prompt": prompt, "documents": documents[: self.max_documents]}
 
     @component.output_types(prompt=list[ChatMessage], documents=list[Document])
     async def run_async(self, query: str, documents: list[Document]) -> dict[str, Any]:
@@ -186,6 +182,19 @@ class MultimodalPromptBuilder:
         :raises senseweave.MediaError: With `on_error="raise"`, for a file that cannot be read.
         """
         return await asyncio.to_thread(self.run, query, documents)
+
+    def parts(self, documents: list[Document]) -> list[Part]:
+        """Return what `run` puts before the question.
+
+        :param documents: Ranked Documents, best first.
+        :returns: Labels and contents, in rank order.
+        :raises senseweave.MediaError: With `on_error="raise"`, for a file that cannot be read.
+        """
+        budget = _Budget(self.max_images, self.max_seconds)
+        parts: list[Part] = []
+        for number, document in enumerate(documents[: self.max_documents], start=1):
+            parts += self._parts(number, document, budget)
+        return parts
 
     def _parts(self, number: int, document: Document, budget: "_Budget") -> list[Part]:
         content = document.content or ""
@@ -251,6 +260,35 @@ class MultimodalPromptBuilder:
             place += f", page {page}"
         span = document_span(document)
         return f"{place}, {_clock(span[0])} to {_clock(span[1])}" if span is not None else place
+
+
+def documents_to_tool_result(documents: list[Document]) -> list[TextContent | ImageContent]:
+    """Show Documents to an agent as the result of a tool: labels and texts, images and frames of videos.
+
+    A recording stands as its transcript, since tool results hold text and images alone. Files are read wherever they
+    lie: keep a corpus whose meta others may write behind a handler of your own with a `root_path`.
+
+    ### Usage example
+
+    ```python
+    from haystack.tools import ComponentTool
+    from haystack_integrations.components.builders.senseweave import documents_to_tool_result
+    from haystack_integrations.components.retrievers.senseweave import SenseweaveMultimodalRetriever
+
+    tool = ComponentTool(
+        component=SenseweaveMultimodalRetriever(index="my-index", top_k=3),
+        name="search",
+        description="Search texts, photographs, recordings and videos.",
+        parameters={"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
+        outputs_to_string={"source": "documents", "handler": documents_to_tool_result, "raw_result": True},
+    )
+    ```
+
+    :param documents: Ranked Documents, best first.
+    :returns: What `outputs_to_string` with `raw_result` takes.
+    """
+    builder = MultimodalPromptBuilder(modalities=["text", "image", "video"])
+    return [part for part in builder.parts(documents) if not isinstance(part, FileContent)]
 
 
 @dataclass

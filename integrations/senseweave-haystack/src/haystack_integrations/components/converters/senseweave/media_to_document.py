@@ -20,6 +20,8 @@ from haystack_integrations.common.senseweave.space import SpaceComponent
 
 import senseweave as sw
 from senseweave.media import collect, split
+from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
+from senseweave.spaces.pieces import pieces_of
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +50,9 @@ class MediaToDocument(SpaceComponent):
     def __init__(
         self,
         *,
-        seconds: float = 30.0,
+        seconds: float | None = None,
         overlap: float = 0.0,
-        characters: int = 1000,
+        characters: int | None = None,
         character_overlap: int = 0,
         root_path: str | Path | None = None,
         network: bool = False,
@@ -62,9 +64,11 @@ class MediaToDocument(SpaceComponent):
     ) -> None:
         """Create the component; nothing is loaded yet.
 
-        :param seconds: Length of the windows of recordings and the segments of videos.
+        :param seconds: Length of the windows of recordings and the segments of videos. None takes what the model of
+            `describe_with` hears and sees at a time, cut where nobody speaks if it recognises speech; 30 without one.
         :param overlap: Seconds that neighbouring windows share.
-        :param characters: Most characters of a text passage.
+        :param characters: Most characters of a text passage. None takes what the model of `describe_with` reads, at
+            most 1000.
         :param character_overlap: Most characters that neighbouring passages share.
         :param root_path: Files must lie under this folder, symbolic links resolved, and relative paths are looked for
             there. None allows every local file.
@@ -218,15 +222,8 @@ class MediaToDocument(SpaceComponent):
         self, media: sw.Media, source: MediaSource, own: dict[str, Any], counts: Counter[str]
     ) -> Iterator[tuple[Document, sw.Media]]:
         sha256, mime_type = media.sha256, media.mime_type
-        pieces = split(
-            media,
-            seconds=self.seconds,
-            overlap=self.overlap,
-            characters=self.characters,
-            character_overlap=self.character_overlap,
-        )
         source_id = f"{sha256[:32]}-{media.modality}"
-        for piece in pieces:
+        for piece in self._pieces(media):
             start, end = piece.span or (None, None)
             offset = piece.metadata.get("character_start", 0)
             meta = {
@@ -252,6 +249,26 @@ class MediaToDocument(SpaceComponent):
                 blob=source if isinstance(source, ByteStream) else None,
             )
             yield document, piece
+
+    def _pieces(self, media: sw.Media) -> Iterator[sw.Media]:
+        """Cut a media as the describing model takes it, or into common lengths where there is none."""
+        space = self._loaded() if self.describe_with is not None else None
+        if space is not None and media.modality in space.modalities:
+            return pieces_of(
+                media,
+                space,
+                seconds=self.seconds,
+                overlap=self.overlap,
+                characters=self.characters,
+                character_overlap=self.character_overlap,
+            )
+        return split(
+            media,
+            seconds=self.seconds or DEFAULT_SECONDS,
+            overlap=self.overlap,
+            characters=self.characters or DEFAULT_CHARACTERS,
+            character_overlap=self.character_overlap,
+        )
 
     def _described(self, made: list[tuple[Document, sw.Media]]) -> list[Document]:
         documents = [document for document, _ in made]

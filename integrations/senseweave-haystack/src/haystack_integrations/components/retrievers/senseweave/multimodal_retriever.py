@@ -61,6 +61,7 @@ class SenseweaveMultimodalRetriever:
         modalities: list[Modality] | None = None,
         fusion: str | None = None,
         statistics: dict[str, dict[str, Any]] | None = None,
+        auto_calibrate: bool = True,
         weights: dict[str, float] | None = None,
         filters: dict[str, Any] | None = None,
         top_k: int = 10,
@@ -81,6 +82,9 @@ class SenseweaveMultimodalRetriever:
         :param fusion: How scores are made comparable, a name in `senseweave.retrieval.METHODS`; None takes the default.
         :param statistics: With retrievers: what is known of the scores in each list, see `calibrate`. Lists are named
             after the retriever, followed by `/` and the modality where `modalities` is given.
+        :param auto_calibrate: With retrievers: whether what is not in `statistics` is estimated at the first query,
+            from up to a thousand Documents that each retriever returns. It needs retrievers that return embeddings, as
+            `SenseweaveChromaRetriever` does and others can be told to (`return_embedding=True`).
         :param weights: By list (with an index, by modality), for the fusion `weighted_rrf`.
         :param filters: Conditions on the Documents.
         :param top_k: How many Documents to return at most.
@@ -106,6 +110,7 @@ class SenseweaveMultimodalRetriever:
         self.modalities = modalities
         self.fusion = fusion
         self.statistics = dict(statistics or {})
+        self.auto_calibrate = auto_calibrate
         self.weights = weights
         self.filters = filters or {}
         self.top_k = _checked(top_k)
@@ -114,7 +119,15 @@ class SenseweaveMultimodalRetriever:
         self.network = network
         self._search: IndexSearch | StoresSearch
         if retrievers and self.embedders:
-            self._search = StoresSearch(retrievers, self.embedders, self.modalities, fusion, self.statistics, weights)
+            self._search = StoresSearch(
+                retrievers,
+                self.embedders,
+                self.modalities,
+                fusion,
+                self.statistics,
+                weights,
+                auto_calibrate=auto_calibrate,
+            )
         else:
             self._search = IndexSearch(index, self.modalities, fusion, weights)
 
@@ -166,6 +179,7 @@ class SenseweaveMultimodalRetriever:
             modalities=self.modalities,
             fusion=self.fusion,
             statistics=self.statistics,
+            auto_calibrate=self.auto_calibrate,
             weights=self.weights,
             filters=self.filters,
             top_k=self.top_k,

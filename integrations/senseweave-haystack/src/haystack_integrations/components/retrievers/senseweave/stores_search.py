@@ -4,7 +4,7 @@
 """Asks several embedding retrievers and merges their lists with senseweave's calibrated merging."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +13,12 @@ from haystack import Document
 from haystack.components.embedders.types import TextEmbedder
 from haystack.components.retrievers.types import EmbeddingRetriever
 from haystack_integrations.common.senseweave.space import SpaceComponent
+from haystack_integrations.components.retrievers.senseweave.backgrounds import SAMPLE, Backgrounds
 
 import senseweave as sw
 from senseweave.media import Modality
 from senseweave.retrieval import Statistics, background, merge
+from senseweave.retrieval.fusion import CALIBRATED
 from senseweave.retrieval.probes import PROBES
 
 LEAST_FETCHED = 10
@@ -34,6 +36,8 @@ class StoresSearch:
         fusion: str | None,
         statistics: dict[str, dict[str, Any]],
         weights: dict[str, float] | None,
+        *,
+        auto_calibrate: bool,
     ) -> None:
         self._retrievers = retrievers
         each = embedders if isinstance(embedders, dict) else dict.fromkeys(retrievers, embedders)
@@ -42,6 +46,9 @@ class StoresSearch:
         self._fusion = fusion
         self._statistics = statistics
         self._weights = weights
+        self._auto_calibrate = auto_calibrate
+        self._backgrounds = Backgrounds(self._sample, self._probes)
+        self._probed: dict[int, np.ndarray] = {}
 
     def warm_up(self) -> None:
         """Warm up retrievers and embedders."""
@@ -59,6 +66,7 @@ class StoresSearch:
 
     def close(self) -> None:
         """Close retrievers and embedders."""
+        self._backgrounds.clear()
         for one in self._parts():
             if hasattr(one, "close"):
                 one.close()
@@ -76,8 +84,8 @@ class StoresSearch:
                 msg = f"the Documents of {name!r} have no embeddings; put them through a document embedder first"
                 raise ValueError(msg)
             embedder = self._embedders[lists[name]]
-            asked = [embedder.run(text=text)["embedding"] for text in queries or PROBES]
-            estimated[name] = background(np.asarray(asked), np.asarray(vectors)).to_dict()
+            asked = _embeddings(embedder, queries) if queries else self._probes(name)
+            estimated[name] = background(asked, np.asarray(vectors)).to_dict()
         return estimated
 
     def run(self, query: str | sw.Media, top_k: int, filters: dict[str, Any] | None) -> list[Document]:
@@ -89,7 +97,7 @@ class StoresSearch:
         for name, retriever in self._lists().items():
             inputs = self._inputs(name, retriever, embeddings, top_k, filters)
             found[name] = self._retrievers[retriever].run(**inputs)["documents"]
-        return self._merged(found, top_k)
+        return self._merged(found, top_k, self._known(query))
 
     async def run_async(self, query: str | sw.Media, top_k: int, filters: dict[str, Any] | None) -> list[Document]:
         """Like `run`; embedders and retrievers work side by side and off the event loop."""
@@ -104,7 +112,8 @@ class StoresSearch:
                 for name, retriever in lists.items()
             )
         )
-        return self._merged({name: answer["documents"] for name, answer in zip(lists, answers, strict=True)}, top_k)
+        found = {name: answer["documents"] for name, answer in zip(lists, answers, strict=True)}
+        return self._merged(found, top_k, await asyncio.to_thread(self._known, query))
 
     def _parts(self) -> list[Any]:
         parts = [*self._embedders.values(), *self._retrievers.values()]
@@ -130,12 +139,36 @@ class StoresSearch:
         embedding = embeddings[id(self._embedders[retriever])]
         return {"query_embedding": embedding, "filters": filters, "top_k": max(top_k, LEAST_FETCHED)}
 
-    def _merged(self, found: Mapping[str, list[Document]], top_k: int) -> list[Document]:
+    def _known(self, query: str | sw.Media) -> dict[str, Statistics]:
+        """Return the statistics of each list for queries of this modality: given ones first, then estimated ones."""
+        modality: Modality = "text" if isinstance(query, str) else query.modality
+        given = self._statistics if modality == "text" else {}
+        known = {name: Statistics.from_dict(values) for name, values in given.items()}
+        missing = [name for name in self._lists() if name not in known]
+        if self._auto_calibrate and missing and (self._fusion is None or self._fusion in CALIBRATED):
+            known.update(self._backgrounds.of(missing, modality))
+        return known
+
+    def _sample(self, name: str, embedding: list[float]) -> list[Document]:
+        retriever = self._lists()[name]
+        inputs = self._inputs(name, retriever, {id(self._embedders[retriever]): embedding}, SAMPLE, None)
+        documents: list[Document] = self._retrievers[retriever].run(**inputs)["documents"]
+        return documents
+
+    def _probes(self, name: str) -> np.ndarray:
+        embedder = self._embedders[self._lists()[name]]
+        if id(embedder) not in self._probed:
+            self._probed[id(embedder)] = _embeddings(embedder, PROBES)
+        return self._probed[id(embedder)]
+
+    def _merged(
+        self, found: Mapping[str, list[Document]], top_k: int, statistics: Mapping[str, Statistics]
+    ) -> list[Document]:
         ranked = merge(
             {name: [(one, float(one.score or 0.0)) for one in documents] for name, documents in found.items()},
             top_k,
             method=self._fusion,
-            statistics={name: Statistics.from_dict(values) for name, values in self._statistics.items()},
+            statistics=statistics,
             weights=self._weights,
             key=lambda document: document.id,
         )
@@ -147,6 +180,10 @@ class StoresSearch:
             )
             for one in ranked
         ]
+
+
+def _embeddings(embedder: Any, texts: Sequence[str]) -> np.ndarray:
+    return np.asarray([embedder.run(text=text)["embedding"] for text in texts])
 
 
 def _embed(embedder: Any, query: str | sw.Media) -> list[float]:

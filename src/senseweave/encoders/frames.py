@@ -77,13 +77,15 @@ class FrameVideo(Encoder):
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Embed the frames of all segments together, then pool each segment's."""
-        vectors = self._embed([frame for one in batch for frame in one.data[0]])
-        rows, start = [], 0
+        vectors, described = self._embed([frame for one in batch for frame in one.data[0]])
+        rows, descriptions, start = [], [], 0
         for one in batch:
             frames, times = one.data
-            rows.append(pool_frames(vectors[start : start + len(frames)], times, self.pooling))
-            start += len(frames)
-        return Encoded(np.stack(rows))
+            stop = start + len(frames)
+            rows.append(pool_frames(vectors[start:stop], times, self.pooling))
+            descriptions.append("; ".join(dict.fromkeys(filter(None, described[start:stop]))))
+            start = stop
+        return Encoded(np.stack(rows), descriptions if any(descriptions) else None)
 
     def identity(self) -> Mapping[str, object]:
         """Image encoder, pooling, frames and window."""
@@ -99,9 +101,10 @@ class FrameVideo(Encoder):
         """Free the image model."""
         self.image.close()
 
-    def _embed(self, frames: list[Prepared]) -> np.ndarray:
-        """Run the image encoder within its own buckets and budget, shape (frames, dimension)."""
+    def _embed(self, frames: list[Prepared]) -> tuple[np.ndarray, list[str]]:
+        """Run the image encoder within its own buckets and budget: shape (frames, dimension), and what it describes."""
         vectors = np.empty((len(frames), self.dimension), np.float32)
+        described = [""] * len(frames)
         buckets: dict[Hashable, list[int]] = {}
         for index, frame in enumerate(frames):
             buckets.setdefault(frame.bucket, []).append(index)
@@ -109,8 +112,11 @@ class FrameVideo(Encoder):
         for indices in buckets.values():
             for start in range(0, len(indices), step):
                 chosen = indices[start : start + step]
-                vectors[chosen] = self.image.forward([frames[index] for index in chosen]).vectors
-        return vectors
+                encoded = self.image.forward([frames[index] for index in chosen])
+                vectors[chosen] = encoded.vectors
+                for index, description in zip(chosen, encoded.descriptions or (), strict=False):
+                    described[index] = description
+        return vectors, described
 
 
 def pool_frames(vectors: np.ndarray, times: np.ndarray, pooling: FramePooling) -> np.ndarray:

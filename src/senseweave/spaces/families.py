@@ -224,6 +224,15 @@ FAMILIES: tuple[Family, ...] = (
         ("speaker:resemblyzer",),
         "Apache-2.0",
     ),
+    Family(
+        "bridge",
+        "senseweave.spaces.bridged",
+        ("text", "image", "audio", "video"),
+        "image",
+        "a text model, and images, sounds and videos in its space by labels, captions, OCR or recognised speech",
+        ("bridge:sentence-transformers/all-MiniLM-L6-v2",),
+        "by models",
+    ),
 )
 
 

@@ -1,0 +1,103 @@
+"""Text spaces into which images and sounds are bridged: by labels, captions, the text in a picture or what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from senseweave.encoders.base import Encoder
+from senseweave.encoders.bridges import Labels, Transcribe
+from senseweave.encoders.classifiers import ImageClassifier, SoundClassifier, SoundLabels, TimmClassifier
+from senseweave.encoders.faster_whisper import FasterWhisper
+from senseweave.encoders.frames import FRAMES, WINDOW_SECONDS, FrameVideo
+from senseweave.encoders.image_to_text import OCR, Caption, Captioner, RapidOcr
+from senseweave.errors import ModelError
+from senseweave.media import Modality
+from senseweave.spaces.catalog import build_encoders
+
+IMAGE_BRIDGES = "labels:MODEL, labels:timm:MODEL, caption:MODEL, ocr or ocr:MODEL"
+AUDIO_BRIDGES = "labels:MODEL or transcribe:FOLDER"
+
+
+def build(
+    name: str,
+    *,
+    image: str | None = None,
+    audio: str | None = None,
+    video: bool = False,
+    frames: int = FRAMES,
+    window_seconds: float = WINDOW_SECONDS,
+    template: str = "{}",
+    temperature: float = 1.0,
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> dict[Modality, Encoder]:
+    """Bridge images, sounds and videos into the space of a text model.
+
+    Args:
+        name: The text model, as `senseweave.load` takes it.
+        image: `labels:MODEL` (an image classifier of transformers), `labels:timm:MODEL` (of timm), `caption:MODEL`
+            (an image-to-text model of transformers), `ocr` (RapidOCR) or `ocr:MODEL` (TrOCR, for single lines).
+        audio: `labels:MODEL` (an audio classifier of transformers) or `transcribe:FOLDER` (Whisper for faster-whisper).
+        video: Whether to embed videos by their frames, through the image bridge.
+        frames: Frames per segment of a video.
+        window_seconds: Longer video is cut into segments of this length.
+        template: What a class name is put into before it is embedded.
+        temperature: Divides a classifier's logits.
+        device: torch device; the best there is if None.
+        dtype: `float32`, `bfloat16` or `float16`.
+        revision: Of a text model on a hub.
+        options: Further options of the text model's family.
+
+    Raises:
+        ModelError: If a bridge or a model is unknown, or the text model embeds no text.
+    """
+    given = {"device": device, "dtype": dtype, "revision": revision}
+    chosen = {option: value for option, value in given.items() if value is not None}
+    text = build_encoders(name, {**chosen, **(options or {})}).get("text")
+    if text is None:
+        msg = f"{name} does not embed text, so nothing can be bridged into its space"
+        raise ModelError(msg)
+    models = {"device": device, "dtype": dtype}
+    encoders: dict[Modality, Encoder] = {"text": text}
+    if image is not None:
+        encoders["image"] = _image_bridge(image, text, models, template, temperature)
+    if audio is not None:
+        encoders["audio"] = _audio_bridge(audio, text, models, template, temperature)
+    if video:
+        if image is None:
+            msg = f"video is seen through the image bridge; say which with image= ({IMAGE_BRIDGES})"
+            raise ModelError(msg)
+        encoders["video"] = FrameVideo(encoders["image"], frames=frames, window_seconds=window_seconds)
+    return encoders
+
+
+def _image_bridge(named: str, text: Encoder, models: Mapping[str, Any], template: str, temperature: float) -> Encoder:
+    kind, _, model = named.partition(":")
+    if kind == "labels" and model:
+        timm = model.startswith("timm:")
+        classifier = TimmClassifier(model.removeprefix("timm:"), **models) if timm else ImageClassifier(model, **models)
+        return Labels(classifier, text, template=template, temperature=temperature)
+    if kind == "caption" and model:
+        return Caption(Captioner(model, **models), text)
+    if kind == "ocr":
+        return OCR(Captioner(model, **models) if model else RapidOcr(), text)
+    msg = f"image={named!r} is no bridge that is known; expected {IMAGE_BRIDGES}"
+    raise ModelError(msg)
+
+
+def _audio_bridge(named: str, text: Encoder, models: Mapping[str, Any], template: str, temperature: float) -> Encoder:
+    kind, _, model = named.partition(":")
+    if kind == "labels" and model:
+        return SoundLabels(SoundClassifier(model, **models), text, template=template, temperature=temperature)
+    if kind == "transcribe" and model:
+        folder = Path(model).expanduser()
+        if not (folder / "model.bin").is_file():
+            msg = f"{model} is no folder with a Whisper model for faster-whisper (model.bin)"
+            raise ModelError(msg)
+        return Transcribe(FasterWhisper(folder), text)
+    msg = f"audio={named!r} is no bridge that is known; expected {AUDIO_BRIDGES}"
+    raise ModelError(msg)

@@ -1,0 +1,186 @@
+"""Classifiers with named classes put images and sounds into a text space."""
+
+import numpy as np
+import pytest
+
+import senseweave as sw
+from senseweave.errors import ModelError, WeightsError
+from senseweave.media import Waveform
+
+NAMES = ["a red barn", "the sea", "a small dog", "rain on a roof"]
+
+
+@pytest.fixture(scope="module")
+def text_model(tmp_path_factory):
+    from tiny_text import save_model
+
+    return str(save_model(tmp_path_factory.mktemp("text"), "Bert"))
+
+
+@pytest.fixture(scope="module")
+def image_model(tmp_path_factory):
+    import torch
+    from pictures import livelier
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
+
+    folder = tmp_path_factory.mktemp("image")
+    torch.manual_seed(7)
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = ViTConfig(**sizes, image_size=32, patch_size=8, id2label=dict(enumerate(NAMES)))
+    livelier(ViTForImageClassification(config)).save_pretrained(folder)
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sound_model(tmp_path_factory):
+    import torch
+    from pictures import livelier
+    from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
+
+    folder = tmp_path_factory.mktemp("sound")
+    torch.manual_seed(7)
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    strides = {"patch_size": 16, "frequency_stride": 16, "time_stride": 16}
+    config = ASTConfig(**sizes, **strides, num_mel_bins=32, max_length=200, id2label=dict(enumerate(NAMES)))
+    livelier(ASTForAudioClassification(config)).save_pretrained(folder)
+    ASTFeatureExtractor(num_mel_bins=32, max_length=200).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    from pictures import pictures
+
+    return pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    from sounds import sounds
+
+    return sounds(tmp_path_factory.mktemp("sounds"))
+
+
+def conse(space, logits):
+    """Norouzi et al. 2013, arXiv 1312.5650: the class vectors weighted by probability, without their mean."""
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    names = space.embed_text(NAMES)
+    mixed = probabilities @ names - names.mean(axis=0)
+    return mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+
+
+def test_an_image_is_the_mean_of_class_names_weighted_by_probability(text_model, image_model, images):
+    import torch
+    from PIL import Image
+    from transformers import AutoImageProcessor, ViTForImageClassification
+
+    space = sw.load(f"bridge:{text_model}", image=f"labels:{image_model}", device="cpu", cache_size=0)
+    model = ViTForImageClassification.from_pretrained(image_model).eval()
+    processor = AutoImageProcessor.from_pretrained(image_model, backend="pil")
+    with torch.inference_mode():
+        logits = np.concatenate(
+            [model(**processor(images=Image.open(path), return_tensors="pt")).logits.numpy() for path in images]
+        )
+    vectors = space.embed_image(images)
+    np.testing.assert_allclose(vectors, conse(space, logits), atol=1e-4)
+    np.testing.assert_allclose(space.embed_image(images[1:2])[0], vectors[1], atol=1e-4)
+    described = space.encode([sw.Image(images[0])]).descriptions[0]
+    assert described.split(", ")[0] == NAMES[int(logits[0].argmax())]
+
+
+def test_a_sound_is_the_mean_of_class_names_weighted_by_probability(text_model, sound_model, recordings):
+    import torch
+    from transformers import ASTForAudioClassification, AutoFeatureExtractor
+
+    space = sw.load(f"bridge:{text_model}", audio=f"labels:{sound_model}", device="cpu", cache_size=0)
+    model, extractor = ASTForAudioClassification.from_pretrained(sound_model).eval(), None
+    extractor = AutoFeatureExtractor.from_pretrained(sound_model)
+    with torch.inference_mode():
+        logits = np.concatenate(
+            [
+                model(
+                    **extractor(
+                        sw.Audio(path).decode(sampling_rate=16_000).samples, sampling_rate=16_000, return_tensors="pt"
+                    )
+                ).logits.numpy()
+                for path in recordings
+            ]
+        )
+    np.testing.assert_allclose(space.embed_audio(recordings), conse(space, logits), atol=1e-4)
+    assert space.encoder("audio").window_seconds == 2.0
+
+
+def test_timm_classifiers_name_imagenet_classes(tmp_path):
+    import timm
+    from safetensors.torch import save_file
+
+    from senseweave.encoders.classifiers import TimmClassifier
+
+    model = timm.create_model("test_vit").eval()
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    classifier = TimmClassifier(f"test_vit//{tmp_path / 'model.safetensors'}", device="cpu")
+    assert len(classifier.labels) == 1000
+    assert classifier.labels[0].startswith("tench")
+    from PIL import Image
+
+    scores = classifier.logits([classifier.prepare(Image.new("RGB", (50, 40), "red"))])
+    assert scores.shape == (1, 1000)
+
+
+def test_classes_without_names_are_refused(tmp_path, text_model, image_model):
+    import json
+    import shutil
+
+    folder = tmp_path / "unnamed"
+    shutil.copytree(image_model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {str(index): f"LABEL_{index}" for index in range(4)}
+    (folder / "config.json").write_text(json.dumps(config))
+    space = sw.load(f"bridge:{text_model}", image=f"labels:{folder}", device="cpu")
+    with pytest.raises(ModelError, match="classes without names"):
+        space.embed_image([np.zeros((8, 8, 3), np.uint8)])
+
+
+def test_a_classifier_without_its_head_is_refused_by_name(tmp_path, text_model, image_model):
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "headless"
+    shutil.copytree(image_model, folder)
+    tensors = load_file(folder / "model.safetensors")
+    save_file(
+        {name: one for name, one in tensors.items() if "classifier" not in name},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
+    space = sw.load(f"bridge:{text_model}", image=f"labels:{folder}", device="cpu")
+    with pytest.raises(WeightsError, match=r"classifier\.weight"):
+        space.embed_image([np.zeros((8, 8, 3), np.uint8)])
+
+
+def test_a_sound_shorter_than_a_frame_still_has_a_vector(text_model, sound_model):
+    space = sw.load(f"bridge:{text_model}", audio=f"labels:{sound_model}", device="cpu")
+    blip = Waveform(np.full(100, 0.5, np.float32), 16_000)
+    assert np.isfinite(space.embed_audio([(blip.samples, blip.sampling_rate)])).all()
+
+
+def test_videos_are_seen_through_the_image_bridge(text_model, image_model, tmp_path):
+    from films import moving_square, write
+
+    space = sw.load(f"bridge:{text_model}", image=f"labels:{image_model}", video=True, frames=2, device="cpu")
+    batch = space.encode([sw.Video(write(tmp_path / "film.mp4", moving_square(1.0, 1)))])
+    assert batch.vectors.shape == (1, space.dimension)
+    assert any(name in batch.descriptions[0] for name in NAMES)
+
+
+def test_bridges_that_are_unknown_are_explained(text_model, image_model):
+    with pytest.raises(ModelError, match="caption:MODEL"):
+        sw.load(f"bridge:{text_model}", image="guess")
+    with pytest.raises(ModelError, match="transcribe:FOLDER"):
+        sw.load(f"bridge:{text_model}", audio="guess")
+    with pytest.raises(ModelError, match="through the image bridge"):
+        sw.load(f"bridge:{text_model}", video=True)
+    with pytest.raises(ModelError, match="does not embed text"):
+        sw.load(f"bridge:image:{image_model}", image="ocr")

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 QUESTIONS_PER_MODALITY = 2
-ANSWERED_MODALITY = "audio"
-CONTEXT_HITS = 2
+ANSWERED_MODALITY = "video"
+CONTEXT_HITS = 1
+"""Passages that the offline model gets; it mixes up what more of them say."""
 
 
 def tour(
@@ -49,7 +50,7 @@ def tour(
             )
             chosen = choose(questions(folder))
             found = [(question, index.search(question.question, k=3)) for question in chosen]
-            console.print(summary(found, folder))
+            console.print(summary(found))
             if answer:
                 question, hits = next(pair for pair in found if pair[0].modality == ANSWERED_MODALITY)
                 print_answer(console, question, hits, folder)
@@ -69,21 +70,19 @@ def choose(asked: list[Question]) -> list[Question]:
     return chosen
 
 
-def summary(found: list[tuple[Question, list[Hit]]], folder: Path) -> Table:
+def summary(found: list[tuple[Question, list[Hit]]]) -> Table:
     """One row per question with its best hit."""
-    table = Table(
-        title="one question, one ranking over text, images, audio and video", title_justify="left", show_lines=True
-    )
-    for heading in ("question", "score", "modality", "best hit", "span", "what it says or shows"):
-        table.add_column(heading, overflow="fold", justify="right" if heading == "score" else "left")
+    table = Table(title="one question, one ranking over text, images, audio and video", title_justify="left")
+    table.add_column("question", ratio=4)
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("best hit", ratio=4)
+    table.add_column("what it says or shows", ratio=6, no_wrap=True, overflow="ellipsis")
     for question, hits in found:
         best = hits[0]
         table.add_row(
             escape(question.question),
             f"{best.score:.2f}",
-            best.modality,
-            escape(render.shorten_source(best.source, folder)),
-            render.place(best),
+            f"[cyan]{best.modality}[/] {escape(Path(best.source).name)} {render.place(best)}",
             escape(render.line(best.text)),
         )
     return table

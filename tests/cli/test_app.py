@@ -112,3 +112,19 @@ def test_a_mistake_gives_one_clear_line_and_exit_code_2(
     assert said in failed.stderr
     assert "Traceback" not in failed.stderr
     assert len(failed.stderr.strip().splitlines()) == 1, failed.stderr
+
+
+def test_an_index_is_measured_by_questions_whose_answers_are_known(
+    files: Path, index: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    asked = tmp_path / "questions.json"
+    entries = [
+        {"query": "a cat", "relevant": ["photo-01.jpg"]},
+        {"query": "who found it?", "relevant": ["recording-03.mp3"]},
+    ]
+    asked.write_text(json.dumps(entries), encoding="utf-8")
+    measured = json.loads(senseweave("eval", index[0], asked, "--json").stdout)
+    mix = next(row for row in measured["cells"] if row["documents"] == "all")
+    assert mix["questions"] == 2
+    assert 0 < mix["recall@10"] <= 1
+    assert "all" in senseweave("eval", index[0], asked).stdout

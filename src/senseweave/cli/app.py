@@ -112,6 +112,29 @@ def info(folder: IndexFolder, as_json: AsJson = False) -> None:
         render.info(facts)
 
 
+@app.command("eval")
+def eval_command(
+    folder: IndexFolder,
+    questions: Annotated[
+        Path, typer.Argument(help="Questions with their answers: JSON objects with `query` and `relevant`.")
+    ],
+    k: Annotated[int, typer.Option("-k", "--top", min=1, help="Cut-off of the measures.")] = 10,
+    fusion: Annotated[str | None, typer.Option("--fusion", help="How scores are made comparable.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how well an index answers questions whose answers are known, per modality and on the mix."""
+    from senseweave.evaluation import evaluate, read_questions
+    from senseweave.retrieval import Index
+
+    asked = read_questions(questions)
+    with Index.open(folder) as index:
+        result = evaluate(index, asked, k=k, fusion=fusion)
+    if as_json:
+        _print_json({"cells": result.rows(), "shares": result.shares})
+    else:
+        render.evaluation(result.rows(), result.shares, k)
+
+
 @app.command()
 def models(as_json: AsJson = False) -> None:
     """List the families of models that can be loaded, and what each needs."""

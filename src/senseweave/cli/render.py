@@ -99,6 +99,19 @@ def models(families: Iterable[Family]) -> None:
     console.print(table)
 
 
+def evaluation(rows: Sequence[Mapping[str, Any]], shares: Mapping[str, Mapping[str, float]], k: int) -> None:
+    """Print measures per query and document modality, and the modalities' shares of the mixed results."""
+    table = Table()
+    for heading in rows[0]:
+        table.add_column(heading, justify="left" if heading in ("query", "documents") else "right")
+    for row in rows:
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+    console.print(table)
+    for query, share in shares.items():
+        parts = ", ".join(f"{modality} {value:.0%}" for modality, value in share.items())
+        console.print(f"of the first {k} for {query} queries: {parts}", highlight=False)
+
+
 def place(hit: Hit) -> str:
     """Where in its source a hit is: seconds or a page."""
     if hit.span is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from senseweave.encoders.backend import TextBackend, choose_backend
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
 from senseweave.encoders.checkpoint import Checkpoint, from_pretrained, resolve
 from senseweave.encoders.pooling import POOLINGS, Pooling, pool
@@ -80,7 +81,9 @@ class ContextualText(Encoder):
         self._dtype = dtype
         self._asked_length = max_length
         self._tokeniser: Lazy[Tokeniser] = Lazy(lambda: Tokeniser.load(checkpoint, trust_remote_code=trust_remote_code))
-        self._model: Lazy[Any] = Lazy(self._load_model)
+        self._backend: Lazy[TextBackend] = Lazy(
+            lambda: choose_backend(checkpoint.name, self._load_model(), self._tokeniser())
+        )
 
     @property
     def dimension(self) -> int:
@@ -99,13 +102,11 @@ class ContextualText(Encoder):
         return self._tokeniser().prepare([prompt + text for text in items], self.max_length)
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
-        """Pad to the longest of the batch, run the model and pool over true tokens, in float32."""
+        """Run the model and pool over true tokens, in float32."""
         torch = require("torch", extra="text")
-        model = self._model()
-        features = self._tokeniser().pad([one.data for one in batch], model.device)
         with torch.inference_mode():
-            states = states_of(self.checkpoint.name, model, features, self.layers)
-            vectors = pool(states, features["attention_mask"], self.pooling)
+            states, lengths = self._backend().states([one.data for one in batch], self.layers)
+            vectors = pool(states, lengths, self.pooling)
         return Encoded(vectors.cpu().numpy())
 
     def identity(self) -> Mapping[str, object]:
@@ -122,33 +123,10 @@ class ContextualText(Encoder):
 
     def close(self) -> None:
         """Free the model."""
-        self._model.clear()
+        self._backend.clear()
 
     def _load_model(self) -> Any:
         return load_text_model(self.checkpoint, self._dtype, self._device, self._trust_remote_code)
-
-
-def states_of(name: str, model: Any, features: Mapping[str, Any], layers: Sequence[int]) -> Any:
-    """Token states averaged over layers, shape (n, tokens, dimension), float32.
-
-    Args:
-        name: What errors call the model.
-        model: Of transformers, on the device of `features`.
-        features: Padded input.
-        layers: -1 is the last, 0 the input of the first.
-
-    Raises:
-        ValueError: If there is no such layer.
-    """
-    if tuple(layers) == (-1,):
-        return model(**features).last_hidden_state.float()
-    torch = require("torch", extra="text")
-    hidden = model(**features, output_hidden_states=True).hidden_states
-    impossible = [layer for layer in layers if not -len(hidden) <= layer < len(hidden)]
-    if impossible:
-        msg = f"{name} has layers 0 to {len(hidden) - 1}, or -1 to -{len(hidden)} from the last, not {impossible}"
-        raise ValueError(msg)
-    return torch.stack([hidden[layer].float() for layer in layers]).mean(dim=0)
 
 
 def load_text_model(checkpoint: Checkpoint, dtype: str | None, device: str | None, trust_remote_code: bool) -> Any:

@@ -97,7 +97,7 @@ class OpenAIText(Encoder):
         self._timeout = timeout
         self._client: Lazy[Any] = Lazy(self._make_client)
         self._counter: Lazy[TokenCounter] = Lazy(self._make_counter)
-        self._probed: Lazy[int] = Lazy(lambda: self._request(["dimension"]).shape[1])
+        self._probed: Lazy[int] = Lazy(self._probe)
 
     @property
     def dimension(self) -> int:
@@ -178,6 +178,13 @@ class OpenAIText(Encoder):
             msg = f"openai:{self.model}: {reason}"
             raise ModelError(msg)
         return None, verdict, reason
+
+    def _probe(self) -> int:
+        answer, _, reason = self._attempt(["dimension"])
+        if answer is None:
+            msg = f"openai:{self.model} does not tell the length of its vectors: {reason}"
+            raise ModelError(msg)
+        return int(answer.shape[1])
 
     def _request(self, texts: list[str]) -> np.ndarray:
         options = {"dimensions": self._asked_dimensions} if self._asked_dimensions else {}

@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from senseweave.encoders.backend import states_of
 from senseweave.encoders.base import Encoded, Prepared
 from senseweave.encoders.checkpoint import Checkpoint, resolve
-from senseweave.encoders.contextual import DEFAULT_BATCH_TOKENS, ContextualText, states_of
+from senseweave.encoders.contextual import DEFAULT_BATCH_TOKENS, ContextualText
 from senseweave.encoders.pooling import Pooling, pool
+from senseweave.encoders.torch_runtime import Lazy
 from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -68,6 +70,7 @@ class TokenText(ContextualText):
         check_layer(layer)
         super().__init__(checkpoint, layers=(layer,) if isinstance(layer, int) else (0,), **options)
         self.layer: Layer = layer
+        self._model: Lazy[Any] = Lazy(self._load_model)
 
     def prepare_tokens(self, texts: Sequence[str]) -> list[Prepared]:
         """Tokenise with places in the text.
@@ -100,11 +103,15 @@ class TokenText(ContextualText):
         torch = require("torch", extra="text")
         with torch.inference_mode():
             states, mask = self._states([one.data for one in batch], self.layer)
-            return Encoded(pool(states, mask, self.pooling).cpu().numpy())
+            return Encoded(pool(states[mask.bool()], mask.sum(dim=1).tolist(), self.pooling).cpu().numpy())
 
     def identity(self) -> Mapping[str, object]:
         """That of a contextual encoder, and the layer."""
         return {**super().identity(), "family": "tokens", "layer": self.layer}
+
+    def close(self) -> None:
+        """Free the model."""
+        self._model.clear()
 
     def _states(self, items: Sequence[Mapping[str, Any]], layer: Layer) -> tuple[Any, Any]:
         torch = require("torch", extra="text")

@@ -104,7 +104,7 @@ class Engine:
 
         pending = self._distinct(encoder, media, role, fail, finish)
         for pool in self._pools(encoder, pending, role, fail):
-            self._forward_pool(encoder, pool, finish, fail)
+            self._forward_pool(encoder, pool, dimension, finish, fail)
 
         kept = sorted(done)
         batch = Batch(
@@ -206,19 +206,21 @@ class Engine:
         self,
         encoder: Encoder,
         pool: list[_Unit],
+        dimension: int,
         finish: Callable[[_Item, CachedVector], None],
         fail: Callable[[_Item, MediaError], None],
     ) -> None:
         for batch in _batches(pool, encoder.batch_budget):
             with self._lock:
                 encoded = encoder.forward([unit.prepared for unit in batch])
-            self._collect(encoder, batch, encoded, finish, fail)
+            self._collect(encoder, batch, encoded, dimension, finish, fail)
 
     def _collect(
         self,
         encoder: Encoder,
         batch: list[_Unit],
         encoded: Encoded,
+        dimension: int,
         finish: Callable[[_Item, CachedVector], None],
         fail: Callable[[_Item, MediaError], None],
     ) -> None:
@@ -231,7 +233,7 @@ class Engine:
             )
             raise EncodingError(msg)
         errors = dict(encoded.errors)
-        for row in np.flatnonzero(~vectors.any(axis=1)):
+        for row in np.flatnonzero(~vectors[:, :dimension].any(axis=1)):
             errors.setdefault(int(row), "the model gives it a vector of length 0, which points nowhere")
         vectors[list(errors)] = 1.0
         finite = np.isfinite(vectors).all(axis=1)

@@ -1,0 +1,106 @@
+"""What computes token states: packed equals padded, and gives way where it cannot be proven to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny_text
+import torch
+from tiny_text import GPT2, MODERN, bpe_tokenizer, causal_tokenizer, wordpiece_tokenizer
+
+from senseweave.encoders import backend as backends
+from senseweave.encoders.backend import Packed, Padded, choose_backend
+from senseweave.encoders.tokenisation import Tokeniser
+
+TEXTS = ["rain", *tiny_text.TEXTS, *tiny_text.SENTENCES, *tiny_text.SENTENCES[:2], "rain"]
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    def load(kind: str, tokenizer, **config):
+        from transformers import AutoModel, AutoTokenizer
+
+        config = {key: value for key, value in config.items() if key not in ("poison", "missing")}
+        folder = tiny_text.save_model(tmp_path, kind, tokenizer, **config)
+        model = AutoModel.from_pretrained(folder).eval()
+        return model, Tokeniser(AutoTokenizer.from_pretrained(folder))
+
+    return load
+
+
+PACKABLE = {
+    "bert": ("Bert", wordpiece_tokenizer, {}),
+    "electra": ("Electra", wordpiece_tokenizer, {"embedding_size": 16}),
+    "roberta": ("Roberta", bpe_tokenizer, {"max_position_embeddings": 66}),
+    "distilbert": ("DistilBert", wordpiece_tokenizer, {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 48}),
+}
+
+
+@pytest.mark.parametrize("kind", list(PACKABLE))
+@pytest.mark.parametrize("layers", [(-1,), (-1, -2), (0,)])
+def test_packed_states_equal_padded_ones(loaded, kind, layers):
+    name, tokenizer, config = PACKABLE[kind]
+    model, tokeniser = loaded(name, tokenizer, **config)
+    items = [one.data for one in tokeniser.prepare(TEXTS, 60)]
+    with torch.inference_mode():
+        expected, lengths = Padded("plain", model, tokeniser).states(items, layers)
+        chosen = choose_backend("tiny", model, tokeniser)
+        found, same_lengths = chosen.states(items, layers)
+    assert isinstance(chosen, Packed)
+    assert same_lengths == lengths == [len(one["input_ids"]) for one in items]
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tokenizer", "config"),
+    [("ModernBert", wordpiece_tokenizer, MODERN), ("GPT2", causal_tokenizer, GPT2)],
+)
+def test_models_whose_attention_is_not_over_the_whole_text_stay_padded(loaded, kind, tokenizer, config):
+    model, tokeniser = loaded(kind, tokenizer, **config)
+    assert isinstance(choose_backend("tiny", model, tokeniser), Padded)
+
+
+@pytest.mark.parametrize("trouble", ["wrong", "broken"])
+def test_a_packed_backend_that_is_wrong_or_broken_leaves_the_model_as_it_was(loaded, monkeypatch, trouble):
+    model, tokeniser = loaded("Bert", wordpiece_tokenizer)
+    items = [one.data for one in tokeniser.prepare(TEXTS, 60)]
+    with torch.inference_mode():
+        expected, _ = Padded("plain", model, tokeniser).states(items, (-1,))
+    right = Packed.states
+
+    def states(self, given, layers):
+        if trouble == "broken":
+            raise RuntimeError("no such operator")
+        found, lengths = right(self, given, layers)
+        return found + 1e-3, lengths
+
+    monkeypatch.setattr(Packed, "states", states)
+    chosen = choose_backend("tiny", model, tokeniser)
+    assert isinstance(chosen, Padded)
+    with torch.inference_mode():
+        found, _ = chosen.states(items, (-1,))
+    np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
+def test_lower_precision_stays_padded(loaded):
+    model, tokeniser = loaded("Bert", wordpiece_tokenizer)
+    assert isinstance(choose_backend("tiny", model.to(torch.bfloat16), tokeniser), Padded)
+
+
+def test_threads_pack_their_own_batches(loaded):
+    from concurrent.futures import ThreadPoolExecutor
+
+    model, tokeniser = loaded("Bert", wordpiece_tokenizer)
+    chosen = choose_backend("tiny", model, tokeniser)
+    prepared = [one.data for one in tokeniser.prepare(TEXTS, 60)]
+    groups = [prepared[i : i + 3] for i in range(0, len(prepared), 3)] * 4
+
+    def states(items):
+        with torch.inference_mode():
+            return chosen.states(items, (-1,))[0].numpy()
+
+    expected = [states(group) for group in groups]
+    with ThreadPoolExecutor(4) as threads:
+        for found, one in zip(threads.map(states, groups), expected, strict=True):
+            np.testing.assert_allclose(found, one, atol=1e-6)
+    assert backends._current.__dict__.get("lengths") is None

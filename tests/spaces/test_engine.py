@@ -1,0 +1,150 @@
+"""The engine: one computation per content, in batches of like length, put back in order, with failures told apart."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import senseweave as sw
+from senseweave.errors import TruncationWarning
+
+TEXTS = ["a", "a long text about apples and pears", "bb", "ccc", "a middling text", "dddd"]
+
+
+def test_rows_are_in_the_order_of_the_input(space, counts):
+    np.testing.assert_allclose(space.embed_text(TEXTS), counts(TEXTS), atol=1e-6)
+    np.testing.assert_allclose(space.embed_text(TEXTS[::-1]), counts(TEXTS[::-1]), atol=1e-6)
+
+
+def test_equal_contents_are_computed_once_and_given_to_all(space, letters, counts):
+    texts = ["a", "b", "a", "a", "b"]
+    np.testing.assert_allclose(space.embed_text(texts), counts(texts), atol=1e-6)
+    assert sorted(text for batch in letters.batches for text in batch) == ["a", "b"]
+
+
+def test_the_same_text_for_another_role_is_another_content(space, letters):
+    space.embed_text(["a"], role="query")
+    space.embed_text(["a"], role="document")
+    assert letters.batches == [["qa"], ["a"]]
+
+
+def test_batches_hold_like_lengths_within_the_budget(space, letters):
+    space.embed_text(["x" * n for n in range(1, 31)])
+    for batch in letters.batches:
+        assert max(map(len, batch)) * len(batch) <= letters.batch_budget
+    lengths = [len(text) for batch in letters.batches for text in batch]
+    assert lengths == sorted(lengths, reverse=True)
+    assert len(letters.batches) < 15
+
+
+def test_a_single_item_above_the_budget_is_a_batch_of_its_own(space, letters):
+    letters.batch_budget = 5
+    space.embed_text(["x" * 30, "y"])
+    assert letters.batches == [["x" * 30], ["y"]]
+
+
+def test_contents_of_an_earlier_call_come_from_the_cache(letters, space_of, counts):
+    space = space_of(letters, cache_size=10)
+    space.embed_text(["a", "b"])
+    np.testing.assert_allclose(space.embed_text(["b", "c", "a"]), counts(["b", "c", "a"]), atol=1e-6)
+    assert [text for batch in letters.batches for text in batch] == ["a", "b", "c"]
+
+
+def test_a_vector_in_the_cache_cannot_be_changed_from_outside(letters, space_of, counts):
+    space = space_of(letters, cache_size=10)
+    space.embed_text(["a"])[:] = 7
+    space.embed_text(["a"])[:] = 7
+    np.testing.assert_allclose(space.embed_text(["a"]), counts(["a"]), atol=1e-6)
+
+
+def test_an_item_that_fails_is_raised_with_its_place(space):
+    with pytest.raises(sw.MediaError, match=r"item 2 of 3\): it is bad") as caught:
+        space.embed_text(["a", "bad", "c"])
+    assert caught.value.position == 1
+
+
+def test_items_that_fail_are_skipped_and_listed_with_their_places(space, counts):
+    batch = space.encode([sw.Text(text) for text in ["bad", "a", "zero", "b", "bad"]], on_error="skip")
+    assert batch.kept == [1, 3]
+    np.testing.assert_allclose(batch.vectors, counts(["a", "b"]), atol=1e-6)
+    assert [error.position for error in batch.failed] == [0, 2, 4]
+    assert "length 0" in batch.failed[1].reason
+    assert space.embed_text(["bad"], on_error="skip").shape == (0, 27)
+
+
+def test_a_file_that_cannot_be_read_as_text_is_skipped_or_raised(space, tmp_path):
+    missing = sw.Text.open(tmp_path / "missing.txt")
+    batch = space.encode([missing, sw.Text("a")], on_error="skip")
+    assert batch.kept == [1]
+    with pytest.raises(sw.MediaError, match="item 2 of 2"):
+        space.encode([sw.Text("a"), missing])
+
+
+def test_what_was_finished_before_a_failure_stays_in_the_cache(letters, space_of):
+    space = space_of(letters, cache_size=10)
+    with pytest.raises(sw.MediaError):
+        space.embed_text(["a long text first", "bad"])
+    letters.batches.clear()
+    space.embed_text(["a long text first"])
+    assert letters.batches == []
+
+
+def test_a_vector_that_is_not_finite_is_an_error_even_when_skipping(space):
+    with pytest.raises(sw.EncodingError, match="item 2"):
+        space.embed_text(["a", "nan"], on_error="skip")
+
+
+def test_truncation_is_counted_by_item_and_warned_of_once(space):
+    with pytest.warns(TruncationWarning, match="1 of 2 texts") as caught:
+        batch = space.encode([sw.Text("x" * 45), sw.Text("a")])
+    assert batch.dropped == [5, 0]
+    assert len(caught) == 1
+
+
+def test_truncation_is_reported_for_cached_contents_too(letters, space_of):
+    space = space_of(letters, cache_size=10)
+    for _ in range(2):
+        with pytest.warns(TruncationWarning):
+            space.embed_text(["x" * 45])
+
+
+def test_progress_counts_every_item_and_ends_at_all(space):
+    seen = []
+    space.embed_text([*TEXTS, "a", "bad"], on_error="skip", progress=lambda done, total: seen.append((done, total)))
+    assert [total for _, total in seen] == [8] * len(seen)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1][0] in (7, 8)
+
+
+def test_threads_share_a_space_without_mixing_rows_or_overlapping_the_model(space, letters, counts):
+    jobs = [[f"{'ab' * i} {j}" for j in range(7)] for i in range(12)]
+    with ThreadPoolExecutor(6) as threads:
+        for texts, vectors in zip(jobs, threads.map(space.embed_text, jobs), strict=True):
+            np.testing.assert_allclose(vectors, counts(texts), atol=1e-6)
+    assert not letters.overlapped
+
+
+def test_no_texts_give_no_rows(space):
+    assert space.embed_text([]).shape == (0, 27)
+    assert space.encode([]).vectors.shape == (0, 27)
+
+
+def test_vectors_are_left_as_they_are_where_asked(letters, space_of):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        raw = space_of(letters, cache_size=0, normalize=False).embed_text(["aab"])
+    assert raw[0, :2].tolist() == [2, 1]
+
+
+def test_leading_dimensions_are_kept_and_normalised_again(letters, space_of):
+    vectors = space_of(letters, cache_size=0, dimensions=2).embed_text(["aabc"])
+    np.testing.assert_allclose(vectors, [[2 / 5**0.5, 1 / 5**0.5]], atol=1e-6)
+
+
+def test_a_text_that_is_nothing_in_the_leading_dimensions_is_an_error(letters, space_of):
+    space = space_of(letters, cache_size=0, dimensions=2)
+    with pytest.raises(sw.MediaError, match="item 2 of 2"):
+        space.embed_text(["a", "xyz"])

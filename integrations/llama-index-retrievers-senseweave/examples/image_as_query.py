@@ -21,7 +21,7 @@ def main(folder: Path, image: Path, place: Path) -> list[NodeWithScore]:
     """Index a folder and find what looks like an image, or is about what it shows."""
     with sw.Index(place) as index:
         index.add(folder)
-        retriever = SenseweaveRetriever(index, similarity_top_k=5)
+        retriever = SenseweaveRetriever(index=index, similarity_top_k=5)
         found = retriever.retrieve(MediaQueryBundle(image_path=str(image)))
     for one in found:
         print(f"{one.score:6.2f}  {one.node.metadata['modality']:5}  {one.node.metadata['source']}")

@@ -34,7 +34,7 @@ def by_modality(found: list[Any]) -> dict[str, Node]:
 
 
 def test_hits_become_whole_nodes_with_the_scores_of_the_index(index: sw.Index, files: Any) -> None:
-    found = SenseweaveRetriever(index, similarity_top_k=10).retrieve("something green")
+    found = SenseweaveRetriever(index=index, similarity_top_k=10).retrieve("something green")
     assert [one.score for one in found] == [hit.score for hit in index.search("something green", k=10)]
     nodes = by_modality(found)
     assert {type(node) for node in nodes.values()} == {Node}
@@ -47,13 +47,13 @@ def test_hits_become_whole_nodes_with_the_scores_of_the_index(index: sw.Index, f
 
 
 def test_spans_are_there_for_the_language_model_to_cite(index: sw.Index) -> None:
-    found = SenseweaveRetriever(index, modalities=["audio"]).retrieve("a low tone")
+    found = SenseweaveRetriever(index=index, modalities=["audio"]).retrieve("a low tone")
     assert (found[0].node.metadata["start"], found[0].node.metadata["end"]) == (0.0, 1.0)
     assert "start: 0.0\nend: 1.0" in found[0].node.get_content(MetadataMode.LLM)
 
 
 def test_media_and_words_ask_the_index(index: sw.Index, files: Any) -> None:
-    retriever = SenseweaveRetriever(index, similarity_top_k=10)
+    retriever = SenseweaveRetriever(index=index, similarity_top_k=10)
     asked = MediaQueryBundle("low", image_path=str(files["image"][0]))
     nodes = by_modality(retriever.retrieve(asked))
     assert nodes["image"].metadata["source"] == str(files["image"][0])
@@ -67,7 +67,7 @@ async def test_async_gives_what_sync_gives(index: sw.Index) -> None:
 
 def test_filters_are_put_in_the_language_of_the_index(index: sw.Index) -> None:
     shelf = MetadataFilters(filters=[MetadataFilter(key="shelf", value=2, operator=FilterOperator.LT)])
-    found = SenseweaveRetriever(index, filters=shelf).retrieve("green")
+    found = SenseweaveRetriever(index=index, filters=shelf).retrieve("green")
     assert [one.node.get_content() for one in found] == ["a green field"]
     recent = MetadataFilter(key="year", value=2020, operator=FilterOperator.GTE)
     nested = MetadataFilters(
@@ -90,13 +90,13 @@ def test_filters_are_put_in_the_language_of_the_index(index: sw.Index) -> None:
 
 def test_a_vector_alone_cannot_ask_an_index(index: sw.Index) -> None:
     with pytest.raises(ValueError, match="cannot be asked by the bundle's embedding"):
-        SenseweaveRetriever(index).retrieve(QueryBundle("", embedding=[0.1] * 32))
+        SenseweaveRetriever(index=index).retrieve(QueryBundle("", embedding=[0.1] * 32))
 
 
 def test_a_file_that_has_gone_does_not_end_the_synthesis(index: sw.Index, files: Any) -> None:
     files["image"][1].unlink()
     llm = MockLLMWithChatMemoryOfLastCall(is_chat_model=True)
-    retriever = SenseweaveRetriever(index, modalities=["image"], similarity_top_k=1)
+    retriever = SenseweaveRetriever(index=index, modalities=["image"], similarity_top_k=1)
     RetrieverQueryEngine.from_args(retriever, llm=llm, multimodal=True).query("green")
     sent = [getattr(block, "text", "") for message in llm.last_chat_messages or [] for block in message.blocks]
     assert any(str(files["image"][1]) in text for text in sent)

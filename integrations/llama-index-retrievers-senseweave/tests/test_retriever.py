@@ -155,7 +155,9 @@ def test_options_that_make_no_sense_are_errors(store: Any, embed_model: Sensewea
         SenseweaveRetriever(store)
     with pytest.raises(ValueError, match="either policy or root and network"):
         SenseweaveRetriever(store, embed_model, policy=sw.MediaPolicy(), root="/srv")
-    with pytest.raises(ValueError, match="exactly one of index, nodes and vector_store"):
+    with pytest.raises(ValueError, match="give vector_stores or an index"):
+        SenseweaveRetriever()
+    with pytest.raises(ValueError, match="exactly one of index, nodes and vector_stores"):
         SenseweaveRetriever.from_defaults()
 
 
@@ -218,6 +220,10 @@ def test_it_learns_of_a_modality_that_comes_later(
     assert best(retriever.retrieve("green"), "image") == "image-green"
 
 
+def test_an_empty_store_answers_with_nothing(new_store: Callable[..., Any], embed_model: SenseweaveEmbedding) -> None:
+    assert SenseweaveRetriever(new_store(), embed_model).retrieve("green") == []
+
+
 def test_phrases_for_calibration_are_embedded_once_per_store(
     store: Any, embed_model: SenseweaveEmbedding, space: Any
 ) -> None:
@@ -237,7 +243,7 @@ def test_from_defaults_takes_indexes_nodes_and_stores(
         SenseweaveRetriever.from_defaults(index),
         SenseweaveRetriever.from_defaults([in_memory]),
         SenseweaveRetriever.from_defaults(nodes=nodes, embed_model=embed_model),
-        SenseweaveRetriever.from_defaults(vector_store=store, embed_model=embed_model),
+        SenseweaveRetriever.from_defaults(vector_stores=store, embed_model=embed_model),
     ]
     answers = [one.retrieve("green") for one in made]
     for answer in answers:

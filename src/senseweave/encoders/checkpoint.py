@@ -181,8 +181,10 @@ def from_pretrained(cls: Any, checkpoint: Checkpoint, *, unused: tuple[str, ...]
                 use_safetensors=True if safe_only else None,
                 **options,
             )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        msg = f"{checkpoint.name} cannot be loaded as {cls.__name__}: {error}"
+    except ImportError:
+        raise
+    except Exception as error:  # each format and model has errors of its own
+        msg = f"{checkpoint.name} cannot be loaded as {cls.__name__}: {type(error).__name__}: {error}"
         raise ModelError(msg) from error
     require_whole(checkpoint.name, info, unused=unused)
     return model.eval()

@@ -53,6 +53,10 @@ class StaticText(Encoder):
         self.batch_budget = batch_tokens
         self.prompts: Prompts = prompts_of(checkpoint, prompts)
         config = checkpoint.json("config.json")
+        kind = config.get("model_type", "model2vec")
+        if kind != "model2vec":
+            msg = f"{checkpoint.name} is a checkpoint of another family ({kind}), not a static model; drop the scheme"
+            raise ModelError(msg)
         self._from_model2vec = bool(config)  # which model2vec writes, and StaticEmbedding does not
         limit = config.get("max_length", MODEL2VEC_MAX_LENGTH) if self._from_model2vec else None
         self.max_length: int | None = max_length or limit

@@ -1,0 +1,280 @@
+"""From names to spaces: families are told by their files, mistakes are told by their cause."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import senseweave as sw
+from senseweave.spaces import catalog
+from senseweave.spaces.detection import Signs, detect, read_signs
+from senseweave.spaces.families import FAMILIES, by_scheme
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory) -> Path:
+    """A tiny BERT with a tokenizer of its own."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("bert")
+    words = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "a", "dog", "cat", "runs"])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=16
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    BertModel(BertConfig(vocab_size=6, max_position_embeddings=16, **sizes)).save_pretrained(folder)
+    return folder
+
+
+def signs(**seen) -> Signs:
+    given = {"name": "m", "files": frozenset(), "config": {}, "modules": (), "first_module": {}, **seen}
+    if given["config"]:
+        given["files"] |= {"config.json"}
+    return Signs(**given)
+
+
+@pytest.mark.parametrize(
+    ("seen", "scheme"),
+    [
+        ({"modules": ("Transformer", "Pooling"), "config": {"model_type": "bert"}}, "sentence"),
+        ({"modules": ("Transformer", "Pooling"), "config": {"model_type": "qwen3"}}, "sentence"),
+        ({"modules": ("StaticEmbedding",)}, "static"),
+        ({"modules": ("StaticEmbedding", "Normalize")}, "static"),
+        ({"modules": ("StaticEmbedding", "Dense")}, "sentence"),
+        ({"config": {"model_type": "model2vec"}}, "static"),
+        ({"config": {"model_type": "modernbert"}}, "contextual"),
+        ({"config": {"model_type": "t5"}}, "contextual"),
+        ({"modules": ("CLIPModel",)}, "clip"),
+        ({"config": {"model_type": "clip"}}, "clip"),
+        ({"config": {"model_type": "siglip2"}}, "siglip"),
+    ],
+)
+def test_a_family_is_told_by_what_a_folder_holds(seen, scheme):
+    assert detect(signs(**seen)) == scheme
+
+
+def test_a_causal_model_is_pointed_to_where_it_can_be_used():
+    with pytest.raises(sw.ModelError, match=r"tokens:m.*pooling='last'"):
+        detect(signs(config={"model_type": "llama", "architectures": ["LlamaForCausalLM"]}))
+
+
+def test_a_checkpoint_of_no_known_family_is_an_error_that_says_what_it_is():
+    with pytest.raises(sw.ModelError, match="timesfm"):
+        detect(signs(config={"model_type": "timesfm"}))
+
+
+def test_a_folder_without_any_configuration_is_an_error_that_says_what_it_holds():
+    with pytest.raises(sw.ModelError, match=r"neither config.json nor modules.json \(it holds: notes.txt\)"):
+        detect(signs(files=frozenset({"notes.txt"})))
+
+
+def test_a_configuration_that_is_not_json_is_an_error_that_names_the_file(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(sw.ModelError, match=r"config\.json is not valid JSON"):
+        read_signs("m", tmp_path)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.scheme)
+def test_every_family_that_is_listed_can_be_built(family):
+    module = importlib.import_module(family.module)
+    assert callable(module.build)
+    assert family.summary
+    assert family.examples
+    assert by_scheme()[family.scheme] is family
+
+
+def test_a_local_folder_loads_without_a_scheme_and_with_one(bert):
+    plain, named = sw.load(str(bert), device="cpu"), sw.load(f"contextual:{bert}", device="cpu")
+    np.testing.assert_array_equal(plain.embed_text(["a dog"]), named.embed_text(["a dog"]))
+    assert plain.fingerprint == named.fingerprint
+
+
+def test_equal_arguments_give_the_same_space_and_others_another(bert):
+    space = sw.load(str(bert), device="cpu", pooling="cls")
+    assert sw.load(str(bert), pooling="cls", device="cpu") is space
+    assert sw.load(str(bert), device="cpu", pooling="max") is not space
+    assert sw.load(str(bert), device="cpu", pooling="cls", dimensions=4) is not space
+
+
+def test_a_space_that_nobody_uses_is_let_go(bert):
+    before = len(catalog._live)
+    sw.load(str(bert), device="cpu", pooling="last")
+    gc.collect()
+    assert len(catalog._live) <= before
+
+
+def test_a_space_pickles_by_its_configuration_and_not_its_weights(bert):
+    space = sw.load(str(bert), device="cpu", pooling="cls", dimensions=8, normalize=False)
+    vectors = space.embed_text(["a dog"])
+    pickled = pickle.dumps(space)
+    assert len(pickled) < 1500
+    assert pickle.loads(pickled) is space
+    fingerprint = space.fingerprint
+    del space
+    gc.collect()
+    again = pickle.loads(pickled)
+    np.testing.assert_array_equal(again.embed_text(["a dog"]), vectors)
+    assert again.fingerprint == fingerprint
+
+
+def test_the_fingerprint_tells_options_and_weights_apart(bert, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(bert, copy)
+    assert sw.load(str(copy), device="cpu").fingerprint == sw.load(str(bert), device="cpu").fingerprint
+    changed = json.loads((copy / "config.json").read_text()) | {"layer_norm_eps": 1e-3}
+    (copy / "config.json").write_text(json.dumps(changed))
+    options = (
+        {},
+        {"pooling": "cls"},
+        {"layers": (0,)},
+        {"prompts": {"query": "q "}},
+        {"max_length": 4},
+        {"dimensions": 4},
+    )
+    prints = {sw.load(str(bert), device="cpu", **option).fingerprint for option in options}
+    assert (
+        len(prints | {sw.load(str(copy), device="cpu", normalize=True, cache_size=1).fingerprint}) == len(options) + 1
+    )
+
+
+def test_an_unknown_scheme_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(sw.ModelError, match="known are starter, sentence"):
+        sw.load("nonsense:model")
+
+
+def test_a_scheme_without_a_model_is_an_error_with_an_example():
+    with pytest.raises(sw.ModelError, match="text-embedding-3-small"):
+        sw.load("openai:")
+
+
+@pytest.mark.parametrize("name", ["", "  ", None, 3])
+def test_a_name_must_be_a_string(name):
+    with pytest.raises(TypeError, match="'starter'"):
+        sw.load(name)
+
+
+def test_an_unknown_model_is_an_error_that_says_where_was_looked():
+    with pytest.raises(sw.ModelError, match="nobody/no-such-model is neither a local folder nor in the local cache"):
+        sw.load("nobody/no-such-model")
+
+
+def test_a_path_that_does_not_exist_is_an_error(tmp_path):
+    with pytest.raises(sw.ModelError, match="does not exist"):
+        sw.load(str(tmp_path / "missing"))
+
+
+def test_a_file_is_not_a_model(tmp_path):
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"")
+    with pytest.raises(sw.ModelError, match="is a file; expected a folder"):
+        sw.load(str(file))
+
+
+def test_a_folder_without_weights_is_an_error_that_says_what_was_looked_for(bert, tmp_path):
+    (tmp_path / "config.json").write_text((bert / "config.json").read_text())
+    with pytest.raises(sw.ModelError, match=r"holds no weights \(looked for \.safetensors"):
+        sw.load(str(tmp_path))
+
+
+def test_weights_that_are_no_weights_are_an_error_and_not_a_crash(bert, tmp_path):
+    import shutil
+
+    shutil.copytree(bert, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "model.safetensors").write_bytes(b"not safetensors at all")
+    with pytest.raises(sw.ModelError, match="cannot be loaded"):
+        sw.load(str(tmp_path), device="cpu").embed_text(["a dog"])
+
+
+def test_a_checkpoint_of_another_family_is_refused_by_what_it_is(bert, tmp_path):
+    import shutil
+
+    shutil.copytree(bert, tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text()) | {"model_type": "whisper"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(sw.ModelError, match=r"another family \(whisper\)"):
+        sw.load(f"contextual:{tmp_path}")
+    with pytest.raises(sw.ModelError, match=r"\(bert\), not a static model"):
+        sw.load(f"static:{bert}")
+
+
+def test_a_folder_has_no_revisions(bert):
+    with pytest.raises(sw.ModelError, match="no revisions"):
+        sw.load(str(bert), revision="v2")
+
+
+def test_a_revision_that_cannot_be_had_is_named(tmp_path):
+    with pytest.raises(sw.ModelError, match="at revision 'v9'"):
+        sw.load("nobody/no-such-model", revision="v9")
+
+
+def test_a_revision_that_a_hub_lacks_is_an_error_that_names_it(monkeypatch):
+    import httpx
+    import huggingface_hub
+    from huggingface_hub.errors import RevisionNotFoundError
+
+    def lacking(*arguments, **options):
+        request = httpx.Request("GET", "http://localhost/")
+        raise RevisionNotFoundError("404", response=httpx.Response(404, request=request))
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lacking)
+    with pytest.raises(sw.ModelError, match="owner/model has no revision 'v9'"):
+        sw.load("owner/model", revision="v9")
+
+
+def test_code_of_a_checkpoint_is_not_run_unless_asked(bert, tmp_path):
+    import shutil
+
+    shutil.copytree(bert, tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModel": "own.Model"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "own.py").write_text("raise SystemExit('this code was run')")
+    with pytest.raises(sw.ModelError, match="trust_remote_code=True"):
+        sw.load(f"contextual:{tmp_path}")
+
+
+def test_a_missing_extra_is_an_import_error_with_the_line_to_run(bert, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    monkeypatch.setenv("OPENAI_API_KEY", "unused")
+    with pytest.raises(ImportError, match=r'pip install "senseweave\[openai\]"'):
+        sw.load("openai:text-embedding-3-small", cache_size=3).embed_text(["a"])
+
+
+def test_an_option_that_a_family_lacks_is_an_error_that_lists_those_it_has(bert):
+    with pytest.raises(TypeError, match=r"contextual has no option poolng; it has: pooling, layers"):
+        sw.load(str(bert), poolng="cls")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pooling": "median"}, "pooling must be one of cls, mean, max, last"),
+        ({"layers": ()}, "at least one layer"),
+        ({"prompts": {"passage": "x"}}, "'passage'"),
+        ({"max_length": 0}, "must be positive"),
+        ({"dimensions": 17}, "between 1 and 16"),
+        ({"dimensions": 0}, "between 1 and 16"),
+    ],
+)
+def test_an_impossible_option_is_an_error_before_anything_is_computed(bert, options, message):
+    with pytest.raises(ValueError, match=message):
+        sw.load(str(bert), **options)
+
+
+def test_an_unknown_number_type_is_an_error(bert):
+    with pytest.raises(ValueError, match="dtype must be one of float32, bfloat16, float16"):
+        sw.load(str(bert), dtype="int3", device="cpu").embed_text(["a"])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
+import select
 import struct
+import subprocess
+import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +19,9 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image as PILImage
+
+_SECONDS = 20
+_MEGABYTES = 4096  # of addresses
 
 
 class Make:
@@ -149,6 +156,42 @@ class Make:
         body += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
         body += f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"
         return body.encode("latin-1")
+
+
+class Judge:
+    """A process that decodes; a new one takes over where one dies or hangs."""
+
+    def __init__(self):
+        self.process = None
+
+    def __call__(self, kind, path):
+        if self.process is None:
+            command = [sys.executable, str(Path(__file__).with_name("judge.py")), str(_MEGABYTES)]
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdin.write(json.dumps([kind, str(path)]) + "\n")
+        self.process.stdin.flush()
+        ready, _, _ = select.select([self.process.stdout], [], [], _SECONDS + 30 * (not hasattr(self, "warm")))
+        self.warm = True
+        line = self.process.stdout.readline() if ready else ""
+        if line:
+            return json.loads(line)
+        died = self.process.poll() if ready else "hangs"
+        self.close()
+        return {"verdict": "dead", "words": str(died), "megabytes": 0}
+
+    def close(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    """Decode a file in a process of its own bounds: `judge(kind, path)`."""
+    made = Judge()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

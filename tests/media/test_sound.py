@@ -116,6 +116,17 @@ def test_silence_is_reported(make):
     assert not is_silent(np.r_[np.zeros(rate), 0.5 * np.ones(100)].astype(np.float32), rate)
 
 
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "AIFF", "MP3"])
+def test_a_file_that_breaks_off_gives_what_precedes_and_says_so(make, kind):
+    voice = make.noise(4, 16_000)
+    data = make.sound(voice, 16_000, kind)
+    heard = Audio(data[: len(data) // 2]).decode()
+    assert 1.5 < heard.duration < 2.3
+    assert heard.notes
+    assert np.abs(heard.samples[:8000] - Audio(data).decode().samples[:8000]).max() < 1e-6
+    assert Audio(data).decode().notes == ()
+
+
 @pytest.mark.parametrize("kind", ["MP3", "OGG"])
 @pytest.mark.parametrize("content", ["tone", "noise"])
 def test_a_lossy_file_is_the_same_in_blocks_as_in_one_piece(make, kind, content):

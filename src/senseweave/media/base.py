@@ -52,15 +52,14 @@ class Media:
             msg = f"pages count from 1, not {page}"
             raise ValueError(msg)
         self.metadata: dict[str, Value] = dict(metadata or {})
+        if isinstance(given, Media):
+            raise MediaError(given._source.name, f"is {given.modality} media already; pass what it was made from")
         self._source: Source = source_of(given, self.policy) or self._decoded_source(given)
         if self._source.expected is None:
             self._source.expected = self.modality
 
     @classmethod
     def _decoded_source(cls, given: object) -> GivenSource:
-        if isinstance(given, Media):
-            msg = f"is {given.modality} media already; pass what it was made from"
-            raise MediaError(given.source, msg)
         return GivenSource(given, cls.modality)
 
     @property

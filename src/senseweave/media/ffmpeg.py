@@ -124,6 +124,8 @@ class FFmpegSoundReader:
             if not self._container.streams.audio:
                 raise MediaError(source, f"is {content.mime_type} without a sound track")
             self._stream = self._container.streams.audio[0]
+            if self._stream.codec_context is None:
+                raise MediaError(source, f"is {content.mime_type} whose sound is of a coding that FFmpeg does not know")
             self.rate = check_rate(float(self._stream.rate or 0), source)
             self._zero = zero_time(self._container, self._stream)
             # Where there is no container, only packets one after another, FFmpeg guesses from the bit rate.

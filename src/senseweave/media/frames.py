@@ -46,8 +46,10 @@ class FrameReader:
             if not streams:
                 raise MediaError(self._source, f"is {content.mime_type} without a video track")
             self._stream = streams[0]
-            self._stream.thread_type = "AUTO"
             context = self._stream.codec_context
+            if context is None:
+                raise MediaError(self._source, "holds pictures of a coding that FFmpeg does not know")
+            self._stream.thread_type = "AUTO"
             policy.check_pixels(self._source, context.width, context.height)
             self._zero = zero_time(self._container, self._stream)
             self.duration = promised_end(self._container, self._stream, self._zero)

@@ -26,6 +26,8 @@ _PREROLL_SECONDS = 0.25
 """Sound before a span that the resampler must have heard for the span to come out as in one piece."""
 _LOSSY_PREROLL_SECONDS = 2.0
 """An MP3 packet may lean on half a second of packets before it (bit reservoir), an Opus packet on 80 ms."""
+_SHORTFALL = 0.1
+"""Seconds by which sound may end before its header says without a word about it."""
 
 
 class SoundReader(Protocol):
@@ -168,23 +170,43 @@ class SoundfileReader:
         frames = int(self._sound.frames)
         self.duration = frames / self.rate if 0 <= frames < 1 << 62 else None
         self.notes: list[str] = []
+        if "(should be" in self._sound.extra_info:  # libsndfile's log; it has corrected the length already
+            self.notes.append("the file is shorter or longer than its header says")
 
     def blocks(self, start: float) -> Iterator[np.ndarray]:
         """Yield mono float32 samples at `rate`, from the whole second `start` on."""
+        frames = max(1, BLOCK_SAMPLES // self._sound.channels)
+        position = int(start * self.rate)
         try:
             if start:
                 if self.duration is not None and start >= self.duration:
                     return
                 back = int(min(start, _LOSSY_PREROLL_SECONDS if self._lossy else 0.0) * self.rate)
-                self._sound.seek(int(start * self.rate) - back)
+                self._sound.seek(position - back)
                 self._sound.read(back, dtype="float32")
-            frames = max(1, BLOCK_SAMPLES // self._sound.channels)
-            while len(block := self._sound.read(frames, dtype="float32", always_2d=True)):
-                yield mono(block)
         except Exception as error:
-            if isinstance(error, MediaError):
-                raise
             raise MediaError(self._source, f"cannot be decoded ({error})") from error
+        while True:
+            block, failure = self._read(frames)
+            if len(block):
+                position += len(block)
+                yield mono(block)
+            elif failure is not None and not position:
+                raise MediaError(self._source, f"cannot be decoded ({failure})") from failure
+            if failure is not None or not len(block):
+                break
+        if failure is not None or (self.duration is not None and position < (self.duration - _SHORTFALL) * self.rate):
+            promised = f", not at {self.duration:.2f} as its header says" if self.duration is not None else ""
+            self.notes.append(f"the sound ends at {position / self.rate:.2f} seconds{promised}")
+
+    def _read(self, frames: int) -> tuple[np.ndarray, Exception | None]:
+        """Read a block; where the file breaks off in it, what came before, and the error."""
+        block = np.full((frames, self._sound.channels), np.nan, np.float32)
+        try:
+            return self._sound.read(out=block), None
+        except Exception as error:
+            unread = np.isnan(block).all(axis=1)
+            return block[: int(unread.argmax()) if unread.any() else frames], error
 
     def close(self) -> None:
         """Release the file."""

@@ -15,8 +15,6 @@ from haystack.document_stores.types.filter_policy import apply_filter_policy
 from haystack.utils.filters import document_matches_filter
 from haystack_integrations.components.retrievers.senseweave.filters import divide
 
-from senseweave.retrieval.statistics import cosines
-
 if TYPE_CHECKING:
     from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
@@ -183,7 +181,9 @@ def _scored(query_embedding: list[float], documents: list[Document]) -> list[Doc
     """Return the Documents with similarities in the place of Chroma's distances, best first."""
     if not documents:
         return []
-    similarities = cosines(np.asarray([query_embedding]), np.asarray([one.embedding for one in documents]))[0]
+    query, stored = np.asarray(query_embedding), np.asarray([one.embedding for one in documents])
+    lengths = np.linalg.norm(query) * np.linalg.norm(stored, axis=1)
+    similarities = stored @ query / np.maximum(lengths, 1e-12)
     scored = [replace(one, score=float(score)) for one, score in zip(documents, similarities, strict=True)]
     return sorted(scored, key=lambda one: -(one.score or 0.0))
 

@@ -17,7 +17,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 PACKAGES = ("tuxpaint-stamps-default", "wordnet-base", "flite", "libflite1")
-PHOTOGRAPHED = ("animals", "food", "household", "hobbies", "vehicles", "sports", "clothes", "plants", "medical", "space")
+PHOTOGRAPHED = (
+    "animals",
+    "food",
+    "household",
+    "hobbies",
+    "vehicles",
+    "sports",
+    "clothes",
+    "plants",
+    "medical",
+    "space",
+)
 DRAWN = re.compile(r"cartoon|toys|plastic|symbols|dinosaur|armor")
 CONCRETE = {"05", "06", "13", "20"}
 """WordNet's files of animals, artefacts, foods and plants."""
@@ -116,7 +127,11 @@ def entry(synset: Synset, synsets: dict[str, Synset], *, defined: bool) -> str:
     parents = [synsets[key].name for key in synset.hypernyms[:1] if key in synsets]
     relations = f" It belongs to the group: {parents[0]}." if parents else ""
     relations += f" There are several kinds, for example {', '.join(kinds)}." if kinds else ""
-    return f"{head}: {definition(synset)}.{relations}" if defined else f"{head}.{relations} See also the list of related words."
+    return (
+        f"{head}: {definition(synset)}.{relations}"
+        if defined
+        else f"{head}.{relations} See also the list of related words."
+    )
 
 
 def photographs(stamps: Path) -> dict[str, list[tuple[Path, str]]]:
@@ -185,7 +200,11 @@ def build(folder: Path) -> tuple[list[Document], list[Question], list[str]]:
         group = "image only" if not kinds else "several"
         questions.append(Question(f"q-{topic}", pictures[0][1], topic, group))
 
-    familiar = {line.split("%")[0].replace("_", " ") for line in (share / "wordnet" / "cntlist.rev").read_text().splitlines() if "%1:" in line}
+    familiar = {
+        line.split("%")[0].replace("_", " ")
+        for line in (share / "wordnet" / "cntlist.rev").read_text().splitlines()
+        if "%1:" in line
+    }
     pool = [
         s for s in synsets.values()
         if s.file in CONCRETE and s.key not in used and s.name.isalpha() and s.name.islower() and len(definition(s)) > 40

@@ -1,5 +1,6 @@
 """Fusion methods and `merge`: formulas, hand-computed values, refusals."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,10 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from senseweave.retrieval import METHODS, Statistics, background, merge
-from senseweave.retrieval.fusion import dbsf, minmax, none, platt, pseudo_positive, quota, rrf, tail, weighted_rrf, zscore
+from senseweave.retrieval.fusion import (
+    above_chance,
+    dbsf,
+    minmax,
+    none,
+    platt,
+    pseudo_positive,
+    quota,
+    rrf,
+    tail,
+    weighted_rrf,
+    zscore,
+)
 from senseweave.retrieval.fusion.standardised import log10_normal_tail
 
-KNOWN = Statistics(mean=0.1, std=0.05, documents=1000, top1_mean=0.3, top1_std=0.1, slope=20.0, intercept=-6.0)
+KNOWN = Statistics(
+    0.1, 0.05, documents=1000, spread=0.04, best=0.1, top1_mean=0.3, top1_std=0.1, slope=2.0, intercept=-6.0
+)
 
 
 def test_zscore_counts_standard_deviations_above_the_background():
@@ -38,8 +53,16 @@ def test_the_normal_tail_is_smooth_where_the_series_takes_over():
     assert log10_normal_tail(60.0) < log10_normal_tail(40.0) < -300
 
 
+def test_above_chance_takes_off_the_querys_own_mean_and_most_of_what_chance_offers_at_best():
+    assert above_chance(np.array([0.3]), KNOWN) == pytest.approx([(0.3 - 0.1 - 0.8 * 0.1) / 0.04])
+    told = dataclasses.replace(KNOWN, centre=np.array([0.2, 0.0]), offset=0.05).for_query(np.array([3.0, 4.0]))
+    assert told.expected == pytest.approx(0.05 + 0.6 * 0.2)
+    assert above_chance(np.array([0.3]), told) == pytest.approx([(0.3 - 0.17 - 0.08) / 0.04])
+
+
 def test_platt_is_a_half_where_the_logit_is_zero():
     assert platt(np.array([0.3]), KNOWN) == pytest.approx([0.5])
+    assert platt(np.array([0.34]), KNOWN) == pytest.approx([1 / (1 + math.exp(-2))])
 
 
 def test_per_list_methods_by_hand():
@@ -69,7 +92,7 @@ def test_no_method_changes_the_order_within_a_list(method, scores):
     assert (np.diff(result) <= 1e-12).all()
 
 
-@pytest.mark.parametrize("method", ["zscore", "pseudo_positive", "tail", "platt"])
+@pytest.mark.parametrize("method", ["above_chance", "zscore", "pseudo_positive", "tail", "platt"])
 def test_methods_that_need_statistics_say_so(method):
     with pytest.raises(ValueError, match="statistics"):
         METHODS[method](np.array([0.1]), None)
@@ -92,18 +115,40 @@ def test_quota_fills_groups_first_and_keeps_the_order():
 
 
 def test_statistics_of_unrelated_queries_by_hand():
-    queries = np.eye(2, 3, dtype=np.float32)
-    documents = np.array([[1, 0, 0], [0, 0, 2]], dtype=np.float32)  # lengths do not matter
-    known = background(queries, documents, size=50)
-    assert (known.mean, known.documents, known.queries) == (pytest.approx(0.25), 50, 2)
-    assert known.std == pytest.approx(np.std([1, 0, 0, 0]))
-    assert (known.top1_mean, known.top1_std) == (pytest.approx(0.5), pytest.approx(0.5))
-    assert Statistics.from_dict(known.to_dict()) == known
+    queries = np.array([[1, 0, 0], [0.6, 0.8, 0]], dtype=np.float32)
+    documents = np.array([[0.8, 0.6, 0], [0, 0, 2]], dtype=np.float32)  # lengths do not matter
+    table = np.array([[0.8, 0.0], [0.96, 0.0]])
+    known = background(queries, documents, size=30)
+    assert (known.mean, known.documents, known.queries) == (pytest.approx(0.44), 30, 2)
+    assert known.std == pytest.approx(table.std(), abs=1e-6)
+    assert (known.top1_mean, known.top1_std) == (pytest.approx(0.88), pytest.approx(0.08))
+    centre = np.array([0.4, 0.3, 0.5]) * 30 / 40
+    assert known.centre == pytest.approx(centre)
+    own = np.array([0.3, 0.36]) + known.offset
+    assert own.mean() == pytest.approx(0.44)
+    assert known.spread == pytest.approx((table - own[:, None]).std(), abs=1e-6)
+    assert known.best == pytest.approx((table.max(axis=1) - own).mean())
+    assert known.for_query(queries[1]).expected == pytest.approx(own[1])
+
+
+def test_a_content_is_not_compared_with_itself_for_statistics():
+    vectors = np.eye(3, dtype=np.float32)
+    assert background(vectors, vectors).top1_mean == pytest.approx(0.0)
+
+
+def test_statistics_survive_being_written_down():
+    known = background(np.eye(2, 3, dtype=np.float32), np.ones((4, 3), np.float32))
+    again = Statistics.from_dict(known.to_dict(), known.centre)
+    assert again == known
+    assert again.for_query(np.ones(3)).expected == known.for_query(np.ones(3)).expected
 
 
 STRONG_TEXT = [("t1", 0.60), ("t2", 0.58), ("t3", 0.55)]
 GOOD_IMAGE = [("i1", 0.30), ("i2", 0.12)]
-CELLS = {"text": Statistics(0.5, 0.1, documents=100), "image": Statistics(0.1, 0.03, documents=100)}
+CELLS = {
+    "text": Statistics(0.5, 0.1, documents=100, spread=0.1, best=0.2),
+    "image": Statistics(0.1, 0.03, documents=100, spread=0.03, best=0.06),
+}
 
 
 def test_merge_puts_the_surprising_picture_before_the_usual_texts():

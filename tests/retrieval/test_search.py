@@ -10,6 +10,7 @@ import senseweave as sw
 from senseweave.errors import UnsupportedModalityError
 from senseweave.retrieval import METHODS, Index, Query
 from senseweave.retrieval.fusion import CALIBRATED, tail
+from senseweave.retrieval.fusion.standardised import LIFT
 from senseweave.retrieval.statistics import Statistics
 
 
@@ -59,6 +60,34 @@ def test_scores_over_several_modalities_follow_the_stored_statistics(index, spac
     assert [hit.score for hit in hits] == sorted(expected.values(), reverse=True) or [
         hit.score for hit in hits
     ] == pytest.approx(sorted(expected.values(), reverse=True), abs=1e-3)
+
+
+def test_the_default_scores_follow_the_stored_centre_and_statistics(index, space):
+    vector = space.embed_text(["something red"], role="query")[0]
+    expected = {}
+    for description, row in stored(index):
+        known = index._calibration.statistics(description, "text")
+        mean = known.offset + float(known.centre @ vector)
+        expected[row.id] = (float(row.vector @ vector) - mean - LIFT * known.best) / known.spread
+    hits = index.search("something red", k=12)
+    assert {hit.calibration for hit in hits} == {"above_chance"}
+    assert {hit.id: hit.score for hit in hits} == pytest.approx(expected, abs=1e-3)
+    assert [hit.id for hit in hits[:3]] == sorted(expected, key=expected.get, reverse=True)[:3]
+
+
+def test_default_scores_of_a_composed_query_add_up_too(index, space):
+    query = Query([("red", 1), ("sound", -0.5)])
+    expected = {}
+    for description, row in stored(index):
+        known = index._calibration.statistics(description, "text")
+        total = 0.0
+        for media, weight in query.parts:
+            vector = space.embed_text([media.decode()], role="query")[0]
+            mean = known.offset + float(known.centre @ vector) + LIFT * known.best
+            total += weight * (float(row.vector @ vector) - mean) / known.spread
+        expected[row.id] = total / math.sqrt(1.25)
+    hits = index.search(query, k=12)
+    assert {hit.id: hit.score for hit in hits} == pytest.approx(expected, abs=1e-3)
 
 
 def test_text_does_not_outrank_the_picture_that_answers(index, names):
@@ -153,7 +182,7 @@ def test_a_negative_part_pushes_its_records_down(index, names):
 
 
 def test_words_and_a_picture_are_asked_together(index, corpus_folder, names):
-    hits = index.search(Query([("the last train", 1), (sw.Image(corpus_folder / "green.png"), 1)]), k=2)
+    hits = index.search(Query([("the last train", 1), (sw.Image(corpus_folder / "green.png"), 1)]), k=2, modalities=["text", "image"])
     assert set(names(hits)) == {"trains.txt", "green.png"}
 
 
@@ -190,10 +219,11 @@ def test_grouping_looks_past_a_source_that_fills_the_list(tmp_path, space, write
 
 def test_diversity_brings_up_what_is_different(tmp_path, space, names):
     index = Index(tmp_path / "index", spaces=[space])
-    index.add([sw.Text(f"red wine number {n} red wine", source=f"wine {n}") for n in range(6)] + [sw.Text("red paint", source="paint")])
+    wines = [sw.Text(f"red wine number {n} red wine", source=f"wine {n}") for n in range(6)]
+    index.add([*wines, sw.Text("red paint", source="paint"), sw.Text("something else", source="other")])
     assert "paint" not in names(index.search("red wine", k=3))
-    assert "paint" in names(index.search("red wine", k=3, diversity=0.7))
-    assert names(index.search("red wine", k=7, diversity=0.0)) == names(index.search("red wine", k=7))
+    assert "paint" in names(index.search("red wine", k=3, diversity=0.8))
+    assert names(index.search("red wine", k=8, diversity=0.0)) == names(index.search("red wine", k=8))
     with pytest.raises(ValueError, match="between 0 and 1"):
         index.search("red wine", diversity=2)
 

@@ -9,16 +9,19 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+import numpy as np
+
 from senseweave.errors import FingerprintError, StoreError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.retrieval.calibration import Calibration
 from senseweave.retrieval.filters import Filter, compile_filter
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.ingest import Ingest, Metadata
+from senseweave.retrieval.labels import Answers, match_labels
 from senseweave.retrieval.query import Query, as_query
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.rerank import Reranker, as_reranker
-from senseweave.retrieval.search import Asked, Plan, answer, chosen_collections, embed_query
+from senseweave.retrieval.search import Asked, EmbeddedPart, Plan, answer, chosen_collections, embed_query
 from senseweave.retrieval.store import Description, Store, collection_name
 from senseweave.retrieval.transfer import export_index, import_index
 from senseweave.spaces.catalog import load
@@ -278,6 +281,35 @@ class Index:
         """
         return import_index(self._store, path)
 
+    def calibrate(
+        self,
+        queries: Sequence[str | Media] = (),
+        *,
+        labels: Sequence[tuple[str | Media, Answers]] = (),
+    ) -> None:
+        """Tell the index what is asked of it: sample queries for `pseudo_positive`, labelled ones for `platt`.
+
+        Neither is needed for the default method. Vectors of the queries are kept with the index, their words are not.
+
+        Args:
+            queries: Queries as users put them, without answers; 20 are a start.
+            labels: Pairs of a query and what answers it: a source (or the end of one, such as `photos/dog.jpg`), a
+                record id, or several of these; 30 are a start.
+
+        Raises:
+            ValueError: If none of the labelled answers is in the index.
+        """
+        with self._store.writing():
+            self._recalibrate()
+            asked = [self._embedded(one) for one in queries]
+            for description in self._store.descriptions.values():
+                parts = [parts[description.space] for parts in asked if description.space in parts]
+                for modality in dict.fromkeys(part.modality for part in parts):
+                    rows = [part.vector for part in parts if part.modality == modality]
+                    self._calibration.learn_queries(description, modality, np.stack(rows))
+            if labels:
+                self._calibration.learn_labels(match_labels(self._store, self._embedded, labels))
+
     def info(self) -> dict[str, Any]:
         """What the index holds: place, size on disk and, per collection, space, modality, records, fingerprint."""
         folder = self._store.folder
@@ -320,6 +352,9 @@ class Index:
     def __repr__(self) -> str:
         place = self._store.folder or "a Chroma client"
         return f"Index({str(place)!r}, spaces={sorted({space for space, _ in self._store.descriptions})})"
+
+    def _embedded(self, query: str | Media) -> dict[str, EmbeddedPart]:
+        return {name: parts[0] for name, parts in embed_query(as_query(query), self.spaces).items()}
 
     def _add_space(self, space: Space) -> None:
         options = _options(space)

@@ -13,7 +13,7 @@ from senseweave.retrieval.statistics import Statistics
 
 T = TypeVar("T")
 
-DEFAULT_METHOD = "tail"
+DEFAULT_METHOD = "above_chance"
 """The method where every list has statistics; chosen by benchmarks/mixed_retrieval, see docs/retrieval.md."""
 UNCALIBRATED_METHOD = "dbsf"
 """The method where a list has none."""
@@ -53,9 +53,9 @@ def merge(
         lists: By name (of the modality or the store), pairs of an item and its cosine similarity. Similarities, not
             distances: of a cosine distance d, give 1 - d.
         k: How many results to return.
-        method: A name in `METHODS`. None takes `tail` where every list that is not empty has statistics,
+        method: A name in `METHODS`. None takes `above_chance` where every list that is not empty has statistics,
             and `dbsf` otherwise.
-        statistics: By the same names, see `background`.
+        statistics: By the same names, made by `background` and told of the query by `Statistics.for_query`.
         weights: By the same names, for `weighted_rrf`; lists that are not named weigh 1.
         key: What makes two items of different lists the same; by default none are. The better score is kept
             (for the rank methods: the sum).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from senseweave.retrieval.calibration import Calibration
 from senseweave.retrieval.diversity import marginal_relevance
 from senseweave.retrieval.filters import Where
 from senseweave.retrieval.fusion import CALIBRATED, quota
+from senseweave.retrieval.fusion.standardised import LIFT
 from senseweave.retrieval.grouping import group_by_source
 from senseweave.retrieval.hits import Hit, hit_of
 from senseweave.retrieval.merging import Ranked, merge, resolve_method
@@ -108,24 +109,43 @@ def combine(
         length: L, the length of the query's weights.
     """
     if len(parts) == 1 and parts[0].weight > 0 and math.isclose(length, parts[0].weight):
-        return parts[0].vector, cells[0]
+        known = cells[0]
+        return parts[0].vector, known.for_query(parts[0].vector) if known is not None else None
     if method not in CALIBRATED or any(cell is None for cell in cells):
         return unit(sum((part.weight * part.vector for part in parts), np.zeros_like(parts[0].vector))), None
     vector, offset = np.zeros(len(parts[0].vector), np.float64), 0.0
     for part, cell in zip(parts, cells, strict=True):
         assert cell is not None
-        top = method == "pseudo_positive" and cell.top1_mean is not None and cell.top1_std is not None
-        mean, std = (cell.top1_mean, cell.top1_std) if top else (cell.mean, cell.std)
-        assert mean is not None
-        assert std is not None
+        mean, std = _location(cell.for_query(part.vector), method)
         vector += part.weight / std * part.vector
         offset += part.weight * mean / std
     norm = max(float(np.linalg.norm(vector)), 1e-12)
-    documents = max(cell.documents for cell in cells if cell is not None)
+    first = cells[0]
+    assert first is not None
     mean, std = offset / norm, length / norm
-    top1 = (mean, std) if method == "pseudo_positive" else (None, None)
-    combined = Statistics(mean, std, documents=documents, top1_mean=top1[0], top1_std=top1[1], origin="composed")
+    combined = replace(
+        first,
+        mean=mean,
+        std=std,
+        spread=std,
+        best=0.0,
+        top1_mean=mean,
+        top1_std=std,
+        centre=None,
+        expected=None,
+        origin="composed",
+    )
     return (vector / norm).astype(np.float32), combined
+
+
+def _location(cell: Statistics, method: str) -> tuple[float, float]:
+    """The m and s of a method that scores (similarity - m) / s, or a function of it."""
+    if method == "pseudo_positive" and cell.top1_mean is not None and cell.top1_std is not None:
+        return cell.top1_mean, cell.top1_std
+    if method in ("above_chance", "platt") and cell.best is not None and cell.spread is not None:
+        expected = cell.expected if cell.expected is not None else cell.mean
+        return expected + LIFT * cell.best, cell.spread
+    return cell.mean, cell.std
 
 
 @dataclass(frozen=True)

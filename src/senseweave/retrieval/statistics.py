@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Final
 
 import numpy as np
 
-LEAST_STD = 1e-4
+LEAST_STD: Final = 1e-4
 """Standard deviations of similarities are kept above this, so that equal scores do not divide by nothing."""
+SAME: Final = 0.9995
+"""Similarities above this are those of a content with itself, and say nothing about unrelated content."""
+CENTRE_SHRINKAGE: Final = 10.0
+"""The centre of n documents counts n / (n + 10): the mean of very few documents is mostly those documents."""
 
 
 @dataclass(frozen=True)
@@ -19,39 +23,57 @@ class Statistics:
     Attributes:
         mean: Mean similarity of a query and a document that have nothing to do with each other.
         std: Standard deviation of that background, greater than 0.
-        documents: Number of documents that were in the collection.
+        documents: Number of documents in the collection.
         queries: Number of queries the figures rest on.
+        spread: Standard deviation that is left of the background when each query's own mean is taken off.
+        best: How far above its own mean an unrelated query finds its best document, on average.
         top1_mean: Mean of each sample query's best similarity, or None where it is not known.
         top1_std: Its standard deviation.
-        slope: Of the fitted probability of relevance, 1 / (1 + exp(-(slope * s + intercept))); None without labels.
+        slope: Of the probability of relevance over the score of `above_chance`; None without labels.
         intercept: Of the same.
-        origin: What the queries were: `probes` (general phrases), `documents`, `queries` (the user's own), `labels`.
+        origin: What the queries were: `probes` (general phrases), `documents`, `queries` (the user's own), `composed`.
+        centre: What a query's own mean is told from: mean(q) = offset + q . centre; shape (dimension,).
+        offset: Of the same.
+        expected: One query's own mean, once the query is known: see `for_query`.
     """
 
     mean: float
     std: float
     documents: int = 0
     queries: int = 0
+    spread: float | None = None
+    best: float | None = None
     top1_mean: float | None = None
     top1_std: float | None = None
     slope: float | None = None
     intercept: float | None = None
     origin: str = "probes"
+    centre: np.ndarray | None = field(default=None, compare=False, repr=False)
+    offset: float = 0.0
+    expected: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.std > 0 or (self.top1_std is not None and not self.top1_std > 0):
+        if not all(value is None or value > 0 for value in (self.std, self.top1_std, self.spread)):
             msg = f"standard deviations must be positive: {self}"
             raise ValueError(msg)
 
+    def for_query(self, vector: np.ndarray) -> Statistics:
+        """These statistics with the mean that this query has over the collection, told from the centre."""
+        if self.centre is None:
+            return self
+        unit = np.asarray(vector, dtype=np.float64)
+        return replace(self, expected=self.offset + float(unit @ self.centre / max(float(np.linalg.norm(unit)), 1e-12)))
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, without those that are not known."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """Plain values, without the centre and what is not known."""
+        values = asdict(replace(self, centre=None, expected=None))
+        return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Statistics:
+    def from_dict(cls, values: Mapping[str, Any], centre: np.ndarray | None = None) -> Statistics:
         """The inverse of `to_dict`; names that a later version may have added are ignored."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        known = {one.name for one in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known}, centre=centre)
 
 
 def background(
@@ -66,39 +88,44 @@ def background(
         origin: What the queries are, kept in the result.
 
     Returns:
-        Mean and standard deviation over all q * n similarities, and of each query's best similarity.
+        Figures over all q * n similarities but those of a content with itself, and over each query's best one.
 
     Raises:
         ValueError: If either is empty.
     """
-    return of_similarities(cosines(queries, documents), size=size, origin=origin)
-
-
-def of_similarities(similarities: np.ndarray, *, size: int | None = None, origin: str = "probes") -> Statistics:
-    """Estimate a cell from a table of similarities, shape (queries, documents)."""
-    table = np.atleast_2d(np.asarray(similarities, dtype=np.float64))
-    if not table.size:
+    asked, stored = unit_rows(queries), unit_rows(documents)
+    if not asked.size or not stored.size:
         msg = "statistics need at least one query and one document"
         raise ValueError(msg)
-    best = table.max(axis=1)
+    count = size if size is not None else len(stored)
+    table = (asked @ stored.T).astype(np.float64)
+    table[table > SAME] = np.nan
+    if np.isnan(table).all():
+        table = np.zeros_like(table)
+    centre = stored.mean(axis=0, dtype=np.float64) * (count / (count + CENTRE_SHRINKAGE))
+    own = asked @ centre
+    mean = float(np.nanmean(table))
+    offset = mean - float(own.mean())
+    left = table - (offset + own)[:, None]
+    usable = ~np.isnan(table).all(axis=1)
+    top = np.nanmax(table[usable], axis=1)
     return Statistics(
-        mean=float(table.mean()),
-        std=max(float(table.std()), LEAST_STD),
-        documents=size if size is not None else table.shape[1],
-        queries=len(table),
-        top1_mean=float(best.mean()),
-        top1_std=max(float(best.std()), LEAST_STD),
+        mean=mean,
+        std=max(float(np.nanstd(table)), LEAST_STD),
+        documents=count,
+        queries=len(asked),
+        spread=max(float(np.nanstd(left)), LEAST_STD),
+        best=float(np.nanmax(left[usable], axis=1).mean()),
+        top1_mean=float(top.mean()),
+        top1_std=max(float(top.std()), LEAST_STD),
         origin=origin,
+        centre=centre,
+        offset=offset,
     )
 
 
-def cosines(queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
-    """Cosine similarity of every query with every document, shape (q, n), float32."""
-    left, right = (_unit(np.atleast_2d(np.asarray(x, dtype=np.float32))) for x in (queries, documents))
-    table: np.ndarray = left @ right.T
-    return table
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Rows scaled to length 1, float32."""
+    rows = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
+    unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     return unit

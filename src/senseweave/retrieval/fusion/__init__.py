@@ -10,7 +10,7 @@ import numpy as np
 from senseweave.retrieval.fusion.per_list import dbsf, minmax, none
 from senseweave.retrieval.fusion.quota import quota
 from senseweave.retrieval.fusion.ranks import RRF_K, rrf, weighted_rrf
-from senseweave.retrieval.fusion.standardised import platt, pseudo_positive, tail, zscore
+from senseweave.retrieval.fusion.standardised import above_chance, platt, pseudo_positive, tail, zscore
 from senseweave.retrieval.statistics import Statistics
 
 Method = Callable[[np.ndarray, Statistics | None], np.ndarray]
@@ -21,13 +21,14 @@ METHODS: Final[dict[str, Method]] = {
     "weighted_rrf": rrf,
     "minmax": minmax,
     "dbsf": dbsf,
+    "above_chance": above_chance,
     "zscore": zscore,
     "pseudo_positive": pseudo_positive,
     "tail": tail,
     "platt": platt,
 }
 """Every method by name; `weighted_rrf` differs from `rrf` in the weights that `merge` multiplies with."""
-CALIBRATED: Final[frozenset[str]] = frozenset({"zscore", "pseudo_positive", "tail", "platt"})
+CALIBRATED: Final[frozenset[str]] = frozenset({"above_chance", "zscore", "pseudo_positive", "tail", "platt"})
 """Methods that need statistics of the cell; the others see nothing but the list itself."""
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "METHODS",
     "RRF_K",
     "Method",
+    "above_chance",
     "dbsf",
     "minmax",
     "none",

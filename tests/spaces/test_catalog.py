@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import inspect
 import json
 import pickle
 import sys
@@ -278,3 +279,13 @@ def test_an_impossible_option_is_an_error_before_anything_is_computed(bert, opti
 def test_an_unknown_number_type_is_an_error(bert):
     with pytest.raises(ValueError, match="dtype must be one of float32, bfloat16, float16"):
         sw.load(str(bert), dtype="int3", device="cpu").embed_text(["a"])
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.scheme)
+def test_the_documentation_lists_every_family_with_its_options(family):
+    document = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text(encoding="utf-8")
+    (row,) = [line for line in document.splitlines() if line.startswith(f"| `{family.scheme}` |")]
+    parameters = inspect.signature(importlib.import_module(family.module).build).parameters.values()
+    for option in (one.name for one in parameters if one.kind is one.KEYWORD_ONLY):
+        assert f"`{option}`" in row
+    assert f"`{family.extra}`" in row

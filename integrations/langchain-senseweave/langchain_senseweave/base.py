@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +11,8 @@ from langchain_core.documents.base import Blob
 from langchain_core.embeddings import Embeddings
 
 from langchain_senseweave.documents import media_of
-from senseweave.media import Media, MediaPolicy, Modality, Text
+from senseweave.media import Media, MediaPolicy, Modality, Text, split
+from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
 
 if TYPE_CHECKING:
     from senseweave.encoders.base import Role
@@ -55,6 +56,35 @@ class MediaEmbeddings(Embeddings):
         """
         del on_error
         return [None] * len(media)
+
+    def pieces_of(
+        self,
+        media: Media,
+        *,
+        seconds: float | None = None,
+        overlap: float = 0.0,
+        characters: int | None = None,
+        character_overlap: int = 0,
+    ) -> Iterator[Media]:
+        """Cut a media into what the model takes at a time.
+
+        Args:
+            media: What to cut.
+            seconds: Length of the windows of audio and video; None for what suits the model.
+            overlap: Seconds that neighbouring windows share.
+            characters: Most characters of a passage of text; None for what suits the model.
+            character_overlap: Characters that neighbouring passages share, at most.
+
+        Yields:
+            Windows with spans, pages, passages, or the media itself.
+        """
+        yield from split(
+            media,
+            seconds=seconds or DEFAULT_SECONDS,
+            overlap=overlap,
+            characters=characters or DEFAULT_CHARACTERS,
+            character_overlap=character_overlap,
+        )
 
     @property
     @abstractmethod

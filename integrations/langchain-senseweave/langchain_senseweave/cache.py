@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -100,6 +100,20 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
     ) -> list[str | None]:
         """Describe media as the embeddings behind the cache do; descriptions are not cached."""
         return self.embeddings.describe_media(media, on_error=on_error)
+
+    def pieces_of(
+        self,
+        media: Media,
+        *,
+        seconds: float | None = None,
+        overlap: float = 0.0,
+        characters: int | None = None,
+        character_overlap: int = 0,
+    ) -> Iterator[Media]:
+        """Cut a media as the embeddings behind the cache do."""
+        return self.embeddings.pieces_of(
+            media, seconds=seconds, overlap=overlap, characters=characters, character_overlap=character_overlap
+        )
 
     def embed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
         """Embed media, computing only what the store lacks, each content once."""

@@ -15,9 +15,8 @@ from langchain_senseweave.documents import document_from_media, media_from_docum
 from langchain_senseweave.embeddings import SenseweaveEmbeddings
 from langchain_senseweave.loaders import MediaParser, OnError
 from langchain_senseweave.media_search import MediaSearch
-from senseweave.errors import FingerprintError
+from senseweave.errors import FingerprintError, MediaError
 from senseweave.media import Media, Modality
-from senseweave.media.splitting import DEFAULT_SECONDS
 
 try:
     from langchain_chroma import Chroma
@@ -167,7 +166,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         media: Any,
         metadata: dict[str, Any] | None = None,
         *,
-        seconds: float = DEFAULT_SECONDS,
+        seconds: float | None = None,
         overlap: float = 0.0,
         on_error: OnError = "raise",
     ) -> list[str]:
@@ -176,7 +175,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         Args:
             media: One or several of: paths of files and folders, URLs, bytes, `senseweave` media.
             metadata: Flat values for all documents.
-            seconds: Length of the windows of audio and video.
+            seconds: Length of the windows of audio and video; None for what suits the model.
             overlap: Seconds that neighbouring windows share.
             on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why.
 
@@ -201,8 +200,13 @@ class SenseweaveChroma(MediaSearch, Chroma):
             added.update(dict.fromkeys(fresh))
             batch.clear()
 
-        for piece in parser.pieces(media):
-            batch.append(piece)
+        for piece, description in parser.pieces(media):
+            if piece.modality not in embeddings.modalities:
+                known = ", ".join(embeddings.modalities)
+                reason = f"is {piece.modality}, which the model does not embed; it embeds: {known}"
+                parser.failed(MediaError(piece.source, reason))
+                continue
+            batch.append((piece, description))
             if len(batch) >= _TOGETHER:
                 flush()
         flush()
@@ -222,7 +226,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         media: Any,
         metadata: dict[str, Any] | None = None,
         *,
-        seconds: float = DEFAULT_SECONDS,
+        seconds: float | None = None,
         overlap: float = 0.0,
         on_error: OnError = "raise",
     ) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -12,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from langchain_senseweave.base import MediaEmbeddings
 from senseweave.media import Media, MediaPolicy, Modality
 from senseweave.spaces import Space, load
+from senseweave.spaces.pieces import pieces_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from senseweave.encoders.base import Role
     from senseweave.spaces.engine import Progress
 
@@ -174,6 +173,21 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
             for position, description in zip(batch.kept, batch.descriptions, strict=True):
                 described[position] = description
         return described
+
+    def pieces_of(
+        self,
+        media: Media,
+        *,
+        seconds: float | None = None,
+        overlap: float = 0.0,
+        characters: int | None = None,
+        character_overlap: int = 0,
+    ) -> Iterator[Media]:
+        """Cut a media into what the space's encoders take at a time; see `MediaEmbeddings.pieces_of`."""
+        options = {"overlap": overlap, "character_overlap": character_overlap}
+        if media.modality not in self.modalities:
+            return super().pieces_of(media, seconds=seconds, characters=characters, **options)  # type: ignore[arg-type]
+        return pieces_of(media, self.space, seconds=seconds, characters=characters, **options)  # type: ignore[arg-type]
 
     def _load_arguments(self) -> dict[str, Any]:
         named = {name: getattr(self, name) for name in _LOAD_FIELDS}

@@ -45,9 +45,9 @@ class MediaParser(BaseBlobParser):
         self,
         *,
         embeddings: MediaEmbeddings | None = None,
-        seconds: float = DEFAULT_SECONDS,
+        seconds: float | None = None,
         overlap: float = 0.0,
-        characters: int = DEFAULT_CHARACTERS,
+        characters: int | None = None,
         character_overlap: int = 0,
         root: str | Path | None = None,
         network: bool = False,
@@ -57,10 +57,11 @@ class MediaParser(BaseBlobParser):
         """Set how files are cut and described.
 
         Args:
-            embeddings: Whose model describes images, audio and video; its vectors are remembered for the embedding.
-            seconds: Length of the windows of audio and video.
+            embeddings: Whose model says how media are cut, and describes images, audio and video where it can; the
+                vectors that this takes are remembered for the embedding.
+            seconds: Length of the windows of audio and video; None for what suits the embeddings' model, else 30.
             overlap: Seconds that neighbouring windows share.
-            characters: Most characters of a passage of text.
+            characters: Most characters of a passage of text; None for what suits the model, at most 1000.
             character_overlap: Characters that neighbouring passages share, at most.
             root: Local files must lie under this folder; None allows all.
             network: Whether http and https URLs may be fetched.
@@ -109,7 +110,7 @@ class MediaParser(BaseBlobParser):
             try:
                 yield document_from_media(piece, description, metadata=metadata)
             except MediaError as error:
-                self._failed(error)
+                self.failed(error)
 
     def pieces(self, inputs: Any) -> Iterator[tuple[Media, str | None]]:
         """Yield the pieces that `documents` makes documents of, each with its description."""
@@ -120,18 +121,27 @@ class MediaParser(BaseBlobParser):
     def _split(self, inputs: Any) -> Iterator[Media]:
         for media in collect(inputs, policy=self.policy):
             if isinstance(media, MediaError):
-                self._failed(media)
+                self.failed(media)
                 continue
             try:
-                yield from split(
-                    media,
-                    seconds=self.seconds,
-                    overlap=self.overlap,
-                    characters=self.characters,
-                    character_overlap=self.character_overlap,
-                )
+                if self.embeddings is not None:
+                    yield from self.embeddings.pieces_of(
+                        media,
+                        seconds=self.seconds,
+                        overlap=self.overlap,
+                        characters=self.characters,
+                        character_overlap=self.character_overlap,
+                    )
+                else:
+                    yield from split(
+                        media,
+                        seconds=self.seconds or DEFAULT_SECONDS,
+                        overlap=self.overlap,
+                        characters=self.characters or DEFAULT_CHARACTERS,
+                        character_overlap=self.character_overlap,
+                    )
             except MediaError as error:
-                self._failed(error)
+                self.failed(error)
 
     def _descriptions(self, batch: list[Media]) -> list[str | None]:
         if self.embeddings is None:
@@ -146,7 +156,8 @@ class MediaParser(BaseBlobParser):
                     descriptions[i] = next(made)
         return descriptions
 
-    def _failed(self, error: MediaError) -> None:
+    def failed(self, error: MediaError) -> None:
+        """Raise an error, or warn of it, as `on_error` says."""
         if self.on_error == "raise":
             raise error
         warnings.warn(f"left out: {error}", UserWarning, stacklevel=3)
@@ -176,9 +187,9 @@ class MediaLoader(BaseLoader):
         paths: Any,
         *,
         embeddings: MediaEmbeddings | None = None,
-        seconds: float = DEFAULT_SECONDS,
+        seconds: float | None = None,
         overlap: float = 0.0,
-        characters: int = DEFAULT_CHARACTERS,
+        characters: int | None = None,
         character_overlap: int = 0,
         root: str | Path | None = None,
         network: bool = False,
@@ -190,9 +201,9 @@ class MediaLoader(BaseLoader):
         Args:
             paths: One or several of: files, folders (walked in sorted order), URLs, bytes, media.
             embeddings: See `MediaParser`, as for all that follows.
-            seconds: Length of the windows of audio and video.
+            seconds: Length of the windows of audio and video; None for what suits the embeddings' model, else 30.
             overlap: Seconds that neighbouring windows share.
-            characters: Most characters of a passage of text.
+            characters: Most characters of a passage of text; None for what suits the model, at most 1000.
             character_overlap: Characters that neighbouring passages share, at most.
             root: Local files must lie under this folder; None allows all.
             network: Whether http and https URLs may be fetched.

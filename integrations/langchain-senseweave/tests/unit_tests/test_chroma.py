@@ -93,6 +93,15 @@ def test_an_unreadable_file_is_named_and_nothing_is_half_added(store, red_png):
         assert len(store.add_media([red_png, "missing.png"], on_error="skip")) == 1
 
 
+def test_media_that_the_model_does_not_embed_are_errors_or_left_out(make_space, red_png, tone_wav, tmp_path):
+    embeddings = SenseweaveEmbeddings(model=make_space(modalities=["text", "image"]))
+    store = SenseweaveChroma("images", embeddings, persist_directory=str(tmp_path / "db"))
+    with pytest.raises(MediaError, match=r"tone\.wav: is audio, .* it embeds: text, image"):
+        store.add_media([red_png, tone_wav])
+    with pytest.warns(UserWarning, match=r"tone\.wav"):
+        assert len(store.add_media([red_png, tone_wav], on_error="skip")) == 1
+
+
 def test_searching_by_media_finds_the_same_media_first(store, red_png, blue_png, tone_wav, high_wav, clip_mp4):
     store.add_media([red_png, blue_png, tone_wav, high_wav, clip_mp4])
     for modality, path in [("image", blue_png), ("audio", high_wav), ("video", clip_mp4)]:

@@ -1,0 +1,62 @@
+"""Chat models that run without weights, so that the examples run offline; put a provider's model in their place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+
+
+class QuotingChatModel(BaseChatModel):
+    """Answers with the sentence of its sources that shares most words with the question, and says what it was shown.
+
+    With a tool at hand it first calls it with the question.
+    """
+
+    tool_name: str | None = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "quoting"
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> QuotingChatModel:
+        """Remember the first tool."""
+        return self.model_copy(update={"tool_name": tools[0].name})
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        question = next(str(m.content_blocks[-1]["text"]) for m in reversed(messages) if isinstance(m, HumanMessage))
+        question = question.removeprefix("Question: ")
+        seen = [m for m in messages if isinstance(m, ToolMessage)]
+        if self.tool_name and not seen:
+            call = {"name": self.tool_name, "args": {"query": question}, "id": "call-1"}
+            return _result(AIMessage("", tool_calls=[call]))
+        blocks: list[Any] = (seen[-1] if seen else messages[-1]).content_blocks
+        return _result(AIMessage(_quote(question, blocks)))
+
+
+def _quote(question: str, blocks: list[Any]) -> str:
+    best, number, quoted = -1, "?", ""
+    for block in blocks:
+        if block["type"] != "text" or block["text"].startswith("Question: "):
+            continue
+        label = re.match(r"\[(\d+)\] \w+ \S+(?: [\d:.-]+)?:? ?", block["text"])
+        if label:
+            number = label[1]
+        for sentence in re.split(r"(?<=[.!?])\s+|\n+", block["text"][label.end() if label else 0 :]):
+            shared = len(_words(sentence) & _words(question))
+            if shared > best and sentence.strip() and not sentence.startswith("#"):
+                best, quoted = shared, f"{sentence.strip()} [{number}]"
+    shown = {kind: sum(block["type"] == kind for block in blocks) for kind in ("image", "audio")}
+    return f"{quoted or 'I do not know.'} (shown: {shown['image']} images, {shown['audio']} recordings)"
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in re.findall(r"\w+", text.lower()) if len(word) > 2}
+
+
+def _result(message: AIMessage) -> ChatResult:
+    return ChatResult(generations=[ChatGeneration(message=message)])

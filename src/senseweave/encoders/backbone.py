@@ -30,6 +30,7 @@ class Backbone:
         dtype: str | None = None,
         unused: tuple[str, ...] = (),
         part: Callable[[Any], Any] | None = None,
+        arguments: Mapping[str, object] | None = None,
     ) -> None:
         """Describe the model; nothing is read before it is used.
 
@@ -41,6 +42,7 @@ class Backbone:
             dtype: `float32`, `bfloat16` or `float16`.
             unused: Prefixes of parameters that may be missing, because the encoder does not use them.
             part: Takes from the loaded model the part that is kept, for example its encoder.
+            arguments: Of the class, beside its configuration.
         """
         self.checkpoint = checkpoint
         self.extra = extra
@@ -49,6 +51,7 @@ class Backbone:
         self._dtype = dtype
         self._unused = unused
         self._part = part
+        self._arguments = dict(arguments or {})
         self._model: Lazy[Any] = Lazy(self._load)
         self._config: Lazy[Any] = Lazy(self._load_config)
 
@@ -89,7 +92,11 @@ class Backbone:
     def _load(self) -> Any:
         transformers = require("transformers", extra=self.extra)
         model = from_pretrained(
-            getattr(transformers, self._class_name), self.checkpoint, unused=self._unused, dtype=pick_dtype(self._dtype)
+            getattr(transformers, self._class_name),
+            self.checkpoint,
+            unused=self._unused,
+            dtype=pick_dtype(self._dtype),
+            **self._arguments,
         )
         kept = model if self._part is None else self._part(model)
         return kept.to(pick_device(self._device))

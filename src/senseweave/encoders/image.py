@@ -54,6 +54,8 @@ ARCHITECTURES: dict[str, Pooled] = {
 """Pooling by `model_type`. Classification checkpoints have no trained pooler, and a `pooler` that transformers would
 make up at random is never used: `cls` reads the state itself."""
 
+WITHOUT_POOLER = ("data2vec-vision",)
+"""Architectures whose class in transformers has to be asked for the pooler that the pooling above reads."""
 WITH_OPTIONAL_POOLER = ("vit", "deit", "ijepa")
 """Architectures whose class in transformers adds a pooler that the pooling above does not read."""
 
@@ -99,6 +101,7 @@ def build(
         dtype=dtype,
         unused=(*unused, "embeddings.mask_token"),
         part=_without_masking if kind == "vit_mae" else None,
+        arguments={"add_pooling_layer": True} if chosen == "pooler" and kind in WITHOUT_POOLER else None,
     )
 
     def features(model: Any, batch: Mapping[str, Any]) -> Any:

@@ -26,7 +26,9 @@ def maker(kind: str, processor: str, **config: Any) -> Callable[[Path], str]:
 
         torch.manual_seed(SEED)
         model_class = getattr(transformers, f"{kind}Model")
-        options = {"add_pooling_layer": False} if kind in ("ViT", "DeiT", "IJepa") else {}
+        options = {}
+        if kind in ("ViT", "DeiT", "IJepa", "Data2VecVision"):
+            options["add_pooling_layer"] = kind == "Data2VecVision"
         model = livelier(model_class(getattr(transformers, f"{kind}Config")(**config), **options))
         norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
         if norms:  # statistics of noise in place of those that an untrained batch norm lacks
@@ -160,7 +162,8 @@ IMAGE_FAMILIES: list[Case] = [
     ),
     of_transformers("beit", "Beit", pooled, "pooler.layernorm.weight", use_mean_pooling=True, **PATCHES),
     of_transformers(
-        "data2vec-vision", "Data2VecVision", pooled, "pooler.layernorm.weight", use_mean_pooling=True, **PATCHES
+        "data2vec-vision", "Data2VecVision", pooled, "pooler.layernorm.weight", use_mean_pooling=True,
+        options={"add_pooling_layer": True}, **PATCHES,
     ),
     of_transformers(
         "swin", "Swin", pooled, "layernorm.weight", image_size=32, patch_size=2, embed_dim=8, depths=[1, 1],

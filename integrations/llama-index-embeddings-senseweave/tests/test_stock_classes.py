@@ -78,11 +78,14 @@ def test_the_very_bytes_come_back_from_a_store_that_another_process_opened(
         assert found[kind] == [BLOCKS[kind].__name__, files[kind][EXPECTED[kind]].read_bytes().hex()]
 
 
-@pytest.mark.parametrize("way", ["from_documents", "embedded first", "insert", "async"])
+@pytest.mark.parametrize(
+    "way", ["from_documents", "embedded first", "insert", "async", "nodes alone", "nodes alone, async"]
+)
 def test_every_way_into_an_index_stores_the_vector_of_the_media(
     embed_model: SenseweaveEmbedding, files: Any, tmp_path: Path, way: str
 ) -> None:
-    nodes, store = media_nodes(files), chroma(tmp_path / "store")
+    nodes: list[Any] = [*media_nodes(files), TextNode(text="a red thing", id_="text")]
+    store = chroma(tmp_path / "store")
     context = StorageContext.from_defaults(vector_store=store)
     if way == "from_documents":
         index_of(nodes, embed_model, store)
@@ -91,12 +94,18 @@ def test_every_way_into_an_index_stores_the_vector_of_the_media(
     elif way == "insert":
         empty = VectorStoreIndex([], embed_model=embed_model, transformations=[embed_model], storage_context=context)
         for node in nodes:
-            empty.insert(node)  # type: ignore[arg-type]
+            empty.insert(node)
+    elif way == "nodes alone":
+        VectorStoreIndex(nodes[:4], embed_model=embed_model, storage_context=context).insert_nodes(nodes[4:])
+    elif way == "nodes alone, async":
+        VectorStoreIndex(nodes, embed_model=embed_model, storage_context=context, use_async=True)
     else:
         VectorStoreIndex(list(embed_model(nodes)), embed_model=embed_model, storage_context=context, use_async=True)
     kept = store.client.get(include=["embeddings"])
     vectors = dict(zip(kept["ids"], kept["embeddings"].tolist(), strict=True))
-    assert vectors == {node.id_: pytest.approx(node.embedding, abs=1e-6) for node in embed_model(media_nodes(files))}
+    expected = {node.id_: node.embedding for node in embed_model(media_nodes(files))}
+    expected["text"] = embed_model.get_text_embedding("a red thing")
+    assert vectors == {id_: pytest.approx(vector, abs=1e-6) for id_, vector in expected.items()}
 
 
 def test_a_document_store_keeps_media_nodes_whole(embed_model: SenseweaveEmbedding, files: Any, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import copy
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,8 +159,32 @@ async def test_a_pipeline_runs_asynchronously(embed_model: SenseweaveEmbedding, 
 
 def test_metadata_text_is_never_embedded_in_place_of_media(embed_model: SenseweaveEmbedding, files: Any) -> None:
     node = media_node("image", files["image"][0])
-    embed_model([node])
-    assert node.embedding != embed_model.get_text_embedding(node.get_content(MetadataMode.EMBED))
+    asked_by_an_index = node.get_content(MetadataMode.EMBED)
+    picture = embed_model.get_image_embedding(files["image"][0])
+    assert embed_model.get_text_embedding(asked_by_an_index) == picture
+    assert embed_model.get_text_embedding_batch(["red", asked_by_an_index])[1] == picture
+    assert embed_model.get_text_embedding(str(asked_by_an_index)) != picture
+
+
+async def test_nor_asynchronously(embed_model: SenseweaveEmbedding, files: Any) -> None:
+    text = media_node("image", files["image"][0]).get_content(MetadataMode.EMBED)
+    assert await embed_model.aget_text_embedding(text) == embed_model.get_image_embedding(files["image"][0])
+
+
+def test_what_an_index_asks_for_is_read_under_the_policy_of_the_model(space: sw.Space, files: Any) -> None:
+    text = media_node("image", files["image"][0]).get_content(MetadataMode.EMBED)
+    with pytest.raises(sw.PolicyError, match="root"):
+        SenseweaveEmbedding(space=space, root="/nowhere").get_text_embedding_batch(["red", text])
+
+
+def test_a_media_node_can_be_copied_pickled_and_changed(embed_model: SenseweaveEmbedding, files: Any) -> None:
+    node = media_node("image", files["image"][0])
+    for again in (copy.deepcopy(node), node.model_copy(), pickle.loads(pickle.dumps(node))):
+        assert again.hash == node.hash
+        assert embed_model([again])[0].embedding == embed_model([node])[0].embedding
+    node.image_resource = MediaResource(path=files["image"][1])
+    text = node.get_content(MetadataMode.EMBED)
+    assert embed_model.get_text_embedding(text) == embed_model.get_image_embedding(files["image"][1])
 
 
 @pytest.mark.parametrize("cached", [False, True])

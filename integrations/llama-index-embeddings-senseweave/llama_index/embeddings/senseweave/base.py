@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serializer
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode
-from llama_index.embeddings.senseweave.batches import Batches, Embedded
+from llama_index.embeddings.senseweave.batches import Embedded, aembed_mixed, embed_mixed, placed
 from llama_index.embeddings.senseweave.methods import EmbeddingMethods
 from llama_index.embeddings.senseweave.nodes import media_of, stored_form
 
-from senseweave.errors import MediaError
 from senseweave.media import Media, MediaPolicy, Modality
 
 if TYPE_CHECKING:
@@ -233,48 +231,28 @@ class SenseweaveEmbedding(EmbeddingMethods):
             MediaError: If media of a node cannot be read, with the position of the node.
             UnsupportedModalityError: If the model cannot embed a modality that the nodes have.
         """
-        embedded: dict[int, Embedded] = {}
-        for modality, (positions, media) in self._by_modality(nodes).items():
-            with _placed_among(positions, len(nodes)):
-                done = Batches(self, modality, "document").embed(media, show_progress=show_progress)
-            embedded.update(zip(positions, done, strict=True))
-        return self._ready(nodes, embedded)
+        return self._ready(nodes, embed_mixed(self, self._media_of_nodes(nodes), show_progress=show_progress))
 
     async def acall(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> Sequence[BaseNode]:
         """Like calling the model, off the event loop."""
-        embedded: dict[int, Embedded] = {}
-        grouped = await asyncio.to_thread(self._by_modality, nodes)
-        for modality, (positions, media) in grouped.items():
-            with _placed_among(positions, len(nodes)):
-                done = await Batches(self, modality, "document").aembed(media, show_progress=show_progress)
-            embedded.update(zip(positions, done, strict=True))
-        return self._ready(nodes, embedded)
+        media = await asyncio.to_thread(self._media_of_nodes, nodes)
+        return self._ready(nodes, await aembed_mixed(self, media, show_progress=show_progress))
 
-    def _ready(self, nodes: Sequence[BaseNode], embedded: dict[int, Embedded]) -> list[BaseNode]:
+    def _media_of_nodes(self, nodes: Sequence[BaseNode]) -> list[Media]:
+        media = []
+        for position, node in enumerate(nodes):
+            with placed(position, len(nodes)):
+                media.append(media_of(node, self.media_policy))
+        return media
+
+    def _ready(self, nodes: Sequence[BaseNode], embedded: list[Embedded]) -> list[BaseNode]:
         """Set the nodes' vectors, and return what belongs into a store."""
-        for position, node in enumerate(nodes):
-            node.embedding = embedded[position].vector
+        for node, one in zip(nodes, embedded, strict=True):
+            node.embedding = one.vector
         return [
-            stored_form(node, embedded[position].description if self.describe else None)
-            for position, node in enumerate(nodes)
+            stored_form(node, one.description if self.describe else None)
+            for node, one in zip(nodes, embedded, strict=True)
         ]
-
-    def _by_modality(self, nodes: Sequence[BaseNode]) -> dict[Modality, tuple[list[int], list[Media]]]:
-        """The media of nodes with their positions; asks for the modalities before anything is computed."""
-        policy = self.media_policy
-        grouped: dict[Modality, tuple[list[int], list[Media]]] = {}
-        for position, node in enumerate(nodes):
-            try:
-                media = media_of(node, policy)
-            except MediaError as error:
-                located = error.at(position, len(nodes))
-                raise located from located.__cause__
-            positions, group = grouped.setdefault(media.modality, ([], []))
-            positions.append(position)
-            group.append(media)
-        for modality in grouped:
-            self.space.encoder(modality)
-        return grouped
 
     def _changed_options(self) -> dict[str, Any]:
         """What `senseweave.load` is given: whatever is not left at its default.
@@ -310,15 +288,3 @@ class SenseweaveEmbedding(EmbeddingMethods):
     @field_serializer("load_options")
     def _without_secrets(self, load_options: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in load_options.items() if not _SECRET.search(name)}
-
-
-@contextmanager
-def _placed_among(positions: list[int], total: int) -> Iterator[None]:
-    """Give errors the position of the node among all nodes instead of that among the nodes of its modality."""
-    try:
-        yield
-    except MediaError as error:
-        if error.position is None:
-            raise
-        located = error.at(positions[error.position], total)
-        raise located from located.__cause__

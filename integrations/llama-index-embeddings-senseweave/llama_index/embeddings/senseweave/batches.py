@@ -46,7 +46,7 @@ class Embedded(NamedTuple):
 class Batches:
     """One call of an embedding model with inputs of one modality, for one role."""
 
-    def __init__(self, model: EmbeddingMethods, modality: Modality, role: Role) -> None:
+    def __init__(self, model: EmbeddingMethods, modality: Modality, role: Role = "document") -> None:
         self.model = model
         self.modality = modality
         self.role = role
@@ -98,14 +98,14 @@ class Batches:
         return [one.vector for one in await self._aencode(await asyncio.to_thread(self._media, items))]
 
     def _run_batch(self, items: Sequence[Any], start: int, total: int) -> list[Embedded]:
-        with self._events() as finished, _placed(start, total):
+        with self._events() as finished, placed(start, total):
             media = self._media(items)
             done = self._cached(media)
             finished.append((_labels(media), done))
         return done
 
     async def _arun_batch(self, items: Sequence[Any], start: int, total: int) -> list[Embedded]:
-        with self._events() as finished, _placed(start, total):
+        with self._events() as finished, placed(start, total):
             media = await asyncio.to_thread(self._media, items)
             done = await self._acached(media)
             finished.append((await asyncio.to_thread(_labels, media), done))
@@ -163,11 +163,8 @@ class Batches:
         self.model.space.encoder(self.modality)
         media = []
         for position, item in enumerate(items):
-            try:
+            with placed(position, len(items)):
                 media.append(as_media(self.modality, item, self.model.media_policy))
-            except MediaError as error:
-                located = error.at(position, len(items))
-                raise located from located.__cause__
         return media
 
     def _encode(self, media: list[Media]) -> list[Embedded]:
@@ -181,7 +178,7 @@ class Batches:
         shared = ("senseweave", self.model.space.fingerprint, self.modality, self.role)
         keys = []
         for position, one in enumerate(media):
-            with _placed(position, len(media)):
+            with placed(position, len(media)):
                 content = (*shared, one.sha256, one.span, one.page)
             keys.append(sha256(repr(content).encode()).hexdigest())
         return keys
@@ -199,8 +196,45 @@ class Batches:
         return f"Generating {'' if self.modality == 'text' else f'{self.modality} '}embeddings"
 
 
+def embed_mixed(model: EmbeddingMethods, media: Sequence[Media], *, show_progress: bool = False) -> list[Embedded]:
+    """Embed documents of any modalities, each modality in batches of its own; the result is in the order of `media`.
+
+    Raises:
+        UnsupportedModalityError: If the model lacks a modality, before anything is computed.
+        MediaError: For the first item of a modality that cannot be read, with its position among all.
+    """
+    done: dict[int, Embedded] = {}
+    for modality, positions in _grouped(model, media).items():
+        with placed_among(positions, len(media)):
+            group = Batches(model, modality).embed([media[i] for i in positions], show_progress=show_progress)
+        done.update(zip(positions, group, strict=True))
+    return [done[position] for position in range(len(media))]
+
+
+async def aembed_mixed(
+    model: EmbeddingMethods, media: Sequence[Media], *, show_progress: bool = False
+) -> list[Embedded]:
+    """Like `embed_mixed`, off the event loop."""
+    done: dict[int, Embedded] = {}
+    for modality, positions in (await asyncio.to_thread(_grouped, model, media)).items():
+        with placed_among(positions, len(media)):
+            group = await Batches(model, modality).aembed([media[i] for i in positions], show_progress=show_progress)
+        done.update(zip(positions, group, strict=True))
+    return [done[position] for position in range(len(media))]
+
+
 @contextmanager
-def _placed(start: int, total: int) -> Iterator[None]:
+def placed_among(positions: list[int], total: int) -> Iterator[None]:
+    """Give errors the position among all items instead of that among those of one modality."""
+    try:
+        yield
+    except MediaError as error:
+        located = error.at(positions[error.position or 0], total)
+        raise located from located.__cause__
+
+
+@contextmanager
+def placed(start: int, total: int) -> Iterator[None]:
     """Count the position in an error from the start of the whole call; an error without one happened at the start."""
     try:
         yield
@@ -212,6 +246,15 @@ def _placed(start: int, total: int) -> Iterator[None]:
 def _labels(media: list[Media]) -> list[str]:
     """What events call the inputs: texts themselves, media by their source; never bytes."""
     return [one.decode() if one.modality == "text" else one.source for one in media]
+
+
+def _grouped(model: EmbeddingMethods, media: Sequence[Media]) -> dict[Modality, list[int]]:
+    groups: dict[Modality, list[int]] = {}
+    for position, one in enumerate(media):
+        groups.setdefault(one.modality, []).append(position)
+    for modality in groups:
+        model.space.encoder(modality)
+    return groups
 
 
 def _rows(batch: Batch) -> list[Embedded]:

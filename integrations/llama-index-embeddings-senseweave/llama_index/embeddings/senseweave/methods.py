@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.embeddings.base import mean_agg
 from llama_index.core.embeddings import MultiModalEmbedding
-from llama_index.embeddings.senseweave.batches import Batches, Embedding, dispatcher
+from llama_index.embeddings.senseweave.batches import (
+    Batches,
+    Embedding,
+    aembed_mixed,
+    dispatcher,
+    embed_mixed,
+    placed,
+)
+from llama_index.embeddings.senseweave.marked import MediaText
+from llama_index.embeddings.senseweave.nodes import as_media
 from llama_index.embeddings.senseweave.policies import PolicyFields
 
 from senseweave.encoders.base import Role
-from senseweave.media import Modality
+from senseweave.media import Media, Modality
 
 if TYPE_CHECKING:
     from senseweave.spaces import Space
@@ -64,24 +74,33 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
     @dispatcher.span
     def get_text_embedding(self, text: str) -> Embedding:
         """Embed a passage, with the model's prompt for documents."""
-        return self._batches("text").run([text])[0]
+        return self.get_text_embedding_batch([text])[0]
 
     @dispatcher.span
     async def aget_text_embedding(self, text: str) -> Embedding:
         """Like `get_text_embedding`, off the event loop."""
-        return (await self._batches("text").arun([text]))[0]
+        return (await self.aget_text_embedding_batch([text]))[0]
 
     @dispatcher.span
     def get_text_embedding_batch(self, texts: list[str], show_progress: bool = False, **kwargs: Any) -> list[Embedding]:
-        """Embed passages in batches. LlamaIndex passes on further arguments of its own, which mean nothing here."""
-        return self._batches("text").run(texts, show_progress=show_progress)
+        """Embed passages in batches.
+
+        Among them may be what an index asks for in the place of a media node (see `marked`): that is embedded by its
+        media. LlamaIndex passes on further arguments of its own, which mean nothing here.
+        """
+        if not any(isinstance(text, MediaText) for text in texts):
+            return self._batches("text").run(texts, show_progress=show_progress)
+        return [one.vector for one in embed_mixed(self, self._media_of_texts(texts), show_progress=show_progress)]
 
     @dispatcher.span
     async def aget_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
         """Like `get_text_embedding_batch`, off the event loop."""
-        return await self._batches("text").arun(texts, show_progress=show_progress)
+        if not any(isinstance(text, MediaText) for text in texts):
+            return await self._batches("text").arun(texts, show_progress=show_progress)
+        media = await asyncio.to_thread(self._media_of_texts, texts)
+        return [one.vector for one in await aembed_mixed(self, media, show_progress=show_progress)]
 
     @dispatcher.span
     def get_image_embedding(self, img_file_path: Any, role: Role = "document") -> Embedding:
@@ -186,6 +205,13 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
 
     async def _aget_image_embeddings(self, img_file_paths: Sequence[Any]) -> list[Embedding]:
         return await self._batches("image").acompute(img_file_paths)
+
+    def _media_of_texts(self, texts: Sequence[str]) -> list[Media]:
+        media = []
+        for position, text in enumerate(texts):
+            with placed(position, len(texts)):
+                media.append(as_media("text", text, self.media_policy))
+        return media
 
     def _batches(self, modality: Modality, role: Role = "document") -> Batches:
         return Batches(self, modality, role)

@@ -19,6 +19,7 @@ from llama_index.core.schema import (
     NodeRelationship,
     RelatedNodeInfo,
 )
+from llama_index.embeddings.senseweave.marked import MediaText, mark
 from llama_index.embeddings.senseweave.spool import file_of
 
 from senseweave.errors import MediaError
@@ -135,7 +136,10 @@ def whole_node(id_: str, text: str, details: dict[str, Any], resources: dict[str
         "excluded_llm_metadata_keys": [key for key in NOISE_KEYS if key in details and key not in PLACE_KEYS],
         **resources,
     }
-    return Node(**values)
+    node = Node(**values)
+    if resources:
+        mark(node)
+    return node
 
 
 def stored_form(node: BaseNode, description: str | None = None) -> BaseNode:
@@ -191,12 +195,14 @@ def media_of(node: BaseNode, policy: MediaPolicy | None = None) -> Media:
 
 
 def as_media(modality: Modality, item: Any, policy: MediaPolicy | None) -> Media:
-    """Take any input as media of a modality; media of that modality pass as they are.
+    """Take any input as media of a modality; media of that modality pass as they are, a media node's text is its media.
 
     Raises:
         MediaError: If it is nothing that can be such media.
         TypeError: If it is media of another modality, or a text is not a string.
     """
+    if isinstance(item, MediaText):
+        return media_of(item.node, policy)
     if isinstance(item, Media):
         if item.modality != modality:
             msg = f"expected {modality}, but was given {item!r}"

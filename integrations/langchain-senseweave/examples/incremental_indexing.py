@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         records.create_schema()
 
         def update(what: str) -> None:
-            loader = MediaLoader(folder, embeddings=embeddings)
+            # Describing is left to the store, which sees only what is new.
+            loader = MediaLoader(folder, embeddings=embeddings, describe=False)
             result = index(loader, records, store, cleanup="full", source_id_key="source", key_encoder="sha256")
             counts = ", ".join(f"{result[f'num_{name}']} {name}" for name in ("added", "skipped", "deleted"))  # type: ignore[literal-required]
             print(f"{what:28} {counts}")

@@ -10,6 +10,7 @@ from langchain_core.runnables import run_in_executor
 from langchain_core.stores import BaseStore
 
 from langchain_senseweave.base import MediaEmbeddings
+from senseweave.errors import MediaError
 from senseweave.media import Media, MediaPolicy, Modality
 
 if TYPE_CHECKING:
@@ -98,8 +99,24 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
     def describe_media(
         self, media: Sequence[Media], *, on_error: Literal["raise", "skip"] = "raise"
     ) -> list[str | None]:
-        """Describe media as the embeddings behind the cache do; descriptions are not cached."""
-        return self.embeddings.describe_media(media, on_error=on_error)
+        """Describe media as the embeddings behind the cache do; descriptions are kept beside the vectors."""
+        keys: list[str | None] = []
+        for one in media:
+            try:
+                keys.append(f"{self.key_of(one)}_said")
+            except MediaError:
+                if on_error == "raise":
+                    raise
+                keys.append(None)
+        asked = [key for key in dict.fromkeys(keys) if key is not None]
+        known = {key: value for key, value in zip(asked, self.store.mget(asked), strict=True) if value is not None}
+        missing = {key: one for key, one in zip(keys, media, strict=True) if key is not None and key not in known}
+        if missing:
+            said = self.embeddings.describe_media(list(missing.values()), on_error=on_error)
+            fresh = {key: (words or "").encode() for key, words in zip(missing, said, strict=True)}
+            self.store.mset(list(fresh.items()))
+            known |= fresh
+        return [(known[key].decode() or None) if key is not None else None for key in keys]
 
     def pieces_of(
         self,

@@ -11,7 +11,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
 from langchain_senseweave.base import MediaEmbeddings
-from langchain_senseweave.documents import document_from_media, media_from_document, media_of, modality_of
+from langchain_senseweave.documents import content_of, document_from_media, media_from_document, media_of, modality_of
 from langchain_senseweave.embeddings import SenseweaveEmbeddings
 from langchain_senseweave.loaders import MediaParser, OnError
 from langchain_senseweave.media_search import MediaSearch
@@ -121,7 +121,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
             return super().add_texts(texts, metadatas, ids, **kwargs)
         documents = [Document(page_content=text, metadata=one) for text, one in zip(texts, records, strict=True)]
         named = [one if one is not None else str(uuid.uuid4()) for one in _padded(ids, len(texts))]
-        self._write(documents, self._vectors(documents), named)
+        self._write(*self._embedded(documents), named)
         return named
 
     def update_documents(self, ids: list[str], documents: list[Document]) -> None:
@@ -134,7 +134,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         if all(modality_of(document.metadata) == "text" for document in documents):
             super().update_documents(ids, documents)
         else:
-            self._write(documents, self._vectors(documents), ids, update=True)
+            self._write(*self._embedded(documents), ids, update=True)
 
     def add_images(
         self,
@@ -294,10 +294,19 @@ class SenseweaveChroma(MediaSearch, Chroma):
         policy = self._media_embeddings().media_policy
         return [media_of(modality, item, policy=policy) for item in items]
 
-    def _vectors(self, documents: Sequence[Document]) -> list[list[float]]:
+    def _embedded(self, documents: Sequence[Document]) -> tuple[list[Document], list[list[float]]]:
+        """Return documents with their vectors, those that say nothing yet with what the model says of their media."""
         embeddings = self._media_embeddings()
         policy = embeddings.media_policy
-        return embeddings.embed_media([media_from_document(document, policy=policy) for document in documents])
+        media = [media_from_document(document, policy=policy) for document in documents]
+        vectors = embeddings.embed_media(media)
+        written = list(documents)
+        silent = [i for i, one in enumerate(media) if one.modality != "text" and _says_nothing(documents[i], one)]
+        said = embeddings.describe_media([media[i] for i in silent]) if silent else []
+        for i, words in zip(silent, said, strict=True):
+            text = content_of(media[i], words, documents[i].metadata["source"])
+            written[i] = documents[i].model_copy(update={"page_content": text})
+        return written, vectors
 
     def _documents(
         self,
@@ -350,3 +359,8 @@ class SenseweaveChroma(MediaSearch, Chroma):
 
 def _padded(ids: Sequence[str | None] | None, count: int) -> Sequence[str | None]:
     return ids if ids is not None else [None] * count
+
+
+def _says_nothing(document: Document, media: Media) -> bool:
+    """Whether the text of a document of media is empty, or only what the loader writes without a description."""
+    return document.page_content.strip() in ("", content_of(media, None, document.metadata["source"]))

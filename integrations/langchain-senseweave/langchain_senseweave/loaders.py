@@ -45,6 +45,7 @@ class MediaParser(BaseBlobParser):
         self,
         *,
         embeddings: MediaEmbeddings | None = None,
+        describe: bool = True,
         seconds: float | None = None,
         overlap: float = 0.0,
         characters: int | None = None,
@@ -59,6 +60,8 @@ class MediaParser(BaseBlobParser):
         Args:
             embeddings: Whose model says how media are cut, and describes images, audio and video where it can; the
                 vectors that this takes are remembered for the embedding.
+            describe: Whether to describe while loading. Without, loading only reads and hashes, and `SenseweaveChroma`
+                describes what it embeds: right for folders of which most was indexed before.
             seconds: Length of the windows of audio and video; None for what suits the embeddings' model, else 30.
             overlap: Seconds that neighbouring windows share.
             characters: Most characters of a passage of text; None for what suits the model, at most 1000.
@@ -78,6 +81,7 @@ class MediaParser(BaseBlobParser):
             msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
             raise ValueError(msg)
         self.embeddings = embeddings
+        self.describe = describe
         self.seconds = seconds
         self.overlap = overlap
         self.characters = characters
@@ -144,7 +148,7 @@ class MediaParser(BaseBlobParser):
                 self.failed(error)
 
     def _descriptions(self, batch: list[Media]) -> list[str | None]:
-        if self.embeddings is None:
+        if self.embeddings is None or not self.describe:
             return [None] * len(batch)
         described = [i for i, one in enumerate(batch) if one.modality != "text"]
         descriptions: list[str | None] = [None] * len(batch)
@@ -187,6 +191,7 @@ class MediaLoader(BaseLoader):
         paths: Any,
         *,
         embeddings: MediaEmbeddings | None = None,
+        describe: bool = True,
         seconds: float | None = None,
         overlap: float = 0.0,
         characters: int | None = None,
@@ -201,6 +206,7 @@ class MediaLoader(BaseLoader):
         Args:
             paths: One or several of: files, folders (walked in sorted order), URLs, bytes, media.
             embeddings: See `MediaParser`, as for all that follows.
+            describe: Whether to describe while loading.
             seconds: Length of the windows of audio and video; None for what suits the embeddings' model, else 30.
             overlap: Seconds that neighbouring windows share.
             characters: Most characters of a passage of text; None for what suits the model, at most 1000.
@@ -213,6 +219,7 @@ class MediaLoader(BaseLoader):
         self.paths = paths
         self.parser = MediaParser(
             embeddings=embeddings,
+            describe=describe,
             seconds=seconds,
             overlap=overlap,
             characters=characters,

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from senseweave.spaces import Space, load
+
+
+@pytest.fixture(scope="session", autouse=True)
+def starter() -> Iterator[Space]:
+    """The embedded default, held so that it is loaded once."""
+    space = load("starter")
+    yield space
+    space.close()
 
 
 @pytest.fixture(scope="session")

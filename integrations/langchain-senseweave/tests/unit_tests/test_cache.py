@@ -9,7 +9,7 @@ import pytest
 from langchain_core.stores import InMemoryByteStore
 
 from langchain_senseweave import MediaCacheBackedEmbeddings, SenseweaveChroma, SenseweaveEmbeddings
-from senseweave import Audio, Text
+from senseweave import Audio, Image, Text
 
 
 class Counting(SenseweaveEmbeddings):
@@ -91,6 +91,22 @@ async def test_async_methods_agree_with_sync_methods_and_share_the_store(cached,
     assert cached.embed_image([red_png, red_png]) == vectors
     assert await cached.aembed_query("dog") == cached.embed_query("dog")
     assert counting.computed == 2
+
+
+def test_descriptions_are_kept_too(space, red_png, tone_wav):
+    class Describing(SenseweaveEmbeddings):
+        described: int = 0
+
+        def describe_media(self, media, *, on_error="raise"):
+            self.described += len(media)
+            return ["red" if one.modality == "image" else None for one in media]
+
+    describing = Describing(model=space)
+    cached = MediaCacheBackedEmbeddings(describing, InMemoryByteStore())
+    media = [Image(red_png), Audio(tone_wav), Image(red_png)]
+    assert cached.describe_media(media) == cached.describe_media(media) == ["red", None, "red"]
+    assert describing.described == 2
+    assert cached.describe_media([Image("missing.png"), *media], on_error="skip") == [None, "red", None, "red"]
 
 
 def test_it_can_be_made_like_the_cache_for_text(counting):

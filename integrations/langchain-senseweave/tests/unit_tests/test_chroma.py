@@ -102,6 +102,40 @@ def test_media_that_the_model_does_not_embed_are_errors_or_left_out(make_space, 
         assert len(store.add_media([red_png, tone_wav], on_error="skip")) == 1
 
 
+class Describing(SenseweaveEmbeddings):
+    """Has words for every image."""
+
+    def describe_media(self, media, *, on_error="raise"):
+        return ["a field of one colour" if one.modality == "image" else None for one in media]
+
+
+def test_the_store_describes_what_the_loader_did_not(space, red_png, tone_wav, tmp_path):
+    store = SenseweaveChroma("media", Describing(model=space), persist_directory=str(tmp_path / "db"))
+    documents = MediaLoader([red_png, tone_wav]).load()
+    documents.append(Document("my own words", metadata={"modality": "image", "source": str(red_png)}))
+    ids = store.add_documents(documents, ids=["1", "2", "3"])
+    texts = {one.id: one.page_content for one in store.get_by_ids(ids)}
+    assert texts == {
+        "1": f"a field of one colour (image {red_png})",
+        "2": documents[1].page_content,
+        "3": "my own words",
+    }
+    assert documents[0].page_content == f"image {red_png}"
+
+
+def test_documents_cannot_make_the_store_read_what_the_policy_forbids(space, red_png, tmp_path):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    store = SenseweaveChroma(
+        "media", SenseweaveEmbeddings(model=space, root=inside), persist_directory=str(tmp_path / "db")
+    )
+    for source in (str(red_png), red_png.as_uri(), f"{inside}/../red.png"):
+        with pytest.raises(MediaError, match="root"):
+            store.add_documents([Document("x", metadata={"modality": "image", "source": source})])
+    with pytest.raises(MediaError, match="network"):
+        store.add_documents([Document("x", metadata={"modality": "image", "source": "http://localhost/a.png"})])
+
+
 def test_searching_by_media_finds_the_same_media_first(store, red_png, blue_png, tone_wav, high_wav, clip_mp4):
     store.add_media([red_png, blue_png, tone_wav, high_wav, clip_mp4])
     for modality, path in [("image", blue_png), ("audio", high_wav), ("video", clip_mp4)]:

@@ -13,7 +13,12 @@ HEAVY = ["torch", "transformers", "sentence_transformers", "open_clip", "chromad
 
 
 @pytest.mark.parametrize(
-    "statement", ["import langchain_senseweave", "from langchain_senseweave import SenseweaveEmbeddings"]
+    "statement",
+    [
+        "import langchain_senseweave",
+        "from langchain_senseweave import SenseweaveEmbeddings, SenseweaveRetriever",
+        "from langchain_senseweave import MediaLoader, content_blocks, create_media_retriever_tool",
+    ],
 )
 def test_importing_loads_no_model_library_and_no_store(statement):
     code = f"import sys\n{statement}\nprint([m for m in {HEAVY!r} if m in sys.modules])"

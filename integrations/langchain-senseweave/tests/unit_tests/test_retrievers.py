@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from langchain_senseweave import MediaLoader, SenseweaveChroma, SenseweaveEmbeddings, SenseweaveRetriever
 from senseweave import Image, Index, MediaError, UnsupportedModalityError
+from senseweave.retrieval.merging import DEFAULT_METHOD
 
 
 class Seen(BaseCallbackHandler):
@@ -169,7 +170,7 @@ def test_scores_are_calibrated_where_vectors_can_be_sampled(store):
     calibrated = retriever.invoke("sea", k=12)
     assert [one.metadata["score"] for one in raw] == [one.metadata["raw_score"] for one in raw]
     assert [one.metadata["score"] for one in calibrated] != [one.metadata["raw_score"] for one in calibrated]
-    assert retriever.invoke("sea", k=12, fusion="tail") == calibrated
+    assert retriever.invoke("sea", k=12, fusion=DEFAULT_METHOD) == calibrated
 
 
 def test_other_stores_and_other_embeddings_can_be_asked(files, embeddings):

@@ -53,7 +53,10 @@ def test_a_question_without_relevant_documents_measures_zero(name):
 
 
 def test_modality_shares_add_up_to_one():
-    assert modality_share(["text", "image", "text", "audio"], 3) == {"image": pytest.approx(1 / 3), "text": pytest.approx(2 / 3)}
+    assert modality_share(["text", "image", "text", "audio"], 3) == {
+        "image": pytest.approx(1 / 3),
+        "text": pytest.approx(2 / 3),
+    }
     assert modality_share([], 10) == {}
 
 

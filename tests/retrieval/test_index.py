@@ -210,7 +210,9 @@ def test_media_of_a_hit_added_as_an_array_say_that_no_copy_is_kept(tmp_path, spa
 
 def test_progress_counts_media_to_the_end(tmp_path, space, corpus_folder):
     seen = []
-    Index(tmp_path / "index", spaces=[space]).add(corpus_folder, progress=lambda done, total: seen.append((done, total)))
+    Index(tmp_path / "index", spaces=[space]).add(
+        corpus_folder, progress=lambda done, total: seen.append((done, total))
+    )
     assert seen[-1] == (10, 10)
     assert [done for done, _ in seen] == list(range(1, 11))
 

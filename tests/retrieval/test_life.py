@@ -51,7 +51,9 @@ def many_files(tmp_path, write_picture, write_sound):
     for number in range(100):
         write_picture(folder / f"picture-{number:03}.png", ("red", "green", "blue")[number % 3], number)
     for number in range(4):
-        write_sound(folder / f"sound-{number}.wav", ["low", "high", "middle"][: number % 3 + 1], seconds=1.0 + number / 10)
+        write_sound(
+            folder / f"sound-{number}.wav", ["low", "high", "middle"][: number % 3 + 1], seconds=1.0 + number / 10
+        )
     return folder
 
 

@@ -21,7 +21,10 @@ def library(tmp_path, space):
     colours = ("red", "green", "blue")
     index.add(
         [
-            sw.Text(f"book {number} about {colour} things", metadata={"number": number, "colour": colour, "price": number / 4})
+            sw.Text(
+                f"book {number} about {colour} things",
+                metadata={"number": number, "colour": colour, "price": number / 4},
+            )
             for number, colour in zip(range(120), itertools.cycle(colours), strict=False)
         ]
     )
@@ -44,7 +47,9 @@ def test_a_search_gives_the_same_ten_as_comparing_with_every_record(library, spa
         hits = library.search(question, k=10)
         assert [hit.raw_score for hit in hits] == pytest.approx([score for _, score in expected], abs=1e-5)
         assert {hit.id for hit in hits} <= {identifier for identifier, score in expected} | {
-            identifier for identifier, score in brute_force(library, vector).items() if math.isclose(score, expected[-1][1], abs_tol=1e-5)
+            identifier
+            for identifier, score in brute_force(library, vector).items()
+            if math.isclose(score, expected[-1][1], abs_tol=1e-5)
         }
 
 
@@ -97,7 +102,14 @@ def test_text_does_not_outrank_the_picture_that_answers(index, names):
 
 
 def test_every_method_ranks_and_says_its_name(index):
-    index.calibrate(labels=[("red", "red.png"), ("green", "green.png"), ("the last train", "trains.txt"), ("bread dough", "bread.txt")])
+    index.calibrate(
+        labels=[
+            ("red", "red.png"),
+            ("green", "green.png"),
+            ("the last train", "trains.txt"),
+            ("bread dough", "bread.txt"),
+        ]
+    )
     for method in METHODS:
         hits = index.search("red", k=5, fusion=method)
         assert {hit.calibration for hit in hits} == {method}
@@ -120,7 +132,10 @@ def test_only_the_modalities_asked_for_are_searched(index):
 
 def test_a_picture_or_a_recording_can_be_the_query(index, corpus_folder, names):
     assert names(index.search(sw.Image(corpus_folder / "green.png"), k=1, modalities={"image"})) == ["green.png"]
-    assert names(index.search(sw.Audio(corpus_folder / "low.wav"), k=1, modalities={"audio"}))[0] in ("low.wav", "song.wav")
+    assert names(index.search(sw.Audio(corpus_folder / "low.wav"), k=1, modalities={"audio"}))[0] in (
+        "low.wav",
+        "song.wav",
+    )
 
 
 def test_a_query_of_a_modality_that_no_space_embeds_is_refused(tmp_path, tiny, corpus_folder):
@@ -141,8 +156,14 @@ def test_a_query_of_a_modality_that_no_space_embeds_is_refused(tmp_path, tiny, c
         ({"and": [{"colour": "red"}, {"number": {"lt": 9}}]}, lambda m: m["colour"] == "red" and m["number"] < 9),
         ({"not": {"colour": "red"}}, lambda m: m["colour"] != "red"),
         ({"not": {"number": {"gte": 10, "lt": 110}}}, lambda m: not 10 <= m["number"] < 110),
-        ({"not": {"or": [{"colour": "red"}, {"number": {"gt": 5}}]}}, lambda m: not (m["colour"] == "red" or m["number"] > 5)),
-        ({"$and": [{"colour": {"$in": ["green"]}}, {"number": {"$gt": 100}}]}, lambda m: m["colour"] == "green" and m["number"] > 100),
+        (
+            {"not": {"or": [{"colour": "red"}, {"number": {"gt": 5}}]}},
+            lambda m: not (m["colour"] == "red" or m["number"] > 5),
+        ),
+        (
+            {"$and": [{"colour": {"$in": ["green"]}}, {"number": {"$gt": 100}}]},
+            lambda m: m["colour"] == "green" and m["number"] > 100,
+        ),
     ],
 )
 def test_filters_keep_exactly_the_records_that_meet_them(library, space, condition, keep):
@@ -152,7 +173,15 @@ def test_filters_keep_exactly_the_records_that_meet_them(library, space, conditi
 
 
 @pytest.mark.parametrize(
-    "condition", [{"number": {"about": 3}}, {"and": {"a": 1}}, {"colour": []}, {"colour": None}, {"colour": {"gt": "a"}}, {"$xor": [{"a": 1}]}]
+    "condition",
+    [
+        {"number": {"about": 3}},
+        {"and": {"a": 1}},
+        {"colour": []},
+        {"colour": None},
+        {"colour": {"gt": "a"}},
+        {"$xor": [{"a": 1}]},
+    ],
 )
 def test_a_filter_that_is_not_understood_is_refused(library, condition):
     with pytest.raises(ValueError, match=r"number|and|colour|xor"):
@@ -182,7 +211,9 @@ def test_a_negative_part_pushes_its_records_down(index, names):
 
 
 def test_words_and_a_picture_are_asked_together(index, corpus_folder, names):
-    hits = index.search(Query([("the last train", 1), (sw.Image(corpus_folder / "green.png"), 1)]), k=2, modalities=["text", "image"])
+    hits = index.search(
+        Query([("the last train", 1), (sw.Image(corpus_folder / "green.png"), 1)]), k=2, modalities=["text", "image"]
+    )
     assert set(names(hits)) == {"trains.txt", "green.png"}
 
 
@@ -268,7 +299,9 @@ def test_an_empty_index_answers_with_nothing(tmp_path, space):
 
 
 def test_two_spaces_are_searched_at_once_and_a_record_in_both_is_one_hit(tmp_path, tiny, corpus_folder, names):
-    index = Index(tmp_path / "two", spaces=[tiny.make_space(), tiny.make_space("second", seed="2", modalities=("text",), gap=2.0)])
+    index = Index(
+        tmp_path / "two", spaces=[tiny.make_space(), tiny.make_space("second", seed="2", modalities=("text",), gap=2.0)]
+    )
     index.add(corpus_folder)
     assert len(index) == 12 + 4
     hits = index.search("the last train leaves", k=20)

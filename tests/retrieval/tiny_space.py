@@ -13,7 +13,13 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared
 from senseweave.spaces.space import Space
 
 DIMENSION = 64
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), "white": (250, 250, 250), "black": (5, 5, 5)}
+COLOURS = {
+    "red": (220, 30, 30),
+    "green": (30, 200, 30),
+    "blue": (30, 30, 220),
+    "white": (250, 250, 250),
+    "black": (5, 5, 5),
+}
 PITCHES = {"low": 200.0, "middle": 800.0, "high": 3000.0}
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+# Imported at once: the function has its module's name, and would be hidden by it if the module were imported first.
+from senseweave.evaluation.classify import classify
+
 _HOMES = {
     "Difference": "significance",
     "Evaluation": "retrieval",
@@ -13,7 +16,6 @@ _HOMES = {
     "Question": "retrieval",
     "average_precision": "metrics",
     "bootstrap": "significance",
-    "classify": "classify",
     "evaluate": "retrieval",
     "modality_share": "metrics",
     "ndcg_at_k": "metrics",
@@ -23,10 +25,9 @@ _HOMES = {
     "reciprocal_rank": "metrics",
 }
 
-__all__ = list(_HOMES)
+__all__ = [*_HOMES, "classify"]
 
 if TYPE_CHECKING:
-    from senseweave.evaluation.classify import classify as classify
     from senseweave.evaluation.metrics import MEASURES as MEASURES
     from senseweave.evaluation.metrics import average_precision as average_precision
     from senseweave.evaluation.metrics import modality_share as modality_share

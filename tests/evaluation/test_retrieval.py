@@ -1,0 +1,71 @@
+"""Evaluating a whole index against questions with known answers."""
+
+import json
+
+import pytest
+
+import senseweave as sw
+from senseweave.evaluation import Question, evaluate, read_questions
+from senseweave.media import Image
+
+
+def test_a_perfect_index_scores_one_per_modality_and_on_the_mix(index):
+    result = evaluate(index, {"red": ["red.png"], "the last train": ["trains.txt"], "a high sound": ["song.wav"]}, k=3)
+    for documents in ("text", "image", "audio", "all"):
+        assert result.scores["text", documents]["recall"].mean == 1.0
+    assert result.questions["text", "image"] == 1
+    assert result.questions["text", "all"] == 3
+    assert sum(result.shares["text"].values()) == pytest.approx(1.0)
+    assert result.scores["text", "image"]["ndcg"].mean == 1.0
+
+
+def test_an_answer_that_is_not_in_the_index_counts_as_missed(index):
+    result = evaluate(index, {"red": ["red.png", "lost.png"]}, k=5)
+    assert result.scores["text", "all"]["recall"].mean == 0.5
+
+
+def test_windows_of_one_recording_count_once(index):
+    result = evaluate(index, {"a sound": ["song.wav", "low.wav"]}, k=2, modalities=["audio"])
+    assert result.scores["text", "audio"]["recall"].mean == 1.0
+
+
+def test_query_modalities_are_reported_apart(index, corpus_folder):
+    questions = [
+        Question("red", {"red.png": 1.0}),
+        Question(sw.Image(corpus_folder / "green.png"), {"green.png": 1.0}),
+        Question(sw.Query([("red", 1), ("blue", 0.5)]), {"red.png": 2.0, "blue.png": 1.0}),
+    ]
+    result = evaluate(index, questions, k=4)
+    assert {query for query, _ in result.scores} == {"text", "image", "composed"}
+    assert result.scores["image", "image"]["mrr"].mean == 1.0
+    assert {row["query"] for row in result.rows()} == {"text", "image", "composed"}
+
+
+def test_questions_are_read_from_json_and_json_lines(tmp_path, corpus_folder):
+    entries = [
+        {"query": "red", "relevant": ["red.png"]},
+        {"question": "trains", "answers": {"trains.txt": 2}},
+        {"image": "corpus/green.png", "relevant": ["green.png"]},
+    ]
+    (tmp_path / "list.json").write_text(json.dumps(entries))
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, entries)))
+    for name in ("list.json", "lines.jsonl"):
+        first, second, third = read_questions(tmp_path / name)
+        assert (first.query, first.relevant) == ("red", {"red.png": 1.0})
+        assert second.relevant == {"trains.txt": 2.0}
+        assert isinstance(third.query, Image)
+        assert third.query.decode().size == (8, 8)
+
+
+@pytest.mark.parametrize(
+    "text", ['[{"query": "red"}]', '[{"relevant": ["a"]}]', "[1]", "[", '{"query": "a", "relevant": []}']
+)
+def test_a_file_of_questions_that_is_not_one_is_refused_with_its_place(tmp_path, text):
+    (tmp_path / "broken.json").write_text(text)
+    with pytest.raises(ValueError, match=r"broken\.json"):
+        read_questions(tmp_path / "broken.json")
+
+
+def test_no_questions_are_refused(index):
+    with pytest.raises(ValueError, match="no questions"):
+        evaluate(index, [])

@@ -90,9 +90,8 @@ class Backbone:
         return transformers.AutoConfig.from_pretrained(str(self.checkpoint.folder), local_files_only=True)
 
     def _load(self) -> Any:
-        transformers = require("transformers", extra=self.extra)
         model = from_pretrained(
-            getattr(transformers, self._class_name),
+            transformers_class(self._class_name, self.checkpoint, self.extra),
             self.checkpoint,
             unused=self._unused,
             dtype=pick_dtype(self._dtype),
@@ -100,6 +99,24 @@ class Backbone:
         )
         kept = model if self._part is None else self._part(model)
         return kept.to(pick_device(self._device))
+
+
+def transformers_class(name: str, checkpoint: Checkpoint, extra: str) -> Any:
+    """A class of transformers by its name.
+
+    Raises:
+        ImportError: If it does not import, for example because torchvision was built for another torch: transformers
+            looks for torchvision and torchaudio, and stops at one that is broken.
+    """
+    transformers = require("transformers", extra=extra)
+    try:
+        return getattr(transformers, name)
+    except Exception as error:
+        msg = (
+            f"{checkpoint.name} needs {name} of transformers, which does not import here ({error}); most often "
+            f'torchvision or torchaudio was built for another torch; try: pip install "senseweave[{extra}]"'
+        )
+        raise ImportError(msg) from error
 
 
 def model_type(checkpoint: Checkpoint) -> str:
@@ -159,11 +176,9 @@ def tokenizer(checkpoint: Checkpoint, extra: str) -> Any:
 
 
 def _processor(class_name: str, checkpoint: Checkpoint, extra: str, what: str, **options: Any) -> Any:
-    transformers = require("transformers", extra=extra)
+    loader = transformers_class(class_name, checkpoint, extra)
     try:
-        return getattr(transformers, class_name).from_pretrained(
-            str(checkpoint.folder), local_files_only=True, **options
-        )
+        return loader.from_pretrained(str(checkpoint.folder), local_files_only=True, **options)
     except (OSError, ValueError, KeyError) as error:
         msg = f"{checkpoint.name} does not say how {what} must be prepared for it (no file for {class_name}): {error}"
         raise ModelError(msg) from error

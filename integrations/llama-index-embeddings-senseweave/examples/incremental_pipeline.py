@@ -33,7 +33,7 @@ def ingest(folder: Path, place: Path, embed_model: SenseweaveEmbedding) -> tuple
         docstore_strategy=DocstoreStrategy.UPSERTS_AND_DELETE,
         disable_cache=True,
     )
-    embedded = pipeline.run(nodes=MediaReader().load_data(folder))
+    embedded = pipeline.run(nodes=MediaReader(embed_model=embed_model).load_data(folder))
     docstore.persist(str(docstore_file))
     return len(embedded), collection.count()
 

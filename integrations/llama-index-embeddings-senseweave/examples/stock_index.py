@@ -25,7 +25,7 @@ def main(folder: Path, question: str, place: Path) -> list[NodeWithScore]:
     collection = client.get_or_create_collection("media", configuration={"hnsw": {"space": "cosine"}})
     store = ChromaVectorStore(chroma_collection=collection)
     # Embedding comes first: an index by itself would embed the metadata of media nodes.
-    nodes = embed_model(MediaReader().load_data(folder), show_progress=True)
+    nodes = embed_model(MediaReader(embed_model=embed_model).load_data(folder), show_progress=True)
     VectorStoreIndex(
         list(nodes), embed_model=embed_model, storage_context=StorageContext.from_defaults(vector_store=store)
     )

@@ -257,3 +257,27 @@ def test_a_file_that_changed_is_not_answered_from_the_cache(space: sw.Space, fil
     before = model.get_image_embedding(red)
     red.write_bytes(green.read_bytes())
     assert model.get_image_embedding(red) == model.get_image_embedding(green) != before
+
+
+@pytest.mark.parametrize("kind", ["text", "query", *KINDS])
+@pytest.mark.parametrize("many", [False, True])
+async def test_async_sends_as_many_events_of_each_kind_as_sync(
+    embed_model: SenseweaveEmbedding, kind: str, many: bool, files: Any, listener: Listener
+) -> None:
+    items = [*files.get(kind, TEXTS[:3]), files[kind][1] if kind in files else TEXTS[3]]
+    name, given = (f"get_{kind}_embedding_batch", items) if many else (f"get_{kind}_embedding", items[0])
+    seen = []
+    for asynchronous in (False, True):
+        recorder = Recorder()
+        embed_model.callback_manager = CallbackManager([recorder])
+        listener.events.clear()
+        if asynchronous:
+            await getattr(embed_model, f"a{name}")(given)
+        else:
+            getattr(embed_model, name)(given)
+        told = sorted(tuple(payload[EventPayload.CHUNKS]) for payload in recorder.ended)
+        heard = sorted(tuple(event.chunks) for event in listener.events if isinstance(event, EmbeddingEndEvent))
+        seen.append((len(recorder.started), len(listener.events), told, heard))
+    assert seen[0] == seen[1]
+    assert seen[0][:2] == ((2, 4) if many else (1, 2))
+    assert seen[0][2] == seen[0][3]

@@ -13,7 +13,7 @@ from llama_index.core.base.llms.types import AudioBlock, ImageBlock, TextBlock, 
 from llama_index.core.readers.base import BaseReader, ReaderConfig
 from llama_index.core.schema import MetadataMode, Node
 from llama_index.core.storage.docstore.utils import doc_to_json, json_to_doc
-from llama_index.embeddings.senseweave import MediaReader, media_node
+from llama_index.embeddings.senseweave import MediaReader, SenseweaveEmbedding, media_node
 
 import senseweave as sw
 
@@ -188,6 +188,27 @@ def test_the_reader_survives_its_dict(folder: Path) -> None:
     reader = MediaReader(seconds=1, policy=sw.MediaPolicy(root=folder, mime_types=("image/*",)))
     again = MediaReader.from_dict(json.loads(json.dumps(reader.to_dict())))
     assert again == reader
+    described = MediaReader(embed_model=SenseweaveEmbedding("starter", dimensions=64)).to_dict()
+    model = MediaReader.from_dict(json.loads(json.dumps(described))).embed_model
+    assert model is not None
+    assert model.dimensions == 64
+
+
+def test_the_reader_cuts_files_into_what_the_model_takes_at_a_time(
+    embed_model: SenseweaveEmbedding, space: sw.Space, folder: Path
+) -> None:
+    nodes = MediaReader(embed_model=embed_model).load_data(folder / "c.mp3")
+    assert [(node.metadata["start"], node.metadata["end"]) for node in nodes] == [(0.0, 2.0), (1.0, 3.0)]
+    words = SenseweaveEmbedding(space=sw.Space("words", {"text": space.encoders["text"]}))
+    with pytest.raises(sw.UnsupportedModalityError, match="words cannot embed audio"):
+        MediaReader(embed_model=words).load_data(folder / "c.mp3")
+
+
+def test_the_reader_reads_under_the_policy_of_its_model(space: sw.Space, folder: Path) -> None:
+    fenced = SenseweaveEmbedding(space=space, root="/nowhere")
+    with pytest.raises(sw.PolicyError):
+        MediaReader(embed_model=fenced).load_data(folder)
+    assert MediaReader(embed_model=fenced, root=str(folder)).load_data(folder)
 
 
 async def test_the_reader_gives_the_same_nodes_asynchronously(folder: Path) -> None:

@@ -24,7 +24,7 @@ def main(folder: Path, question: str) -> list[NodeWithScore]:
     embed_model = SenseweaveEmbedding()
     documents = SimpleDirectoryReader(str(folder), required_exts=[".txt", ".md"], recursive=True).load_data()
     text = VectorStoreIndex.from_documents(documents, embed_model=embed_model).as_retriever(similarity_top_k=3)
-    reader = MediaReader(modalities=("image", "audio", "video"))
+    reader = MediaReader(embed_model=embed_model, modalities=("image", "audio", "video"))
     media = SenseweaveRetriever.from_nodes(reader.load_data(folder), embed_model, similarity_top_k=3)
     fusion = QueryFusionRetriever(
         [text, media],

@@ -38,7 +38,7 @@ def main(folder: Path, question: str, place: Path) -> RESPONSE_TYPE:
     client = chromadb.PersistentClient(str(place))
     collection = client.get_or_create_collection("media", configuration={"hnsw": {"space": "cosine"}})
     store = ChromaVectorStore(chroma_collection=collection)
-    nodes = embed_model(MediaReader().load_data(folder))
+    nodes = embed_model(MediaReader(embed_model=embed_model).load_data(folder))
     VectorStoreIndex(
         list(nodes), embed_model=embed_model, storage_context=StorageContext.from_defaults(vector_store=store)
     )

@@ -39,7 +39,7 @@ _SECRET = re.compile(r"(^|_)(key|token|secret|password|credentials?|auth|headers
 class SenseweaveEmbedding(EmbeddingMethods):
     """Text, image, audio and video embeddings of any senseweave model.
 
-    `pip install llama-index-embeddings-senseweave "senseweave[starter]"`
+    `pip install "llama-index-embeddings-senseweave[starter]"`
 
     As a transformation it embeds media nodes by their media and all others by their text, so that it belongs into an
     `IngestionPipeline` or into the `transformations` of an index as well as into its `embed_model`.

@@ -6,19 +6,19 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from llama_index.core.bridge.pydantic import Field
+from llama_index.core.bridge.pydantic import Field, field_validator
 from llama_index.core.readers.base import BasePydanticReader
 from llama_index.core.schema import Node
+from llama_index.embeddings.senseweave.base import SenseweaveEmbedding
 from llama_index.embeddings.senseweave.nodes import node_of
 from llama_index.embeddings.senseweave.policies import PolicyFields
 
 from senseweave.errors import MediaError
-from senseweave.media import Media, Modality, collect, split
+from senseweave.media import Media, MediaPolicy, Modality, collect, split
+from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
+from senseweave.spaces.pieces import pieces_of
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_SECONDS = 30.0
-DEFAULT_CHARACTERS = 1000
 
 
 class MediaReader(PolicyFields, BasePydanticReader):
@@ -32,13 +32,22 @@ class MediaReader(PolicyFields, BasePydanticReader):
         ```python
         from llama_index.embeddings.senseweave import MediaReader
 
-        nodes = MediaReader(seconds=30).load_data(["notes/", "photo.jpg", "talk.mp3"])
+        nodes = MediaReader(embed_model=embed_model).load_data(["notes/", "photo.jpg", "talk.mp3"])
         ```
     """
 
-    seconds: float = Field(default=DEFAULT_SECONDS, gt=0, description="Length of a window of audio or video.")
+    embed_model: SenseweaveEmbedding | None = Field(
+        default=None, description="The model for which files are cut: what it hears, sees and reads at a time."
+    )
+    seconds: float | None = Field(
+        default=None, gt=0, description="Length of a window of audio or video; None for what suits the model, else 30."
+    )
     overlap: float = Field(default=0.0, ge=0, description="Seconds that neighbouring windows share.")
-    characters: int = Field(default=DEFAULT_CHARACTERS, gt=0, description="Most characters of a passage of text.")
+    characters: int | None = Field(
+        default=None,
+        gt=0,
+        description="Most characters of a passage; None for what suits the model, else 1000.",
+    )
     character_overlap: int = Field(default=0, ge=0, description="Characters that neighbouring passages share.")
     modalities: tuple[Modality, ...] | None = Field(default=None, description="Only these modalities; None for all.")
     spool: str | None = Field(default=None, description="Folder for what has no path, see `media_node`.")
@@ -63,6 +72,7 @@ class MediaReader(PolicyFields, BasePydanticReader):
 
         Raises:
             MediaError: With `on_error="raise"`, for the first input that cannot be read.
+            UnsupportedModalityError: If the model cannot embed an input; name the `modalities` that you want.
         """
         for found in collect(inputs, policy=self.media_policy):
             try:
@@ -79,11 +89,32 @@ class MediaReader(PolicyFields, BasePydanticReader):
         """Like `lazy_load_data`, all at once."""
         return list(self.lazy_load_data(inputs, metadata))
 
+    @property
+    def media_policy(self) -> MediaPolicy:
+        """What may be read: the policy that was given, or that of the model."""
+        if self.embed_model is not None and self.policy is None and self.root is None and not self.network:
+            return self.embed_model.media_policy
+        return super().media_policy
+
+    @field_validator("embed_model", mode="before")
+    @classmethod
+    def _rebuilt_model(cls, given: Any) -> Any:
+        return SenseweaveEmbedding.from_dict(given) if isinstance(given, dict) else given
+
     def _pieces(self, media: Media) -> Iterator[Media]:
+        if self.embed_model is not None:
+            return pieces_of(
+                media,
+                self.embed_model.space,
+                seconds=self.seconds,
+                overlap=self.overlap,
+                characters=self.characters,
+                character_overlap=self.character_overlap,
+            )
         return split(
             media,
-            seconds=self.seconds,
+            seconds=self.seconds or DEFAULT_SECONDS,
             overlap=self.overlap,
-            characters=self.characters,
+            characters=self.characters or DEFAULT_CHARACTERS,
             character_overlap=self.character_overlap,
         )

@@ -30,7 +30,7 @@ dispatcher = get_dispatcher(__name__)
 class SenseweaveRetriever(BaseRetriever):
     """Retrieves text, images, audio and video by text, image, audio or video, ranked as one list.
 
-    `pip install llama-index-retrievers-senseweave "senseweave[starter]"`
+    `pip install "llama-index-retrievers-senseweave[starter,chroma]"`
 
     Similarities of different modalities and spaces are not comparable as they are; the core makes them so. A node's
     score is the calibrated one: comparable with every other of the same answer, larger is better.

@@ -10,7 +10,7 @@ from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
 from langchain_senseweave import SenseweaveEmbeddings
-from langchain_senseweave.testing import FORMS, MultimodalEmbeddingsTests
+from langchain_senseweave.testing import FORMS, MultimodalEmbeddingsTests, sample_files
 
 
 class _Starter:
@@ -57,12 +57,12 @@ class TestStarterIntegration(_Starter, EmbeddingsIntegrationTests):
 
 class TestStarterMedia(_Starter, MultimodalEmbeddingsTests):
     @pytest.fixture
-    def samples(self, samples, tmp_path, corpus):
+    def samples(self, tmp_path, corpus):
         """Recordings of speech, since words are what the starter compares; else the suite's own samples."""
 
         def chosen(modality: str) -> list[Path]:
             if modality != "audio":
-                return samples(modality)
+                return sample_files(tmp_path, modality)
             names = ("recording-01.wav", "recording-02.flac", "recording-06.wav")
             return [Path(shutil.copy(corpus / "audio" / name, tmp_path)) for name in names]
 

@@ -30,7 +30,13 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them():
         filter_policy="merge",
     )
     data = retriever.to_dict()
-    assert set(data["init_parameters"]) == {"document_store", "filters", "top_k", "filter_policy"}
+    assert set(data["init_parameters"]) == {
+        "document_store",
+        "filters",
+        "top_k",
+        "filter_policy",
+        "return_embedding",
+    }
     restored = SenseweaveChromaRetriever.from_dict(data)
     assert restored.to_dict() == data
     assert restored.filter_policy == FilterPolicy.MERGE
@@ -83,6 +89,16 @@ def test_runtime_filters_replace_or_merge():
     )
     both = merged.run(query_embedding=[1.0, 0.0], filters={"operator": "AND", "conditions": [second]})
     assert both["documents"][0].id == "north"
+
+
+def test_embeddings_come_along_when_asked_for():
+    store = _store("embeddings")
+    (plain,) = SenseweaveChromaRetriever(document_store=store).run(query_embedding=[1.0, 0.0], top_k=1)["documents"]
+    assert plain.embedding is None
+    retriever = SenseweaveChromaRetriever(document_store=store, return_embedding=True)
+    assert retriever.run(query_embedding=[1.0, 0.0], top_k=1)["documents"][0].embedding == [1.0, 0.0]
+    without = retriever.run(query_embedding=[1.0, 0.0], top_k=1, return_embedding=False)["documents"]
+    assert without[0].embedding is None
 
 
 def test_an_empty_store_gives_nothing():

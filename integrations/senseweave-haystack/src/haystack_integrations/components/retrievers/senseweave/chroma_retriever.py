@@ -61,6 +61,7 @@ class SenseweaveChromaRetriever:
         filters: dict[str, Any] | None = None,
         top_k: int = 10,
         filter_policy: str | FilterPolicy = FilterPolicy.REPLACE,
+        return_embedding: bool = False,
     ) -> None:
         """Create the component; the store is opened later.
 
@@ -68,6 +69,8 @@ class SenseweaveChromaRetriever:
         :param filters: Conditions on the Documents.
         :param top_k: How many Documents to return at most.
         :param filter_policy: Whether filters given to `run` replace these or are merged with them.
+        :param return_embedding: Whether the Documents come with their embeddings. A pipeline copies them number by
+            number from component to component, which takes longer than the search.
         :raises TypeError: If `document_store` is no `ChromaDocumentStore`.
         :raises ValueError: If `top_k` is negative.
         """
@@ -81,6 +84,7 @@ class SenseweaveChromaRetriever:
         self.filters = filters or {}
         self.top_k = _checked(top_k)
         self.filter_policy = FilterPolicy.from_str(filter_policy) if isinstance(filter_policy, str) else filter_policy
+        self.return_embedding = return_embedding
         self._is_open = False
 
     def warm_up(self) -> None:
@@ -115,6 +119,7 @@ class SenseweaveChromaRetriever:
             filters=self.filters,
             top_k=self.top_k,
             filter_policy=self.filter_policy.value,
+            return_embedding=self.return_embedding,
         )
 
     @classmethod
@@ -128,13 +133,18 @@ class SenseweaveChromaRetriever:
 
     @component.output_types(documents=list[Document])
     def run(
-        self, query_embedding: list[float], filters: dict[str, Any] | None = None, top_k: int | None = None
+        self,
+        query_embedding: list[float],
+        filters: dict[str, Any] | None = None,
+        top_k: int | None = None,
+        return_embedding: bool | None = None,
     ) -> dict[str, Any]:
         """Retrieve the Documents that are nearest to an embedding.
 
         :param query_embedding: The embedding of the query, from an embedder of the Documents' model.
         :param filters: Conditions on the Documents; how they go with those of the constructor says `filter_policy`.
         :param top_k: How many Documents to return at most; None for the number of the constructor.
+        :param return_embedding: Whether the Documents come with their embeddings; None for the constructor's choice.
         :returns: A dictionary with `documents`, best first; `score` is their cosine similarity.
         :raises TypeError: If `query_embedding` is not a list of numbers.
         :raises haystack.errors.FilterError: If the filters are not well formed.
@@ -146,22 +156,28 @@ class SenseweaveChromaRetriever:
         self.warm_up()
         pushed, checked = divide(apply_filter_policy(self.filter_policy, self.filters, filters))
         documents = self._search(query_embedding, wanted, pushed, checked)
-        return {"documents": _scored(query_embedding, documents)[:wanted]}
+        with_embedding = self.return_embedding if return_embedding is None else return_embedding
+        return {"documents": _scored(query_embedding, documents, with_embedding=with_embedding)[:wanted]}
 
     @component.output_types(documents=list[Document])
     async def run_async(
-        self, query_embedding: list[float], filters: dict[str, Any] | None = None, top_k: int | None = None
+        self,
+        query_embedding: list[float],
+        filters: dict[str, Any] | None = None,
+        top_k: int | None = None,
+        return_embedding: bool | None = None,
     ) -> dict[str, Any]:
         """Retrieve the Documents that are nearest to an embedding, in a thread, so that the event loop goes on.
 
         :param query_embedding: The embedding of the query, from an embedder of the Documents' model.
         :param filters: Conditions on the Documents; how they go with those of the constructor says `filter_policy`.
         :param top_k: How many Documents to return at most; None for the number of the constructor.
+        :param return_embedding: Whether the Documents come with their embeddings; None for the constructor's choice.
         :returns: A dictionary with `documents`, best first; `score` is their cosine similarity.
         :raises TypeError: If `query_embedding` is not a list of numbers.
         :raises haystack.errors.FilterError: If the filters are not well formed.
         """
-        return await asyncio.to_thread(self.run, query_embedding, filters, top_k)
+        return await asyncio.to_thread(self.run, query_embedding, filters, top_k, return_embedding)
 
     def _search(
         self, query_embedding: list[float], wanted: int, pushed: dict[str, Any] | None, checked: dict[str, Any] | None
@@ -177,14 +193,17 @@ class SenseweaveChromaRetriever:
             fetched *= 4
 
 
-def _scored(query_embedding: list[float], documents: list[Document]) -> list[Document]:
+def _scored(query_embedding: list[float], documents: list[Document], *, with_embedding: bool) -> list[Document]:
     """Return the Documents with similarities in the place of Chroma's distances, best first."""
     if not documents:
         return []
     query, stored = np.asarray(query_embedding), np.asarray([one.embedding for one in documents])
     lengths = np.linalg.norm(query) * np.linalg.norm(stored, axis=1)
     similarities = stored @ query / np.maximum(lengths, 1e-12)
-    scored = [replace(one, score=float(score)) for one, score in zip(documents, similarities, strict=True)]
+    scored = [
+        replace(one, score=float(score), embedding=one.embedding if with_embedding else None)
+        for one, score in zip(documents, similarities, strict=True)
+    ]
     return sorted(scored, key=lambda one: -(one.score or 0.0))
 
 

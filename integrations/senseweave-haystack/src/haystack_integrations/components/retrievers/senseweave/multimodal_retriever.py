@@ -83,8 +83,8 @@ class SenseweaveMultimodalRetriever:
         :param statistics: With retrievers: what is known of the scores in each list, see `calibrate`. Lists are named
             after the retriever, followed by `/` and the modality where `modalities` is given.
         :param auto_calibrate: With retrievers: whether what is not in `statistics` is estimated at the first query,
-            from up to a thousand Documents that each retriever returns. It needs retrievers that return embeddings, as
-            `SenseweaveChromaRetriever` does and others can be told to (`return_embedding=True`).
+            from up to a thousand Documents that each retriever returns. It needs retrievers that can return
+            embeddings, as those of Chroma and `InMemoryEmbeddingRetriever` can.
         :param weights: By list (with an index, by modality), for the fusion `weighted_rrf`.
         :param filters: Conditions on the Documents.
         :param top_k: How many Documents to return at most.
@@ -150,7 +150,8 @@ class SenseweaveMultimodalRetriever:
     def calibrate(self, documents: dict[str, list[Document]], queries: list[str] | None = None) -> None:
         """Learn how high similarities are in each list when nothing fits; the result is kept in `statistics`.
 
-        An index calibrates itself and needs no such call.
+        An index calibrates itself, and so does this component unless `auto_calibrate` is off. What is learned here is
+        kept as plain numbers in `to_dict`, for pipelines that should rank alike wherever they are loaded.
 
         :param documents: By the name of the list, Documents with embeddings: those of the store, or a sample of some
             hundred.

@@ -4,6 +4,7 @@
 """Asks several embedding retrievers and merges their lists with senseweave's calibrated merging."""
 
 import asyncio
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -97,7 +98,7 @@ class StoresSearch:
         for name, retriever in self._lists().items():
             inputs = self._inputs(name, retriever, embeddings, top_k, filters)
             found[name] = self._retrievers[retriever].run(**inputs)["documents"]
-        return self._merged(found, top_k, self._known(query))
+        return self._merged(found, top_k, self._known(query, embeddings))
 
     async def run_async(self, query: str | sw.Media, top_k: int, filters: dict[str, Any] | None) -> list[Document]:
         """Like `run`; embedders and retrievers work side by side and off the event loop."""
@@ -113,7 +114,7 @@ class StoresSearch:
             )
         )
         found = {name: answer["documents"] for name, answer in zip(lists, answers, strict=True)}
-        return self._merged(found, top_k, await asyncio.to_thread(self._known, query))
+        return self._merged(found, top_k, await asyncio.to_thread(self._known, query, embeddings))
 
     def _parts(self) -> list[Any]:
         parts = [*self._embedders.values(), *self._retrievers.values()]
@@ -139,20 +140,28 @@ class StoresSearch:
         embedding = embeddings[id(self._embedders[retriever])]
         return {"query_embedding": embedding, "filters": filters, "top_k": max(top_k, LEAST_FETCHED)}
 
-    def _known(self, query: str | sw.Media) -> dict[str, Statistics]:
-        """Return the statistics of each list for queries of this modality: given ones first, then estimated ones."""
+    def _known(self, query: str | sw.Media, embeddings: Mapping[int, list[float]]) -> dict[str, Statistics]:
+        """Return the statistics of each list for this query: given ones first, then estimated ones."""
         modality: Modality = "text" if isinstance(query, str) else query.modality
         given = self._statistics if modality == "text" else {}
         known = {name: Statistics.from_dict(values) for name, values in given.items()}
         missing = [name for name in self._lists() if name not in known]
         if self._auto_calibrate and missing and (self._fusion is None or self._fusion in CALIBRATED):
             known.update(self._backgrounds.of(missing, modality))
-        return known
+        lists = self._lists()
+        return {
+            name: cell.for_query(np.asarray(embeddings[id(self._embedders[lists[name]])]))
+            for name, cell in known.items()
+            if name in lists
+        }
 
     def _sample(self, name: str, embedding: list[float]) -> list[Document]:
         retriever = self._lists()[name]
         inputs = self._inputs(name, retriever, {id(self._embedders[retriever]): embedding}, SAMPLE, None)
-        documents: list[Document] = self._retrievers[retriever].run(**inputs)["documents"]
+        run = self._retrievers[retriever].run
+        if "return_embedding" in inspect.signature(run).parameters:
+            inputs["return_embedding"] = True
+        documents: list[Document] = run(**inputs)["documents"]
         return documents
 
     def _probes(self, name: str) -> np.ndarray:

@@ -113,9 +113,7 @@ REGISTRY: tuple[Known, ...] = (
 """By name, for models whose own configuration says nothing; the first match wins."""
 
 _ASYMMETRIC_NAME = re.compile(r"\be5\b|instruct|retriev|\bdpr\b|asymmetric|-query\b|search")
-_ASYMMETRIC_CARD = re.compile(
-    r"[\"'`](query|passage|search_query|search_document): |\bInstruct: |prompt_name=|encode_query\("
-)
+_ASYMMETRIC_CARD = re.compile(r"[\"'`](query|passage|search_query|search_document): |\bInstruct: |prompt_name=")
 
 
 def find_tasks(name: str) -> dict[Role, str]:

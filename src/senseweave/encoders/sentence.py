@@ -204,16 +204,19 @@ class _Loaded:
     def preprocess(self, texts: Sequence[str], prompt: str, task: str, asked: int | None) -> dict[str, Any]:
         """Let the model tokenise, each text marked as text."""
         torch = require("torch", extra="text")
-        takes_mapping = hasattr(self.first, "modality_config")
-        inputs = [{"text": text} for text in texts] if takes_mapping else [prompt + text for text in texts]
         if asked is not None:
             self.model.max_seq_length = asked
-        if takes_mapping:
-            features = self.first.preprocess(inputs, prompt=prompt or None, task=task)
-        elif hasattr(self.first, "preprocess"):
-            features = self.first.preprocess(inputs)
-        else:
-            features = self.first.tokenize(inputs)
+        routes = getattr(self.first, "sub_modules", None)  # of a Router
+        taker = routes[task][0] if routes is not None and task in routes else self.first
+        marked = hasattr(taker, "modality_config")
+        inputs = [{"text": text} for text in texts] if marked else [prompt + text for text in texts]
+        options: dict[str, Any] = {"prompt": prompt or None} if marked else {}
+        if routes is not None:
+            options |= {"task": task, "modality": "text"}  # without which a Router guesses what a string is
+        elif marked:
+            options["task"] = task
+        preprocess = getattr(self.first, "preprocess", None) or self.first.tokenize
+        features = preprocess(inputs, **options)
         return {
             name: value.to(self.model.device) if isinstance(value, torch.Tensor) else value
             for name, value in features.items()
@@ -261,6 +264,9 @@ def prompts_of(checkpoint: Checkpoint, given: Mapping[str, str] | None) -> Promp
     """The prompts of a sentence-transformers folder: given, else saved in it, else known by its names."""
     saved = checkpoint.json("config_sentence_transformers.json")
     card = checkpoint.folder / "README.md"
+    routed = any(kind == "Router" for _, kind in module_folders(checkpoint))
+    if routed and given is None and not any((saved.get("prompts") or {}).values()):
+        given = {}  # queries and documents take different modules, and need no prompts to be told apart
     aliases = [checkpoint.folder.resolve().name, str(checkpoint.json("config.json").get("_name_or_path") or "")]
     return find_prompts(
         checkpoint.name,

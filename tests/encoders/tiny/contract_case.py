@@ -32,6 +32,7 @@ class Case:
         splits_long: Whether a long item is windowed (audio, video), and not truncated (text).
         poison: Name ending of a tensor of the checkpoint whose first value is set to NaN for the finiteness contract.
         missing: Name ending of a tensor that is removed for the whole-weights contract; None if a file cannot lack one.
+        missing_as: What the error calls that tensor, where the file has another name for it.
         tolerance: Greatest difference that batching may make.
         reference_tolerance: Greatest difference to the reference.
     """
@@ -48,5 +49,6 @@ class Case:
     splits_long: bool = False
     poison: str | None = None
     missing: str | None = None
+    missing_as: str | None = None
     tolerance: float = 1e-5
     reference_tolerance: float = 1e-5

@@ -296,10 +296,8 @@ def matrix_mean(folder: Path, items: Sequence[str], role: str) -> np.ndarray:
 
 
 def tokens(name: str, kind: str, tokenizer: Callable[[Path], Any], *, layer: Any = -1, **how: Any) -> Case:
-    poison, missing = (
-        how.pop("poison", "word_embeddings.weight"),
-        how.pop("missing", "layer.1.attention.self.query.weight"),
-    )
+    poison = how.pop("poison", "word_embeddings.weight")
+    missing = how.pop("missing", "layer.1.attention.self.query.weight")
     reference = matrix_mean if layer == "matrix" else pooled("mean", (layer,))
     return Case(
         id=name,
@@ -326,10 +324,9 @@ def sentence(
         **how: Passed to `save_sentence_model`.
     """
     prompts = dict(expected or {})
-    poison, missing = (
-        how.pop("poison", "word_embeddings.weight"),
-        how.pop("missing", "layer.1.attention.self.query.weight"),
-    )
+    poison = how.pop("poison", "word_embeddings.weight")
+    missing = how.pop("missing", "layer.1.attention.self.query.weight")
+    missing_as = how.pop("missing_as", None)
 
     def make(folder: Path) -> str:
         return save_sentence_model(folder / folder_name if folder_name else folder, **how)
@@ -347,6 +344,7 @@ def sentence(
         long_item=long_text,
         poison=poison,
         missing=missing,
+        missing_as=missing_as,
     )
 
 
@@ -421,6 +419,26 @@ TEXT_FAMILIES: list[Case] = [
         tokenizer=unigram_tokenizer,
         max_position_embeddings=66,
         expected={"query": "query: ", "document": "passage: "},
+    ),
+    sentence(
+        "sentence-embeddinggemma",
+        kind="Gemma3Text",
+        tokenizer=bpe_tokenizer,
+        dense=24,
+        head_dim=8,
+        use_bidirectional_attention=True,
+        sliding_window=16,
+        prompts={"query": "task: search result | query: ", "document": "title: none | text: ", "STS": "task: x: "},
+        expected={"query": "task: search result | query: ", "document": "title: none | text: "},
+        **LLAMA,
+    ),
+    sentence(
+        "sentence-nomic-by-name",
+        folder_name="nomic-embed-text-v1.5",
+        kind="NomicBert",
+        missing="layers.1.attn.out_proj.weight",
+        missing_as="layers.1.self_attn.o_proj.weight",
+        expected={"query": "search_query: ", "document": "search_document: "},
     ),
     sentence("sentence-modernbert", kind="ModernBert", **MODERN),
     sentence(

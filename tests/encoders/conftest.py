@@ -16,11 +16,20 @@ from contract_case import Case
 from tiny_audio import AUDIO_FAMILIES
 from tiny_image import IMAGE_FAMILIES
 from tiny_image_text import IMAGE_TEXT_FAMILIES
+from tiny_omni import OMNI_FAMILIES
 from tiny_speaker import SPEAKER_FAMILIES
 from tiny_text import TEXT_FAMILIES
 from tiny_video import VIDEO_FAMILIES
 
-FAMILIES: list[Case] = [*TEXT_FAMILIES, *IMAGE_TEXT_FAMILIES, *IMAGE_FAMILIES, *AUDIO_FAMILIES, *SPEAKER_FAMILIES, *VIDEO_FAMILIES]
+FAMILIES: list[Case] = [
+    *TEXT_FAMILIES,
+    *IMAGE_TEXT_FAMILIES,
+    *IMAGE_FAMILIES,
+    *AUDIO_FAMILIES,
+    *SPEAKER_FAMILIES,
+    *OMNI_FAMILIES,
+    *VIDEO_FAMILIES,
+]
 """Another family adds its list of cases from a file of its own in `tiny/`."""
 
 

@@ -83,11 +83,17 @@ def text_modules(signs: Signs) -> bool:
     return bool(signs.modules) and (not modalities or set(modalities) <= {"text", "message"})
 
 
+def further_modules(signs: Signs) -> bool:
+    """True for a sentence-transformers folder of several modalities with layers beyond those of its model type."""
+    return bool(signs.modules) and not set(signs.modules) <= {"Transformer", "Normalize"}
+
+
 RULES: tuple[Rule, ...] = (
     # Folders that say what they are by their files come before those that are known by a model type.
     ("clip", module("CLIPModel")),
     ("static", static_modules),
     ("sentence", text_modules),
+    ("omni", further_modules),
     ("static", model_type("model2vec")),
     ("static", architecture("StaticModel")),
     ("clip", model_type(*clip.CLASSES)),

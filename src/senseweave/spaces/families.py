@@ -233,6 +233,15 @@ FAMILIES: tuple[Family, ...] = (
         ("bridge:sentence-transformers/all-MiniLM-L6-v2",),
         "by models",
     ),
+    Family(
+        "omni",
+        "senseweave.encoders.omni",
+        ("text", "image", "audio", "video"),
+        "text",
+        "models that sentence-transformers loads with several modalities, given decoded inputs and never strings",
+        ("omni:path/to/model",),
+        "by model",
+    ),
 )
 
 

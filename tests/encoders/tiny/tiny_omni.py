@@ -1,0 +1,90 @@
+"""Tiny models of several modalities as sentence-transformers saves them, with a layer behind both towers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from contract_case import Case
+from pictures import forms as picture_forms
+from pictures import one_by_one, pictures
+from sounds import forms as sound_forms
+from sounds import longer_than, sounds
+from tiny_audio import clap_maker
+from tiny_image_text import make_clip
+from tiny_text import SEED, long_text, texts
+
+
+def maker(make: Any) -> Any:
+    """A model of two towers by `make`, then a dense layer that no native family would know of."""
+
+    def made(folder: Path) -> str:
+        import torch
+        from sentence_transformers import SentenceTransformer
+        from sentence_transformers.base.modules.transformer import Transformer
+        from sentence_transformers.sentence_transformer.modules import Dense
+
+        inner = folder.parent / f"{folder.name}-towers"
+        inner.mkdir()
+        make(inner)
+        torch.manual_seed(SEED)
+        dense = Dense(in_features=12, out_features=8, activation_function=torch.nn.Tanh())
+        SentenceTransformer(modules=[Transformer(str(inner)), dense], device="cpu").save(str(folder))
+        return str(folder)
+
+    return made
+
+
+def reference(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    """`SentenceTransformer.encode` of one input that names its modality (documentation of sentence-transformers 6)."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(folder), device="cpu")
+
+    def compute(item: Any) -> Any:
+        if isinstance(item, str):
+            return model.encode({"text": item})
+        if hasattr(item, "samples"):
+            return model.encode({"audio": {"array": item.samples, "sampling_rate": item.sampling_rate}})
+        return model.encode({"image": item})
+
+    return one_by_one(compute, items)
+
+
+CLIP, CLAP = maker(make_clip), maker(clap_maker(fused=False))
+OMNI_FAMILIES: list[Case] = [
+    Case(
+        "omni-text",
+        "text",
+        CLIP,
+        texts,
+        reference,
+        long_item=long_text,
+        poison="text_projection.weight",
+        missing="text_projection.weight",
+    ),
+    Case(
+        "omni-image",
+        "image",
+        CLIP,
+        pictures,
+        reference,
+        forms=picture_forms,
+        poison="visual_projection.weight",
+        missing="visual_projection.weight",
+    ),
+    Case(
+        "omni-audio",
+        "audio",
+        CLAP,
+        sounds,
+        reference,
+        forms=sound_forms,
+        long_item=longer_than(10.0),
+        splits_long=True,
+        poison="audio_projection.linear1.weight",
+        missing="audio_projection.linear1.weight",
+    ),
+]

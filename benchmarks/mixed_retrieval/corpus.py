@@ -1,4 +1,4 @@
-"""Builds a mixed corpus of photographs, short texts and spoken notes with queries, from freely licensed Debian packages.
+"""Builds a mixed corpus of photographs, texts and spoken notes with queries, from freely licensed Debian packages.
 
 Photographs and what they show come from `tuxpaint-stamps-default` (GPL-2), texts and spoken notes are written from the
 entries of WordNet 3.0 (`wordnet-base`, WordNet licence) and spoken by `flite` (its voice slt). Equal seeds give equal
@@ -207,7 +207,8 @@ def build(folder: Path) -> tuple[list[Document], list[Question], list[str]]:
     }
     pool = [
         s for s in synsets.values()
-        if s.file in CONCRETE and s.key not in used and s.name.isalpha() and s.name.islower() and len(definition(s)) > 40
+        if s.file in CONCRETE and s.key not in used
+        and s.name.isalpha() and s.name.islower() and len(definition(s)) > 40
     ]  # fmt: skip
     topics = [s for s in pool if s.name in familiar and senses[s.name][0] == s.key]
     rng.shuffle(topics)

@@ -2,9 +2,9 @@
 
     python benchmarks/mixed_retrieval/run.py FOLDER [--model starter] [--markdown FILE]
 
-FOLDER is where packages are unpacked and vectors kept. Five corpora: the whole one, and skewed ones in which one modality
-has a hundred times as many documents as another, or has all but vanished. Skewed corpora and known queries are drawn
-`REPEATS` times; a question's value is the mean over the draws in which it has an answer.
+FOLDER is where packages are unpacked and vectors kept. Five corpora: the whole one, and skewed ones in which one
+modality has a hundred times as many documents as another, or has all but vanished. Skewed corpora and known queries
+are drawn `REPEATS` times; a question's value is the mean over the draws in which it has an answer.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ TIE = 1e-7
 """Equal scores are ordered by similarity, as `merge` does: this share of it is added to the scores."""
 DISCOUNT = 1 / np.log2(np.arange(2, DEPTH + 2))
 RANKERS = (
-    "none", "rrf", "minmax", "dbsf", "zscore", "tail", "pseudo_positive", "pseudo_positive, 20 queries", "platt, 30 labels",
+    "none", "rrf", "minmax", "dbsf", "zscore", "tail", "pseudo_positive",
+    "pseudo_positive, 20 queries", "platt, 30 labels",
     "above_chance",
 )  # fmt: skip
 
@@ -192,10 +193,8 @@ def report(documents: list[Document], questions: list[Question], vectors: Vector
         {name: np.array([numbers.get(documents[i].topic or "", -1) for i in at]) for name, at in places.items()},
     )
     counts = ", ".join(f"{len(at)} {name}" for name, at in places.items())
-    lines = [
-        f"{len(documents)} documents ({counts}), {len(questions)} questions, {len(vectors.distractors)} unrelated texts.",
-        "",
-    ]
+    unrelated = len(vectors.distractors)
+    lines = [f"{len(documents)} documents ({counts}), {len(questions)} questions, {unrelated} unrelated texts.", ""]
     for kind in ("whole", "text 100:1", "few text documents", "few image documents", "few audio documents"):
         lines += table(kind, evaluate(kind, whole, vectors, topics), groups)
     return lines

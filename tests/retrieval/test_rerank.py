@@ -16,7 +16,7 @@ def cross_encoder(tmp_path_factory):
     from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
     folder = tmp_path_factory.mktemp("cross-encoder")
-    words = "red green blue white the last train leaves at midnight something a low high middle sound wall door".split()
+    words = ["red", "green", "blue", "white", "the", "last", "train", "leaves", "at", "midnight", "sound", "wall"]
     vocabulary = folder / "vocab.txt"
     vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]))
     torch.manual_seed(0)

@@ -112,5 +112,5 @@ if __name__ == "__main__":
 
     place, *inputs = sys.argv[1:]
     index = Index(place, spaces=[make_space()])
-    print("ready", flush=True)
-    print(index.add(inputs), flush=True)
+    print("ready", flush=True)  # noqa: T201
+    print(index.add(inputs), flush=True)  # noqa: T201

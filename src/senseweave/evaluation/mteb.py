@@ -30,7 +30,9 @@ class MtebModel:
             device: torch device, if `model` is a name.
         """
         require("mteb", extra="eval", feature="evaluation with mteb")
-        options = {name: value for name, value in {"revision": revision, "device": device}.items() if value is not None}
+        options: dict[str, Any] = {}
+        options |= {"revision": revision} if revision is not None else {}
+        options |= {"device": device} if device is not None else {}
         self.space = load(model, **options) if isinstance(model, str) else model
         self._revision = revision
 
@@ -38,6 +40,7 @@ class MtebModel:
     def mteb_model_meta(self) -> Any:
         """What mteb writes beside the results: name, modalities, dimension, and the fingerprint as the revision."""
         from mteb.models import ModelMeta
+        from mteb.models.model_meta import ScoringFunction
 
         name = self.space.name if "/" in self.space.name else f"senseweave/{self.space.name}"
         return ModelMeta(
@@ -55,7 +58,7 @@ class MtebModel:
             public_training_code=None,
             public_training_data=None,
             framework=["PyTorch"],
-            similarity_fn_name="cosine",
+            similarity_fn_name=ScoringFunction.COSINE,
             use_instructions=False,
             training_datasets=None,
             modalities=list(self.space.modalities),

@@ -128,19 +128,19 @@ def evaluate(
     for question in asked:
         kind = _modality(question.query)
         grades, homes = _resolve(question, known)
-        for documents in (MIX, *wanted_modalities):
-            wanted = (
-                grades if documents == MIX else {one: grade for one, grade in grades.items() if documents in homes[one]}
-            )
-            if not wanted and documents != MIX:
-                continue
+        for documents in (None, *wanted_modalities):
+            wanted = grades
+            if documents is not None:
+                wanted = {one: grade for one, grade in grades.items() if documents in homes[one]}
+                if not wanted:
+                    continue
             hits = index.search(
-                question.query, k=k, modalities=None if documents == MIX else [documents], fusion=fusion, group=True
+                question.query, k=k, modalities=None if documents is None else [documents], fusion=fusion, group=True
             )
             ranked = [_document(hit, grades) for hit in hits]
             for name, measure in MEASURES.items():
-                values[kind, documents][name].append(measure(ranked, wanted, k))
-            if documents == MIX:
+                values[kind, documents or MIX][name].append(measure(ranked, wanted, k))
+            if documents is None:
                 shares[kind].append(modality_share([hit.modality for hit in hits], k))
     for cell, measured in values.items():
         result.per_query[cell] = dict(measured)
@@ -185,7 +185,9 @@ def _modality(query: str | Media | Query) -> str:
     return "text" if isinstance(query, str) else query.modality
 
 
-def _resolve(question: Question, known: Mapping[str, set[Modality]]) -> tuple[dict[str, float], dict[str, set[Modality]]]:
+def _resolve(
+    question: Question, known: Mapping[str, set[Modality]]
+) -> tuple[dict[str, float], dict[str, set[Modality]]]:
     """Grades by the names that hits have, and the modalities of each; names that the index lacks keep counting."""
     grades, homes = {}, {}
     for name, grade in question.relevant.items():

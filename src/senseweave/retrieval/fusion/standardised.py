@@ -10,7 +10,7 @@ import numpy as np
 from senseweave.retrieval.statistics import Statistics
 
 LIFT: Final = 0.8
-"""How much of an unrelated query's best score is taken off; 0.7 to 0.9 ranked best in benchmarks/mixed_retrieval."""
+"""How much of an unrelated query's best score is taken off; chosen on benchmarks/mixed_retrieval."""
 
 
 def above_chance(scores: np.ndarray, statistics: Statistics | None) -> np.ndarray:

@@ -124,6 +124,12 @@ def test_a_turned_video_comes_out_upright(make, degrees, turns):
     assert np.abs(clip.frames[0].astype(int) - upright).mean() < 8
 
 
+def test_a_stream_that_changes_its_size_keeps_the_first(make):
+    broadcast = [make.container("mpegts", frames=[make.picture(*size)] * 25) for size in ((64, 48), (32, 32))]
+    clip = Video(b"".join(broadcast)).decode(frames=6)
+    assert clip.frames.shape == (6, 48, 64, 3)
+
+
 def test_more_frames_than_there_are_are_repeated(numbers, make):
     clip = Video(make.container("mp4", frames=make.frames([15, 40, 65]))).decode(frames=8)
     assert len(clip.frames) == 8

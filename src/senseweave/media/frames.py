@@ -59,6 +59,7 @@ class FrameReader:
             self._ahead: Any = None
             self._deadline = 0.0
             self._seekable = True
+            self._shape: tuple[int, int, int] | None = None
         except BaseException:
             self.close()
             raise
@@ -145,8 +146,10 @@ class FrameReader:
 
     def _picture(self, frame: Any) -> np.ndarray:
         self._policy.check_pixels(self._source, frame.width, frame.height)
-        picture = frame.to_ndarray(format="rgb24")
-        turns = round((frame.rotation or 0) / 90) % 4
+        if self._shape is None:
+            self._shape = frame.width, frame.height, round((frame.rotation or 0) / 90) % 4
+        width, height, turns = self._shape  # a stream may change its size on the way; its first frame decides
+        picture = frame.to_ndarray(format="rgb24", width=width, height=height)
         return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
 

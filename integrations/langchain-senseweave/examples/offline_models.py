@@ -50,8 +50,9 @@ def _quote(question: str, blocks: list[Any]) -> str:
             shared = len(_words(sentence) & _words(question))
             if shared > best and sentence.strip() and not sentence.startswith("#"):
                 best, quoted = shared, f"{sentence.strip()} [{number}]"
-    shown = {kind: sum(block["type"] == kind for block in blocks) for kind in ("image", "audio")}
-    return f"{quoted or 'I do not know.'} (shown: {shown['image']} images, {shown['audio']} recordings)"
+    images = sum(block["type"] == "image" for block in blocks)
+    recordings = sum(block["type"] in ("audio", "file") for block in blocks)
+    return f"{quoted or 'I do not know.'} (shown: {images} images, {recordings} recordings)"
 
 
 def _words(text: str) -> set[str]:

@@ -158,7 +158,9 @@ class SenseweaveChroma(MediaSearch, Chroma):
         media = self._media("image", uris)
         made = self._documents([(one, None) for one in media], metadatas, described=True)
         named = [given or str(document.id) for given, document in zip(_padded(ids, len(made)), made, strict=True)]
-        self._write(made, self._media_embeddings().embed_media(media), named)
+        vectors = self._media_embeddings().embed_media(media)
+        last = list({identifier: position for position, identifier in enumerate(named)}.values())
+        self._write([made[i] for i in last], [vectors[i] for i in last], [named[i] for i in last])
         return named
 
     def add_media(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
@@ -73,7 +74,7 @@ class SenseweaveRetriever(BaseRetriever):
     query_modality: Modality = Field(
         default="text", description="What `invoke` takes: text, or the path of a file of another modality."
     )
-    root: str | None = Field(default=None, description="Media of queries must lie under this folder.")
+    root: Path | None = Field(default=None, description="Media of queries must lie under this folder.")
     network: bool = Field(default=False, description="Whether http and https URLs of queries may be fetched.")
     policy: MediaPolicy | None = Field(default=None, description="All limits; instead of `root` and `network`.")
 

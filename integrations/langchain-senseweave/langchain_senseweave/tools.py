@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import Document
-from langchain_core.messages import ToolMessage
+from langchain_core.messages.content import ContentBlock, create_file_block
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import run_in_executor
 from langchain_core.tools import StructuredTool
@@ -25,18 +25,6 @@ class MediaRetrieverInput(BaseModel):
     query: str = Field(description="What to look for, in words.")
 
 
-class MediaRetrieverTool(StructuredTool):
-    """A tool that answers with content blocks; made by `create_media_retriever_tool`."""
-
-    def _to_args_and_kwargs(
-        self, tool_input: str | dict[str, Any], tool_call_id: str | None
-    ) -> tuple[tuple[str, ...], dict[str, Any]]:
-        # LangChain writes a list that holds an audio block as JSON text into the tool message (audio is not among
-        # its TOOL_MESSAGE_BLOCK_TYPES), so the tool makes the message itself and needs the id of the call.
-        args, kwargs = super()._to_args_and_kwargs(tool_input, tool_call_id)
-        return args, {**kwargs, "tool_call_id": tool_call_id}
-
-
 def create_media_retriever_tool(
     retriever: BaseRetriever,
     name: str,
@@ -46,11 +34,12 @@ def create_media_retriever_tool(
     modalities: Collection[Modality] = _SHOWN,
     policy: MediaPolicy | None = None,
     on_error: Literal["raise", "skip"] = "skip",
-) -> MediaRetrieverTool:
+) -> StructuredTool:
     """Make a tool with which an agent searches media and sees what it finds.
 
     The tool message holds content blocks (see `content_blocks`), and the documents as its `artifact`. Few providers
-    take sound in tool messages, so recordings stand as their text unless `modalities` names `audio`.
+    take sound in tool messages, so recordings stand as their text unless `modalities` names `audio`; they are then
+    file blocks of type `audio/wav`, since LangChain and LangGraph write a list that holds an audio block as JSON text.
 
     Args:
         retriever: Any retriever of documents; `SenseweaveRetriever` ranks several modalities as one list.
@@ -69,25 +58,18 @@ def create_media_retriever_tool(
         of_retriever = getattr(retriever, "_media_policy", None)
         allowed = of_retriever() if callable(of_retriever) else None
 
-    def answer(documents: list[Document], tool_call_id: str | None) -> tuple[Any, list[Document]]:
-        blocks: list[Any] = list(
-            content_blocks(documents, limits=limits, modalities=modalities, policy=allowed, on_error=on_error)
-        )
-        content = blocks or "Nothing was found."
-        if tool_call_id is None:
-            return content, documents
-        return ToolMessage(content, artifact=documents, tool_call_id=tool_call_id, name=name), documents
+    def answer(documents: list[Document]) -> tuple[Any, list[Document]]:
+        blocks = content_blocks(documents, limits=limits, modalities=modalities, policy=allowed, on_error=on_error)
+        return [_for_a_tool(block) for block in blocks] or "Nothing was found.", documents
 
-    def search(query: str, callbacks: Callbacks = None, tool_call_id: str | None = None) -> tuple[Any, list[Document]]:
-        return answer(retriever.invoke(query, config={"callbacks": callbacks}), tool_call_id)
+    def search(query: str, callbacks: Callbacks = None) -> tuple[Any, list[Document]]:
+        return answer(retriever.invoke(query, config={"callbacks": callbacks}))
 
-    async def asearch(
-        query: str, callbacks: Callbacks = None, tool_call_id: str | None = None
-    ) -> tuple[Any, list[Document]]:
+    async def asearch(query: str, callbacks: Callbacks = None) -> tuple[Any, list[Document]]:
         documents = await retriever.ainvoke(query, config={"callbacks": callbacks})
-        return await run_in_executor(None, answer, documents, tool_call_id)
+        return await run_in_executor(None, answer, documents)
 
-    return MediaRetrieverTool(
+    return StructuredTool(
         name=name,
         description=description,
         func=search,
@@ -95,3 +77,10 @@ def create_media_retriever_tool(
         args_schema=MediaRetrieverInput,
         response_format="content_and_artifact",
     )
+
+
+def _for_a_tool(block: ContentBlock) -> ContentBlock:
+    """Return a block of a type that tool messages may hold: sound becomes a file of its MIME type."""
+    if block["type"] != "audio":
+        return block
+    return create_file_block(base64=block["base64"], mime_type=block["mime_type"])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 from langchain_core.documents import Document
 from langchain_core.stores import InMemoryByteStore
 from langchain_core.vectorstores import InMemoryVectorStore
 
-from langchain_senseweave import MediaLoader, SenseweaveChroma, SenseweaveRetriever
+from langchain_senseweave import MediaLoader, SenseweaveChroma, SenseweaveRetriever, create_media_retriever_tool
 
 
 def test_cache_backed_embeddings_cache_text_and_give_the_same_vectors(embeddings):
@@ -45,3 +48,23 @@ def test_lancedb_adds_and_finds_images(embeddings, red_png, blue_png, tmp_path):
     found = store.similarity_search_by_vector(embeddings.embed_image([blue_png])[0], k=1)
     assert found[0].metadata["colour"] == "blue"
     assert store.similarity_search("red", k=2)
+
+
+def test_an_agent_of_langchain_sees_content_blocks_from_the_tool(embeddings, red_png, tone_wav, tmp_path):
+    agents = pytest.importorskip("langchain.agents")
+    sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+    from offline_models import QuotingChatModel
+
+    (tmp_path / "sea.txt").write_text("The sea is blue in summer.")
+    store = SenseweaveChroma("media", embeddings, persist_directory=str(tmp_path / "db"))
+    store.add_media([red_png, tone_wav, tmp_path / "sea.txt"])
+    tool = create_media_retriever_tool(
+        SenseweaveRetriever(vector_stores=[store]), "search", "Searches.", modalities=["text", "image", "audio"]
+    )
+    agent = agents.create_agent(QuotingChatModel(), [tool])
+    messages = agent.invoke({"messages": [("user", "Is the sea blue in summer?")]})["messages"]
+    assert [message.type for message in messages] == ["human", "ai", "tool", "ai"]
+    assert {block["type"] for block in messages[2].content} == {"text", "image", "file"}
+    assert len(messages[2].artifact) == 3
+    assert messages[3].text.startswith("The sea is blue in summer. [")
+    assert "1 images, 1 recordings" in messages[3].text

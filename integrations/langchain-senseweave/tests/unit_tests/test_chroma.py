@@ -61,6 +61,7 @@ def test_images_are_stored_by_reference_not_as_base64(store, red_png, blue_png):
     assert documents[ids[0]].metadata["source"] == str(red_png)
     assert documents[ids[1]].page_content == f"image {blue_png}"
     assert store.add_images([red_png], ids=["mine"]) == ["mine"]
+    assert store.add_images([blue_png, blue_png]) == [ids[1]] * 2
 
 
 def test_add_media_takes_folders_bytes_and_media(store, tmp_path, red_png, tone_wav):

@@ -208,7 +208,7 @@ def test_wrong_arguments_are_errors(store, index, tmp_path, red_png):
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(MediaError, match="root"):
-        SenseweaveRetriever(vector_stores=[store], root=str(empty)).retrieve_by_image(red_png)
+        SenseweaveRetriever(vector_stores=[store], root=empty).retrieve_by_image(red_png)
 
 
 def test_an_image_given_as_media_keeps_its_identity(retriever, blue_png):

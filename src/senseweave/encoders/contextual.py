@@ -16,7 +16,8 @@ from senseweave.extras import require
 from senseweave.media import Modality
 
 DEFAULT_BATCH_TOKENS = 2048
-"""Padded tokens per batch; the fastest of 512 to 8192 on two CPU cores (benchmarks/text_throughput.py)."""
+"""Tokens per batch: enough for the kernels, few enough for the caches of a CPU; larger ones suit a GPU
+(`benchmarks/text_throughput.py --batch-tokens` compares)."""
 
 LAST_FOUR: tuple[int, ...] = (-1, -2, -3, -4)
 """`layers` for the mean of the last four layers (Devlin et al. 2018, arXiv 1810.04805, table 7)."""

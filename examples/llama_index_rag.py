@@ -72,9 +72,10 @@ def main() -> None:
 
     corpus = corpus_folder()
     embed_model = SenseweaveEmbedding()
+    reader = MediaReader(embed_model=embed_model)
     nodes = []
     for name in ("texts", "images", "audio", "video"):
-        nodes += MediaReader().load_data(corpus / name)
+        nodes += reader.load_data(corpus / name)
     with tempfile.TemporaryDirectory() as folder:
         client = chromadb.PersistentClient(folder)
         collection = client.create_collection("sample-corpus", configuration={"hnsw": {"space": "cosine"}})

@@ -12,10 +12,17 @@ from PIL import Image, ImageDraw
 import senseweave as sw
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def starter() -> sw.Space:
     """The default model, which stays loaded while the tests run: components of equal settings share it."""
     return sw.load("starter")
+
+
+@pytest.fixture(autouse=True)
+def _keep_the_model(request: pytest.FixtureRequest) -> None:
+    """Hold the default model for the tests that need its weights; the others, `-m "not integration"`, never load it."""
+    if request.node.get_closest_marker("integration") is not None:
+        request.getfixturevalue("starter")
 
 
 @pytest.fixture(scope="session")

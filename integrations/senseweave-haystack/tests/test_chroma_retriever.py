@@ -118,6 +118,7 @@ def test_another_store_is_refused():
         SenseweaveChromaRetriever(document_store=InMemoryDocumentStore())
 
 
+@pytest.mark.integration
 async def test_a_store_on_disk_works_under_run_async(tmp_path):
     store = _store("disk", persist_path=str(tmp_path))
     reopened = ChromaDocumentStore(collection_name="disk", distance_function="cosine", persist_path=str(tmp_path))
@@ -130,7 +131,7 @@ async def test_a_store_on_disk_works_under_run_async(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def sentences():
+def sentences(starter):
     texts = ["The dog is asleep on the sofa.", "Bread needs flour and water.", "The train leaves at noon."]
     return SenseweaveDocumentEmbedder().run(documents=[Document(content=one) for one in texts])["documents"]
 
@@ -138,6 +139,7 @@ def sentences():
 QUESTION = "When does the train depart?"
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("distance", ["cosine", "l2"])
 def test_the_best_comes_first_through_every_wrapper_of_core(sentences, distance):
     store = ChromaDocumentStore(collection_name=f"wrapped-{distance}", distance_function=distance)

@@ -36,6 +36,7 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
     assert SenseweaveDocumentEmbedder.from_dict(data).to_dict() == data
 
 
+@pytest.mark.integration
 def test_mixed_documents_come_back_in_order_with_the_vectors_of_the_core(photo, tone):
     documents = [
         Document(content="", meta={"file_path": str(tone)}),
@@ -52,6 +53,7 @@ def test_mixed_documents_come_back_in_order_with_the_vectors_of_the_core(photo, 
     assert type(result["documents"][0].embedding[0]) is float
 
 
+@pytest.mark.integration
 def test_documents_are_not_mutated(photo):
     documents = [Document(content=None, meta={"file_path": str(photo)}), Document(content="a text")]
     before = copy.deepcopy(documents)
@@ -61,6 +63,7 @@ def test_documents_are_not_mutated(photo):
     assert documents == before
 
 
+@pytest.mark.integration
 async def test_run_async_gives_the_same_as_run(photo, tone):
     documents = [Document(content="a text"), Document(content="", meta={"file_path": str(photo)})]
     embedder = SenseweaveDocumentEmbedder()
@@ -71,10 +74,12 @@ async def test_run_async_gives_the_same_as_run(photo, tone):
     )
 
 
+@pytest.mark.integration
 def test_an_empty_list_passes():
     assert SenseweaveDocumentEmbedder().run(documents=[]) == {"documents": [], "failed": []}
 
 
+@pytest.mark.integration
 async def test_an_empty_list_passes_in_async():
     assert await SenseweaveDocumentEmbedder().run_async(documents=[]) == {"documents": [], "failed": []}
 
@@ -88,6 +93,7 @@ def test_wrong_input_names_the_right_component(wrong, named):
         SenseweaveDocumentEmbedder().run(documents=wrong)
 
 
+@pytest.mark.integration
 def test_meta_fields_are_embedded_with_text():
     document = Document(content="It barked.", meta={"title": "The dog", "missing": None})
     fields = ["title", "missing", "absent"]
@@ -96,6 +102,7 @@ def test_meta_fields_are_embedded_with_text():
     np.testing.assert_allclose(embedding, sw.load("starter").embed_text(["The dog | It barked."])[0], atol=1e-6)
 
 
+@pytest.mark.integration
 def test_meta_modality_decides_over_content(photo):
     document = Document(content="an orange disc", meta={"file_path": str(photo), "modality": "image"})
     text = Document(content="an orange disc", meta={"file_path": str(photo)})
@@ -106,6 +113,7 @@ def test_meta_modality_decides_over_content(photo):
     np.testing.assert_allclose(text_vector, space.embed_text(["an orange disc"])[0], atol=1e-6)
 
 
+@pytest.mark.integration
 def test_a_span_chooses_a_part_of_the_recording(samples):
     recording = str(samples / "audio" / "recording-01.wav")
     document = Document(content="", meta={"file_path": recording, "start": 0.0, "end": 3.0})
@@ -114,6 +122,7 @@ def test_a_span_chooses_a_part_of_the_recording(samples):
     np.testing.assert_allclose(embedded.embedding, expected, atol=1e-6)
 
 
+@pytest.mark.integration
 def test_empty_content_is_filled_with_what_the_model_made_of_it(samples):
     recording = Document(content="", meta={"file_path": str(samples / "audio" / "recording-01.wav")})
     kept = Document(content="mine", meta={**recording.meta, "modality": "audio"})
@@ -124,6 +133,7 @@ def test_empty_content_is_filled_with_what_the_model_made_of_it(samples):
     assert plain.content == ""
 
 
+@pytest.mark.integration
 def test_one_bad_document_is_skipped_and_reported(photo, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(photo.read_bytes()[:80])
@@ -143,12 +153,14 @@ def test_one_bad_document_is_skipped_and_reported(photo, tmp_path):
     assert "no such file" in result["failed"][2]["reason"]
 
 
+@pytest.mark.integration
 def test_one_bad_document_raises_with_its_position(tmp_path):
     documents = [Document(content="a text"), Document(content=None, meta={"file_path": str(tmp_path / "absent.jpg")})]
     with pytest.raises(sw.MediaError, match=r"absent.jpg \(item 2 of 2\): no such file"):
         SenseweaveDocumentEmbedder().run(documents=documents)
 
 
+@pytest.mark.integration
 def test_a_file_outside_the_root_is_refused(photo, tmp_path):
     inside = tmp_path / "inside"
     inside.mkdir()
@@ -161,6 +173,7 @@ def test_a_file_outside_the_root_is_refused(photo, tmp_path):
     assert embedder.run(documents=[Document(content="", meta={"file_path": str(inside / "own.png")})])["documents"]
 
 
+@pytest.mark.integration
 def test_a_url_is_not_fetched_unless_allowed():
     with pytest.raises(sw.PolicyError):
         SenseweaveDocumentEmbedder().run(
@@ -168,6 +181,7 @@ def test_a_url_is_not_fetched_unless_allowed():
         )
 
 
+@pytest.mark.integration
 def test_a_modality_that_the_model_lacks_is_named(photo, tmp_path, monkeypatch):
     embedder = SenseweaveDocumentEmbedder()
     embedder.warm_up()

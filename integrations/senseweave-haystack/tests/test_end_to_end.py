@@ -52,7 +52,7 @@ def _indexing(store):
 
 
 @pytest.fixture(scope="module")
-def indexed(samples, tmp_path_factory):
+def indexed(samples, tmp_path_factory, starter):
     """A store on disk with the six Documents, opened anew, and the Documents that were written."""
     place = {
         "collection_name": "six",

@@ -27,6 +27,7 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
     assert SenseweaveMediaEmbedder.from_dict(data).to_dict() == data
 
 
+@pytest.mark.integration
 def test_every_form_of_one_image_gives_one_vector(photo):
     data = photo.read_bytes()
     embedder = SenseweaveMediaEmbedder()
@@ -43,6 +44,7 @@ def test_every_form_of_one_image_gives_one_vector(photo):
         np.testing.assert_allclose(embedding, expected, atol=1e-6)
 
 
+@pytest.mark.integration
 async def test_a_recording_is_told_by_its_content_in_run_and_run_async(tone):
     data = base64.b64encode(tone.read_bytes()).decode()
     embedder = SenseweaveMediaEmbedder()
@@ -52,6 +54,7 @@ async def test_a_recording_is_told_by_its_content_in_run_and_run_async(tone):
     np.testing.assert_allclose((await embedder.run_async(media=tone))["embedding"], expected, atol=1e-6)
 
 
+@pytest.mark.integration
 def test_relative_paths_are_looked_for_under_the_root(photo):
     embedder = SenseweaveMediaEmbedder(root_path=photo.parent)
     expected = embedder.run(media=photo)["embedding"]

@@ -159,6 +159,7 @@ async def test_run_async_gives_the_same_as_run(photo, tone):
     assert await converter.run_async(sources=[photo, tone]) == converter.run(sources=[photo, tone])
 
 
+@pytest.mark.integration
 def test_a_model_may_cut_and_describe_what_is_not_text(samples, tmp_path):
     text = tmp_path / "note.txt"
     text.write_text("Mine.")

@@ -21,7 +21,7 @@ QUESTION = "When does the train depart?"
 
 
 @pytest.fixture(scope="module")
-def documents(samples):
+def documents(samples, starter):
     made = [Document(content=one, meta={"modality": "text"}) for one in TEXTS]
     photos = sorted((samples / "images").glob("*.jpg"))[:4]
     made += [Document(content="", meta={"modality": "image", "file_path": str(one)}) for one in photos]
@@ -47,6 +47,7 @@ def folder(tmp_path_factory, samples):
     return folder
 
 
+@pytest.mark.integration
 def test_to_dict_holds_every_parameter_and_from_dict_restores_them(retrievers, tmp_path):
     retriever = SenseweaveMultimodalRetriever(
         retrievers=retrievers,
@@ -91,6 +92,7 @@ def test_arguments_that_make_no_sense_are_refused(arguments):
         SenseweaveMultimodalRetriever(**arguments)
 
 
+@pytest.mark.integration
 def test_several_stores_give_one_ranking_with_the_similarity_kept(retrievers):
     retriever = SenseweaveMultimodalRetriever(retrievers=retrievers, top_k=5)
     found = retriever.run(query=QUESTION)["documents"]
@@ -103,6 +105,7 @@ def test_several_stores_give_one_ranking_with_the_similarity_kept(retrievers):
     assert found[0].meta["raw_score"] == pytest.approx(alone["documents"][0].score, abs=1e-6)
 
 
+@pytest.mark.integration
 def test_without_statistics_lists_are_compared_by_themselves(retrievers, documents):
     plain = SenseweaveMultimodalRetriever(retrievers=retrievers, auto_calibrate=False)
     assert plain.run(query=QUESTION)["documents"][0].meta["fusion"] == "dbsf"
@@ -124,6 +127,7 @@ class _WithoutEmbeddings:
         return self.inner.run(query_embedding, filters, top_k)
 
 
+@pytest.mark.integration
 def test_an_empty_store_beside_a_full_one_does_no_harm(retrievers):
     empty = SenseweaveChromaRetriever(document_store=ChromaDocumentStore(collection_name="multimodal-empty"))
     retriever = SenseweaveMultimodalRetriever(retrievers={**retrievers, "empty": empty})
@@ -132,6 +136,7 @@ def test_an_empty_store_beside_a_full_one_does_no_harm(retrievers):
     assert found[0].meta["fusion"] in CALIBRATED
 
 
+@pytest.mark.integration
 def test_calibration_is_plain_numbers_and_survives_a_dump(retrievers, documents):
     retriever = SenseweaveMultimodalRetriever(retrievers=retrievers, auto_calibrate=False)
     by_list = {name: [one for one in documents if one.meta["modality"] == name] for name in ("text", "image")}
@@ -146,6 +151,7 @@ def test_calibration_is_plain_numbers_and_survives_a_dump(retrievers, documents)
         retriever.calibrate({"smell": []})
 
 
+@pytest.mark.integration
 def test_one_store_of_several_modalities_is_asked_once_for_each(documents):
     store = InMemoryDocumentStore()
     store.write_documents(documents)
@@ -161,6 +167,7 @@ def test_one_store_of_several_modalities_is_asked_once_for_each(documents):
     assert {one.meta["modality"] for one in only.run(query=QUESTION)["documents"]} == {"image"}
 
 
+@pytest.mark.integration
 async def test_run_async_gives_the_same_as_run(retrievers, folder):
     for retriever in (
         SenseweaveMultimodalRetriever(retrievers=retrievers),
@@ -170,11 +177,13 @@ async def test_run_async_gives_the_same_as_run(retrievers, folder):
         assert [one.id for one in run["documents"]] == [one.id for one in run_async["documents"]]
 
 
+@pytest.mark.integration
 def test_top_k_zero_gives_nothing(retrievers, folder):
     assert SenseweaveMultimodalRetriever(retrievers=retrievers).run(query="x", top_k=0) == {"documents": []}
     assert SenseweaveMultimodalRetriever(index=folder, top_k=0).run(query="x") == {"documents": []}
 
 
+@pytest.mark.integration
 def test_an_index_gives_documents_with_flat_meta(folder):
     retriever = SenseweaveMultimodalRetriever(index=folder)
     found = retriever.run(query=QUESTION)["documents"]
@@ -188,6 +197,7 @@ def test_an_index_gives_documents_with_flat_meta(folder):
     retriever.close()
 
 
+@pytest.mark.integration
 def test_an_index_that_is_open_already_is_used_and_left_open(folder):
     index = sw.Index.open(folder)
     retriever = SenseweaveMultimodalRetriever(index=index)
@@ -197,6 +207,7 @@ def test_an_index_that_is_open_already_is_used_and_left_open(folder):
     assert retriever.to_dict()["init_parameters"]["index"] == str(folder)
 
 
+@pytest.mark.integration
 def test_filters_reach_the_index(folder):
     retriever = SenseweaveMultimodalRetriever(index=folder)
     no_text = {"operator": "NOT", "conditions": [{"field": "meta.modality", "operator": "==", "value": "text"}]}
@@ -204,6 +215,7 @@ def test_filters_reach_the_index(folder):
     assert {one.meta["modality"] for one in found} == {"image"}
 
 
+@pytest.mark.integration
 def test_a_photograph_is_a_query(retrievers, folder, samples):
     photo = sorted((samples / "images").glob("*.jpg"))[1]
     for retriever in (
@@ -216,6 +228,7 @@ def test_a_photograph_is_a_query(retrievers, folder, samples):
         mock.run(media=photo)
 
 
+@pytest.mark.integration
 def test_wrong_input_names_the_right_component(folder):
     retriever = SenseweaveMultimodalRetriever(index=folder)
     with pytest.raises(TypeError, match="SenseweaveChromaRetriever"):
@@ -224,6 +237,7 @@ def test_wrong_input_names_the_right_component(folder):
         retriever.run()
 
 
+@pytest.mark.integration
 def test_a_multi_retriever_of_core_accepts_it(folder, retrievers):
     multi = MultiRetriever(
         retrievers={

@@ -53,6 +53,7 @@ def test_a_token_given_in_the_open_is_not_written_down():
         SenseweaveTextEmbedder(api_key=Secret.from_token("in-the-open")).to_dict()
 
 
+@pytest.mark.integration
 def test_warm_up_loads_once_and_a_second_component_shares_the_space():
     one, two = SenseweaveTextEmbedder(), SenseweaveTextEmbedder()
     one.warm_up()
@@ -62,6 +63,7 @@ def test_warm_up_loads_once_and_a_second_component_shares_the_space():
     assert one._space is space is two._space
 
 
+@pytest.mark.integration
 def test_run_gives_the_vector_of_the_core():
     embedding = SenseweaveTextEmbedder().run(text="a dog on the grass")["embedding"]
     assert isinstance(embedding, list)
@@ -70,6 +72,29 @@ def test_run_gives_the_vector_of_the_core():
     np.testing.assert_allclose(embedding, expected, atol=1e-6)
 
 
+@pytest.mark.integration
+def test_a_device_is_resolved_when_the_model_is_loaded():
+    plain = SenseweaveTextEmbedder().run(text="a cat")["embedding"]
+    embedder = SenseweaveTextEmbedder(device=ComponentDevice.from_str("cpu"))
+    assert embedder.run(text="a cat")["embedding"] == pytest.approx(plain, abs=1e-6)
+    assert SenseweaveTextEmbedder().to_dict()["init_parameters"]["device"] is None
+
+
+def test_a_key_is_read_when_the_model_is_loaded_and_no_sooner(monkeypatch):
+    monkeypatch.delenv("A_KEY", raising=False)
+    embedder = SenseweaveTextEmbedder(
+        model="openai:text-embedding-3-small", api_key=Secret.from_env_var(["ANOTHER_KEY", "A_KEY"]), dimensions=256
+    )
+    with pytest.raises(ValueError, match="None of the following authentication environment variables are set"):
+        embedder.warm_up()
+    monkeypatch.setenv("A_KEY", "secret")
+    embedder.warm_up()
+    assert "secret" not in str(embedder.to_dict())
+    with pytest.raises(ValueError, match="from_env_var"):
+        SenseweaveTextEmbedder(api_key=Secret.from_token("in-the-open")).warm_up()
+
+
+@pytest.mark.integration
 async def test_run_async_gives_the_same_as_run():
     embedder = SenseweaveTextEmbedder()
     assert (await embedder.run_async(text="two boats"))["embedding"] == pytest.approx(
@@ -77,11 +102,13 @@ async def test_run_async_gives_the_same_as_run():
     )
 
 
+@pytest.mark.integration
 def test_text_that_looks_like_a_path_is_text(photo):
     embedding = SenseweaveTextEmbedder().run(text=str(photo))["embedding"]
     np.testing.assert_allclose(embedding, sw.load("starter").embed_text([str(photo)])[0], atol=1e-6)
 
 
+@pytest.mark.integration
 def test_load_options_reach_the_model():
     long = "one two three four five six seven eight nine ten " * 3
     whole = SenseweaveTextEmbedder().run(text=long)["embedding"]
@@ -90,6 +117,7 @@ def test_load_options_reach_the_model():
     assert not np.allclose(whole, cut, atol=1e-3)
 
 
+@pytest.mark.integration
 def test_an_unknown_load_option_is_refused_by_name():
     with pytest.raises(TypeError, match="colour"):
         SenseweaveTextEmbedder(load_options={"colour": "red"}).warm_up()
@@ -101,6 +129,7 @@ def test_wrong_input_names_the_right_component(wrong):
         SenseweaveTextEmbedder().run(text=wrong)
 
 
+@pytest.mark.integration
 def test_after_close_the_next_run_loads_again():
     embedder = SenseweaveTextEmbedder()
     before = embedder.run(text="a cat")["embedding"]
@@ -110,6 +139,7 @@ def test_after_close_the_next_run_loads_again():
     assert embedder.run(text="a cat")["embedding"] == pytest.approx(before, abs=1e-6)
 
 
+@pytest.mark.integration
 def test_closing_one_component_leaves_the_model_to_the_other(monkeypatch):
     one, two = SenseweaveTextEmbedder(dimensions=48), SenseweaveTextEmbedder(dimensions=48)
     one.warm_up()

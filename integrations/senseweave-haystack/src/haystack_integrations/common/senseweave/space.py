@@ -4,12 +4,14 @@
 """The lifecycle that every component with a model has: nothing at construction, loaded once, let go on request."""
 
 import asyncio
+import os
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from haystack.utils import ComponentDevice, Secret
+from haystack.utils.auth import EnvVarSecret
 
 import senseweave as sw
 
@@ -106,7 +108,7 @@ class SpaceComponent:
                 if self.device is not None:
                     options["device"] = self.device.to_torch_str()
                 if self.api_key is not None:
-                    options["api_key"] = self.api_key.resolve_value()
+                    options["key_variable"] = _key_variable(self.api_key)
                 space = sw.load(
                     self.model,
                     dimensions=self.dimensions,
@@ -121,6 +123,21 @@ class SpaceComponent:
     async def _loaded_async(self) -> sw.Space:
         await self.warm_up_async()
         return self._loaded()
+
+
+def _key_variable(api_key: Secret) -> str:
+    """Return the environment variable that holds a key: senseweave's models read it from there when they are asked.
+
+    :param api_key: The secret.
+    :returns: The first of its variables that is set.
+    :raises ValueError: If none is set, or the secret is a token, which no model takes.
+    """
+    if not isinstance(api_key, EnvVarSecret):
+        msg = "senseweave reads keys from the environment alone: give api_key as Secret.from_env_var('NAME')"
+        raise ValueError(msg)
+    names: list[str] = api_key.to_dict()["env_vars"]
+    api_key.resolve_value()  # raises where none is set
+    return next((name for name in names if os.environ.get(name) is not None), names[0])
 
 
 def _floats(vectors: np.ndarray) -> list[float]:

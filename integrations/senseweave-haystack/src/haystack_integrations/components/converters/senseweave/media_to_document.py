@@ -79,7 +79,7 @@ class MediaToDocument(SpaceComponent):
             not text. An embedder of the same model then finds its vectors made already. None leaves that content
             empty.
         :param device: Where that model runs. If None, senseweave picks the best there is when the model is loaded.
-        :param api_key: Key of that model, if it is behind an API. Read when the model is loaded.
+        :param api_key: Key of that model, if it is behind an API, as `Secret.from_env_var(...)`.
         :param load_options: Further options of `senseweave.load` for that model.
         :raises ValueError: If `on_error` is neither.
         """

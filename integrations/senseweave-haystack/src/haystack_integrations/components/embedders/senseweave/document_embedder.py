@@ -65,7 +65,8 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         :param dimensions: Keep only so many leading dimensions, for models trained to allow it.
         :param normalize: Whether embeddings have length 1.
         :param device: Where the model runs. If None, senseweave picks the best there is when the model is loaded.
-        :param api_key: Key of a model behind an API. Read when the model is loaded.
+        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`. Without it, such a model reads the
+            variable that is usual for it.
         :param load_options: Further options of `senseweave.load` for this family of models, for example `max_length`.
         :param root_path: Files must lie under this folder, symbolic links resolved, and relative paths are looked for
             there. None allows every local file.

@@ -171,3 +171,14 @@ def test_a_model_may_cut_and_describe_what_is_not_text(samples, tmp_path):
     assert "bridge" in windows[0].content
     assert "black pieces" in windows[-1].content
     assert note.content == "Mine."
+
+
+@pytest.mark.integration
+def test_a_file_that_breaks_off_is_reported_by_the_model_that_describes(photo, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(photo.read_bytes()[:90])
+    result = MediaToDocument(describe_with="starter").run(sources=[broken, photo])
+    assert [one.meta["file_path"] for one in result["documents"]] == [str(photo)]
+    assert [(one["position"], one["source"]) for one in result["failed"]] == [(0, str(broken))]
+    with pytest.raises(sw.MediaError, match=r"broken.png \(item 2 of 2\)"):
+        MediaToDocument(describe_with="starter", on_error="raise").run(sources=[photo, broken])

@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -159,27 +159,28 @@ class MediaToDocument(SpaceComponent):
         :raises senseweave.MediaError: With `on_error="raise"`, for the first file that cannot be read.
         """
         _check(sources)
-        documents: dict[str, tuple[Document, sw.Media]] = {}
-        failed: list[dict[str, Any]] = []
+        made: dict[str, _Made] = {}
+        failed: list[sw.MediaError] = []
         for position, (source, own) in enumerate(zip(sources, normalize_metadata(meta, len(sources)), strict=True)):
-            for made in self._from_source(source, own):
-                if isinstance(made, sw.MediaError):
-                    error = made.at(position, len(sources))
-                    if self.on_error == "raise":
-                        raise error from made
-                    logger.warning("A source is left out: {reason}", reason=str(error))
-                    failed.append({"source": error.source, "position": position, "reason": error.reason})
+            for one in self._from_source(source, own):
+                if isinstance(one, sw.MediaError):
+                    self._fail(one.at(position, len(sources)), failed)
                     continue
-                document, _ = made
-                if document.id in documents:
+                document, media = one
+                if document.id in made:
                     logger.warning(
                         "{source} has the same content as {other} and is left out.",
                         source=document.meta.get("file_path", source_label(source)),
-                        other=documents[document.id][0].meta.get("file_path", "an earlier source"),
+                        other=made[document.id].document.meta.get("file_path", "an earlier source"),
                     )
                     continue
-                documents[document.id] = made
-        return {"documents": self._described(list(documents.values())), "failed": failed}
+                made[document.id] = _Made(document, media, position)
+        documents = self._described(list(made.values()), len(sources), failed)
+        failed.sort(key=lambda error: error.position or 0)
+        return {
+            "documents": documents,
+            "failed": [{"source": one.source, "position": one.position, "reason": one.reason} for one in failed],
+        }
 
     @component.output_types(documents=list[Document], failed=list[dict[str, Any]])
     async def run_async(
@@ -270,19 +271,36 @@ class MediaToDocument(SpaceComponent):
             character_overlap=self.character_overlap,
         )
 
-    def _described(self, made: list[tuple[Document, sw.Media]]) -> list[Document]:
-        documents = [document for document, _ in made]
+    def _described(self, made: list["_Made"], total: int, failed: list[sw.MediaError]) -> list[Document]:
+        """Return the Documents with what the model says of those that are not text, without those it cannot read."""
+        documents = [one.document for one in made]
         if self.describe_with is None:
             return documents
         space = self._loaded()
-        positions = [
-            i for i, (_, media) in enumerate(made) if media.modality != "text" and media.modality in space.modalities
-        ]
-        batch = space.encode([made[i][1] for i in positions], on_error="skip")
+        asked = [i for i, one in enumerate(made) if one.media.modality != "text"]
+        asked = [i for i in asked if made[i].media.modality in space.modalities]
+        batch = space.encode([made[i].media for i in asked], on_error="skip")
         for row, kept in enumerate(batch.kept):
-            i = positions[kept]
-            documents[i] = replace(documents[i], content=batch.descriptions[row] or "")
-        return documents
+            documents[asked[kept]] = replace(documents[asked[kept]], content=batch.descriptions[row] or "")
+        unreadable = {asked[error.position or 0]: error for error in batch.failed}
+        for i, error in unreadable.items():
+            self._fail(error.at(made[i].position, total), failed)
+        return [document for i, document in enumerate(documents) if i not in unreadable]
+
+    def _fail(self, error: sw.MediaError, failed: list[sw.MediaError]) -> None:
+        if self.on_error == "raise":
+            raise error
+        logger.warning("A source is left out: {reason}", reason=str(error))
+        failed.append(error)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A Document, the media that it stands for, and the position of its source."""
+
+    document: Document
+    media: sw.Media
+    position: int
 
 
 def _file_path(media: sw.Media, source: MediaSource) -> str | None:

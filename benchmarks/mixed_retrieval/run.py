@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -91,9 +91,7 @@ def cells_of(
     fitted = {}
     for name in MODALITIES:
         slope, intercept = fit_logistic(scores[name], truth[name]) if truth[name].sum() >= 10 else pooled
-        fitted[name] = Statistics.from_dict(
-            {**probes[name].to_dict(), "slope": slope, "intercept": intercept}, probes[name].centre
-        )
+        fitted[name] = replace(probes[name], slope=slope, intercept=intercept)
     return {"probes": probes, "queries": queries, "labels": fitted}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -13,7 +12,7 @@ from senseweave.media import Modality, Text
 from senseweave.retrieval.fusion import above_chance
 from senseweave.retrieval.learning import fit_logistic
 from senseweave.retrieval.probes import PROBES
-from senseweave.retrieval.statistics import Statistics, background, unit_rows
+from senseweave.retrieval.statistics import Statistics, background, pack, unit_rows, unpack
 from senseweave.retrieval.store import Description, Store
 from senseweave.spaces.space import Space
 
@@ -57,7 +56,7 @@ class Calibration:
         if stored.get("version") != VERSION:
             return None
         values = stored["cells"].get(query_modality)
-        return Statistics.from_dict(values, _unpack(stored["centre"])) if values is not None else None
+        return Statistics.from_dict({**values, "centre": stored["centre"]}) if values is not None else None
 
     def is_stale(self, description: Description) -> bool:
         """Whether the collection has no statistics, or has doubled or halved since they were made."""
@@ -87,12 +86,12 @@ class Calibration:
             cell = replace(cell, slope=known.get("slope"), intercept=known.get("intercept"))
             asked = old.get("queries", {}).get(modality)
             if asked is not None:
-                cell = self._with_queries(description, cell, _unpack(asked).reshape(-1, description.dimension))
-            cells[modality] = cell.to_dict()
+                cell = self._with_queries(description, cell, unpack(asked).reshape(-1, description.dimension))
+            cells[modality] = replace(cell, centre=None).to_dict()  # one centre serves all cells
         description.calibration = {
             "version": VERSION,
             "documents": count,
-            "centre": _pack(centre, "<f4"),
+            "centre": pack(centre, "<f4"),
             "cells": cells,
             "queries": old.get("queries", {}),
         }
@@ -110,8 +109,10 @@ class Calibration:
         if cell is None or not len(vectors):
             return
         kept = unit_rows(vectors)[-KEPT_QUERIES:]
-        description.calibration["cells"][modality] = self._with_queries(description, cell, kept).to_dict()
-        description.calibration["queries"][modality] = _pack(kept, "<f2")
+        description.calibration["cells"][modality] = replace(
+            self._with_queries(description, cell, kept), centre=None
+        ).to_dict()
+        description.calibration["queries"][modality] = pack(kept, "<f2")
         self._store.save(description)
 
     def learn_labels(self, labels: Sequence[tuple[Description, Label]]) -> None:
@@ -179,12 +180,3 @@ class Calibration:
         if not vectors:
             return np.zeros((0, description.dimension), np.float32)
         return np.stack(list(vectors.values()))
-
-
-def _pack(values: np.ndarray, kind: str) -> str:
-    return f"{kind}:" + base64.b64encode(np.ascontiguousarray(values, dtype=kind).tobytes()).decode()
-
-
-def _unpack(packed: str) -> np.ndarray:
-    kind, _, data = packed.partition(":")
-    return np.frombuffer(base64.b64decode(data), dtype=kind).astype(np.float64)

@@ -36,7 +36,8 @@ class FolderLock:
             msg = f"{self.path} is not locked"
             raise StoreError(msg)
         generation = self._read()[0] + 1
-        os.pwrite(self._file, b"%012d %012d\n" % (generation, os.getpid()), 0)
+        os.lseek(self._file, 0, os.SEEK_SET)
+        os.write(self._file, b"%012d %012d\n" % (generation, os.getpid()))
         return generation
 
     @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
@@ -57,7 +58,7 @@ class Statistics:
             msg = f"standard deviations must be positive: {self}"
             raise ValueError(msg)
 
-    def for_query(self, vector: np.ndarray) -> Statistics:
+    def for_query(self, vector: np.ndarray | Sequence[float]) -> Statistics:
         """These statistics with the mean that this query has over the collection, told from the centre."""
         if self.centre is None:
             return self
@@ -65,15 +66,20 @@ class Statistics:
         return replace(self, expected=self.offset + float(unit @ self.centre / max(float(np.linalg.norm(unit)), 1e-12)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, without the centre and what is not known."""
+        """Plain values for JSON, without what is not known; the centre is packed into a string."""
         values = asdict(replace(self, centre=None, expected=None))
+        if self.centre is not None:
+            values["centre"] = pack(self.centre, "<f4")
         return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], centre: np.ndarray | None = None) -> Statistics:
+    def from_dict(cls, values: Mapping[str, Any]) -> Statistics:
         """The inverse of `to_dict`; names that a later version may have added are ignored."""
         known = {one.name for one in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known}, centre=centre)
+        given = {name: value for name, value in values.items() if name in known}
+        if "centre" in given:
+            given["centre"] = unpack(given["centre"])
+        return cls(**given)
 
 
 def background(
@@ -129,3 +135,14 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     rows = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
     unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     return unit
+
+
+def pack(values: np.ndarray, kind: str) -> str:
+    """Numbers as a string: their NumPy type, such as `<f4`, a colon and base64."""
+    return f"{kind}:" + base64.b64encode(np.ascontiguousarray(values, dtype=kind).tobytes()).decode()
+
+
+def unpack(packed: str) -> np.ndarray:
+    """The inverse of `pack`, one row of float64."""
+    kind, _, data = packed.partition(":")
+    return np.frombuffer(base64.b64decode(data), dtype=kind).astype(np.float64)

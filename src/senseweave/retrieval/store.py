@@ -119,6 +119,7 @@ class Store:
         self._seen = 0
         self._guard = RLock()
         self._handles: dict[str, Any] = {}
+        self.descriptions: dict[Key, Description] = {}
         self._closed = False
         if self.folder is None:
             self._client = place
@@ -134,18 +135,11 @@ class Store:
             self._lock = FolderLock(self.folder)
             self._seen = self._lock.generation()
             self._client = _open_client(self.folder)
-        self.descriptions: dict[Key, Description] = {}
         self.refresh()
 
     def refresh(self) -> None:
         """Read again which collections there are."""
-        found = {}
-        for collection in self.client.list_collections():
-            values = collection.metadata or {}
-            if "senseweave" in values and collection.name.startswith(self.prefix):
-                description = Description.from_metadata(collection.name, values)
-                found[description.space, description.modality] = description
-        self.descriptions = found
+        self._read_descriptions(self.client)
 
     @property
     def client(self) -> Any:
@@ -160,6 +154,7 @@ class Store:
                 self._seen = generation
                 self._client = _reopen_client(self._client, self._lock.path.parent)
                 self._handles.clear()
+                self._read_descriptions(self._client)  # the other process may have calibrated anew
             return self._client
 
     @contextlib.contextmanager
@@ -290,6 +285,15 @@ class Store:
                 _close_client(self._client)
             self._closed = True
             self._handles.clear()
+
+    def _read_descriptions(self, client: Any) -> None:
+        found = {}
+        for collection in client.list_collections():
+            values = collection.metadata or {}
+            if "senseweave" in values and collection.name.startswith(self.prefix):
+                description = Description.from_metadata(collection.name, values)
+                found[description.space, description.modality] = description
+        self.descriptions = found
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[Any]:

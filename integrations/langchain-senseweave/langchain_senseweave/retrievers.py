@@ -248,7 +248,7 @@ class SenseweaveRetriever(BaseRetriever):
                 lists[name], spaces[name] = documents, view.space
                 known = view.statistics(modality, asked.modality) if fusion in (None, *CALIBRATED) else None
                 if known is not None:
-                    statistics[name] = known
+                    statistics[name] = known.for_query(vector)
         ranked = merge(lists, k, method=fusion, statistics=statistics, key=_content)
         return [
             one.item.model_copy(

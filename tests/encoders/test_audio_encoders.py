@@ -1,0 +1,131 @@
+"""What is peculiar to audio models: no chance, no padding in the mean, the shortest clips, whole encoders."""
+
+import json
+
+import numpy as np
+import pytest
+
+import senseweave as sw
+from senseweave.encoders.clap import filled
+from senseweave.encoders.speech_encoders import receptive_field
+from senseweave.errors import ModelError, WeightsError
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Make a tiny model, once each."""
+    import tiny_audio
+
+    made = {}
+
+    def folder(name, make):
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp(name)
+            make(made[name])
+        return made[name]
+
+    return {
+        "wavlm": folder("wavlm", tiny_audio.maker("WavLM", num_buckets=16, max_bucket_distance=40)),
+        "whisper": folder("whisper", tiny_audio.make_whisper),
+        "fused": folder("fused", tiny_audio.clap_maker(fused=True)),
+        "ast": folder("ast", tiny_audio.make_ast),
+    }
+
+
+def tone(seconds, seed=0):
+    from sounds import tone
+
+    return tone(seconds, seed), 16_000
+
+
+def test_a_long_sound_has_one_vector_whatever_the_state_of_the_random_generator(model):
+    space = sw.load(str(model["fused"]), device="cpu", cache_size=0)
+    vectors = []
+    for seed in (1, 2):
+        np.random.seed(seed)  # what transformers' feature extractor crops by
+        state = np.random.get_state()[1].copy()
+        vectors.append(space.embed_audio([tone(23.0)]))
+        np.testing.assert_array_equal(np.random.get_state()[1], state)
+    np.testing.assert_array_equal(*vectors)
+
+
+def test_neighbours_do_not_change_a_clip_of_fused_clap(model):
+    space = sw.load(str(model["fused"]), device="cpu", cache_size=0)
+    alone = space.embed_audio([tone(3.0)])[0]
+    beside = space.embed_audio([tone(3.0), tone(12.0, 1), tone(1.0, 2)])[0]
+    np.testing.assert_allclose(beside, alone, atol=1e-5)
+
+
+def test_short_sound_is_repeated_and_then_padded():
+    sound = np.array([1, 2, 3], np.float32)
+    assert filled(sound, 8, "repeatpad").tolist() == [1, 2, 3, 1, 2, 3, 0, 0]
+    assert filled(sound, 8, "repeat").tolist() == [1, 2, 3, 1, 2, 3, 1, 2]
+    assert filled(sound, 8, "pad").tolist() == [1, 2, 3, 0, 0, 0, 0, 0]
+    assert filled(np.arange(9), 8, "repeatpad").tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_the_true_frames_of_a_whisper_window_are_those_that_its_extractor_marks(model):
+    from transformers import WhisperFeatureExtractor
+
+    space = sw.load(str(model["whisper"]), device="cpu", cache_size=0)
+    encoder = space.encoder("audio")
+    samples, _ = tone(0.5)
+    assert encoder.frames(len(samples)) == 25
+    extractor = WhisperFeatureExtractor.from_pretrained(model["whisper"])
+    mask = extractor(samples, sampling_rate=16_000, return_attention_mask=True)["attention_mask"]
+    assert int(mask.sum()) == 50
+
+
+@pytest.mark.parametrize("name", ["wavlm", "whisper", "ast", "fused"])
+@pytest.mark.parametrize("samples", [1, 100, 399])
+def test_sound_shorter_than_one_frame_has_a_vector(model, name, samples):
+    space = sw.load(str(model[name]), device="cpu")
+    assert np.isfinite(space.embed_audio([(np.full(samples, 0.5, np.float32), 16_000)])).all()
+
+
+def test_the_receptive_field_of_wav2vec2_is_25_milliseconds():
+    assert receptive_field((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)) == 400
+
+
+def test_whisper_reads_its_own_window_and_no_other(model):
+    with pytest.raises(ValueError, match="windows of 2 s"):
+        sw.load(str(model["whisper"]), window_seconds=10.0)
+
+
+def test_whisper_needs_its_encoder_but_not_its_decoder(model, tmp_path):
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "encoder"
+    shutil.copytree(model["whisper"], folder)
+    tensors = load_file(folder / "model.safetensors")
+    without_decoder = {name: one for name, one in tensors.items() if ".decoder." not in name and "proj_out" not in name}
+    save_file(without_decoder, folder / "model.safetensors", {"format": "pt"})
+    assert sw.load(str(folder), device="cpu").embed_audio([tone(0.5)]).shape == (1, 16)
+
+    renamed = {name.replace("encoder.", "audio_tower."): one for name, one in without_decoder.items()}
+    other = tmp_path / "renamed"
+    shutil.copytree(folder, other)
+    save_file(renamed, other / "model.safetensors", {"format": "pt"})
+    with pytest.raises(WeightsError, match=r"encoder\.conv1"):
+        sw.load(str(other), device="cpu").embed_audio([tone(0.5)])
+
+
+def test_a_folder_without_a_feature_extractor_is_explained(model, tmp_path):
+    import shutil
+
+    folder = tmp_path / "bare"
+    shutil.copytree(model["wavlm"], folder)
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelError, match="does not say how sound must be prepared"):
+        sw.load(str(folder), device="cpu").embed_audio([tone(0.5)])
+
+
+def test_a_video_model_is_not_taken_for_an_image_model(tmp_path):
+    import tiny_video
+
+    make = tiny_video.maker("VideoMAE", "VideoMAEModel", "VideoMAEImageProcessorPil", **tiny_video.PATCHES)
+    make(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "videomae"
+    assert sw.load(str(tmp_path), device="cpu").modalities == ("video",)

@@ -19,6 +19,7 @@ from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.ingest import Ingest, Metadata
 from senseweave.retrieval.labels import Answers, match_labels
 from senseweave.retrieval.query import Query, as_query
+from senseweave.retrieval.recorded import load_options
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.rerank import Reranker, as_reranker
 from senseweave.retrieval.search import Asked, EmbeddedPart, Plan, answer, chosen_collections, embed_query
@@ -357,7 +358,7 @@ class Index:
         return {name: parts[0] for name, parts in embed_query(as_query(query), self.spaces).items()}
 
     def _add_space(self, space: Space) -> None:
-        options = _options(space)
+        options = load_options(space)
         for modality in space.modalities:
             self._store.ensure(
                 Description(
@@ -389,17 +390,3 @@ class Index:
         for description in self._store.descriptions.values():
             if self._calibration.is_stale(description):
                 self._calibration.refit(description)
-
-
-def _options(space: Space) -> dict[str, Any] | None:
-    """The load options that an index records, or None where the space was not made by `senseweave.load`."""
-    recipe = space._recipe
-    if recipe is None or recipe[0] is not load:
-        return None
-    kept = {}
-    for name, value in recipe[2].items():
-        if name in ("cache_size", "policy", "device") or value is None:
-            continue
-        if isinstance(value, (str, int, float, bool, list, tuple, dict)):
-            kept[name] = value
-    return kept

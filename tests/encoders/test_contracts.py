@@ -190,6 +190,7 @@ def test_asking_for_a_modality_that_is_lacking_names_those_there_are(case, space
             getattr(space, f"embed_{modality}")([b"\x00"] if modality != "text" else ["a dog"])
 
 
+@pytest.mark.timeout(1200)
 def test_a_second_process_computes_the_same_vectors(load, items_of, embed, name_of, folder_of, tmp_path, request):
     from_here, jobs = {}, []
     cases = request.config.senseweave_families
@@ -208,7 +209,7 @@ def test_a_second_process_computes_the_same_vectors(load, items_of, embed, name_
         "np.savez(sys.argv[2], **out)\n"
     )
     arguments = [sys.executable, "-c", script, str(tmp_path / "jobs.json"), str(tmp_path / "vectors.npz")]
-    subprocess.run(arguments, check=True, capture_output=True, timeout=500)
+    subprocess.run(arguments, check=True, capture_output=True, timeout=900)
     from_there = np.load(tmp_path / "vectors.npz")
     for case in cases:
         np.testing.assert_allclose(from_there[case.id], from_here[case.id], atol=1e-6, err_msg=case.id)

@@ -236,6 +236,52 @@ def test_a_revision_that_a_hub_lacks_is_an_error_that_names_it(monkeypatch):
         sw.load("owner/model", revision="v9")
 
 
+def test_pickled_weights_are_fetched_only_where_a_hub_has_no_others(bert, monkeypatch, tmp_path):
+    import shutil
+    from fnmatch import fnmatch
+
+    import huggingface_hub
+    import torch
+    from safetensors.torch import load_file
+
+    hub, cache = tmp_path / "hub", tmp_path / "cache"
+    shutil.copytree(bert, hub)
+    torch.save(load_file(hub / "model.safetensors"), hub / "pytorch_model.bin")
+    asked = []
+
+    def fetch(name, revision=None, allow_patterns=()):
+        asked.append(list(allow_patterns))
+        cache.mkdir(exist_ok=True)
+        for file in hub.iterdir():
+            if any(fnmatch(file.name, pattern) for pattern in allow_patterns):
+                shutil.copy(file, cache)
+        return str(cache)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    expected = sw.load("owner/safe", device="cpu").embed_text(["a dog"])
+    assert not (cache / "pytorch_model.bin").exists()
+    (hub / "model.safetensors").unlink()
+    shutil.rmtree(cache)
+    np.testing.assert_allclose(sw.load("owner/pickled", device="cpu").embed_text(["a dog"]), expected, atol=1e-6)
+    assert (cache / "pytorch_model.bin").exists()
+
+
+def test_a_pickle_that_would_run_code_is_an_error_and_is_not_run(bert, tmp_path):
+    import shutil
+
+    class Trap:
+        def __reduce__(self):
+            return (Path.write_text, (tmp_path / "run", "this code was run"))
+
+    folder = tmp_path / "model"
+    shutil.copytree(bert, folder)
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"embeddings.word_embeddings.weight": Trap()}))
+    with pytest.raises(sw.ModelError, match="cannot be loaded"):
+        sw.load(str(folder), device="cpu").embed_text(["a dog"])
+    assert not (tmp_path / "run").exists()
+
+
 def test_code_of_a_checkpoint_is_not_run_unless_asked(bert, tmp_path):
     import shutil
 

@@ -17,7 +17,9 @@ from senseweave.extras import require
 
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".onnx")
 HUB_PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja", "*/config.json"]
-"""What is fetched from a hub: safetensors and plain text, never a pickle."""
+"""What is fetched from a hub: safetensors and plain text."""
+PICKLE_PATTERNS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
+"""What is fetched besides of a model that has no safetensors; it is read with `weights_only` alone."""
 CONFIG_PATTERNS = ["*.json", "*/*.json"]
 """What is fetched to tell the family of a model before its weights are."""
 
@@ -105,6 +107,8 @@ def resolve(
         raise ModelError(msg)
     else:
         checkpoint = Checkpoint(name, _download(name, revision, list(patterns)), revision)
+        if weights and not checkpoint.weights:
+            checkpoint = Checkpoint(name, _download(name, revision, [*patterns, *PICKLE_PATTERNS]), revision)
     if weights and not checkpoint.weights:
         msg = f"{name} holds no weights (looked for {', '.join(WEIGHT_SUFFIXES)} in {checkpoint.folder})"
         raise ModelError(msg)

@@ -61,6 +61,8 @@ def load_modules(
                 hint = "; read the checkpoint's Python files, and load it with trust_remote_code=True if you trust them"
             msg = f"{checkpoint.name} cannot be loaded by sentence-transformers: {type(error).__name__}: {error}{hint}"
             raise ModelError(msg) from error
+    if any("pooler_output" in str(getattr(module, "modality_config", "")) for module in model):
+        unused = ()
     for report in reports:
         require_whole(checkpoint.name, report, unused=unused)
     return model.eval()

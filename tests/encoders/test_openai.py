@@ -103,7 +103,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture
 def space(server: Server) -> sw.Space:
-    return sw.load("openai:some-model", base_url=server.url, max_retries=2, timeout=5.0, cache_size=0)
+    return sw.load("openai:some-model", base_url=server.url, max_retries=2, timeout=30.0, cache_size=0)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -159,9 +159,9 @@ def test_a_request_is_sent_again_after_a_passing_failure(space, server, status):
 
 
 def test_a_slow_answer_is_given_up_and_asked_for_again(server):
-    space = sw.load("openai:some-model", base_url=server.url, max_retries=1, timeout=0.5, cache_size=0)
+    space = sw.load("openai:some-model", base_url=server.url, max_retries=4, timeout=2.0, cache_size=0)
     assert space.dimension == 16
-    server.spoilt = [1.5]
+    server.spoilt = [4.0]
     np.testing.assert_allclose(space.embed_text(["a"]), unit(vector_of("a", 16))[None], atol=1e-6)
 
 

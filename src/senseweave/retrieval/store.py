@@ -25,6 +25,8 @@ FORMAT: Final = 1
 """Version of what is written into the metadata of collections; raised when older code could not read it."""
 PAGE: Final = 1000
 """Records that are listed at a time."""
+HNSW: Final = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 400}
+"""Chroma's defaults (100, 16, 100) miss some of the true nearest; benchmarks/search_latency.py prints how many."""
 Key = tuple[str, Modality]
 
 
@@ -183,7 +185,7 @@ class Store:
                 handle = client.get_or_create_collection(
                     description.name,
                     metadata=description.to_metadata(),
-                    configuration={"hnsw": {"space": "cosine"}},
+                    configuration={"hnsw": HNSW},
                     embedding_function=None,
                 )
             if "senseweave" not in (handle.metadata or {}):

@@ -70,4 +70,6 @@ class FasterWhisper:
         whisper = require("faster_whisper", extra="speech", feature="speech recognition")
         if self.sha256 is not None:
             verify_sha256(self.folder / "model.bin", self.sha256)
-        return whisper.WhisperModel(str(self.folder), device="cpu", compute_type=self.compute_type, local_files_only=True)
+        return whisper.WhisperModel(
+            str(self.folder), device="cpu", compute_type=self.compute_type, local_files_only=True
+        )

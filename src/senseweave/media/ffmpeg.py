@@ -193,7 +193,7 @@ class FFmpegSoundReader:
                 return
             at = None
             if frame.pts is not None:
-                at = round((float(frame.pts * frame.time_base) - self._zero) * self.rate)
+                at = round((frame.pts * float(frame.time_base) - self._zero) * self.rate)
             yield at, _frame_samples(frame)
 
     def _seek(self, start: float) -> None:
@@ -210,7 +210,7 @@ class FFmpegSoundReader:
 
 def _frame_samples(frame: Any) -> np.ndarray:
     array = frame.to_ndarray()
-    samples = array.T if frame.format.is_planar else array.reshape(-1, len(frame.layout.channels))
+    samples = array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
     if samples.dtype == np.uint8:
         samples = (samples.astype(np.float32) - 128.0) / 128.0
     elif samples.dtype.kind == "i":

@@ -111,7 +111,7 @@ class FrameReader:
         self._file.close()
 
     def _time(self, frame: Any) -> float:
-        return float(frame.pts * frame.time_base) - self._zero
+        return float(frame.pts * float(frame.time_base) - self._zero)
 
     def _end_of(self, frame: Any) -> float:
         return self._time(frame) + float((frame.duration or 0) * frame.time_base)

@@ -86,7 +86,7 @@ def stream(
         low = max(0, wanted[1] - first)
         high = len(block) if wanted[0] is None else min(len(block), wanted[0] - first)
         if low < high:
-            yield np.clip(block[low:high], -1.0, 1.0)
+            yield np.clip(block[low:high], -1.0, 1.0, out=block[low:high])
         if wanted[0] is not None and position >= wanted[0]:
             return
 
@@ -103,6 +103,8 @@ def mono(samples: np.ndarray) -> np.ndarray:
     """Return (n, channels) samples as their mean, shape (n,), float32."""
     if samples.shape[1] == 1:
         return np.ascontiguousarray(samples[:, 0], dtype=np.float32)
+    if samples.shape[1] == 2:  # many times as fast as `mean` along a short axis
+        return np.asarray((samples[:, 0] + samples[:, 1]) * np.float32(0.5), np.float32)
     return np.asarray(samples.mean(axis=1, dtype=np.float64), np.float32)
 
 
@@ -120,8 +122,8 @@ def check_rate(rate: float, source: str) -> int:
 
 def _checked(reader: SoundReader, start: int, policy: MediaPolicy, source: str) -> Iterator[np.ndarray]:
     position = start * reader.rate
-    for block in reader.blocks(start):
-        peak = float(np.abs(block).max()) if len(block) else 0.0
+    for block in _gathered(reader.blocks(start)):
+        peak = max(float(block.max()), -float(block.min()))
         if not math.isfinite(peak):
             raise MediaError(source, "holds samples that are not finite numbers (NaN or infinity)")
         if peak > LOUDEST:
@@ -130,6 +132,20 @@ def _checked(reader: SoundReader, start: int, policy: MediaPolicy, source: str) 
         position += len(block)
         policy.check_seconds(source, position / reader.rate)
         yield block
+
+
+def _gathered(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Join the thousand samples of a packet with others, for what follows costs as much per call as per sample."""
+    held: list[np.ndarray] = []
+    count = 0
+    for block in blocks:
+        held.append(block)
+        count += len(block)
+        if count >= BLOCK_SAMPLES:
+            yield np.concatenate(held) if len(held) > 1 else block
+            held, count = [], 0
+    if count:
+        yield np.concatenate(held)
 
 
 def _resampled(blocks: Iterator[np.ndarray], from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
@@ -201,11 +217,12 @@ class SoundfileReader:
 
     def _read(self, frames: int) -> tuple[np.ndarray, Exception | None]:
         """Read a block; where the file breaks off in it, what came before, and the error."""
-        block = np.full((frames, self._sound.channels), np.nan, np.float32)
+        block = np.empty((frames, self._sound.channels), np.float32)
+        block[:, 0] = np.nan
         try:
             return self._sound.read(out=block), None
         except Exception as error:
-            unread = np.isnan(block).all(axis=1)
+            unread = np.isnan(block[:, 0])
             return block[: int(unread.argmax()) if unread.any() else frames], error
 
     def close(self) -> None:

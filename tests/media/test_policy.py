@@ -159,3 +159,14 @@ def test_a_policy_travels_and_compares():
 def test_a_limit_that_is_none_is_refused(limit, value):
     with pytest.raises(ValueError, match=limit):
         MediaPolicy(**{limit: value})
+
+
+def test_what_is_decoded_is_bounded_too(make):
+    sound = make.sound(make.tone(2, 16_000), 16_000)
+    with pytest.raises(PolicyError, match="decode it in windows"):
+        Audio(sound, policy=MediaPolicy(max_bytes=len(sound) + 100)).decode()
+    video = make.container("mp4", frames=make.frames(range(25)))
+    with pytest.raises(PolicyError, match="fewer frames"):
+        Video(video, policy=MediaPolicy(max_bytes=len(video) + 100)).decode(frames=1000)
+    with pytest.raises(PolicyError, match="max_text_bytes"):
+        Text.open(b"words " * 1000, policy=MediaPolicy(max_text_bytes=1000)).decode()

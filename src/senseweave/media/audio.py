@@ -44,7 +44,11 @@ class Audio(Media):
         """
         with self._reader() as reader:
             rate = check_rate(sampling_rate, self.source) if sampling_rate else reader.rate
-            blocks = list(stream(reader, rate, self.span, self.policy, self.source))
+            blocks, count = [], 0
+            for block in stream(reader, rate, self.span, self.policy, self.source):
+                blocks.append(block)
+                count += len(block)
+                self.policy.check_decoded(self.source, 4 * count)
             samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
             if not len(samples):
                 raise MediaError(self.source, self._nothing())

@@ -70,12 +70,11 @@ def media_of(source: Source) -> Iterator[Media]:
 
 
 def _pages(source: Source) -> Iterator[Media]:
-    from senseweave.media.documents import page_count
+    from senseweave.media.documents import pages_with_words
 
-    for page in range(1, page_count(source) + 1):
-        text = TextFile(source, page=page, policy=source.policy)
-        if text.decode().strip():
-            yield text
+    for page, has_words in enumerate(pages_with_words(source), 1):
+        if has_words:
+            yield TextFile(source, page=page, policy=source.policy)
         yield Image(source, page=page, policy=source.policy)
 
 

@@ -42,6 +42,7 @@ def words(source: Source, content: Content, page: int | None) -> str:
             return "\f".join(_page_words(document, number, source.label) for number in numbers)
     if page is not None:
         raise MediaError(source.label, f"is {content.mime_type}, which has no pages")
+    source.policy.check_text(source.label, source.size)
     text = text_of(source.read(), source.label)
     return html_words(text) if content.mime_type == "text/html" else text
 
@@ -150,10 +151,9 @@ def pdf(source: Source) -> Iterator[Any]:
         PolicyError: If it has more pages than the policy allows.
     """
     pdfium = require("pypdfium2", extra="documents", feature="reading PDF files")
-    data = source.read()
-    with _PDFIUM:
+    with _PDFIUM, source.open() as file:
         try:
-            document = pdfium.PdfDocument(data)
+            document = pdfium.PdfDocument(file)
         except Exception as error:
             reason = "is locked by a password" if "password" in str(error).lower() else f"is a broken PDF ({error})"
             raise MediaError(source.label, reason) from error
@@ -174,6 +174,23 @@ def page_count(source: Source) -> int:
     """
     with pdf(source) as document:
         return len(document)
+
+
+def pages_with_words(source: Source) -> list[bool]:
+    """Return for each page of a PDF whether it has words; a scanned page has none.
+
+    Raises:
+        MediaError: If it is broken.
+    """
+    with pdf(source) as document:
+        return [_has_words(document, number, source.label) for number in range(1, len(document) + 1)]
+
+
+def _has_words(document: Any, number: int, label: str) -> bool:
+    try:
+        return bool(_page_words(document, number, label).strip())
+    except MediaError:  # said again when the page itself is asked for
+        return False
 
 
 def page_image(source: Source, page: int | None) -> Image:

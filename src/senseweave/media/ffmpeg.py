@@ -36,7 +36,8 @@ def open_container(file: BinaryIO, content: Content, source: str) -> Any:
     Raises:
         MediaError: If the container is broken.
     """
-    av = require("av", extra="video", feature=f"reading {content.mime_type}")
+    extra = "audio" if content.modalities[:1] == ("audio",) else "video"
+    av = require("av", extra=extra, feature=f"reading {content.mime_type}")
     demuxer = content.reader.partition(",")[0].lower()
     try:
         return av.open(file, mode="r", format=demuxer, io_open=_refuse, metadata_errors="replace")

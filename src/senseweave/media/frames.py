@@ -51,6 +51,7 @@ class FrameReader:
                 raise MediaError(self._source, "holds pictures of a coding that FFmpeg does not know")
             self._stream.thread_type = "AUTO"
             policy.check_pixels(self._source, context.width, context.height)
+            self.frame_bytes = 3 * context.width * context.height
             self._zero = zero_time(self._container, self._stream)
             self.duration = promised_end(self._container, self._stream, self._zero)
             self.has_sound = bool(self._container.streams.audio)

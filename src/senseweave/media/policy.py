@@ -23,7 +23,8 @@ class MediaPolicy:
         trusted_hosts: `host` or `host:port` names that may resolve to addresses that are not public.
         filesystems: fsspec protocols that may be opened, for example `{"s3", "gs"}`; none by default.
         mime_types: Patterns such as `image/*` that the content has to match, or None for all that senseweave reads.
-        max_bytes: Largest encoded input, in bytes.
+        max_bytes: Largest encoded input, and largest sound or video clip once decoded, in bytes.
+        max_text_bytes: Largest text or HTML file, in bytes.
         max_pixels: Largest image, page or video frame, in pixels (width times height).
         max_seconds: Longest audio or video source, in seconds.
         max_pages: Largest document, in pages.
@@ -38,6 +39,7 @@ class MediaPolicy:
     filesystems: frozenset[str] = frozenset()
     mime_types: tuple[str, ...] | None = None
     max_bytes: int = 2 * 1024**3
+    max_text_bytes: int = 64 * 1024**2
     max_pixels: int = 64_000_000
     max_seconds: float = 4 * 3600.0
     max_pages: int = 5_000
@@ -54,7 +56,8 @@ class MediaPolicy:
         if self.mime_types is not None:
             types = (self.mime_types,) if isinstance(self.mime_types, str) else tuple(self.mime_types)
             object.__setattr__(self, "mime_types", types)
-        for name in ("max_bytes", "max_pixels", "max_seconds", "max_pages", "timeout", "decode_timeout"):
+        limits = ("max_bytes", "max_text_bytes", "max_pixels", "max_seconds", "max_pages", "timeout", "decode_timeout")
+        for name in limits:
             if not getattr(self, name) > 0:
                 msg = f"{name} must be greater than 0, not {getattr(self, name)!r}"
                 raise ValueError(msg)
@@ -107,6 +110,18 @@ class MediaPolicy:
         """Raise PolicyError where `size` bytes are more than the policy allows."""
         if size > self.max_bytes:
             raise PolicyError(source, f"{size:,} bytes; the policy allows {self.max_bytes:,} (max_bytes)")
+
+    def check_text(self, source: str, size: int) -> None:
+        """Raise PolicyError where a text of `size` bytes is more than the policy allows."""
+        if size > self.max_text_bytes:
+            reason = f"is a text of {size:,} bytes; the policy allows {self.max_text_bytes:,} (max_text_bytes)"
+            raise PolicyError(source, reason)
+
+    def check_decoded(self, source: str, size: int) -> None:
+        """Raise PolicyError where decoded values of `size` bytes are more than the policy allows."""
+        if size > self.max_bytes:
+            advice = "decode it in windows, or fewer frames of it"
+            raise PolicyError(source, f"takes {size:,} bytes decoded; the policy allows {self.max_bytes:,}: {advice}")
 
     def check_pixels(self, source: str, width: int, height: int) -> None:
         """Raise PolicyError where a picture of this size is more than the policy allows."""

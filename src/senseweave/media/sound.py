@@ -121,7 +121,7 @@ def check_rate(rate: float, source: str) -> int:
 
 
 def _checked(reader: SoundReader, start: int, policy: MediaPolicy, source: str) -> Iterator[np.ndarray]:
-    position = start * reader.rate
+    position = 0
     for block in _gathered(reader.blocks(start)):
         peak = max(float(block.max()), -float(block.min()))
         if not math.isfinite(peak):

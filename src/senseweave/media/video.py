@@ -156,6 +156,7 @@ class Video(Media):
         if count < 1:
             msg = f"frames must be at least 1, not {count}"
             raise ValueError(msg)
+        self.policy.check_decoded(self.source, count * reader.frame_bytes)
         pictures, stamps, until = reader.at(even_times(start, end, count))
         notes = list(reader.notes)
         if until is not None and end - until > _SHORTFALL_SECONDS:
@@ -190,6 +191,7 @@ class _GivenFrames:
         frames, times, rate, heard = value, None, 1.0, 0.0
         self._source, self._policy = source, policy
         self.notes: list[str] = []
+        self.frame_bytes = 0
         self.has_sound = isinstance(value, Clip) and value.sound is not None
         if isinstance(value, Clip):
             frames, times = value.frames, [float(second) for second in value.times]

@@ -123,6 +123,14 @@ def test_heic_without_its_extra_says_what_to_install(monkeypatch):
         Image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)).decode()
 
 
+def test_heic_is_read_with_its_extra(make):
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    picture = make.picture()
+    image = Image(make.image(picture, "HEIF", quality=100))
+    assert image.mime_type == "image/heic"
+    assert np.abs(np.asarray(image.decode()).astype(int) - picture).mean() < 4
+
+
 def test_tiny_and_thin_pictures_are_pictures(make):
     assert Image(make.image(make.picture(1, 1))).decode().size == (1, 1)
     assert Image(make.image(np.zeros((1, 65_535), np.uint8))).decode().size == (65_535, 1)

@@ -109,6 +109,8 @@ def _opened(data: bytes, content: Content, policy: MediaPolicy, source: str) -> 
     except PILImage.DecompressionBombError as error:
         reason = f"too many pixels; the policy allows {policy.max_pixels:,} (max_pixels), and Pillow: {error}"
         raise PolicyError(source, reason) from error
+    except PILImage.UnidentifiedImageError as error:
+        raise MediaError(source, f"is a broken {content.mime_type} file (its header cannot be read)") from error
     except Exception as error:
         raise MediaError(source, f"is a broken {content.mime_type} file ({error})") from error
     try:

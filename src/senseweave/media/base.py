@@ -174,7 +174,7 @@ class Media:
             parts.append(f"span=({self.span[0]:g}, {self.span[1]:g})")
         if self.page is not None:
             parts.append(f"page={self.page}")
-        return f"{type(self).__name__}({', '.join(parts)})"
+        return f"{self.modality.capitalize()}({', '.join(parts)})"
 
 
 def _checked_span(span: tuple[float, float] | None) -> tuple[float, float] | None:

@@ -101,6 +101,7 @@ def decode_image(
 def _opened(data: bytes, content: Content, policy: MediaPolicy, source: str) -> PILImage:
     """Open with the one plugin that the content names, and check the size that the header declares."""
     from PIL import Image as PILImage
+    from PIL import UnidentifiedImageError
 
     if content.reader == "HEIF":
         require("pillow_heif", extra="heic", feature="HEIC images").register_heif_opener()
@@ -109,7 +110,7 @@ def _opened(data: bytes, content: Content, policy: MediaPolicy, source: str) -> 
     except PILImage.DecompressionBombError as error:
         reason = f"too many pixels; the policy allows {policy.max_pixels:,} (max_pixels), and Pillow: {error}"
         raise PolicyError(source, reason) from error
-    except PILImage.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise MediaError(source, f"is a broken {content.mime_type} file (its header cannot be read)") from error
     except Exception as error:
         raise MediaError(source, f"is a broken {content.mime_type} file ({error})") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,14 @@ from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
 from langchain_senseweave.base import MediaEmbeddings
 from langchain_senseweave.documents import modality_of
 from senseweave.media import MODALITIES, Media, Modality, Text
-from senseweave.retrieval import Statistics, background
+from senseweave.retrieval import Statistics, StoreStatistics
 from senseweave.retrieval.filters import both, compile_filter
 from senseweave.retrieval.probes import PROBES
+from senseweave.retrieval.store_statistics import Sample, chroma_sample
 
 Scored = tuple[Document, float]
 """A document and its cosine similarity."""
 
-_SAMPLE = 512
-"""Most vectors of one modality that statistics are estimated from."""
-_REFIT_GROWTH = 2.0
-"""Statistics are estimated again once a store has grown or shrunk by this factor."""
 _WIDER = 4
 """Stores that cannot be asked for one modality are asked for so many times more, and sorted afterwards."""
 
@@ -102,8 +100,7 @@ class ChromaView(StoreView):
     def __init__(self, store: VectorStore) -> None:
         """Look at `store`."""
         super().__init__(store)
-        self._known: dict[tuple[Modality, Modality], tuple[int, Statistics | None]] = {}
-        self._probes: np.ndarray | None = None
+        self._statistics = StoreStatistics[Modality](self._sample, self._probes, count=self._count)
 
     def find(
         self, query: Media, vector: list[float], k: int, modalities: Collection[Modality] | None, condition: Any
@@ -127,36 +124,20 @@ class ChromaView(StoreView):
         """
         if not isinstance(self.embeddings, MediaEmbeddings):
             return None
-        count = self._count()
-        known = self._known.get((modality, query_modality))
-        if known is None or not known[0] / _REFIT_GROWTH < count < known[0] * _REFIT_GROWTH:
-            known = count, self._estimate(modality, query_modality)
-            self._known[modality, query_modality] = known
-        return known[1]
+        return self._statistics.of(modality, query_modality)
 
-    def _estimate(self, modality: Modality, query_modality: Modality) -> Statistics | None:
-        documents, size = self._sample(modality)
-        if query_modality == "text":
-            if self._probes is None:
-                texts = [Text(phrase) for phrase in PROBES]
-                self._probes = np.asarray(self.embeddings.embed_media(texts, role="query"), dtype=np.float32)
-            queries = self._probes
-        else:
-            queries, _ = self._sample(query_modality)
-        if not len(queries) or not len(documents):
-            return None
-        origin = "probes" if query_modality == "text" else "documents"
-        return background(queries, documents, size=size, origin=origin)
+    def _probes(self, modality: Modality) -> np.ndarray:
+        del modality  # one space holds them all
+        return self._phrases
 
-    def _sample(self, modality: Modality) -> tuple[np.ndarray, int]:
-        """Return vectors from evenly spaced places of one modality, shape (n, dimension), and how many there are."""
+    @cached_property
+    def _phrases(self) -> np.ndarray:
+        texts = [Text(phrase) for phrase in PROBES]
+        return np.asarray(self.embeddings.embed_media(texts, role="query"), dtype=np.float32)
+
+    def _sample(self, modality: Modality) -> Sample:
         store: Any = self.store
-        ids = store.get(where=_where(modality), include=[])["ids"]
-        if not ids:
-            return np.zeros((0, 1), np.float32), 0
-        chosen = [ids[int(at)] for at in np.linspace(0, len(ids) - 1, min(len(ids), _SAMPLE))]
-        found = store.get(ids=chosen, include=["embeddings"])["embeddings"]
-        return np.asarray(found, dtype=np.float32), len(ids)
+        return chroma_sample(store._collection, _where(modality))
 
     def _count(self) -> int:
         store: Any = self.store

@@ -7,5 +7,17 @@ from senseweave.retrieval.merging import Ranked, merge
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.statistics import Statistics, background
+from senseweave.retrieval.store_statistics import StoreStatistics
 
-__all__ = ["METHODS", "Hit", "Index", "Query", "Ranked", "Report", "Statistics", "background", "merge"]
+__all__ = [
+    "METHODS",
+    "Hit",
+    "Index",
+    "Query",
+    "Ranked",
+    "Report",
+    "Statistics",
+    "StoreStatistics",
+    "background",
+    "merge",
+]

@@ -14,6 +14,7 @@ from senseweave.retrieval.learning import fit_logistic
 from senseweave.retrieval.probes import PROBES
 from senseweave.retrieval.statistics import Statistics, background, pack, unit_rows, unpack
 from senseweave.retrieval.store import Description, Store
+from senseweave.retrieval.store_statistics import outgrown
 from senseweave.spaces.space import Space
 
 VERSION: Final = 2
@@ -24,8 +25,6 @@ PROBE_RECORDS: Final = 96
 """Most records of a modality that stand in for unrelated queries of that modality."""
 LEAST_PROBES: Final = 8
 """With fewer records of a modality, general phrases stand in for its queries."""
-REFIT_GROWTH: Final = 2.0
-"""Statistics are estimated again once a collection has grown or shrunk by this factor."""
 KEPT_QUERIES: Final = 64
 """Most of the user's queries that are kept, as vectors alone, to be asked again when the collection has grown."""
 LEAST_POSITIVES: Final = 10
@@ -63,7 +62,7 @@ class Calibration:
         stored = description.calibration
         count = self._store.count(description)
         known = int(stored.get("documents", 0)) if stored.get("version") == VERSION else 0
-        return count > 0 and (known == 0 or count >= REFIT_GROWTH * known or count * REFIT_GROWTH <= known)
+        return count > 0 and outgrown(known, count)
 
     def refit(self, description: Description) -> None:
         """Estimate every query modality of the collection's space against it, and store the result."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from llama_index.core.schema import BaseNode
@@ -23,25 +23,12 @@ from llama_index.core.vector_stores.types import (
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
 
 from senseweave.media import MODALITIES, Modality, Text
-from senseweave.retrieval import Statistics, background
+from senseweave.retrieval import Statistics, StoreStatistics
 from senseweave.retrieval.probes import PROBES
+from senseweave.retrieval.store_statistics import Sample, chroma_sample, evenly_spaced
 
 Scored = tuple[BaseNode, float]
 """A node and its cosine similarity to the query."""
-
-SAMPLE = 512
-"""Most vectors of one modality that statistics are estimated from."""
-REFIT_GROWTH = 2.0
-"""Statistics are estimated again once a store has grown or shrunk by this factor."""
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """What a store was found to hold of one modality when it had `count` vectors in all."""
-
-    count: int
-    size: int
-    statistics: Statistics | None = None
 
 
 class StoreView:
@@ -54,8 +41,6 @@ class StoreView:
         self.store = store
         self.embed_model = embed_model
         self.docstore = docstore
-        self._known: dict[tuple[Modality, Modality], _Cell] = {}
-        self._probes: np.ndarray | None = None
 
     def find(self, vector: list[float], k: int, modality: Modality, filters: MetadataFilters | None) -> list[Scored]:
         """Return the nodes of one modality nearest to a unit vector, best first.
@@ -78,49 +63,14 @@ class StoreView:
         return await asyncio.to_thread(self._scored, result)
 
     def statistics(self, modality: Modality, query_modality: Modality) -> Statistics | None:
-        """Return what is known of queries of one modality against nodes of another, or None.
-
-        Estimated from general phrases (for media, from the store's own) against a sample of the store's vectors, and
-        kept until the store has doubled or halved.
-        """
-        known = self._looked_at(modality, query_modality)
-        return known.statistics if known is not None else None
+        """Return what is known of queries of one modality against nodes of another, or None."""
+        del modality, query_modality
+        return None
 
     def is_empty(self, modality: Modality) -> bool:
         """Whether the store is known to hold nothing of a modality, as far as `statistics` was asked."""
-        return any(known.size == 0 for (asked, _), known in self._known.items() if asked == modality)
-
-    def _looked_at(self, modality: Modality, query_modality: Modality) -> _Cell | None:
-        count = self._count()
-        if count is None:
-            return None
-        known = self._known.get((modality, query_modality))
-        if known is None or _outgrown(known, count):
-            known = self._known[modality, query_modality] = self._estimate(modality, query_modality, count)
-        return known
-
-    def _estimate(self, modality: Modality, query_modality: Modality, count: int) -> _Cell:
-        documents, size = self._sample(modality)
-        if not len(documents):
-            return _Cell(count, 0)
-        if query_modality != "text":
-            queries, _ = self._sample(query_modality)
-        else:
-            if self._probes is None:
-                self._probes = self.embed_model.space.encode([Text(phrase) for phrase in PROBES], role="query").vectors
-            queries = self._probes
-        if not len(queries):
-            return _Cell(count, size)
-        origin = "probes" if query_modality == "text" else "documents"
-        return _Cell(count, size, background(queries, documents, size=size, origin=origin))
-
-    def _count(self) -> int | None:
-        """How many vectors the store holds, or None where it cannot say and so cannot be calibrated."""
-        return None
-
-    def _sample(self, modality: Modality) -> tuple[np.ndarray, int]:
-        """Return vectors of one modality, shape (n, dimension), and how many there are."""
-        raise NotImplementedError
+        del modality
+        return False
 
     def _similarity(self) -> Callable[[float], float]:
         """Return what makes a cosine similarity of the number that the store gives."""
@@ -150,21 +100,55 @@ class StoreView:
         return [nodes.get(identifier) for identifier in ids]
 
 
-class ChromaView(StoreView):
+class CalibratedView(StoreView):
+    """A view of a store that gives out its vectors, so that what similarities mean there can be estimated."""
+
+    def __init__(
+        self, store: BasePydanticVectorStore, embed_model: SenseweaveEmbedding, docstore: BaseDocumentStore | None
+    ) -> None:
+        """Look at `store`, whose nodes are in `docstore` where it does not hold them itself."""
+        super().__init__(store, embed_model, docstore)
+        self._statistics = StoreStatistics[Modality](self._sample, self._probes, count=self._count)
+
+    def statistics(self, modality: Modality, query_modality: Modality) -> Statistics | None:
+        """Return what is known of queries of one modality against nodes of another, or None.
+
+        Estimated from general phrases (for media, from the store's own) against a sample of the store's vectors, and
+        kept until the store has doubled or halved.
+        """
+        return self._statistics.of(modality, query_modality)
+
+    def is_empty(self, modality: Modality) -> bool:
+        """Whether the store is known to hold nothing of a modality, as far as `statistics` was asked."""
+        return self._statistics.is_empty(modality)
+
+    def _probes(self, modality: Modality) -> np.ndarray:
+        del modality  # one space holds them all
+        return self._phrases
+
+    @cached_property
+    def _phrases(self) -> np.ndarray:
+        return self.embed_model.space.encode([Text(phrase) for phrase in PROBES], role="query").vectors
+
+    def _count(self) -> int:
+        """How many vectors the store holds."""
+        raise NotImplementedError
+
+    def _sample(self, modality: Modality) -> Sample:
+        """Return vectors of one modality, shape (n, dimension), and how many there are."""
+        raise NotImplementedError
+
+
+class ChromaView(CalibratedView):
     """A view of LlamaIndex's `ChromaVectorStore`, which gives exp(-distance) in place of similarities."""
 
     def _count(self) -> int:
         return int(self.store.client.count())
 
-    def _sample(self, modality: Modality) -> tuple[np.ndarray, int]:
-        collection = self.store.client
+    def _sample(self, modality: Modality) -> Sample:
         others = [other for other in MODALITIES if other != "text"]
         where = {"modality": modality} if modality != "text" else {"modality": {"$nin": others}}
-        ids = collection.get(where=where, include=[])["ids"]
-        chosen = _spread(ids)
-        if not chosen:
-            return np.zeros((0, 1), np.float32), 0
-        return np.asarray(collection.get(ids=chosen, include=["embeddings"])["embeddings"], np.float32), len(ids)
+        return chroma_sample(self.store.client, where)
 
     def _similarity(self) -> Callable[[float], float]:
         configuration = self.store.client.configuration
@@ -174,7 +158,7 @@ class ChromaView(StoreView):
         return lambda score: 1.0 + math.log(score)
 
 
-class SimpleView(StoreView):
+class SimpleView(CalibratedView):
     """A view of LlamaIndex's `SimpleVectorStore`, which gives cosine similarities."""
 
     store: SimpleVectorStore
@@ -182,15 +166,12 @@ class SimpleView(StoreView):
     def _count(self) -> int:
         return len(self.store.data.embedding_dict)
 
-    def _sample(self, modality: Modality) -> tuple[np.ndarray, int]:
+    def _sample(self, modality: Modality) -> Sample:
         data = self.store.data
         ids = [
             one for one in data.embedding_dict if data.metadata_dict.get(one, {}).get("modality", "text") == modality
         ]
-        chosen = _spread(ids)
-        if not chosen:
-            return np.zeros((0, 1), np.float32), 0
-        return np.asarray([data.embedding_dict[one] for one in chosen], np.float32), len(ids)
+        return np.asarray([data.embedding_dict[one] for one in evenly_spaced(ids)], np.float32), len(ids)
 
 
 def view_of(
@@ -220,12 +201,6 @@ def kept(modalities: Collection[Modality] | None) -> tuple[Modality, ...]:
     return tuple(one for one in MODALITIES if one in chosen)
 
 
-def _outgrown(known: _Cell, count: int) -> bool:
-    if known.statistics is None:
-        return count != known.count  # what was missing may have come
-    return not known.count / REFIT_GROWTH < count < known.count * REFIT_GROWTH
-
-
 def _query(vector: list[float], k: int, modality: Modality, filters: MetadataFilters | None) -> VectorStoreQuery:
     return VectorStoreQuery(query_embedding=vector, similarity_top_k=k, filters=_both(_filter(modality), filters))
 
@@ -247,8 +222,3 @@ def _both(first: MetadataFilter, filters: MetadataFilters | None) -> MetadataFil
     ):
         return MetadataFilters(filters=[first, *filters.filters])
     return MetadataFilters(filters=[first, filters])
-
-
-def _spread(ids: Sequence[str]) -> list[str]:
-    """At most `SAMPLE` of some ids, from evenly spaced places."""
-    return [ids[int(at)] for at in np.linspace(0, len(ids) - 1, min(len(ids), SAMPLE))] if ids else []

@@ -14,16 +14,18 @@ from haystack import Document
 from haystack.components.embedders.types import TextEmbedder
 from haystack.components.retrievers.types import EmbeddingRetriever
 from haystack_integrations.common.senseweave.space import SpaceComponent
-from haystack_integrations.components.retrievers.senseweave.backgrounds import SAMPLE, Backgrounds
 
 import senseweave as sw
 from senseweave.media import Modality
-from senseweave.retrieval import Statistics, background, merge
+from senseweave.retrieval import Statistics, StoreStatistics, background, merge
 from senseweave.retrieval.fusion import CALIBRATED
 from senseweave.retrieval.probes import PROBES
+from senseweave.retrieval.store_statistics import Sample
 
 LEAST_FETCHED = 10
 """Documents asked of every list, so that methods that look at one list see more than its tip."""
+SAMPLE = 1024
+"""Most Documents of a list that its statistics are estimated from."""
 
 
 class StoresSearch:
@@ -48,7 +50,9 @@ class StoresSearch:
         self._statistics = statistics
         self._weights = weights
         self._auto_calibrate = auto_calibrate
-        self._backgrounds = Backgrounds(self._sample, self._probes)
+        # A retriever cannot say how many Documents it has, so what is estimated is kept until `close`.
+        self._estimated = StoreStatistics[str](self._sample, self._probes, documents_like=self._documents_like)
+        self._samples: dict[str, list[Document]] = {}
         self._probed: dict[int, np.ndarray] = {}
 
     def warm_up(self) -> None:
@@ -67,7 +71,8 @@ class StoresSearch:
 
     def close(self) -> None:
         """Close retrievers and embedders."""
-        self._backgrounds.clear()
+        self._estimated.clear()
+        self._samples.clear()
         for one in self._parts():
             if hasattr(one, "close"):
                 one.close()
@@ -147,7 +152,8 @@ class StoresSearch:
         known = {name: Statistics.from_dict(values) for name, values in given.items()}
         missing = [name for name in self._lists() if name not in known]
         if self._auto_calibrate and missing and (self._fusion is None or self._fusion in CALIBRATED):
-            known.update(self._backgrounds.of(missing, modality))
+            estimated = {name: self._estimated.of(name, modality) for name in missing}
+            known.update({name: cell for name, cell in estimated.items() if cell is not None})
         lists = self._lists()
         return {
             name: cell.for_query(np.asarray(embeddings[id(self._embedders[lists[name]])]))
@@ -155,7 +161,29 @@ class StoresSearch:
             if name in lists
         }
 
-    def _sample(self, name: str, embedding: list[float]) -> list[Document]:
+    def _sample(self, name: str) -> Sample:
+        """Return the embeddings of a list's Documents, shape (n, dimension), and n."""
+        documents = self._documents(name)
+        return np.asarray([one.embedding for one in documents]), len(documents)
+
+    def _documents_like(self, name: str, modality: Modality) -> np.ndarray:
+        """Return embeddings of Documents of a modality, from all lists, that are as long as those of one list."""
+        lengths = {len(one.embedding or []) for one in self._documents(name)}
+        found = (one for other in self._lists() for one in self._documents(other))
+        alike = [one.embedding for one in found if one.meta.get("modality") == modality]
+        return np.asarray([one for one in alike if one is not None and len(one) in lengths])
+
+    def _documents(self, name: str) -> list[Document]:
+        """Return Documents of a list that have embeddings; asked for again as long as there are none."""
+        documents = self._samples.get(name)
+        if not documents:
+            centre = self._probes(name).mean(axis=0).tolist()
+            documents = [one for one in self._nearest(name, centre) if one.embedding is not None]
+            self._samples[name] = documents
+        return documents
+
+    def _nearest(self, name: str, embedding: list[float]) -> list[Document]:
+        """Return the `SAMPLE` Documents of a list that are nearest to an embedding, with theirs where it gives them."""
         retriever = self._lists()[name]
         inputs = self._inputs(name, retriever, {id(self._embedders[retriever]): embedding}, SAMPLE, None)
         run = self._retrievers[retriever].run

@@ -81,13 +81,16 @@ def main() -> None:
     """Print a row per container."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=float, default=2.0)
-    hours = parser.parse_args().hours
+    kinds = ("wav", "flac", "mp3", "ogg", "m4a")
+    parser.add_argument("--containers", nargs="+", choices=kinds, default=kinds)
+    given = parser.parse_args()
+    hours = given.hours
     spawn = multiprocessing.get_context("spawn")
     print(f"{hours:g} hours at {RATE:,} Hz, stereo, to windows of 30 s at 16 kHz\n")
     print("| container | file MB | what | windows | CPU s | peak MB |\n| --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
-        for suffix in (".wav", ".flac", ".mp3", ".ogg", ".m4a"):
-            path = Path(folder, f"recording{suffix}")
+        for kind in given.containers:
+            path = Path(folder, f"recording.{kind}")
             write(path, hours)
             for name, work in (("all windows", windows), ("last window", last_window)):
                 answer = spawn.Queue()
@@ -96,7 +99,7 @@ def main() -> None:
                 count, seconds, peak = answer.get()
                 process.join()
                 size = path.stat().st_size / 1e6
-                print(f"| {suffix[1:]} | {size:.0f} | {name} | {count} | {seconds:.1f} | {peak:.0f} |", flush=True)
+                print(f"| {kind} | {size:.0f} | {name} | {count} | {seconds:.1f} | {peak:.0f} |", flush=True)
             path.unlink()
 
 

@@ -142,6 +142,14 @@ def test_a_video_without_sound_is_no_error(make):
     assert len(clip.frames) == 2
 
 
+def test_a_sound_track_that_ends_early_is_told(make):
+    data = make.container("mp4", frames=make.frames(range(COUNT)), sound=make.tone(1, RATE))
+    assert Video(data, span=(0, 2)).decode(frames=2, sampling_rate=16_000).sound.duration == pytest.approx(1, abs=0.05)
+    clip = Video(data, span=(2, 4)).decode(frames=2, sampling_rate=16_000)
+    assert clip.sound is None
+    assert clip.notes == ("no sound: holds no sound from 2 to 4 seconds",)
+
+
 def test_sound_without_pictures_is_an_error(make):
     with pytest.raises(MediaError, match="without a video track"):
         Video(make.container("mp4", sound=make.tone(1, RATE))).decode()

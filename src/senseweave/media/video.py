@@ -13,7 +13,7 @@ import numpy as np
 from senseweave.errors import MediaError
 from senseweave.media.audio import Audio
 from senseweave.media.base import Media
-from senseweave.media.decoded import Clip, Waveform
+from senseweave.media.decoded import Clip
 from senseweave.media.frames import FrameReader, even_times, nearest_before
 from senseweave.media.given import GivenSource, as_array
 from senseweave.media.modality import Modality
@@ -167,14 +167,14 @@ class Video(Media):
             pictures, stamps, _ = reader.at(even_times(start, end, count))
         if not pictures:
             raise _NoFrameError(self.source, self._nothing(start, end))
-        sound = self._sound_of(start, end, sampling_rate) if sampling_rate and reader.has_sound else None
+        sound = None
+        if sampling_rate and reader.has_sound:
+            try:
+                sound = self.part(span=(start, end)).sound().decode(sampling_rate=sampling_rate)
+                notes += sound.notes
+            except MediaError as error:  # the track may end before the pictures do
+                notes.append(f"no sound: {error.reason}")
         return Clip(np.stack(pictures), np.asarray(stamps, np.float64), sound, tuple(notes))
-
-    def _sound_of(self, start: float, end: float, sampling_rate: int) -> Waveform | None:
-        try:
-            return self.part(span=(start, end)).sound().decode(sampling_rate=sampling_rate)
-        except MediaError:
-            return None  # the track ends before the picture does
 
     def _nothing(self, start: float, end: float) -> str:
         return f"holds no frame that can be decoded from {start:g} to {end:g} seconds"

@@ -9,9 +9,11 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.disk_cache import cached_array
 from senseweave.encoders.torch_runtime import Lazy
 from senseweave.media import Clip, Modality, Waveform
 
+TEXTS_AT_ONCE = 32
 NO_SPEECH = "a sound without speech"
 """Embedded in place of an empty transcript, so that such a recording is found as what it is."""
 
@@ -56,9 +58,11 @@ class Recognizer(Protocol):
 def encode_texts(encoder: Encoder, texts: Sequence[str], role: Role = "document") -> np.ndarray:
     """Run a text encoder over a few texts, shape (n, dimension), float32, rows of length 1."""
     prepared = encoder.prepare(list(texts), role)
-    step = 32
-    rows = [encoder.forward(prepared[start : start + step]).vectors for start in range(0, len(prepared), step)]
-    vectors = np.concatenate(rows).astype(np.float32)
+    vectors = np.empty((len(prepared), encoder.dimension), np.float32)
+    order = sorted(range(len(prepared)), key=lambda place: prepared[place].cost)
+    for start in range(0, len(order), TEXTS_AT_ONCE):
+        places = order[start : start + TEXTS_AT_ONCE]
+        vectors[places] = encoder.forward([prepared[place] for place in places]).vectors
     unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
 
@@ -162,7 +166,9 @@ class Labels(Encoder):
 
     def _embed_labels(self) -> LabelSpace:
         names = self.classifier.labels if self.texts is None else self.texts()
-        vectors = encode_texts(self.text, [self.template.format(name) for name in names])
+        texts = [self.template.format(name) for name in names]
+        key = {"text": dict(self.text.identity()), "labels": texts}
+        vectors = cached_array(key, lambda: encode_texts(self.text, texts))
         return LabelSpace(vectors, vectors.mean(axis=0))
 
 

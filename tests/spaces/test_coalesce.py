@@ -65,6 +65,20 @@ async def test_an_error_of_the_model_reaches_the_caller(space):
         await space.aembed_text(["nan"])
 
 
+async def test_an_error_of_the_model_reaches_only_the_caller_whose_item_it_is(space, letters, counts):
+    letters.wait = threading.Event()
+    held = asyncio.ensure_future(space.aembed_text(["held"]))
+    await asyncio.sleep(0.05)
+    requests = [asyncio.ensure_future(space.aembed_text(texts)) for texts in (["a"], ["nan"], ["c"])]
+    await asyncio.sleep(0.05)
+    letters.wait.set()
+    await held
+    answers = await asyncio.gather(*requests, return_exceptions=True)
+    np.testing.assert_allclose(answers[0], counts(["a"]), atol=1e-6)
+    np.testing.assert_allclose(answers[2], counts(["c"]), atol=1e-6)
+    assert isinstance(answers[1], sw.EncodingError)
+
+
 async def test_a_request_that_was_given_up_does_not_harm_the_others(space, letters, counts):
     letters.wait = threading.Event()
     held = asyncio.ensure_future(space.aembed_text(["held"]))

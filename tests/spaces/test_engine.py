@@ -148,3 +148,9 @@ def test_a_text_that_is_nothing_in_the_leading_dimensions_is_an_error(letters, s
     space = space_of(letters, cache_size=0, dimensions=2)
     with pytest.raises(sw.MediaError, match="item 2 of 2"):
         space.embed_text(["a", "xyz"])
+
+
+@pytest.mark.parametrize("one", [np.zeros((30, 45, 3), np.uint8), 3, None])
+def test_a_single_item_in_place_of_a_list_is_refused_with_advice(space, one):
+    with pytest.raises(TypeError, match="into a list"):
+        space.embed_text(one)

@@ -62,7 +62,8 @@ def index_command(
         size = len(index)
     if as_json:
         failures = [{"source": error.source, "reason": error.reason} for error in report.failed]
-        _print_json({"added": report.added, "skipped": report.skipped, "failed": failures, "size": size})
+        counts = {name: getattr(report, name) for name in ("added", "skipped", "replaced", "updated", "deleted")}
+        _print_json({**counts, "failed": failures, "size": size})
     else:
         render.report(report, into, size)
 

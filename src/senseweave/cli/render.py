@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from senseweave.retrieval import Hit, Report
@@ -32,10 +33,13 @@ def warning(message: str) -> None:
 
 def report(outcome: Report, folder: Path, size: int) -> None:
     """Print what adding to an index did."""
+    others = {"replaced": outcome.replaced, "deleted": outcome.deleted, "renamed": outcome.updated}
+    changes = "".join(f"{count} {name}, " for name, count in others.items() if count)
     console.print(
-        f"[green]{outcome.added} added[/], {outcome.skipped} unchanged, "
+        f"[green]{outcome.added} added[/], {changes}{outcome.skipped} unchanged, "
         f"{len(outcome.failed)} failed; {folder} holds {size} records",
         highlight=False,
+        soft_wrap=True,
     )
     for error in outcome.failed:
         console.print(f"  [red]failed[/] {escape(str(error))}", soft_wrap=True, highlight=False)
@@ -81,22 +85,17 @@ def info(facts: Mapping[str, Any]) -> None:
     for row in facts["collections"]:
         table.add_row(row["space"], row["modality"], str(row["records"]), row["fingerprint"])
     console.print(table)
-    console.print(f"{facts['records']} records in {facts['location']}", highlight=False, soft_wrap=True)
+    console.print(f"{facts['records']} records in {facts['place']}", highlight=False, soft_wrap=True)
 
 
 def models(families: Iterable[Family]) -> None:
-    """Print the families of models."""
-    table = Table("family", "modalities", "what it is", "for example", "install", "licence", show_lines=True)
+    """Print the families of models: what each is, examples that load, the extra that it needs."""
     for family in families:
-        table.add_row(
-            family.scheme,
-            ", ".join(family.modalities),
-            escape(family.summary),
-            escape("\n".join(family.examples)),
-            escape(f"senseweave[{family.extra}]"),
-            escape(family.licence),
-        )
-    console.print(table)
+        console.print(f"[bold]{family.scheme}[/] [cyan]{', '.join(family.modalities)}[/]", highlight=False)
+        console.print(Padding(escape(f"{family.summary}. {family.licence}."), (0, 0, 0, 4)), highlight=False)
+        for example in family.examples:
+            console.print(f'    sw.load("{escape(example)}")', highlight=False, soft_wrap=True)
+        console.print(f'    [dim]pip install "senseweave\\[{family.extra}]"[/]\n', highlight=False, soft_wrap=True)
 
 
 def evaluation(rows: Sequence[Mapping[str, Any]], shares: Mapping[str, Mapping[str, float]], k: int) -> None:

@@ -72,9 +72,10 @@ def choose(asked: list[Question]) -> list[Question]:
 
 def summary(found: list[tuple[Question, list[Hit]]]) -> Table:
     """One row per question with its best hit."""
-    table = Table(title="one question, one ranking over text, images, audio and video", title_justify="left")
+    title = "one question, one ranking over text, images, audio and video"
+    table = Table(title=title, title_justify="left", expand=True)
     table.add_column("question", ratio=4)
-    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True, min_width=5)
     table.add_column("best hit", ratio=4)
     table.add_column("what it says or shows", ratio=6, no_wrap=True, overflow="ellipsis")
     for question, hits in found:

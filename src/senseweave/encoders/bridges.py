@@ -134,8 +134,13 @@ class Labels(Encoder):
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Classify, and mix the label vectors."""
         weights = self.probabilities([one.data for one in batch])
+        return Encoded(self.mix(weights), [self.describe(row) for row in weights])
+
+    def mix(self, weights: np.ndarray) -> np.ndarray:
+        """Label vectors by class weights, shape (..., classes), with their mean removed: shape (..., dimension)."""
         labels = self._labels()
-        return Encoded(weights @ labels.vectors - labels.mean, [self.describe(row) for row in weights])
+        mixed: np.ndarray = weights @ labels.vectors - labels.mean
+        return mixed
 
     def probabilities(self, prepared: Sequence[Any]) -> np.ndarray:
         """Softmax of the logits at the temperature, shape (n, classes), float32."""
@@ -260,8 +265,8 @@ class FramesAndSpeech(Encoder):
         vectors, descriptions = [], []
         for one in batch:
             frames, sound = one.data
-            seen = self.frames.forward(frames).vectors.mean(axis=0)
             weights = self.frames.probabilities([frame.data for frame in frames]).mean(axis=0)
+            seen = self.frames.mix(weights)  # mixing is linear: this is the mean of the frames' vectors
             description = self.frames.describe(weights)
             vector = seen / np.linalg.norm(seen)
             said = self.speech.recognizer.transcribe(sound) if sound is not None else ""

@@ -76,8 +76,9 @@ class Checkpoint:
         return safe or tuple(found)
 
     def identity(self) -> dict[str, object]:
-        """SHA-256 of its weights and of the configuration files that decide what they compute."""
-        files = (*self.weights, *sorted(self.folder.glob("*.json")), *sorted(self.folder.glob("*/config.json")))
+        """SHA-256 of its weights and of the configuration and tokenizer files that decide what they compute."""
+        texts = ("*.json", "*/config.json", "vocab.txt", "merges.txt", "*.model")
+        files = (*self.weights, *sorted(path for pattern in texts for path in self.folder.glob(pattern)))
         return {str(path.relative_to(self.folder)): sha256_of(path) for path in files}
 
 

@@ -54,6 +54,14 @@ class Coalescer:
         if worker is not None:
             worker.shutdown(wait=False)
 
+    def _one_by_one(self, group: Sequence[_Request]) -> None:
+        """Answer each request for itself, so that an error reaches only the caller whose item it is."""
+        for request in group:
+            try:
+                request.future.set_result(self._run(request.modality, request.media, request.role))
+            except BaseException as error:
+                request.future.set_exception(error)
+
     def _drain(self) -> None:
         with self._lock:
             requests = [request for request in self._waiting if request.future.set_running_or_notify_cancel()]
@@ -65,8 +73,10 @@ class Coalescer:
             try:
                 whole = self._run(modality, [media for request in group for media in request.media], role)
             except BaseException as error:  # the callers, not this thread, must see whatever happened
-                for request in group:
-                    request.future.set_exception(error)
+                if len(group) == 1:
+                    group[0].future.set_exception(error)
+                else:
+                    self._one_by_one(group)
                 continue
             start = 0
             for request in group:

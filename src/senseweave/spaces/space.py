@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -310,7 +310,8 @@ class Space:
             msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
             raise ValueError(msg)
         self.encoder(modality)
-        if isinstance(items, (str, bytes, Path, Media)):
+        one_array = isinstance(items, np.ndarray) and items.dtype != object
+        if isinstance(items, (str, bytes, Path, Media)) or one_array or not isinstance(items, Iterable):
             msg = f"embed_{modality} takes a list of items; put the single {type(items).__name__} into a list"
             raise TypeError(msg)
         return [self.media(modality, item) for item in items]

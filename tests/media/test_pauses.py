@@ -35,11 +35,7 @@ def test_without_a_pause_the_cut_is_made_all_the_same():
 
 
 def test_speech_is_cut_where_it_is_quiet(corpus):
-    pytest.importorskip("silero_vad")
-    path = corpus / "audio" / "recording-01.wav"
-    if not path.exists():
-        pytest.skip("the sample corpus is not built")
-    audio = Audio(path)
+    audio = Audio(corpus / "audio" / "recording-01.wav")
     sound = audio.decode(sampling_rate=16_000).samples
     windows = audio.windows(8, at_pauses=True)
     covers([window.span for window in windows], 0, pytest.approx(audio.duration), 8)

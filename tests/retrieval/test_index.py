@@ -187,6 +187,13 @@ def test_deleting_by_id_source_and_filter(index, corpus_folder, names):
         index.delete()
 
 
+def test_one_id_may_be_given_alone_and_ids_more_than_once(index):
+    first, second, _ = index.search("red", k=3)
+    assert index.delete(ids=first.id) == 1
+    assert index.delete(ids=[second.id, second.id, "no such id"]) == 1
+    assert len(index) == 10
+
+
 def test_a_hit_gives_back_its_media_under_the_indexs_policy(tmp_path, index, space, corpus_folder):
     (picture,) = index.search("green", k=1, modalities={"image"})
     assert picture.media.decode().size == (8, 8)

@@ -18,6 +18,7 @@ from senseweave.retrieval.filters import Filter, compile_filter
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.ingest import Ingest, Metadata
 from senseweave.retrieval.labels import Answers, match_labels
+from senseweave.retrieval.local_client import holds_store
 from senseweave.retrieval.query import Query, as_query
 from senseweave.retrieval.recorded import load_options
 from senseweave.retrieval.report import Report
@@ -69,6 +70,11 @@ class Index:
             FingerprintError: If the index was made with a space of the same name that gives other vectors.
         """
         self.policy = policy or MediaPolicy()
+        there = holds_store(place, create=create)
+        if spaces is None and not there:
+            spaces = DEFAULT_SPACES
+        # Loaded before the store is made, so that a space that cannot be had leaves nothing behind.
+        given = _loaded(spaces)
         self._store = Store(place, create=create, prefix=prefix, lock_timeout=lock_timeout)
         self._loaded: dict[str, Space] = {}
         self._loading = RLock()
@@ -76,9 +82,9 @@ class Index:
             msg = f"{place}: there is a Chroma store, but no index of senseweave in it"
             raise StoreError(msg)
         if spaces is None and not self._store.descriptions:
-            spaces = DEFAULT_SPACES
-        for one in [spaces] if isinstance(spaces, (str, Space)) else spaces or ():
-            self._add_space(load(one) if isinstance(one, str) else one)
+            given = _loaded(DEFAULT_SPACES)
+        for one in given:
+            self._add_space(one)
         self._calibration = Calibration(self._store, lambda: self.spaces)
 
     @classmethod
@@ -139,7 +145,6 @@ class Index:
         """
         spaces = self.spaces
         with self._store.writing():
-            self._store.refresh()
             ingest = Ingest(
                 self._store,
                 spaces,
@@ -230,7 +235,7 @@ class Index:
     def delete(
         self,
         *,
-        ids: Collection[str] | None = None,
+        ids: Collection[str] | str | None = None,
         sources: Collection[str | Path] | str | Path | None = None,
         filter: Filter | None = None,  # noqa: A002  (what every store calls it)
     ) -> int:
@@ -249,13 +254,11 @@ class Index:
         elif ids is None and where is None:
             msg = "an empty filter would delete everything; name a condition"
             raise ValueError(msg)
+        named = list(dict.fromkeys([ids] if isinstance(ids, str) else ids)) if ids is not None else None
         removed = 0
         with self._store.writing():
             for description in self._store.descriptions.values():
-                wanted = [
-                    row.id
-                    for row in self._store.get(description, ids=list(ids) if ids is not None else None, where=where)
-                ]
+                wanted = [row.id for row in self._store.get(description, ids=named, where=where)]
                 self._store.delete(description, wanted)
                 removed += len(wanted)
             self._recalibrate()
@@ -303,7 +306,8 @@ class Index:
         with self._store.writing():
             self._recalibrate()
             asked = [self._embedded(one) for one in queries]
-            for description in self._store.descriptions.values():
+            filled = [one for one in self._store.descriptions.values() if self._store.count(one)]
+            for description in filled:
                 parts = [parts[description.space] for parts in asked if description.space in parts]
                 for modality in dict.fromkeys(part.modality for part in parts):
                     rows = [part.vector for part in parts if part.modality == modality]
@@ -390,3 +394,11 @@ class Index:
         for description in self._store.descriptions.values():
             if self._calibration.is_stale(description):
                 self._calibration.refit(description)
+
+
+def _loaded(spaces: Sequence[str | Space] | str | Space | None) -> list[Space]:
+    listed = [spaces] if isinstance(spaces, (str, Space)) else spaces or ()
+    loaded = [load(one) if isinstance(one, str) else one for one in listed]
+    for one in loaded:
+        _ = one.fingerprint  # weights that are missing or broken show here
+    return loaded

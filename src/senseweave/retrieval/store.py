@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.errors import FingerprintError, StoreError
-from senseweave.extras import require
 from senseweave.media import Modality
 from senseweave.retrieval.filters import Where
+from senseweave.retrieval.local_client import close_client, holds_store, open_client, readable, reopen_client
 from senseweave.retrieval.lock import FolderLock
 from senseweave.retrieval.records import Record
 
@@ -114,34 +114,36 @@ class Store:
         Raises:
             StoreError: If there is no store and none is to be made.
         """
-        self.folder = Path(place) if isinstance(place, (str, os.PathLike)) else None
+        there = holds_store(place, create=create)
+        # Absolute, so that the index is still found after the process has changed its working directory.
+        self.folder = Path(os.path.abspath(place)) if isinstance(place, (str, os.PathLike)) else None
         self.prefix = prefix
         self._timeout = lock_timeout
         self._lock: FolderLock | None = None
         self._seen = 0
         self._guard = RLock()
         self._handles: dict[str, Any] = {}
-        self.descriptions: dict[Key, Description] = {}
+        self._descriptions: dict[Key, Description] = {}
         self._closed = False
         if self.folder is None:
             self._client = place
         else:
-            if not (self.folder / "chroma.sqlite3").is_file():
-                if not create:
-                    msg = f"{self.folder}: there is no index here; senseweave.Index({str(self.folder)!r}) makes one"
-                    raise StoreError(msg)
-                if self.folder.exists() and not self.folder.is_dir():
-                    msg = f"{self.folder} is a file; an index is a folder"
-                    raise StoreError(msg)
-                self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FolderLock(self.folder)
-            self._seen = self._lock.generation()
-            self._client = _open_client(self.folder)
+            self._client = self._open(self.folder, self._lock, there)
         self.refresh()
 
     def refresh(self) -> None:
         """Read again which collections there are."""
         self._read_descriptions(self.client)
+
+    @property
+    def descriptions(self) -> dict[Key, Description]:
+        """The collections of the index, read again if another process has written since."""
+        with self._guard:
+            if not self._closed:
+                _ = self.client
+            return self._descriptions
 
     @property
     def client(self) -> Any:
@@ -154,22 +156,23 @@ class Store:
                 # A local client keeps its vector index in memory; after another process has written it would miss
                 # records, and what it writes would undo theirs.
                 self._seen = generation
-                self._client = _reopen_client(self._client, self._lock.path.parent)
+                self._client = reopen_client(self._client, self._lock.path.parent)
                 self._handles.clear()
                 self._read_descriptions(self._client)  # the other process may have calibrated anew
             return self._client
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Be the only writer to the folder; on a server, which orders writes itself, nothing is locked.
+        """Be the only writer to the folder, and know what others wrote before.
+
+        On a server, which orders writes itself, nothing is locked.
 
         Raises:
             StoreError: If another process keeps the lock for longer than the timeout.
         """
-        if self._lock is None:
-            yield
-            return
-        with self._lock.held(self._timeout):
+        with self._locked():
+            # What is written back, calibration above all, must build on what is there now.
+            self.refresh()
             yield
 
     def ensure(self, description: Description) -> Description:
@@ -284,38 +287,72 @@ class Store:
         """Let go of the folder; a client that was given stays open."""
         with self._guard:
             if self.folder is not None and not self._closed:
-                _close_client(self._client)
+                close_client(self._client)
             self._closed = True
             self._handles.clear()
 
     def _read_descriptions(self, client: Any) -> None:
         found = {}
-        for collection in client.list_collections():
+        with readable(self._place):
+            collections = client.list_collections()
+        for collection in collections:
             values = collection.metadata or {}
-            if "senseweave" in values and collection.name.startswith(self.prefix):
+            # The whole name, not its beginning: an index without a prefix shares the client with those that have one.
+            if "senseweave" in values and collection.name == collection_name(
+                self.prefix, values["space"], values["modality"]
+            ):
                 description = Description.from_metadata(collection.name, values)
                 found[description.space, description.modality] = description
-        self.descriptions = found
+        self._descriptions = found
+
+    @property
+    def _place(self) -> Any:
+        return self.folder or "the Chroma client"
+
+    def _open(self, folder: Path, lock: FolderLock, there: bool) -> Any:
+        # Two processes that make one store would both create its tables. Whoever comes first has made the lock file
+        # before Chroma's, and has counted no write until Chroma's is complete.
+        if there and not (lock.path.is_file() and lock.generation() == 0):
+            self._seen = lock.generation()
+            return open_client(folder)
+        with lock.held(self._timeout):
+            client = open_client(folder)
+            self._seen = lock.advance()
+            return client
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self._lock is None:
+            yield
+            return
+        with self._lock.held(self._timeout):
+            yield
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[Any]:
-        with self.writing():
+        with self._locked():
             client = self.client
+            # Counted before as well: a process that is killed between writing and counting leaves a number by which
+            # open readers notice.
+            self._advance()
             try:
                 yield client
             finally:
-                if self._lock is not None:
-                    with self._guard:
-                        self._seen = self._lock.advance()
+                self._advance()
+
+    def _advance(self) -> None:
+        if self._lock is not None:
+            with self._guard:
+                self._seen = self._lock.advance()
 
     def _handle(self, description: Description) -> Any:
         with self._guard:
             client = self.client
             handle = self._handles.get(description.name)
             if handle is None:
-                handle = self._handles[description.name] = client.get_collection(
-                    description.name, embedding_function=None
-                )
+                with readable(self._place):
+                    handle = client.get_collection(description.name, embedding_function=None)
+                self._handles[description.name] = handle
             return handle
 
     def _chunks(self, items: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -347,32 +384,3 @@ def _rows(result: Mapping[str, Any]) -> Iterator[Found]:
             similarity=1.0 - float(distance) if distance is not None else 0.0,
             vector=np.asarray(vector, dtype=np.float32) if vector is not None else None,
         )
-
-
-def _open_client(folder: Path) -> Any:
-    # Set before chromadb reads its settings, and not passed to it: clients of one folder must agree on every setting,
-    # and frameworks open the folder with the defaults.
-    os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
-    chromadb = require("chromadb", extra="chroma", feature="an index")
-    try:
-        return chromadb.PersistentClient(path=str(folder))
-    except ValueError as error:
-        if "different settings" not in str(error):
-            raise
-        msg = f"{folder} is open in this process with other Chroma settings; pass that client instead of the folder"
-        raise StoreError(msg) from error
-
-
-def _reopen_client(client: Any, folder: Path) -> Any:
-    from chromadb.api.shared_system_client import SharedSystemClient
-
-    _close_client(client)
-    # Where others in this process share the system, it lives on for them; the index needs one that reads the disk anew.
-    SharedSystemClient._identifier_to_system.pop(str(folder), None)
-    return _open_client(folder)
-
-
-def _close_client(client: Any) -> None:
-    close = getattr(client, "close", None)
-    if close is not None:
-        close()

@@ -1,0 +1,101 @@
+"""Chroma clients of folders: opened, opened anew after another process wrote, and closed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from senseweave.errors import StoreError
+from senseweave.extras import require
+
+DATABASE: Final = "chroma.sqlite3"
+"""The file by which a folder is known to hold a Chroma store."""
+
+
+def holds_store(place: Any, *, create: bool) -> bool:
+    """Whether there is a Chroma store at a place; a client that was given always has one. Makes nothing.
+
+    Raises:
+        StoreError: If there is none and none is to be made, or none can be made there.
+    """
+    if not isinstance(place, (str, os.PathLike)):
+        return True
+    folder = Path(place)
+    if (folder / DATABASE).is_file():
+        return True
+    if not create:
+        msg = f"{folder}: there is no index here; senseweave.Index({str(folder)!r}) makes one"
+        raise StoreError(msg)
+    if folder.exists() and not folder.is_dir():
+        msg = f"{folder} is a file; an index is a folder"
+        raise StoreError(msg)
+    return False
+
+
+def open_client(folder: Path) -> Any:
+    """A client of the folder's store, which is made if there is none.
+
+    Raises:
+        StoreError: If the store cannot be read, or is open in this process with other settings.
+    """
+    # Set before chromadb reads its settings, and not passed to it: clients of one folder must agree on every setting,
+    # and frameworks open the folder with the defaults.
+    os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
+    chromadb = require("chromadb", extra="chroma", feature="an index")
+    try:
+        with readable(folder):
+            return chromadb.PersistentClient(path=str(folder))
+    except ValueError as error:
+        if "different settings" not in str(error):
+            raise
+        msg = f"{folder} is open in this process with other Chroma settings; pass that client instead of the folder"
+        raise StoreError(msg) from error
+    except StoreError:
+        from chromadb.api.shared_system_client import SharedSystemClient
+
+        # A system that did not start stays registered, and would be handed to the next client of the folder.
+        if str(folder) not in SharedSystemClient._identifier_to_refcount:
+            SharedSystemClient._identifier_to_system.pop(str(folder), None)
+        raise
+
+
+def reopen_client(client: Any, folder: Path) -> Any:
+    """A client that reads the folder anew, in place of `client`."""
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    close_client(client)
+    # Where others in this process share the system, it lives on for them; the index needs one that reads the disk anew.
+    SharedSystemClient._identifier_to_system.pop(str(folder), None)
+    return open_client(folder)
+
+
+def close_client(client: Any) -> None:
+    """Let go of a client's files, as far as no other client of this process shares them."""
+    close = getattr(client, "close", None)
+    if close is not None:
+        close()
+
+
+@contextlib.contextmanager
+def readable(place: Any) -> Iterator[None]:
+    """Turn what Chroma raises while it opens a store or a collection into one line that names the place."""
+    from chromadb.errors import ChromaError, NotFoundError
+
+    try:
+        yield
+    except NotFoundError as error:
+        msg = f"{place}: a collection of this index is gone ({_first_line(error)}); open the index again"
+        raise StoreError(msg) from error
+    except ChromaError as error:
+        msg = (
+            f"{place}: the Chroma store cannot be read ({_first_line(error)}); if it is damaged, restore it from an "
+            "export or a backup, or delete it and add everything again"
+        )
+        raise StoreError(msg) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

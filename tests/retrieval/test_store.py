@@ -1,0 +1,163 @@
+"""The store under an index: rivals, shared clients, broken files, other working directories."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import senseweave as sw
+from senseweave.errors import SenseweaveError, StoreError
+from senseweave.retrieval import Index
+from senseweave.retrieval.lock import FolderLock
+from senseweave.retrieval.store import Store
+
+PROGRAM = Path(__file__).parent / "tiny_space.py"
+LABELLED = [("water", "garden.txt"), ("midnight", "trains.txt"), ("dough", "bread.txt")]
+
+
+@pytest.fixture
+def rival(index, tmp_path, space):
+    """A second opening of the same folder, which knows nothing of what `index` does later."""
+    with Index(tmp_path / "index", spaces=[space]) as opened:
+        yield opened
+
+
+def slopes(index):
+    described = index._store.descriptions.values()
+    return [cell.get("slope") for one in described for cell in one.calibration["cells"].values()]
+
+
+def test_an_open_index_ranks_with_what_another_taught_it(index, rival):
+    assert set(slopes(index)) == {None}
+    rival.calibrate(labels=LABELLED)
+    assert None not in slopes(index)
+    assert [hit.score for hit in index.search("red", k=5, fusion="platt")] == [
+        hit.score for hit in rival.search("red", k=5, fusion="platt")
+    ]
+
+
+@pytest.mark.parametrize("change", ["delete", "calibrate", "import"])
+def test_what_was_learned_elsewhere_survives_a_change_by_an_index_that_did_not_know(index, rival, tmp_path, change):
+    index.export(tmp_path / "all.jsonl")
+    rival.calibrate(labels=LABELLED)
+    learned = slopes(rival)
+    {
+        "delete": lambda: index.delete(filter={"modality": "image"}),
+        "calibrate": lambda: index.calibrate(["a train"]),
+        "import": lambda: index.import_(tmp_path / "all.jsonl"),
+    }[change]()
+    with Index.open(tmp_path / "index") as fresh:
+        assert slopes(fresh) == learned
+
+
+def test_a_collection_that_was_emptied_after_calibrating_does_not_stop_the_next_calibration(index):
+    index.delete(filter={"modality": "image"})
+    index.calibrate(["a train"])
+    assert index.search("red", k=1)[0].modality != "image"
+
+
+def test_indexes_that_share_a_client_keep_to_their_own_collections(space, corpus_folder):
+    import chromadb
+
+    client = chromadb.EphemeralClient()
+    plain, a, ab = (Index(client, spaces=[space], prefix=prefix) for prefix in ("", "a", "ab"))
+    ab.add(corpus_folder)
+    assert [len(Index(client, spaces=[space], prefix=prefix)) for prefix in ("", "a", "ab")] == [0, 0, 12]
+    a.add(sw.Text("a note"))
+    plain.add(sw.Text("another note"))
+    plain.delete(filter={"modality": "text"})
+    assert [len(Index(client, spaces=[space], prefix=prefix)) for prefix in ("", "a", "ab")] == [0, 1, 12]
+
+
+@pytest.mark.integration
+def test_processes_that_make_one_index_at_once_all_succeed(tmp_path, space, corpus_folder):
+    files = sorted(corpus_folder.glob("*.txt"))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(PROGRAM), str(tmp_path / "new"), str(file)], stderr=subprocess.PIPE, text=True
+        )
+        for file in files
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=100)
+        assert process.returncode == 0, errors
+    with Index(tmp_path / "new", spaces=[space]) as made:
+        assert len(made) == len(files)
+
+
+def test_the_first_opening_waits_for_one_that_is_making_the_store(tmp_path, space):
+    folder = tmp_path / "index"
+    folder.mkdir()
+    (folder / "chroma.sqlite3").touch()  # as the other process leaves it before its tables are there
+    other = FolderLock(folder)
+    with other.held(1.0), pytest.raises(StoreError, match="another process"):
+        Index(folder, spaces=[space], lock_timeout=0.2)
+    with Index(folder, spaces=[space]) as made:
+        assert len(made) == 0
+
+
+def test_a_broken_store_is_one_clear_line(tmp_path, space):
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    (folder / "chroma.sqlite3").write_text("hi\n")
+    for _ in range(2):
+        with pytest.raises(StoreError, match="the Chroma store cannot be read") as caught:
+            Index(folder, spaces=[space])
+        assert str(folder) in str(caught.value)
+        assert "\n" not in str(caught.value)
+    (folder / "chroma.sqlite3").unlink()
+    with Index(folder, spaces=[space]) as made:
+        assert made.add(sw.Text("a note")).added == 1
+
+
+def test_a_collection_that_was_dropped_behind_the_index_is_one_clear_line(space):
+    import chromadb
+
+    client = chromadb.EphemeralClient()
+    made = Index(client, spaces=[space], prefix="dropped-")
+    client.delete_collection("dropped-tiny-text")
+    with pytest.raises(StoreError, match="is gone"):
+        made.search("red")
+
+
+def test_a_relative_place_stays_the_same_after_a_change_of_directory(tmp_path, space, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with Index("index", spaces=[space]) as made:
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        made.add(sw.Text("a note"))
+        assert made.search("a note", k=1)[0].text == "a note"
+        assert made.info()["bytes"] > 0
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
+def test_a_space_that_cannot_be_had_leaves_no_folder(tmp_path):
+    with pytest.raises(SenseweaveError):
+        Index(tmp_path / "index", spaces=["no-such-space"])
+    assert not (tmp_path / "index").exists()
+
+
+def test_a_write_that_is_cut_off_is_seen_by_open_readers(index, rival, monkeypatch):
+    (hit,) = rival.search("red", k=1)
+    description = next(one for one in index._store.descriptions.values() if one.modality == hit.modality)
+    counts = iter([index._store._lock.advance])
+
+    def advance():
+        real = next(counts, None)
+        if real is None:  # the process dies before it counts what it wrote
+            raise KeyboardInterrupt
+        return real()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(index._store._lock, "advance", advance)
+        with pytest.raises(KeyboardInterrupt):
+            index._store.delete(description, [hit.id])
+    assert len(rival) == 11
+
+
+def test_making_nothing_where_an_index_is_only_opened(tmp_path):
+    with pytest.raises(StoreError, match="there is no index here"):
+        Store(tmp_path / "none", create=False)
+    assert not (tmp_path / "none").exists()

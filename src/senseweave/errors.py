@@ -47,6 +47,10 @@ class PolicyError(MediaError):
     """The media policy does not allow this input to be read."""
 
 
+class NoContentError(MediaError):
+    """An input could be read, but holds nothing to embed: it is empty, blank, or of a kind that is not taken."""
+
+
 class UnsupportedModalityError(SenseweaveError, ValueError):
     """A space or an index was asked for a modality that it lacks."""
 

@@ -45,6 +45,17 @@ def test_text_files_keep_their_path(folder):
     assert text.decode() == "# These are words\n"
 
 
+def test_the_files_of_a_store_are_no_content_of_its_folder(saved, tmp_path):
+    part = "0f6c2c5e-7a39-4d0e-9a3c-3d9f3f1f6b11"
+    for store, mark in (("store", "senseweave.lock"), ("store/inner", "chroma.sqlite3")):
+        saved(f"{store}/{mark}", b"000000000001 000000000002\n")
+        saved(f"{store}/{part}/header.bin", b"words")
+        saved(f"{store}/note.txt", b"words")
+    saved("plain/" + part + "/note.txt", b"words")
+    found = [os.path.relpath(item.source, tmp_path) for item in collect([tmp_path / "store", tmp_path / "plain"])]
+    assert found == ["store/note.txt", "store/inner/note.txt", f"plain/{part}/note.txt"]
+
+
 def test_what_cannot_be_taken_is_told_in_its_place(make, saved, tmp_path):
     saved("b/1.png", b"")
     saved("b/2.zip", b"PK\x03\x04" + bytes(100))

@@ -108,6 +108,50 @@ def test_a_corrupt_file_is_reported_and_the_rest_is_indexed(tmp_path, space, cor
     assert error.reason
 
 
+@pytest.mark.parametrize("content", [b"", b"  \n", b"PK\x03\x04" + bytes(100)], ids=["empty", "blank", "archive"])
+def test_a_file_that_holds_nothing_to_embed_any_more_is_no_longer_found(index, corpus_folder, content):
+    (corpus_folder / "trains.txt").write_bytes(content)
+    report = index.add(corpus_folder)
+    assert (report.replaced, len(report.failed)) == (1, 1)
+    assert "midnight" not in " ".join(row.text for row in rows(index).values())
+    assert len(index) == 11
+
+
+def test_a_file_that_became_of_a_modality_without_a_space_is_no_longer_found(tmp_path, tiny, write_picture):
+    file = tmp_path / "note"
+    file.write_text("the last train leaves at midnight")
+    index = Index(tmp_path / "index", spaces=[tiny.make_space(modalities=("text",))])
+    index.add(file)
+    write_picture(file.with_suffix(".png"), "red").replace(file)
+    report = index.add(file)
+    assert (report.replaced, len(report.failed), len(index)) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n" + bytes(40), None], ids=["broken", "missing"])
+def test_a_file_that_cannot_be_read_now_keeps_its_records(index, corpus_folder, content):
+    file = corpus_folder / "red.png"
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    report = index.add(file)
+    assert (report.replaced, len(report.failed), len(index)) == (0, 1, 12)
+
+
+def test_reading_a_stream_to_its_end_says_nothing_of_its_file(index, corpus_folder):
+    with (corpus_folder / "bread.txt").open("rb") as stream:
+        stream.read()
+        assert index.add(stream).failed
+    assert len(index) == 12
+
+
+def test_an_index_inside_the_folder_that_it_indexes_does_not_index_itself(tmp_path, space, corpus_folder):
+    for place in (corpus_folder / "idx", corpus_folder):
+        with Index(place, spaces=[space]) as index:
+            for added in (12, 0):
+                report = index.add(corpus_folder)
+                assert (report.added, report.failed) == (added, [])
+
+
 def test_on_error_raise_stops_at_the_corrupt_file(tmp_path, space, corpus_folder):
     (corpus_folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
     with pytest.raises(MediaError, match=re.escape("broken.png")):

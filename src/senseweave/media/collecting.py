@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from senseweave.errors import MediaError
+from senseweave.errors import MediaError, NoContentError
 from senseweave.media.audio import Audio
 from senseweave.media.base import Media
 from senseweave.media.content import PDF
@@ -20,6 +21,10 @@ from senseweave.media.video import Video
 
 MEDIA_OF: dict[Modality, type[Media]] = {"text": Text, "image": Image, "audio": Audio, "video": Video}
 """The class of each modality."""
+INDEX_MARK: Final = "senseweave.lock"
+"""The file by which a folder is known to hold an index."""
+_STORE_FILE: Final = re.compile(r"senseweave\.lock|chroma\.sqlite3(-(journal|wal|shm))?")
+_STORE_FOLDER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def collect(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Media | MediaError]:
@@ -27,7 +32,8 @@ def collect(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Media
 
     Args:
         inputs: One or several of: media (which come back as they are), paths of files and folders, URLs, data URIs,
-            bytes, binary file objects. Folders are walked in sorted order without hidden files.
+            bytes, binary file objects. Folders are walked in sorted order without hidden files and without the files
+            of an index or another Chroma store.
         policy: What may be read.
 
     Yields:
@@ -62,7 +68,7 @@ def media_of(source: Source) -> Iterator[Media]:
         yield from _pages(source)
         return
     if not content.modalities:
-        raise MediaError(source.label, f"is {content.mime_type}, which is no text, image, audio or video")
+        raise NoContentError(source.label, f"is {content.mime_type}, which is no text, image, audio or video")
     kind = content.modalities[0]
     if {"audio", "video"} <= set(content.modalities):
         kind = _moving_or_sounding(source)
@@ -91,9 +97,12 @@ def _moving_or_sounding(source: Source) -> Modality:
 
 def _walk(folder: str, policy: MediaPolicy) -> Iterator[Media | MediaError]:
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        store = INDEX_MARK in files or "chroma.sqlite3" in files
+        folders[:] = sorted(
+            name for name in folders if not (name.startswith(".") or (store and _STORE_FOLDER.fullmatch(name)))
+        )
         for name in sorted(files):
-            if name.startswith("."):
+            if name.startswith(".") or (store and _STORE_FILE.fullmatch(name)):
                 continue
             try:
                 source = source_of(Path(parent, name), policy)

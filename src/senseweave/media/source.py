@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-from senseweave.errors import MediaError, PolicyError
+from senseweave.errors import MediaError, NoContentError, PolicyError
 from senseweave.media.content import HEAD_BYTES, Content, sniff, tag_length
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
@@ -74,7 +74,7 @@ class Source:
         with self.open() as file:
             head = file.read(HEAD_BYTES)
             if not head:
-                raise MediaError(self.label, "is empty (0 bytes)")
+                raise NoContentError(self.label, "is empty (0 bytes)")
             content = sniff(head)
             if tag := tag_length(head):  # FLAC and AAC may stand behind such a tag as well as MP3
                 file.seek(tag)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from senseweave.errors import EncodingError, MediaError
+from senseweave.errors import EncodingError, MediaError, NoContentError
 from senseweave.media import Media, MediaPolicy, Modality, collect
 from senseweave.retrieval.records import (
     Record,
@@ -121,22 +121,27 @@ class Ingest:
         """Yield what the inputs hold, and whether the caller made the media themselves."""
         for one in given:
             for found in collect([one], policy=self._policy):
+                if isinstance(found, NoContentError) and isinstance(one, (str, os.PathLike)):
+                    # The file was read and holds nothing now, so that what it held before goes.
+                    self._seen.setdefault(os.path.abspath(found.source), _Seen()).whole_file = True
                 yield found, isinstance(one, Media)
 
     def _take(self, media: Media | MediaError, explicit: bool) -> None:
         if isinstance(media, MediaError):
             self._fail(media)
             return
+        source = source_name(media)
         spaces = [space for space in self._spaces.values() if media.modality in space.modalities]
         if not spaces:
+            if not explicit:
+                self._seen.setdefault(source, _Seen()).whole_file = True
             known = sorted({modality for space in self._spaces.values() for modality in space.modalities})
             self._fail(
-                MediaError(
+                NoContentError(
                     media.source, f"is {media.modality}, which this index does not embed; it embeds: {', '.join(known)}"
                 )
             )
             return
-        source = source_name(media)
         try:
             own = self._own(media)
             seen = self._seen.setdefault(source, _Seen())
@@ -160,7 +165,7 @@ class Ingest:
                     self._buffer(space.name, media.modality, piece)
                     count += 1
                 if not count:
-                    self._fail(MediaError(media.source, "is blank: there is nothing to index"), source)
+                    self._fail(NoContentError(media.source, "is blank: there is nothing to index"), source)
         except MediaError as error:
             self._fail(error, source)
 
@@ -286,8 +291,8 @@ class Ingest:
     def _fail(self, error: MediaError, source: str | None = None) -> None:
         if self._on_error == "raise":
             raise error
-        if source is not None:
-            self._seen.setdefault(source, _Seen()).failed = True
+        if source is not None and not isinstance(error, NoContentError):
+            self._seen.setdefault(source, _Seen()).failed = True  # it may be whole again: its old records stay
         if not any(error.source == known.source and error.reason == known.reason for known in self.report.failed[-8:]):
             self.report.failed.append(error)
 

@@ -11,8 +11,8 @@ from threading import RLock
 from typing import Final
 
 from senseweave.errors import StoreError
+from senseweave.media.collecting import INDEX_MARK
 
-LOCK_NAME: Final = "senseweave.lock"
 _LOCK_BYTE: Final = 1 << 20
 _POLL_SECONDS: Final = 0.05
 
@@ -21,7 +21,7 @@ class FolderLock:
     """A lock file that holds `generation pid`: how many writes there were, and who writes or wrote last."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / LOCK_NAME
+        self.path = folder / INDEX_MARK
         self._threads = RLock()
         self._depth = 0
         self._file: int | None = None

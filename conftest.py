@@ -26,6 +26,15 @@ def _only_this_machine() -> None:
     socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
 
 
+@pytest.fixture
+def own_chroma(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chroma clients of this test's own: Chroma shares those of equal (also relative) paths within a process."""
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    monkeypatch.setattr(SharedSystemClient, "_identifier_to_system", {})
+    monkeypatch.setattr(SharedSystemClient, "_identifier_to_refcount", {})
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The sample corpus: texts, photographs, recordings and videos."""

@@ -12,7 +12,7 @@ README_BLOCKS = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
-def users_folder(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def users_folder(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch, own_chroma: None) -> Path:
     """A working directory with the files that the README names."""
     shutil.copytree(corpus / "texts", tmp_path / "notes")
     shutil.copy(corpus / "images" / "photo-01.jpg", tmp_path / "photo.jpg")

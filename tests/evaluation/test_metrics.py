@@ -12,9 +12,9 @@ def runs(seed=0, queries=25, documents=40):
     qrels, run = {}, {}
     for query in range(queries):
         chosen = rng.choice(names, size=rng.integers(1, 8), replace=False)
-        qrels[f"q{query}"] = {str(name): int(rng.integers(1, 4)) for name in chosen}
+        qrels[f"q{query:02}"] = {str(name): int(rng.integers(1, 4)) for name in chosen}
         ranked = rng.permutation(names)[:30]
-        run[f"q{query}"] = {str(name): float(30 - rank) for rank, name in enumerate(ranked)}
+        run[f"q{query:02}"] = {str(name): float(30 - rank) for rank, name in enumerate(ranked)}
     return qrels, run
 
 

@@ -63,6 +63,7 @@ def test_fusion_keeps_text_and_media(folder: Path) -> None:
     assert {"cats.md", "photo-01.jpg"} <= set(sources(found))
 
 
+@pytest.mark.usefixtures("own_chroma")
 def test_the_readme_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(folder / "photo-01.jpg", folder / "query.jpg")
     monkeypatch.chdir(folder.parent)

@@ -15,6 +15,7 @@ def _blocks():
     return re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
 
 
+@pytest.mark.usefixtures("own_chroma")
 def test_the_code_blocks_run_in_order(samples, tmp_path, monkeypatch, capsys):
     (tmp_path / "notes").mkdir()
     shutil.copy(samples / "texts" / "kettle.md", tmp_path / "notes")

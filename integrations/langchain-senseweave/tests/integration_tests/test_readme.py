@@ -6,11 +6,14 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 import langchain_senseweave
 
 README = Path(__file__).parents[2] / "README.md"
 
 
+@pytest.mark.usefixtures("own_chroma")
 def test_the_examples_of_the_readme_run(tmp_path, monkeypatch, capsys, corpus):
     shutil.copytree(corpus / "texts", tmp_path / "notes")
     shutil.copy(corpus / "images" / "photo-01.jpg", tmp_path / "photo.jpg")

@@ -137,3 +137,11 @@ def test_failures_among_media_of_several_modalities_keep_their_places(space):
 def test_similarity_is_the_cosine_of_every_pair(space):
     vectors = space.embed_text(["a", "b", "ab"])
     np.testing.assert_allclose(space.similarity(vectors * 3, vectors), vectors @ vectors.T, atol=1e-6)
+
+
+async def test_an_item_of_a_mixed_batch_is_named_by_its_place_among_all(space, tmp_path):
+    media = [sw.Text("a"), sw.Text("b"), sw.Image(tmp_path / "missing.png")]
+    with pytest.raises(sw.MediaError, match=r"missing.png \(item 3 of 3\)"):
+        space.encode(media)
+    with pytest.raises(sw.MediaError, match=r"missing.png \(item 3 of 3\)"):
+        await space.aencode(media)

@@ -200,10 +200,12 @@ class Space:
         if len(groups) == 1:
             (modality,) = groups
             return self._run(modality, media, role, on_error, progress)
-        batches = {
-            modality: self._run(modality, [media[i] for i in positions], role, on_error, None)
-            for modality, positions in groups.items()
-        }
+        batches = {}
+        for modality, positions in groups.items():
+            try:
+                batches[modality] = self._run(modality, [media[i] for i in positions], role, on_error, None)
+            except MediaError as error:
+                raise error.at(positions[error.position or 0], len(media)) from error
         return self._merged(groups, batches, len(media))
 
     async def aembed_text(

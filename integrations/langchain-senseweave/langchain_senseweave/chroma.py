@@ -194,13 +194,20 @@ class SenseweaveChroma(MediaSearch, Chroma):
 
         def flush() -> None:
             fresh = {}
-            for document, (one, _) in zip(self._documents(batch, [metadata or {}] * len(batch)), batch, strict=True):
+            for one, description in batch:
+                try:
+                    document = document_from_media(one, description, metadata=metadata)
+                except MediaError as error:
+                    parser.failed(error)
+                    continue
                 if document.id not in added:
                     fresh[str(document.id)] = (document, one)
-            vectors = embeddings.embed_media([one for _, one in fresh.values()])
-            self._write([document for document, _ in fresh.values()], vectors, list(fresh))
-            added.update(dict.fromkeys(fresh))
             batch.clear()
+            documents = [document for document, _ in fresh.values()]
+            vectors = parser.each([one for _, one in fresh.values()], embeddings.embed_media)
+            ids = [str(documents[i].id) for i in vectors]
+            self._write([documents[i] for i in vectors], list(vectors.values()), ids)
+            added.update(dict.fromkeys(ids))
 
         for piece, description in parser.pieces(media):
             if piece.modality not in embeddings.modalities:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from langchain_core.document_loaders import BaseBlobParser, BaseLoader
 from langchain_core.documents import Document
@@ -19,6 +19,7 @@ from senseweave.media import Media, MediaPolicy, collect, split
 from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
 
 OnError = Literal["raise", "skip"]
+_Made = TypeVar("_Made")
 
 _TOGETHER = 16
 """Pieces that are described in one batch; bounds how far a lazy loader reads ahead."""
@@ -120,7 +121,7 @@ class MediaParser(BaseBlobParser):
         """Yield the pieces that `documents` makes documents of, each with its description."""
         pieces = self._split(inputs)
         while batch := list(islice(pieces, _TOGETHER)):
-            yield from zip(batch, self._descriptions(batch), strict=True)
+            yield from self._described(batch)
 
     def _split(self, inputs: Any) -> Iterator[Media]:
         for media in collect(inputs, policy=self.policy):
@@ -147,18 +148,42 @@ class MediaParser(BaseBlobParser):
             except MediaError as error:
                 self.failed(error)
 
-    def _descriptions(self, batch: list[Media]) -> list[str | None]:
-        if self.embeddings is None or not self.describe:
-            return [None] * len(batch)
-        described = [i for i, one in enumerate(batch) if one.modality != "text"]
-        descriptions: list[str | None] = [None] * len(batch)
-        wanted = [batch[i] for i in described if batch[i].modality in self.embeddings.modalities]
-        if wanted:
-            made = iter(self.embeddings.describe_media(wanted, on_error=self.on_error))
-            for i in described:
-                if batch[i].modality in self.embeddings.modalities:
-                    descriptions[i] = next(made)
-        return descriptions
+    def _described(self, batch: list[Media]) -> list[tuple[Media, str | None]]:
+        """Return pieces with their descriptions, without those that could not be read to describe them."""
+        descriptions: dict[int, str | None] = dict.fromkeys(range(len(batch)))
+        if self.embeddings is not None and self.describe:
+            known = [one for one in self.embeddings.modalities if one != "text"]
+            wanted = [i for i, one in enumerate(batch) if one.modality in known]
+            made = self.each([batch[i] for i in wanted], self.embeddings.describe_media) if wanted else {}
+            for place, i in enumerate(wanted):
+                if place in made:
+                    descriptions[i] = made[place]
+                else:
+                    del descriptions[i]
+        return [(batch[i], description) for i, description in descriptions.items()]
+
+    def each(self, media: list[Media], make: Callable[[list[Media]], Sequence[_Made]]) -> dict[int, _Made]:
+        """Return what `make` makes of each item, by position, without those that it cannot read.
+
+        Args:
+            media: The items.
+            make: Gives one result per item, or raises a `MediaError`.
+
+        Raises:
+            MediaError: If an item cannot be read, unless `on_error` is `skip`: then a warning says why.
+        """
+        try:
+            return dict(enumerate(make(media)))
+        except MediaError:
+            if self.on_error == "raise":
+                raise
+        made = {}
+        for position, one in enumerate(media):
+            try:
+                made[position] = make([one])[0]
+            except MediaError as error:
+                self.failed(type(error)(error.source, error.reason))  # without "item 1 of 1", which would mislead
+        return made
 
     def failed(self, error: MediaError) -> None:
         """Raise an error, or warn of it, as `on_error` says."""

@@ -40,7 +40,7 @@ class SenseweaveRetriever(BaseRetriever):
         vector_stores: Stores whose embeddings embed the query; of one space or of several.
         index: A `senseweave.Index`, instead of stores.
         k: How many documents.
-        modalities: Only documents of these modalities.
+        modalities: Only documents of these modalities; None for all, and an empty list is an error.
         filter: Condition on metadata.
 
     Instantiate:
@@ -68,7 +68,9 @@ class SenseweaveRetriever(BaseRetriever):
     vector_stores: list[VectorStore] = Field(default_factory=list, description="Stores to ask.")
     index: Index | None = Field(default=None, description="A `senseweave.Index`, instead of `vector_stores`.")
     k: int = Field(default=4, ge=1, description="How many documents.")
-    modalities: list[Modality] | None = Field(default=None, description="Only documents of these modalities.")
+    modalities: list[Modality] | None = Field(
+        default=None, description="Only documents of these modalities; None for all."
+    )
     filter: Any = Field(default=None, description="Condition on metadata, in the store's language or senseweave's.")
     fusion: str | None = Field(default=None, description="How scores are made comparable; None takes the default.")
     query_modality: Modality = Field(
@@ -95,6 +97,7 @@ class SenseweaveRetriever(BaseRetriever):
         if self.policy is not None and (self.root is not None or self.network):
             msg = "give either policy or root and network, not both"
             raise ValueError(msg)
+        _check_modalities(self.modalities)
         for store in self.vector_stores:
             if store.embeddings is None:
                 msg = f"{type(store).__name__} has no embeddings, so that a query cannot be embedded for it"
@@ -207,13 +210,10 @@ class SenseweaveRetriever(BaseRetriever):
         chosen: Collection[Any] | None = self.modalities if modalities is None else modalities
         if isinstance(chosen, str):
             chosen = [chosen]
-        unknown = [one for one in chosen or () if one not in MODALITIES]
-        if unknown:
-            msg = f"unknown modality {', '.join(map(repr, unknown))}; there are {', '.join(MODALITIES)}"
-            raise ValueError(msg)
+        _check_modalities(chosen)
         return {
             "k": k,
-            "modalities": chosen or None,
+            "modalities": chosen,
             "condition": self.filter if condition is None else condition,
             "fusion": self.fusion if fusion is None else fusion,
         }
@@ -301,6 +301,14 @@ class SenseweaveRetriever(BaseRetriever):
         params["ls_embedding_provider"] = ", ".join(dict.fromkeys(classes))
         params["ls_embedding_model"] = ", ".join(dict.fromkeys(spaces))
         return params
+
+
+def _check_modalities(chosen: Collection[Any] | None) -> None:
+    unknown = [one for one in chosen or () if one not in MODALITIES]
+    if unknown or (chosen is not None and not chosen):
+        what = f"unknown modality {', '.join(map(repr, unknown))}" if unknown else "no modalities"
+        msg = f"{what}; there are {', '.join(MODALITIES)}, and None stands for all"
+        raise ValueError(msg)
 
 
 def _modalities(embeddings: Any) -> tuple[Modality, ...]:

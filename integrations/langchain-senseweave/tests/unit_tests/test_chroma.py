@@ -94,6 +94,29 @@ def test_an_unreadable_file_is_named_and_nothing_is_half_added(store, red_png):
         assert len(store.add_media([red_png, "missing.png"], on_error="skip")) == 1
 
 
+class Silent(SenseweaveEmbeddings):
+    """Describes nothing, so that a broken file is first noticed when it is embedded."""
+
+    def describe_media(self, media, *, on_error="raise"):
+        return [None] * len(media)
+
+
+@pytest.mark.parametrize("kind", [SenseweaveEmbeddings, Silent])
+def test_a_truncated_file_does_not_take_the_others_with_it(kind, space, red_png, blue_png, tone_wav, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(blue_png.read_bytes()[:60])
+    store = SenseweaveChroma("media", kind(model=space), persist_directory=str(tmp_path / "db"))
+    with pytest.warns(UserWarning, match=r"left out: .*broken\.png: ") as warned:
+        ids = store.add_media([red_png, broken, tone_wav], on_error="skip")
+    assert sum("left out" in str(one.message) for one in warned) == 1
+    assert {one.metadata["source"] for one in store.get_by_ids(ids)} == {str(red_png), str(tone_wav)}
+    written = vectors_of(store)
+    assert written[ids[0]] == pytest.approx(store.embeddings.embed_image([red_png])[0], abs=1e-5)
+    assert written[ids[1]] == pytest.approx(store.embeddings.embed_audio([tone_wav])[0], abs=1e-5)
+    with pytest.raises(MediaError, match=r"broken\.png"):
+        store.add_media([red_png, broken], on_error="raise")
+
+
 def test_media_that_the_model_does_not_embed_are_errors_or_left_out(make_space, red_png, tone_wav, tmp_path):
     embeddings = SenseweaveEmbeddings(model=make_space(modalities=["text", "image"]))
     store = SenseweaveChroma("images", embeddings, persist_directory=str(tmp_path / "db"))

@@ -65,6 +65,18 @@ def test_what_cannot_be_read_is_left_out_with_a_warning_when_asked(red_png, tmp_
     assert [document.metadata["source"] for document in documents] == [str(red_png)]
 
 
+def test_what_cannot_be_described_is_left_out_with_a_warning_when_asked(embeddings, red_png, tone_wav, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(red_png.read_bytes()[:60])
+    paths = [red_png, broken, tone_wav]
+    with pytest.warns(UserWarning, match=r"left out: .*broken\.png: ") as warned:
+        documents = MediaLoader(paths, embeddings=embeddings, on_error="skip").load()
+    assert len(warned) == 1
+    assert [document.metadata["source"] for document in documents] == [str(red_png), str(tone_wav)]
+    with pytest.raises(MediaError, match=r"broken\.png"):
+        MediaLoader(paths, embeddings=embeddings).load()
+
+
 def test_the_policy_holds(red_png, tmp_path):
     inside = tmp_path / "inside"
     inside.mkdir()

@@ -201,6 +201,12 @@ def test_wrong_arguments_are_errors(store, index, tmp_path, red_png):
         retriever.invoke("sea", k=0)
     with pytest.raises(ValueError, match="unknown modality 'smell'"):
         retriever.invoke("sea", modalities=["smell"])
+    with pytest.raises(ValueError, match="no modalities; there are text, image"):
+        retriever.invoke("sea", modalities=[])
+    with pytest.raises(ValueError, match="no modalities"):
+        retriever.model_copy(update={"modalities": []}).invoke("sea")
+    with pytest.raises(ValidationError, match="no modalities"):
+        SenseweaveRetriever(index=index, modalities=[])
     with pytest.raises(TypeError, match="top_k"):
         retriever.invoke("sea", top_k=3)
     with pytest.raises(MediaError, match=r"missing\.png"):

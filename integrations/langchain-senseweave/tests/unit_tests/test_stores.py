@@ -101,6 +101,20 @@ def test_text_without_a_modality_counts_as_text_in_every_store(embeddings, tmp_p
         assert {one.page_content for one, _ in found["text"]} == set(TEXTS[:2])
 
 
+def test_a_document_that_uses_the_name_modality_for_something_else_counts_as_text(embeddings, tmp_path):
+    stores = [
+        Chroma("scans", embeddings, persist_directory=str(tmp_path)),
+        InMemoryVectorStore(embeddings),
+        Foreign(embeddings),
+    ]
+    for store in stores:
+        store.add_texts(TEXTS[:2], [{"modality": "CT"}, {"modality": "text"}])
+        retriever = SenseweaveRetriever(vector_stores=[store])
+        assert {one.page_content for one in retriever.invoke("the dog")} == set(TEXTS[:2])
+        assert {one.page_content for one in retriever.invoke("the dog", modalities=["text"])} == set(TEXTS[:2])
+        assert retriever.invoke("the dog", modalities=["image"]) == []
+
+
 def test_a_store_without_embeddings_is_refused():
     class Without(Foreign):
         @property

@@ -1,5 +1,7 @@
 """SenseweaveMultimodalRetriever: one ranking out of several stores, or out of an index."""
 
+from dataclasses import replace
+
 import pytest
 from haystack import Document
 from haystack.components.embedders import MockTextEmbedder
@@ -165,6 +167,30 @@ def test_one_store_of_several_modalities_is_asked_once_for_each(documents):
         retrievers={"all": InMemoryEmbeddingRetriever(document_store=store)}, modalities=["image"]
     )
     assert {one.meta["modality"] for one in only.run(query=QUESTION)["documents"]} == {"image"}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("kind", ["in memory", "chroma"])
+def test_documents_that_name_no_modality_are_found_as_text(documents, kind):
+    plain = [Document(content=one, meta={"shelf": 1}) for one in TEXTS]
+    plain = SenseweaveDocumentEmbedder().run(documents=plain)["documents"]
+    plain = [replace(one, meta={"shelf": 1}) for one in plain]
+    store = ChromaDocumentStore(collection_name="multimodal-plain", distance_function="cosine")
+    inner = SenseweaveChromaRetriever(document_store=store)
+    if kind == "in memory":
+        store = InMemoryDocumentStore()
+        inner = InMemoryEmbeddingRetriever(document_store=store)
+    images = [one for one in documents if one.meta["modality"] == "image"]
+    store.write_documents([*plain, *images])
+    both = SenseweaveMultimodalRetriever(retrievers={"all": inner}, modalities=["text", "image"])
+    found = both.run(query=QUESTION, top_k=10)["documents"]
+    assert found[0].content == "The train leaves at noon."
+    assert {one.id for one in found} == {one.id for one in [*plain, *images]}
+    shelf = {"field": "meta.shelf", "operator": "==", "value": 1}
+    text = SenseweaveMultimodalRetriever(retrievers={"all": inner}, modalities=["text"], filters=shelf)
+    assert {one.id for one in text.run(query=QUESTION)["documents"]} == {one.id for one in plain}
+    image = SenseweaveMultimodalRetriever(retrievers={"all": inner}, modalities=["image"])
+    assert {one.id for one in image.run(query=QUESTION)["documents"]} == {one.id for one in images}
 
 
 @pytest.mark.integration

@@ -77,8 +77,9 @@ class SenseweaveMultimodalRetriever:
             those of `SenseweaveChromaRetriever` and `InMemoryEmbeddingRetriever` are.
         :param embedders: The text embedder of the retrievers, or one for each by the retriever's name. If None,
             `SenseweaveTextEmbedder()`.
-        :param modalities: Only Documents of these modalities, by their `meta["modality"]`. With retrievers, each
-            modality is then asked for, and calibrated, by itself: give it where a store holds several.
+        :param modalities: Only Documents of these modalities, by their `meta["modality"]`; with retrievers,
+            those that name none are text. Each modality is then asked for, and calibrated, by itself: give it where a
+            store holds several.
         :param fusion: How scores are made comparable, a name in `senseweave.retrieval.METHODS`; None takes the default.
         :param statistics: With retrievers: what is known of the scores in each list, see `calibrate`. Lists are named
             after the retriever, followed by `/` and the modality where `modalities` is given.

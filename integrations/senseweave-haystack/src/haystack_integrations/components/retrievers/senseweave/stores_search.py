@@ -16,7 +16,7 @@ from haystack.components.retrievers.types import EmbeddingRetriever
 from haystack_integrations.common.senseweave.space import SpaceComponent
 
 import senseweave as sw
-from senseweave.media import Modality
+from senseweave.media import MODALITIES, Modality
 from senseweave.retrieval import Statistics, StoreStatistics, background, merge
 from senseweave.retrieval.fusion import CALIBRATED
 from senseweave.retrieval.probes import PROBES
@@ -26,6 +26,8 @@ LEAST_FETCHED = 10
 """Documents asked of every list, so that methods that look at one list see more than its tip."""
 SAMPLE = 1024
 """Most Documents of a list that its statistics are estimated from."""
+MEDIA = [one for one in MODALITIES if one != "text"]
+"""Every other Document is text: those of Haystack's own converters name no modality."""
 
 
 class StoresSearch:
@@ -140,7 +142,7 @@ class StoresSearch:
         filters: dict[str, Any] | None,
     ) -> dict[str, Any]:
         if name != retriever:
-            modality = {"field": "meta.modality", "operator": "==", "value": name.removeprefix(f"{retriever}/")}
+            modality = _of_modality(name.removeprefix(f"{retriever}/"))
             filters = {"operator": "AND", "conditions": [filters, modality]} if filters else modality
         embedding = embeddings[id(self._embedders[retriever])]
         return {"query_embedding": embedding, "filters": filters, "top_k": max(top_k, LEAST_FETCHED)}
@@ -170,7 +172,7 @@ class StoresSearch:
         """Return embeddings of Documents of a modality, from all lists, that are as long as those of one list."""
         lengths = {len(one.embedding or []) for one in self._documents(name)}
         found = (one for other in self._lists() for one in self._documents(other))
-        alike = [one.embedding for one in found if one.meta.get("modality") == modality]
+        alike = [one.embedding for one in found if _modality(one) == modality]
         return np.asarray([one for one in alike if one is not None and len(one) in lengths])
 
     def _documents(self, name: str) -> list[Document]:
@@ -217,6 +219,18 @@ class StoresSearch:
             )
             for one in ranked
         ]
+
+
+def _of_modality(modality: str) -> dict[str, Any]:
+    """Return the filter that Documents of a modality pass."""
+    if modality == "text":
+        return {"field": "meta.modality", "operator": "not in", "value": MEDIA}
+    return {"field": "meta.modality", "operator": "==", "value": modality}
+
+
+def _modality(document: Document) -> str:
+    named = document.meta.get("modality")
+    return named if named in MEDIA else "text"
 
 
 def _embeddings(embedder: Any, texts: Sequence[str]) -> np.ndarray:

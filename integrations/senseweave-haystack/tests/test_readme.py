@@ -30,6 +30,8 @@ def test_the_code_blocks_run_in_order(samples, tmp_path, monkeypatch, capsys):
     assert "[1] audio, talk.flac" in printed[1]
     assert printed[2] == "True"
     assert printed[3] == f"{tmp_path / 'photo.jpg'} 1.0"
+    exec(_blocks()[0], names)
+    assert capsys.readouterr().out == "0 written, 0 failed\n"
 
 
 def test_every_link_leads_somewhere():

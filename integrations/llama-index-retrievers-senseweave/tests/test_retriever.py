@@ -224,6 +224,18 @@ def test_an_empty_store_answers_with_nothing(new_store: Callable[..., Any], embe
     assert SenseweaveRetriever(new_store(), embed_model).retrieve("green") == []
 
 
+@pytest.mark.parametrize("kind", ["chroma", "simple"])
+def test_nodes_of_a_modality_that_does_not_exist_are_text(
+    new_store: Callable[..., Any], embed_model: SenseweaveEmbedding, kind: str
+) -> None:
+    notes = [TextNode(text=one, metadata={"modality": "note"}) for one in ("a green field", "a red door")]
+    context = StorageContext.from_defaults(vector_store=new_store() if kind == "chroma" else SimpleVectorStore())
+    index = VectorStoreIndex(notes, embed_model=embed_model, storage_context=context)
+    retriever = SenseweaveRetriever.from_defaults(index, modalities=["text"])
+    for _ in range(2):  # the second time with what the first one learned of the store
+        assert {one.node.get_content() for one in retriever.retrieve("green")} == {"a green field", "a red door"}
+
+
 def test_phrases_for_calibration_are_embedded_once_per_store(
     store: Any, embed_model: SenseweaveEmbedding, space: Any
 ) -> None:

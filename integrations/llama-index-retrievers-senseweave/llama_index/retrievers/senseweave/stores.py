@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from llama_index.core.schema import BaseNode
@@ -168,9 +169,7 @@ class SimpleView(CalibratedView):
 
     def _sample(self, modality: Modality) -> Sample:
         data = self.store.data
-        ids = [
-            one for one in data.embedding_dict if data.metadata_dict.get(one, {}).get("modality", "text") == modality
-        ]
+        ids = [one for one in data.embedding_dict if _modality(data.metadata_dict.get(one, {})) == modality]
         return np.asarray([data.embedding_dict[one] for one in evenly_spaced(ids)], np.float32), len(ids)
 
 
@@ -211,6 +210,12 @@ def _filter(modality: Modality) -> MetadataFilter:
     # Nodes that stock readers made name no modality, and are text.
     media: list[str] = [other for other in MODALITIES if other != "text"]
     return MetadataFilter(key="modality", value=media, operator=FilterOperator.NIN)
+
+
+def _modality(metadata: Mapping[str, Any]) -> str:
+    """Return the modality that `_filter` finds a node under, by its metadata."""
+    named = metadata.get("modality")
+    return named if named in MODALITIES else "text"
 
 
 def _both(first: MetadataFilter, filters: MetadataFilters | None) -> MetadataFilters:

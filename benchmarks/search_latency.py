@@ -1,14 +1,19 @@
 """Search latency from 1,000 to 100,000 vectors: the index next to bare chromadb on the same collection.
 
-    python benchmarks/search_latency.py [--sizes 1000 10000 100000] [--queries 100]
+    python benchmarks/search_latency.py [--sizes 1000 10000 100000] [--queries 100] [--folder FOLDER] [--build-only]
 
 The space hashes words, so that the time is that of searching, not of a model. `overhead` is what the index adds to a
 query of the collection: embedding the words with that space, statistics, merging and hits.
+
+Building is most of the time. With `--folder` the built indexes are kept there, one per size; a later run takes up what
+is there, and goes on where an earlier one was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 import tempfile
 import time
 import zlib
@@ -27,6 +32,7 @@ from senseweave.spaces import Space
 DIMENSION = 384
 WORDS = 2000
 SEED = 1
+BATCH = 2000
 
 
 class Words(Encoder):
@@ -53,23 +59,32 @@ class Words(Encoder):
         return {"family": "benchmark words", "seed": SEED}
 
 
-def fill(index: Index, space: Space, texts: list[str], start: int) -> None:
-    """Write records of `texts` straight into the text collection."""
+def sentences(count: int, seed: int) -> list[str]:
+    """The first so many of an endless list of random sentences."""
+    rng = np.random.default_rng(seed)
+    return [" ".join(map(str, rng.integers(0, WORDS, 12))) for _ in range(count)]
+
+
+def fill(index: Index, space: Space, texts: list[str]) -> None:
+    """Write records of `texts` straight into the text collection, from where an earlier run has stopped."""
     description = index._store.descriptions[space.name, "text"]
-    for at in range(0, len(texts), 2000):
-        chunk = texts[at : at + 2000]
-        vectors = space.embed_text(chunk)
+    began, first = time.perf_counter(), index._store.count(description)
+    for at in range(first, len(texts), BATCH):
+        chunk = texts[at : at + BATCH]
         records = [
-            Record(
-                f"{start + at + i:08}",
-                vector,
-                text,
-                {"modality": "text", "source": f"text {start + at + i}", "number": start + at + i},
-            )
-            for i, (text, vector) in enumerate(zip(chunk, vectors, strict=True))
+            Record(f"{i:08}", vector, text, {"modality": "text", "source": f"text {i}", "number": i})
+            for i, (text, vector) in enumerate(zip(chunk, space.embed_text(chunk), strict=True), start=at)
         ]
         index._store.upsert(description, records)
-    index._calibration.refit(description)
+        done, seconds = at + len(chunk), time.perf_counter() - began
+        print(
+            f"\rbuilding: {done:,} of {len(texts):,}, {1000 * seconds / (done - first):.1f} ms each",
+            end="\n" if done == len(texts) else "",
+            file=sys.stderr,
+            flush=True,
+        )
+    if index._calibration.is_stale(description):
+        index._calibration.refit(description)
 
 
 def measure(call: Callable[[str], Any], questions: list[str]) -> tuple[float, float]:
@@ -89,40 +104,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--folder", type=Path, help="keep the built indexes here, and take those that are there")
+    parser.add_argument("--build-only", action="store_true", help="measure nothing")
     options = parser.parse_args()
-    rng = np.random.default_rng(SEED)
-
-    def sentence() -> str:
-        return " ".join(map(str, rng.integers(0, WORDS, 12)))
-
-    questions = [sentence() for _ in range(options.queries)]
+    questions = sentences(options.queries, SEED)
     space = Space("words", {"text": Words()}, cache_size=0)
-    print(f"{DIMENSION} dimensions, k=10, {len(questions)} queries; milliseconds, median (95th percentile)")
-    print("| vectors | bare chromadb | index | index, filtered | overhead (median) | recall@10 of the exact ten |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    with tempfile.TemporaryDirectory() as folder, Index(Path(folder) / "index", spaces=[space]) as index:
-        size, texts = 0, []
-        for wanted in sorted(options.sizes):
-            new = [sentence() for _ in range(wanted - size)]
-            fill(index, space, new, size)
-            texts, size = texts + new, wanted
-            collection = index._store.client.get_collection("words-text", embedding_function=None)
-            vectors = {question: space.embed_text([question], role="query")[0] for question in questions}
+    with contextlib.ExitStack() as stack:
+        folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if not options.build_only:
+            print(f"{DIMENSION} dimensions, k=10, {len(questions)} queries; milliseconds, median (95th percentile)")
+            print(
+                "| vectors | bare chromadb | index | index, filtered | overhead (median) | recall@10 of the exact ten |"
+            )
+            print("| --- | --- | --- | --- | --- | --- |")
+        for size in sorted(options.sizes):
+            texts = sentences(size, SEED + 1)
+            with Index(folder / f"words-{size}", spaces=[space]) as index:
+                fill(index, space, texts)
+                if not options.build_only:
+                    print(row(index, space, texts, questions), flush=True)
 
-            def bare(question: str, collection: Any = collection, vectors: Any = vectors) -> Any:
-                include = ["documents", "metadatas", "distances"]
-                return collection.query(query_embeddings=[vectors[question]], n_results=10, include=include)
 
-            plain = measure(bare, questions)
-            ours = measure(lambda question: index.search(question, k=10), questions)
-            where = {"number": {"lt": wanted // 2}}
-            filtered = measure(lambda question, where=where: index.search(question, k=10, filter=where), questions[:20])
-            table = space.embed_text(texts)
-            found = [{hit.id for hit in index.search(one, k=10)} for one in questions]
-            exact = [{f"{i:08}" for i in np.argsort(-(table @ vectors[one]))[:10]} for one in questions]
-            recall = np.mean([len(a & b) / 10 for a, b in zip(found, exact, strict=True)])
-            cells = [f"{pair[0]:.2f} ({pair[1]:.2f})" for pair in (plain, ours, filtered)]
-            print(f"| {wanted:,} | {' | '.join(cells)} | {ours[0] - plain[0]:+.2f} | {recall:.3f} |", flush=True)
+def row(index: Index, space: Space, texts: list[str], questions: list[str]) -> str:
+    """Measure one index: a line of the table."""
+    collection = index._store.client.get_collection("words-text", embedding_function=None)
+    vectors = {question: space.embed_text([question], role="query")[0] for question in questions}
+    include = ["documents", "metadatas", "distances"]
+    plain = measure(
+        lambda one: collection.query(query_embeddings=[vectors[one]], n_results=10, include=include), questions
+    )
+    ours = measure(lambda one: index.search(one, k=10), questions)
+    where = {"number": {"lt": len(texts) // 2}}
+    filtered = measure(lambda one: index.search(one, k=10, filter=where), questions[:20])
+    table = space.embed_text(texts)
+    found = [{hit.id for hit in index.search(one, k=10)} for one in questions]
+    exact = [{f"{i:08}" for i in np.argsort(-(table @ vectors[one]))[:10]} for one in questions]
+    recall = np.mean([len(a & b) / 10 for a, b in zip(found, exact, strict=True)])
+    cells = [f"{pair[0]:.2f} ({pair[1]:.2f})" for pair in (plain, ours, filtered)]
+    return f"| {len(texts):,} | {' | '.join(cells)} | {ours[0] - plain[0]:+.2f} | {recall:.3f} |"
 
 
 if __name__ == "__main__":

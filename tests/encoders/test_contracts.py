@@ -72,6 +72,19 @@ def test_the_same_content_has_the_same_vector_after_the_model_was_freed(case, lo
     np.testing.assert_allclose(embed(space, case, items), vectors, atol=1e-6)
 
 
+def test_a_model_that_was_loaded_needs_its_files_no_more(
+    case, load, name_of, folder_of, items, vectors, embed, tmp_path
+):
+    source = folder_of(case)
+    copy = tmp_path / source.name
+    shutil.copytree(source, copy)
+    name = name_of(case).replace(str(source), str(copy))
+    space = sw.load(name, **{"device": "cpu", "cache_size": 0, **case.options})
+    space.load([case.modality])
+    shutil.rmtree(copy)
+    np.testing.assert_allclose(embed(space, case, items), vectors, atol=1e-6)
+
+
 def test_vectors_equal_the_computation_that_the_authors_document(case, space, folder_of, items, vectors):
     expected = case.reference(folder_of(case), decoded(space, case, items), "document")
     np.testing.assert_allclose(vectors, unit(expected), atol=case.reference_tolerance)

@@ -67,6 +67,7 @@ class Letters(Encoder):
         return {"family": "letters", "max_length": self.max_length}
 
     def close(self) -> None:
+        super().close()
         self.closed += 1
 
 

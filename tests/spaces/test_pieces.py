@@ -56,6 +56,13 @@ def test_passages_are_no_longer_than_the_text_encoder_reads():
     assert max(len(one.decode()) for one in pieces_of(text, short, characters=500)) > 400
 
 
+def test_without_a_space_pieces_have_common_lengths():
+    sound = Audio((np.zeros(8000 * 70), 8000))
+    assert spans(sound, None) == [(0, 30), (30, 60), (40, 70)]
+    assert spans(sound, None, seconds=50) == [(0, 50), (20, 70)]
+    assert max(len(one.decode()) for one in pieces_of(Text("word " * 300))) > 900
+
+
 def test_a_modality_that_the_space_lacks_is_an_error():
     with pytest.raises(UnsupportedModalityError, match="image"):
         list(pieces_of(Image(np.zeros((4, 4, 3), np.uint8)), Space("x", {"text": Plain("text")})))

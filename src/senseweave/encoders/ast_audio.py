@@ -47,7 +47,7 @@ def build(
             features=lambda banks: backbone()(backbone.to_device(banks)).pooler_output,
             dimension=lambda: int(backbone.config.hidden_size),
             identity=lambda: {"family": "ast", "model": backbone.identity()},
-            close=backbone.close,
+            model=backbone,
             batch_windows=batch_windows,
         )
     }

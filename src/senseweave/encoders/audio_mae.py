@@ -50,7 +50,7 @@ def build(
             features=lambda banks: model.features(banks.unsqueeze(1)),
             dimension=lambda: model.dimension,
             identity=lambda: {"family": "audiomae", "model": model.identity()},
-            close=model.close,
+            model=model,
             batch_windows=batch_windows,
         )
     }

@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from senseweave.encoders.checkpoint import Checkpoint, from_pretrained
-from senseweave.encoders.torch_runtime import Lazy, pick_device, pick_dtype
+from senseweave.encoders.torch_runtime import Lazy, Loadable, pick_device, pick_dtype
 from senseweave.errors import ModelError
 from senseweave.extras import require
 
 
-class Backbone:
+class Backbone(Loadable):
     """A model with its configuration, on one device and in one number type.
 
     Attributes:
@@ -54,6 +54,7 @@ class Backbone:
         self._arguments = dict(arguments or {})
         self._model: Lazy[Any] = Lazy(self._load)
         self._config: Lazy[Any] = Lazy(self._load_config)
+        self.parts = (self._config, self._model)
 
     def __call__(self) -> Any:
         """The model, in eval mode."""
@@ -80,10 +81,6 @@ class Backbone:
             "checkpoint": self.checkpoint.identity(),
             "dtype": self._dtype or "float32",
         }
-
-    def close(self) -> None:
-        """Free the model; the next use loads it again."""
-        self._model.clear()
 
     def _load_config(self) -> Any:
         transformers = require("transformers", extra=self.extra)

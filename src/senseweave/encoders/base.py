@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from senseweave.encoders.torch_runtime import Loadable
 from senseweave.media import Modality
 
 Role = Literal["query", "document"]
@@ -48,11 +49,12 @@ class Encoded:
     errors: Mapping[int, str] = field(default_factory=dict)
 
 
-class Encoder(ABC):
+class Encoder(Loadable, ABC):
     """Turns decoded media of one modality into vectors.
 
     The engine calls `prepare` from several threads and `forward` from one at a time; it sorts, batches, averages
-    windows, truncates and normalises, so that an encoder only computes.
+    windows, truncates and normalises, so that an encoder only computes. What it names in `parts` is loaded when it is
+    first used, or with `load`, and freed with `close`.
     """
 
     modality: ClassVar[Modality]
@@ -91,6 +93,3 @@ class Encoder(ABC):
     @abstractmethod
     def identity(self) -> Mapping[str, object]:
         """What makes these vectors what they are (weights, pooling, prompts): the source of the fingerprint."""
-
-    def close(self) -> None:  # noqa: B027  (most encoders hold something; a static one does not)
-        """Free the model; the next use loads it again."""

@@ -36,6 +36,9 @@ class Classifier(Protocol):
     def identity(self) -> Mapping[str, object]:
         """What makes its scores its own."""
 
+    def load(self) -> None:
+        """Load the model now."""
+
     def close(self) -> None:
         """Free the model."""
 
@@ -50,6 +53,9 @@ class Recognizer(Protocol):
 
     def identity(self) -> Mapping[str, object]:
         """What makes its transcripts its own."""
+
+    def load(self) -> None:
+        """Load the model now."""
 
     def close(self) -> None:
         """Free the model."""
@@ -121,6 +127,7 @@ class Labels(Encoder):
         self.described = described
         self.batch_budget = classifier.batch_budget
         self._labels: Lazy[LabelSpace] = Lazy(self._embed_labels)
+        self.parts = (classifier,)
 
     @property
     def dimension(self) -> int:
@@ -165,9 +172,10 @@ class Labels(Encoder):
             "temperature": self.temperature,
         }
 
-    def close(self) -> None:
-        """Free the classifier; the text encoder belongs to the space."""
-        self.classifier.close()
+    def load(self) -> None:
+        """Load the classifier, and the vectors of its class names."""
+        super().load()
+        self._labels.load()
 
     def _embed_labels(self) -> LabelSpace:
         names = self.classifier.labels if self.texts is None else self.texts()
@@ -189,6 +197,7 @@ class Transcribe(Encoder):
         self.text = text
         self.window_seconds = window_seconds
         self.decode_options = {"sampling_rate": recognizer.sampling_rate}
+        self.parts = (recognizer, text)
 
     @property
     def dimension(self) -> int:
@@ -213,10 +222,6 @@ class Transcribe(Encoder):
             "text": dict(self.text.identity()),
             "window_seconds": self.window_seconds,
         }
-
-    def close(self) -> None:
-        """Free the recogniser; the text encoder belongs to the space."""
-        self.recognizer.close()
 
 
 class FramesAndSpeech(Encoder):
@@ -245,6 +250,7 @@ class FramesAndSpeech(Encoder):
         self.window_seconds = window_seconds
         self.speech_weight = speech_weight
         self.decode_options = {"frames": frames_per_segment, "sampling_rate": speech.recognizer.sampling_rate}
+        self.parts = (frames, speech)
 
     @property
     def dimension(self) -> int:

@@ -37,6 +37,7 @@ class ClapAudio(Encoder):
         self.backbone = backbone
         self.batch_budget = batch_windows
         self._extractor: Lazy[Any] = Lazy(lambda: feature_extractor(backbone.checkpoint, backbone.extra))
+        self.parts = (self._extractor, backbone)
 
     @property
     def dimension(self) -> int:
@@ -74,10 +75,6 @@ class ClapAudio(Encoder):
     def identity(self) -> Mapping[str, object]:
         """Model; windows and padding are in the checkpoint's own files."""
         return {"tower": "audio", "model": self.backbone.identity(), "is_longer": False}
-
-    def close(self) -> None:
-        """Free the model."""
-        self.backbone.close()
 
     def _mel_spectrogram(self, samples: np.ndarray) -> np.ndarray:
         audio_utils = require("transformers.audio_utils", extra=self.backbone.extra)

@@ -15,7 +15,7 @@ from senseweave.encoders.checkpoint import resolve
 from senseweave.encoders.spectrogram import FRAME, SHIFT
 from senseweave.encoders.speech_encoders import WAVEFORM_WINDOW
 from senseweave.encoders.timm_models import TimmModel, locate
-from senseweave.encoders.torch_runtime import Lazy
+from senseweave.encoders.torch_runtime import Lazy, Loadable
 from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Modality, Waveform
@@ -24,7 +24,7 @@ BATCH_IMAGES = 16
 BATCH_WINDOWS = 4
 
 
-class ImageClassifier:
+class ImageClassifier(Loadable):
     """Any image classifier of transformers; see `senseweave.encoders.bridges.Classifier`."""
 
     batch_budget = BATCH_IMAGES
@@ -41,6 +41,7 @@ class ImageClassifier:
             dtype=dtype,
         )
         self._processor: Lazy[Any] = Lazy(lambda: image_processor(self._backbone.checkpoint, "image"))
+        self.parts = (self._processor, self._backbone)
 
     @property
     def labels(self) -> Sequence[str]:
@@ -61,12 +62,8 @@ class ImageClassifier:
         """The model."""
         return {"classifier": "transformers", "model": self._backbone.identity()}
 
-    def close(self) -> None:
-        """Free the model."""
-        self._backbone.close()
 
-
-class TimmClassifier:
+class TimmClassifier(Loadable):
     """Any image classifier of timm whose classes have names, for example those of ImageNet."""
 
     batch_budget = BATCH_IMAGES
@@ -76,6 +73,7 @@ class TimmClassifier:
     ) -> None:
         """Describe the classifier, named as for the family `timm`; its weights are read when it is first used."""
         self._model = TimmModel(locate(name, revision=revision), device=device, dtype=dtype)
+        self.parts = (self._model,)
 
     @property
     def labels(self) -> Sequence[str]:
@@ -97,12 +95,8 @@ class TimmClassifier:
         """The model."""
         return {"classifier": "timm", "model": self._model.identity()}
 
-    def close(self) -> None:
-        """Free the model."""
-        self._model.close()
 
-
-class SoundClassifier:
+class SoundClassifier(Loadable):
     """Any audio classifier of transformers, such as AST over AudioSet's 527 classes."""
 
     batch_budget = BATCH_WINDOWS
@@ -125,6 +119,7 @@ class SoundClassifier:
             ),
         )
         self._extractor: Lazy[Any] = Lazy(lambda: feature_extractor(self._backbone.checkpoint, "audio-models"))
+        self.parts = (self._extractor, self._backbone)
 
     @property
     def labels(self) -> Sequence[str]:
@@ -156,10 +151,6 @@ class SoundClassifier:
     def identity(self) -> Mapping[str, object]:
         """The model."""
         return {"classifier": "transformers audio", "model": self._backbone.identity()}
-
-    def close(self) -> None:
-        """Free the model."""
-        self._backbone.close()
 
 
 class SoundLabels(Labels):

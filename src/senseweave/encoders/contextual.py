@@ -85,6 +85,7 @@ class ContextualText(Encoder):
         self._backend: Lazy[TextBackend] = Lazy(
             lambda: choose_backend(checkpoint.name, self._load_model(), self._tokeniser())
         )
+        self.parts = (self._tokeniser, self._backend)
 
     @property
     def dimension(self) -> int:
@@ -121,10 +122,6 @@ class ContextualText(Encoder):
             "max_length": self.max_length,
             "dtype": self._dtype or "float32",
         }
-
-    def close(self) -> None:
-        """Free the model."""
-        self._backend.clear()
 
     def _load_model(self) -> Any:
         return load_text_model(self.checkpoint, self._dtype, self._device, self._trust_remote_code)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from senseweave.encoders.checkpoint import sha256_of, verify_sha256
-from senseweave.encoders.torch_runtime import Lazy, pick_device
+from senseweave.encoders.torch_runtime import Lazy, Loadable, pick_device
 from senseweave.errors import WeightsError
 from senseweave.extras import require
 
@@ -22,7 +22,7 @@ MEAN, STD = 127.0 / 255.0, 128.0 / 255.0
 """Pixels are scaled as (x - 127) / 128, as the authors of EfficientNet-Lite do (tensorflow/tpu, efficientnet/lite)."""
 
 
-class EfficientNetLite0:
+class EfficientNetLite0(Loadable):
     """An image classifier with named classes; see `senseweave.encoders.bridges.Classifier`."""
 
     batch_budget = 16
@@ -34,6 +34,7 @@ class EfficientNetLite0:
         self._device = device
         self._model: Lazy[Any] = Lazy(self._load)
         self._labels: Lazy[tuple[str, ...]] = Lazy(imagenet_labels)
+        self.parts = (self._labels, self._model)
 
     @property
     def labels(self) -> Sequence[str]:
@@ -72,10 +73,6 @@ class EfficientNetLite0:
             "mean": MEAN,
             "std": STD,
         }
-
-    def close(self) -> None:
-        """Free the model."""
-        self._model.clear()
 
     def _load(self) -> Any:
         torch = require("torch", extra="starter")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from senseweave.encoders.checkpoint import sha256_of, verify_sha256
-from senseweave.encoders.torch_runtime import Lazy
+from senseweave.encoders.torch_runtime import Lazy, Loadable
 from senseweave.extras import require
 from senseweave.media import Waveform
 
@@ -17,7 +17,7 @@ SAMPLING_RATE = 16_000
 """What Whisper was trained on, in Hz (Radford et al. 2022, arXiv 2212.04356, section 2.2)."""
 
 
-class FasterWhisper:
+class FasterWhisper(Loadable):
     """Turns sound into text, greedily and without context between windows, so that equal sound gives equal text."""
 
     sampling_rate = SAMPLING_RATE
@@ -38,6 +38,7 @@ class FasterWhisper:
         self.compute_type = compute_type
         self.sha256 = sha256
         self._model: Lazy[Any] = Lazy(self._load)
+        self.parts = (self._model,)
 
     def transcribe(self, sound: Waveform) -> str:
         """What is said in `sound` (mono, 16 kHz), or an empty string where nothing is."""
@@ -61,10 +62,6 @@ class FasterWhisper:
             "language": self.language,
             "compute_type": self.compute_type,
         }
-
-    def close(self) -> None:
-        """Free the model."""
-        self._model.clear()
 
     def _load(self) -> Any:
         whisper = require("faster_whisper", extra="speech", feature="speech recognition")

@@ -54,6 +54,7 @@ class FrameVideo(Encoder):
         self.frames = frames
         self.window_seconds = window_seconds
         self.decode_options = {"frames": frames}
+        self.parts = (image,)
 
     @property
     def dimension(self) -> int:
@@ -96,10 +97,6 @@ class FrameVideo(Encoder):
             "frames": self.frames,
             "window_seconds": self.window_seconds,
         }
-
-    def close(self) -> None:
-        """Free the image model."""
-        self.image.close()
 
     def _embed(self, frames: list[Prepared]) -> tuple[np.ndarray, list[str]]:
         """Run the image encoder within its own buckets and budget: shape (frames, dimension), and what it describes."""

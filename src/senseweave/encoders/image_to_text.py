@@ -12,7 +12,7 @@ import numpy as np
 from senseweave.encoders.backbone import Backbone, class_for, image_processor, tokenizer
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.checkpoint import resolve
-from senseweave.encoders.torch_runtime import Lazy
+from senseweave.encoders.torch_runtime import Lazy, Loadable
 from senseweave.extras import require
 from senseweave.media import Modality
 
@@ -37,6 +37,9 @@ class Writer(Protocol):
     def identity(self) -> Mapping[str, object]:
         """What makes its texts its own."""
 
+    def load(self) -> None:
+        """Load the model now."""
+
     def close(self) -> None:
         """Free the model."""
 
@@ -56,6 +59,7 @@ class ImageToText(Encoder):
         """Put a writer in front of a text encoder."""
         self.writer = writer
         self.text = text
+        self.parts = (writer, text)
 
     @property
     def dimension(self) -> int:
@@ -80,10 +84,6 @@ class ImageToText(Encoder):
             "text": dict(self.text.identity()),
         }
 
-    def close(self) -> None:
-        """Free the writer; the text encoder belongs to the space."""
-        self.writer.close()
-
 
 class Caption(ImageToText):
     """Images in a text space by the captions that a model writes for them."""
@@ -97,7 +97,7 @@ class OCR(ImageToText):
     empty = NO_TEXT
 
 
-class Captioner:
+class Captioner(Loadable):
     """An image-to-text model of transformers, decoded greedily, so that equal images have equal captions."""
 
     def __init__(
@@ -133,6 +133,7 @@ class Captioner:
         )
         self._processor: Lazy[Any] = Lazy(lambda: image_processor(checkpoint, "image"))
         self._tokenizer: Lazy[Any] = Lazy(lambda: tokenizer(checkpoint, "image"))
+        self.parts = (self._processor, self._tokenizer, self._backbone)
 
     def write(self, image: Any) -> str:
         """Write a caption."""
@@ -151,12 +152,8 @@ class Captioner:
         """Model and length."""
         return {"writer": "transformers", "model": self._backbone.identity(), "max_new_tokens": self.max_new_tokens}
 
-    def close(self) -> None:
-        """Free the model."""
-        self._backbone.close()
 
-
-class RapidOcr:
+class RapidOcr(Loadable):
     """Text recognition by RapidOCR (PP-OCR models on ONNX Runtime), whose weights come with its package."""
 
     def __init__(self, *, least_score: float = 0.5) -> None:
@@ -167,6 +164,7 @@ class RapidOcr:
         """
         self.least_score = least_score
         self._engine: Lazy[Any] = Lazy(self._load)
+        self.parts = (self._engine,)
         self._reading = Lock()
 
     def write(self, image: Any) -> str:
@@ -181,10 +179,6 @@ class RapidOcr:
         """Package, version and threshold."""
         require("rapidocr", extra="ocr", feature="reading text in images")
         return {"writer": "rapidocr", "version": version("rapidocr"), "least_score": self.least_score}
-
-    def close(self) -> None:
-        """Free the engine."""
-        self._engine.clear()
 
     def _load(self) -> Any:
         rapidocr = require("rapidocr", extra="ocr", feature="reading text in images")

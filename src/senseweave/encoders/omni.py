@@ -10,7 +10,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.checkpoint import HUB_PATTERNS, Checkpoint, resolve
 from senseweave.encoders.sentence_modules import load_modules
-from senseweave.encoders.torch_runtime import Lazy
+from senseweave.encoders.torch_runtime import Lazy, Loadable
 from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import MODALITIES, Clip, Modality, Waveform
@@ -21,7 +21,7 @@ WINDOW_SECONDS = 10.0
 """Seconds of a window of video, and of sound where the model's front end names no length of its own."""
 
 
-class OmniModel:
+class OmniModel(Loadable):
     """A `SentenceTransformer` of several modalities, loaded when it is first used.
 
     It embeds one input at a time, so that nothing is padded: what sentence-transformers 6.2 pads, it also pools.
@@ -41,6 +41,7 @@ class OmniModel:
         self._model: Lazy[Any] = Lazy(
             lambda: load_modules(checkpoint, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
         )
+        self.parts = (self._model,)
 
     def __call__(self) -> Any:
         """The model, in eval mode."""
@@ -70,10 +71,6 @@ class OmniModel:
         """Weights, configuration and number type."""
         return {"checkpoint": self.checkpoint.identity(), "dtype": self._dtype or "float32"}
 
-    def close(self) -> None:
-        """Free the model."""
-        self._model.clear()
-
 
 class OmniEncoder(Encoder):
     """One modality of such a model."""
@@ -83,6 +80,7 @@ class OmniEncoder(Encoder):
     def __init__(self, model: OmniModel) -> None:
         """Describe the encoder."""
         self.model = model
+        self.parts = (model,)
 
     @property
     def dimension(self) -> int:
@@ -105,10 +103,6 @@ class OmniEncoder(Encoder):
         """Model, modality and window."""
         options = dict(self.decode_options)
         return {"family": "omni", "modality": self.modality, "model": self.model.identity(), "decode": options}
-
-    def close(self) -> None:
-        """Free the model."""
-        self.model.close()
 
 
 class OmniText(OmniEncoder):

@@ -11,7 +11,8 @@ import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.checkpoint import Checkpoint, resolve, sha256_of
-from senseweave.encoders.torch_runtime import Lazy, pick_device
+from senseweave.encoders.image_model import ModelImage
+from senseweave.encoders.torch_runtime import Lazy, Loadable, pick_device
 from senseweave.encoders.towers import BATCH_IMAGES, scalar
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
@@ -82,7 +83,7 @@ def locate(name: str, *, revision: str | None = None) -> OpenClipSource:
     return OpenClipSource(name, f"local-dir:{checkpoint.folder}", checkpoint=checkpoint)
 
 
-class OpenClipModel:
+class OpenClipModel(Loadable):
     """An open_clip model with its tokenizer and image transform, loaded when it is first used."""
 
     def __init__(self, source: OpenClipSource, *, device: str | None = None, dtype: str | None = None) -> None:
@@ -95,7 +96,9 @@ class OpenClipModel:
         self._dtype = dtype or "float32"
         self._model: Lazy[Any] = Lazy(self._load)
         self.tokenizer: Lazy[Any] = Lazy(self._load_tokenizer)
-        self.transform: Lazy[Any] = Lazy(self._make_transform)
+        self._transform: Lazy[Any] = Lazy(self._make_transform)
+        self._dimension: Lazy[int] = Lazy(self._read_dimension)
+        self.parts = (self._dimension, self._model, self.tokenizer, self._transform)
 
     def __call__(self) -> Any:
         """The model, in eval mode."""
@@ -104,17 +107,22 @@ class OpenClipModel:
     @property
     def dimension(self) -> int:
         """Length of the vectors that both towers share."""
-        library = require("open_clip", extra="openclip")
-        return int(library.get_model_config(self.source.architecture)["embed_dim"])
+        return self._dimension()
+
+    def transform(self, image: Any) -> np.ndarray:
+        """Prepare a PIL image as the model's own configuration says, shape (3, height, width), float32."""
+        array: np.ndarray = self._transform()(image).numpy()
+        return array
+
+    def features(self, pixels: Any) -> Any:
+        """Vectors of the image tower."""
+        model = self._model()
+        parameter = next(model.parameters())
+        return model.encode_image(pixels.to(parameter.device, parameter.dtype))
 
     def identity(self) -> dict[str, object]:
         """Weights and number type."""
         return {"library": "open_clip", **self.source.identity(), "dtype": self._dtype}
-
-    def close(self) -> None:
-        """Free the model."""
-        self._model.clear()
-        self.transform.clear()
 
     def _load(self) -> Any:
         library = require("open_clip", extra="openclip")
@@ -143,6 +151,10 @@ class OpenClipModel:
             raise ModelError(msg) from error
         return model.eval()
 
+    def _read_dimension(self) -> int:
+        library = require("open_clip", extra="openclip")
+        return int(library.get_model_config(self.source.architecture)["embed_dim"])
+
     def _load_tokenizer(self) -> Any:
         library = require("open_clip", extra="openclip")
         return library.get_tokenizer(self.source.architecture)
@@ -161,6 +173,7 @@ class OpenClipText(Encoder):
     def __init__(self, model: OpenClipModel, *, batch_texts: int = BATCH_TEXTS) -> None:
         """Describe the text side."""
         self.model = model
+        self.parts = (model,)
         self._batch_texts = batch_texts
 
     @property
@@ -210,48 +223,6 @@ class OpenClipText(Encoder):
         """The model."""
         return {"tower": "text", "model": self.model.identity()}
 
-    def close(self) -> None:
-        """Free the model."""
-        self.model.close()
-
-
-class OpenClipImage(Encoder):
-    """Images through an open_clip model's image tower."""
-
-    modality: ClassVar[Modality] = "image"
-
-    def __init__(self, model: OpenClipModel, *, batch_images: int = BATCH_IMAGES) -> None:
-        """Describe the image side."""
-        self.model = model
-        self.batch_budget = batch_images
-
-    @property
-    def dimension(self) -> int:
-        """Length of the vectors that both towers share."""
-        return self.model.dimension
-
-    def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
-        """Resize, crop and scale as the model's own configuration says."""
-        transform = self.model.transform()
-        return [Prepared(transform(image).numpy()) for image in items]
-
-    def forward(self, batch: Sequence[Prepared]) -> Encoded:
-        """Compute the image features in float32."""
-        torch = require("torch", extra="openclip")
-        model = self.model()
-        parameter = next(model.parameters())
-        pixels = torch.from_numpy(np.stack([one.data for one in batch])).to(parameter.device, parameter.dtype)
-        with torch.inference_mode():
-            return Encoded(model.encode_image(pixels).float().cpu().numpy())
-
-    def identity(self) -> Mapping[str, object]:
-        """The model."""
-        return {"tower": "image", "model": self.model.identity()}
-
-    def close(self) -> None:
-        """Free the model."""
-        self.model.close()
-
 
 def full_length(tokenizer: Any, text: str) -> int:
     """Tokens of a text before truncation, special tokens included, for both kinds of open_clip tokenizers."""
@@ -285,5 +256,5 @@ def build(
     model = OpenClipModel(locate(name, revision=revision), device=device, dtype=dtype)
     return {
         "text": OpenClipText(model, batch_texts=batch_texts),
-        "image": OpenClipImage(model, batch_images=batch_images),
+        "image": ModelImage(model, what={"tower": "image"}, extra="openclip", batch_images=batch_images),
     }

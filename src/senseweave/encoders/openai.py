@@ -98,6 +98,7 @@ class OpenAIText(Encoder):
         self._client: Lazy[Any] = Lazy(self._make_client)
         self._counter: Lazy[TokenCounter] = Lazy(self._make_counter)
         self._probed: Lazy[int] = Lazy(self._probe)
+        self.parts = (self._client, self._counter)
 
     @property
     def dimension(self) -> int:
@@ -148,10 +149,6 @@ class OpenAIText(Encoder):
             "prompts": self.prompts.identity(),
             "max_length": self.max_length,
         }
-
-    def close(self) -> None:
-        """Close the client's connections."""
-        self._client.clear()
 
     def _attempt(self, texts: list[str]) -> tuple[np.ndarray | None, Verdict, str]:
         """One request: its vectors, or how to go on and why.

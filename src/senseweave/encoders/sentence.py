@@ -72,6 +72,7 @@ class SentenceText(Encoder):
         self._asked_length = max_length
         self._trust_remote_code = trust_remote_code
         self._loaded: Lazy[_Loaded] = Lazy(self._load)
+        self.parts = (self._loaded,)
 
     @cached_property
     def _own_dimension(self) -> int:
@@ -136,10 +137,6 @@ class SentenceText(Encoder):
             "max_length": self._asked_length,
             "dtype": self._dtype or "float32",
         }
-
-    def close(self) -> None:
-        """Free the model."""
-        self._loaded.clear()
 
     def _load(self) -> _Loaded:
         model = load_modules(

@@ -69,6 +69,7 @@ class SpeakerEncoder(Encoder):
         self._device = device
         self._model: Lazy[Any] = Lazy(self._load)
         self._filters: Lazy[np.ndarray] = Lazy(mel_filters)
+        self.parts = (self._filters, self._model)
 
     @property
     def dimension(self) -> int:
@@ -108,10 +109,6 @@ class SpeakerEncoder(Encoder):
             "sha256": self.sha256 or sha256_of(self.weights),
             "window_seconds": self.window_seconds,
         }
-
-    def close(self) -> None:
-        """Free the model."""
-        self._model.clear()
 
     def _load(self) -> Any:
         torch = require("torch", extra=EXTRA)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
-from senseweave.encoders.torch_runtime import Lazy
+from senseweave.encoders.torch_runtime import Lazy, Loadable
 from senseweave.extras import require
 from senseweave.media import Modality, Waveform
 
@@ -29,7 +29,7 @@ class SpectrogramEncoder(Encoder):
         features: Callable[[Any], Any],
         dimension: Callable[[], int],
         identity: Callable[[], Mapping[str, object]],
-        close: Callable[[], None],
+        model: Loadable,
         batch_windows: int = BATCH_WINDOWS,
     ) -> None:
         """Describe the encoder.
@@ -39,7 +39,7 @@ class SpectrogramEncoder(Encoder):
             features: Takes filter banks, a torch tensor of shape (n, frames, bands); gives vectors, (n, dimension).
             dimension: Gives the vectors' length.
             identity: What makes them what they are.
-            close: Frees the model.
+            model: What `features` runs, to be loaded and freed.
             batch_windows: Windows per batch.
         """
         self.batch_budget = batch_windows
@@ -47,7 +47,7 @@ class SpectrogramEncoder(Encoder):
         self._features = features
         self._dimension = dimension
         self._identity = identity
-        self._close = close
+        self.parts = (self._extractor, model)
 
     @property
     def dimension(self) -> int:
@@ -87,7 +87,3 @@ class SpectrogramEncoder(Encoder):
         extractor = self._extractor()
         front = ("sampling_rate", "num_mel_bins", "max_length", "do_normalize", "mean", "std")
         return {**self._identity(), "front end": {name: getattr(extractor, name) for name in front}}
-
-    def close(self) -> None:
-        """Free the model."""
-        self._close()

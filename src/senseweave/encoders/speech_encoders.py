@@ -54,6 +54,7 @@ class SpeechEncoder(Encoder):
         self.layers = tuple(layers)
         self._batch_seconds = batch_seconds
         self._extractor: Lazy[Any] = Lazy(lambda: feature_extractor(backbone.checkpoint, backbone.extra))
+        self.parts = (self._extractor, backbone)
 
     @property
     def dimension(self) -> int:
@@ -103,10 +104,6 @@ class SpeechEncoder(Encoder):
             "layers": self.layers,
             "window_seconds": self.window_seconds,
         }
-
-    def close(self) -> None:
-        """Free the model."""
-        self.backbone.close()
 
 
 class WhisperEncoder(SpeechEncoder):

@@ -61,6 +61,7 @@ class StaticText(Encoder):
         limit = config.get("max_length", MODEL2VEC_MAX_LENGTH) if self._from_model2vec else None
         self.max_length: int | None = max_length or limit
         self._table: Lazy[_Table] = Lazy(lambda: _Table.read(checkpoint, drop_unknown=self._from_model2vec))
+        self.parts = (self._table,)
 
     @property
     def dimension(self) -> int:
@@ -96,10 +97,6 @@ class StaticText(Encoder):
             "prompts": self.prompts.identity(),
             "max_length": self.max_length,
         }
-
-    def close(self) -> None:
-        """Free the vectors."""
-        self._table.clear()
 
 
 @dataclass

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.base import Encoder
 from senseweave.encoders.checkpoint import Checkpoint, resolve, sha256_of
-from senseweave.encoders.torch_runtime import Lazy, pick_device, pick_dtype
+from senseweave.encoders.image_model import ModelImage
+from senseweave.encoders.torch_runtime import Lazy, Loadable, pick_device, pick_dtype
+from senseweave.encoders.towers import BATCH_IMAGES
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
 from senseweave.media import Modality
-
-BATCH_IMAGES = 16
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def locate(name: str, *, revision: str | None = None) -> TimmSource:
     return TimmSource(name, checkpoint=resolve(hub_id, revision=revision))
 
 
-class TimmModel:
+class TimmModel(Loadable):
     """A timm model, loaded when it is first used.
 
     Attributes:
@@ -78,6 +78,7 @@ class TimmModel:
         self._extra = extra
         self._model: Lazy[Any] = Lazy(self._load)
         self._transform: Lazy[Any] = Lazy(self._make_transform)
+        self.parts = (self._model, self._transform)
 
     @property
     def dimension(self) -> int:
@@ -129,11 +130,6 @@ class TimmModel:
         """Weights, configuration and number type."""
         return {"library": "timm", **self.source.identity(), "dtype": self._dtype or "float32"}
 
-    def close(self) -> None:
-        """Free the model."""
-        self._model.clear()
-        self._transform.clear()
-
     def _on_device(self, pixels: Any) -> Any:
         parameter = next(self._model().parameters())
         return pixels.to(parameter.device, parameter.dtype)
@@ -162,41 +158,6 @@ class TimmModel:
         return model.eval().to(pick_device(self._device, extra=self._extra), pick_dtype(self._dtype, extra=self._extra))
 
 
-class TimmImage(Encoder):
-    """Images through a timm model, up to its pooled features."""
-
-    modality: ClassVar[Modality] = "image"
-
-    def __init__(self, model: TimmModel, *, batch_images: int = BATCH_IMAGES) -> None:
-        """Describe the encoder."""
-        self.model = model
-        self.batch_budget = batch_images
-
-    @property
-    def dimension(self) -> int:
-        """Length of the pooled features."""
-        return self.model.dimension
-
-    def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
-        """Resize, crop and scale as the model's own configuration says."""
-        return [Prepared(self.model.transform(image)) for image in items]
-
-    def forward(self, batch: Sequence[Prepared]) -> Encoded:
-        """Compute the pooled features in float32."""
-        torch = require("torch", extra="image")
-        with torch.inference_mode():
-            pixels = torch.from_numpy(np.stack([one.data for one in batch]))
-            return Encoded(self.model.features(pixels).float().cpu().numpy())
-
-    def identity(self) -> Mapping[str, object]:
-        """The model."""
-        return {"family": "timm", "model": self.model.identity()}
-
-    def close(self) -> None:
-        """Free the model."""
-        self.model.close()
-
-
 def build(
     name: str,
     *,
@@ -216,4 +177,4 @@ def build(
         batch_images: Images per batch.
     """
     model = TimmModel(locate(name, revision=revision), device=device, dtype=dtype)
-    return {"image": TimmImage(model, batch_images=batch_images)}
+    return {"image": ModelImage(model, what={"family": "timm"}, extra="image", batch_images=batch_images)}

@@ -71,6 +71,7 @@ class TokenText(ContextualText):
         super().__init__(checkpoint, layers=(layer,) if isinstance(layer, int) else (0,), **options)
         self.layer: Layer = layer
         self._model: Lazy[Any] = Lazy(self._load_model)
+        self.parts = (self._tokeniser, self._model)
 
     def prepare_tokens(self, texts: Sequence[str]) -> list[Prepared]:
         """Tokenise with places in the text.
@@ -108,10 +109,6 @@ class TokenText(ContextualText):
     def identity(self) -> Mapping[str, object]:
         """That of a contextual encoder, and the layer."""
         return {**super().identity(), "family": "tokens", "layer": self.layer}
-
-    def close(self) -> None:
-        """Free the model."""
-        self._model.clear()
 
     def _states(self, items: Sequence[Mapping[str, Any]], layer: Layer) -> tuple[Any, Any]:
         torch = require("torch", extra="text")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from senseweave.extras import require
 
@@ -14,7 +14,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 class Lazy(Generic[T]):
-    """A value that is made on first use, once, whichever thread comes first; and made again after `clear`."""
+    """A value that is made on first use, once, whichever thread comes first; and made again after `close`."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
@@ -29,10 +29,44 @@ class Lazy(Generic[T]):
                     self._value = self._make()
         return self._value
 
-    def clear(self) -> None:
-        """Let the value go."""
+    def load(self) -> None:
+        """Make the value now, if it is not there yet."""
+        self()
+
+    def close(self) -> None:
+        """Let the value go; the next use makes it again."""
         with self._lock:
             self._value = None
+
+
+class Part(Protocol):
+    """What can be loaded before it is used, and freed."""
+
+    def load(self) -> None:
+        """Load it now; nothing happens if it is loaded."""
+
+    def close(self) -> None:
+        """Free it; the next use loads it again."""
+
+
+class Loadable:
+    """Something of parts that are loaded when they are first used.
+
+    Attributes:
+        parts: What it loads and frees: lazy values, and other things of parts.
+    """
+
+    parts: tuple[Part, ...] = ()
+
+    def load(self) -> None:
+        """Load every part now, so that the first use is as quick as the next; nothing happens to what is loaded."""
+        for part in self.parts:
+            part.load()
+
+    def close(self) -> None:
+        """Free every part; the next use loads it again."""
+        for part in self.parts:
+            part.close()
 
 
 def pick_device(device: str | None, *, extra: str = "text") -> str:

@@ -71,6 +71,7 @@ class TowerText(Encoder):
         self._longest = longest
         self._max_length = max_length
         self._tokenizer: Lazy[Any] = Lazy(lambda: tokenizer(backbone.checkpoint, backbone.extra))
+        self.parts = (self._tokenizer, backbone)
         self._tokenizing = Lock()
 
     @property
@@ -143,10 +144,6 @@ class TowerText(Encoder):
             "fixed_length": self.fixed_length,
         }
 
-    def close(self) -> None:
-        """Free the model."""
-        self.backbone.close()
-
 
 class TowerImage(Encoder):
     """Images through the image tower of a shared model, or through a model that has nothing else."""
@@ -177,6 +174,7 @@ class TowerImage(Encoder):
         self._features = features
         self._what = dict(what or {})
         self._processor: Lazy[Any] = Lazy(lambda: image_processor(backbone.checkpoint, backbone.extra))
+        self.parts = (self._processor, backbone)
 
     @property
     def dimension(self) -> int:
@@ -209,10 +207,6 @@ class TowerImage(Encoder):
     def identity(self) -> Mapping[str, object]:
         """Model and pooling; the preprocessing is in the checkpoint's own files."""
         return {"tower": "image", "model": self.backbone.identity(), **self._what}
-
-    def close(self) -> None:
-        """Free the model."""
-        self.backbone.close()
 
 
 def scalar(parameter: Any, *, exponential: bool = False) -> float | None:

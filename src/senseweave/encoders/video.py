@@ -56,6 +56,7 @@ class VideoClips(Encoder):
         self._features = features
         self._what = dict(what or {})
         self._processor: Lazy[Any] = Lazy(lambda: image_processor(backbone.checkpoint, backbone.extra))
+        self.parts = (self._processor, backbone)
 
     @property
     def dimension(self) -> int:
@@ -95,10 +96,6 @@ class VideoClips(Encoder):
             "window_seconds": self.window_seconds,
             **self._what,
         }
-
-    def close(self) -> None:
-        """Free the model."""
-        self.backbone.close()
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ class VideoNetwork(Encoder):
         self._dtype = dtype
         self._model: Lazy[Any] = Lazy(self._load)
         self._transform: Lazy[Any] = Lazy(self._make_transform)
+        self.parts = (self._transform, self._model)
 
     @property
     def dimension(self) -> int:
@@ -122,10 +123,6 @@ class VideoNetwork(Encoder):
             "window_seconds": self.window_seconds,
             "dtype": self._dtype or "float32",
         }
-
-    def close(self) -> None:
-        """Free the model."""
-        self._model.clear()
 
     def _make_transform(self) -> Any:
         models = require("torchvision.models", extra="video-models", feature="torchvision's video networks")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from senseweave.errors import MediaError
+from senseweave.errors import EncodingError, MediaError
 
 
 @dataclass
@@ -26,3 +26,17 @@ class Batch:
     descriptions: list[str | None]
     dropped: list[int]
     failed: list[MediaError] = field(default_factory=list)
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Rows of length 1, float32.
+
+    Raises:
+        EncodingError: If a row is zero.
+    """
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not (norms > 0).all():
+        msg = "a vector of length 0 cannot be normalised"
+        raise EncodingError(msg)
+    unit: np.ndarray = (vectors / norms).astype(np.float32, copy=False)
+    return unit

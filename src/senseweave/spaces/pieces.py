@@ -15,7 +15,7 @@ CHARACTERS_PER_TOKEN: Final = 4
 
 def pieces_of(
     media: Media,
-    space: Space,
+    space: Space | None = None,
     *,
     seconds: float | None = None,
     overlap: float = 0.0,
@@ -26,7 +26,8 @@ def pieces_of(
 
     Args:
         media: What to cut.
-        space: Whose encoders say how much they take at a time, and whether sound is cut at pauses.
+        space: Whose encoders say how much they take at a time, and whether sound is cut at pauses; None for pieces of
+            common lengths, which suit no encoder in particular.
         seconds: Length of a window of audio or video; None for the encoder's own, or 30 where it has none.
         overlap: Seconds that neighbouring windows share.
         characters: Most characters of a passage; None for what the text encoder reads, at most 1000.
@@ -36,16 +37,16 @@ def pieces_of(
         UnsupportedModalityError: If the space cannot embed the media.
         MediaError: If the media cannot be read.
     """
-    encoder = space.encoder(media.modality)
+    encoder = space.encoder(media.modality) if space is not None else None
     if characters is None:
         characters = DEFAULT_CHARACTERS
-        if media.modality == "text" and encoder.max_length:
+        if media.modality == "text" and encoder is not None and encoder.max_length:
             characters = min(characters, CHARACTERS_PER_TOKEN * encoder.max_length)
     return split(
         media,
-        seconds=seconds or encoder.window_seconds or DEFAULT_SECONDS,
+        seconds=seconds or (encoder.window_seconds if encoder is not None else None) or DEFAULT_SECONDS,
         overlap=overlap,
-        at_pauses=encoder.cut_at_pauses,
+        at_pauses=encoder is not None and encoder.cut_at_pauses,
         characters=characters,
         character_overlap=character_overlap,
     )

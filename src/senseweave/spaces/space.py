@@ -6,15 +6,16 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from senseweave.encoders.base import ROLES, Encoder, Role
-from senseweave.errors import EncodingError, MediaError, UnsupportedModalityError
+from senseweave.errors import MediaError, UnsupportedModalityError
 from senseweave.media import MODALITIES, Audio, Image, Media, MediaPolicy, Modality, Text, Video
-from senseweave.spaces.batch import Batch
+from senseweave.spaces.batch import Batch, unit_rows
 from senseweave.spaces.cache import VectorCache
 from senseweave.spaces.coalesce import Coalescer
 from senseweave.spaces.engine import Engine, OnError, Progress
@@ -254,9 +255,22 @@ class Space:
 
     def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Cosine similarity of every row of `a` with every row of `b`, shape (len(a), len(b)), float32."""
-        left, right = (_unit_rows(np.atleast_2d(np.asarray(x, dtype=np.float32))) for x in (a, b))
-        similarities: np.ndarray = left @ right.T
-        return similarities
+        left, right = (unit_rows(np.atleast_2d(np.asarray(x, dtype=np.float32))) for x in (a, b))
+        return np.asarray(left @ right.T)
+
+    def load(self, modalities: Iterable[Modality] | None = None) -> None:
+        """Load the models now, so that the first request is as quick as the next; what is loaded stays as it is.
+
+        Args:
+            modalities: Those whose encoders are loaded; all of the space's if None.
+
+        Raises:
+            UnsupportedModalityError: If the space lacks one of them, before anything is loaded.
+            ModelError: If a model cannot be loaded.
+        """
+        chosen = self.modalities if modalities is None else tuple(modalities)
+        for encoder in [self.encoder(modality) for modality in chosen]:
+            encoder.load()
 
     def close(self) -> None:
         """Free the models and forget cached vectors; the next use loads them again."""
@@ -279,7 +293,7 @@ class Space:
             msg = f"{self.name} was not made by senseweave.load and cannot be pickled"
             raise TypeError(msg)
         function, arguments, keywords = self._recipe
-        return _rebuild, (function, arguments, keywords)
+        return partial(function, **keywords), arguments
 
     def media(self, modality: Modality, item: Any) -> Media:
         """Take `item` as media of `modality` under the space's policy; `Media` of that modality pass as they are."""
@@ -325,9 +339,8 @@ class Space:
         return self._run(modality, media, role, on_error, progress).vectors
 
     async def _aembed_one(self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError) -> np.ndarray:
-        return (
-            await self.aencode(self._as_media(modality, items, role, on_error), role=role, on_error=on_error)
-        ).vectors
+        media = self._as_media(modality, items, role, on_error)
+        return (await self.aencode(media, role=role, on_error=on_error)).vectors
 
     def _run(
         self, modality: Modality, media: Sequence[Media], role: Role, on_error: OnError, progress: Progress | None
@@ -378,23 +391,10 @@ class Space:
         """Truncate and normalise raw vectors."""
         if self.dimensions is not None:
             vectors = vectors[:, : self.dimension]
-        return _unit_rows(vectors) if self.normalize else vectors
-
-
-def _unit_rows(vectors: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not (norms > 0).all():
-        msg = "a vector of length 0 cannot be normalised"
-        raise EncodingError(msg)
-    unit: np.ndarray = (vectors / norms).astype(np.float32, copy=False)
-    return unit
+        return unit_rows(vectors) if self.normalize else vectors
 
 
 def _check_role(role: str) -> None:
     if role not in ROLES:
         msg = f"role must be one of {', '.join(ROLES)}, not {role!r}"
         raise ValueError(msg)
-
-
-def _rebuild(function: Callable[..., Space], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Space:
-    return function(*arguments, **keywords)

@@ -1,0 +1,77 @@
+"""A space loads its models when it is told to, once, and frees them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from senseweave.encoders.torch_runtime import Lazy
+from senseweave.errors import EncodingError, UnsupportedModalityError
+from senseweave.spaces import Space
+
+
+class Weights:
+    """Counts how often it is read."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.lazy: Lazy[Any] = Lazy(self._read)
+
+    def _read(self) -> object:
+        self.reads += 1
+        return object()
+
+
+@pytest.fixture
+def weights() -> Weights:
+    return Weights()
+
+
+@pytest.fixture
+def space(letters, weights):
+    letters.parts = (weights.lazy,)
+    return Space("letters", {"text": letters})
+
+
+def test_models_are_loaded_when_asked_and_only_once(space, weights):
+    assert weights.reads == 0
+    space.load()
+    space.load()
+    assert weights.reads == 1
+
+
+def test_threads_that_load_together_load_once(space, weights):
+    threads = [threading.Thread(target=space.load) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert weights.reads == 1
+
+
+def test_a_space_that_was_closed_loads_again(space, weights):
+    with space:
+        space.load()
+    space.load()
+    assert weights.reads == 2
+
+
+def test_only_the_modalities_that_are_named_are_loaded(space, weights):
+    space.load(())
+    assert weights.reads == 0
+    space.load(["text"])
+    assert weights.reads == 1
+
+
+def test_a_modality_that_is_lacking_is_an_error_before_anything_is_loaded(space, weights):
+    with pytest.raises(UnsupportedModalityError, match="text"):
+        space.load(["text", "image"])
+    assert weights.reads == 0
+
+
+def test_vectors_of_length_zero_cannot_be_compared(space):
+    with pytest.raises(EncodingError, match="length 0"):
+        space.similarity(np.zeros((1, 3)), np.ones((1, 3)))

@@ -138,3 +138,22 @@ def test_a_check_tells_by_the_content_whether_media_can_be_what_they_are_said_to
         Image(path).check()
     Text.open(path).check()
     assert Image(path).read() == b"only words"
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_verify_finds_a_picture_that_was_cut_short_and_check_does_not_look_that_far(make, form):
+    whole = make.image(make.picture(), form)
+    Image(whole).verify()
+    cut = Image(whole[: len(whole) // 2])
+    cut.check()
+    with pytest.raises(MediaError, match="broken"):
+        cut.verify()
+
+
+def test_verify_finds_sound_and_video_of_which_nothing_can_be_decoded(make):
+    sound, film = make.sound(make.tone()), make.container("mp4", frames=make.frames(range(30)))
+    Audio(sound).verify()
+    Video(film).verify()
+    for cut in (Audio(sound[:44]), Video(film[: len(film) // 3])):
+        with pytest.raises(MediaError):
+            cut.verify()

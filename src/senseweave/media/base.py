@@ -123,6 +123,16 @@ class Media:
         """
         raise NotImplementedError
 
+    def verify(self) -> None:
+        """Make sure that it can be decoded, by decoding it once; of a video, a single frame and no sound.
+
+        `check` looks at the first bytes alone, and takes a file that was cut short for a whole one.
+
+        Raises:
+            MediaError: If it cannot be.
+        """
+        self.decode()
+
     def windows(self, seconds: float, overlap: float = 0.0, *args: Any, **options: Any) -> list[Self]:
         """Return media of the same source, one per window; text and images are one window."""
         return [self]

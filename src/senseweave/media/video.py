@@ -54,6 +54,14 @@ class Video(Media):
         with self._frames() as reader:
             return self._clip(reader, *self._bounds, frames, sampling_rate)
 
+    def verify(self) -> None:
+        """Make sure that a frame of the span can be decoded.
+
+        Raises:
+            MediaError: If it cannot be.
+        """
+        self.decode(frames=1)
+
     @cached_property
     def duration(self) -> float:
         """Seconds of video in the span, as the header promises, or counted where it does not.

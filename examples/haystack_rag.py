@@ -12,6 +12,7 @@ import tempfile
 from haystack import Document, Pipeline, component
 from haystack.components.writers import DocumentWriter
 from haystack.dataclasses import ChatMessage
+from haystack.document_stores.types import DuplicatePolicy
 from haystack_integrations.components.builders.senseweave import MultimodalPromptBuilder
 from haystack_integrations.components.converters.senseweave import MediaToDocument
 from haystack_integrations.components.embedders.senseweave import SenseweaveDocumentEmbedder
@@ -52,7 +53,7 @@ def indexing(store: ChromaDocumentStore) -> Pipeline:
     pipeline = Pipeline()
     pipeline.add_component("convert", MediaToDocument(describe_with="starter"))
     pipeline.add_component("embed", SenseweaveDocumentEmbedder())
-    pipeline.add_component("write", DocumentWriter(document_store=store))
+    pipeline.add_component("write", DocumentWriter(document_store=store, policy=DuplicatePolicy.SKIP))
     pipeline.connect("convert.documents", "embed.documents")
     pipeline.connect("embed.documents", "write.documents")
     return pipeline

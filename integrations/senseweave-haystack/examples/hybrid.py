@@ -12,6 +12,7 @@ from haystack.components.joiners import DocumentJoiner
 from haystack.components.retrievers.in_memory import InMemoryBM25Retriever
 from haystack.components.writers import DocumentWriter
 from haystack.document_stores.in_memory import InMemoryDocumentStore
+from haystack.document_stores.types import DuplicatePolicy
 from haystack_integrations.components.converters.senseweave import MediaToDocument
 from haystack_integrations.components.embedders.senseweave import SenseweaveDocumentEmbedder, SenseweaveTextEmbedder
 from haystack_integrations.components.retrievers.senseweave import SenseweaveChromaRetriever
@@ -25,8 +26,8 @@ def index(chroma: ChromaDocumentStore, words: InMemoryDocumentStore, sources: li
     pipeline = Pipeline()
     pipeline.add_component("converter", MediaToDocument(describe_with="starter"))
     pipeline.add_component("embedder", SenseweaveDocumentEmbedder())
-    pipeline.add_component("to_chroma", DocumentWriter(chroma))
-    pipeline.add_component("to_words", DocumentWriter(words))
+    pipeline.add_component("to_chroma", DocumentWriter(chroma, policy=DuplicatePolicy.SKIP))
+    pipeline.add_component("to_words", DocumentWriter(words, policy=DuplicatePolicy.SKIP))
     pipeline.connect("converter.documents", "embedder.documents")
     pipeline.connect("embedder.documents", "to_chroma.documents")
     pipeline.connect("embedder.documents", "to_words.documents")

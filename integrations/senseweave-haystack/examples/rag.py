@@ -13,6 +13,7 @@ from haystack.components.builders import AnswerBuilder
 from haystack.components.generators.chat import MockChatGenerator, OpenAIChatGenerator
 from haystack.components.writers import DocumentWriter
 from haystack.dataclasses import ChatMessage
+from haystack.document_stores.types import DuplicatePolicy
 from haystack_integrations.components.builders.senseweave import MultimodalPromptBuilder
 from haystack_integrations.components.converters.senseweave import MediaToDocument
 from haystack_integrations.components.embedders.senseweave import SenseweaveDocumentEmbedder
@@ -38,7 +39,7 @@ def index(store: ChromaDocumentStore, sources: list[str]) -> int:
     pipeline = Pipeline()
     pipeline.add_component("converter", MediaToDocument(describe_with="starter"))
     pipeline.add_component("embedder", SenseweaveDocumentEmbedder())
-    pipeline.add_component("writer", DocumentWriter(store))
+    pipeline.add_component("writer", DocumentWriter(store, policy=DuplicatePolicy.SKIP))
     pipeline.connect("converter.documents", "embedder.documents")
     pipeline.connect("embedder.documents", "writer.documents")
     return pipeline.run({"converter": {"sources": sources}})["writer"]["documents_written"]

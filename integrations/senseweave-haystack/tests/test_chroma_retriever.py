@@ -13,6 +13,8 @@ from haystack_integrations.components.embedders.senseweave import SenseweaveDocu
 from haystack_integrations.components.retrievers.senseweave import SenseweaveChromaRetriever
 from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
+from senseweave.errors import FingerprintError
+
 VECTORS = {"east": [1.0, 0.0], "north-east": [0.6, 0.8], "north": [0.0, 1.0], "west": [-1.0, 0.0]}
 
 
@@ -106,11 +108,51 @@ def test_an_empty_store_gives_nothing():
     assert retriever.run(query_embedding=[1.0, 0.0]) == {"documents": []}
 
 
-@pytest.mark.parametrize("wrong", ["words", [], None, ["a"]])
-def test_wrong_input_names_the_right_component(wrong):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("words", "not str.*SenseweaveTextEmbedder"),
+        (None, "not NoneType.*SenseweaveTextEmbedder"),
+        (["a"], "not a list with str.*SenseweaveTextEmbedder"),
+        ([], "not an empty list.*SenseweaveTextEmbedder"),
+        ([1.0, float("nan")], "not a list with nan"),
+    ],
+)
+def test_wrong_input_is_named_with_the_right_component(wrong, said):
     retriever = SenseweaveChromaRetriever(document_store=ChromaDocumentStore(collection_name="wrong"))
-    with pytest.raises(TypeError, match="SenseweaveTextEmbedder"):
+    with pytest.raises((TypeError, ValueError), match=said):
         retriever.run(query_embedding=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["3", 2.5, True])
+def test_a_top_k_that_is_no_number_of_documents_is_named(wrong):
+    store = ChromaDocumentStore(collection_name="wrong")
+    with pytest.raises(TypeError, match="top_k must be a whole number, not"):
+        SenseweaveChromaRetriever(document_store=store, top_k=wrong)
+    with pytest.raises(TypeError, match="top_k must be a whole number, not"):
+        SenseweaveChromaRetriever(document_store=store).run(query_embedding=[1.0, 0.0], top_k=wrong)
+
+
+def test_an_embedding_of_another_length_names_the_collection_and_both_lengths():
+    retriever = SenseweaveChromaRetriever(document_store=_store("two-numbers"))
+    with pytest.raises(ValueError, match=r"has 3 numbers.*'two-numbers'.*dimension of 2.*model that embedded"):
+        retriever.run(query_embedding=[1.0, 0.0, 0.0])
+
+
+def test_a_store_with_embeddings_of_two_spaces_is_refused_though_one_alone_is_near():
+    store = ChromaDocumentStore(collection_name="two-spaces", distance_function="cosine")
+    of_a = [Document(id=f"a{i}", content="x", embedding=[1.0, i / 9], meta={"fingerprint": "aaaa"}) for i in range(9)]
+    plain = Document(id="plain", content="x", embedding=[1.0, 0.1])
+    store.write_documents([*of_a, plain])
+    retriever = SenseweaveChromaRetriever(document_store=store, top_k=2)
+    assert len(retriever.run(query_embedding=[1.0, 0.0])["documents"]) == 2
+    of_b = Document(id="b", content="y", embedding=[-1.0, 0.0], meta={"fingerprint": "bbbb"})
+    store.write_documents([of_b])
+    retriever.close()
+    with pytest.raises(FingerprintError, match=r"two-spaces.*(aaaa.*bbbb|bbbb.*aaaa)"):
+        retriever.run(query_embedding=[1.0, 0.0])
+    with pytest.raises(FingerprintError, match="two-spaces"):
+        retriever.run(query_embedding=[1.0, 0.0], top_k=20)
 
 
 def test_another_store_is_refused():

@@ -134,6 +134,40 @@ def test_empty_content_is_filled_with_what_the_model_made_of_it(samples):
 
 
 @pytest.mark.integration
+def test_every_embedded_document_says_which_space_its_embedding_is_of():
+    document = Document(content="a text", meta={"title": "mine"})
+    (embedded,) = SenseweaveDocumentEmbedder().run(documents=[document])["documents"]
+    assert embedded.meta == {"title": "mine", "fingerprint": sw.load("starter").fingerprint}
+    assert embedded.id == document.id
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("span", [{"start": 0.0, "end": "late"}, {"start": 3, "end": 2}, {"end": 2}, {"start": 1}])
+def test_a_span_that_is_none_is_an_error_of_its_document_alone(span, tone):
+    documents = [Document(content="", meta={"file_path": str(tone), **span}), Document(content="a text")]
+    result = SenseweaveDocumentEmbedder(on_error="skip").run(documents=documents)
+    assert [one.content for one in result["documents"]] == ["a text"]
+    assert "0 <= start < end" in result["failed"][0]["reason"]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("page", [0, "iv", 1.5])
+def test_a_page_that_is_none_is_an_error_of_its_document_alone(page, photo):
+    documents = [Document(content="", meta={"file_path": str(photo), "page": page}), Document(content="a text")]
+    result = SenseweaveDocumentEmbedder(on_error="skip").run(documents=documents)
+    assert [one.content for one in result["documents"]] == ["a text"]
+    assert f"counts from 1, not {page!r}" in result["failed"][0]["reason"]
+
+
+@pytest.mark.integration
+def test_an_image_may_use_the_words_of_spans_for_something_else(photo):
+    document = Document(content=None, meta={"file_path": str(photo), "start": "2020-01-01"})
+    embedded = SenseweaveDocumentEmbedder().run(documents=[document])["documents"][0]
+    assert embedded.meta["start"] == "2020-01-01"
+    assert len(embedded.embedding) == 384
+
+
+@pytest.mark.integration
 def test_one_bad_document_is_skipped_and_reported(photo, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(photo.read_bytes()[:80])

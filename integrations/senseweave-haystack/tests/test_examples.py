@@ -32,6 +32,15 @@ def test_pipelines_from_yaml(files, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "chroma").is_dir()
 
 
+@pytest.mark.parametrize("name", ["rag", "hybrid"])
+def test_an_example_can_be_run_again(name, files, capsys):
+    example = _example(name)
+    example.main(["When do the swimming lessons for beginners start?", *files])
+    first = capsys.readouterr().out
+    example.main(["When do the swimming lessons for beginners start?", *files])
+    assert capsys.readouterr().out == first
+
+
 def test_rag(files, capsys):
     _example("rag").main(["When do the swimming lessons for beginners start?", *files])
     answer, source = capsys.readouterr().out.splitlines()

@@ -159,3 +159,9 @@ def test_a_chat_generator_takes_the_prompt(documents):
     pipeline.connect("builder.prompt", "generator.messages")
     result = pipeline.run({"builder": {"query": "What does the dog do?", "documents": documents}})
     assert result["generator"]["replies"][0].text == "It sleeps [2]."
+
+
+def test_a_span_that_is_none_leaves_the_document_as_its_words():
+    documents = [Document(content="a bell rings", meta={"modality": "audio", "start": "soon", "end": "later"})]
+    prompt = MultimodalPromptBuilder().run(query="What rings?", documents=documents)["prompt"]
+    assert prompt[-1].texts[0].endswith("a bell rings")

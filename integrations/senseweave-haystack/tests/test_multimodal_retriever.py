@@ -16,6 +16,7 @@ from haystack_integrations.components.retrievers.senseweave import (
 from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
 import senseweave as sw
+from senseweave.errors import FingerprintError
 from senseweave.retrieval.fusion import CALIBRATED
 
 TEXTS = ["The dog is asleep on the sofa.", "Bread needs flour and water.", "The train leaves at noon."]
@@ -191,6 +192,27 @@ def test_documents_that_name_no_modality_are_found_as_text(documents, kind):
     assert {one.id for one in text.run(query=QUESTION)["documents"]} == {one.id for one in plain}
     image = SenseweaveMultimodalRetriever(retrievers={"all": inner}, modalities=["image"])
     assert {one.id for one in image.run(query=QUESTION)["documents"]} == {one.id for one in images}
+
+
+@pytest.mark.integration
+async def test_a_store_of_another_space_of_equal_dimension_is_refused_by_both_names(documents):
+    strange = [replace(one, meta={**one.meta, "fingerprint": "0123456789abcdef"}) for one in documents]
+    store = InMemoryDocumentStore()
+    store.write_documents(strange)
+    embedder = SenseweaveTextEmbedder()
+    retriever = SenseweaveMultimodalRetriever(
+        retrievers={"strange": InMemoryEmbeddingRetriever(store)}, embedders=embedder
+    )
+    both = f"'strange' holds vectors of fingerprint 0123456789abcdef, but was given fingerprint {embedder.fingerprint}"
+    with pytest.raises(FingerprintError, match=both):
+        retriever.run(query=QUESTION)
+    with pytest.raises(FingerprintError, match=both):
+        await retriever.run_async(query=QUESTION)
+
+
+def test_a_top_k_that_is_no_number_is_named():
+    with pytest.raises(TypeError, match="top_k must be a whole number, not '3'"):
+        SenseweaveMultimodalRetriever(index="x", top_k="3")
 
 
 @pytest.mark.integration

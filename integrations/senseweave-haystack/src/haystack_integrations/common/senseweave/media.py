@@ -4,6 +4,7 @@
 """Translates Documents and sources into senseweave's media: what a Document is, and which part of its file it means."""
 
 import base64
+import math
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,7 +22,6 @@ def source_to_media(
     *,
     policy: sw.MediaPolicy,
     modality: Modality | None = None,
-    span: tuple[float, float] | None = None,
     page: int | None = None,
 ) -> sw.Media:
     """Take a source as media.
@@ -29,7 +29,6 @@ def source_to_media(
     :param source: A path, a URL that the policy permits, a `ByteStream`, an `ImageContent` or a `FileContent`.
     :param policy: What may be read.
     :param modality: What the source is; told from its content if None.
-    :param span: `(start, end)` in seconds inside it.
     :param page: Page of a PDF, counted from 1.
     :returns: The media; nothing is decoded yet.
     :raises TypeError: If `source` is of another type.
@@ -40,7 +39,7 @@ def source_to_media(
     if modality == "text":
         return sw.Text.open(given, page=page, policy=policy)
     if modality is not None:
-        return MEDIA_OF[modality](given, span=span, page=page, policy=policy)
+        return MEDIA_OF[modality](given, page=page, policy=policy)
     if isinstance(given, str | Path) and Path(given).is_dir():
         raise sw.MediaError(str(given), "is a folder, not a file")
     first = next(collect([given], policy=policy), None)
@@ -50,7 +49,7 @@ def source_to_media(
         raise first
     if first.mime_type == "application/pdf":
         return sw.Image(given, page=page or 1, policy=policy)
-    return first.part(span=span, page=page)
+    return first.part(page=page)
 
 
 def document_to_media(
@@ -86,19 +85,44 @@ def document_to_media(
     if not isinstance(source, str | Path | ByteStream) or source == "":
         reason = f"has neither content, nor a blob, nor a path or URL in meta[{file_path_meta_field!r}]"
         raise sw.MediaError(_label(document), reason)
-    span = document_span(document)
-    page = meta.get("page", meta.get("page_number"))
-    return source_to_media(source, policy=policy, modality=modality, span=span, page=page)
+    media = source_to_media(source, policy=policy, modality=modality, page=document_page(document))
+    # What has no seconds may use these words for something else.
+    return media.part(span=document_span(document)) if media.modality in ("audio", "video") else media
 
 
 def document_span(document: Document) -> tuple[float, float] | None:
     """Return the span that a Document covers.
 
     :param document: The Document.
-    :returns: `(start, end)` in seconds from `meta`, or None.
+    :returns: `(start, end)` in seconds from `meta`, or None where it has neither.
+    :raises senseweave.MediaError: If they are no span.
     """
-    start, end = document.meta.get("start"), document.meta.get("end")
-    return (float(start), float(end)) if start is not None and end is not None else None
+    given = [document.meta.get(name) for name in ("start", "end")]
+    if given == [None, None]:
+        return None
+    try:
+        start, end = (float(value) for value in given)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        start, end = math.nan, math.nan
+    if not 0 <= start < end < math.inf:
+        reason = f"meta['start'] and meta['end'] are seconds with 0 <= start < end, not {given[0]!r} and {given[1]!r}"
+        raise sw.MediaError(_label(document), reason)
+    return start, end
+
+
+def document_page(document: Document) -> int | None:
+    """Return the page that a Document is.
+
+    :param document: The Document.
+    :returns: `meta["page"]`, or what Haystack's own converters call `meta["page_number"]`; None where it has neither.
+    :raises senseweave.MediaError: If it is no page.
+    """
+    page = document.meta.get("page", document.meta.get("page_number"))
+    if page is None:
+        return None
+    if isinstance(page, bool) or not isinstance(page, int | float) or page != int(page) or page < 1:
+        raise sw.MediaError(_label(document), f"meta['page'] counts from 1, not {page!r}")
+    return int(page)
 
 
 def source_content(source: Source, policy: sw.MediaPolicy) -> str | Path | bytes:

@@ -12,30 +12,44 @@ from weakref import WeakKeyDictionary, WeakSet
 import numpy as np
 from haystack.utils import ComponentDevice, Secret
 from haystack.utils.auth import EnvVarSecret
+from haystack_integrations.common.senseweave.configured import Configured
 
 import senseweave as sw
+from senseweave.media import MODALITIES, Modality
 
 
-class SpaceComponent:
+class SpaceComponent(Configured):
     """Base of the components that embed. The space is loaded by `warm_up` or on first use, whichever comes first.
 
     Components of equal settings share one space, and so one model in memory. What may be read is no part of it: each
     component puts its own policy on the media that it makes.
     """
 
-    def _configure(
+    embeds: tuple[Modality, ...] = MODALITIES
+    """What the component embeds, where the model can: what `warm_up` loads the encoders of."""
+
+    def __init__(
         self,
         *,
-        model: str,
-        dimensions: int | None,
-        normalize: bool,
-        device: ComponentDevice | None,
-        api_key: Secret | None,
-        load_options: dict[str, Any] | None,
+        model: str = "starter",
+        dimensions: int | None = None,
+        normalize: bool = True,
+        device: ComponentDevice | None = None,
+        api_key: Secret | None = None,
+        load_options: dict[str, Any] | None = None,
     ) -> None:
-        """Keep the settings; the components call this from `__init__`.
+        """Create the component; nothing is loaded yet.
 
-        The decorator `component` rebuilds the class, which breaks `super()` inside it; hence a method of its own.
+        A component with parameters of its own calls this as `SpaceComponent.__init__`: the decorator `component`
+        rebuilds the class, which breaks `super()` inside it.
+
+        :param model: A name that `senseweave.load` takes: `starter`, a hub id, a local folder, or `scheme:name`.
+        :param dimensions: Keep only so many leading dimensions, for models trained to allow it.
+        :param normalize: Whether embeddings have length 1.
+        :param device: Where the model runs. If None, senseweave picks the best there is when the model is loaded.
+        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`. Without it, such a model reads the
+            variable that is usual for it.
+        :param load_options: Further options of `senseweave.load` for this family of models, for example `max_length`.
         """
         self.model = model
         self.dimensions = dimensions
@@ -45,30 +59,25 @@ class SpaceComponent:
         self.load_options = dict(load_options or {})
         self._space: sw.Space | None = None
         self._space_lock = Lock()
-
-    def _space_parameters(self) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "dimensions": self.dimensions,
-            "normalize": self.normalize,
-            "device": self.device,
-            "api_key": self.api_key,
-            "load_options": self.load_options,
-        }
+        self._is_warm = False
 
     def warm_up(self) -> None:
-        """Load the space. Calling it again does nothing."""
-        self._loaded()
+        """Load the space and the weights of what the component embeds. Calling it again does nothing."""
+        if not self._is_warm:
+            space = self._loaded()
+            # A model that has none of them is left to `run`, whose error names what was given.
+            space.load([modality for modality in space.modalities if modality in self.embeds])
+            self._is_warm = True
 
     async def warm_up_async(self) -> None:
-        """Load the space in a thread, so that the event loop goes on. Calling it again does nothing."""
-        if self._space is None:
-            await asyncio.to_thread(self._loaded)
+        """Like `warm_up`, in a thread, so that the event loop goes on."""
+        if not self._is_warm:
+            await asyncio.to_thread(self.warm_up)
 
     def close(self) -> None:
         """Let the space go; its model is freed when no other component uses it. The next run loads it again."""
         with self._space_lock:
-            space, self._space = self._space, None
+            space, self._space, self._is_warm = self._space, None, False
             if space is None:
                 return
             with _holders_lock:
@@ -81,6 +90,11 @@ class SpaceComponent:
     async def close_async(self) -> None:
         """Like `close`, in a thread."""
         await asyncio.to_thread(self.close)
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the space; embeddings of equal ones alone can be compared."""
+        return self._loaded().fingerprint
 
     def embed_media(self, media: sw.Media) -> list[float]:
         """Embed one media as a query.
@@ -98,8 +112,8 @@ class SpaceComponent:
         :returns: Its embedding.
         :raises senseweave.UnsupportedModalityError: If the model lacks its modality.
         """
-        await self.warm_up_async()
-        return _floats(await self._loaded().aembed([media], role="query"))
+        space = await self._loaded_async()
+        return _floats(await space.aembed([media], role="query"))
 
     def _loaded(self) -> sw.Space:
         with self._space_lock:
@@ -121,8 +135,8 @@ class SpaceComponent:
             return self._space
 
     async def _loaded_async(self) -> sw.Space:
-        await self.warm_up_async()
-        return self._loaded()
+        """Like `_loaded`, in a thread where something has to be loaded: even the configuration is read from files."""
+        return self._space if self._space is not None else await asyncio.to_thread(self._loaded)
 
 
 def _key_variable(api_key: Secret) -> str:

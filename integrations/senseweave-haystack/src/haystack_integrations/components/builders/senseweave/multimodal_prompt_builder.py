@@ -3,13 +3,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts ranked Documents of several modalities and a question into messages for a chat generator."""
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Literal, TypeAlias
 
-from haystack import Document, component, default_from_dict, default_to_dict, logging
+from haystack import Document, component, logging
 from haystack.dataclasses import ChatMessage, FileContent, ImageContent, TextContent
+from haystack_integrations.common.senseweave.configured import Configured, in_thread
 from haystack_integrations.common.senseweave.media import document_span, document_to_media
 
 import senseweave as sw
@@ -27,7 +27,7 @@ DEFAULT_SYSTEM_PROMPT = (
 
 
 @component
-class MultimodalPromptBuilder:
+class MultimodalPromptBuilder(Configured):
     """Builds a list of `ChatMessage` in which a model sees the Documents themselves, best first, and then a question.
 
     Each Document begins with a label: its number, modality, source and place (page, or seconds), and what its content
@@ -119,40 +119,6 @@ class MultimodalPromptBuilder:
         self.network = network
         self.on_error = on_error
 
-    def to_dict(self) -> dict[str, Any]:
-        """Serialize the component.
-
-        :returns: A dictionary with every parameter.
-        """
-        return default_to_dict(
-            self,
-            system_prompt=self.system_prompt,
-            modalities=self.modalities,
-            max_documents=self.max_documents,
-            max_characters=self.max_characters,
-            max_images=self.max_images,
-            max_pixels=self.max_pixels,
-            max_seconds=self.max_seconds,
-            frames=self.frames,
-            video_as=self.video_as,
-            max_file_bytes=self.max_file_bytes,
-            image_format=self.image_format,
-            detail=self.detail,
-            file_path_meta_field=self.file_path_meta_field,
-            root_path=self.root_path,
-            network=self.network,
-            on_error=self.on_error,
-        )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "MultimodalPromptBuilder":
-        """Deserialize the component.
-
-        :param data: What `to_dict` returned.
-        :returns: The component.
-        """
-        return default_from_dict(cls, data)
-
     @component.output_types(prompt=list[ChatMessage], documents=list[Document])
     def run(self, query: str, documents: list[Document]) -> dict[str, Any]:
         """Build the messages.
@@ -170,18 +136,7 @@ class MultimodalPromptBuilder:
         prompt = [*system, ChatMessage.from_user(content_parts=parts)]
         return {"prompt": prompt, "documents": documents[: self.max_documents]}
 
-    @component.output_types(prompt=list[ChatMessage], documents=list[Document])
-    async def run_async(self, query: str, documents: list[Document]) -> dict[str, Any]:
-        """Build the messages in a thread, so that the event loop goes on while files are read.
-
-        :param query: The question.
-        :param documents: Ranked Documents, best first.
-        :returns: A dictionary with `prompt`, the messages, and `documents`, those that the prompt shows: the first is
-            number 1. `AnswerBuilder` takes them to resolve the numbers in a reply.
-        :raises TypeError: If `query` is not a string or `documents` is not a list of Documents.
-        :raises senseweave.MediaError: With `on_error="raise"`, for a file that cannot be read.
-        """
-        return await asyncio.to_thread(self.run, query, documents)
+    run_async = in_thread(run)
 
     def parts(self, documents: list[Document]) -> list[Part]:
         """Return what `run` puts before the question.
@@ -212,7 +167,7 @@ class MultimodalPromptBuilder:
                 raise
             logger.warning("Document {id} is shown as text alone: {reason}", id=document.id, reason=str(error))
             modality, shown = str(document.meta.get("modality", "text")), []
-        label = f"[{number}] {modality}, {self._place(document)}:"
+        label = f"[{number}] {modality}, {self._place(document, modality)}:"
         return [TextContent(text=f"{label} {said}".rstrip()), *shown]
 
     def _shown(self, media: sw.Media, budget: "_Budget") -> list[Part]:
@@ -250,7 +205,7 @@ class MultimodalPromptBuilder:
             name = f"{PurePath(name).stem}.wav"
         return FileContent(base64_data=file.base64, mime_type=file.mime_type, filename=name, validation=False)
 
-    def _place(self, document: Document) -> str:
+    def _place(self, document: Document, modality: str) -> str:
         """Name the source of a Document and the part of it that was found."""
         meta = document.meta
         source = meta.get(self.file_path_meta_field) or meta.get("url") or meta.get("file_name")
@@ -258,7 +213,10 @@ class MultimodalPromptBuilder:
         page = meta.get("page", meta.get("page_number"))
         if page is not None:
             place += f", page {page}"
-        span = document_span(document)
+        try:
+            span = document_span(document) if modality in ("audio", "video") else None
+        except sw.MediaError:
+            span = None
         return f"{place}, {_clock(span[0])} to {_clock(span[1])}" if span is not None else place
 
 

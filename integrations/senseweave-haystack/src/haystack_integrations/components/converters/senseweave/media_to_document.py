@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From files of every modality to Documents that embedders, stores and window retrievers understand."""
 
-import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
@@ -11,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from haystack import Document, component, default_from_dict, default_to_dict, logging
+from haystack import Document, component, logging
 from haystack.components.converters.utils import normalize_metadata
 from haystack.dataclasses import ByteStream
 from haystack.utils import ComponentDevice, Secret
+from haystack_integrations.common.senseweave.configured import in_thread
 from haystack_integrations.common.senseweave.media import source_content, source_label
 from haystack_integrations.common.senseweave.space import SpaceComponent
 
@@ -46,6 +46,8 @@ class MediaToDocument(SpaceComponent):
     # converter.run(sources=["notes.txt", "photo.jpg", "talk.mp3", "a-folder"])["documents"]
     ```
     """
+
+    embeds = ("image", "audio", "video")
 
     def __init__(
         self,
@@ -86,10 +88,9 @@ class MediaToDocument(SpaceComponent):
         if on_error not in ("raise", "skip"):
             msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
             raise ValueError(msg)
-        self._configure(
+        SpaceComponent.__init__(
+            self,
             model=describe_with or "",
-            dimensions=None,
-            normalize=True,
             device=device,
             api_key=api_key,
             load_options=load_options,
@@ -106,41 +107,7 @@ class MediaToDocument(SpaceComponent):
     def warm_up(self) -> None:
         """Load the model that describes, if there is one. Calling it again does nothing."""
         if self.describe_with is not None:
-            self._loaded()
-
-    async def warm_up_async(self) -> None:
-        """Load the model that describes, if there is one, in a thread. Calling it again does nothing."""
-        if self.describe_with is not None and self._space is None:
-            await asyncio.to_thread(self._loaded)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Serialize the component.
-
-        :returns: A dictionary with every parameter.
-        """
-        return default_to_dict(
-            self,
-            seconds=self.seconds,
-            overlap=self.overlap,
-            characters=self.characters,
-            character_overlap=self.character_overlap,
-            root_path=self.root_path,
-            network=self.network,
-            on_error=self.on_error,
-            describe_with=self.describe_with,
-            device=self.device,
-            api_key=self.api_key,
-            load_options=self.load_options,
-        )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "MediaToDocument":
-        """Deserialize the component.
-
-        :param data: What `to_dict` returned.
-        :returns: The component.
-        """
-        return default_from_dict(cls, data)
+            SpaceComponent.warm_up(self)
 
     @component.output_types(documents=list[Document], failed=list[dict[str, Any]])
     def run(
@@ -182,23 +149,7 @@ class MediaToDocument(SpaceComponent):
             "failed": [{"source": one.source, "position": one.position, "reason": one.reason} for one in failed],
         }
 
-    @component.output_types(documents=list[Document], failed=list[dict[str, Any]])
-    async def run_async(
-        self,
-        sources: list[str | Path | ByteStream],
-        meta: dict[str, Any] | list[dict[str, Any]] | None = None,
-    ) -> dict[str, Any]:
-        """Make Documents from sources, in a thread, so that the event loop goes on.
-
-        :param sources: Paths of files and folders, permitted URLs, and ByteStreams. The Documents of a ByteStream carry
-            it as their blob, so that an embedder can read it.
-        :param meta: Meta for all Documents, or one dictionary per source.
-        :returns: A dictionary with `documents`, in the order of the sources, and `failed`, one entry with `source`,
-            `position` and `reason` per file that could not be read.
-        :raises TypeError: If a source is of another type.
-        :raises senseweave.MediaError: With `on_error="raise"`, for the first file that cannot be read.
-        """
-        return await asyncio.to_thread(self.run, sources, meta)
+    run_async = in_thread(run)
 
     def _from_source(
         self, source: MediaSource, own: dict[str, Any]

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from haystack import Document, component, default_from_dict, default_to_dict, logging
+from haystack import Document, component, logging
 from haystack.utils import ComponentDevice, Secret
+from haystack_integrations.common.senseweave.fingerprints import FINGERPRINT
 from haystack_integrations.common.senseweave.media import document_to_media
 from haystack_integrations.common.senseweave.space import SpaceComponent
 
@@ -25,6 +26,7 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
 
     What a Document is: what `meta["modality"]` says; else what its blob holds; else text, if it has content; else what
     the file in `meta["file_path"]` holds. `meta["start"]` and `meta["end"]` (seconds) or `meta["page"]` choose a part.
+    `meta["fingerprint"]` then says which space an embedding is of, so that retrievers can refuse those of another.
 
     ### Usage example
 
@@ -85,7 +87,8 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         if on_error not in ("raise", "skip"):
             msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
             raise ValueError(msg)
-        self._configure(
+        SpaceComponent.__init__(
+            self,
             model=model,
             dimensions=dimensions,
             normalize=normalize,
@@ -102,33 +105,6 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         self.on_error = on_error
         self.progress_bar = progress_bar
 
-    def to_dict(self) -> dict[str, Any]:
-        """Serialize the component.
-
-        :returns: A dictionary with every parameter.
-        """
-        return default_to_dict(
-            self,
-            **self._space_parameters(),
-            root_path=self.root_path,
-            network=self.network,
-            file_path_meta_field=self.file_path_meta_field,
-            meta_fields_to_embed=self.meta_fields_to_embed,
-            embedding_separator=self.embedding_separator,
-            describe=self.describe,
-            on_error=self.on_error,
-            progress_bar=self.progress_bar,
-        )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "SenseweaveDocumentEmbedder":
-        """Deserialize the component.
-
-        :param data: What `to_dict` returned.
-        :returns: The component.
-        """
-        return default_from_dict(cls, data)
-
     @component.output_types(documents=list[Document], failed=list[dict[str, Any]])
     def run(self, documents: list[Document]) -> dict[str, Any]:
         """Embed Documents.
@@ -144,24 +120,16 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         space = self._loaded()
         media, positions, failed = self._media(space, documents)
         batch = self._encode(space, media)
-        return self._result(documents, positions, batch, failed)
+        return self._result(documents, positions, batch, failed, space.fingerprint)
 
     @component.output_types(documents=list[Document], failed=list[dict[str, Any]])
     async def run_async(self, documents: list[Document]) -> dict[str, Any]:
-        """Embed Documents off the event loop.
-
-        :param documents: Documents of any of the model's modalities; they are left as they are.
-        :returns: A dictionary with `documents`, new Documents with embeddings in the order of the input, and `failed`,
-            one entry with `id`, `source`, `position` and `reason` per Document that could not be read.
-        :raises TypeError: If `documents` is not a list of Documents.
-        :raises senseweave.MediaError: With `on_error="raise"`, for the first Document that cannot be read.
-        :raises senseweave.UnsupportedModalityError: With `on_error="raise"`, if the model lacks a Document's modality.
-        """
+        """Like `run`, off the event loop."""
         self._check(documents)
         space = await self._loaded_async()
         media, positions, failed = await asyncio.to_thread(self._media, space, documents)
         batch = await space.aencode(media, role="document", on_error=self.on_error)
-        return self._result(documents, positions, batch, failed)
+        return self._result(documents, positions, batch, failed, space.fingerprint)
 
     def _media(
         self, space: sw.Space, documents: list[Document]
@@ -205,7 +173,12 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
             return space.encode(media, role="document", on_error=self.on_error, progress=show)
 
     def _result(
-        self, documents: list[Document], positions: list[int], batch: Batch, failed: dict[int, sw.SenseweaveError]
+        self,
+        documents: list[Document],
+        positions: list[int],
+        batch: Batch,
+        failed: dict[int, sw.SenseweaveError],
+        fingerprint: str,
     ) -> dict[str, Any]:
         for error in batch.failed:
             position = positions[error.position or 0]
@@ -219,7 +192,8 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
             document = documents[positions[kept]]
             description = batch.descriptions[row] if self.describe else None
             content = document.content or description or document.content
-            embedded.append(replace(document, embedding=batch.vectors[row].tolist(), content=content))
+            meta = {**document.meta, FINGERPRINT: fingerprint}
+            embedded.append(replace(document, embedding=batch.vectors[row].tolist(), content=content, meta=meta))
         return {
             "documents": embedded,
             "failed": [_failure(documents[i], i, failed[i]) for i in sorted(failed)],

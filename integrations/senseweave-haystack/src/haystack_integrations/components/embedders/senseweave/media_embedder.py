@@ -7,7 +7,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from haystack import component, default_from_dict, default_to_dict
+from haystack import component
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 from haystack.utils import ComponentDevice, Secret
 from haystack_integrations.common.senseweave.media import source_to_media
@@ -60,7 +60,8 @@ class SenseweaveMediaEmbedder(SpaceComponent):
         :param network: Whether a query may be an http or https URL.
         :param modality: `image`, `audio` or `video`; told from the content if None.
         """
-        self._configure(
+        SpaceComponent.__init__(
+            self,
             model=model,
             dimensions=dimensions,
             normalize=normalize,
@@ -71,28 +72,7 @@ class SenseweaveMediaEmbedder(SpaceComponent):
         self.root_path = str(root_path) if root_path is not None else None
         self.network = network
         self.modality = modality
-
-    def to_dict(self) -> dict[str, Any]:
-        """Serialize the component.
-
-        :returns: A dictionary with every parameter.
-        """
-        return default_to_dict(
-            self,
-            **self._space_parameters(),
-            root_path=self.root_path,
-            network=self.network,
-            modality=self.modality,
-        )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "SenseweaveMediaEmbedder":
-        """Deserialize the component.
-
-        :param data: What `to_dict` returned.
-        :returns: The component.
-        """
-        return default_from_dict(cls, data)
+        self.embeds = (modality,) if modality is not None else ("image", "audio", "video")
 
     @component.output_types(embedding=list[float])
     def run(self, media: str | Path | ByteStream | ImageContent | FileContent) -> dict[str, Any]:
@@ -109,15 +89,7 @@ class SenseweaveMediaEmbedder(SpaceComponent):
 
     @component.output_types(embedding=list[float])
     async def run_async(self, media: str | Path | ByteStream | ImageContent | FileContent) -> dict[str, Any]:
-        """Embed one image, recording or video off the event loop.
-
-        :param media: A path, a permitted URL, or a container of bytes. A long recording or video gives the mean of the
-            embeddings of its windows.
-        :returns: A dictionary with `embedding`, a list of floats.
-        :raises TypeError: If `media` is of another type.
-        :raises senseweave.MediaError: If it cannot be read.
-        :raises senseweave.UnsupportedModalityError: If the model lacks its modality.
-        """
+        """Like `run`, off the event loop; queries that wait together are computed as one batch."""
         return {"embedding": await self.embed_media_async(await asyncio.to_thread(self._media, media))}
 
     def _media(self, media: Any) -> sw.Media:

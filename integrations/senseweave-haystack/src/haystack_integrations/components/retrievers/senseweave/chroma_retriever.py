@@ -9,10 +9,17 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from haystack import Document, component, default_from_dict, default_to_dict
+from haystack import Document, component
 from haystack.document_stores.types import FilterPolicy
 from haystack.document_stores.types.filter_policy import apply_filter_policy
 from haystack.utils.filters import document_matches_filter
+from haystack_integrations.common.senseweave.configured import Configured, in_thread
+from haystack_integrations.common.senseweave.fingerprints import FINGERPRINT, check_fingerprints
+from haystack_integrations.components.retrievers.senseweave.arguments import (
+    as_filter_policy,
+    checked_embedding,
+    checked_top_k,
+)
 from haystack_integrations.components.retrievers.senseweave.filters import divide
 
 if TYPE_CHECKING:
@@ -26,7 +33,7 @@ _opening = Lock()
 
 
 @component
-class SenseweaveChromaRetriever:
+class SenseweaveChromaRetriever(Configured):
     """Retrieves Documents from a `ChromaDocumentStore` by embedding.
 
     Scores are cosine similarities, whatever distance the collection was made with, and the best Document comes first,
@@ -82,10 +89,11 @@ class SenseweaveChromaRetriever:
             raise TypeError(msg)
         self.document_store = document_store
         self.filters = filters or {}
-        self.top_k = _checked(top_k)
-        self.filter_policy = FilterPolicy.from_str(filter_policy) if isinstance(filter_policy, str) else filter_policy
+        self.top_k = checked_top_k(top_k)
+        self.filter_policy = as_filter_policy(filter_policy)
         self.return_embedding = return_embedding
         self._is_open = False
+        self._is_checked = False
 
     def warm_up(self) -> None:
         """Open the store. Calling it again does nothing."""
@@ -101,35 +109,12 @@ class SenseweaveChromaRetriever:
 
     def close(self) -> None:
         """Close the store; the next run opens it again."""
-        self._is_open = False
+        self._is_open = self._is_checked = False
         self.document_store.close()
 
     async def close_async(self) -> None:
         """Like `close`, in a thread."""
         await asyncio.to_thread(self.close)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Serialize the component.
-
-        :returns: A dictionary with every parameter.
-        """
-        return default_to_dict(
-            self,
-            document_store=self.document_store,
-            filters=self.filters,
-            top_k=self.top_k,
-            filter_policy=self.filter_policy.value,
-            return_embedding=self.return_embedding,
-        )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "SenseweaveChromaRetriever":
-        """Deserialize the component.
-
-        :param data: What `to_dict` returned.
-        :returns: The component.
-        """
-        return default_from_dict(cls, data)
 
     @component.output_types(documents=list[Document])
     def run(
@@ -146,51 +131,61 @@ class SenseweaveChromaRetriever:
         :param top_k: How many Documents to return at most; None for the number of the constructor.
         :param return_embedding: Whether the Documents come with their embeddings; None for the constructor's choice.
         :returns: A dictionary with `documents`, best first; `score` is their cosine similarity.
-        :raises TypeError: If `query_embedding` is not a list of numbers.
+        :raises TypeError: If `query_embedding` is not a list of numbers, or `top_k` no whole number.
+        :raises ValueError: If `query_embedding` is not as long as the embeddings of the Documents, or is empty.
+        :raises senseweave.errors.FingerprintError: If the store holds embeddings of two spaces of senseweave.
         :raises haystack.errors.FilterError: If the filters are not well formed.
         """
-        _check(query_embedding)
-        wanted = self.top_k if top_k is None else _checked(top_k)
+        checked_embedding(query_embedding)
+        wanted = self.top_k if top_k is None else checked_top_k(top_k)
         if wanted == 0:
             return {"documents": []}
         self.warm_up()
         pushed, checked = divide(apply_filter_policy(self.filter_policy, self.filters, filters))
         documents = self._search(query_embedding, wanted, pushed, checked)
+        self._check_spaces(query_embedding, documents)
         with_embedding = self.return_embedding if return_embedding is None else return_embedding
         return {"documents": _scored(query_embedding, documents, with_embedding=with_embedding)[:wanted]}
 
-    @component.output_types(documents=list[Document])
-    async def run_async(
-        self,
-        query_embedding: list[float],
-        filters: dict[str, Any] | None = None,
-        top_k: int | None = None,
-        return_embedding: bool | None = None,
-    ) -> dict[str, Any]:
-        """Retrieve the Documents that are nearest to an embedding, in a thread, so that the event loop goes on.
-
-        :param query_embedding: The embedding of the query, from an embedder of the Documents' model.
-        :param filters: Conditions on the Documents; how they go with those of the constructor says `filter_policy`.
-        :param top_k: How many Documents to return at most; None for the number of the constructor.
-        :param return_embedding: Whether the Documents come with their embeddings; None for the constructor's choice.
-        :returns: A dictionary with `documents`, best first; `score` is their cosine similarity.
-        :raises TypeError: If `query_embedding` is not a list of numbers.
-        :raises haystack.errors.FilterError: If the filters are not well formed.
-        """
-        return await asyncio.to_thread(self.run, query_embedding, filters, top_k, return_embedding)
+    run_async = in_thread(run)
 
     def _search(
         self, query_embedding: list[float], wanted: int, pushed: dict[str, Any] | None, checked: dict[str, Any] | None
     ) -> list[Document]:
         if checked is None:
-            return self.document_store.search_embeddings([query_embedding], wanted, pushed)[0]
+            return self._nearest(query_embedding, wanted, pushed)
         fetched = max(LEAST_FETCHED, 4 * wanted)
         while True:
-            found = self.document_store.search_embeddings([query_embedding], fetched, pushed)[0]
+            found = self._nearest(query_embedding, fetched, pushed)
             matching = [one for one in found if document_matches_filter(checked, one)]
             if len(matching) >= wanted or len(found) < fetched:
                 return matching
             fetched *= 4
+
+    def _nearest(self, query_embedding: list[float], count: int, filters: dict[str, Any] | None) -> list[Document]:
+        from chromadb.errors import InvalidArgumentError
+
+        try:
+            return self.document_store.search_embeddings([query_embedding], count, filters)[0]
+        except InvalidArgumentError as error:
+            if "dimension" not in str(error):
+                raise
+            msg = (
+                f"the query embedding has {len(query_embedding)} numbers, which the embeddings in collection "
+                f"{self._collection()!r} have not ({error}); embed queries with the model that embedded the Documents"
+            )
+            raise ValueError(msg) from error
+
+    def _check_spaces(self, query_embedding: list[float], found: list[Document]) -> None:
+        """Refuse a store with embeddings of two spaces: those of the other are never near, so look for them once."""
+        fingerprint = check_fingerprints(found, self._collection())
+        if fingerprint is not None and not self._is_checked:
+            others = {"field": f"meta.{FINGERPRINT}", "operator": "!=", "value": fingerprint}
+            check_fingerprints(self._nearest(query_embedding, LEAST_FETCHED, others), self._collection(), fingerprint)
+            self._is_checked = True
+
+    def _collection(self) -> str:
+        return str(self.document_store.to_dict()["init_parameters"]["collection_name"])
 
 
 def _scored(query_embedding: list[float], documents: list[Document], *, with_embedding: bool) -> list[Document]:
@@ -205,19 +200,3 @@ def _scored(query_embedding: list[float], documents: list[Document], *, with_emb
         for one, score in zip(documents, similarities, strict=True)
     ]
     return sorted(scored, key=lambda one: -(one.score or 0.0))
-
-
-def _check(query_embedding: Any) -> None:
-    if not isinstance(query_embedding, list) or not query_embedding or not isinstance(query_embedding[0], int | float):
-        msg = (
-            f"SenseweaveChromaRetriever expects an embedding, a list of floats, not {type(query_embedding).__name__}. "
-            "To search with words, put a SenseweaveTextEmbedder before it, or wrap both in a TextEmbeddingRetriever."
-        )
-        raise TypeError(msg)
-
-
-def _checked(top_k: int) -> int:
-    if top_k < 0:
-        msg = f"top_k must be 0 or more, not {top_k}"
-        raise ValueError(msg)
-    return top_k

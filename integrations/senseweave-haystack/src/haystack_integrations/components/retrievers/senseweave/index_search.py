@@ -33,8 +33,9 @@ class IndexSearch:
         self._opening = Lock()
 
     def warm_up(self) -> None:
-        """Open the index and load its spaces."""
-        _ = self._opened().spaces
+        """Open the index and load what embeds questions in its spaces."""
+        for space in self._opened().spaces.values():
+            space.load([modality for modality in space.modalities if modality == "text"])
 
     async def warm_up_async(self) -> None:
         """Like `warm_up`, in a thread."""

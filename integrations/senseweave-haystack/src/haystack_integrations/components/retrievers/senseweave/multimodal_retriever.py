@@ -7,15 +7,17 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from haystack import Document, component, default_from_dict, default_to_dict
+from haystack import Document, component, default_from_dict
 from haystack.components.embedders.types import TextEmbedder
 from haystack.components.retrievers.types import EmbeddingRetriever
 from haystack.core.serialization import component_from_dict, component_to_dict, import_class_by_name
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 from haystack.document_stores.types import FilterPolicy
 from haystack.document_stores.types.filter_policy import apply_filter_policy
+from haystack_integrations.common.senseweave.configured import Configured
 from haystack_integrations.common.senseweave.media import source_to_media
 from haystack_integrations.components.embedders.senseweave import SenseweaveTextEmbedder
+from haystack_integrations.components.retrievers.senseweave.arguments import as_filter_policy, checked_top_k
 from haystack_integrations.components.retrievers.senseweave.index_search import IndexSearch
 from haystack_integrations.components.retrievers.senseweave.stores_search import StoresSearch
 
@@ -24,7 +26,7 @@ from senseweave.media import MODALITIES, Modality
 
 
 @component
-class SenseweaveMultimodalRetriever:
+class SenseweaveMultimodalRetriever(Configured):
     """Retrieves from several stores, or from a `senseweave.Index`, and merges what they find into one fair ranking.
 
     Similarities of different models or modalities cannot be compared: a good match of a question and a photograph may
@@ -114,8 +116,8 @@ class SenseweaveMultimodalRetriever:
         self.auto_calibrate = auto_calibrate
         self.weights = weights
         self.filters = filters or {}
-        self.top_k = _checked(top_k)
-        self.filter_policy = FilterPolicy.from_str(filter_policy) if isinstance(filter_policy, str) else filter_policy
+        self.top_k = checked_top_k(top_k)
+        self.filter_policy = as_filter_policy(filter_policy)
         self.root_path = str(root_path) if root_path is not None else None
         self.network = network
         self._search: IndexSearch | StoresSearch
@@ -161,34 +163,16 @@ class SenseweaveMultimodalRetriever:
         """
         self.statistics.update(self._search.calibrate(documents, queries))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Serialize the component.
-
-        :returns: A dictionary with every parameter.
-        :raises ValueError: If the index is open on a Chroma client instead of a folder.
-        """
-        embedders: Any = self.embedders
-        if isinstance(embedders, dict):
-            embedders = {name: component_to_dict(one, name) for name, one in embedders.items()}
-        elif embedders is not None:
-            embedders = component_to_dict(embedders, "embedders")
-        retrievers = {name: component_to_dict(one, name) for name, one in (self.retrievers or {}).items()}
-        return default_to_dict(
-            self,
-            index=self._search.place() if isinstance(self._search, IndexSearch) else None,
-            retrievers=retrievers or None,
-            embedders=embedders,
-            modalities=self.modalities,
-            fusion=self.fusion,
-            statistics=self.statistics,
-            auto_calibrate=self.auto_calibrate,
-            weights=self.weights,
-            filters=self.filters,
-            top_k=self.top_k,
-            filter_policy=self.filter_policy.value,
-            root_path=self.root_path,
-            network=self.network,
-        )
+    def _parameters(self) -> dict[str, Any]:
+        parameters = Configured._parameters(self)
+        parameters["index"] = self._search.place() if isinstance(self._search, IndexSearch) else None
+        retrievers = self.retrievers or {}
+        parameters["retrievers"] = {name: component_to_dict(one, name) for name, one in retrievers.items()} or None
+        if isinstance(self.embedders, dict):
+            parameters["embedders"] = {name: component_to_dict(one, name) for name, one in self.embedders.items()}
+        elif self.embedders is not None:
+            parameters["embedders"] = component_to_dict(self.embedders, "embedders")
+        return parameters
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "SenseweaveMultimodalRetriever":
@@ -220,8 +204,10 @@ class SenseweaveMultimodalRetriever:
         :param media: Instead of a question: a path, a permitted URL, or a container of bytes.
         :returns: A dictionary with `documents`, best first. `score` is calibrated and comparable within one call;
             `meta` holds `raw_score` (the similarity), `fusion` (the method) and, from an index, `space`.
-        :raises TypeError: If `query` is not a string.
+        :raises TypeError: If `query` is not a string, or `top_k` no whole number.
         :raises ValueError: If not exactly one of `query` and `media` is given.
+        :raises senseweave.errors.FingerprintError: If a store holds embeddings of another space of senseweave than the
+            embedder of its queries.
         :raises haystack.errors.FilterError: If the filters are not well formed.
         """
         asked, wanted, conditions = self._inputs(query, filters, top_k, media)
@@ -235,18 +221,7 @@ class SenseweaveMultimodalRetriever:
         top_k: int | None = None,
         media: str | Path | ByteStream | ImageContent | FileContent | None = None,
     ) -> dict[str, Any]:
-        """Retrieve Documents of all modalities without blocking the event loop; stores are asked side by side.
-
-        :param query: The question.
-        :param filters: Conditions on the Documents; how they go with those of the constructor says `filter_policy`.
-        :param top_k: How many Documents to return at most; None for the number of the constructor.
-        :param media: Instead of a question: a path, a permitted URL, or a container of bytes.
-        :returns: A dictionary with `documents`, best first. `score` is calibrated and comparable within one call;
-            `meta` holds `raw_score` (the similarity), `fusion` (the method) and, from an index, `space`.
-        :raises TypeError: If `query` is not a string.
-        :raises ValueError: If not exactly one of `query` and `media` is given.
-        :raises haystack.errors.FilterError: If the filters are not well formed.
-        """
+        """Like `run`, without blocking the event loop; stores are asked side by side."""
         asked, wanted, conditions = await asyncio.to_thread(self._inputs, query, filters, top_k, media)
         return {"documents": await self._search.run_async(asked, wanted, conditions) if wanted else []}
 
@@ -264,16 +239,9 @@ class SenseweaveMultimodalRetriever:
             raise TypeError(msg)
         policy = sw.MediaPolicy(root=self.root_path, network=self.network)
         asked = query if query is not None else source_to_media(media, policy=policy)
-        wanted = self.top_k if top_k is None else _checked(top_k)
+        wanted = self.top_k if top_k is None else checked_top_k(top_k)
         return asked, wanted, apply_filter_policy(self.filter_policy, self.filters, filters)
 
 
 def _component(data: dict[str, Any], name: str) -> Any:
     return component_from_dict(import_class_by_name(data["type"]), data, name)
-
-
-def _checked(top_k: int) -> int:
-    if top_k < 0:
-        msg = f"top_k must be 0 or more, not {top_k}"
-        raise ValueError(msg)
-    return top_k

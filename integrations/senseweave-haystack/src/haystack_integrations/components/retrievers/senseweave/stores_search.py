@@ -13,6 +13,7 @@ import numpy as np
 from haystack import Document
 from haystack.components.embedders.types import TextEmbedder
 from haystack.components.retrievers.types import EmbeddingRetriever
+from haystack_integrations.common.senseweave.fingerprints import check_fingerprints
 from haystack_integrations.common.senseweave.space import SpaceComponent
 
 import senseweave as sw
@@ -203,6 +204,10 @@ class StoresSearch:
     def _merged(
         self, found: Mapping[str, list[Document]], top_k: int, statistics: Mapping[str, Statistics]
     ) -> list[Document]:
+        lists = self._lists()
+        for name, documents in found.items():
+            embedder = self._embedders[lists[name]]
+            check_fingerprints(documents, name, _fingerprint(embedder))
         ranked = merge(
             {name: [(one, float(one.score or 0.0)) for one in documents] for name, documents in found.items()},
             top_k,
@@ -250,6 +255,10 @@ async def _embed_async(embedder: Any, query: str | sw.Media) -> list[float]:
         embedding: list[float] = (await _run_async(embedder, text=query))["embedding"]
         return embedding
     return await _space_component(embedder).embed_media_async(query)
+
+
+def _fingerprint(embedder: Any) -> str | None:
+    return embedder.fingerprint if isinstance(embedder, SpaceComponent) else None
 
 
 def _space_component(embedder: Any) -> SpaceComponent:

@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: 2026-present senseweave contributors
+#
+# SPDX-License-Identifier: Apache-2.0
+"""What every component of this package has in common: it is its parameters, in YAML, in a pickle and in a copy."""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from enum import Enum
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from haystack import default_from_dict, default_to_dict
+
+P = ParamSpec("P")
+S = TypeVar("S")
+
+
+class Configured:
+    """Base of the components: each keeps every parameter of its constructor as an attribute of that name.
+
+    So it is written as those parameters and made from them again. Pickles and copies hold no model, no open store and
+    no connection; what they make is outside of any pipeline.
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Serialize the component.
+
+        :returns: A dictionary with every parameter.
+        """
+        return default_to_dict(self, **self._parameters())
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Deserialize the component.
+
+        :param data: What `to_dict` returned.
+        :returns: The component.
+        """
+        return default_from_dict(cls, data)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).from_dict, (self.to_dict(),)
+
+    def _parameters(self) -> dict[str, Any]:
+        """Return the parameters of the constructor as they are now, paths and choices as strings."""
+        names = [name for name in inspect.signature(type(self).__init__).parameters if name != "self"]
+        return {name: _plain(getattr(self, name)) for name in names}
+
+
+def in_thread(run: Callable[Concatenate[S, P], dict[str, Any]]) -> Callable[..., Coroutine[Any, Any, dict[str, Any]]]:
+    """Return the `run_async` of a component whose `run` reads files or asks a store: `run` in a thread.
+
+    :param run: The method `run`, already decorated with its output types.
+    :returns: A coroutine function of the same signature and output types, as Haystack demands of the two.
+    """
+
+    @functools.wraps(run)
+    async def run_async(self: S, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        return await asyncio.to_thread(run, self, *args, **kwargs)
+
+    run_async.__name__ = "run_async"
+    run_async.__qualname__ = f"{run.__qualname__}_async"
+    run_async.__doc__ = f"Like `run`, in a thread, so that the event loop goes on.\n\n{run.__doc__}"
+    return run_async
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else str(value) if isinstance(value, Path) else value

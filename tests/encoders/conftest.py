@@ -14,15 +14,17 @@ sys.path.insert(0, str(Path(__file__).parent / "tiny"))
 
 from contract_case import Case
 from tiny_audio import AUDIO_FAMILIES
+from tiny_contextual import CONTEXTUAL_FAMILIES
 from tiny_image import IMAGE_FAMILIES
 from tiny_image_text import IMAGE_TEXT_FAMILIES
 from tiny_omni import OMNI_FAMILIES
+from tiny_sentence import SENTENCE_FAMILIES
 from tiny_speaker import SPEAKER_FAMILIES
-from tiny_text import TEXT_FAMILIES
 from tiny_video import VIDEO_FAMILIES
 
 FAMILIES: list[Case] = [
-    *TEXT_FAMILIES,
+    *CONTEXTUAL_FAMILIES,
+    *SENTENCE_FAMILIES,
     *IMAGE_TEXT_FAMILIES,
     *IMAGE_FAMILIES,
     *AUDIO_FAMILIES,

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 import tiny_text
-from tiny_text import save_sentence_model
+from tiny_sentence import save_sentence_model
 
 import senseweave as sw
 from senseweave.encoders.checkpoint import Checkpoint

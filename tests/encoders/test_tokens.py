@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tiny_text
+from tiny_contextual import token_states
 from tiny_text import GPT2, LLAMA, T5, bpe_tokenizer, causal_tokenizer, unigram_tokenizer, wordpiece_tokenizer
 
 import senseweave as sw
@@ -40,7 +41,7 @@ def test_tokens_have_their_places_in_the_text(space):
 
 @pytest.mark.parametrize("layer", [0, 1, 2, 3, -1, -2])
 def test_states_of_each_layer_equal_transformers_on_the_text_alone(space, folder, layer):
-    states = tiny_text.token_states(folder, TEXTS)
+    states = token_states(folder, TEXTS)
     for found, layers in zip(space.embed_tokens(TEXTS, layer=layer), states, strict=True):
         np.testing.assert_allclose(found.vectors, layers[layer].numpy(), atol=1e-5)
 

@@ -104,3 +104,19 @@ def test_threads_pack_their_own_batches(loaded):
         for found, one in zip(threads.map(states, groups), expected, strict=True):
             np.testing.assert_allclose(found, one, atol=1e-6)
     assert backends._current.__dict__.get("lengths") is None
+
+
+def test_a_large_batch_is_computed_in_streams_with_the_same_states(loaded):
+    model, tokeniser = loaded("Bert", wordpiece_tokenizer)
+    chosen = choose_backend("tiny", model, tokeniser)
+    items = [one.data for one in tokeniser.prepare(TEXTS * 40, 60)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        states, lengths = chosen.states(items, (-1, -2))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert lengths == [len(one["input_ids"]) for one in items]
+    alone = [chosen.states([one], (-1, -2))[0] for one in items]
+    np.testing.assert_allclose(states.numpy(), torch.cat(alone).detach().numpy(), atol=1e-5)

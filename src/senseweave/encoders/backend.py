@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
+from senseweave.encoders.streams import run_streams, shares_of
 from senseweave.encoders.tokenisation import OFFSET_POSITIONS, Tokeniser, least, position_limit
 from senseweave.extras import require
 
@@ -73,7 +74,15 @@ class Packed:
         self.token_types = kind not in ("distilbert",)
 
     def states(self, items: Items, layers: Sequence[int]) -> tuple[Any, list[int]]:
-        """Concatenate and compute."""
+        """Concatenate and compute, a large batch in several streams."""
+        torch = require("torch", extra="text")
+        lengths = [len(one["input_ids"]) for one in items]
+        shares = shares_of(lengths, torch.get_num_threads())
+        if len(shares) == 1:
+            return self._states(items, layers), lengths
+        return torch.cat(run_streams(lambda share: self._states(items[share], layers), shares)), lengths
+
+    def _states(self, items: Items, layers: Sequence[int]) -> Any:
         torch = require("torch", extra="text")
         lengths = [len(one["input_ids"]) for one in items]
         places = [place + self.offset for length in lengths for place in range(length)]
@@ -85,7 +94,7 @@ class Packed:
             features["token_type_ids"] = torch.zeros_like(features["input_ids"])
         with _Lengths(lengths):
             states = states_of(self.name, self.model, features, layers)
-        return states[0], lengths
+        return states[0]
 
 
 def choose_backend(name: str, model: Any, tokeniser: Tokeniser) -> TextBackend:

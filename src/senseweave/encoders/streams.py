@@ -1,0 +1,87 @@
+"""Streams: a batch divided among threads that compute on their own core, instead of all cores meeting at every layer.
+
+Cores that share one matrix product wait for each other at its end, some forty times a batch; where another program
+takes one of them now and then, all wait for it. Streams wait for each other once a batch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Lock
+from typing import Final, TypeVar
+
+from senseweave.extras import require
+
+LEAST_SHARE: Final = 512
+"""Tokens that a stream should have at least: with fewer, starting it costs more than meeting."""
+
+Share = TypeVar("Share")
+Result = TypeVar("Result")
+
+_lock = Lock()
+_pool: ThreadPoolExecutor | None = None
+
+
+def shares_of(lengths: Sequence[int], threads: int) -> list[slice]:
+    """Divide texts into neighbouring shares of about equal tokens, one for each stream.
+
+    Args:
+        lengths: Tokens of each text.
+        threads: How many threads there are to compute.
+
+    Returns:
+        At most `threads` slices that cover all texts in order; a single one if the texts are too few to divide.
+    """
+    total = sum(lengths)
+    streams = max(1, min(threads, total // LEAST_SHARE, len(lengths)))
+    ends, passed = [], 0
+    for place, length in enumerate(lengths, 1):
+        passed += length
+        if passed * streams >= total * (len(ends) + 1):
+            ends.append(place)
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def run_streams(compute: Callable[[Share], Result], shares: Sequence[Share]) -> list[Result]:
+    """Compute all shares at once, the threads that torch may use in this thread divided among them; in order.
+
+    Args:
+        compute: Called in threads, in inference mode.
+        shares: What it is called with.
+    """
+    torch = require("torch", extra="text")
+    threads = torch.get_num_threads()
+    each = max(1, threads // len(shares))
+
+    def run(share: Share) -> Result:
+        if torch.get_num_threads() != each:
+            torch.set_num_threads(each)
+        with torch.inference_mode():
+            return compute(share)
+
+    pool = _threads()
+    futures = [pool.submit(run, share) for share in shares]
+    wait(futures)
+    # torch keeps the number per thread, but the last that was set anywhere is what threads yet unborn will take.
+    torch.set_num_threads(threads)
+    return [future.result() for future in futures]
+
+
+def _threads() -> ThreadPoolExecutor:
+    """The threads of all streams, made once: torch prepares each thread that it computes in."""
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="senseweave-stream")
+        return _pool
+
+
+def _forget_threads() -> None:
+    global _pool, _lock
+    _pool, _lock = None, Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)  # a forked process has none of its parent's threads

@@ -36,7 +36,8 @@ def shares_of(lengths: Sequence[int], threads: int) -> list[slice]:
     """
     total = sum(lengths)
     streams = max(1, min(threads, total // LEAST_SHARE, len(lengths)))
-    ends, passed = [], 0
+    ends: list[int] = []
+    passed = 0
     for place, length in enumerate(lengths, 1):
         passed += length
         if passed * streams >= total * (len(ends) + 1):

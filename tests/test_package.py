@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,15 @@ def test_a_module_imports_only_from_its_own_layer_or_a_lower_one(path: Path) -> 
         for name in names:
             if name.startswith("senseweave."):
                 assert rank(name) <= own, f"{path.name} imports {name}"
+
+
+def test_no_two_modules_need_each_other_to_be_imported() -> None:
+    imports = {}
+    for path in SOURCE.rglob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        names = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+        imports[".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)] = names
+    list(TopologicalSorter(imports).static_order())  # raises CycleError, which names the circle
 
 
 def test_no_init_file_stands_above_the_leaf_packages() -> None:

@@ -16,7 +16,8 @@ from senseweave.media.given import GivenSource
 from senseweave.media.modality import Modality
 from senseweave.media.pauses import RATE as PAUSE_RATE
 from senseweave.media.pauses import pauses, spans_at_pauses
-from senseweave.media.sound import ArrayReader, SoundReader, check_rate, is_silent, open_sound, samples_of, stream
+from senseweave.media.samples import check_rate, samples_of
+from senseweave.media.sound import ArrayReader, SoundReader, is_silent, open_sound, stream
 from senseweave.media.windows import Span, cut, window_spans
 
 

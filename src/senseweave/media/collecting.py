@@ -13,9 +13,10 @@ from senseweave.media.audio import Audio
 from senseweave.media.base import Media
 from senseweave.media.content import PDF
 from senseweave.media.image import Image
+from senseweave.media.inputs import source_of
 from senseweave.media.modality import Modality
 from senseweave.media.policy import DEFAULT_POLICY, MediaPolicy
-from senseweave.media.source import Source, source_of
+from senseweave.media.source import Source
 from senseweave.media.text import Text, TextFile
 from senseweave.media.video import Video
 

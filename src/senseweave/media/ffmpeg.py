@@ -11,7 +11,7 @@ import numpy as np
 from senseweave.errors import MediaError
 from senseweave.extras import require
 from senseweave.media.content import Content
-from senseweave.media.sound import check_rate, mono
+from senseweave.media.samples import check_rate, mono
 
 SEEK_FROM_SECONDS = 60.0
 """Up to here sound is decoded from the beginning. A seek is as exact as the time stamps, which Matroska rounds to a

@@ -12,11 +12,12 @@ import numpy as np
 from senseweave.errors import MediaError
 from senseweave.extras import require
 from senseweave.media.content import Content
+from senseweave.media.ffmpeg import FFmpegSoundReader
 from senseweave.media.policy import MediaPolicy
+from senseweave.media.samples import check_rate, mono
 from senseweave.media.source import Source
 
 BLOCK_SAMPLES = 1 << 16
-LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 LOUDEST = 8.0
 """Overshoot of a decoder is clipped; samples 18 dB over full scale are no overshoot but unscaled integers."""
 SILENCE = 1e-3
@@ -57,8 +58,6 @@ def open_sound(source: Source, content: Content, policy: MediaPolicy) -> SoundRe
                 return SoundfileReader(file, source.label)
             except _UnknownToSoundfileError:
                 file.seek(0)
-        from senseweave.media.ffmpeg import FFmpegSoundReader
-
         return FFmpegSoundReader(file, content, source.label)
     except BaseException:
         file.close()
@@ -97,27 +96,6 @@ def is_silent(samples: np.ndarray, rate: int) -> bool:
     whole = len(samples) // step * step
     parts = [samples[:whole].reshape(-1, step), samples[whole:].reshape(1, -1)]
     return all(np.mean(np.square(part, dtype=np.float64), axis=1).max() <= SILENCE**2 for part in parts if part.size)
-
-
-def mono(samples: np.ndarray) -> np.ndarray:
-    """Return (n, channels) samples as their mean, shape (n,), float32."""
-    if samples.shape[1] == 1:
-        return np.ascontiguousarray(samples[:, 0], dtype=np.float32)
-    if samples.shape[1] == 2:  # many times as fast as `mean` along a short axis
-        return np.asarray((samples[:, 0] + samples[:, 1]) * np.float32(0.5), np.float32)
-    return np.asarray(samples.mean(axis=1, dtype=np.float64), np.float32)
-
-
-def check_rate(rate: float, source: str) -> int:
-    """Return a sampling rate as an int.
-
-    Raises:
-        MediaError: If no recording has such a rate.
-    """
-    if not (math.isfinite(rate) and LOWEST_RATE <= rate <= HIGHEST_RATE and rate == int(rate)):
-        expected = f"expected a whole number from {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz"
-        raise MediaError(source, f"has a sampling rate of {rate:g}; {expected}")
-    return int(rate)
 
 
 def _checked(reader: SoundReader, start: int, policy: MediaPolicy, source: str) -> Iterator[np.ndarray]:
@@ -263,53 +241,3 @@ class ArrayReader:
 
     def close(self) -> None:
         """Nothing to release."""
-
-
-def samples_of(value: Any, source: str) -> tuple[np.ndarray, int]:
-    """Return given samples as mono float32 and their rate.
-
-    Args:
-        value: `(samples, sampling_rate)`, `{"array": ..., "sampling_rate": ...}` or a `Waveform`; samples of shape
-            (n,), (channels, n) or (n, channels), float in [-1, 1] or integers of their full range.
-        source: Name for messages.
-
-    Raises:
-        MediaError: If there is no rate, or the samples are none.
-    """
-    from collections.abc import Mapping
-
-    from senseweave.media.decoded import Waveform
-    from senseweave.media.given import as_array
-
-    rate: Any = None
-    samples = value
-    if isinstance(value, Waveform):
-        samples, rate = value.samples, value.sampling_rate
-    elif isinstance(value, Mapping):
-        samples = value.get("array", value.get("samples"))
-        rate = value.get("sampling_rate", value.get("sample_rate"))
-    elif isinstance(value, tuple) and len(value) == 2 and np.ndim(value[1]) == 0:
-        samples, rate = value
-    array = as_array(samples)
-    if array is None:
-        raise MediaError(source, f"{type(samples).__name__} is no sound; expected (samples, sampling_rate)")
-    if rate is None:
-        raise MediaError(source, "an array of samples needs its sampling rate; pass (samples, sampling_rate)")
-    if array.ndim not in (1, 2) or array.size == 0:
-        expected = "expected (n,), (channels, n) or (n, channels)"
-        raise MediaError(source, f"samples of shape {array.shape} are no sound; {expected}")
-    scaled = _full_scale(array, source)
-    if scaled.ndim == 2:
-        scaled = mono(scaled.T if scaled.shape[0] < scaled.shape[1] else scaled)
-    return np.ascontiguousarray(scaled, dtype=np.float32), check_rate(float(rate), source)
-
-
-def _full_scale(array: np.ndarray, source: str) -> np.ndarray:
-    if array.dtype.kind == "f":
-        return array.astype(np.float32) if array.dtype != np.float32 else array
-    if array.dtype == np.uint8:
-        return (array.astype(np.float32) - 128.0) / 128.0
-    if array.dtype in (np.int8, np.int16, np.int32):
-        return (array / float(1 << (8 * array.dtype.itemsize - 1))).astype(np.float32)
-    expected = "pass int16, int32 or float in [-1, 1]"
-    raise MediaError(source, f"samples of type {array.dtype} have no known full scale; {expected}")

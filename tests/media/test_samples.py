@@ -1,0 +1,51 @@
+"""Given samples come out as mono float32 in [-1, 1], or an error says what they are."""
+
+import numpy as np
+import pytest
+
+from senseweave.errors import MediaError
+from senseweave.media import Audio
+from senseweave.media.samples import check_rate, mono
+
+
+def samples(given):
+    return Audio(given).decode().samples
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32])
+def test_integer_arrays_are_scaled_by_their_type(dtype):
+    full = np.iinfo(dtype)
+    heard = samples((np.array([full.min, 0, full.max // 2 + 1], dtype), 16_000))
+    assert heard == pytest.approx([-1, 0, 0.5])
+
+
+def test_unsigned_bytes_have_their_zero_in_the_middle():
+    assert samples((np.array([0, 128, 192], np.uint8), 16_000)) == pytest.approx([-1, 0, 0.5])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 9])
+def test_several_channels_are_their_mean(channels):
+    voices = np.random.default_rng(0).uniform(-0.5, 0.5, (400, channels)).astype(np.float32)
+    heard = mono(voices)
+    assert heard.dtype == np.float32
+    assert np.abs(heard - voices.mean(axis=1)).max() < 2e-7
+
+
+@pytest.mark.parametrize("rate", [999, 768_001, 16_000.5, float("nan"), 0])
+def test_a_rate_that_no_recording_has_is_an_error(rate):
+    with pytest.raises(MediaError, match="expected a whole number from 1,000 to 768,000 Hz"):
+        check_rate(rate, "a.wav")
+    assert check_rate(16_000.0, "a.wav") == 16_000
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (np.zeros(8, np.float32), "needs its sampling rate"),
+        ((np.zeros((2, 2, 2)), 16_000), "are no sound"),
+        ((np.zeros(8, np.complex64), 16_000), "no known full scale"),
+    ],
+)
+def test_what_is_no_sound_is_an_error_that_says_why(given, said):
+    with pytest.raises(MediaError, match=said):
+        samples(given)

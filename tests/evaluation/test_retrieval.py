@@ -19,9 +19,31 @@ def test_a_perfect_index_scores_one_per_modality_and_on_the_mix(index):
     assert result.scores["text", "image"]["ndcg"].mean == 1.0
 
 
-def test_an_answer_that_is_not_in_the_index_counts_as_missed(index):
-    result = evaluate(index, {"red": ["red.png", "lost.png"]}, k=5)
-    assert result.scores["text", "all"]["recall"].mean == 0.5
+def test_an_answer_that_is_not_in_the_index_counts_as_missed_and_is_named(index):
+    with pytest.warns(UserWarning, match=r"2 answers of 2 questions are not in the index.*lost\.png, dog\.txt"):
+        result = evaluate(index, {"red": ["red.png", "lost.png"], "blue": ["blue.png"], "a dog": ["dog.txt"]}, k=5)
+    assert result.missing == {0: ["lost.png"], 2: ["dog.txt"]}
+    assert result.scores["text", "all"]["recall"].mean == pytest.approx((0.5 + 1 + 0) / 3)
+
+
+def test_answers_none_of_which_are_in_the_index_are_refused(index):
+    with pytest.raises(ValueError, match=r"none of the answers is in the index.*lost\.png"):
+        evaluate(index, {"red": ["lost.png"]})
+
+
+def test_answers_may_be_record_ids(index):
+    (hit,) = index.search("red", k=1)
+    result = evaluate(index, {"red": [hit.id]}, k=1)
+    assert result.scores["text", "image"]["recall"].mean == 1.0
+    assert result.missing == {}
+
+
+def test_content_that_stands_at_two_places_answers_for_both(index, corpus_folder):
+    (corpus_folder / "crimson.png").write_bytes((corpus_folder / "red.png").read_bytes())
+    index.add(corpus_folder)
+    result = evaluate(index, {"red": ["red.png", "crimson.png"]}, k=2)
+    assert result.scores["text", "all"]["recall"].mean == 1.0
+    assert result.scores["text", "all"]["ndcg"].mean == pytest.approx(1.0)
 
 
 def test_windows_of_one_recording_count_once(index):

@@ -13,6 +13,7 @@ import pytest
 import senseweave as sw
 from senseweave.errors import FingerprintError, StoreError
 from senseweave.retrieval import Index
+from senseweave.retrieval.copies import Copies
 from senseweave.retrieval.lock import FolderLock
 
 PROGRAM = Path(__file__).parent / "tiny_space.py"
@@ -28,6 +29,8 @@ def contents(index):
         for row in index._store.get(one):
             known = {name: value for name, value in row.metadata.items() if name != "added_at"}
             found[row.id] = (one.name, known, row.text)
+        for record, copies in Copies(index._store).matching(one).items():
+            found[record] += tuple(sorted(row.metadata["source"] for row in copies))
     return found
 
 
@@ -50,6 +53,9 @@ def many_files(tmp_path, write_picture, write_sound):
         (folder / f"note-{number:04}.txt").write_text(f"note number {number} about subject {number % 37}")
     for number in range(100):
         write_picture(folder / f"picture-{number:03}.png", ("red", "green", "blue")[number % 3], number)
+    for number in range(40):  # each at two more places: where the same file stands, it is one record
+        for copy in ("again", "at-last"):
+            (folder / f"{copy}-{number:03}.txt").write_text((folder / f"note-{number:04}.txt").read_text())
     for number in range(4):
         write_sound(
             folder / f"sound-{number}.wav", ["low", "high", "middle"][: number % 3 + 1], seconds=1.0 + number / 10

@@ -169,6 +169,12 @@ def test_an_estimate_that_fails_is_an_error_each_time_and_can_succeed_later():
     assert known.of("text", "text").documents == 20
 
 
+def test_a_store_of_another_dimension_is_an_error_that_names_both():
+    known = StoreStatistics(PlainStore(text=20).sample, lambda modality: PHRASES[:, :5])
+    with pytest.raises(ValueError, match="vectors of dimension 8, but its model makes 5"):
+        known.of("text", "text")
+
+
 def test_places_are_evenly_spaced_from_first_to_last():
     assert evenly_spaced(range(101), 5) == [0, 25, 50, 75, 100]
     assert evenly_spaced(["a", "b"], 5) == ["a", "b"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from senseweave.evaluation.metrics import MEASURES, modality_share
 from senseweave.evaluation.significance import Interval, bootstrap
 from senseweave.media import MEDIA_OF, MODALITIES, Media, Modality
 from senseweave.retrieval import Hit, Index, Query
+from senseweave.retrieval.labels import is_called
 
 MIX = "all"
 """The name under which the whole mixed corpus is reported."""
@@ -42,6 +44,8 @@ class Evaluation:
         per_query: The values behind them, in the order of the questions, for `paired_bootstrap`.
         shares: By query modality, the mean share of each document modality among the first `k` of the mix.
         questions: How many questions each cell rests on.
+        missing: Answers that the index does not hold, by the number of their question (from 0). They count as not
+            found.
     """
 
     k: int
@@ -49,6 +53,7 @@ class Evaluation:
     per_query: dict[tuple[str, str], dict[str, list[float]]] = field(default_factory=dict)
     shares: dict[str, dict[str, float]] = field(default_factory=dict)
     questions: dict[tuple[str, str], int] = field(default_factory=dict)
+    missing: dict[int, list[str]] = field(default_factory=dict)
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dict per cell, for a table or JSON."""
@@ -103,7 +108,8 @@ def evaluate(
     """Ask every question of the whole index and of each modality, and measure the answers.
 
     Documents are sources: windows of one recording and passages of one text count as one, at the best one's place.
-    Questions without a relevant document of a modality are left out of that modality's figures.
+    Content that stands at several sources answers for each of them. Questions without a relevant document of a modality
+    are left out of that modality's figures.
 
     Args:
         index: The index.
@@ -114,7 +120,10 @@ def evaluate(
         seed: Of the bootstrap.
 
     Raises:
-        ValueError: If there are no questions.
+        ValueError: If there are no questions, or the index holds none of their answers.
+
+    Warns:
+        UserWarning: If answers are not in the index, which counts as not finding them; `Evaluation.missing` lists them.
     """
     asked = _as_questions(questions)
     if not asked:
@@ -124,6 +133,10 @@ def evaluate(
     values: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     shares: dict[str, list[dict[str, float]]] = defaultdict(list)
     known = index.sources()
+    unknown = {name for one in asked for name in one.relevant if not _matches(name, known)}
+    known |= {name: {modality} for name, modality in index.modalities_of(unknown).items()}
+    result.missing = {n: lost for n, one in enumerate(asked) if (lost := _missing(one, known))}
+    _warn_of(result.missing, asked)
     wanted_modalities = index.modalities if modalities is None else tuple(modalities)
     for question in asked:
         kind = _modality(question.query)
@@ -137,7 +150,7 @@ def evaluate(
             hits = index.search(
                 question.query, k=k, modalities=None if documents is None else [documents], fusion=fusion, group=True
             )
-            ranked = [_document(hit, grades) for hit in hits]
+            ranked = list(dict.fromkeys(name for hit in hits for name in _documents(hit, grades)))
             for name, measure in MEASURES.items():
                 values[kind, documents or MIX][name].append(measure(ranked, wanted, k))
             if documents is None:
@@ -191,12 +204,33 @@ def _resolve(
     """Grades by the names that hits have, and the modalities of each; names that the index lacks keep counting."""
     grades, homes = {}, {}
     for name, grade in question.relevant.items():
-        matches = [name] if name in known else [one for one in known if one.endswith("/" + name.lstrip("/"))]
-        for one in matches or [name]:
+        for one in _matches(name, known) or [name]:
             grades[one] = grade
             homes[one] = known.get(one, set())
     return grades, homes
 
 
-def _document(hit: Hit, grades: Mapping[str, float]) -> str:
-    return hit.id if hit.id in grades else hit.source
+def _matches(name: str, known: Collection[str]) -> list[str]:
+    return [name] if name in known else [one for one in known if is_called(one, name)]
+
+
+def _missing(question: Question, known: Collection[str]) -> list[str]:
+    return [name for name in question.relevant if not _matches(name, known)]
+
+
+def _warn_of(missing: Mapping[int, Sequence[str]], asked: Sequence[Question]) -> None:
+    if not missing:
+        return
+    lost = [name for names in missing.values() for name in names]
+    shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+    if len(lost) == sum(len(one.relevant) for one in asked):
+        msg = f"none of the answers is in the index; name them by source, the end of one, or record id: {shown}"
+        raise ValueError(msg)
+    msg = f"{len(lost)} answers of {len(missing)} questions are not in the index and count as not found: {shown}"
+    warnings.warn(msg, stacklevel=3)
+
+
+def _documents(hit: Hit, grades: Mapping[str, float]) -> list[str]:
+    if hit.id in grades:
+        return [hit.id]
+    return [one for one in hit.sources if one in grades] or [hit.source]

@@ -9,11 +9,12 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.media import Modality, Text
+from senseweave.retrieval.description import Description
 from senseweave.retrieval.fusion import above_chance
 from senseweave.retrieval.learning import fit_logistic
 from senseweave.retrieval.probes import PROBES
 from senseweave.retrieval.statistics import Statistics, background, pack, unit_rows, unpack
-from senseweave.retrieval.store import Description, Store
+from senseweave.retrieval.store import Store
 from senseweave.retrieval.store_statistics import outgrown
 from senseweave.spaces.space import Space
 

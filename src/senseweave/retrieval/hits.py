@@ -8,7 +8,7 @@ from typing import Any
 
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality, Text
-from senseweave.retrieval.records import own_metadata
+from senseweave.retrieval.records import own_metadata, source_of
 
 Span = tuple[float, float]
 
@@ -22,7 +22,8 @@ class Hit:
         score: Calibrated: comparable with every other hit of the same search; larger is better.
         raw_score: Cosine similarity of query and record.
         modality: `text`, `image`, `audio` or `video`.
-        source: Absolute path, URL or label of where the content came from.
+        source: Absolute path, URL or label of where the content came from; with a filter, one of which it holds.
+        sources: That and every other source at which the same content stands.
         text: The text itself, the transcript, or the line of labels that the encoder gave.
         space: Name of the space that found it.
         calibration: Name of the method that made `score`.
@@ -48,7 +49,12 @@ class Hit:
     sha256: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     spans: tuple[Span, ...] = ()
+    sources: tuple[str, ...] = ()
     policy: MediaPolicy | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            object.__setattr__(self, "sources", (self.source,))
 
     @property
     def start(self) -> float | None:
@@ -112,7 +118,7 @@ def hit_of(
         score=score,
         raw_score=raw_score,
         modality=metadata.get("modality", modality),
-        source=str(metadata.get("source", identifier)),
+        source=source_of(identifier, metadata),
         text=text or "",
         space=space,
         calibration=calibration,

@@ -11,22 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from senseweave.errors import FingerprintError, StoreError
+from senseweave.errors import StoreError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.retrieval.calibration import Calibration
+from senseweave.retrieval.copies import Copies
+from senseweave.retrieval.description import Description, collection_name
 from senseweave.retrieval.filters import Filter, compile_filter
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.ingest import Ingest, Metadata
 from senseweave.retrieval.labels import Answers, match_labels
 from senseweave.retrieval.local_client import holds_store
 from senseweave.retrieval.query import Query, as_query
-from senseweave.retrieval.recorded import load_options
+from senseweave.retrieval.recorded import load_all, load_options, load_recorded
+from senseweave.retrieval.records import source_of
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.rerank import Reranker, as_reranker
 from senseweave.retrieval.search import Asked, EmbeddedPart, Plan, answer, chosen_collections, embed_query
-from senseweave.retrieval.store import Description, Store, collection_name
+from senseweave.retrieval.store import Store
 from senseweave.retrieval.transfer import export_index, import_index
-from senseweave.spaces.catalog import load
 from senseweave.spaces.engine import OnError, Progress
 from senseweave.spaces.space import Space
 
@@ -74,7 +76,7 @@ class Index:
         if spaces is None and not there:
             spaces = DEFAULT_SPACES
         # Loaded before the store is made, so that a space that cannot be had leaves nothing behind.
-        given = _loaded(spaces)
+        given = load_all(spaces)
         self._store = Store(place, create=create, prefix=prefix, lock_timeout=lock_timeout)
         self._loaded: dict[str, Space] = {}
         self._loading = RLock()
@@ -82,7 +84,7 @@ class Index:
             msg = f"{place}: there is a Chroma store, but no index of senseweave in it"
             raise StoreError(msg)
         if spaces is None and not self._store.descriptions:
-            given = _loaded(DEFAULT_SPACES)
+            given = load_all(DEFAULT_SPACES)
         for one in given:
             self._add_space(one)
         self._calibration = Calibration(self._store, lambda: self.spaces)
@@ -102,7 +104,8 @@ class Index:
         with self._loading:
             for name in dict.fromkeys(space for space, _ in self._store.descriptions):
                 if name not in self._loaded:
-                    self._add_space(self._load_recorded(name))
+                    described = [one for (space, _), one in self._store.descriptions.items() if space == name]
+                    self._add_space(load_recorded(described))
             return dict(self._loaded)
 
     @property
@@ -241,6 +244,9 @@ class Index:
     ) -> int:
         """Remove records by id, by source or by a condition on metadata, and say how many.
 
+        Content that stands at several sources is removed from those that are named or match, and stays in the index
+        under the others. Each source counts.
+
         Raises:
             ValueError: If not exactly one of the three is given.
         """
@@ -257,10 +263,15 @@ class Index:
         named = list(dict.fromkeys([ids] if isinstance(ids, str) else ids)) if ids is not None else None
         removed = 0
         with self._store.writing():
+            copies = Copies(self._store)
             for description in self._store.descriptions.values():
-                wanted = [row.id for row in self._store.get(description, ids=named, where=where)]
-                self._store.delete(description, wanted)
-                removed += len(wanted)
+                if named is None:
+                    removed += copies.remove(description, where)
+                    continue
+                held = self._store.existing(description, named)
+                copies.forget(held)
+                self._store.delete(description, held)
+                removed += len(held)
             self._recalibrate()
         return removed
 
@@ -268,9 +279,14 @@ class Index:
         """Every source in the index, with the modalities of its records."""
         found: dict[str, set[Modality]] = {}
         for description in self._store.descriptions.values():
-            for row in self._store.get(description):
-                found.setdefault(str(row.metadata.get("source", row.id)), set()).add(description.modality)
+            for row in Copies(self._store).standing(description):
+                found.setdefault(source_of(row.id, row.metadata), set()).add(description.modality)
         return found
+
+    def modalities_of(self, ids: Collection[str]) -> dict[str, Modality]:
+        """The modality of each of some records; ids that are not in the index are left out."""
+        descriptions = self._store.descriptions.values()
+        return {one: each.modality for each in descriptions for one in self._store.existing(each, list(ids))}
 
     def export(self, path: str | Path) -> int:
         """Write everything to one file of JSON lines (packed if its name ends in .gz); returns how many records."""
@@ -376,29 +392,7 @@ class Index:
             )
         self._loaded[space.name] = space
 
-    def _load_recorded(self, name: str) -> Space:
-        described = [one for (space, _), one in self._store.descriptions.items() if space == name]
-        options = described[0].options
-        if options is None:
-            msg = (
-                f"the space {name!r} of this index was not made by senseweave.load; pass it: Index(..., spaces=[space])"
-            )
-            raise StoreError(msg)
-        space = load(name, **options)
-        for one in described:
-            if one.fingerprint != space.fingerprint:
-                raise FingerprintError(one.name, one.fingerprint, space.fingerprint)
-        return space
-
     def _recalibrate(self) -> None:
         for description in self._store.descriptions.values():
             if self._calibration.is_stale(description):
                 self._calibration.refit(description)
-
-
-def _loaded(spaces: Sequence[str | Space] | str | Space | None) -> list[Space]:
-    listed = [spaces] if isinstance(spaces, (str, Space)) else spaces or ()
-    loaded = [load(one) if isinstance(one, str) else one for one in listed]
-    for one in loaded:
-        _ = one.fingerprint  # weights that are missing or broken show here
-    return loaded

@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from senseweave.errors import EncodingError, MediaError, NoContentError
 from senseweave.media import Media, MediaPolicy, Modality, collect
+from senseweave.retrieval.copies import Copies, as_record
+from senseweave.retrieval.description import Description, Key
 from senseweave.retrieval.records import (
     Record,
     check_own,
-    own_metadata,
     record_id,
     record_metadata,
     record_text,
     source_name,
+    source_of,
 )
 from senseweave.retrieval.report import Report
-from senseweave.retrieval.store import Description, Found, Store
+from senseweave.retrieval.store import Found, Store
 from senseweave.spaces.batch import Batch
 from senseweave.spaces.engine import OnError, Progress
 from senseweave.spaces.pieces import pieces_of
@@ -41,6 +44,10 @@ class _Piece:
     id: str
     source: str
     own: dict[str, Any]
+
+
+Places = dict[str, _Piece]
+"""Pieces of equal content, by source."""
 
 
 @dataclass
@@ -77,6 +84,7 @@ class Ingest:
             check_own(metadata)
         self.report = Report()
         self._store = store
+        self._copies = Copies(store)
         self._spaces = spaces
         self._policy = policy
         self._metadata = metadata
@@ -85,13 +93,12 @@ class Ingest:
         self._overlap = overlap
         self._characters = characters
         self._character_overlap = character_overlap
-        self._buffers: dict[tuple[str, Modality], dict[str, _Piece]] = {}
-        self._borrowed: dict[tuple[str, Modality], list[_Piece]] = {}
+        self._buffers: dict[Key, dict[str, Places]] = {}
         self._seen: dict[str, _Seen] = {}
         self._done = 0
 
     def run(self, inputs: Any, *, sync: bool) -> Report:
-        """Add everything, remove what it replaces, and bring back what another source lost by that."""
+        """Add everything, then remove what it replaces."""
         given = [inputs] if _is_single(inputs) else list(inputs)
         folders = [one for one in given if _is_folder(one, self._policy)]
         if sync and not folders:
@@ -107,14 +114,9 @@ class Ingest:
             if self._progress is not None:
                 self._progress(self._done, total)
         self._flush_all()
-        removed = self._remove_replaced()
+        self._remove_replaced()
         if sync:
-            removed |= self._remove_gone(folders)
-        for (space, modality), pieces in self._borrowed.items():
-            for piece in pieces:
-                if piece.id in removed:
-                    self._buffer(space, modality, piece)
-        self._flush_all()
+            self._remove_gone(folders)
         return self.report
 
     def _media(self, given: list[Any]) -> Iterable[tuple[Media | MediaError, bool]]:
@@ -177,10 +179,7 @@ class Ingest:
 
     def _buffer(self, space: str, modality: Modality, piece: _Piece) -> None:
         buffer = self._buffers.setdefault((space, modality), {})
-        if piece.id in buffer and buffer[piece.id].source != piece.source:
-            self._borrowed.setdefault((space, modality), []).append(piece)
-            return
-        buffer[piece.id] = piece
+        buffer.setdefault(piece.id, {})[piece.source] = piece
         if len(buffer) >= BUFFER[modality]:
             self._flush(space, modality)
 
@@ -189,33 +188,31 @@ class Ingest:
             self._flush(space, modality)
 
     def _flush(self, space_name: str, modality: Modality) -> None:
-        pieces = self._buffers.pop((space_name, modality), {})
-        if not pieces:
+        buffer = self._buffers.pop((space_name, modality), {})
+        if not buffer:
             return
         description = self._store.descriptions[space_name, modality]
-        existing = {row.id: row for row in self._store.get(description, ids=list(pieces))}
-        self._update(description, [(pieces[row.id], row) for row in existing.values()])
-        new = [piece for piece in pieces.values() if piece.id not in existing]
+        existing = {row.id: row for row in self._store.get(description, ids=list(buffer))}
+        self._place(description, buffer, existing)
+        new = {identifier: dict(places) for identifier, places in buffer.items() if identifier not in existing}
         if not new:
             return
         space = self._spaces[space_name]
-        for chosen, batch in self._encode(space, new):
+        written: dict[str, Found] = {}
+        # Content that is new and stands at several sources is written for the first; the others are placed after it.
+        for chosen, batch in self._encode(space, [places.pop(next(iter(places))) for places in new.values()]):
             records = []
             for row, position in enumerate(batch.kept):
                 piece = chosen[position]
-                records.append(
-                    Record(
-                        id=piece.id,
-                        vector=batch.vectors[row],
-                        text=record_text(piece.media, piece.source, batch.descriptions[row]),
-                        metadata=record_metadata(piece.media, piece.source, space.fingerprint, _now(), piece.own),
-                    )
-                )
+                text = record_text(piece.media, piece.source, batch.descriptions[row])
+                records.append(Record(piece.id, batch.vectors[row], text, _metadata(piece, space.fingerprint)))
             self._store.upsert(description, records)
             self.report.added += len(records)
+            written |= {one.id: Found(one.id, one.metadata, one.text) for one in records}
             for error in batch.failed:
                 piece = chosen[error.position or 0]
                 self._fail(type(error)(error.source, error.reason), piece.source)
+        self._place(description, new, written)
 
     def _encode(self, space: Space, pieces: list[_Piece]) -> Iterable[tuple[list[_Piece], Batch]]:
         try:
@@ -230,63 +227,64 @@ class Ingest:
             except EncodingError as error:
                 self._fail(MediaError(piece.media.source, str(error)), piece.source)
 
-    def _update(self, description: Description, known: list[tuple[_Piece, Found]]) -> None:
-        """Skip what is there, taking over metadata that changed and sources that moved."""
+    def _place(self, description: Description, buffer: Mapping[str, Places], rows: Mapping[str, Found]) -> None:
+        """Skip what is there, and take over metadata that changed, files that moved, and further sources."""
+        shared = [row.id for row in rows.values() if buffer[row.id].keys() - {source_of(row.id, row.metadata)}]
+        copies = self._copies.of(shared)
         changes: dict[str, dict[str, Any]] = {}
-        for piece, row in known:
-            self.report.skipped += 1
-            change: dict[str, Any] = {}
-            stored = str(row.metadata.get("source"))
-            if stored != piece.source:
-                if _is_gone(stored):
-                    change["source"] = piece.source
-                else:
-                    self._borrowed.setdefault((description.space, description.modality), []).append(piece)
+        written: list[tuple[str, dict[str, Any]]] = []
+        stale: list[str] = []
+        for row in rows.values():
+            known = {source_of(row.id, one.metadata): one for one in (*copies.get(row.id, ()), row)}
+            for source, piece in buffer[row.id].items():
+                there = known.get(source)
+                if there is None:
+                    moved = next((one for one in known if one not in buffer[row.id] and _is_gone(one)), None)
+                    there = known.pop(moved) if moved is not None else None
+                if there is None:
+                    written.append((row.id, _metadata(piece, description.fingerprint)))
+                    self.report.copies += 1
                     continue
-            wanted = {name: value for name, value in piece.own.items() if value is not None}
-            own = own_metadata(row.metadata)
-            change |= {name: value for name, value in wanted.items() if own.get(name) != value}
-            if change:
-                changes[row.id] = change
-        if changes:
-            self._store.update_metadata(description, changes)
-            self.report.updated += len(changes)
+                wanted = {"source": source, **{name: value for name, value in piece.own.items() if value is not None}}
+                change = {name: value for name, value in wanted.items() if there.metadata.get(name) != value}
+                known[source] = replace(there, metadata={**there.metadata, **change})
+                self.report.skipped += 1
+                self.report.updated += bool(change)
+                if change and there.id == row.id:
+                    changes[row.id] = {**changes.get(row.id, {}), **change}
+                elif change:
+                    written.append((row.id, as_record(known[source].metadata)))
+                    stale += [there.id] if "source" in change else []
+        self._store.update_metadata(description, changes)
+        self._copies.write(written)
+        self._copies.drop(stale)
 
-    def _remove_replaced(self) -> set[str]:
+    def _remove_replaced(self) -> None:
         """Remove records of sources that were read in this call and have other content now."""
         sources = [name for name, seen in self._seen.items() if not seen.failed and os.path.isabs(name)]
-        removed: set[str] = set()
         for description in list(self._store.descriptions.values()):
             for start in range(0, len(sources), 100):
-                rows = list(self._store.get(description, where={"source": {"$in": sources[start : start + 100]}}))
-                old = [row.id for row in rows if self._is_replaced(row, description)]
-                self._store.delete(description, old)
-                self.report.replaced += len(old)
-                removed.update(old)
-        return removed
+                where = {"source": {"$in": sources[start : start + 100]}}
+                self.report.replaced += self._copies.remove(description, where, partial(self._is_replaced, description))
 
-    def _is_replaced(self, row: Found, description: Description) -> bool:
+    def _remove_gone(self, folders: list[Any]) -> None:
+        """Remove records of files under the folders that are no longer there."""
+        roots = tuple(os.path.abspath(folder) + os.sep for folder in folders)
+
+        def is_gone(row: Found) -> bool:
+            source = source_of(row.id, row.metadata)
+            return source.startswith(roots) and source not in self._seen and _is_gone(source)
+
+        for description in list(self._store.descriptions.values()):
+            self.report.deleted += self._copies.remove(description, leaves=is_gone)
+
+    def _is_replaced(self, description: Description, row: Found) -> bool:
         seen = self._seen[str(row.metadata["source"])]
         if row.id in seen.expected or description.space not in self._spaces:
             return False
         if seen.whole_file or description.modality in seen.whole_modalities:
             return True
         return description.modality != "text" and row.metadata.get("sha256") not in seen.sha256
-
-    def _remove_gone(self, folders: list[Any]) -> set[str]:
-        """Remove records of files under the folders that are no longer there."""
-        roots = [os.path.abspath(folder) + os.sep for folder in folders]
-        removed: set[str] = set()
-        for description in list(self._store.descriptions.values()):
-            gone = []
-            for row in self._store.get(description):
-                source = str(row.metadata.get("source", ""))
-                if source.startswith(tuple(roots)) and source not in self._seen and _is_gone(source):
-                    gone.append(row.id)
-            self._store.delete(description, gone)
-            self.report.deleted += len(gone)
-            removed.update(gone)
-        return removed
 
     def _fail(self, error: MediaError, source: str | None = None) -> None:
         if self._on_error == "raise":
@@ -297,8 +295,8 @@ class Ingest:
             self.report.failed.append(error)
 
 
-def _now() -> float:
-    return round(time.time(), 3)
+def _metadata(piece: _Piece, fingerprint: str) -> dict[str, Any]:
+    return record_metadata(piece.media, piece.source, fingerprint, round(time.time(), 3), piece.own)
 
 
 def _is_gone(source: str) -> bool:

@@ -6,8 +6,11 @@ from collections.abc import Callable, Collection, Sequence
 
 from senseweave.media import Media
 from senseweave.retrieval.calibration import Label
+from senseweave.retrieval.copies import Copies
+from senseweave.retrieval.description import Description, Key
+from senseweave.retrieval.records import source_of
 from senseweave.retrieval.search import EmbeddedPart
-from senseweave.retrieval.store import Description, Store
+from senseweave.retrieval.store import Store
 
 Answers = str | Collection[str]
 
@@ -24,10 +27,10 @@ def match_labels(
         embed: Gives a query's vector in each space, by the space's name.
         labels: Pairs of a query and its answers: sources, ends of sources, or record ids.
     """
-    sources = {
-        key: {row.id: str(row.metadata.get("source", "")) for row in store.get(description)}
-        for key, description in store.descriptions.items()
-    }
+    sources: dict[Key, dict[str, set[str]]] = {key: {} for key in store.descriptions}
+    for key, description in store.descriptions.items():
+        for row in Copies(store).standing(description):
+            sources[key].setdefault(row.id, set()).add(source_of(row.id, row.metadata))
     matched = []
     for query, answers in labels:
         wanted = {answers} if isinstance(answers, str) else set(answers)
@@ -35,10 +38,15 @@ def match_labels(
         for key, description in store.descriptions.items():
             if description.space in parts:
                 part = parts[description.space]
-                relevant = frozenset(one for one, source in sources[key].items() if _is_named(one, source, wanted))
+                relevant = frozenset(one for one, places in sources[key].items() if _is_named(one, places, wanted))
                 matched.append((description, Label(part.vector, part.modality, relevant)))
     return matched
 
 
-def _is_named(identifier: str, source: str, wanted: Collection[str]) -> bool:
-    return identifier in wanted or any(source == one or source.endswith("/" + one.lstrip("/")) for one in wanted)
+def _is_named(identifier: str, sources: Collection[str], wanted: Collection[str]) -> bool:
+    return identifier in wanted or any(is_called(source, one) for source in sources for one in wanted)
+
+
+def is_called(source: str, name: str) -> bool:
+    """Whether a name is that of a source or its end, such as `photos/dog.jpg`."""
+    return source == name or source.endswith("/" + name.lstrip("/"))

@@ -14,7 +14,9 @@ import numpy as np
 from senseweave.media import Media
 from senseweave.media.base import path_of
 
-RESERVED = ("modality", "source", "mime_type", "sha256", "start", "end", "page", "fingerprint", "added_at")
+COPY_OF = "senseweave_copy_of"
+"""In a row of the index's copies: the id of the record whose content stands at one more source."""
+RESERVED = ("modality", "source", "mime_type", "sha256", "start", "end", "page", "fingerprint", "added_at", COPY_OF)
 """Metadata that the index writes; users' own metadata cannot use these names."""
 
 
@@ -40,6 +42,11 @@ def source_name(media: Media) -> str:
     """The absolute path of a local file, so that it is the same from every folder; else the media's own source."""
     path = path_of(media)
     return os.path.abspath(path) if path is not None else media.source
+
+
+def source_of(identifier: str, metadata: Mapping[str, Any]) -> str:
+    """Where a stored record stands; one that another program wrote without a source goes by its id."""
+    return str(metadata.get("source", identifier))
 
 
 def record_metadata(

@@ -13,14 +13,17 @@ class Report:
 
     Attributes:
         added: Records written.
-        skipped: Records that were there already, unchanged.
+        copies: Further sources of records that are there: content is kept once, with every source it stands at.
+        skipped: Records that were there already, unchanged, at this very source.
         replaced: Records removed because their source has other content now.
-        deleted: Records removed because their source is gone (`sync=True` alone).
-        updated: Records whose own metadata changed.
+        deleted: Records removed because their source is gone (`sync=True` alone). Of content that stands elsewhere too,
+            the source is removed and the record stays.
+        updated: Records whose own metadata changed, or whose file has moved.
         failed: One error per input that could not be indexed, each with its source and reason.
     """
 
     added: int = 0
+    copies: int = 0
     skipped: int = 0
     replaced: int = 0
     deleted: int = 0
@@ -28,6 +31,8 @@ class Report:
     failed: list[MediaError] = field(default_factory=list)
 
     def __str__(self) -> str:
-        counts = {name: getattr(self, name) for name in ("added", "skipped", "replaced", "deleted", "updated")}
+        counts = {
+            name: getattr(self, name) for name in ("added", "copies", "skipped", "replaced", "deleted", "updated")
+        }
         parts = [f"{count} {name}" for name, count in counts.items() if count or name == "added"]
         return ", ".join([*parts, f"{len(self.failed)} failed"])

@@ -11,6 +11,8 @@ import numpy as np
 from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, MediaPolicy, Modality
 from senseweave.retrieval.calibration import Calibration
+from senseweave.retrieval.copies import Copies, as_record
+from senseweave.retrieval.description import Description
 from senseweave.retrieval.diversity import marginal_relevance
 from senseweave.retrieval.filters import Where
 from senseweave.retrieval.fusion import CALIBRATED, quota
@@ -19,9 +21,10 @@ from senseweave.retrieval.grouping import group_by_source
 from senseweave.retrieval.hits import Hit, hit_of
 from senseweave.retrieval.merging import Ranked, merge, resolve_method
 from senseweave.retrieval.query import Query
+from senseweave.retrieval.records import source_of
 from senseweave.retrieval.rerank import Reranker, rerank
 from senseweave.retrieval.statistics import Statistics
-from senseweave.retrieval.store import Description, Found, Store
+from senseweave.retrieval.store import Found, Store
 from senseweave.spaces.space import Space
 
 Candidate = Ranked[tuple[Description, Found]]
@@ -209,7 +212,7 @@ def answer(
         hits = [hits[i] for i in chosen]
     if plan.quota:
         hits = quota(hits, plan.wanted, plan.quota, lambda hit: hit.modality)
-    return hits[plan.offset : plan.wanted]
+    return with_sources(store, hits[plan.offset : plan.wanted])
 
 
 def find(
@@ -235,6 +238,8 @@ def find(
             where=plan.where,
             with_vectors=plan.diversity is not None,
         )[0]
+        if plan.where is not None:
+            rows = with_copies(store, one.description, vector, rows, max(k, LEAST_FETCHED), plan)
         lists[name] = [((one.description, row), row.similarity) for row in rows]
         if cell is not None:
             statistics[name] = cell
@@ -244,6 +249,32 @@ def find(
         if plan.weights and one.description.modality in plan.weights
     }
     return merge(lists, k, method=method, statistics=statistics, weights=weights or None, key=_content)
+
+
+def with_copies(
+    store: Store, description: Description, vector: np.ndarray, rows: list[Found], k: int, plan: Plan
+) -> list[Found]:
+    """Join to the rows whose own metadata pass the filter those that pass it at another source, as they stand there."""
+    copies = Copies(store).matching(description, plan.where)
+    if not copies:
+        return rows
+    known = {row.id for row in rows}
+    asked = store.query(description, vector[None], k, ids=list(copies), with_vectors=plan.diversity is not None)[0]
+    more = [replace(row, metadata=as_record(copies[row.id][0].metadata)) for row in asked if row.id not in known]
+    return sorted([*rows, *more], key=lambda row: -row.similarity)[:k]
+
+
+def with_sources(store: Store, hits: Sequence[Hit]) -> list[Hit]:
+    """Tell hits of every source at which their content stands, their own before the others."""
+    copies = Copies(store).of(hit.id for hit in hits)
+    told = []
+    for hit in hits:
+        others = [str(one.metadata["source"]) for one in copies.get(hit.id, ())]
+        if hit.source in others:  # shown as it stands at a copy: the record itself stands elsewhere
+            rows = store.get(store.descriptions[hit.space, hit.modality], ids=[hit.id])
+            others = [*(source_of(row.id, row.metadata) for row in rows), *others]
+        told.append(replace(hit, sources=tuple(dict.fromkeys([hit.source, *others]))) if others else hit)
+    return told
 
 
 def _content(item: tuple[Description, Found]) -> object:

@@ -3,89 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from senseweave.errors import FingerprintError, StoreError
-from senseweave.media import Modality
+from senseweave.retrieval.description import Description, Key, collection_name
 from senseweave.retrieval.filters import Where
 from senseweave.retrieval.local_client import close_client, holds_store, open_client, readable, reopen_client
 from senseweave.retrieval.lock import FolderLock
 from senseweave.retrieval.records import Record
 
-FORMAT: Final = 1
-"""Version of what is written into the metadata of collections; raised when older code could not read it."""
 PAGE: Final = 1000
 """Records that are listed at a time."""
 HNSW: Final = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 400}
 """Chroma's defaults (100, 16, 100) miss some of the true nearest; benchmarks/search_latency.py prints how many."""
-Key = tuple[str, Modality]
 
 
-@dataclass
-class Description:
-    """What a collection's own metadata say of it.
+class Named(Protocol):
+    """A collection by its name: a `Description`, or the index's `Copies`."""
 
-    Attributes:
-        name: The collection's name in Chroma.
-        space: Name of the space whose vectors it holds.
-        modality: Of its records.
-        fingerprint: Of the space.
-        dimension: Of its vectors.
-        options: With which `senseweave.load` makes the space again, or None where it was not made by `load`.
-        calibration: Statistics by query modality, as plain values.
-    """
-
-    name: str
-    space: str
-    modality: Modality
-    fingerprint: str
-    dimension: int
-    options: dict[str, Any] | None = None
-    calibration: dict[str, Any] = field(default_factory=dict)
-
-    def to_metadata(self) -> dict[str, Any]:
-        """Flat values, as Chroma keeps them with a collection."""
-        return {
-            "senseweave": FORMAT,
-            "space": self.space,
-            "modality": self.modality,
-            "fingerprint": self.fingerprint,
-            "dimension": self.dimension,
-            "options": json.dumps(self.options, sort_keys=True),
-            "calibration": json.dumps(self.calibration, sort_keys=True),
-        }
-
-    @classmethod
-    def from_metadata(cls, name: str, values: Mapping[str, Any]) -> Description:
-        """The inverse of `to_metadata`.
-
-        Raises:
-            StoreError: If a newer version wrote it.
-        """
-        if int(values["senseweave"]) > FORMAT:
-            msg = (
-                f"collection {name!r} was written by a newer senseweave "
-                f"(format {values['senseweave']}, this reads {FORMAT})"
-            )
-            raise StoreError(msg)
-        return cls(
-            name=name,
-            space=values["space"],
-            modality=values["modality"],
-            fingerprint=values["fingerprint"],
-            dimension=int(values["dimension"]),
-            options=json.loads(values["options"]),
-            calibration=json.loads(values["calibration"]),
-        )
+    @property
+    def name(self) -> str:
+        """Of the collection in Chroma."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +69,7 @@ class Store:
         self._guard = RLock()
         self._handles: dict[str, Any] = {}
         self._descriptions: dict[Key, Description] = {}
+        self._names: set[str] = set()
         self._closed = False
         if self.folder is None:
             self._client = place
@@ -184,56 +130,76 @@ class Store:
         key = (description.space, description.modality)
         known = self.descriptions.get(key)
         if known is None:
-            with self._write() as client:
-                handle = client.get_or_create_collection(
-                    description.name,
-                    metadata=description.to_metadata(),
-                    configuration={"hnsw": HNSW},
-                    embedding_function=None,
-                )
-            if "senseweave" not in (handle.metadata or {}):
-                msg = f"a collection {description.name!r} exists and is not senseweave's; give the index a prefix"
-                raise StoreError(msg)
-            known = self.descriptions[key] = Description.from_metadata(handle.name, handle.metadata)
+            metadata = self.make(description.name, description.to_metadata(), HNSW)
+            known = self.descriptions[key] = Description.from_metadata(description.name, metadata)
         if known.fingerprint != description.fingerprint:
             raise FingerprintError(known.name, known.fingerprint, description.fingerprint)
         return known
+
+    def make(self, name: str, metadata: Mapping[str, Any], hnsw: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a collection unless it is there, and return its metadata.
+
+        Raises:
+            StoreError: If a collection of that name is not senseweave's.
+        """
+        with self._write() as client:
+            handle = client.get_or_create_collection(
+                name, metadata=dict(metadata), configuration={"hnsw": dict(hnsw)}, embedding_function=None
+            )
+        if not metadata.keys() <= (handle.metadata or {}).keys():
+            msg = f"a collection {name!r} exists and is not senseweave's; give the index a prefix"
+            raise StoreError(msg)
+        self._names.add(name)
+        return dict(handle.metadata)
+
+    def has(self, collection: Named) -> bool:
+        """Whether there is such a collection by now."""
+        from chromadb.errors import NotFoundError
+
+        with self._guard:
+            client = self.client
+            if collection.name not in self._names and self._lock is None:
+                # Nobody tells when another client of the server has made it.
+                with contextlib.suppress(NotFoundError):
+                    client.get_collection(collection.name, embedding_function=None)
+                    self._names.add(collection.name)
+            return collection.name in self._names
 
     def save(self, description: Description) -> None:
         """Write a description back, for example with new calibration."""
         with self._write():
             self._handle(description).modify(metadata=description.to_metadata())
 
-    def count(self, description: Description) -> int:
+    def count(self, collection: Named) -> int:
         """Number of records of a collection."""
-        return int(self._handle(description).count())
+        return int(self._handle(collection).count())
 
-    def upsert(self, description: Description, records: Sequence[Record]) -> None:
+    def upsert(self, collection: Named, records: Sequence[Record]) -> None:
         """Write records; those whose id is there already are replaced."""
         for chunk in self._chunks(records):
             with self._write():
-                self._handle(description).upsert(
+                self._handle(collection).upsert(
                     ids=[one.id for one in chunk],
                     embeddings=np.stack([one.vector for one in chunk]),
                     documents=[one.text for one in chunk],
                     metadatas=[one.metadata for one in chunk],
                 )
 
-    def update_metadata(self, description: Description, changes: Mapping[str, dict[str, Any]]) -> None:
+    def update_metadata(self, collection: Named, changes: Mapping[str, dict[str, Any]]) -> None:
         """Change metadata of records by id; values of None remove a name."""
         for chunk in self._chunks(list(changes)):
             with self._write():
-                self._handle(description).update(ids=chunk, metadatas=[changes[one] for one in chunk])
+                self._handle(collection).update(ids=chunk, metadatas=[changes[one] for one in chunk])
 
-    def delete(self, description: Description, ids: Sequence[str]) -> None:
+    def delete(self, collection: Named, ids: Sequence[str]) -> None:
         """Remove records by id."""
         for chunk in self._chunks(ids):
             with self._write():
-                self._handle(description).delete(ids=chunk)
+                self._handle(collection).delete(ids=chunk)
 
     def get(
         self,
-        description: Description,
+        collection: Named,
         *,
         ids: Sequence[str] | None = None,
         where: Where | None = None,
@@ -243,15 +209,21 @@ class Store:
         include = ["metadatas", "documents", *(["embeddings"] if vectors else [])]
         if ids is not None:
             for chunk in self._chunks(ids):
-                yield from _rows(self._handle(description).get(ids=chunk, where=where, include=include))
+                yield from _rows(self._handle(collection).get(ids=chunk, where=where, include=include))
             return
         offset = 0
         while True:
-            page = self._handle(description).get(where=where, limit=PAGE, offset=offset, include=include)
+            page = self._handle(collection).get(where=where, limit=PAGE, offset=offset, include=include)
             yield from _rows(page)
             offset += PAGE
             if len(page["ids"]) < PAGE:
                 return
+
+    def existing(self, collection: Named, ids: Sequence[str]) -> list[str]:
+        """Those of some ids that are there."""
+        return [
+            one for chunk in self._chunks(ids) for one in self._handle(collection).get(ids=chunk, include=[])["ids"]
+        ]
 
     def page(self, description: Description, offset: int, limit: int) -> list[Found]:
         """Some records with their vectors, in the order of the store."""
@@ -267,12 +239,16 @@ class Store:
         k: int,
         *,
         where: Where | None = None,
+        ids: Sequence[str] | None = None,
         with_vectors: bool = False,
     ) -> list[list[Found]]:
-        """The nearest records of each query vector, best first, with their cosine similarities."""
+        """The nearest records of each query vector, best first, with their cosine similarities.
+
+        `ids` narrows the search to records that are there: Chroma fails at others, see `existing`.
+        """
         include = ["metadatas", "documents", "distances", *(["embeddings"] if with_vectors else [])]
         result = self._handle(description).query(
-            query_embeddings=vectors, n_results=max(k, 1), where=where, include=include
+            query_embeddings=vectors, n_results=max(k, 1), where=where, ids=ids, include=include
         )
         return [
             list(
@@ -304,6 +280,7 @@ class Store:
                 description = Description.from_metadata(collection.name, values)
                 found[description.space, description.modality] = description
         self._descriptions = found
+        self._names = {one.name for one in collections}
 
     @property
     def _place(self) -> Any:
@@ -345,26 +322,20 @@ class Store:
             with self._guard:
                 self._seen = self._lock.advance()
 
-    def _handle(self, description: Description) -> Any:
+    def _handle(self, collection: Named) -> Any:
         with self._guard:
             client = self.client
-            handle = self._handles.get(description.name)
+            handle = self._handles.get(collection.name)
             if handle is None:
                 with readable(self._place):
-                    handle = client.get_collection(description.name, embedding_function=None)
-                self._handles[description.name] = handle
+                    handle = client.get_collection(collection.name, embedding_function=None)
+                self._handles[collection.name] = handle
             return handle
 
     def _chunks(self, items: Sequence[Any]) -> Iterator[Sequence[Any]]:
         size = min(2000, int(self.client.get_max_batch_size()))
         for start in range(0, len(items), size):
             yield items[start : start + size]
-
-
-def collection_name(prefix: str, space: str, modality: Modality) -> str:
-    """A name that Chroma allows: letters, digits, dots, dashes and underscores."""
-    plain = re.sub(r"[^a-zA-Z0-9]+", "-", space).strip("-") or "space"
-    return f"{prefix}{plain}-{modality}"
 
 
 def _rows(result: Mapping[str, Any]) -> Iterator[Found]:

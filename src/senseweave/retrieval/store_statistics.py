@@ -67,6 +67,9 @@ class StoreStatistics(Generic[Part]):
 
         Returns:
             The statistics, or None while the part is empty or nothing can stand in for the queries.
+
+        Raises:
+            ValueError: If the store holds vectors of another dimension than the queries'.
         """
         with self._lock:
             count = self._count() if self._count is not None else None
@@ -109,6 +112,12 @@ class StoreStatistics(Generic[Part]):
             queries, _ = self._sample(cast(Part, query_modality))
         if not len(queries):
             return None
+        if queries.shape[1] != documents.shape[1]:
+            msg = (
+                f"the store holds vectors of dimension {documents.shape[1]}, but its model makes {queries.shape[1]}: "
+                "ask a store by the model that its vectors were made with"
+            )
+            raise ValueError(msg)
         origin = "probes" if query_modality == "text" else "documents"
         return background(queries, documents, size=size, origin=origin)
 

@@ -13,8 +13,10 @@ from typing import IO, Any, Final
 import numpy as np
 
 from senseweave.errors import StoreError
+from senseweave.retrieval.copies import Copies, as_record
+from senseweave.retrieval.description import Description, collection_name
 from senseweave.retrieval.records import Record
-from senseweave.retrieval.store import Description, Store, collection_name
+from senseweave.retrieval.store import Store
 
 FORMAT: Final = "senseweave-index-1"
 BATCH: Final = 1000
@@ -34,10 +36,14 @@ def export_index(store: Store, path: str | Path) -> int:
         _line(file, {"format": FORMAT})
         for description in store.descriptions.values():
             _line(file, {"collection": asdict(description)})
+            copies = Copies(store).matching(description)
             for row in sorted(store.get(description, vectors=True), key=lambda one: one.id):
                 assert row.vector is not None
                 vector = base64.b64encode(row.vector.astype("<f4").tobytes()).decode()
-                _line(file, {"record": row.id, "text": row.text, "metadata": row.metadata, "vector": vector})
+                entry: dict[str, Any] = {"record": row.id, "text": row.text, "metadata": row.metadata, "vector": vector}
+                if row.id in copies:
+                    entry["copies"] = [as_record(one.metadata) for one in copies[row.id]]
+                _line(file, entry)
                 written += 1
     return written
 
@@ -55,6 +61,7 @@ def import_index(store: Store, path: str | Path) -> int:
     source = Path(path)
     description: Description | None = None
     pending: list[Record] = []
+    copies: list[tuple[str, dict[str, Any]]] = []
     count = 0
     with _open(source, "rt") as file, store.writing():
         lines = _lines(file, source)
@@ -79,12 +86,14 @@ def import_index(store: Store, path: str | Path) -> int:
                 raise StoreError(msg)
             vector = np.frombuffer(base64.b64decode(entry["vector"]), dtype="<f4")
             pending.append(Record(entry["record"], vector, entry["text"] or "", entry["metadata"]))
+            copies += [(entry["record"], metadata) for metadata in entry.get("copies", ())]
             count += 1
             if len(pending) >= BATCH:
                 store.upsert(description, pending)
                 pending = []
         if description is not None:
             store.upsert(description, pending)
+        Copies(store).write(copies)
     return count
 
 

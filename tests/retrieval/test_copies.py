@@ -1,0 +1,181 @@
+"""Content that stands at several places: one record, every source known, each place as good as a file of its own."""
+
+from pathlib import Path
+
+import pytest
+
+import senseweave as sw
+from senseweave.retrieval import Index
+from senseweave.retrieval.copies import NAME, Copies
+
+
+@pytest.fixture
+def albums(tmp_path, write_picture):
+    """One picture in three albums, and another in one of them."""
+    for name in ("alps", "best", "cards"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        write_picture(tmp_path / "photos" / name / "sunset.png", "red")
+    write_picture(tmp_path / "photos" / "best" / "lake.png", "blue")
+    return tmp_path / "photos"
+
+
+def album_of(media):
+    return {"album": Path(media.source).parent.name, "rank": len(Path(media.source).parent.name)}
+
+
+@pytest.fixture
+def photos(tmp_path, space, albums):
+    with Index(tmp_path / "photo-index", spaces=[space]) as index:
+        report = index.add(albums, metadata=album_of)
+        assert (report.added, report.copies) == (2, 2)
+        yield index
+
+
+def places(hit):
+    return [Path(source).parent.name for source in hit.sources]
+
+
+def test_a_picture_in_three_albums_is_one_hit_that_names_all_three(photos):
+    first, second = photos.search("red", k=5)
+    assert places(first) == ["alps", "best", "cards"]
+    assert first.source == first.sources[0]
+    assert (places(second), len(photos)) == (["best"], 2)
+
+
+def test_every_place_is_among_the_sources(photos, albums):
+    assert set(photos.sources()) == {str(file) for file in albums.rglob("*.png")}
+
+
+def test_a_filter_finds_content_by_what_holds_at_any_of_its_places(photos):
+    (hit, _) = photos.search("red", filter={"album": "best"})
+    assert (places(hit)[0], hit.metadata["album"]) == ("best", "best")
+    assert set(places(hit)) == {"alps", "best", "cards"}
+    (hit,) = photos.search("red", filter={"rank": {"gt": 4}})
+    assert places(hit)[0] == "cards"
+    assert photos.search("red", filter={"album": "cards", "rank": 4}) == []  # each holds, but at no place both
+    assert [hit.source for hit in photos.search("red", filter={"source": hit.source})] == [hit.source]
+
+
+def test_hits_by_another_place_rank_as_by_the_first(photos):
+    everywhere = photos.search("red", k=2)
+    best = photos.search("red", k=2, filter={"album": "best"}, diversity=0.0)
+    assert [hit.id for hit in best] == [hit.id for hit in everywhere]
+    assert [hit.score for hit in best] == pytest.approx([hit.score for hit in everywhere], abs=1e-4)
+    assert [hit.id for hit in photos.search("red", k=1, offset=1, filter={"album": "best"})] == [everywhere[1].id]
+
+
+def test_adding_the_same_folder_again_changes_no_place(photos, albums):
+    before = [(row.id, row.metadata) for one in photos._store.descriptions.values() for row in standing(photos, one)]
+    report = photos.add(albums, metadata=album_of)
+    assert (report.added, report.copies, report.skipped, report.updated) == (0, 0, 4, 0)
+    after = [(row.id, row.metadata) for one in photos._store.descriptions.values() for row in standing(photos, one)]
+    assert after == before
+
+
+def standing(index, description):
+    return list(Copies(index._store).standing(description))
+
+
+@pytest.mark.parametrize("leaving", ["alps", "best", "cards"])
+def test_deleting_one_source_keeps_the_content_under_the_others(photos, albums, leaving):
+    assert photos.delete(sources=albums / leaving / "sunset.png") == 1
+    hit = photos.search("red", k=1, filter={"source": {"ne": "x"}})[0]
+    left = [name for name in ("alps", "best", "cards") if name != leaving]
+    assert places(hit) == left
+    assert hit.metadata == {"album": left[0], "rank": 4 if left[0] != "cards" else 5}
+    assert len(photos) == 2
+
+
+def test_content_goes_with_its_last_source(photos, albums):
+    assert photos.delete(sources=[albums / "alps" / "sunset.png", albums / "cards" / "sunset.png"]) == 2
+    assert photos.delete(filter={"album": "best"}) == 2
+    assert (len(photos), photos.sources()) == (0, {})
+    assert photos._store.count(Copies(photos._store)) == 0
+
+
+def test_deleting_by_id_removes_the_content_from_all_places(photos):
+    assert photos.delete(ids=photos.search("red", k=1)[0].id) == 1
+    assert {Path(source).name for source in photos.sources()} == {"lake.png"}
+
+
+def test_sync_takes_away_the_place_that_is_gone_and_keeps_the_others(photos, albums):
+    (albums / "alps" / "sunset.png").unlink()
+    (albums / "cards" / "sunset.png").unlink()
+    report = photos.add(albums, metadata=album_of, sync=True)
+    assert (report.deleted, report.added) == (2, 0)
+    assert places(photos.search("red", k=1)[0]) == ["best"]
+
+
+def test_a_file_that_changed_leaves_its_old_content_to_its_copies(photos, albums, write_picture):
+    write_picture(albums / "alps" / "sunset.png", "green")
+    report = photos.add(albums, metadata=album_of)
+    assert (report.added, report.replaced) == (1, 1)
+    assert places(photos.search("red", k=1)[0]) == ["best", "cards"]
+    assert places(photos.search("green", k=1)[0]) == ["alps"]
+
+
+def test_a_copy_that_moved_takes_its_new_place(photos, albums):
+    (albums / "best" / "sunset.png").rename(albums / "best" / "evening.png")
+    report = photos.add(albums, metadata=album_of)
+    assert (report.copies, report.updated) == (0, 1)
+    assert {Path(source).name for source in photos.search("red", k=1)[0].sources} == {"sunset.png", "evening.png"}
+    assert len(photos.sources()) == 4
+
+
+def test_metadata_of_a_copy_can_be_changed(photos, albums):
+    report = photos.add(albums / "best" / "sunset.png", metadata={"album": "very best"})
+    assert (report.updated, report.copies) == (1, 0)
+    assert photos.search("red", k=1, filter={"album": "very best"})[0].metadata == {"album": "very best", "rank": 4}
+    assert photos.search("red", k=1, filter={"album": "alps"})[0].metadata["album"] == "alps"
+
+
+def test_windows_of_one_recording_under_two_names_all_know_both(tmp_path, index, corpus_folder):
+    (corpus_folder / "song-again.wav").write_bytes((corpus_folder / "song.wav").read_bytes())
+    assert index.add(corpus_folder).copies == 3
+    (hit,) = index.search("a high sound", k=1, modalities={"audio"})
+    assert [Path(source).name for source in hit.sources] == ["song.wav", "song-again.wav"]
+    assert index.delete(sources=corpus_folder / "song.wav") == 3
+    assert index.search("a high sound", k=1, modalities={"audio"})[0].source.endswith("song-again.wav")
+
+
+def test_copies_move_by_export_and_import(tmp_path, space, photos):
+    photos.export(tmp_path / "photos.jsonl")
+    with Index(tmp_path / "moved", spaces=[space], prefix="other-") as other:
+        other.import_(tmp_path / "photos.jsonl")
+        assert other.sources() == photos.sources()
+        assert places(other.search("red", k=1)[0]) == places(photos.search("red", k=1)[0])
+
+
+def test_labelled_answers_may_name_any_place(photos):
+    photos.calibrate(labels=[("red", "cards/sunset.png"), ("blue", "lake.png")])
+    assert photos.search("red", k=1, fusion="platt")[0].score > 0.5
+
+
+def test_an_index_without_equal_content_has_no_collection_for_it(index):
+    assert NAME not in {one.name for one in index._store.client.list_collections()}
+
+
+def test_an_open_index_learns_of_copies_that_another_one_adds(tmp_path, space, albums):
+    import chromadb
+
+    clients = [tmp_path / "folder", chromadb.EphemeralClient()]
+    for client in clients:
+        reader, writer = (Index(client, spaces=[space], prefix="learn-") for _ in range(2))
+        writer.add(albums / "alps")
+        assert places(reader.search("red", k=1)[0]) == ["alps"]
+        writer.add(albums / "cards")
+        assert places(reader.search("red", k=1)[0]) == ["alps", "cards"]
+
+
+def test_texts_of_equal_words_keep_every_label(tmp_path, space):
+    with Index(tmp_path / "labels", spaces=[space]) as index:
+        index.add([sw.Text("all rights reserved", source=name) for name in ("first book", "second book")])
+        assert index.search("rights")[0].sources == ("first book", "second book")
+
+
+def test_a_copy_whose_record_another_program_removed_is_not_shown(photos):
+    (hit,) = photos.search("red", k=1)
+    description = photos._store.descriptions[hit.space, "image"]
+    photos._store.delete(description, [hit.id])
+    assert {Path(source).name for source in photos.sources()} == {"lake.png"}
+    assert [Path(one.source).name for one in photos.search("red", filter={"album": "best"})] == ["lake.png"]

@@ -56,6 +56,48 @@ def test_the_files_of_a_store_are_no_content_of_its_folder(saved, tmp_path):
     assert found == ["store/note.txt", "store/inner/note.txt", f"plain/{part}/note.txt"]
 
 
+def test_a_link_to_a_folder_is_told_and_not_followed(saved, tmp_path):
+    saved("a/note.txt", b"words")
+    saved("elsewhere/other.txt", b"words")
+    (tmp_path / "a" / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (tmp_path / "a" / "round").symlink_to(tmp_path / "a", target_is_directory=True)
+    (tmp_path / "a" / ".hidden").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    note, *links = collect(tmp_path / "a")
+    assert note.source.endswith("note.txt")
+    assert [os.path.basename(link.source) for link in links] == ["linked", "round"]
+    assert all("is a link to a folder" in link.reason for link in links)
+
+
+def test_a_link_that_is_given_itself_is_walked(saved, tmp_path):
+    saved("elsewhere/other.txt", b"words")
+    (tmp_path / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert [item.source for item in collect(tmp_path / "linked")] == [str(tmp_path / "linked" / "other.txt")]
+
+
+def test_a_folder_that_cannot_be_listed_is_told(saved, tmp_path, monkeypatch):
+    saved("a/locked/note.txt", b"words")
+    saved("a/open/note.txt", b"words")
+    scan = os.scandir
+
+    def refusing(path):
+        if os.path.basename(path) == "locked":
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    locked, note = collect(tmp_path / "a")
+    assert str(locked) == f"{tmp_path / 'a' / 'locked'}: this folder cannot be read (Permission denied)"
+    assert note.source.endswith("note.txt")
+
+
+def test_what_is_no_file_is_told_and_never_waited_for(saved, tmp_path):
+    saved("a/note.txt", b"words")
+    os.mkfifo(tmp_path / "a" / "pipe")
+    note, pipe = collect(tmp_path / "a")
+    assert note.source.endswith("note.txt")
+    assert isinstance(pipe, MediaError)
+
+
 def test_what_cannot_be_taken_is_told_in_its_place(make, saved, tmp_path):
     saved("b/1.png", b"")
     saved("b/2.zip", b"PK\x03\x04" + bytes(100))
@@ -103,7 +145,8 @@ def test_a_link_out_of_the_root_is_not_followed(make, saved, tmp_path):
     inside.mkdir()
     (inside / "link.png").symlink_to(outside)
     (inside / "loop").symlink_to(inside)
-    (item,) = collect(inside, policy=MediaPolicy(root=inside))
+    item, loop = collect(inside, policy=MediaPolicy(root=inside))
+    assert "is a link to a folder" in loop.reason
     assert isinstance(item, PolicyError)
     assert "outside the policy's root" in item.reason
 

@@ -34,7 +34,7 @@ def collect(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Media
     Args:
         inputs: One or several of: media (which come back as they are), paths of files and folders, URLs, data URIs,
             bytes, binary file objects. Folders are walked in sorted order without hidden files and without the files
-            of an index or another Chroma store.
+            of an index or another Chroma store; a link to a folder is told, not followed.
         policy: What may be read.
 
     Yields:
@@ -97,7 +97,9 @@ def _moving_or_sounding(source: Source) -> Modality:
 
 
 def _walk(folder: str, policy: MediaPolicy) -> Iterator[Media | MediaError]:
-    for parent, folders, files in os.walk(folder):
+    unreadable: list[OSError] = []
+    for parent, folders, files in os.walk(folder, onerror=unreadable.append):
+        yield from _told(unreadable)
         store = INDEX_MARK in files or "chroma.sqlite3" in files
         folders[:] = sorted(
             name for name in folders if not (name.startswith(".") or (store and _STORE_FOLDER.fullmatch(name)))
@@ -111,6 +113,17 @@ def _walk(folder: str, policy: MediaPolicy) -> Iterator[Media | MediaError]:
                 yield from media_of(source)
             except MediaError as error:
                 yield error
+        for path in (os.path.join(parent, name) for name in folders):
+            if os.path.islink(path):  # may lead out of the folder, or back into it
+                yield MediaError(path, "is a link to a folder, which is not followed; name the folder that it leads to")
+    yield from _told(unreadable)
+
+
+def _told(unreadable: list[OSError]) -> Iterator[MediaError]:
+    """Yield, once, an error for each folder that could not be listed."""
+    while unreadable:
+        error = unreadable.pop(0)
+        yield MediaError(str(error.filename), f"this folder cannot be read ({error.strerror})")
 
 
 def _is_one(inputs: Any) -> bool:

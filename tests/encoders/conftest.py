@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,12 +16,15 @@ sys.path.insert(0, str(Path(__file__).parent / "tiny"))
 
 from contract_case import Case
 from tiny_audio import AUDIO_FAMILIES
+from tiny_bridges import BRIDGE_FAMILIES
 from tiny_contextual import CONTEXTUAL_FAMILIES
 from tiny_image import IMAGE_FAMILIES
 from tiny_image_text import IMAGE_TEXT_FAMILIES
 from tiny_omni import OMNI_FAMILIES
+from tiny_openai import OPENAI_FAMILIES
 from tiny_sentence import SENTENCE_FAMILIES
 from tiny_speaker import SPEAKER_FAMILIES
+from tiny_starter import STARTER_FAMILIES
 from tiny_video import VIDEO_FAMILIES
 
 FAMILIES: list[Case] = [
@@ -31,6 +36,9 @@ FAMILIES: list[Case] = [
     *SPEAKER_FAMILIES,
     *OMNI_FAMILIES,
     *VIDEO_FAMILIES,
+    *OPENAI_FAMILIES,
+    *BRIDGE_FAMILIES,
+    *STARTER_FAMILIES,
 ]
 """Another family adds its list of cases from a file of its own in `tiny/`."""
 
@@ -83,14 +91,44 @@ def items_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Case], list[
 
 
 @pytest.fixture(scope="session")
-def load(name_of: Callable[[Case], str]) -> Callable[..., Any]:
+def load(name_of: Callable[[Case], str], folder_of: Callable[[Case], Path]) -> Callable[..., Any]:
     """A space of a case's tiny model on the CPU; without a cache, so that every vector is computed."""
     import senseweave as sw
 
     def loaded(case: Case, **options: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return sw.load(name_of(case), **{"cache_size": 0, "device": "cpu", **case.options, **options})
+            return sw.load(name_of(case), **{"cache_size": 0, **case.options_at(folder_of(case)), **options})
+
+    return loaded
+
+
+@pytest.fixture
+def copy_of(folder_of: Callable[[Case], Path], tmp_path: Path) -> Callable[[Case], Path]:
+    """A copy of the folder of a case's tiny model, for a test to change."""
+
+    def copied(case: Case) -> Path:
+        source = folder_of(case)
+        return Path(shutil.copytree(source, tmp_path / source.name, symlinks=True))
+
+    return copied
+
+
+_different = itertools.count(1)
+
+
+@pytest.fixture
+def load_from(
+    name_of: Callable[[Case], str], folder_of: Callable[[Case], Path], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Case, Path], Any]:
+    """A space of a case's model in another folder than that in which it was made; never one that is there already."""
+    import senseweave as sw
+
+    def loaded(case: Case, folder: Path) -> Any:
+        if case.relocate is not None:
+            case.relocate(monkeypatch, folder)
+        name = name_of(case).replace(str(folder_of(case)), str(folder))
+        return sw.load(name, **{"cache_size": next(_different), **case.options_at(folder)})
 
     return loaded
 

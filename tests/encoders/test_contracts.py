@@ -15,6 +15,8 @@ import pytest
 
 import senseweave as sw
 from senseweave.errors import TruncationWarning, UnsupportedModalityError, WeightsError
+from senseweave.spaces.catalog import find_family
+from senseweave.spaces.families import FAMILIES
 
 MODALITIES = ("text", "image", "audio", "video")
 
@@ -72,16 +74,13 @@ def test_the_same_content_has_the_same_vector_after_the_model_was_freed(case, lo
     np.testing.assert_allclose(embed(space, case, items), vectors, atol=1e-6)
 
 
-def test_a_model_that_was_loaded_needs_its_files_no_more(
-    case, load, name_of, folder_of, items, vectors, embed, tmp_path
-):
-    source = folder_of(case)
-    copy = tmp_path / source.name
-    shutil.copytree(source, copy)
-    name = name_of(case).replace(str(source), str(copy))
-    space = sw.load(name, **{"device": "cpu", "cache_size": 0, **case.options})
+def test_a_model_that_was_loaded_needs_its_files_no_more(case, copy_of, load_from, items, vectors, embed):
+    if case.served:
+        return
+    folder = copy_of(case)
+    space = load_from(case, folder)
     space.load([case.modality])
-    shutil.rmtree(copy)
+    shutil.rmtree(folder)
     np.testing.assert_allclose(embed(space, case, items), vectors, atol=1e-6)
 
 
@@ -97,36 +96,39 @@ def test_vectors_are_finite_float32_of_length_one(space, items, vectors):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_a_weight_that_is_not_finite_gives_an_error_and_no_vector(case, folder_of, items, embed, tmp_path, altered):
+def test_a_weight_that_is_not_finite_gives_an_error_and_no_vector(case, items, embed, altered, load_from):
     if case.poison is None:
         pytest.fail(f"{case.id} names no tensor to poison")
-    name = altered(case, tmp_path, lambda tensor: tensor.fill_(float("nan")), case.poison)
-    space = sw.load(name, **{"device": "cpu", "cache_size": 0, **case.options})
-    with pytest.raises(sw.EncodingError, match="not finite"):
-        embed(space, case, items[:1])
+    folder = altered(case, lambda tensor: tensor.fill_(float("nan")), case.poison)
+    expected, words = (WeightsError, "is pinned") if case.relocate else (sw.EncodingError, "not finite")
+    with pytest.raises(expected, match=words):
+        embed(load_from(case, folder), case, items[:1])
 
 
-def test_a_checkpoint_that_lacks_a_weight_is_refused_by_name(case, items, embed, tmp_path, altered):
+def test_a_checkpoint_that_lacks_a_weight_is_refused_by_name(case, items, embed, altered, load_from):
     if case.missing is None:
         pytest.fail(f"{case.id} names no tensor to remove")
-    name = altered(case, tmp_path, None, case.missing)
-    space = sw.load(name, **{"device": "cpu", "cache_size": 0, **case.options})
-    with pytest.raises(WeightsError, match=re.escape(case.missing_as or case.missing)):
-        embed(space, case, items[:1])
+    folder = altered(case, None, case.missing)
+    with pytest.raises(case.missing_error, match=re.escape(case.missing_as or case.missing)):
+        embed(load_from(case, folder), case, items[:1])
 
 
 @pytest.fixture
-def altered(name_of, folder_of):
-    """A copy of a case's checkpoint in which one tensor is changed, or removed."""
+def altered(copy_of):
+    """A copy of a case's checkpoint in which one tensor is changed, or removed; of a package, one file is damaged."""
 
-    def alter(case, target: Path, change, ending: str) -> str:
+    def alter(case, change, ending: str) -> Path:
         from safetensors import safe_open
         from safetensors.torch import save_file
 
-        source = folder_of(case)
-        copy = target / source.name
-        shutil.copytree(source, copy)
-        for file in sorted(copy.rglob("*.safetensors")):
+        folder = copy_of(case)
+        if case.relocate is not None:
+            (file,) = folder.rglob(ending)
+            content = file.read_bytes()
+            file.unlink()  # it may be a link to the package's own
+            file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+            return folder
+        for file in sorted(folder.rglob("*.safetensors")):
             with safe_open(file, "pt") as stored:
                 tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
                 metadata = stored.metadata()
@@ -139,7 +141,7 @@ def altered(name_of, folder_of):
                 else:
                     tensors[key] = change(tensors[key].clone())
             save_file(tensors, file, metadata)
-            return name_of(case).replace(str(source), str(copy))
+            return folder
         raise AssertionError(f"{case.id} has no tensor that ends with {ending}")
 
     return alter
@@ -181,7 +183,8 @@ def test_what_is_too_long_is_reported_or_windowed(case, space, folder_of, tmp_pa
         return
     item = case.long_item(tmp_path)
     if case.splits_long:
-        windows = list(space.media(case.modality, item).windows(seconds=space.encoder(case.modality).window_seconds))
+        encoder = space.encoder(case.modality)
+        windows = space.media(case.modality, item).windows(encoder.window_seconds, at_pauses=encoder.cut_at_pauses)
         assert len(windows) > 1
         expected = unit(embed(space, case, windows).mean(axis=0, keepdims=True))
         np.testing.assert_allclose(embed(space, case, [item]), expected, atol=1e-4)
@@ -203,6 +206,13 @@ def test_asking_for_a_modality_that_is_lacking_names_those_there_are(case, space
             getattr(space, f"embed_{modality}")([b"\x00"] if modality != "text" else ["a dog"])
 
 
+def test_every_family_that_is_listed_is_under_contract_with_each_of_its_modalities(name_of, request):
+    listed = {(family.scheme, modality) for family in FAMILIES for modality in family.modalities}
+    cases = request.config.senseweave_families
+    assert {(find_family(name_of(case))[0].scheme, case.modality) for case in cases} == listed
+    assert len({case.id for case in cases}) == len(cases)
+
+
 @pytest.mark.timeout(1200)
 def test_a_second_process_computes_the_same_vectors(load, items_of, embed, name_of, folder_of, tmp_path, request):
     from_here, jobs = {}, []
@@ -210,14 +220,15 @@ def test_a_second_process_computes_the_same_vectors(load, items_of, embed, name_
     for case in cases:
         items = items_of(case)
         from_here[case.id] = embed(load(case), case, items)
-        jobs.append([case.id, name_of(case), case.modality, dict(case.options), [str(item) for item in items]])
+        options = case.options_at(folder_of(case))
+        jobs.append([case.id, name_of(case), case.modality, options, [str(item) for item in items]])
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
     script = (
         "import json, sys, warnings, numpy as np, senseweave as sw\n"
         "warnings.simplefilter('ignore')\n"
         "out = {}\n"
         "for id, name, modality, options, items in json.load(open(sys.argv[1])):\n"
-        "    space = sw.load(name, device='cpu', cache_size=0, **options)\n"
+        "    space = sw.load(name, cache_size=0, **options)\n"
         "    out[id] = getattr(space, f'embed_{modality}')(items)\n"
         "np.savez(sys.argv[2], **out)\n"
     )

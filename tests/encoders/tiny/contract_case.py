@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+
+from senseweave.errors import WeightsError
 
 Reference = Callable[[Path, Sequence[Any], str], np.ndarray]
 """(checkpoint folder, decoded items, role) -> vectors of the raw library, shape (n, dimension), any length."""
@@ -24,7 +27,7 @@ class Case:
             the folder itself, sometimes `scheme:folder`).
         items: Makes at least four distinct items, of different lengths where the modality has lengths. It is given a
             folder into which it may write files. Texts are strings; other media are paths.
-        options: Passed to `sw.load`.
+        options: Passed to `sw.load`; a function of the folder where they name a part of it.
         reference: The computation that the authors document, with the raw library; named in its docstring.
         forms: For media other than text: forms of one item that must agree, given its path (bytes, data URI, ...).
         prompts: Texts that the reference puts before queries and documents, where the family has them.
@@ -33,6 +36,10 @@ class Case:
         poison: Name ending of a tensor of the checkpoint whose first value is set to NaN for the finiteness contract.
         missing: Name ending of a tensor that is removed for the whole-weights contract; None if a file cannot lack one.
         missing_as: What the error calls that tensor, where the file has another name for it.
+        missing_error: The error, where it is not `WeightsError`.
+        relocate: For weights that come as packages: makes the packages give the files of a folder. Their checksums are
+            pinned, so `poison` and `missing` name a file there, and any change to it is refused.
+        served: Whether a server computes, so that there is nothing to load and no device to choose.
         tolerance: Greatest difference that batching may make.
         reference_tolerance: Greatest difference to the reference.
     """
@@ -42,7 +49,7 @@ class Case:
     make: Callable[[Path], str]
     items: Callable[[Path], list[Any]]
     reference: Reference
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] | Callable[[Path], Mapping[str, Any]] = field(default_factory=dict)
     forms: Callable[[Any], list[Any]] | None = None
     prompts: Mapping[str, str] = field(default_factory=dict)
     long_item: Callable[[Path], Any] | None = None
@@ -50,5 +57,13 @@ class Case:
     poison: str | None = None
     missing: str | None = None
     missing_as: str | None = None
+    missing_error: type[Exception] = WeightsError
+    relocate: Callable[[pytest.MonkeyPatch, Path], None] | None = None
+    served: bool = False
     tolerance: float = 1e-5
     reference_tolerance: float = 1e-5
+
+    def options_at(self, folder: Path) -> dict[str, Any]:
+        """What `sw.load` is given for a model in a folder, on the CPU."""
+        options = self.options(folder) if callable(self.options) else self.options
+        return {**({} if self.served else {"device": "cpu"}), **options}

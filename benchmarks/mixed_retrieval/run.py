@@ -20,9 +20,12 @@ from vectors import Vectors, embed
 
 from senseweave.evaluation import bootstrap, paired_bootstrap
 from senseweave.retrieval import METHODS, Statistics, background
+from senseweave.retrieval.calibration import SAMPLE
 from senseweave.retrieval.fusion import above_chance
 from senseweave.retrieval.learning import fit_logistic
 from senseweave.retrieval.merging import DEFAULT_METHOD
+from senseweave.retrieval.statistics import unit_rows
+from senseweave.retrieval.store_statistics import evenly_spaced
 
 MODALITIES = ("text", "image", "audio")
 GROUPS = ("text only", "image only", "audio only", "several")
@@ -74,7 +77,7 @@ def cells_of(
     corpus: Corpus, known: Vectors, asked: np.ndarray, labelled: np.ndarray, topics: np.ndarray
 ) -> dict[str, dict[str, Statistics]]:
     """Statistics by kind and modality: from general phrases, from 20 queries, and with a fit to 30 labelled ones."""
-    probes = {name: background(known.probes, corpus.vectors[name]) for name in MODALITIES}
+    probes = {name: as_an_index_does(known.probes, corpus.vectors[name]) for name in MODALITIES}
     queries = {name: background(known.questions[asked], corpus.vectors[name]) for name in MODALITIES}
     answers = corpus.answers(topics[labelled])
     scores = {
@@ -93,6 +96,13 @@ def cells_of(
         slope, intercept = fit_logistic(scores[name], truth[name]) if truth[name].sum() >= 10 else pooled
         fitted[name] = replace(probes[name], slope=slope, intercept=intercept)
     return {"probes": probes, "queries": queries, "labels": fitted}
+
+
+def as_an_index_does(probes: np.ndarray, documents: np.ndarray) -> Statistics:
+    """Statistics of a sample of the documents, and of each probe's best match among all."""
+    sample = documents[evenly_spaced(range(len(documents)), SAMPLE)]
+    best = (unit_rows(probes) @ unit_rows(documents).T).max(axis=1)
+    return background(probes, sample, size=len(documents), best=best)
 
 
 def ndcg(

@@ -24,6 +24,7 @@ from senseweave.retrieval.fusion import (
     zscore,
 )
 from senseweave.retrieval.fusion.standardised import log10_normal_tail
+from senseweave.retrieval.statistics import expected_best, unit_rows
 
 KNOWN = Statistics(
     0.1, 0.05, documents=1000, spread=0.04, best=0.1, top1_mean=0.3, top1_std=0.1, slope=2.0, intercept=-6.0
@@ -121,15 +122,56 @@ def test_statistics_of_unrelated_queries_by_hand():
     table = np.array([[0.8, 0.0], [0.96, 0.0]])
     known = background(queries, documents, size=30)
     assert (known.mean, known.documents, known.queries) == (pytest.approx(0.44), 30, 2)
-    assert known.std == pytest.approx(table.std(), abs=1e-6)
-    assert (known.top1_mean, known.top1_std) == (pytest.approx(0.88), pytest.approx(0.08))
-    centre = np.array([0.4, 0.3, 0.5]) * 30 / 40
+    random = 1 / 3  # variance of the cosine of two random directions, which counts as one of the two documents
+    assert known.std == pytest.approx(math.sqrt((2 * table.var() + random) / 3), abs=1e-6)
+    assert known.top1_std == pytest.approx(math.sqrt((2 * 0.08**2 + random) / 3), abs=1e-6)
+    centre = np.array([0.4, 0.3, 0.5]) * 30 / 33
     assert known.centre == pytest.approx(centre)
-    own = np.array([0.3, 0.36]) + known.offset
+    own = queries @ centre + known.offset
     assert own.mean() == pytest.approx(0.44)
-    assert known.spread == pytest.approx((table - own[:, None]).std(), abs=1e-6)
-    assert known.best == pytest.approx((table.max(axis=1) - own).mean())
+    assert known.spread == pytest.approx(math.sqrt((2 * (table - own[:, None]).var() + random) / 3), abs=1e-6)
+    above = (table.max(axis=1) - own).mean() * expected_best(30) / expected_best(2)
+    assert known.top1_mean == pytest.approx(own.mean() + above)
+    assert known.best == pytest.approx(above + known.spread * (expected_best(100) - expected_best(30)))
     assert known.for_query(queries[1]).expected == pytest.approx(own[1])
+
+
+def test_the_best_matches_in_the_whole_collection_are_taken_where_they_are_known():
+    rng = np.random.default_rng(0)
+    queries, documents = (rng.normal(size=(n, 16)) for n in (50, 4000))
+    table = unit_rows(queries) @ unit_rows(documents).T
+    whole = background(queries, documents)
+    part = background(queries, documents[:500], size=4000, best=table.max(axis=1))
+    assert part.top1_mean == pytest.approx(whole.top1_mean)
+    assert part.best == pytest.approx(whole.best, rel=0.05)
+    told = background(queries, documents[:500], size=4000)
+    untold = background(queries, documents[:500])
+    assert abs(told.best - whole.best) < abs(untold.best - whole.best) / 2
+
+
+def test_the_expected_best_of_normal_draws_is_that_of_simulation():
+    draws = np.random.default_rng(0).normal(size=(20_000, 100))
+    for count in (1, 2, 10, 100):
+        assert expected_best(count) == pytest.approx(draws[:, :count].max(axis=1).mean(), abs=0.03)
+
+
+def test_a_document_does_not_win_because_it_is_one_of_few():
+    rng = np.random.default_rng(0)
+    queries, documents = (rng.normal(size=(n, 32)) for n in (96, 100))
+    few, many = background(queries, documents[:10]), background(queries, documents)
+    assert few.best == pytest.approx(many.best, rel=0.1)
+    same = np.array([0.5])
+    assert above_chance(same, few)[0] == pytest.approx(above_chance(same, many)[0], abs=0.5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_scores_are_of_sane_size_where_contents_can_only_be_compared_with_themselves(count):
+    one = np.random.default_rng(0).normal(size=64)
+    known = background(np.stack([one] * count), np.stack([one] * count))
+    assert known.std == pytest.approx(1 / 8)
+    scores = above_chance(np.array([-0.2, 0.4, 1.0]), known.for_query(one))
+    assert np.abs(scores).max() < 10
+    assert scores[2] > 3
 
 
 def test_a_content_is_not_compared_with_itself_for_statistics():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -13,19 +14,23 @@ from senseweave.retrieval.description import Description
 from senseweave.retrieval.fusion import above_chance
 from senseweave.retrieval.learning import fit_logistic
 from senseweave.retrieval.probes import PROBES
-from senseweave.retrieval.statistics import Statistics, background, pack, unit_rows, unpack
+from senseweave.retrieval.statistics import SAME, Statistics, background, pack, unit_rows, unpack
 from senseweave.retrieval.store import Store
 from senseweave.retrieval.store_statistics import outgrown
 from senseweave.spaces.space import Space
 
-VERSION: Final = 2
-"""Of the statistics' meaning; those of another version are estimated anew."""
+VERSION: Final = 3
+"""Of the statistics' meaning; those of another version are estimated anew by the next `add`."""
+READABLE: Final = (2, 3)
+"""Versions that can be used until then."""
 SAMPLE: Final = 1024
 """Most records whose similarities to the sample queries are looked at, taken from places all over the collection."""
 PROBE_RECORDS: Final = 96
 """Most records of a modality that stand in for unrelated queries of that modality."""
 LEAST_PROBES: Final = 8
 """With fewer records of a modality, general phrases stand in for its queries."""
+NEAREST: Final = 4
+"""Records that are looked at for the best that is not the same content as what stands in for a query."""
 KEPT_QUERIES: Final = 64
 """Most of the user's queries that are kept, as vectors alone, to be asked again when the collection has grown."""
 LEAST_POSITIVES: Final = 10
@@ -53,7 +58,7 @@ class Calibration:
     def statistics(self, description: Description, query_modality: Modality) -> Statistics | None:
         """What is known of queries of this modality against this collection, or None."""
         stored = description.calibration
-        if stored.get("version") != VERSION:
+        if stored.get("version") not in READABLE:
             return None
         values = stored["cells"].get(query_modality)
         return Statistics.from_dict({**values, "centre": stored["centre"]}) if values is not None else None
@@ -72,14 +77,15 @@ class Calibration:
         sample = self._sample(description, count, SAMPLE)
         if not len(sample):
             return
-        old = description.calibration if description.calibration.get("version") == VERSION else {}
+        old = description.calibration if description.calibration.get("version") in READABLE else {}
         cells: dict[str, Any] = {}
         centre = np.zeros(description.dimension)
         for modality in space.modalities:
             probes, origin = self._probe_vectors(space, modality)
             if probes is None:
                 continue
-            cell = background(probes, sample, size=count, origin=origin)
+            best = self._best(description, probes) if count > len(sample) else None
+            cell = background(probes, sample, size=count, best=best, origin=origin)
             assert cell.centre is not None
             centre = cell.centre
             known = old.get("cells", {}).get(modality, {})
@@ -155,6 +161,11 @@ class Calibration:
         best = np.array([rows[0].similarity for rows in found if rows])
         spread = max(float(best.std()), cell.std / 10)
         return replace(cell, top1_mean=float(best.mean()), top1_std=spread, queries=len(best), origin="queries")
+
+    def _best(self, description: Description, vectors: np.ndarray) -> np.ndarray:
+        """Similarity of each vector and its best record that is not the same content, nan if there is none."""
+        found = self._store.query(description, vectors, NEAREST)
+        return np.array([next((row.similarity for row in rows if row.similarity <= SAME), math.nan) for rows in found])
 
     def _probe_vectors(self, space: Space, modality: Modality) -> tuple[np.ndarray | None, str]:
         """Vectors that stand in for unrelated queries: the index's own records for media, general phrases else."""

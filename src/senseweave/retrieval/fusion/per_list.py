@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
-from senseweave.retrieval.statistics import LEAST_STD, Statistics
+from senseweave.retrieval.statistics import Statistics
+
+EQUAL: Final = 1e-8
+"""Scores that differ by less are taken for equal, so that nothing is divided by rounding."""
 
 
 def none(scores: np.ndarray, statistics: Statistics | None = None) -> np.ndarray:
@@ -23,7 +28,7 @@ def minmax(scores: np.ndarray, statistics: Statistics | None = None) -> np.ndarr
     if not values.size:
         return values
     low, high = values.min(), values.max()
-    if high - low < LEAST_STD**2:
+    if high - low < EQUAL:
         return np.ones_like(values)
     result: np.ndarray = (values - low) / (high - low)
     return result
@@ -39,7 +44,7 @@ def dbsf(scores: np.ndarray, statistics: Statistics | None = None) -> np.ndarray
     if not values.size:
         return values
     mean, std = values.mean(), values.std()
-    if std < LEAST_STD**2:
+    if std < EQUAL:
         return np.full_like(values, 0.5)
     result: np.ndarray = (values - (mean - 3 * std)) / (6 * std)
     return result

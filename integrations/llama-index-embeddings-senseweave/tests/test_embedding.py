@@ -251,6 +251,30 @@ def test_the_cache_never_mixes_roles_modalities_models_or_parts(space: sw.Space,
     assert vectors[0] != vectors[1] != vectors[2]
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_an_item_that_fails_is_named_by_its_place_among_all_not_among_those_that_the_cache_lacks(
+    space: sw.Space, files: Any, asynchronous: bool
+) -> None:
+    model = SenseweaveEmbedding(space=space, embeddings_cache=SimpleKVStore())
+    red, green, broken = files["image"]
+    model.get_image_embedding_batch([red, green])
+    broken.write_bytes(broken.read_bytes()[:60])
+    given = [red, green, broken, red]
+    with pytest.raises(sw.MediaError, match=r"image-blue \(item 3 of 4\): is a broken"):
+        await model.aget_image_embedding_batch(given) if asynchronous else model.get_image_embedding_batch(given)
+
+
+@pytest.mark.parametrize("kind", ["text", "query", *KINDS])
+@pytest.mark.parametrize("single", ["photo.jpg", b"bytes", Path("photo.jpg"), sw.Image("photo.jpg"), 7])
+async def test_a_single_item_in_place_of_a_list_is_an_error(
+    embed_model: SenseweaveEmbedding, kind: str, single: Any
+) -> None:
+    with pytest.raises(TypeError, match=f"put the single {type(single).__name__} into a list"):
+        getattr(embed_model, f"get_{kind}_embedding_batch")(single)
+    with pytest.raises(TypeError, match=f"put the single {type(single).__name__} into a list"):
+        await getattr(embed_model, f"aget_{kind}_embedding_batch")(single)
+
+
 def test_a_file_that_changed_is_not_answered_from_the_cache(space: sw.Space, files: Any) -> None:
     model = SenseweaveEmbedding(space=space, embeddings_cache=SimpleKVStore())
     red, green = files["image"][:2]

@@ -184,6 +184,19 @@ def test_the_reader_raises_or_leaves_out_what_it_cannot_read(folder: Path, caplo
     assert "broken.bin" in caplog.text
 
 
+def test_the_reader_leaves_out_a_file_that_was_cut_short_so_that_embedding_the_rest_does_not_fail(
+    embed_model: SenseweaveEmbedding, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    picture = (folder / "b.jpg").read_bytes()
+    (folder / "b.jpg").write_bytes(picture[: len(picture) // 2])
+    nodes = MediaReader(embed_model=embed_model, on_error="skip").load_data(folder)
+    assert "b.jpg" in caplog.text
+    assert {node.metadata["modality"] for node in embed_model(nodes)} == {"text", "audio", "video"}
+    assert len(MediaReader(on_error="skip", verify=False).load_data(folder / "b.jpg")) == 1
+    with pytest.raises(sw.MediaError, match=r"b\.jpg.*broken"):
+        MediaReader(verify=True).load_data(folder)
+
+
 def test_the_reader_survives_its_dict(folder: Path) -> None:
     reader = MediaReader(seconds=1, policy=sw.MediaPolicy(root=folder, mime_types=("image/*",)))
     again = MediaReader.from_dict(json.loads(json.dumps(reader.to_dict())))

@@ -10,7 +10,7 @@ from typing import Any
 
 import chromadb
 import pytest
-from llama_index.core import StorageContext, VectorStoreIndex
+from llama_index.core import Settings, StorageContext, VectorStoreIndex
 from llama_index.core.base.llms.types import AudioBlock, ImageBlock, VideoBlock
 from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
 from llama_index.core.llms.mock import MockLLMWithChatMemoryOfLastCall
@@ -42,6 +42,14 @@ def index_of(nodes: list[Any], model: SenseweaveEmbedding, store: Any = None) ->
     """The documented way: the model is a transformation as well as the model of the queries."""
     context = StorageContext.from_defaults(vector_store=store) if store is not None else None
     return VectorStoreIndex.from_documents(nodes, transformations=[model], embed_model=model, storage_context=context)
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """LlamaIndex's global settings, as they were afterwards."""
+    for name in ("_embed_model", "_transformations"):
+        monkeypatch.setattr(Settings, name, None)
+    return Settings
 
 
 REOPEN = """
@@ -182,3 +190,26 @@ def test_an_index_replaces_a_file_that_changed(embed_model: SenseweaveEmbedding,
     assert store.client.count() == 3
     shas = [metadata["sha256"] for metadata in store.client.get()["metadatas"]]
     assert len(set(shas)) == 2
+
+
+@pytest.mark.parametrize("simple", [True, False])
+def test_with_the_model_among_the_settings_the_plain_calls_work_and_embed_only_what_changed(
+    embed_model: SenseweaveEmbedding, space: Any, files: Any, tmp_path: Path, simple: bool, settings: Any
+) -> None:
+    settings.embed_model = embed_model
+    settings.transformations = [embed_model]
+    context = StorageContext.from_defaults(vector_store=None if simple else chroma(tmp_path / "store"))
+    index = VectorStoreIndex.from_documents(media_nodes(files), storage_context=context)  # type: ignore[arg-type]
+    if simple:  # stores what the encoder says of pictures with the nodes, and takes that for a change, once
+        index.refresh_ref_docs(media_nodes(files))  # type: ignore[arg-type]
+    assert not any(index.refresh_ref_docs(media_nodes(files)))  # type: ignore[arg-type]
+    computed = {kind: sum(space.encoders[kind].batches) for kind in KINDS}
+    red, green, _ = files["image"]
+    red.write_bytes(green.read_bytes())
+    assert index.refresh_ref_docs(media_nodes(files)) == [True] + [False] * 8  # type: ignore[arg-type]
+    assert {kind: sum(space.encoders[kind].batches) for kind in KINDS} == {**computed, "image": computed["image"] + 1}
+    found = index.as_retriever(similarity_top_k=9).retrieve("something green")
+    assert len(found) == len({hit.node.node_id for hit in found}) == 9
+    assert [hit.node.metadata["source"] for hit in found if "red" in hit.node.get_content()] == []
+    index.delete_ref_doc(media_node("image", red).node_id, delete_from_docstore=True)
+    assert len(index.as_retriever(similarity_top_k=9).retrieve("something green")) == 8

@@ -118,6 +118,28 @@ def test_a_node_whose_bytes_were_lost_is_an_error_that_says_how_to_keep_them(
         embed_model([TextNode(text="red"), lost])
 
 
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_nodes_that_cannot_be_embedded_are_left_out_where_that_is_wanted(
+    space: sw.Space, files: Any, caplog: pytest.LogCaptureFixture, cached: bool, asynchronous: bool
+) -> None:
+    nodes = mixed(files)
+    picture = files["image"][1].read_bytes()
+    files["image"][1].write_bytes(picture[: len(picture) // 2])
+    files["audio"][0].unlink()
+    nodes.append(Node(video_resource=MediaResource()))
+    model = SenseweaveEmbedding(space=space, on_error="skip", embeddings_cache=SimpleKVStore() if cached else None)
+    for _ in range(2):
+        ready = await model.acall(nodes) if asynchronous else model(nodes)
+        assert [node.node_id for node in ready] == [nodes[i].node_id for i in (0, 1, 3, 4)]
+        assert all(node.embedding for node in ready)
+    assert "image-green (item 6 of 7): is a broken image/png" in caplog.text
+    assert "audio-low (item 3 of 7): no such file" in caplog.text
+    assert "(item 7 of 7): its video resource has no path" in caplog.text
+    with pytest.raises(sw.MediaError, match=r"image-green \(item 1 of 1\)"):
+        model.get_image_embedding(files["image"][1])
+
+
 def test_a_node_of_two_kinds_of_media_is_an_error(embed_model: SenseweaveEmbedding, files: Any) -> None:
     both = Node(
         image_resource=MediaResource(path=files["image"][0]), audio_resource=MediaResource(path=files["audio"][0])
@@ -182,9 +204,22 @@ def test_a_media_node_can_be_copied_pickled_and_changed(embed_model: SenseweaveE
     for again in (copy.deepcopy(node), node.model_copy(), pickle.loads(pickle.dumps(node))):
         assert again.hash == node.hash
         assert embed_model([again])[0].embedding == embed_model([node])[0].embedding
-    node.image_resource = MediaResource(path=files["image"][1])
-    text = node.get_content(MetadataMode.EMBED)
-    assert embed_model.get_text_embedding(text) == embed_model.get_image_embedding(files["image"][1])
+
+
+def copied(node: Node) -> Node:
+    return node.model_copy(deep=True)
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, copied])
+def test_a_copy_that_was_given_another_picture_is_embedded_by_that(
+    embed_model: SenseweaveEmbedding, files: Any, way: Callable[[Node], Node]
+) -> None:
+    red, green = files["image"][:2]
+    node = media_node("image", red)
+    other = way(node)
+    other.image_resource = MediaResource(path=green)
+    texts = [one.get_content(MetadataMode.EMBED) for one in (node, other)]
+    assert embed_model.get_text_embedding_batch(texts) == embed_model.get_image_embedding_batch([red, green])
 
 
 @pytest.mark.parametrize("cached", [False, True])

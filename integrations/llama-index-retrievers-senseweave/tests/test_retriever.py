@@ -16,7 +16,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
 from llama_index.core.llms.mock import MockLLMWithChatMemoryOfLastCall
 from llama_index.core.retrievers import QueryFusionRetriever
-from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
+from llama_index.core.schema import Document, NodeRelationship, NodeWithScore, QueryBundle, TextNode
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import FilterCondition, MetadataFilter, MetadataFilters
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
@@ -207,6 +207,41 @@ def test_one_content_in_two_stores_is_answered_once(
         one.add(list(embed_model(nodes)))
     found = SenseweaveRetriever(stores, embed_model, similarity_top_k=26).retrieve("green")
     assert len(names(found)) == len(set(names(found))) == 13
+
+
+@pytest.mark.parametrize("simple", [False, True])
+async def test_vectors_of_two_spaces_in_one_store_are_refused_though_their_dimension_is_the_same(
+    store: Any, embed_model: SenseweaveEmbedding, nodes: list[Any], simple: bool
+) -> None:
+    other = SenseweaveEmbedding(space=sw.Space("other", {"text": Sensible("text")}))
+    note = Document(text="another green note", id_="other")
+    chunks = [TextNode(text=note.text, relationships={NodeRelationship.SOURCE: note.as_related_node_info()})]
+    if simple:
+        index = VectorStoreIndex(list(embed_model(nodes)), embed_model=embed_model)
+        index.insert_nodes(list(other(chunks)))
+        retriever = SenseweaveRetriever.from_defaults(index)
+    else:
+        store.add(list(other(chunks)))
+        retriever = SenseweaveRetriever(store, embed_model)
+    with pytest.raises(sw.FingerprintError, match=f"{other.fingerprint}.*{embed_model.fingerprint}"):
+        retriever.retrieve("something green")
+    with pytest.raises(sw.FingerprintError, match=f"{other.fingerprint}.*{embed_model.fingerprint}"):
+        await retriever.aretrieve("something green")
+
+
+@pytest.mark.parametrize("fusion", [None, "none"])
+@pytest.mark.parametrize("simple", [False, True])
+def test_a_store_of_another_dimension_is_an_error_that_names_both(
+    store: Any, embed_model: SenseweaveEmbedding, nodes: list[Any], simple: bool, fusion: str | None
+) -> None:
+    shorter = SenseweaveEmbedding(space=sw.Space("shorter", embed_model.space.encoders, dimensions=8))
+    if simple:
+        index = VectorStoreIndex(list(embed_model(nodes)), embed_model=shorter)
+        retriever = SenseweaveRetriever.from_defaults(index, fusion=fusion)
+    else:
+        retriever = SenseweaveRetriever(store, shorter, fusion=fusion)
+    with pytest.raises(Exception, match=r"32.* 8|8.* 32"):
+        retriever.retrieve("something green")
 
 
 def test_it_learns_of_a_modality_that_comes_later(

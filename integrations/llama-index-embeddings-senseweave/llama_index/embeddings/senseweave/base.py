@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serializer
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode
-from llama_index.embeddings.senseweave.batches import Embedded, aembed_mixed, embed_mixed, placed
+from llama_index.embeddings.senseweave.batches import Outcome, aembed_mixed, embed_mixed
 from llama_index.embeddings.senseweave.methods import EmbeddingMethods
 from llama_index.embeddings.senseweave.nodes import media_of, stored_form
 
+from senseweave.errors import MediaError
 from senseweave.media import Media, MediaPolicy, Modality
 
 if TYPE_CHECKING:
     from senseweave.spaces import Space
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_BATCH_SIZE = 64
 """Inputs per batch and event; how many of them share a forward pass is the space's business."""
@@ -77,6 +81,10 @@ class SenseweaveEmbedding(EmbeddingMethods):
         default=True,
         description="Whether nodes of media without text are given the transcript or labels that an encoder made.",
     )
+    on_error: Literal["raise", "skip"] = Field(
+        default="raise",
+        description="As a transformation: `skip` leaves out nodes whose media cannot be embedded, with a warning.",
+    )
     embeddings_cache: Any | None = Field(
         default=None,
         description="Key-value store of embeddings, keyed by model, role, modality and content.",
@@ -103,6 +111,7 @@ class SenseweaveEmbedding(EmbeddingMethods):
         network: bool = False,
         policy: MediaPolicy | dict[str, Any] | None = None,
         describe: bool = True,
+        on_error: Literal["raise", "skip"] = "raise",
         fingerprint_of_space: str | None = None,
         embed_batch_size: int = DEFAULT_BATCH_SIZE,
         callback_manager: CallbackManager | None = None,
@@ -129,6 +138,8 @@ class SenseweaveEmbedding(EmbeddingMethods):
             policy: All limits on reading, as a `MediaPolicy` or its values; instead of `root` and `network`.
             describe: Whether nodes of media without text are given the transcript or labels that an encoder made, for
                 language models that take text alone.
+            on_error: What the model as a transformation does with nodes whose media cannot be embedded: `raise`, or
+                `skip` to leave them out with a warning. The methods always raise: they owe a vector per input.
             fingerprint_of_space: What the space must have; set by `to_dict` where a loaded space was given.
             embed_batch_size: Inputs per batch and event.
             callback_manager: Told of every batch.
@@ -154,6 +165,7 @@ class SenseweaveEmbedding(EmbeddingMethods):
             "network": network,
             "policy": policy,
             "describe": describe,
+            "on_error": on_error,
             "fingerprint_of_space": fingerprint_of_space,
             "embed_batch_size": embed_batch_size,
             "callback_manager": callback_manager or CallbackManager([]),
@@ -228,31 +240,45 @@ class SenseweaveEmbedding(EmbeddingMethods):
             their text where they had none, and can be deleted and replaced by an index or a pipeline.
 
         Raises:
-            MediaError: If media of a node cannot be read, with the position of the node.
+            MediaError: With `on_error="raise"`, if media of a node cannot be read, with the position of the node.
             UnsupportedModalityError: If the model cannot embed a modality that the nodes have.
         """
-        return self._ready(nodes, embed_mixed(self, self._media_of_nodes(nodes), show_progress=show_progress))
+        media = self._media_of_nodes(nodes)
+        done = embed_mixed(self, list(media.values()), show_progress=show_progress, on_error=self.on_error)
+        return self._ready(nodes, dict(zip(media, done, strict=True)))
 
     async def acall(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> Sequence[BaseNode]:
         """Like calling the model, off the event loop."""
         media = await asyncio.to_thread(self._media_of_nodes, nodes)
-        return self._ready(nodes, await aembed_mixed(self, media, show_progress=show_progress))
+        done = await aembed_mixed(self, list(media.values()), show_progress=show_progress, on_error=self.on_error)
+        return await asyncio.to_thread(self._ready, nodes, dict(zip(media, done, strict=True)))
 
-    def _media_of_nodes(self, nodes: Sequence[BaseNode]) -> list[Media]:
-        media = []
+    def _media_of_nodes(self, nodes: Sequence[BaseNode]) -> dict[int, Media]:
+        """What is to be embedded, by the position of its node."""
+        media = {}
         for position, node in enumerate(nodes):
-            with placed(position, len(nodes)):
-                media.append(media_of(node, self.media_policy))
+            try:
+                media[position] = media_of(node, self.media_policy)
+            except MediaError as error:
+                self._failed(error.at(position, len(nodes)))
         return media
 
-    def _ready(self, nodes: Sequence[BaseNode], embedded: list[Embedded]) -> list[BaseNode]:
+    def _ready(self, nodes: Sequence[BaseNode], done: dict[int, Outcome]) -> list[BaseNode]:
         """Set the nodes' vectors, and return what belongs into a store."""
-        for node, one in zip(nodes, embedded, strict=True):
-            node.embedding = one.vector
-        return [
-            stored_form(node, one.description if self.describe else None)
-            for node, one in zip(nodes, embedded, strict=True)
-        ]
+        ready = []
+        for position, one in done.items():
+            if isinstance(one, MediaError):
+                self._failed(one.at(position, len(nodes)))
+                continue
+            nodes[position].embedding = one.vector
+            description = one.description if self.describe else None
+            ready.append(stored_form(nodes[position], self.fingerprint, description))
+        return ready
+
+    def _failed(self, error: MediaError) -> None:
+        if self.on_error == "raise":
+            raise error
+        logger.warning("left out: %s", error)
 
     def _changed_options(self) -> dict[str, Any]:
         """What `senseweave.load` is given: whatever is not left at its default.

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from os import PathLike
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from llama_index.core.async_utils import run_jobs
+from llama_index.core.callbacks import CallbackManager
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.utils import get_tqdm_iterable
@@ -17,11 +19,12 @@ from llama_index_instrumentation import get_dispatcher
 
 from senseweave.encoders.base import Role
 from senseweave.errors import MediaError
-from senseweave.media import Media, Modality
+from senseweave.media import Media, MediaPolicy, Modality
 from senseweave.spaces.batch import Batch
 
 if TYPE_CHECKING:
-    from llama_index.embeddings.senseweave.methods import EmbeddingMethods
+    from senseweave.spaces import Space
+    from senseweave.spaces.engine import OnError
 
 Embedding = list[float]
 
@@ -43,29 +46,59 @@ class Embedded(NamedTuple):
     description: str | None
 
 
+Outcome: TypeAlias = Embedded | MediaError
+"""What became of one input; errors only where they are asked for, with `on_error="skip"`."""
+
+
+class Model(Protocol):
+    """What a call needs of the embedding model that makes it."""
+
+    embed_batch_size: int
+    num_workers: int | None
+    callback_manager: CallbackManager
+    embeddings_cache: Any | None
+    rate_limiter: Any | None
+
+    @property
+    def space(self) -> Space:
+        """The senseweave space that computes."""
+
+    @property
+    def media_policy(self) -> MediaPolicy:
+        """What may be read."""
+
+    def to_payload(self) -> dict[str, Any]:
+        """What events say of the model."""
+
+
 class Batches:
     """One call of an embedding model with inputs of one modality, for one role."""
 
-    def __init__(self, model: EmbeddingMethods, modality: Modality, role: Role = "document") -> None:
+    def __init__(
+        self, model: Model, modality: Modality, role: Role = "document", *, on_error: OnError = "raise"
+    ) -> None:
         self.model = model
         self.modality = modality
         self.role = role
+        self.on_error = on_error
 
     def run(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedding]:
         """Return the vectors of `items`, see `embed`."""
-        return [one.vector for one in self.embed(items, show_progress=show_progress)]
+        return vectors_of(self.embed(items, show_progress=show_progress))
 
     async def arun(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedding]:
         """Return the vectors of `items`, see `aembed`."""
-        return [one.vector for one in await self.aembed(items, show_progress=show_progress)]
+        return vectors_of(await self.aembed(items, show_progress=show_progress))
 
-    def embed(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedded]:
+    def embed(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Outcome]:
         """Embed in batches of the model's `embed_batch_size`, one after the other.
 
         Raises:
-            MediaError: For the first item that cannot be read, with its position among all items.
+            MediaError: With `on_error="raise"`, for the first item that cannot be read, with its position among all.
+            TypeError: If a single item is given in place of a list.
         """
-        done: list[Embedded] = []
+        self._check_list(items)
+        done: list[Outcome] = []
         batch: list[Any] = []
         for item in get_tqdm_iterable(items, show_progress, self._progress_label):
             batch.append(item)
@@ -74,10 +107,11 @@ class Batches:
                 batch = []
         return done
 
-    async def aembed(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedded]:
+    async def aembed(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Outcome]:
         """Like `embed`, off the event loop; as many batches at a time as the model's `num_workers` says, or all."""
+        self._check_list(items)
         size = self.model.embed_batch_size
-        jobs: list[Coroutine[Any, Any, list[Embedded]]] = [
+        jobs: list[Coroutine[Any, Any, list[Outcome]]] = [
             self._arun_batch(items[start : start + size], start, len(items)) for start in range(0, len(items), size)
         ]
         if not jobs:
@@ -91,20 +125,27 @@ class Batches:
 
     def compute(self, items: Sequence[Any]) -> list[Embedding]:
         """Return the vectors of one batch without events, cache or rate limit."""
-        return [one.vector for one in self._encode(self._media(items))]
+        self._check_list(items)
+        return vectors_of(self._encode(self._media(items)))
 
     async def acompute(self, items: Sequence[Any]) -> list[Embedding]:
         """Like `compute`, off the event loop."""
-        return [one.vector for one in await self._aencode(await asyncio.to_thread(self._media, items))]
+        self._check_list(items)
+        return vectors_of(await self._aencode(await asyncio.to_thread(self._media, items)))
 
-    def _run_batch(self, items: Sequence[Any], start: int, total: int) -> list[Embedded]:
+    def _check_list(self, items: Sequence[Any]) -> None:
+        if isinstance(items, str | bytes | bytearray | PathLike | Media) or not isinstance(items, Sequence):
+            msg = f"a batch of {self.modality} is a list of items; put the single {type(items).__name__} into a list"
+            raise TypeError(msg)
+
+    def _run_batch(self, items: Sequence[Any], start: int, total: int) -> list[Outcome]:
         with self._events() as finished, placed(start, total):
             media = self._media(items)
             done = self._cached(media)
             finished.append((_labels(media), done))
         return done
 
-    async def _arun_batch(self, items: Sequence[Any], start: int, total: int) -> list[Embedded]:
+    async def _arun_batch(self, items: Sequence[Any], start: int, total: int) -> list[Outcome]:
         with self._events() as finished, placed(start, total):
             media = await asyncio.to_thread(self._media, items)
             done = await self._acached(media)
@@ -112,50 +153,55 @@ class Batches:
         return done
 
     @contextmanager
-    def _events(self) -> Iterator[list[tuple[list[str], list[Embedded]]]]:
+    def _events(self) -> Iterator[list[tuple[list[str], list[Outcome]]]]:
         """Tell of a batch's start and end by both of LlamaIndex's means; the caller puts its result in the list."""
-        finished: list[tuple[list[str], list[Embedded]]] = []
+        finished: list[tuple[list[str], list[Outcome]]] = []
         payload = self.model.to_payload()
         dispatcher.event(EmbeddingStartEvent(model_dict=payload))
         with self.model.callback_manager.event(
             CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}
         ) as event:
             yield finished
-            ((chunks, done),) = finished
-            embeddings = [one.vector for one in done]
+            ((labels, outcomes),) = finished
+            done = [(label, one) for label, one in zip(labels, outcomes, strict=True) if isinstance(one, Embedded)]
+            chunks, embeddings = [label for label, _ in done], [one.vector for _, one in done]
             event.on_end(payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: embeddings})
         dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=embeddings))
 
-    def _cached(self, media: list[Media]) -> list[Embedded]:
+    def _cached(self, media: list[Media]) -> list[Outcome]:
         cache = self.model.embeddings_cache
         if cache is None:
             self._wait_for_turn()
             return self._encode(media)
         keys = self._keys(media)
-        stored = {key: cache.get(key, collection=CACHE_COLLECTION) for key in dict.fromkeys(keys)}
-        known = {key: Embedded(**value) for key, value in stored.items() if value is not None}
-        if missing := [key for key in stored if key not in known]:
+        known = _known({key: cache.get(key, collection=CACHE_COLLECTION) for key in dict.fromkeys(keys)})
+        missing = {key: keys.index(key) for key in dict.fromkeys(keys) if key not in known}
+        if missing:
             self._wait_for_turn()
-            computed = self._encode([media[keys.index(key)] for key in missing])
+            with placed_among(list(missing.values()), len(media)):
+                computed = self._encode([media[i] for i in missing.values()])
             for key, one in zip(missing, computed, strict=True):
                 known[key] = one
-                cache.put(key, one._asdict(), collection=CACHE_COLLECTION)
+                if isinstance(one, Embedded):
+                    cache.put(key, one._asdict(), collection=CACHE_COLLECTION)
         return [known[key] for key in keys]
 
-    async def _acached(self, media: list[Media]) -> list[Embedded]:
+    async def _acached(self, media: list[Media]) -> list[Outcome]:
         cache = self.model.embeddings_cache
         if cache is None:
             await self._await_turn()
             return await self._aencode(media)
         keys = await asyncio.to_thread(self._keys, media)
-        stored = {key: await cache.aget(key, collection=CACHE_COLLECTION) for key in dict.fromkeys(keys)}
-        known = {key: Embedded(**value) for key, value in stored.items() if value is not None}
-        if missing := [key for key in stored if key not in known]:
+        known = _known({key: await cache.aget(key, collection=CACHE_COLLECTION) for key in dict.fromkeys(keys)})
+        missing = {key: keys.index(key) for key in dict.fromkeys(keys) if key not in known}
+        if missing:
             await self._await_turn()
-            computed = await self._aencode([media[keys.index(key)] for key in missing])
+            with placed_among(list(missing.values()), len(media)):
+                computed = await self._aencode([media[i] for i in missing.values()])
             for key, one in zip(missing, computed, strict=True):
                 known[key] = one
-                await cache.aput(key, one._asdict(), collection=CACHE_COLLECTION)
+                if isinstance(one, Embedded):
+                    await cache.aput(key, one._asdict(), collection=CACHE_COLLECTION)
         return [known[key] for key in keys]
 
     def _media(self, items: Sequence[Any]) -> list[Media]:
@@ -167,19 +213,24 @@ class Batches:
                 media.append(as_media(self.modality, item, self.model.media_policy))
         return media
 
-    def _encode(self, media: list[Media]) -> list[Embedded]:
-        return _rows(self.model.space.encode(media, role=self.role))
+    def _encode(self, media: list[Media]) -> list[Outcome]:
+        return _outcomes(self.model.space.encode(media, role=self.role, on_error=self.on_error))
 
-    async def _aencode(self, media: list[Media]) -> list[Embedded]:
-        return _rows(await self.model.space.aencode(media, role=self.role))
+    async def _aencode(self, media: list[Media]) -> list[Outcome]:
+        return _outcomes(await self.model.space.aencode(media, role=self.role, on_error=self.on_error))
 
     def _keys(self, media: list[Media]) -> list[str]:
         """Cache keys that differ wherever model, options, modality, role, content or the part of it do."""
         shared = ("senseweave", self.model.space.fingerprint, self.modality, self.role)
         keys = []
         for position, one in enumerate(media):
-            with placed(position, len(media)):
+            content: tuple[Any, ...]
+            try:
                 content = (*shared, one.sha256, one.span, one.page)
+            except MediaError as error:
+                if self.on_error == "raise":
+                    raise error.at(position, len(media)) from error.__cause__
+                content = (*shared, "unreadable", position)  # in no cache, so that it fails when it is encoded
             keys.append(sha256(repr(content).encode()).hexdigest())
         return keys
 
@@ -196,31 +247,50 @@ class Batches:
         return f"Generating {'' if self.modality == 'text' else f'{self.modality} '}embeddings"
 
 
-def embed_mixed(model: EmbeddingMethods, media: Sequence[Media], *, show_progress: bool = False) -> list[Embedded]:
+def embed_mixed(
+    model: Model, media: Sequence[Media], *, show_progress: bool = False, on_error: OnError = "raise"
+) -> list[Outcome]:
     """Embed documents of any modalities, each modality in batches of its own; the result is in the order of `media`.
 
     Raises:
         UnsupportedModalityError: If the model lacks a modality, before anything is computed.
-        MediaError: For the first item of a modality that cannot be read, with its position among all.
+        MediaError: With `on_error="raise"`, for the first item of a modality that cannot be read, with its position
+            among all.
     """
-    done: dict[int, Embedded] = {}
+    done: dict[int, Outcome] = {}
     for modality, positions in _grouped(model, media).items():
+        batches = Batches(model, modality, on_error=on_error)
         with placed_among(positions, len(media)):
-            group = Batches(model, modality).embed([media[i] for i in positions], show_progress=show_progress)
+            group = batches.embed([media[i] for i in positions], show_progress=show_progress)
         done.update(zip(positions, group, strict=True))
     return [done[position] for position in range(len(media))]
 
 
 async def aembed_mixed(
-    model: EmbeddingMethods, media: Sequence[Media], *, show_progress: bool = False
-) -> list[Embedded]:
+    model: Model, media: Sequence[Media], *, show_progress: bool = False, on_error: OnError = "raise"
+) -> list[Outcome]:
     """Like `embed_mixed`, off the event loop."""
-    done: dict[int, Embedded] = {}
+    done: dict[int, Outcome] = {}
     for modality, positions in (await asyncio.to_thread(_grouped, model, media)).items():
+        batches = Batches(model, modality, on_error=on_error)
         with placed_among(positions, len(media)):
-            group = await Batches(model, modality).aembed([media[i] for i in positions], show_progress=show_progress)
+            group = await batches.aembed([media[i] for i in positions], show_progress=show_progress)
         done.update(zip(positions, group, strict=True))
     return [done[position] for position in range(len(media))]
+
+
+def vectors_of(outcomes: Sequence[Outcome]) -> list[Embedding]:
+    """Return the vectors of inputs.
+
+    Raises:
+        MediaError: If one of them failed.
+    """
+    vectors = []
+    for one in outcomes:
+        if isinstance(one, MediaError):
+            raise one
+        vectors.append(one.vector)
+    return vectors
 
 
 @contextmanager
@@ -248,7 +318,7 @@ def _labels(media: list[Media]) -> list[str]:
     return [one.decode() if one.modality == "text" else one.source for one in media]
 
 
-def _grouped(model: EmbeddingMethods, media: Sequence[Media]) -> dict[Modality, list[int]]:
+def _grouped(model: Model, media: Sequence[Media]) -> dict[Modality, list[int]]:
     groups: dict[Modality, list[int]] = {}
     for position, one in enumerate(media):
         groups.setdefault(one.modality, []).append(position)
@@ -257,6 +327,14 @@ def _grouped(model: EmbeddingMethods, media: Sequence[Media]) -> dict[Modality, 
     return groups
 
 
-def _rows(batch: Batch) -> list[Embedded]:
+def _known(stored: dict[str, Any]) -> dict[str, Outcome]:
+    return {key: Embedded(**value) for key, value in stored.items() if value is not None}
+
+
+def _outcomes(batch: Batch) -> list[Outcome]:
+    """What became of each item of a batch, in order."""
+    done: dict[int, Outcome] = {error.position or 0: error for error in batch.failed}
     vectors: list[Embedding] = batch.vectors.tolist()
-    return [Embedded(vector, text) for vector, text in zip(vectors, batch.descriptions, strict=True)]
+    for position, vector, text in zip(batch.kept, vectors, batch.descriptions, strict=True):
+        done[position] = Embedded(vector, text)
+    return [done[position] for position in range(len(done))]

@@ -2,10 +2,12 @@
 
 `VectorStoreIndex` passes `node.get_content()` to its embedding model, which for a media node is its metadata: without
 more, the vector of a file's name would be stored in the place of a picture's. The text of nodes made by `media_node`
-therefore remembers its node. Equal strings from anywhere else are text.
+therefore remembers the node that gave it. Equal strings from anywhere else are text.
 """
 
 from __future__ import annotations
+
+import sys
 
 from llama_index.core.schema import BaseNode
 
@@ -23,31 +25,31 @@ class MediaText(str):
         return made
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        return str, (str(self),)  # a node that was pickled is made anew, as from a store
-
-    def __deepcopy__(self, memo: object) -> MediaText:
-        return self
+        return str, (str(self),)  # elsewhere it is text like any other
 
     def strip(self, characters: str | None = None, /) -> MediaText:
         """Like `str.strip`, which `Node.get_content` ends with; the result still remembers the node."""
         return MediaText(super().strip(characters), self.node)
 
 
-class MediaTemplate(MediaText):
-    """A text template whose results remember the node that it belongs to."""
+class MediaTemplate(str):
+    """A text template whose results remember the node that asked for them."""
 
     __slots__ = ()
 
-    def format(self, *values: object, **named: object) -> MediaText:
-        """Like `str.format`."""
-        return MediaText(super().format(*values, **named), self.node)
+    def format(self, *values: object, **named: object) -> str:
+        """Like `str.format`; for a node's `get_content`, text that remembers the node."""
+        text = super().format(*values, **named)
+        # Whoever asks is looked up, not kept: copies of a node share its template, and may be given other media.
+        asking = sys._getframe(1).f_locals.get("self")
+        return MediaText(text, asking) if isinstance(asking, BaseNode) else text
 
 
 def mark(node: BaseNode) -> None:
-    """Make the text that a media node shows to indexes remember the node.
+    """Make the text that a media node shows to indexes remember the node, and that of its copies the copies.
 
-    The mark is not stored: a node that comes back from a store is to be embedded by the model as a transformation. A
-    copy of the node keeps the mark of the original.
+    The mark is neither stored nor pickled: a node that comes back from a store or another process is to be embedded by
+    the model as a transformation.
     """
     # Past pydantic, which would make a plain string of it.
-    node.__dict__["text_template"] = MediaTemplate(node.__dict__["text_template"], node)
+    node.__dict__["text_template"] = MediaTemplate(node.__dict__["text_template"])

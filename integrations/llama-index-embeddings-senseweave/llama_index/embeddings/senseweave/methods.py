@@ -15,6 +15,7 @@ from llama_index.embeddings.senseweave.batches import (
     dispatcher,
     embed_mixed,
     placed,
+    vectors_of,
 )
 from llama_index.embeddings.senseweave.marked import MediaText
 from llama_index.embeddings.senseweave.nodes import as_media
@@ -88,19 +89,19 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
         Among them may be what an index asks for in the place of a media node (see `marked`): that is embedded by its
         media. LlamaIndex passes on further arguments of its own, which mean nothing here.
         """
-        if not any(isinstance(text, MediaText) for text in texts):
+        if not _holds_media(texts):
             return self._batches("text").run(texts, show_progress=show_progress)
-        return [one.vector for one in embed_mixed(self, self._media_of_texts(texts), show_progress=show_progress)]
+        return vectors_of(embed_mixed(self, self._media_of_texts(texts), show_progress=show_progress))
 
     @dispatcher.span
     async def aget_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
         """Like `get_text_embedding_batch`, off the event loop."""
-        if not any(isinstance(text, MediaText) for text in texts):
+        if not _holds_media(texts):
             return await self._batches("text").arun(texts, show_progress=show_progress)
         media = await asyncio.to_thread(self._media_of_texts, texts)
-        return [one.vector for one in await aembed_mixed(self, media, show_progress=show_progress)]
+        return vectors_of(await aembed_mixed(self, media, show_progress=show_progress))
 
     @dispatcher.span
     def get_image_embedding(self, img_file_path: Any, role: Role = "document") -> Embedding:
@@ -116,7 +117,17 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
     def get_image_embedding_batch(
         self, img_file_paths: Sequence[Any], show_progress: bool = False, role: Role = "document"
     ) -> list[Embedding]:
-        """Embed images in batches."""
+        """Embed images in batches.
+
+        Args:
+            img_file_paths: A list of images.
+            show_progress: Whether to show a progress bar.
+            role: `query` or `document`.
+
+        Raises:
+            TypeError: If a single image is given in place of a list.
+            MediaError: For the first image that cannot be read, with its position.
+        """
         return self._batches("image", role).run(img_file_paths, show_progress=show_progress)
 
     @dispatcher.span
@@ -215,3 +226,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
 
     def _batches(self, modality: Modality, role: Role = "document") -> Batches:
         return Batches(self, modality, role)
+
+
+def _holds_media(texts: Sequence[str]) -> bool:
+    return isinstance(texts, Sequence) and any(isinstance(text, MediaText) for text in texts)

@@ -33,6 +33,9 @@ PLACE_KEYS = ("start", "end", "page")
 NOISE_KEYS = ("sha256", *PLACE_KEYS, "character_start", "character_end")
 """Metadata that tell nodes apart but mean nothing to an embedding model."""
 
+FINGERPRINT = "senseweave_fingerprint"
+"""Key in the metadata of a node's source that says which space embedded the node."""
+
 _BLOCKS: dict[type[ImageBlock] | type[AudioBlock] | type[VideoBlock], str] = {
     ImageBlock: "image",
     AudioBlock: "audio",
@@ -142,26 +145,35 @@ def whole_node(id_: str, text: str, details: dict[str, Any], resources: dict[str
     return node
 
 
-def stored_form(node: BaseNode, description: str | None = None) -> BaseNode:
-    """Return what a vector store should hold of a node: of a `Node` a copy, of any other the node itself.
+def stored_form(node: BaseNode, fingerprint: str, description: str | None = None) -> BaseNode:
+    """Return what a vector store should hold of a node: a copy that says whose vector it has.
 
-    The copy names itself as its source document where it names none: vector stores delete by source document, and so
-    could not replace it when its file has changed. In a document store, though, a node that is its own source cannot
-    be deleted, and one whose text was added later seems to have changed; hence the copy.
+    The copy of a `Node` names itself as its source document where it names none: vector stores delete by source
+    document, and so could not replace it when its file has changed. In a document store, though, a node that is its own
+    source cannot be deleted, and one whose text was added later seems to have changed; hence the copy. Other nodes
+    without a source are returned themselves.
 
     Args:
         node: The node.
+        fingerprint: Of the space of its vector; kept with its source, which neither changes its hash nor its text.
         description: Becomes the text of media that have none.
     """
-    if type(node) is not Node:
+    source = node.source_node
+    if source is None and type(node) is not Node:
         return node
-    changes: dict[str, Any] = {}
-    if NodeRelationship.SOURCE not in node.relationships:
-        itself = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id=node.node_id)}
-        changes["relationships"] = {**node.relationships, **itself}
-    if description and not node.get_content():
+    source = source or RelatedNodeInfo(node_id=node.node_id)
+    source = source.model_copy(update={"metadata": {**source.metadata, FINGERPRINT: fingerprint}})
+    changes: dict[str, Any] = {"relationships": {**node.relationships, NodeRelationship.SOURCE: source}}
+    if type(node) is Node and description and not node.get_content():
         changes["text_resource"] = MediaResource(text=description)
     return node.model_copy(update=changes)
+
+
+def fingerprint_of(node: BaseNode) -> str | None:
+    """Return the fingerprint of the space that embedded a node, or None where `stored_form` did not make it."""
+    source = node.relationships.get(NodeRelationship.SOURCE)
+    found = source.metadata.get(FINGERPRINT) if isinstance(source, RelatedNodeInfo) else None
+    return found if isinstance(found, str) else None
 
 
 def media_of(node: BaseNode, policy: MediaPolicy | None = None) -> Media:

@@ -14,8 +14,7 @@ from llama_index.embeddings.senseweave.nodes import node_of
 from llama_index.embeddings.senseweave.policies import PolicyFields
 
 from senseweave.errors import MediaError
-from senseweave.media import Media, MediaPolicy, Modality, collect, split
-from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
+from senseweave.media import Media, MediaPolicy, Modality, collect
 from senseweave.spaces.pieces import pieces_of
 
 logger = logging.getLogger(__name__)
@@ -54,6 +53,11 @@ class MediaReader(PolicyFields, BasePydanticReader):
     on_error: Literal["raise", "skip"] = Field(
         default="raise", description="`skip` logs a warning for what cannot be read and goes on."
     )
+    verify: bool | None = Field(
+        default=None,
+        description="Whether every piece is decoded once, so that a file that was cut short is found here and not by "
+        "the model; None: where `on_error` is `skip`.",
+    )
 
     @classmethod
     def class_name(cls) -> str:
@@ -71,7 +75,8 @@ class MediaReader(PolicyFields, BasePydanticReader):
             metadata: Further flat values, kept with every node.
 
         Raises:
-            MediaError: With `on_error="raise"`, for the first input that cannot be read.
+            MediaError: With `on_error="raise"`, for the first input that cannot be read. With `skip` it is left out, of
+                a document only the pages that cannot be read.
             UnsupportedModalityError: If the model cannot embed an input; name the `modalities` that you want.
         """
         for found in collect(inputs, policy=self.media_policy):
@@ -79,11 +84,9 @@ class MediaReader(PolicyFields, BasePydanticReader):
                 if isinstance(found, MediaError):
                     raise found
                 if self.modalities is None or found.modality in self.modalities:
-                    yield from [node_of(piece, spool=self.spool, metadata=metadata) for piece in self._pieces(found)]
+                    yield from self._nodes(found, metadata)
             except MediaError as error:
-                if self.on_error == "raise":
-                    raise
-                logger.warning("left out: %s", error)
+                self._failed(error)
 
     def load_data(self, inputs: Any, metadata: Mapping[str, Any] | None = None) -> list[Node]:  # type: ignore[override]
         """Like `lazy_load_data`, all at once."""
@@ -101,20 +104,25 @@ class MediaReader(PolicyFields, BasePydanticReader):
     def _rebuilt_model(cls, given: Any) -> Any:
         return SenseweaveEmbedding.from_dict(given) if isinstance(given, dict) else given
 
-    def _pieces(self, media: Media) -> Iterator[Media]:
-        if self.embed_model is not None:
-            return pieces_of(
-                media,
-                self.embed_model.space,
-                seconds=self.seconds,
-                overlap=self.overlap,
-                characters=self.characters,
-                character_overlap=self.character_overlap,
-            )
-        return split(
+    def _nodes(self, media: Media, metadata: Mapping[str, Any] | None) -> Iterator[Node]:
+        verified = self.on_error == "skip" if self.verify is None else self.verify
+        pieces = pieces_of(
             media,
-            seconds=self.seconds or DEFAULT_SECONDS,
+            self.embed_model.space if self.embed_model is not None else None,
+            seconds=self.seconds,
             overlap=self.overlap,
-            characters=self.characters or DEFAULT_CHARACTERS,
+            characters=self.characters,
             character_overlap=self.character_overlap,
         )
+        for piece in pieces:
+            try:
+                if verified:
+                    piece.verify()
+                yield node_of(piece, spool=self.spool, metadata=metadata)
+            except MediaError as error:
+                self._failed(error)
+
+    def _failed(self, error: MediaError) -> None:
+        if self.on_error == "raise":
+            raise error
+        logger.warning("left out: %s", error)

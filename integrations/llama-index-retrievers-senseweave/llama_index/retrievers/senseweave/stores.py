@@ -22,7 +22,9 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
+from llama_index.embeddings.senseweave.nodes import fingerprint_of
 
+from senseweave.errors import FingerprintError
 from senseweave.media import MODALITIES, Modality, Text
 from senseweave.retrieval import Statistics, StoreStatistics
 from senseweave.retrieval.probes import PROBES
@@ -79,11 +81,22 @@ class StoreView:
 
     def _scored(self, result: VectorStoreQueryResult) -> list[Scored]:
         similarity = self._similarity()
-        return [
-            (node, similarity(score))
-            for node, score in zip(self._nodes(result), result.similarities or [], strict=True)
-            if node is not None
-        ]
+        found = []
+        for node, score in zip(self._nodes(result), result.similarities or [], strict=True):
+            if node is not None:
+                self._check_fingerprint(node)
+                found.append((node, similarity(score)))
+        return found
+
+    def _check_fingerprint(self, node: BaseNode) -> None:
+        """Refuse nodes that the model as a transformation embedded in another space.
+
+        Raises:
+            FingerprintError: If the node says so; it names both fingerprints.
+        """
+        expected = fingerprint_of(node)
+        if expected not in (None, self.embed_model.fingerprint):
+            raise FingerprintError(type(self.store).__name__, str(expected), self.embed_model.fingerprint)
 
     def _nodes(self, result: VectorStoreQueryResult) -> Sequence[BaseNode | None]:
         if result.nodes is not None:
@@ -164,10 +177,31 @@ class SimpleView(CalibratedView):
 
     store: SimpleVectorStore
 
+    def find(self, vector: list[float], k: int, modality: Modality, filters: MetadataFilters | None) -> list[Scored]:
+        """Return the nodes of one modality nearest to a unit vector, best first; see `StoreView.find`."""
+        self._check_dimensions()
+        return super().find(vector, k, modality, filters)
+
+    def _check_dimensions(self) -> None:
+        """Refuse a store of another model, which NumPy would refuse in words that name neither.
+
+        Raises:
+            ValueError: If it holds vectors of another dimension than the model's.
+        """
+        lengths = {len(vector) for vector in self.store.data.embedding_dict.values()}
+        if lengths - {self.embed_model.dimension}:
+            msg = (
+                f"the SimpleVectorStore holds vectors of dimension {', '.join(map(str, sorted(lengths)))}, but "
+                f"{self.embed_model.model_name} makes {self.embed_model.dimension}: vectors of different models cannot "
+                "be compared; give the retriever one store per model"
+            )
+            raise ValueError(msg)
+
     def _count(self) -> int:
         return len(self.store.data.embedding_dict)
 
     def _sample(self, modality: Modality) -> Sample:
+        self._check_dimensions()
         data = self.store.data
         ids = [one for one in data.embedding_dict if _modality(data.metadata_dict.get(one, {})) == modality]
         return np.asarray([data.embedding_dict[one] for one in evenly_spaced(ids)], np.float32), len(ids)

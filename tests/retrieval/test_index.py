@@ -196,6 +196,13 @@ def test_reserved_and_nested_metadata_are_refused(tmp_path, space):
         index.add(sw.Text("a"), metadata={"tags": ["x"]})
 
 
+@pytest.mark.parametrize("given", [lambda media: None, lambda media: [("a", 1)], "album", 5])
+def test_metadata_that_are_no_dict_are_refused_with_what_was_given(tmp_path, space, given):
+    index = Index(tmp_path / "index", spaces=[space])
+    with pytest.raises(TypeError, match=r"text:.*the metadata function gave|metadata is a dict, or a function"):
+        index.add(sw.Text("a note"), metadata=given)
+
+
 def test_a_folder_opens_again_with_its_records_and_its_space_by_name(tmp_path, space, corpus_folder, index):
     index.close()
     again = Index.open(tmp_path / "index")

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -312,3 +313,51 @@ def test_two_spaces_are_searched_at_once_and_a_record_in_both_is_one_hit(tmp_pat
 
 def test_methods_that_need_statistics_are_the_calibrated_ones():
     assert set(METHODS) > CALIBRATED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"k": "3"}, TypeError, "k is a whole number, not '3'"),
+        ({"k": True}, TypeError, "k is a whole number, not True"),
+        ({"k": 2.0}, TypeError, "k is a whole number, not 2.0"),
+        ({"k": 0}, ValueError, "k is at least 1, not 0"),
+        ({"offset": -1}, ValueError, "offset is at least 0, not -1"),
+        ({"rerank_depth": 0}, ValueError, "rerank_depth is at least 1"),
+        ({"group": "no"}, TypeError, "group is True or False, not 'no'"),
+        ({"min_score": "high"}, TypeError, "min_score is a number, not 'high'"),
+        ({"min_score": math.nan}, ValueError, "min_score is a finite number"),
+        ({"diversity": 2}, ValueError, "diversity lies between 0 and 1, not 2"),
+        ({"diversity": True}, TypeError, "diversity is a number, not True"),
+        ({"quota": {"images": 2}}, ValueError, "quota names 'images'; the modalities are text, image"),
+        ({"quota": {"image": -1}}, ValueError, "the quota of image is at least 0, not -1"),
+        ({"quota": {"image": "2"}}, TypeError, "the quota of image is a whole number"),
+        ({"quota": 3}, TypeError, "quota is a dict by modality"),
+        ({"k": 2, "quota": {"image": 2, "text": 1}}, ValueError, "add up to more than k=2"),
+        ({"weights": {"sound": 1.0}, "fusion": "weighted_rrf"}, ValueError, "weights names 'sound'"),
+        ({"weights": {"image": -1.0}, "fusion": "weighted_rrf"}, ValueError, "the weight of image is at least 0"),
+        ({"fusion": "best"}, ValueError, "unknown fusion method 'best'; there are"),
+        ({"fusion": 5}, ValueError, "unknown fusion method 5"),
+        ({"modalities": 5}, TypeError, "modalities is a set of text, image"),
+        ({"modalities": []}, ValueError, "no modality is asked for"),
+        ({"modalities": ["picture"]}, ValueError, "unknown modality 'picture'"),
+        ({"modalities": [["image"]]}, ValueError, "unknown modality"),
+        ({"filter": "red"}, ValueError, "a filter is a dict with at least one field, not 'red'"),
+        ({"filter": ""}, ValueError, "a filter is a dict"),
+        ({"filter": []}, ValueError, "a filter is a dict"),
+        ({"filter": {3: "x"}}, ValueError, "named by str, not 3"),
+        ({"filter": {"year": None}}, ValueError, "'year' is compared with"),
+        ({"filter": {"year": math.inf}}, ValueError, "'year' is compared with"),
+        ({"filter": {"year": {"like": 3}}}, ValueError, "unknown comparison 'like'"),
+        ({"rerank": 5}, TypeError, "rerank is the name of a cross-encoder"),
+    ],
+    ids=repr,
+)
+def test_an_argument_that_makes_no_sense_is_named(index, arguments, error, words):
+    with pytest.raises(error, match=re.escape(words)):
+        index.search("red", **arguments)
+
+
+def test_numbers_of_numpy_are_numbers(index):
+    hits = index.search("red", k=np.int64(3), min_score=np.float32(-100), quota={"image": np.int64(1)})
+    assert len(hits) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,7 +44,7 @@ def compile_filter(given: Filter | None) -> Where | None:
     Raises:
         ValueError: If the filter is not understood; the message says which part.
     """
-    if not given:
+    if given is None or (isinstance(given, Mapping) and not given):
         return None
     return _compile(given, negated=False)
 
@@ -59,7 +60,10 @@ def _compile(given: Any, *, negated: bool) -> Where:
     if not isinstance(given, Mapping) or not given:
         msg = f"a filter is a dict with at least one field, not {given!r}"
         raise ValueError(msg)
-    parts = [_clause(str(name), value, negated=negated) for name, value in given.items()]
+    if not all(isinstance(name, str) for name in given):
+        msg = f"the fields of a filter are named by str, not {next(one for one in given if not isinstance(one, str))!r}"
+        raise ValueError(msg)
+    parts = [_clause(name, value, negated=negated) for name, value in given.items()]
     return _joined(parts, any_of=negated)
 
 
@@ -116,8 +120,8 @@ def _comparison(name: str, operator: str, operand: Any, *, negated: bool) -> Whe
 
 
 def _scalar(name: str, value: Any) -> str | int | float | bool:
-    if not isinstance(value, (str, int, float, bool)):
-        msg = f"{name!r} is compared with a str, int, float or bool, not {value!r}"
+    if not isinstance(value, (str, int, float, bool)) or (isinstance(value, float) and not math.isfinite(value)):
+        msg = f"{name!r} is compared with a str, int, finite float or bool, not {value!r}"
         raise ValueError(msg)
     return value
 

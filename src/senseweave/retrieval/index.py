@@ -21,12 +21,13 @@ from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.ingest import Ingest, Metadata
 from senseweave.retrieval.labels import Answers, match_labels
 from senseweave.retrieval.local_client import holds_store
+from senseweave.retrieval.plan import Plan, chosen_modalities
 from senseweave.retrieval.query import Query, as_query
 from senseweave.retrieval.recorded import load_all, load_options, load_recorded
 from senseweave.retrieval.records import source_of
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.rerank import Reranker, as_reranker
-from senseweave.retrieval.search import Asked, EmbeddedPart, Plan, answer, chosen_collections, embed_query
+from senseweave.retrieval.search import Asked, EmbeddedPart, answer, embed_query
 from senseweave.retrieval.store import Store
 from senseweave.retrieval.transfer import export_index, import_index
 from senseweave.spaces.engine import OnError, Progress
@@ -203,11 +204,9 @@ class Index:
 
         Raises:
             UnsupportedModalityError: If no space embeds the query, or the index does not hold a modality asked for.
-            ValueError: If an argument makes no sense; the message says which.
+            TypeError: If an argument is of the wrong type; the message says which.
+            ValueError: If one makes no sense.
         """
-        if k < 1 or offset < 0:
-            msg = f"k must be at least 1 and offset at least 0, not k={k}, offset={offset}"
-            raise ValueError(msg)
         asked_for = as_query(query)
         plan = Plan(
             k=k,
@@ -222,9 +221,13 @@ class Index:
             reranker=as_reranker(rerank) if rerank is not None else None,
             rerank_depth=rerank_depth,
         )
-        collections = chosen_collections(self._store, modalities, [space for space, _ in self._store.descriptions])
+        wanted = chosen_modalities(modalities, self.modalities)
         embedded = embed_query(asked_for, self.spaces)
-        asked = [Asked(one, embedded[one.space]) for one in collections if one.space in embedded]
+        asked = [
+            Asked(one, embedded[one.space])
+            for one in self._store.descriptions.values()
+            if one.modality in wanted and one.space in embedded
+        ]
         return answer(self._store, self._calibration, asked_for, asked, plan, self.policy)
 
     async def aadd(self, inputs: Any, **options: Any) -> Report:

@@ -82,6 +82,9 @@ class Ingest:
             raise ValueError(msg)
         if isinstance(metadata, Mapping):
             check_own(metadata)
+        elif metadata is not None and not callable(metadata):
+            msg = f"metadata is a dict, or a function that gives one for each media, not {metadata!r}"
+            raise TypeError(msg)
         self.report = Report()
         self._store = store
         self._copies = Copies(store)
@@ -173,6 +176,9 @@ class Ingest:
 
     def _own(self, media: Media) -> dict[str, Any]:
         extra = self._metadata(media) if callable(self._metadata) else self._metadata or {}
+        if not isinstance(extra, Mapping):
+            msg = f"{media.source}: the metadata function gave {extra!r}; it gives a dict, {{}} for none"
+            raise TypeError(msg)
         own = {**media.metadata, **extra}
         check_own(own)
         return own

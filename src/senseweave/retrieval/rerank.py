@@ -99,13 +99,23 @@ class CrossEncoderReranker:
 
 def as_reranker(given: str | Reranker) -> Reranker:
     """Take a model's name, or anything with `name` and `scores`."""
-    return CrossEncoderReranker(given) if isinstance(given, str) else given
+    if isinstance(given, str):
+        return CrossEncoderReranker(given)
+    if not callable(getattr(given, "scores", None)) or not hasattr(given, "name"):
+        msg = (
+            f"rerank is the name of a cross-encoder, or an object with `name` and `scores(query, hits)`, not {given!r}"
+        )
+        raise TypeError(msg)
+    return given
 
 
 def rerank(query: Query, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
     """Hits in the order of the reranker's scores, which become their scores; equal ones keep their order."""
     if not hits:
         return []
-    values = reranker.scores(query, hits)
-    order = np.argsort(-np.asarray(values), kind="stable")
+    values = np.asarray(reranker.scores(query, hits), dtype=np.float64)
+    if values.shape != (len(hits),) or not np.isfinite(values).all():
+        msg = f"{reranker.name} gives one finite score per hit, but gave {values} for {len(hits)} hits"
+        raise ValueError(msg)
+    order = np.argsort(-values, kind="stable")
     return [replace(hits[i], score=float(values[i]), calibration=reranker.name) for i in order]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,15 +14,15 @@ from senseweave.retrieval.calibration import Calibration
 from senseweave.retrieval.copies import Copies, as_record
 from senseweave.retrieval.description import Description
 from senseweave.retrieval.diversity import marginal_relevance
-from senseweave.retrieval.filters import Where
 from senseweave.retrieval.fusion import CALIBRATED, quota
 from senseweave.retrieval.fusion.standardised import LIFT
 from senseweave.retrieval.grouping import group_by_source
 from senseweave.retrieval.hits import Hit, hit_of
 from senseweave.retrieval.merging import Ranked, merge, resolve_method
+from senseweave.retrieval.plan import Plan
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.records import source_of
-from senseweave.retrieval.rerank import Reranker, rerank
+from senseweave.retrieval.rerank import rerank
 from senseweave.retrieval.statistics import Statistics
 from senseweave.retrieval.store import Found, Store
 from senseweave.spaces.space import Space
@@ -72,28 +72,6 @@ def embed_query(query: Query, spaces: Mapping[str, Space]) -> dict[str, list[Emb
         known = [m for m in MODALITIES if any(m in space.modalities for space in spaces.values())]
         raise UnsupportedModalityError("the index", asked, known)
     return embedded
-
-
-def chosen_collections(
-    store: Store, modalities: Collection[Modality] | None, spaces: Collection[str]
-) -> list[Description]:
-    """The collections of these spaces and modalities.
-
-    Raises:
-        ValueError: If a modality does not exist.
-        UnsupportedModalityError: If the index has no collection for one that was asked for.
-    """
-    wanted = set(MODALITIES if modalities is None else [modalities] if isinstance(modalities, str) else modalities)
-    unknown = sorted(wanted - set(MODALITIES))
-    if unknown:
-        msg = f"unknown modality {', '.join(map(repr, unknown))}; there are {', '.join(MODALITIES)}"
-        raise ValueError(msg)
-    available = [m for m in MODALITIES if any(m == key[1] for key in store.descriptions)]
-    if modalities is not None:
-        for modality in MODALITIES:
-            if modality in wanted and modality not in available:
-                raise UnsupportedModalityError("the index", modality, available)
-    return [one for (space, modality), one in store.descriptions.items() if space in spaces and modality in wanted]
 
 
 def combine(
@@ -149,37 +127,6 @@ def _location(cell: Statistics, method: str) -> tuple[float, float]:
         expected = cell.expected if cell.expected is not None else cell.mean
         return expected + LIFT * cell.best, cell.spread
     return cell.mean, cell.std
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to rank: what `Index.search` was asked for besides the query; its docstring says what each means."""
-
-    k: int
-    offset: int = 0
-    method: str | None = None
-    where: Where | None = None
-    weights: Mapping[str, float] | None = None
-    quota: Mapping[str, int] | None = None
-    min_score: float | None = None
-    group: bool = False
-    diversity: float | None = None
-    reranker: Reranker | None = None
-    rerank_depth: int = 50
-
-    @property
-    def wanted(self) -> int:
-        """Hits up to the end of the page."""
-        return self.offset + self.k
-
-    def depth(self, collections: int) -> int:
-        """Candidates to look at before any of them is dropped."""
-        depth = self.wanted * collections if self.quota else self.wanted
-        if self.diversity is not None:
-            depth = max(depth, 4 * self.wanted, 50)
-        if self.reranker is not None:
-            depth = max(depth, self.rerank_depth)
-        return depth
 
 
 def answer(

@@ -1,0 +1,72 @@
+"""Late imports: what is missing or broken is named with its install line, and breaks nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from senseweave.extras import require
+
+
+def run(script: str, folder) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.path.insert(0, sys.argv[1])\n" + script, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """A folder whose torchvision and torchaudio are built for another torch."""
+    for name in ("torchvision", "torchaudio"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"raise RuntimeError('{name} wants another torch')\n")
+    return tmp_path
+
+
+def test_a_missing_library_is_named_with_the_extra_that_brings_it():
+    with pytest.raises(ImportError, match=r"drawing needs no_such_library, .* pip install \"senseweave\[image\]\""):
+        require("no_such_library.part", extra="image", feature="drawing")
+
+
+EMBED_TEXT = """
+import senseweave as sw
+print(sw.load("starter").embed_text(["a dog"]).shape)
+"""
+
+
+@pytest.mark.parametrize("first", ["", "import transformers.utils.import_utils as t; t.is_torchaudio_available()\n"])
+def test_text_is_embedded_where_torchvision_and_torchaudio_are_broken(broken, first):
+    printed = run(first + EMBED_TEXT, broken)
+    assert "(1, 384)" in printed
+    for name in ("torchvision", "torchaudio"):
+        assert f"RuntimeWarning: {name} is installed but does not import" in printed
+        assert f"{name} wants another torch" in printed
+
+
+def test_what_needs_a_broken_library_says_why_it_does_not_import(broken):
+    printed = run(
+        EMBED_TEXT
+        + "from senseweave.extras import require\n"
+        + "for module in ('torchaudio.compliance.kaldi', 'timm', 'torchvision.models'):\n"
+        + "    try:\n"
+        + "        require(module, extra='image')\n"
+        + "    except ImportError as error:\n"
+        + "        print(error)\n",
+        broken,
+    )
+    assert "needs torchaudio, which is installed but does not import (torchaudio wants another torch)" in printed
+    assert "needs timm, which does not import without torchvision, which is installed but broken" in printed
+    assert "needs torchvision, which is installed but does not import (torchvision wants another torch)" in printed
+
+
+def test_working_companions_are_left_alone(tmp_path):
+    assert "True" in run("import senseweave.extras as e\ne.require('transformers', extra='text')\n"
+                         "import torchvision\nprint(e._broken == {})", tmp_path)  # fmt: skip

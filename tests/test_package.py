@@ -13,10 +13,22 @@ import senseweave
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "senseweave"
 HEAVY = {"torch", "transformers", "sentence_transformers", "open_clip", "timm", "chromadb", "av", "faster_whisper"}
-LAYERS = ["errors", "extras", "media", "encoders", "spaces", "retrieval", "training", "evaluation", "cli", "demo"]
+LAYERS = [
+    "errors",
+    "extras",
+    "lazy",
+    "media",
+    "encoders",
+    "spaces",
+    "retrieval",
+    "training",
+    "evaluation",
+    "cli",
+    "demo",
+]
 """Lowest first; evaluation and training stand beside each other, and the demo beside the command line."""
 TOGETHER = [
-    {"errors", "extras"},
+    {"errors", "extras", "lazy"},
     {"media"},
     {"encoders"},
     {"spaces"},

@@ -6,8 +6,9 @@ model is.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from senseweave.lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -61,15 +62,4 @@ if TYPE_CHECKING:
     from senseweave.spaces import load as load
 
 
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(importlib.import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

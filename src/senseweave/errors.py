@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 
 class SenseweaveError(Exception):
@@ -95,6 +96,22 @@ class FingerprintError(StoreError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.collection, self.expected, self.given)
+
+
+@contextmanager
+def placed_among(positions: Sequence[int], total: int) -> Iterator[None]:
+    """Give media errors the place of their item in what a caller gave, in place of that in a selection of it.
+
+    Args:
+        positions: Where each item of the selection stands in all that was given; an error without a place is the
+            first's.
+        total: How many items were given.
+    """
+    try:
+        yield
+    except MediaError as error:
+        located = error.at(positions[error.position or 0], total)
+        raise located from located.__cause__
 
 
 def _rebuild_media_error(

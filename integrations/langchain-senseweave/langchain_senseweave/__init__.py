@@ -5,8 +5,9 @@ Importing this module loads no model library and no vector store: each name is l
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from senseweave.lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -46,15 +47,4 @@ if TYPE_CHECKING:
     from langchain_senseweave.tools import create_media_retriever_tool as create_media_retriever_tool
 
 
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(importlib.import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

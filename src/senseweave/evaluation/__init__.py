@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 # Imported at once: the function has its module's name, and would be hidden by it if the module were imported first.
 from senseweave.evaluation.classify import classify
+from senseweave.lazy import lazy_names
 
 _HOMES = {
     "Difference": "significance",
@@ -44,11 +44,4 @@ if TYPE_CHECKING:
     from senseweave.evaluation.significance import paired_bootstrap as paired_bootstrap
 
 
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = lazy_names(__name__, {name: f"{__name__}.{home}" for name, home in _HOMES.items()})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from senseweave.encoders.base import ROLES, Encoder, Role
-from senseweave.errors import MediaError, UnsupportedModalityError
+from senseweave.errors import MediaError, UnsupportedModalityError, placed_among
 from senseweave.media import MODALITIES, Audio, Image, Media, MediaPolicy, Modality, Text, Video
 from senseweave.spaces.batch import Batch, unit_rows
 from senseweave.spaces.cache import VectorCache
@@ -203,10 +203,8 @@ class Space:
             return self._run(modality, media, role, on_error, progress)
         batches = {}
         for modality, positions in groups.items():
-            try:
+            with placed_among(positions, len(media)):
                 batches[modality] = self._run(modality, [media[i] for i in positions], role, on_error, None)
-            except MediaError as error:
-                raise error.at(positions[error.position or 0], len(media)) from error
         return self._merged(groups, batches, len(media))
 
     async def aembed_text(

@@ -18,7 +18,7 @@ from llama_index.embeddings.senseweave.nodes import as_media
 from llama_index_instrumentation import get_dispatcher
 
 from senseweave.encoders.base import Role
-from senseweave.errors import MediaError
+from senseweave.errors import MediaError, placed_among
 from senseweave.media import Media, MediaPolicy, Modality
 from senseweave.spaces.batch import Batch
 
@@ -294,23 +294,10 @@ def vectors_of(outcomes: Sequence[Outcome]) -> list[Embedding]:
 
 
 @contextmanager
-def placed_among(positions: list[int], total: int) -> Iterator[None]:
-    """Give errors the position among all items instead of that among those of one modality."""
-    try:
-        yield
-    except MediaError as error:
-        located = error.at(positions[error.position or 0], total)
-        raise located from located.__cause__
-
-
-@contextmanager
 def placed(start: int, total: int) -> Iterator[None]:
     """Count the position in an error from the start of the whole call; an error without one happened at the start."""
-    try:
+    with placed_among(range(start, total), total):
         yield
-    except MediaError as error:
-        located = error.at(start + (error.position or 0), total)
-        raise located from located.__cause__
 
 
 def _labels(media: list[Media]) -> list[str]:

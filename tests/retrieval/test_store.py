@@ -16,6 +16,29 @@ from senseweave.retrieval.store import Store
 PROGRAM = Path(__file__).parent / "tiny_space.py"
 LABELLED = [("water", "garden.txt"), ("midnight", "trains.txt"), ("dough", "bread.txt")]
 
+KILLED_WRITER = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+import senseweave as sw
+from tiny_space import make_space
+index = sw.Index(sys.argv[2], spaces=[make_space()])
+real, counts = index._store._lock.advance, []
+def advance():
+    counts.append(real())
+    if len(counts) == 1:
+        print("counted", flush=True)
+        sys.stdin.readline()
+    return counts[-1]
+index._store._lock.advance = advance
+upsert = index._store._handle(index._store.descriptions["tiny", "text"]).__class__.upsert
+def last(self, **rows):
+    upsert(self, **rows)
+    os._exit(9)
+index._store._handle(index._store.descriptions["tiny", "text"]).__class__.upsert = last
+index.add(sw.Text("penguins on ice"))
+"""
+"""Waits after it has counted its write, writes, and dies before it can count again."""
+
 
 @pytest.fixture
 def rival(index, tmp_path, space):
@@ -155,6 +178,24 @@ def test_a_write_that_is_cut_off_is_seen_by_open_readers(index, rival, monkeypat
         with pytest.raises(KeyboardInterrupt):
             index._store.delete(description, [hit.id])
     assert len(rival) == 11
+
+
+@pytest.mark.integration
+def test_a_reader_that_opens_in_the_middle_of_a_write_sees_it_though_the_writer_is_killed(index, tmp_path, space):
+    index.close()
+    writer = subprocess.Popen(
+        [sys.executable, "-c", KILLED_WRITER, str(PROGRAM.parent), str(tmp_path / "index")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert writer.stdout.readline() == "counted\n"
+    with Index(tmp_path / "index", spaces=[space]) as reader:
+        assert reader.search("penguins on ice", k=1)[0].text != "penguins on ice"
+        writer.communicate("write\n", timeout=60)
+        assert reader.search("penguins on ice", k=1)[0].text == "penguins on ice"
+        seen = reader._store.client
+        assert reader._store.client is seen  # settled: not opened again and again
 
 
 def test_making_nothing_where_an_index_is_only_opened(tmp_path):

@@ -15,6 +15,7 @@ from senseweave.media.collecting import INDEX_MARK
 
 _LOCK_BYTE: Final = 1 << 20
 _POLL_SECONDS: Final = 0.05
+_FLAGS: Final[int] = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class FolderLock:
@@ -40,6 +41,19 @@ class FolderLock:
         os.write(self._file, b"%012d %012d\n" % (generation, os.getpid()))
         return generation
 
+    def busy(self) -> bool:
+        """Whether another holds the lock at this moment: another process, or another index of this one."""
+        if self._depth:
+            return False
+        try:
+            file = os.open(self.path, os.O_RDONLY | _FLAGS)
+        except OSError:
+            return False  # there is no lock file yet, so that nobody has written
+        try:
+            return not _try_lock(file)
+        finally:
+            os.close(file)
+
     @contextlib.contextmanager
     def held(self, timeout: float) -> Iterator[None]:
         """Hold the lock; waits up to `timeout` seconds for other processes. The same thread may hold it twice.
@@ -60,7 +74,7 @@ class FolderLock:
                     self._file = None
 
     def _acquire(self, timeout: float) -> int:
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o644)
         deadline = time.monotonic() + timeout
         while not _try_lock(file):
             if time.monotonic() >= deadline:

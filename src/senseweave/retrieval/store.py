@@ -66,6 +66,7 @@ class Store:
         self._timeout = lock_timeout
         self._lock: FolderLock | None = None
         self._seen = 0
+        self._unsettled = False
         self._guard = RLock()
         self._handles: dict[str, Any] = {}
         self._descriptions: dict[Key, Description] = {}
@@ -98,10 +99,10 @@ class Store:
             if self._closed:
                 msg = "this index is closed"
                 raise StoreError(msg)
-            if self._lock is not None and (generation := self._lock.generation()) != self._seen:
+            if self._lock is not None and self._has_changed(self._lock):
                 # A local client keeps its vector index in memory; after another process has written it would miss
                 # records, and what it writes would undo theirs.
-                self._seen = generation
+                self._look(self._lock)
                 self._client = reopen_client(self._client, self._lock.path.parent)
                 self._handles.clear()
                 self._read_descriptions(self._client)  # the other process may have calibrated anew
@@ -290,12 +291,21 @@ class Store:
         # Two processes that make one store would both create its tables. Whoever comes first has made the lock file
         # before Chroma's, and has counted no write until Chroma's is complete.
         if there and not (lock.path.is_file() and lock.generation() == 0):
-            self._seen = lock.generation()
+            self._look(lock)
             return open_client(folder)
         with lock.held(self._timeout):
             client = open_client(folder)
             self._seen = lock.advance()
             return client
+
+    def _look(self, lock: FolderLock) -> None:
+        """Remember what a client that is opened next will have seen of others' writes."""
+        self._seen = lock.generation()
+        # Opened in the middle of a write, of which the end is not counted if the writer is killed.
+        self._unsettled = lock.busy()
+
+    def _has_changed(self, lock: FolderLock) -> bool:
+        return lock.generation() != self._seen or (self._unsettled and not lock.busy())
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.documents.base import Blob
 from langchain_core.embeddings import Embeddings
+from langchain_core.runnables import run_in_executor
 
 from langchain_senseweave.documents import media_of
-from senseweave.media import Media, MediaPolicy, Modality, Text, split
-from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
+from senseweave.media import Media, MediaPolicy, Modality, Text
+from senseweave.spaces.pieces import pieces_of
 
 if TYPE_CHECKING:
     from senseweave.encoders.base import Role
@@ -57,6 +58,17 @@ class MediaEmbeddings(Embeddings):
         del on_error
         return [None] * len(media)
 
+    def embed_described(self, media: Sequence[Media]) -> list[tuple[list[float], str | None]]:
+        """Embed documents and say in words what each holds: in one pass, where the model makes both at once.
+
+        Args:
+            media: Any mixture of modalities.
+
+        Returns:
+            Vector and description of each item, as `embed_media` and `describe_media` give them.
+        """
+        return list(zip(self.embed_media(media), self.describe_media(media), strict=True))
+
     def pieces_of(
         self,
         media: Media,
@@ -75,14 +87,14 @@ class MediaEmbeddings(Embeddings):
             characters: Most characters of a passage of text; None for what suits the model.
             character_overlap: Characters that neighbouring passages share, at most.
 
-        Yields:
+        Returns:
             Windows with spans, pages, passages, or the media itself.
         """
-        yield from split(
+        return pieces_of(
             media,
-            seconds=seconds or DEFAULT_SECONDS,
+            seconds=seconds,
             overlap=overlap,
-            characters=characters or DEFAULT_CHARACTERS,
+            characters=characters,
             character_overlap=character_overlap,
         )
 
@@ -176,7 +188,7 @@ class MediaEmbeddings(Embeddings):
         self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
     ) -> list[list[float]]:
         """Like `embed_image`, off the event loop."""
-        return await self.aembed_media(self._listed("image", uris, paths), role=role)
+        return await self.aembed_media(await run_in_executor(None, self._listed, "image", uris, paths), role=role)
 
     async def aembed_images(
         self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
@@ -188,13 +200,13 @@ class MediaEmbeddings(Embeddings):
         self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
     ) -> list[list[float]]:
         """Like `embed_audio`, off the event loop."""
-        return await self.aembed_media(self._listed("audio", uris, paths), role=role)
+        return await self.aembed_media(await run_in_executor(None, self._listed, "audio", uris, paths), role=role)
 
     async def aembed_video(
         self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
     ) -> list[list[float]]:
         """Like `embed_video`, off the event loop."""
-        return await self.aembed_media(self._listed("video", uris, paths), role=role)
+        return await self.aembed_media(await run_in_executor(None, self._listed, "video", uris, paths), role=role)
 
     def _listed(self, modality: Modality, uris: Sequence[Any] | None, paths: Sequence[Any] | None) -> list[Media]:
         method = f"embed_{modality}"

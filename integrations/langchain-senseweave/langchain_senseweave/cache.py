@@ -10,7 +10,7 @@ from langchain_core.runnables import run_in_executor
 from langchain_core.stores import BaseStore
 
 from langchain_senseweave.base import MediaEmbeddings
-from senseweave.errors import MediaError
+from senseweave.errors import MediaError, placed_among
 from senseweave.media import Media, MediaPolicy, Modality
 
 if TYPE_CHECKING:
@@ -101,22 +101,40 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
     ) -> list[str | None]:
         """Describe media as the embeddings behind the cache do; descriptions are kept beside the vectors."""
         keys: list[str | None] = []
-        for one in media:
+        for position, one in enumerate(media):
             try:
-                keys.append(f"{self.key_of(one)}_said")
-            except MediaError:
+                keys.append(_said(self.key_of(one)))
+            except MediaError as error:
                 if on_error == "raise":
-                    raise
+                    raise error.at(position, len(media)) from error.__cause__
                 keys.append(None)
         asked = [key for key in dict.fromkeys(keys) if key is not None]
         known = {key: value for key, value in zip(asked, self.store.mget(asked), strict=True) if value is not None}
-        missing = {key: one for key, one in zip(keys, media, strict=True) if key is not None and key not in known}
+        missing = {key: keys.index(key) for key in asked if key not in known}
         if missing:
-            said = self.embeddings.describe_media(list(missing.values()), on_error=on_error)
+            with placed_among(list(missing.values()), len(media)):
+                said = self.embeddings.describe_media([media[i] for i in missing.values()], on_error=on_error)
             fresh = {key: (words or "").encode() for key, words in zip(missing, said, strict=True)}
             self.store.mset(list(fresh.items()))
             known |= fresh
         return [(known[key].decode() or None) if key is not None else None for key in keys]
+
+    def embed_described(self, media: Sequence[Media]) -> list[tuple[list[float], str | None]]:
+        """Embed and describe documents, computing only those of which the store lacks either, each content once."""
+        keys = self._keys(media, "document")
+        different = list(dict.fromkeys(keys))
+        known = self._known(keys, self.store.mget(different))
+        values = zip(different, self.store.mget([_said(key) for key in different]), strict=True)
+        words = {key: value.decode() or None for key, value in values if value is not None}
+        missing = {key: keys.index(key) for key in different if key not in known or key not in words}
+        if missing:
+            with placed_among(list(missing.values()), len(media)):
+                made = self.embeddings.embed_described([media[i] for i in missing.values()])
+            for key, (vector, description) in zip(missing, made, strict=True):
+                known[key], words[key] = vector, description
+            said = [(_said(key), (words[key] or "").encode()) for key in missing]
+            self.store.mset([*_packed({key: known[key] for key in missing}), *said])
+        return [(list(known[key]), words[key]) for key in keys]
 
     def pieces_of(
         self,
@@ -134,11 +152,12 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
 
     def embed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
         """Embed media, computing only what the store lacks, each content once."""
-        keys = [self.key_of(one, role) for one in media]
+        keys = self._keys(media, role)
         known = self._known(keys, self.store.mget(list(dict.fromkeys(keys))))
-        missing = {key: one for key, one in zip(keys, media, strict=True) if key not in known}
+        missing = {key: keys.index(key) for key in dict.fromkeys(keys) if key not in known}
         if missing:
-            vectors = self.embeddings.embed_media(list(missing.values()), role=role)
+            with placed_among(list(missing.values()), len(media)):
+                vectors = self.embeddings.embed_media([media[i] for i in missing.values()], role=role)
             fresh = dict(zip(missing, vectors, strict=True))
             self.store.mset(_packed(fresh))
             known |= fresh
@@ -146,11 +165,12 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
 
     async def aembed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
         """Like `embed_media`, off the event loop."""
-        keys = await run_in_executor(None, lambda: [self.key_of(one, role) for one in media])
+        keys = await run_in_executor(None, self._keys, media, role)
         known = self._known(keys, await self.store.amget(list(dict.fromkeys(keys))))
-        missing = {key: one for key, one in zip(keys, media, strict=True) if key not in known}
+        missing = {key: keys.index(key) for key in dict.fromkeys(keys) if key not in known}
         if missing:
-            vectors = await self.embeddings.aembed_media(list(missing.values()), role=role)
+            with placed_among(list(missing.values()), len(media)):
+                vectors = await self.embeddings.aembed_media([media[i] for i in missing.values()], role=role)
             fresh = dict(zip(missing, vectors, strict=True))
             await self.store.amset(_packed(fresh))
             known |= fresh
@@ -167,9 +187,21 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
         parts = (self.prefix, self.fingerprint, media.modality, role, media.sha256, span, page)
         return "_".join(part for part in parts if part)
 
+    def _keys(self, media: Sequence[Media], role: Role) -> list[str]:
+        keys = []
+        for position, one in enumerate(media):
+            with placed_among([position], len(media)):
+                keys.append(self.key_of(one, role))
+        return keys
+
     def _known(self, keys: Sequence[str], values: Sequence[bytes | None]) -> dict[str, list[float]]:
         found = zip(dict.fromkeys(keys), values, strict=True)
         return {key: np.frombuffer(value, dtype="<f4").tolist() for key, value in found if value is not None}
+
+
+def _said(key: str) -> str:
+    """Return where the description is kept whose vector is kept under `key`."""
+    return f"{key}_said"
 
 
 def _packed(vectors: dict[str, list[float]]) -> list[tuple[str, bytes]]:

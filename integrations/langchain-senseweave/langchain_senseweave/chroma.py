@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from typing import Any, cast
 
 from langchain_core.documents import Document
@@ -15,8 +16,9 @@ from langchain_senseweave.documents import content_of, document_from_media, medi
 from langchain_senseweave.embeddings import SenseweaveEmbeddings
 from langchain_senseweave.loaders import MediaParser, OnError
 from langchain_senseweave.media_search import MediaSearch
-from senseweave.errors import FingerprintError, MediaError
+from senseweave.errors import FingerprintError, MediaError, placed_among
 from senseweave.media import Media, Modality
+from senseweave.retrieval.records import source_name
 
 try:
     from langchain_chroma import Chroma
@@ -104,7 +106,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         Args:
             texts: The texts, or the captions of media.
             metadatas: One per text, or fewer. `modality` and `source` decide what is embedded.
-            ids: One per text; a new one where it is None.
+            ids: One per text; a new one where it is None. Of those with one id, the last is added.
             **kwargs: Ignored, as in `Chroma` (LangChain's `index` passes `batch_size`).
 
         Returns:
@@ -112,16 +114,18 @@ class SenseweaveChroma(MediaSearch, Chroma):
 
         Raises:
             MediaError: If the file of a document cannot be read; nothing is added then.
-            ValueError: If a modality is unknown.
+            ValueError: If there are more metadata than texts, or other than as many ids.
         """
         texts = list(texts)
-        records = [dict(one or {}) for one in metadatas or []]
-        records += [{} for _ in texts[len(records) :]]
+        records: list[dict[str, Any]] = [dict(one or {}) for one in _padded(metadatas, len(texts))]
+        named = [one if one is not None else str(uuid.uuid4()) for one in _named(ids, len(texts))]
+        last = _last(named)
+        kept, texts, records = [named[i] for i in last], [texts[i] for i in last], [records[i] for i in last]
         if all(modality_of(record) == "text" for record in records):
-            return super().add_texts(texts, metadatas, ids, **kwargs)
-        documents = [Document(page_content=text, metadata=one) for text, one in zip(texts, records, strict=True)]
-        named = [one if one is not None else str(uuid.uuid4()) for one in _padded(ids, len(texts))]
-        self._write(*self._embedded(documents), named)
+            super().add_texts(texts, records, kept, **kwargs)
+        else:
+            documents = [Document(page_content=text, metadata=one) for text, one in zip(texts, records, strict=True)]
+            self._write(*self._embedded(documents), kept)
         return named
 
     def update_documents(self, ids: list[str], documents: list[Document]) -> None:
@@ -147,20 +151,27 @@ class SenseweaveChroma(MediaSearch, Chroma):
         Args:
             uris: Paths, URLs, data URIs, bytes, PIL images or blobs.
             metadatas: One per image, or fewer.
-            ids: One per image; made from source and content if None, so that adding twice changes nothing.
+            ids: One per image; made from source and content if None, so that adding twice changes nothing, and what
+                an image was before its file changed stays (see `add_media`).
 
         Returns:
             The ids.
 
         Raises:
             MediaError: If an image cannot be read; nothing is added then.
+            ValueError: If there are more metadata than images, or other than as many ids.
         """
         media = self._media("image", uris)
-        made = self._documents([(one, None) for one in media], metadatas, described=True)
-        named = [given or str(document.id) for given, document in zip(_padded(ids, len(made)), made, strict=True)]
-        vectors = self._media_embeddings().embed_media(media)
-        last = list({identifier: position for position, identifier in enumerate(named)}.values())
-        self._write([made[i] for i in last], [vectors[i] for i in last], [named[i] for i in last])
+        records = _padded(metadatas, len(media))
+        given = _named(ids, len(media))
+        embedded = self._media_embeddings().embed_described(media)
+        made = [
+            document_from_media(one, words, metadata=record)
+            for one, (_, words), record in zip(media, embedded, records, strict=True)
+        ]
+        named = [one or str(document.id) for one, document in zip(given, made, strict=True)]
+        last = _last(named)
+        self._write([made[i] for i in last], [embedded[i][0] for i in last], [named[i] for i in last])
         return named
 
     def add_media(
@@ -170,6 +181,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         *,
         seconds: float | None = None,
         overlap: float = 0.0,
+        replace: bool = True,
         on_error: OnError = "raise",
     ) -> list[str]:
         """Add files, folders or media of any modality, a document per passage, image, page, window or segment.
@@ -179,6 +191,9 @@ class SenseweaveChroma(MediaSearch, Chroma):
             metadata: Flat values for all documents.
             seconds: Length of the windows of audio and video; None for what suits the model.
             overlap: Seconds that neighbouring windows share.
+            replace: Whether documents that the store made of the same files before, when they were different or were
+                cut differently, are deleted. Files that are not among `media` or of which a piece cannot be embedded
+                keep theirs, and so do all where `metadata` names a `source` of its own.
             on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why.
 
         Returns:
@@ -189,36 +204,27 @@ class SenseweaveChroma(MediaSearch, Chroma):
         """
         embeddings = self._media_embeddings()
         parser = MediaParser(embeddings=embeddings, seconds=seconds, overlap=overlap, on_error=on_error)
-        added: dict[str, None] = {}
-        batch: list[tuple[Media, str | None]] = []
-
-        def flush() -> None:
-            fresh = {}
-            for one, description in batch:
-                try:
-                    document = document_from_media(one, description, metadata=metadata)
-                except MediaError as error:
-                    parser.failed(error)
-                    continue
+        added: dict[str, str] = {}
+        incomplete: set[str] = set()
+        pieces = parser.cut(media)
+        while batch := list(islice(pieces, _TOGETHER)):
+            able = [one for one in batch if one.modality in embeddings.modalities]
+            for one in batch:
+                if one.modality not in embeddings.modalities:
+                    known = ", ".join(embeddings.modalities)
+                    reason = f"is {one.modality}, which the model does not embed; it embeds: {known}"
+                    parser.failed(MediaError(one.source, reason))
+            embedded = parser.each(able, embeddings.embed_described)
+            incomplete |= {source_name(one) for i, one in enumerate(able) if i not in embedded}
+            fresh: dict[str, tuple[Document, list[float]]] = {}
+            for i, (vector, words) in embedded.items():
+                document = document_from_media(able[i], words, metadata=metadata)
                 if document.id not in added:
-                    fresh[str(document.id)] = (document, one)
-            batch.clear()
-            documents = [document for document, _ in fresh.values()]
-            vectors = parser.each([one for _, one in fresh.values()], embeddings.embed_media)
-            ids = [str(documents[i].id) for i in vectors]
-            self._write([documents[i] for i in vectors], list(vectors.values()), ids)
-            added.update(dict.fromkeys(ids))
-
-        for piece, description in parser.pieces(media):
-            if piece.modality not in embeddings.modalities:
-                known = ", ".join(embeddings.modalities)
-                reason = f"is {piece.modality}, which the model does not embed; it embeds: {known}"
-                parser.failed(MediaError(piece.source, reason))
-                continue
-            batch.append((piece, description))
-            if len(batch) >= _TOGETHER:
-                flush()
-        flush()
+                    fresh[str(document.id)] = document, vector
+            self._write([one for one, _ in fresh.values()], [vector for _, vector in fresh.values()], list(fresh))
+            added |= {identifier: document.metadata["source"] for identifier, (document, _) in fresh.items()}
+        if replace and "source" not in (metadata or {}):
+            self._delete_others_of(set(added.values()) - incomplete, added)
         return list(added)
 
     async def aadd_images(
@@ -237,10 +243,11 @@ class SenseweaveChroma(MediaSearch, Chroma):
         *,
         seconds: float | None = None,
         overlap: float = 0.0,
+        replace: bool = True,
         on_error: OnError = "raise",
     ) -> list[str]:
         """Like `add_media`, off the event loop."""
-        options = {"seconds": seconds, "overlap": overlap, "on_error": on_error}
+        options = {"seconds": seconds, "overlap": overlap, "replace": replace, "on_error": on_error}
         return await run_in_executor(None, lambda: self.add_media(media, metadata, **options))  # type: ignore[arg-type]
 
     def similarity_search_by_image_with_relevance_score(
@@ -308,31 +315,31 @@ class SenseweaveChroma(MediaSearch, Chroma):
         embeddings = self._media_embeddings()
         policy = embeddings.media_policy
         media = [media_from_document(document, policy=policy) for document in documents]
-        vectors = embeddings.embed_media(media)
-        written = list(documents)
         silent = [i for i, one in enumerate(media) if one.modality != "text" and _says_nothing(documents[i], one)]
-        said = embeddings.describe_media([media[i] for i in silent]) if silent else []
-        for i, words in zip(silent, said, strict=True):
+        others = [i for i in range(len(media)) if i not in set(silent)]
+        with placed_among(silent, len(media)):
+            described = dict(zip(silent, embeddings.embed_described([media[i] for i in silent]), strict=True))
+        with placed_among(others, len(media)):
+            made = dict(zip(others, embeddings.embed_media([media[i] for i in others]), strict=True))
+        written = list(documents)
+        for i, (vector, words) in described.items():
+            made[i] = vector
             text = content_of(media[i], words, documents[i].metadata["source"])
             written[i] = documents[i].model_copy(update={"page_content": text})
-        return written, vectors
+        return written, [made[i] for i in range(len(media))]
 
-    def _documents(
-        self,
-        pieces: Sequence[tuple[Media, str | None]],
-        metadatas: Sequence[dict[str, Any]] | None,
-        *,
-        described: bool = False,
-    ) -> list[Document]:
-        records = list(metadatas or [])
-        records += [{} for _ in pieces[len(records) :]]
-        descriptions = [description for _, description in pieces]
-        if described:
-            descriptions = self._media_embeddings().describe_media([media for media, _ in pieces])
-        return [
-            document_from_media(media, description, metadata=record)
-            for (media, _), description, record in zip(pieces, descriptions, records, strict=True)
-        ]
+    def _delete_others_of(self, sources: set[str], kept: Collection[str]) -> None:
+        """Delete what `add_media` made of some sources, but for some ids; documents of other makers carry no hash."""
+        size = self._client.get_max_batch_size()
+        for source in sorted(sources):
+            found = self._collection.get(where={"source": source}, include=["metadatas"])
+            stale = [
+                identifier
+                for identifier, record in zip(found["ids"], found["metadatas"] or [], strict=True)
+                if identifier not in kept and "sha256" in record
+            ]
+            for start in range(0, len(stale), size):
+                self._collection.delete(ids=stale[start : start + size])
 
     def _write(
         self,
@@ -366,8 +373,24 @@ class SenseweaveChroma(MediaSearch, Chroma):
         raise FingerprintError(collection.name, str(expected or "unknown"), str(given or "unknown"))
 
 
-def _padded(ids: Sequence[str | None] | None, count: int) -> Sequence[str | None]:
+def _named(ids: Sequence[str | None] | None, count: int) -> Sequence[str | None]:
+    if ids is not None and len(ids) != count:
+        msg = f"there are {count} items, but {len(ids)} ids; give one for each, or none"
+        raise ValueError(msg)
     return ids if ids is not None else [None] * count
+
+
+def _padded(metadatas: Sequence[dict[str, Any]] | None, count: int) -> list[dict[str, Any]]:
+    records = list(metadatas or [])
+    if len(records) > count:
+        msg = f"there are {count} items, but {len(records)} metadatas; give at most one for each"
+        raise ValueError(msg)
+    return records + [{} for _ in range(count - len(records))]
+
+
+def _last(ids: Sequence[str]) -> list[int]:
+    """Return the last position of each id."""
+    return list({identifier: position for position, identifier in enumerate(ids)}.values())
 
 
 def _says_nothing(document: Document, media: Media) -> bool:

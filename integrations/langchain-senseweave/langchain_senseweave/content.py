@@ -79,7 +79,7 @@ def content_blocks(
 
     Raises:
         MediaError: If a media cannot be read, unless `on_error` is `skip`.
-        ValueError: If the metadata of a document makes no sense.
+        ValueError: If the span or page of a document makes no sense.
     """
     budget = _Budget(limits.images, limits.seconds)
     blocks: list[ContentBlock] = []

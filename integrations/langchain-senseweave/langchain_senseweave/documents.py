@@ -39,16 +39,9 @@ def media_of(modality: Modality, item: Any, *, policy: MediaPolicy | None = None
 
 
 def modality_of(metadata: dict[str, Any] | None) -> Modality:
-    """Return the modality that a document's metadata names; text where it names none.
-
-    Raises:
-        ValueError: If it names something else than a modality.
-    """
-    modality = (metadata or {}).get("modality", "text")
-    if modality not in MODALITIES:
-        msg = f"metadata['modality'] must be one of {', '.join(MODALITIES)}, not {modality!r}"
-        raise ValueError(msg)
-    return cast(Modality, modality)
+    """Return the modality that a document's metadata names; text where it names none, or uses the name otherwise."""
+    modality = (metadata or {}).get("modality")
+    return cast(Modality, modality) if modality in MODALITIES else "text"
 
 
 def media_from_document(document: Document, *, policy: MediaPolicy | None = None) -> Media:
@@ -56,12 +49,12 @@ def media_from_document(document: Document, *, policy: MediaPolicy | None = None
 
     Args:
         document: As `MediaLoader` makes them: `metadata` holds `modality` and `source`, and where they apply `start_s`,
-            `end_s`, `page` and `sha256`. Without `modality` it is text, which is its `page_content`.
+            `end_s`, `page` and `sha256`. Without a `modality` that exists it is text, which is its `page_content`.
         policy: What may be read.
 
     Raises:
         MediaError: If it has no source, or the source is no longer what it was when the document was made.
-        ValueError: If the metadata makes no sense.
+        ValueError: If its span or page makes no sense.
     """
     metadata = document.metadata
     modality = modality_of(metadata)

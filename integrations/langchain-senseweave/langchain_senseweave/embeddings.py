@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from langchain_core.runnables import run_in_executor
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from langchain_senseweave.base import MediaEmbeddings
@@ -161,7 +162,10 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
         """Like `embed_media`, off the event loop; calls that wait together are computed as one batch."""
         if not media:
             return []
-        return (await self.space.aembed(media, role=role)).tolist()  # type: ignore[no-any-return]
+        space = self._space
+        if space is None:  # loading would hold the event loop up
+            space = await run_in_executor(None, lambda: self.space)
+        return (await space.aembed(media, role=role)).tolist()  # type: ignore[no-any-return]
 
     def describe_media(
         self, media: Sequence[Media], *, on_error: Literal["raise", "skip"] = "raise"
@@ -173,6 +177,14 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
             for position, description in zip(batch.kept, batch.descriptions, strict=True):
                 described[position] = description
         return described
+
+    def embed_described(self, media: Sequence[Media]) -> list[tuple[list[float], str | None]]:
+        """Embed documents and say what each holds, in one pass; see `MediaEmbeddings.embed_described`."""
+        if not media:
+            return []
+        with self._progress(len(media)) as progress:
+            batch = self.space.encode(media, progress=progress)
+        return list(zip(batch.vectors.tolist(), batch.descriptions, strict=True))
 
     def pieces_of(
         self,

@@ -15,8 +15,8 @@ from langchain_core.documents.base import Blob
 from langchain_senseweave.base import MediaEmbeddings
 from langchain_senseweave.documents import document_from_media
 from senseweave.errors import MediaError
-from senseweave.media import Media, MediaPolicy, collect, split
-from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
+from senseweave.media import Media, MediaPolicy, collect
+from senseweave.spaces.pieces import pieces_of
 
 OnError = Literal["raise", "skip"]
 _Made = TypeVar("_Made")
@@ -59,8 +59,10 @@ class MediaParser(BaseBlobParser):
         """Set how files are cut and described.
 
         Args:
-            embeddings: Whose model says how media are cut, and describes images, audio and video where it can; the
-                vectors that this takes are remembered for the embedding.
+            embeddings: Those of the store: their model says how media are cut, and describes images, audio and video
+                where it can; the vectors that this takes are remembered for the embedding. Without, pieces have common
+                lengths; of those longer than a model takes, text is cut with a warning, and of sound and video the mean
+                of what it takes at a time is embedded.
             describe: Whether to describe while loading. Without, loading only reads and hashes, and `SenseweaveChroma`
                 describes what it embeds: right for folders of which most was indexed before.
             seconds: Length of the windows of audio and video; None for what suits the embeddings' model, else 30.
@@ -70,7 +72,8 @@ class MediaParser(BaseBlobParser):
             root: Local files must lie under this folder; None allows all.
             network: Whether http and https URLs may be fetched.
             policy: All limits on reading; instead of `root` and `network`.
-            on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why.
+            on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why; to see it,
+                pieces that are not described are decoded once.
 
         Raises:
             ValueError: If both `policy` and `root` or `network` are given, or `on_error` is unknown.
@@ -111,56 +114,55 @@ class MediaParser(BaseBlobParser):
 
     def documents(self, inputs: Any, *, metadata: dict[str, Any] | None = None) -> Iterator[Document]:
         """Yield the documents of paths, folders, URLs, bytes or media; see `lazy_parse`."""
-        for piece, description in self.pieces(inputs):
+        for piece, description in self._pieces(inputs):
             try:
                 yield document_from_media(piece, description, metadata=metadata)
             except MediaError as error:
                 self.failed(error)
 
-    def pieces(self, inputs: Any) -> Iterator[tuple[Media, str | None]]:
-        """Yield the pieces that `documents` makes documents of, each with its description."""
-        pieces = self._split(inputs)
-        while batch := list(islice(pieces, _TOGETHER)):
-            yield from self._described(batch)
-
-    def _split(self, inputs: Any) -> Iterator[Media]:
+    def cut(self, inputs: Any) -> Iterator[Media]:
+        """Yield the pieces that `documents` makes documents of; see `lazy_parse`."""
+        cut = self.embeddings.pieces_of if self.embeddings is not None else pieces_of
         for media in collect(inputs, policy=self.policy):
             if isinstance(media, MediaError):
                 self.failed(media)
                 continue
             try:
-                if self.embeddings is not None:
-                    yield from self.embeddings.pieces_of(
-                        media,
-                        seconds=self.seconds,
-                        overlap=self.overlap,
-                        characters=self.characters,
-                        character_overlap=self.character_overlap,
-                    )
-                else:
-                    yield from split(
-                        media,
-                        seconds=self.seconds or DEFAULT_SECONDS,
-                        overlap=self.overlap,
-                        characters=self.characters or DEFAULT_CHARACTERS,
-                        character_overlap=self.character_overlap,
-                    )
+                yield from cut(
+                    media,
+                    seconds=self.seconds,
+                    overlap=self.overlap,
+                    characters=self.characters,
+                    character_overlap=self.character_overlap,
+                )
             except MediaError as error:
                 self.failed(error)
 
-    def _described(self, batch: list[Media]) -> list[tuple[Media, str | None]]:
-        """Return pieces with their descriptions, without those that could not be read to describe them."""
-        descriptions: dict[int, str | None] = dict.fromkeys(range(len(batch)))
+    def _pieces(self, inputs: Any) -> Iterator[tuple[Media, str | None]]:
+        """Yield pieces, each with its description."""
+        pieces = self.cut(inputs)
+        while batch := list(islice(pieces, _TOGETHER)):
+            described = self._described(batch)
+            yield from ((batch[i], described[i]) for i in range(len(batch)) if i in described)
+
+    def _described(self, batch: list[Media]) -> dict[int, str | None]:
+        """Return the descriptions of pieces by their position, without those that could not be read."""
+        known: list[str] = []
         if self.embeddings is not None and self.describe:
             known = [one for one in self.embeddings.modalities if one != "text"]
-            wanted = [i for i, one in enumerate(batch) if one.modality in known]
-            made = self.each([batch[i] for i in wanted], self.embeddings.describe_media) if wanted else {}
-            for place, i in enumerate(wanted):
-                if place in made:
-                    descriptions[i] = made[place]
-                else:
-                    del descriptions[i]
-        return [(batch[i], description) for i, description in descriptions.items()]
+        wanted = [i for i, one in enumerate(batch) if one.modality in known]
+        described: dict[int, str | None] = {}
+        if self.embeddings is not None and wanted:
+            made = self.each([batch[i] for i in wanted], self.embeddings.describe_media)
+            described = {wanted[place]: words for place, words in made.items()}
+        for i in sorted(set(range(len(batch))) - set(wanted)):
+            try:
+                if self.on_error == "skip":  # else a file that was cut short would fail in the store, with all others
+                    batch[i].verify()
+                described[i] = None
+            except MediaError as error:
+                self.failed(error)
+        return described
 
     def each(self, media: list[Media], make: Callable[[list[Media]], Sequence[_Made]]) -> dict[int, _Made]:
         """Return what `make` makes of each item, by position, without those that it cannot read.

@@ -157,7 +157,7 @@ class SenseweaveRetriever(BaseRetriever):
     async def _aby_media(
         self, modality: Modality, item: Any, config: RunnableConfig | None, options: dict[str, Any]
     ) -> list[Document]:
-        media = self._media(modality, item)
+        media = await run_in_executor(None, self._media, modality, item)
         return await self.ainvoke(media.source, config, media=media, **options)
 
     def _get_relevant_documents(
@@ -193,11 +193,13 @@ class SenseweaveRetriever(BaseRetriever):
     ) -> list[Document]:
         """Find documents without blocking the event loop; queries that wait together are embedded as one batch."""
         del run_manager
-        asked = media if media is not None else self._media(self.query_modality, query)
+        # Asking models what they embed and may read can load them, which would hold the event loop up.
+        asked = media if media is not None else await run_in_executor(None, self._media, self.query_modality, query)
         asked_for = self._asked_for(k, modalities, filter, fusion)
         if self.index is not None:
             return await run_in_executor(None, lambda: self._ask_index(asked, **asked_for))
-        vectors = {id(one.embeddings): await _aembed(one.embeddings, asked) for one in self._able(asked)}
+        able = await run_in_executor(None, self._able, asked)
+        vectors = {id(one.embeddings): await _aembed(one.embeddings, asked) for one in able}
         return await run_in_executor(None, lambda: self._ask_stores(asked, vectors, **asked_for))
 
     def _asked_for(

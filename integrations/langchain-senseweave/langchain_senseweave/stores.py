@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from langchain_core.documents import Document
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
 
 from langchain_senseweave.base import MediaEmbeddings
+from langchain_senseweave.documents import modality_of
 from senseweave.media import MODALITIES, Media, Modality, Text
 from senseweave.retrieval import Statistics, StoreStatistics
 from senseweave.retrieval.filters import both, compile_filter
@@ -87,7 +88,7 @@ class InMemoryView(StoreView):
         for modality in modalities or MODALITIES:
 
             def wanted(document: Document, modality: Modality = modality) -> bool:
-                return _stored_modality(document) == modality and (test is None or bool(test(document)))
+                return modality_of(document.metadata) == modality and (test is None or bool(test(document)))
 
             found[modality] = self.store.similarity_search_with_score_by_vector(vector, k=k, filter=wanted)
         return found
@@ -166,17 +167,11 @@ def by_modality(
     """Part scored documents by their modality, at most `k` of each, in the order in which they are given."""
     parted: dict[Modality, list[Scored]] = {}
     for document, score in found:
-        modality = _stored_modality(document)
+        modality = modality_of(document.metadata)
         listed = parted.setdefault(modality, [])
         if len(listed) < k and (modalities is None or modality in modalities):
             listed.append((document, score))
     return parted
-
-
-def _stored_modality(document: Document) -> Modality:
-    """Return the modality of a document in a store; text where it names none, or uses the name for something else."""
-    modality = document.metadata.get("modality")
-    return cast(Modality, modality) if modality in MODALITIES else "text"
 
 
 def _where(modality: Modality) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from llama_index.core import Settings
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
 
 from senseweave.spaces import Space
@@ -33,6 +35,14 @@ def embed_model(space: Space) -> SenseweaveEmbedding:
 def _cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what is spooled out of the user's cache."""
     monkeypatch.setenv("LLAMA_INDEX_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """LlamaIndex's global settings; afterwards they are as before."""
+    for name in ("_embed_model", "_transformations"):
+        monkeypatch.setattr(Settings, name, None)
+    return Settings
 
 
 @pytest.fixture(scope="session")

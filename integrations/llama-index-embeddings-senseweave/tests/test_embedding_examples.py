@@ -58,7 +58,7 @@ def test_a_stock_index_answers_with_the_recording_that_says_it(folder: Path, tmp
     assert block.resolve_audio().read() == (folder / "recording-02.flac").read_bytes()
 
 
-@pytest.mark.usefixtures("own_chroma")
+@pytest.mark.usefixtures("own_chroma", "settings")
 def test_the_readme_runs(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, given in {"photo.jpg": "images/photo-01.jpg", "talk.flac": "audio/recording-02.flac"}.items():
         shutil.copy(corpus / given, tmp_path / name)

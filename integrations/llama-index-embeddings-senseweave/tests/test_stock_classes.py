@@ -10,7 +10,7 @@ from typing import Any
 
 import chromadb
 import pytest
-from llama_index.core import Settings, StorageContext, VectorStoreIndex
+from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.base.llms.types import AudioBlock, ImageBlock, VideoBlock
 from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
 from llama_index.core.llms.mock import MockLLMWithChatMemoryOfLastCall
@@ -42,14 +42,6 @@ def index_of(nodes: list[Any], model: SenseweaveEmbedding, store: Any = None) ->
     """The documented way: the model is a transformation as well as the model of the queries."""
     context = StorageContext.from_defaults(vector_store=store) if store is not None else None
     return VectorStoreIndex.from_documents(nodes, transformations=[model], embed_model=model, storage_context=context)
-
-
-@pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """LlamaIndex's global settings, as they were afterwards."""
-    for name in ("_embed_model", "_transformations"):
-        monkeypatch.setattr(Settings, name, None)
-    return Settings
 
 
 REOPEN = """

@@ -9,7 +9,7 @@ import pytest
 from langchain_core.stores import InMemoryByteStore
 
 from langchain_senseweave import MediaCacheBackedEmbeddings, SenseweaveChroma, SenseweaveEmbeddings
-from senseweave import Audio, Image, Text
+from senseweave import Audio, Image, MediaError, Text
 
 
 class Counting(SenseweaveEmbeddings):
@@ -107,6 +107,24 @@ def test_descriptions_are_kept_too(space, red_png, tone_wav):
     assert cached.describe_media(media) == cached.describe_media(media) == ["red", None, "red"]
     assert describing.described == 2
     assert cached.describe_media([Image("missing.png"), *media], on_error="skip") == [None, "red", None, "red"]
+
+
+async def test_an_item_that_fails_is_named_by_its_place_among_all_not_among_those_that_the_store_lacks(
+    cached, red_png, blue_png, tmp_path
+):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(red_png.read_bytes()[:60])
+    cached.embed_image([red_png])
+    given = [red_png, red_png, broken, blue_png]
+    with pytest.raises(MediaError, match=r"broken\.png \(item 3 of 4\)"):
+        cached.embed_image(given)
+    with pytest.raises(MediaError, match=r"broken\.png \(item 3 of 4\)"):
+        await cached.aembed_image(given)
+    for ask in (cached.describe_media, cached.embed_described):
+        with pytest.raises(MediaError, match=r"broken\.png \(item 3 of 4\)"):
+            ask([Image(path) for path in given])
+        with pytest.raises(MediaError, match=r"missing\.png \(item 2 of 2\)"):
+            ask([Image(red_png), Image("missing.png")])
 
 
 def test_it_can_be_made_like_the_cache_for_text(counting):

@@ -11,8 +11,8 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.indexing import InMemoryRecordManager, aindex, index
 from PIL import Image as PILImage
 
-from langchain_senseweave import MediaLoader, SenseweaveChroma, SenseweaveEmbeddings
-from senseweave import FingerprintError, Image, MediaError
+from langchain_senseweave import MediaEmbeddings, MediaLoader, SenseweaveChroma, SenseweaveEmbeddings
+from senseweave import FingerprintError, Image, MediaError, Space
 
 
 @pytest.fixture
@@ -82,6 +82,79 @@ def test_adding_the_same_again_changes_nothing(store, red_png, tone_wav):
     assert len(store.get()["ids"]) == len(first) == 2
 
 
+def test_a_changed_file_replaces_what_the_store_made_of_it(store, embeddings, red_png, blue_png, tone_wav):
+    store.add_texts(["my note"], [{"source": str(red_png)}], ids=["mine"])
+    kept = [*store.add_media([blue_png, tone_wav]), "mine"]
+    (old,) = store.add_media(red_png)
+    red_png.write_bytes(blue_png.read_bytes())
+    (new,) = store.add_media(red_png)
+    assert new != old
+    assert sorted(store.get()["ids"]) == sorted([*kept, new])
+    assert vectors_of(store)[new] == pytest.approx(embeddings.embed_image([blue_png])[0], abs=1e-6)
+
+
+async def test_a_file_that_is_cut_otherwise_replaces_its_pieces_unless_they_are_to_stay(store, tone_wav):
+    windows = store.add_media(tone_wav, seconds=1.0)
+    assert len(windows) == 3
+    longer = await store.aadd_media(tone_wav, seconds=2.0, replace=False)
+    assert sorted(store.get()["ids"]) == sorted({*windows, *longer})
+    (whole,) = await store.aadd_media(tone_wav)
+    assert store.get()["ids"] == [whole]
+
+
+def test_files_under_a_common_source_do_not_replace_each_other(store, red_png, blue_png):
+    ids = [store.add_media(path, {"source": "an album"})[0] for path in (red_png, blue_png)]
+    assert sorted(store.get()["ids"]) == sorted(ids)
+
+
+def test_a_file_of_which_a_piece_cannot_be_embedded_keeps_what_the_store_made_of_it(store, red_png, blue_png):
+    ids = store.add_media([red_png, blue_png])
+    red_png.write_bytes(red_png.read_bytes()[:60])
+    with pytest.warns(UserWarning, match=r"red\.png"):
+        store.add_media([red_png, blue_png], on_error="skip")
+    assert sorted(store.get()["ids"]) == sorted(ids)
+
+
+def test_media_are_encoded_once_though_nothing_is_remembered(space, tmp_path, red_png, tone_wav):
+    encoded = []
+
+    class Recording(type(space.encoders["image"])):
+        def forward(self, batch):
+            encoded.extend([self.modality] * len(batch))
+            return super().forward(batch)
+
+    encoders = {modality: Recording(modality, 0) for modality in ("text", "image", "audio")}
+    embeddings = SenseweaveEmbeddings(model=Space("recording", encoders, cache_size=0))
+    store = SenseweaveChroma("media", embeddings, persist_directory=str(tmp_path / "db"))
+    store.add_media([red_png, tone_wav])
+    assert encoded == ["image", "audio"]
+    store.add_images([red_png])
+    store.add_documents(MediaLoader(red_png).load())
+    assert encoded == ["image", "audio", "image", "image"]
+
+
+@pytest.mark.parametrize("kind", ["text", "media"])
+def test_what_is_given_twice_in_one_call_is_added_once(store, red_png, tmp_path, kind):
+    (tmp_path / "note.txt").write_text("the sea")
+    path = red_png if kind == "media" else tmp_path / "note.txt"
+    documents = list(MediaLoader([path, path]).lazy_load())
+    ids = store.add_documents(documents)
+    assert ids == [documents[0].id] * 2
+    assert store.get()["ids"] == ids[:1]
+    assert store.add_documents([Document("a", id="x"), Document("b", id="x"), Document("c", id="y")]) == ["x", "x", "y"]
+    assert {one.id: one.page_content for one in store.get_by_ids(["x", "y"])} == {"x": "b", "y": "c"}
+
+
+def test_ids_and_metadata_of_another_number_are_errors(store, red_png, blue_png):
+    with pytest.raises(ValueError, match="2 items, but 1 ids"):
+        store.add_images([red_png, blue_png], ids=["one"])
+    with pytest.raises(ValueError, match="1 items, but 2 metadatas"):
+        store.add_images([red_png], metadatas=[{}, {}])
+    with pytest.raises(ValueError, match="2 items, but 3 ids"):
+        store.add_texts(["a", "b"], ids=["1", "2", "3"])
+    assert store.get()["ids"] == []
+
+
 def test_an_unreadable_file_is_named_and_nothing_is_half_added(store, red_png):
     documents = [
         Document("a", metadata={"modality": "image", "source": str(red_png)}),
@@ -94,18 +167,9 @@ def test_an_unreadable_file_is_named_and_nothing_is_half_added(store, red_png):
         assert len(store.add_media([red_png, "missing.png"], on_error="skip")) == 1
 
 
-class Silent(SenseweaveEmbeddings):
-    """Describes nothing, so that a broken file is first noticed when it is embedded."""
-
-    def describe_media(self, media, *, on_error="raise"):
-        return [None] * len(media)
-
-
-@pytest.mark.parametrize("kind", [SenseweaveEmbeddings, Silent])
-def test_a_truncated_file_does_not_take_the_others_with_it(kind, space, red_png, blue_png, tone_wav, tmp_path):
+def test_a_truncated_file_does_not_take_the_others_with_it(store, red_png, blue_png, tone_wav, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(blue_png.read_bytes()[:60])
-    store = SenseweaveChroma("media", kind(model=space), persist_directory=str(tmp_path / "db"))
     with pytest.warns(UserWarning, match=r"left out: .*broken\.png: ") as warned:
         ids = store.add_media([red_png, broken, tone_wav], on_error="skip")
     assert sum("left out" in str(one.message) for one in warned) == 1
@@ -131,6 +195,8 @@ class Describing(SenseweaveEmbeddings):
 
     def describe_media(self, media, *, on_error="raise"):
         return ["a field of one colour" if one.modality == "image" else None for one in media]
+
+    embed_described = MediaEmbeddings.embed_described
 
 
 def test_the_store_describes_what_the_loader_did_not(space, red_png, tone_wav, tmp_path):

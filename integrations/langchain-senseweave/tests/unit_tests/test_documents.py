@@ -8,7 +8,7 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.load import dumps, loads
 
-from langchain_senseweave import document_from_media, media_from_document
+from langchain_senseweave import content_blocks, document_from_media, media_from_document
 from senseweave import Audio, Image, MediaError, Text, Video
 
 
@@ -81,8 +81,15 @@ def test_a_changed_file_is_noticed(red_png, blue_png):
         media_from_document(document)
 
 
+@pytest.mark.parametrize("modality", ["table", "", None, 7, ["image"]])
+def test_a_document_of_a_modality_that_does_not_exist_is_its_text(modality):
+    document = Document("x", metadata={"modality": modality, "source": "a.png"})
+    assert media_from_document(document) == Text("x")
+    assert [block["text"] for block in content_blocks([document])] == ["[1] text a.png:", "x"]
+
+
 def test_metadata_that_makes_no_sense_is_an_error():
-    with pytest.raises(ValueError, match="must be one of text, image, audio, video"):
-        media_from_document(Document("x", metadata={"modality": "picture"}))
+    with pytest.raises(ValueError, match="span"):
+        media_from_document(Document("x", metadata={"modality": "audio", "source": "a", "start_s": 2, "end_s": 1}))
     with pytest.raises(MediaError, match="needs metadata"):
         media_from_document(Document("x", metadata={"modality": "image"}))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import threading
 from pathlib import Path
 
 import pytest
 from langchain_core.documents.base import Blob
+from langchain_core.vectorstores import InMemoryVectorStore
 from PIL import Image as PILImage
 from pydantic import ValidationError
 
-from langchain_senseweave import MediaEmbeddings, SenseweaveEmbeddings
+from langchain_senseweave import MediaEmbeddings, SenseweaveEmbeddings, SenseweaveRetriever
 from senseweave import Image, MediaError, MediaPolicy, Text, UnsupportedModalityError
 
 
@@ -148,3 +150,20 @@ def test_show_progress_changes_no_vector(space, capsys):
 def test_it_is_media_embeddings(embeddings):
     assert isinstance(embeddings, MediaEmbeddings)
     assert embeddings.modalities == ("text", "image", "audio", "video")
+
+
+async def test_a_model_is_loaded_off_the_event_loop(monkeypatch, space, red_png):
+    loaded_on = []
+
+    def slow_load(name, **options):
+        loaded_on.append(threading.current_thread())
+        return space
+
+    monkeypatch.setattr("langchain_senseweave.embeddings.load", slow_load)
+    await SenseweaveEmbeddings(model="slow").aembed_query("a dog")
+    await SenseweaveEmbeddings(model="slow").aembed_image([red_png])
+    for ask, query in (("ainvoke", "a dog"), ("aretrieve_by_image", red_png)):
+        store = InMemoryVectorStore(SenseweaveEmbeddings(model="slow"))
+        await getattr(SenseweaveRetriever(vector_stores=[store]), ask)(query)
+    assert len(loaded_on) == 4
+    assert threading.main_thread() not in loaded_on

@@ -77,6 +77,16 @@ def test_what_cannot_be_described_is_left_out_with_a_warning_when_asked(embeddin
         MediaLoader(paths, embeddings=embeddings).load()
 
 
+@pytest.mark.parametrize("describe", [None, False])
+def test_what_was_cut_short_is_left_out_though_nothing_is_described(embeddings, red_png, tone_wav, tmp_path, describe):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(red_png.read_bytes()[:60])
+    options = {} if describe is None else {"embeddings": embeddings, "describe": False}
+    with pytest.warns(UserWarning, match=r"left out: .*broken\.png: "):
+        documents = MediaLoader([red_png, broken, tone_wav], on_error="skip", **options).load()
+    assert [document.metadata["source"] for document in documents] == [str(red_png), str(tone_wav)]
+
+
 def test_the_policy_holds(red_png, tmp_path):
     inside = tmp_path / "inside"
     inside.mkdir()

@@ -5,6 +5,7 @@ import pytest
 
 import senseweave as sw
 from senseweave.encoders.image_to_text import NO_TEXT, encode_whole
+from senseweave.encoders.vision_language import READING_PROMPT
 from senseweave.errors import ModelError
 
 LINES = ["The quick brown fox", "Invoice 2024-17, total 99 EUR"]
@@ -37,55 +38,48 @@ def sign():
 
 
 @pytest.fixture(scope="module")
-def captioner(tmp_path_factory):
-    """A tiny BLIP that writes nonsense, but always the same."""
-    import torch
-    from pictures import livelier
-    from tiny_text import wordpiece_tokenizer
-    from transformers import BlipConfig, BlipForConditionalGeneration, BlipImageProcessorPil
+def writer(tmp_path_factory):
+    """Makes a tiny model that writes nonsense, but always the same: `captioner` or `vision_language`."""
+    import tiny_bridges
 
-    folder = tmp_path_factory.mktemp("blip")
-    torch.manual_seed(7)
-    tokenizer = wordpiece_tokenizer(folder)
-    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
-    tokens = {"vocab_size": len(tokenizer), "pad_token_id": 0, "bos_token_id": 2, "sep_token_id": 3, "eos_token_id": 3}
-    text = {**sizes, **tokens, "max_position_embeddings": 64, "encoder_hidden_size": 16}
-    vision = {**sizes, "image_size": 32, "patch_size": 8}
-    model = BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=vision, projection_dim=12))
-    livelier(model).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    BlipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
-    return folder
+    def made(kind):
+        folder = tmp_path_factory.mktemp(kind)
+        getattr(tiny_bridges, kind)(folder)
+        return folder
+
+    return made
 
 
-def test_an_image_has_the_vector_of_its_caption(text_model, captioner, images):
-    import torch
-    from PIL import Image
-    from transformers import AutoTokenizer, BlipForConditionalGeneration, BlipImageProcessorPil
-
-    space = sw.load(f"bridge:{text_model}", image=f"caption:{captioner}", device="cpu", cache_size=0)
+def test_a_caption_is_the_description_of_its_image(text_model, writer, images):
+    space = sw.load(f"bridge:{text_model}", image=f"caption:{writer('captioner')}", device="cpu", cache_size=0)
     batch = space.encode([sw.Image(path) for path in images])
-    model = BlipForConditionalGeneration.from_pretrained(captioner).eval()
-    processor, tokenizer = BlipImageProcessorPil.from_pretrained(captioner), AutoTokenizer.from_pretrained(captioner)
-    with torch.inference_mode():
-        expected = [
-            tokenizer.decode(
-                model.generate(
-                    **processor(images=Image.open(path), return_tensors="pt"), do_sample=False, max_new_tokens=40
-                )[0],
-                skip_special_tokens=True,
-            )
-            for path in images
-        ]
-    assert batch.descriptions == expected
     text = space.encoder("text")
-    np.testing.assert_allclose(batch.vectors, [encode_whole(text, caption) for caption in expected], atol=1e-5)
-    np.testing.assert_allclose(space.embed_image(images[2:3])[0], batch.vectors[2], atol=1e-5)
+    assert all(batch.descriptions)
+    np.testing.assert_allclose(batch.vectors, [encode_whole(text, one) for one in batch.descriptions], atol=1e-5)
 
 
-def test_a_model_that_needs_a_prompt_is_refused(text_model):
-    with pytest.raises(ModelError, match="not one of the family 'caption'"):
-        sw.load(f"bridge:{text_model}", image=f"caption:{text_model}")
+def test_what_a_vision_language_model_writes_depends_on_what_it_is_asked(text_model, writer, images):
+    model = writer("vision_language")
+    name, media = f"bridge:{text_model}", [sw.Image(images[0])]
+    caption, read, asked = (
+        sw.load(name, image=f"{kind}:{model}", prompt=prompt, device="cpu")
+        for kind, prompt in (("caption", None), ("ocr", None), ("caption", READING_PROMPT))
+    )
+    assert caption.encode(media).descriptions != read.encode(media).descriptions
+    assert asked.encode(media).descriptions == read.encode(media).descriptions
+    assert len({space.fingerprint for space in (caption, read, asked)}) == 3
+
+
+def test_models_that_cannot_be_asked_are_refused_with_the_reason(text_model, writer, tmp_path):
+    name = f"bridge:{text_model}"
+    with pytest.raises(ModelError, match="writes nothing about images"):
+        sw.load(name, image=f"caption:{text_model}")
+    with pytest.raises(ModelError, match="is not asked: leave prompt='Why' out"):
+        sw.load(name, image=f"caption:{writer('captioner')}", prompt="Why")
+    silent = writer("vision_language")
+    (silent / "chat_template.jinja").unlink()
+    with pytest.raises(ModelError, match="no chat template"):
+        sw.load(name, image=f"caption:{silent}", device="cpu").embed_image([np.zeros((8, 8, 3), np.uint8)])
 
 
 def test_text_in_a_picture_is_read_line_by_line(text_model, sign):

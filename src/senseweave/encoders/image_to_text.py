@@ -13,6 +13,7 @@ from senseweave.encoders.backbone import Backbone, class_for, image_processor, t
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.checkpoint import resolve
 from senseweave.encoders.torch_runtime import Lazy, Loadable
+from senseweave.errors import EncodingError
 from senseweave.extras import require
 from senseweave.media import Modality
 
@@ -139,18 +140,34 @@ class Captioner(Loadable):
         """Write a caption."""
         torch = require("torch", extra="image")
         pixels = torch.from_numpy(np.asarray(self._processor()(images=[image], return_tensors="np")["pixel_values"]))
-        with self._backbone.inference():
-            tokens = self._backbone().generate(
-                pixel_values=self._backbone.to_device(pixels),
-                do_sample=False,
-                num_beams=1,
-                max_new_tokens=self.max_new_tokens,
-            )
-        return str(self._tokenizer().decode(tokens[0], skip_special_tokens=True)).strip()
+        tokens = greedy(self._backbone, {"pixel_values": self._backbone.to_device(pixels)}, self.max_new_tokens)
+        return str(self._tokenizer().decode(tokens, skip_special_tokens=True)).strip()
 
     def identity(self) -> Mapping[str, object]:
         """Model and length."""
         return {"writer": "transformers", "model": self._backbone.identity(), "max_new_tokens": self.max_new_tokens}
+
+
+def greedy(backbone: Backbone, inputs: Mapping[str, Any], max_new_tokens: int) -> Any:
+    """The tokens that a model generates, each the likeliest, so that equal images have equal texts; shape (tokens,).
+
+    Raises:
+        EncodingError: If scores are not finite: the likeliest of those would be any token.
+    """
+    torch = require("torch", extra=backbone.extra)
+    with backbone.inference():
+        output = backbone().generate(
+            **inputs,
+            do_sample=False,
+            num_beams=1,
+            max_new_tokens=max_new_tokens,
+            return_dict_in_generate=True,
+            output_logits=True,
+        )
+    if not all(torch.isfinite(scores).all() for scores in output.logits):
+        msg = f"{backbone.checkpoint.name} gave scores that are not finite; a lower precision may overflow: try float32"
+        raise EncodingError(msg)
+    return output.sequences[0]
 
 
 class RapidOcr(Loadable):

@@ -1,4 +1,4 @@
-"""Speech encoders: Whisper's encoder, wav2vec 2.0, HuBERT, WavLM and their kin, averaged over true frames."""
+"""Speech encoders: Whisper's and Moonshine's, wav2vec 2.0, HuBERT, WavLM and their kin, averaged over true frames."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from senseweave.encoders.backbone import Backbone, class_for, feature_extractor
+from senseweave.encoders.backbone import Backbone, class_for, feature_extractor, model_type
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.checkpoint import resolve
+from senseweave.encoders.spectrogram import FRAME, SHIFT
 from senseweave.encoders.torch_runtime import Lazy
 from senseweave.extras import require
 from senseweave.media import Modality, Waveform
@@ -26,7 +27,13 @@ CLASSES = {
     "data2vec-audio": "Data2VecAudioModel",
     "sew": "SEWModel",
     "sew-d": "SEWDModel",
+    "moonshine": "MoonshineModel",
+    "wav2vec2-bert": "Wav2Vec2BertModel",
 }
+ENCODER_AND_DECODER = ("whisper", "moonshine")
+"""Model types whose encoder is used, and whose decoder may be missing."""
+MOONSHINE_KERNELS, MOONSHINE_STRIDES = (127, 7, 3), (64, 3, 2)
+"""Of Moonshine's convolutions, which its configuration does not name (Jeffries et al. 2024, arXiv 2410.15608)."""
 WAVEFORM_WINDOW = 15.0
 """Seconds; models on waveforms were trained on crops of at most 250,000 samples, 15.6 s (Baevski et al. 2020, arXiv
 2006.11477, section 4.2), and attention over longer ones costs their square."""
@@ -58,8 +65,10 @@ class SpeechEncoder(Encoder):
 
     @property
     def dimension(self) -> int:
-        """The encoder's width."""
-        return int(self.backbone.config.hidden_size)
+        """The encoder's width, or that of the adapter behind its last layer."""
+        config = self.backbone.config
+        adapted = getattr(config, "add_adapter", False) and self.layers == (-1,)
+        return int(config.output_hidden_size if adapted else config.hidden_size)
 
     @property
     def decode_options(self) -> Mapping[str, object]:  # type: ignore[override]
@@ -155,7 +164,9 @@ class WaveformEncoder(SpeechEncoder):
     def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
         """Standardise each clip by itself where the model asks for it; pad what is shorter than one frame to one."""
         extractor = self._extractor()
-        least = receptive_field(self.backbone.config.conv_kernel, self.backbone.config.conv_stride)
+        config = self.backbone.config
+        kernels = getattr(config, "conv_kernel", MOONSHINE_KERNELS)
+        least = receptive_field(kernels, getattr(config, "conv_stride", MOONSHINE_STRIDES))
         prepared = []
         for sound in items:
             samples = np.pad(sound.samples, (0, max(0, least - len(sound.samples))))
@@ -169,6 +180,26 @@ class WaveformEncoder(SpeechEncoder):
 
     def frames(self, samples: int) -> None:
         """All: there is no padding."""
+
+
+class SpectralEncoder(WaveformEncoder):
+    """Wav2Vec2-BERT, which reads frames of mel filter banks. Only equal lengths share a batch, so that none is padded.
+
+    Its extractor stacks two frames into one; the frame that an odd number leaves over has no partner, and is dropped
+    (facebookresearch/seamless_communication, as transformers does under its mask).
+    """
+
+    def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
+        """Compute filter banks, shape (frames, bands); pad what is shorter than two of its frames to two."""
+        extractor = self._extractor()
+        least = FRAME + SHIFT
+        prepared = []
+        for sound in items:
+            samples = np.pad(sound.samples, (0, max(0, least - len(sound.samples))))
+            inputs = extractor(samples, sampling_rate=sound.sampling_rate, return_tensors="np")
+            banks = inputs["input_features"][0][: int(inputs["attention_mask"][0].sum())]
+            prepared.append(Prepared(banks, cost=len(samples), bucket=banks.shape))
+        return prepared
 
 
 def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
@@ -206,24 +237,24 @@ def build(
     """
     checkpoint = resolve(name, revision=revision)
     class_name = class_for(checkpoint, CLASSES, "speech")
-    if class_name == "WhisperModel":
-        backbone = Backbone(
-            checkpoint,
-            class_name,
-            extra="audio-models",
-            device=device,
-            dtype=dtype,
-            unused=("decoder.",),
-            part=lambda model: model.encoder,
-        )
-        encoder = WhisperEncoder(backbone, layers=layers, batch_seconds=batch_seconds)
-        if window_seconds is not None and window_seconds != encoder.window_seconds:
-            msg = f"Whisper reads windows of {encoder.window_seconds:g} s and no others; leave window_seconds out"
-            raise ValueError(msg)
-        return {"audio": encoder}
-    # Fine-tuned checkpoints leave out the vector that stands for masked frames, which only training uses.
+    kind = model_type(checkpoint)
+    encoder_alone = kind in ENCODER_AND_DECODER
     backbone = Backbone(
-        checkpoint, class_name, extra="audio-models", device=device, dtype=dtype, unused=("masked_spec_embed",)
+        checkpoint,
+        class_name,
+        extra="audio-models",
+        device=device,
+        dtype=dtype,
+        # Fine-tuned checkpoints leave out the vector that stands for masked frames, which only training uses.
+        unused=("decoder.",) if encoder_alone else ("masked_spec_embed",),
+        part=(lambda model: model.encoder) if encoder_alone else None,
     )
+    if kind == "whisper":
+        whisper = WhisperEncoder(backbone, layers=layers, batch_seconds=batch_seconds)
+        if window_seconds is not None and window_seconds != whisper.window_seconds:
+            msg = f"Whisper reads windows of {whisper.window_seconds:g} s and no others; leave window_seconds out"
+            raise ValueError(msg)
+        return {"audio": whisper}
+    reads = SpectralEncoder if kind == "wav2vec2-bert" else WaveformEncoder
     seconds = WAVEFORM_WINDOW if window_seconds is None else window_seconds
-    return {"audio": WaveformEncoder(backbone, layers=layers, window_seconds=seconds, batch_seconds=batch_seconds)}
+    return {"audio": reads(backbone, layers=layers, window_seconds=seconds, batch_seconds=batch_seconds)}

@@ -11,7 +11,8 @@ from senseweave.encoders.bridges import Labels, Transcribe
 from senseweave.encoders.classifiers import ImageClassifier, SoundClassifier, SoundLabels, TimmClassifier
 from senseweave.encoders.faster_whisper import FasterWhisper
 from senseweave.encoders.frames import FRAMES, WINDOW_SECONDS, FrameVideo
-from senseweave.encoders.image_to_text import OCR, Caption, Captioner, RapidOcr
+from senseweave.encoders.image_to_text import OCR, Caption, RapidOcr
+from senseweave.encoders.vision_language import CAPTION_PROMPT, READING_PROMPT, writer_of
 from senseweave.errors import ModelError
 from senseweave.media import Modality
 from senseweave.spaces.catalog import build_encoders
@@ -30,6 +31,8 @@ def build(
     window_seconds: float = WINDOW_SECONDS,
     template: str = "{}",
     temperature: float = 1.0,
+    prompt: str | None = None,
+    language: str | None = None,
     device: str | None = None,
     dtype: str | None = None,
     revision: str | None = None,
@@ -40,13 +43,16 @@ def build(
     Args:
         name: The text model, as `senseweave.load` takes it.
         image: `labels:MODEL` (an image classifier of transformers), `labels:timm:MODEL` (of timm), `caption:MODEL`
-            (an image-to-text model of transformers), `ocr` (RapidOCR) or `ocr:MODEL` (TrOCR, for single lines).
+            (an image-to-text or vision-language model of transformers), `ocr` (RapidOCR) or `ocr:MODEL` (TrOCR, for
+            single lines, or a vision-language model).
         audio: `labels:MODEL` (an audio classifier of transformers) or `transcribe:FOLDER` (Whisper for faster-whisper).
         video: Whether to embed videos by their frames, through the image bridge.
         frames: Frames per segment of a video.
         window_seconds: Longer video is cut into segments of this length.
         template: What a class name is put into before it is embedded.
         temperature: Divides a classifier's logits.
+        prompt: What a vision-language model is asked about an image; for a description, or the text in it, if None.
+        language: What is spoken, such as `de`, for Whisper models of several languages; detected if None.
         device: torch device; the best there is if None.
         dtype: `float32`, `bfloat16` or `float16`.
         revision: Of a text model on a hub.
@@ -64,9 +70,9 @@ def build(
     models = {"device": device, "dtype": dtype}
     encoders: dict[Modality, Encoder] = {"text": text}
     if image is not None:
-        encoders["image"] = _image_bridge(image, text, models, template, temperature)
+        encoders["image"] = _image_bridge(image, text, models, template, temperature, prompt)
     if audio is not None:
-        encoders["audio"] = _audio_bridge(audio, text, models, template, temperature)
+        encoders["audio"] = _audio_bridge(audio, text, models, template, temperature, language)
     if video:
         if image is None:
             msg = f"video is seen through the image bridge; say which with image= ({IMAGE_BRIDGES})"
@@ -75,21 +81,26 @@ def build(
     return encoders
 
 
-def _image_bridge(named: str, text: Encoder, models: Mapping[str, Any], template: str, temperature: float) -> Encoder:
+def _image_bridge(
+    named: str, text: Encoder, models: Mapping[str, Any], template: str, temperature: float, prompt: str | None
+) -> Encoder:
     kind, _, model = named.partition(":")
     if kind == "labels" and model:
         timm = model.startswith("timm:")
         classifier = TimmClassifier(model.removeprefix("timm:"), **models) if timm else ImageClassifier(model, **models)
         return Labels(classifier, text, template=template, temperature=temperature)
     if kind == "caption" and model:
-        return Caption(Captioner(model, **models), text)
+        return Caption(writer_of(model, prompt=prompt, ask=CAPTION_PROMPT, **models), text)
     if kind == "ocr":
-        return OCR(Captioner(model, **models) if model else RapidOcr(), text)
+        reader = writer_of(model, prompt=prompt, ask=READING_PROMPT, **models) if model else RapidOcr()
+        return OCR(reader, text)
     msg = f"image={named!r} is no bridge that is known; expected {IMAGE_BRIDGES}"
     raise ModelError(msg)
 
 
-def _audio_bridge(named: str, text: Encoder, models: Mapping[str, Any], template: str, temperature: float) -> Encoder:
+def _audio_bridge(
+    named: str, text: Encoder, models: Mapping[str, Any], template: str, temperature: float, language: str | None
+) -> Encoder:
     kind, _, model = named.partition(":")
     if kind == "labels" and model:
         return SoundLabels(SoundClassifier(model, **models), text, template=template, temperature=temperature)
@@ -98,6 +109,6 @@ def _audio_bridge(named: str, text: Encoder, models: Mapping[str, Any], template
         if not (folder / "model.bin").is_file():
             msg = f"{model} is no folder with a Whisper model for faster-whisper (model.bin)"
             raise ModelError(msg)
-        return Transcribe(FasterWhisper(folder), text)
+        return Transcribe(FasterWhisper(folder, language=language), text)
     msg = f"audio={named!r} is no bridge that is known; expected {AUDIO_BRIDGES}"
     raise ModelError(msg)

@@ -70,6 +70,33 @@ def make_whisper(folder: Path) -> str:
     return str(folder)
 
 
+def make_moonshine(folder: Path) -> str:
+    """A whole Moonshine, decoder included; its encoder reads samples, and no padding."""
+    import torch
+    from transformers import MoonshineConfig, MoonshineForConditionalGeneration, Wav2Vec2FeatureExtractor
+
+    torch.manual_seed(SEED)
+    config = MoonshineConfig(
+        vocab_size=50, hidden_size=16, intermediate_size=24, encoder_num_hidden_layers=2, decoder_num_hidden_layers=1,
+        encoder_num_attention_heads=2, decoder_num_attention_heads=2, pad_token_id=0,
+    )  # fmt: skip
+    livelier(MoonshineForConditionalGeneration(config), 0.3).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(folder)
+    return str(folder)
+
+
+def make_wav2vec2_bert(folder: Path) -> str:
+    """A conformer over mel filter banks, two frames stacked into one."""
+    import torch
+    from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig, Wav2Vec2BertModel
+
+    torch.manual_seed(SEED)
+    config = Wav2Vec2BertConfig(**TRANSFORMER, feature_projection_input_dim=32, conv_depthwise_kernel_size=5)
+    livelier(Wav2Vec2BertModel(config)).save_pretrained(folder)
+    SeamlessM4TFeatureExtractor(feature_size=16, num_mel_bins=16, padding_value=0.0, stride=2).save_pretrained(folder)
+    return str(folder)
+
+
 def make_ast(folder: Path) -> str:
     import torch
     from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
@@ -164,6 +191,33 @@ def waveform_reference(folder: Path, items: Sequence[Any], role: str, layers: Se
         output = model(inputs, output_hidden_states=True)
         states = [*output.hidden_states[:-1], output.last_hidden_state]
         return torch.stack([states[layer] for layer in layers]).mean(dim=0).mean(dim=1)
+
+    return one_by_one(compute, items)
+
+
+def moonshine_reference(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    """The encoder over samples as they are; mean over its frames (documentation of Moonshine in transformers)."""
+    from transformers import AutoFeatureExtractor, MoonshineForConditionalGeneration
+
+    extractor = AutoFeatureExtractor.from_pretrained(folder)
+    encoder = MoonshineForConditionalGeneration.from_pretrained(folder).model.encoder.eval()
+
+    def compute(sound: Any) -> Any:
+        inputs = extractor(sound.samples, sampling_rate=sound.sampling_rate, return_tensors="pt").input_values
+        return encoder(inputs).last_hidden_state.mean(dim=1)
+
+    return one_by_one(compute, items)
+
+
+def spectral_reference(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    """Mean over the frames that the extractor's mask marks (documentation of Wav2Vec2-BERT in transformers)."""
+    from transformers import AutoFeatureExtractor, Wav2Vec2BertModel
+
+    extractor, model = AutoFeatureExtractor.from_pretrained(folder), Wav2Vec2BertModel.from_pretrained(folder).eval()
+
+    def compute(sound: Any) -> Any:
+        inputs = extractor(sound.samples, sampling_rate=sound.sampling_rate, return_tensors="pt")
+        return model(**inputs).last_hidden_state[inputs.attention_mask.bool()].mean(dim=0)
 
     return one_by_one(compute, items)
 
@@ -298,6 +352,7 @@ def middle_layers() -> Case:
 
 
 PROJECTION = "feature_projection.projection.weight"
+MOONSHINE = {"window_seconds": 2.5}
 AUDIO_FAMILIES: list[Case] = [
     waveform("wav2vec2-group-norm", "Wav2Vec2", PROJECTION),
     waveform("wav2vec2-layer-norm", "Wav2Vec2", PROJECTION, feat_extract_norm="layer", do_stable_layer_norm=True),
@@ -309,6 +364,9 @@ AUDIO_FAMILIES: list[Case] = [
     waveform("unispeech-sat", "UniSpeechSat", PROJECTION),
     waveform("data2vec-audio", "Data2VecAudio", PROJECTION),
     waveform("sew", "SEW", "layer_norm.weight", squeeze_factor=2),
+    waveform("sew-d", "SEWD", "layer_norm.weight", squeeze_factor=2, max_position_embeddings=64, position_buckets=16),
+    case("moonshine", make_moonshine, moonshine_reference, "encoder.layer_norm.weight", 2.5, options=MOONSHINE),
+    case("wav2vec2-bert", make_wav2vec2_bert, spectral_reference, PROJECTION, 2.5, options={"window_seconds": 2.5}),
     case("whisper", make_whisper, whisper_reference, "encoder.layer_norm.weight", 2.0),
     case("ast", make_ast, ast_reference, "layernorm.weight", 2.0),
     case("audiomae", make_audio_mae, audio_mae_reference, "patch_embed.proj.weight", 2.08),

@@ -81,6 +81,20 @@ def make_sentence_transformers_clip(folder: Path) -> str:
     return str(folder)
 
 
+def make_metaclip2(folder: Path) -> str:
+    """MetaCLIP 2: an image tower as CLIP's, and text of any language."""
+    from transformers import MetaClip2Config, MetaClip2Model
+
+    tokenizer = clip_tokenizer(folder)
+    tokens = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id}
+    tokens |= {"pad_token_id": 1, "vocab_size": len(tokenizer)}
+    tokenizer.pad_token = "<pad>"
+    config = MetaClip2Config(
+        text_config={**TEXT, **tokens, "max_position_embeddings": POSITIONS}, vision_config=VISION, projection_dim=12
+    )
+    return save(folder, MetaClip2Model(config), tokenizer, crop("CLIP"))
+
+
 def make_chinese_clip(folder: Path) -> str:
     from transformers import ChineseCLIPConfig, ChineseCLIPModel
 
@@ -278,6 +292,13 @@ IMAGE_TEXT_FAMILIES: list[Case] = [
         make_sentence_transformers_clip,
         inner(transformers_texts),
         inner(transformers_images),
+        ("text_projection.weight", "visual_projection.weight"),
+    ),
+    *pair(
+        "metaclip-2",
+        make_metaclip2,
+        transformers_texts,
+        transformers_images,
         ("text_projection.weight", "visual_projection.weight"),
     ),
     *pair(

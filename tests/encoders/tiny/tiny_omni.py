@@ -48,6 +48,8 @@ def reference(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
             return model.encode({"text": item})
         if hasattr(item, "samples"):
             return model.encode({"audio": {"array": item.samples, "sampling_rate": item.sampling_rate}})
+        if hasattr(item, "frames"):
+            return model.encode({"video": np.ascontiguousarray(item.frames.transpose(0, 3, 1, 2))})
         return model.encode({"image": item})
 
     return one_by_one(compute, items)

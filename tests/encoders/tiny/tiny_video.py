@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from contract_case import Case
 from films import films, forms, longer_than
-from pictures import livelier, one_by_one
-from tiny_image_text import TEXT, VISION, clip_tokenizer, make_clip
+from pictures import forms as picture_forms
+from pictures import livelier, one_by_one, pictures
+from tiny_image_text import TEXT, VISION, clip_tokenizer, make_clip, transformers_images, transformers_texts
 from tiny_text import POSITIONS, SEED, long_text, texts
 
 WINDOW = 1.5
@@ -200,9 +201,16 @@ def make_frames(folder: Path) -> str:
     return f"frames:{make_clip(folder)}"
 
 
+def frames_of(name: str, modality: str, items: Any, reference: Any, weight: str, **more: Any) -> Case:
+    """What a model of frames embeds beside video is what it embeds without it."""
+    return Case(name, modality, make_frames, items, reference, poison=weight, missing=weight, **more)
+
+
 PATCHES = {"patch_size": 16, "num_frames": 4}
 VIDEO_FAMILIES: list[Case] = [
     case("frames-clip", make_frames, frame_mean, "visual_projection.weight", frames=3),
+    frames_of("frames-text", "text", texts, transformers_texts, "text_projection.weight", long_item=long_text),
+    frames_of("frames-image", "image", pictures, transformers_images, "visual_projection.weight", forms=picture_forms),
     case(
         "videomae",
         maker("VideoMAE", "VideoMAEModel", "VideoMAEImageProcessorPil", use_mean_pooling=False, **PATCHES),

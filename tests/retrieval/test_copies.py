@@ -6,7 +6,7 @@ import pytest
 
 import senseweave as sw
 from senseweave.retrieval import Index
-from senseweave.retrieval.copies import NAME, Copies
+from senseweave.retrieval.copies import SUFFIX, Copies
 
 
 @pytest.fixture
@@ -64,6 +64,24 @@ def test_hits_by_another_place_rank_as_by_the_first(photos):
     assert [hit.id for hit in photos.search("red", k=1, offset=1, filter={"album": "best"})] == [everywhere[1].id]
 
 
+def test_filters_that_most_copies_pass_find_what_filters_that_few_pass_do(tmp_path, space, monkeypatch):
+    with Index(tmp_path / "letters", spaces=[space]) as index:
+        for shelf in range(3):
+            index.add(
+                [
+                    sw.Text(f"letter {n} about {n % 7}", source=f"shelf {shelf}, {n}", metadata={"shelf": shelf})
+                    for n in range(60)
+                ]
+            )
+        asked = [{"shelf": 2}, {"shelf": {"gt": 0}}, {"shelf": [0, 2]}, {"and": [{"shelf": 1}, {"shelf": 2}]}]
+        few = [index.search("letter 17 about 3", k=12, filter=one) for one in asked]
+        monkeypatch.setattr("senseweave.retrieval.search.FEW_COPIES", 3)
+        many = [index.search("letter 17 about 3", k=12, filter=one) for one in asked]
+    assert [len(hits) for hits in few] == [12, 12, 12, 0]
+    assert [[hit.raw_score for hit in hits] for hits in many] == [[hit.raw_score for hit in hits] for hits in few]
+    assert {hit.metadata["shelf"] for hit in many[0]} == {2}
+
+
 def test_adding_the_same_folder_again_changes_no_place(photos, albums):
     before = [(row.id, row.metadata) for one in photos._store.descriptions.values() for row in standing(photos, one)]
     report = photos.add(albums, metadata=album_of)
@@ -73,7 +91,7 @@ def test_adding_the_same_folder_again_changes_no_place(photos, albums):
 
 
 def standing(index, description):
-    return list(Copies(index._store).standing(description))
+    return list(Copies(index._store, description).standing())
 
 
 @pytest.mark.parametrize("leaving", ["alps", "best", "cards"])
@@ -90,7 +108,8 @@ def test_content_goes_with_its_last_source(photos, albums):
     assert photos.delete(sources=[albums / "alps" / "sunset.png", albums / "cards" / "sunset.png"]) == 2
     assert photos.delete(filter={"album": "best"}) == 2
     assert (len(photos), photos.sources()) == (0, {})
-    assert photos._store.count(Copies(photos._store)) == 0
+    (pictures,) = (one for one in photos._store.descriptions.values() if one.modality == "image")
+    assert photos._store.count(Copies(photos._store, pictures)) == 0
 
 
 def test_deleting_by_id_removes_the_content_from_all_places(photos):
@@ -152,7 +171,7 @@ def test_labelled_answers_may_name_any_place(photos):
 
 
 def test_an_index_without_equal_content_has_no_collection_for_it(index):
-    assert NAME not in {one.name for one in index._store.client.list_collections()}
+    assert not [one.name for one in index._store.client.list_collections() if one.name.endswith(SUFFIX)]
 
 
 def test_an_open_index_learns_of_copies_that_another_one_adds(tmp_path, space, albums):

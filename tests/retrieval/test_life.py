@@ -29,7 +29,7 @@ def contents(index):
         for row in index._store.get(one):
             known = {name: value for name, value in row.metadata.items() if name != "added_at"}
             found[row.id] = (one.name, known, row.text)
-        for record, copies in Copies(index._store).matching(one).items():
+        for record, copies in Copies(index._store, one).matching().items():
             found[record] += tuple(sorted(row.metadata["source"] for row in copies))
     return found
 

@@ -1,9 +1,9 @@
 """Further sources of records: content that stands at several places is one record, and each place is kept with it.
 
-A record's own metadata name the source that was added first. Every other source has a row in one more collection, with
-the flat metadata that the record would have if it stood there alone, so that filters, deleting and syncing can treat
-each file as if it had a record of its own, while searches find the content once. Stock readers of the index see its
-records as ever: a list of sources in their metadata would be lost on their filters, since Chroma compares a list with
+A record's own metadata name the source that was added first. Every other source has a row in a second collection beside
+the record's, with the flat metadata that the record would have if it stood there alone, so that filters, deleting and
+syncing can treat each file as if it had a record of its own, while searches find the content once. Stock readers see the
+record as ever: a list of sources in its metadata would be lost on their filters, since Chroma compares lists with
 `$contains` alone.
 """
 
@@ -19,44 +19,51 @@ import numpy as np
 from senseweave.retrieval.description import Description
 from senseweave.retrieval.filters import Where, both
 from senseweave.retrieval.records import COPY_OF, Record, source_of
-from senseweave.retrieval.store import Found, Store
+from senseweave.retrieval.store import PAGE, Found, Store
 
-NAME: Final = "senseweave-copies"
-"""Of the collection, after the index's prefix."""
+SUFFIX: Final = "-copies"
+"""Of the second collection's name, after that of the first."""
 VECTOR: Final = np.zeros(1, np.float32)
 """Of every row: Chroma wants one, and nothing is ever nearest here."""
 
 
 class Copies:
-    """The further sources of an index's records. An index without any has no collection for them."""
+    """The further sources of one collection's records. Where there are none, there is no collection for them."""
 
-    def __init__(self, store: Store) -> None:
-        """Look into `store`; nothing is made before there is something to keep."""
+    def __init__(self, store: Store, description: Description) -> None:
+        """Look beside one collection of `store`; nothing is made before there is something to keep."""
         self._store = store
-        self.name = f"{store.prefix}{NAME}"
+        self._records = description
+        self.name = description.name + SUFFIX
 
     def of(self, ids: Iterable[str]) -> dict[str, list[Found]]:
         """The copies of some records by record id, the first added first; records without any are left out."""
         wanted = list(ids)
         if not wanted or not self._store.has(self):
             return {}
-        return self._by_record({COPY_OF: {"$in": wanted[at : at + 500]}} for at in range(0, len(wanted), 500))
+        pages = [wanted[at : at + PAGE] for at in range(0, len(wanted), PAGE)]
+        return _by_record(row for page in pages for row in self._store.get(self, where={COPY_OF: {"$in": page}}))
 
-    def matching(self, description: Description, where: Where | None = None) -> dict[str, list[Found]]:
-        """The copies of one collection's records of which a condition holds, by the id of a record that is there."""
-        if not self._store.has(self):
+    def matching(self, where: Where | None = None, *, among: Sequence[str] | None = None) -> dict[str, list[Found]]:
+        """The copies of which a condition holds, by the id of a record that is there and, if given, `among` those."""
+        if among is not None:
+            where = both(where, {COPY_OF: {"$in": list(among)}})
+        if among == [] or not self._store.has(self):
             return {}
-        here = {"$and": [{"modality": description.modality}, {"fingerprint": description.fingerprint}]}
-        found = self._by_record([both(here, where)])
-        return {one: found[one] for one in self._store.existing(description, list(found))} if found else {}
+        found = _by_record(self._store.get(self, where=where))
+        return {one: found[one] for one in self._store.existing(self._records, list(found))} if found else {}
 
-    def standing(self, description: Description, where: Where | None = None) -> Iterator[Found]:
+    def has_more(self, most: int, where: Where | None) -> bool:
+        """Whether a condition holds of more than `most` copies."""
+        return self._store.has(self) and len(self._store.some(self, most + 1, where)) > most
+
+    def standing(self, where: Where | None = None) -> Iterator[Found]:
         """Yield every record once for each source at which it stands and of which a condition holds.
 
         Rows have the record's id and the metadata that it has there.
         """
-        yield from self._store.get(description, where=where)
-        for record, copies in self.matching(description, where).items():
+        yield from self._store.get(self._records, where=where)
+        for record, copies in self.matching(where).items():
             for one in copies:
                 yield replace(one, id=record, metadata=as_record(one.metadata))
 
@@ -65,7 +72,7 @@ class Copies:
         if not places:
             return
         if not self._store.has(self):
-            self._store.make(self.name, {NAME: 1}, {"space": "l2"})
+            self._store.make(self.name, {COPY_OF: self._records.name}, {"space": "l2"})
         rows = {}
         for record, metadata in places:
             key = copy_id(record, source_of(record, metadata))
@@ -81,17 +88,16 @@ class Copies:
         """Forget all copies of records that are about to be removed."""
         self.drop([one.id for copies in self.of(records).values() for one in copies])
 
-    def leave(self, description: Description, leaving: Mapping[str, Collection[str]]) -> None:
+    def leave(self, leaving: Mapping[str, Collection[str]]) -> None:
         """Take records away from sources; one that stands elsewhere stays under its other sources, the rest goes.
 
         Safe to be killed in: a record loses its last source last.
 
         Args:
-            description: The records' collection.
             leaving: Sources by record id.
         """
         copies = self.of(leaving)
-        rows = {row.id: row for row in self._store.get(description, ids=list(copies))} if copies else {}
+        rows = {row.id: row for row in self._store.get(self._records, ids=list(copies))} if copies else {}
         moved: dict[str, dict[str, Any]] = {}
         dropped: list[str] = []
         gone = [record for record in leaving if record not in copies]
@@ -106,34 +112,23 @@ class Copies:
             new = as_record(left[0].metadata)
             moved[record] = {**{name: None for name in rows[record].metadata if name not in new}, **new}
             dropped.append(left[0].id)
-        self._store.update_metadata(description, moved)
+        self._store.update_metadata(self._records, moved)
         self.drop(dropped)
-        self._store.delete(description, gone)
+        self._store.delete(self._records, gone)
 
-    def remove(
-        self, description: Description, where: Where | None = None, leaves: Callable[[Found], bool] | None = None
-    ) -> int:
-        """Take the records of a collection away from the sources where a condition holds, and say how many.
+    def remove(self, where: Where | None = None, leaves: Callable[[Found], bool] | None = None) -> int:
+        """Take records away from the sources where a condition holds, and say how many.
 
         Args:
-            description: The collection.
             where: The condition on the metadata that a record has at a source.
             leaves: A further condition on the same.
         """
         leaving: dict[str, set[str]] = {}
-        for row in self.standing(description, where):
+        for row in self.standing(where):
             if leaves is None or leaves(row):
                 leaving.setdefault(row.id, set()).add(source_of(row.id, row.metadata))
-        self.leave(description, leaving)
+        self.leave(leaving)
         return sum(map(len, leaving.values()))
-
-    def _by_record(self, conditions: Iterable[Where | None]) -> dict[str, list[Found]]:
-        rows = [row for where in conditions for row in self._store.get(self, where=where)]
-        rows.sort(key=lambda row: (row.metadata.get("added_at", 0.0), str(row.metadata["source"])))
-        found: dict[str, list[Found]] = {}
-        for row in rows:
-            found.setdefault(str(row.metadata[COPY_OF]), []).append(row)
-        return found
 
 
 def copy_id(record: str, source: str) -> str:
@@ -144,3 +139,10 @@ def copy_id(record: str, source: str) -> str:
 def as_record(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata of a copy as its record would have them."""
     return {name: value for name, value in metadata.items() if name != COPY_OF}
+
+
+def _by_record(rows: Iterable[Found]) -> dict[str, list[Found]]:
+    found: dict[str, list[Found]] = {}
+    for row in sorted(rows, key=lambda row: (row.metadata.get("added_at", 0.0), str(row.metadata["source"]))):
+        found.setdefault(str(row.metadata[COPY_OF]), []).append(row)
+    return found

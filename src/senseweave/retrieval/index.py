@@ -266,10 +266,10 @@ class Index:
         named = list(dict.fromkeys([ids] if isinstance(ids, str) else ids)) if ids is not None else None
         removed = 0
         with self._store.writing():
-            copies = Copies(self._store)
             for description in self._store.descriptions.values():
+                copies = Copies(self._store, description)
                 if named is None:
-                    removed += copies.remove(description, where)
+                    removed += copies.remove(where)
                     continue
                 held = self._store.existing(description, named)
                 copies.forget(held)
@@ -282,7 +282,7 @@ class Index:
         """Every source in the index, with the modalities of its records."""
         found: dict[str, set[Modality]] = {}
         for description in self._store.descriptions.values():
-            for row in Copies(self._store).standing(description):
+            for row in Copies(self._store, description).standing():
                 found.setdefault(source_of(row.id, row.metadata), set()).add(description.modality)
         return found
 

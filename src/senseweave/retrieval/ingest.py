@@ -87,7 +87,6 @@ class Ingest:
             raise TypeError(msg)
         self.report = Report()
         self._store = store
-        self._copies = Copies(store)
         self._spaces = spaces
         self._policy = policy
         self._metadata = metadata
@@ -236,7 +235,8 @@ class Ingest:
     def _place(self, description: Description, buffer: Mapping[str, Places], rows: Mapping[str, Found]) -> None:
         """Skip what is there, and take over metadata that changed, files that moved, and further sources."""
         shared = [row.id for row in rows.values() if buffer[row.id].keys() - {source_of(row.id, row.metadata)}]
-        copies = self._copies.of(shared)
+        beside = Copies(self._store, description)
+        copies = beside.of(shared)
         changes: dict[str, dict[str, Any]] = {}
         written: list[tuple[str, dict[str, Any]]] = []
         stale: list[str] = []
@@ -262,8 +262,8 @@ class Ingest:
                     written.append((row.id, as_record(known[source].metadata)))
                     stale += [there.id] if "source" in change else []
         self._store.update_metadata(description, changes)
-        self._copies.write(written)
-        self._copies.drop(stale)
+        beside.write(written)
+        beside.drop(stale)
 
     def _remove_replaced(self) -> None:
         """Remove records of sources that were read in this call and have other content now."""
@@ -271,7 +271,8 @@ class Ingest:
         for description in list(self._store.descriptions.values()):
             for start in range(0, len(sources), 100):
                 where = {"source": {"$in": sources[start : start + 100]}}
-                self.report.replaced += self._copies.remove(description, where, partial(self._is_replaced, description))
+                replaced = partial(self._is_replaced, description)
+                self.report.replaced += Copies(self._store, description).remove(where, replaced)
 
     def _remove_gone(self, folders: list[Any]) -> None:
         """Remove records of files under the folders that are no longer there."""
@@ -282,7 +283,7 @@ class Ingest:
             return source.startswith(roots) and source not in self._seen and _is_gone(source)
 
         for description in list(self._store.descriptions.values()):
-            self.report.deleted += self._copies.remove(description, leaves=is_gone)
+            self.report.deleted += Copies(self._store, description).remove(leaves=is_gone)
 
     def _is_replaced(self, description: Description, row: Found) -> bool:
         seen = self._seen[str(row.metadata["source"])]

@@ -29,7 +29,7 @@ def match_labels(
     """
     sources: dict[Key, dict[str, set[str]]] = {key: {} for key in store.descriptions}
     for key, description in store.descriptions.items():
-        for row in Copies(store).standing(description):
+        for row in Copies(store, description).standing():
             sources[key].setdefault(row.id, set()).add(source_of(row.id, row.metadata))
     matched = []
     for query, answers in labels:

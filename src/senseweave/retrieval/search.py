@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,8 @@ from senseweave.spaces.space import Space
 
 Candidate = Ranked[tuple[Description, Found]]
 """A record that a collection returned, on the common scale."""
+FEW_COPIES = 500
+"""Copies that pass a filter and are looked up; where more do, they are met among the nearest records instead."""
 LEAST_FETCHED = 10
 """Records asked of every collection, so that the methods that look at one list see more than its tip."""
 
@@ -202,26 +205,42 @@ def with_copies(
     store: Store, description: Description, vector: np.ndarray, rows: list[Found], k: int, plan: Plan
 ) -> list[Found]:
     """Join to the rows whose own metadata pass the filter those that pass it at another source, as they stand there."""
-    copies = Copies(store).matching(description, plan.where)
-    if not copies:
-        return rows
+    copies = Copies(store, description)
     known = {row.id for row in rows}
-    asked = store.query(description, vector[None], k, ids=list(copies), with_vectors=plan.diversity is not None)[0]
-    more = [replace(row, metadata=as_record(copies[row.id][0].metadata)) for row in asked if row.id not in known]
-    return sorted([*rows, *more], key=lambda row: -row.similarity)[:k]
+    options: dict[str, Any] = {"with_vectors": plan.diversity is not None}
+    if not copies.has_more(FEW_COPIES, plan.where):
+        places = copies.matching(plan.where)
+        near = store.query(description, vector[None], k, ids=list(places), **options)[0] if places else []
+        return _joined_places(rows, near, places, known, k)
+    depth = FEW_COPIES
+    while True:
+        # So many copies pass that records which have one are soon met among the nearest of all.
+        near = store.query(description, vector[None], depth, **options)[0]
+        places = copies.matching(plan.where, among=[row.id for row in near if row.id not in known])
+        joined = _joined_places(rows, near, places, known, k)
+        if len(near) < depth or (len(joined) == k and near[-1].similarity <= joined[-1].similarity):
+            return joined
+        depth *= 4
+
+
+def _joined_places(
+    rows: list[Found], near: list[Found], places: Mapping[str, list[Found]], known: set[str], k: int
+) -> list[Found]:
+    more = [row for row in near if row.id in places and row.id not in known]
+    shown = [replace(row, metadata=as_record(places[row.id][0].metadata)) for row in more]
+    return sorted([*rows, *shown], key=lambda row: -row.similarity)[:k]
 
 
 def with_sources(store: Store, hits: Sequence[Hit]) -> list[Hit]:
     """Tell hits of every source at which their content stands, their own before the others."""
-    copies = Copies(store).of(hit.id for hit in hits)
-    told = []
-    for hit in hits:
-        others = [str(one.metadata["source"]) for one in copies.get(hit.id, ())]
-        if hit.source in others:  # shown as it stands at a copy: the record itself stands elsewhere
-            rows = store.get(store.descriptions[hit.space, hit.modality], ids=[hit.id])
-            others = [*(source_of(row.id, row.metadata) for row in rows), *others]
-        told.append(replace(hit, sources=tuple(dict.fromkeys([hit.source, *others]))) if others else hit)
-    return told
+    told: dict[str, list[str]] = {}
+    for key, description in store.descriptions.items():
+        here = [hit for hit in hits if (hit.space, hit.modality) == key]
+        copies = Copies(store, description).of(hit.id for hit in here)
+        for row in store.get(description, ids=list(copies)):
+            others = [str(one.metadata["source"]) for one in copies[row.id]]
+            told[row.id] = [source_of(row.id, row.metadata), *others]
+    return [replace(hit, sources=tuple(dict.fromkeys([hit.source, *told.get(hit.id, ())]))) for hit in hits]
 
 
 def _content(item: tuple[Description, Found]) -> object:

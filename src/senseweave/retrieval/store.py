@@ -220,6 +220,10 @@ class Store:
             if len(page["ids"]) < PAGE:
                 return
 
+    def some(self, collection: Named, most: int, where: Where | None = None) -> list[str]:
+        """Ids of at most so many records of which a condition holds."""
+        return list(self._handle(collection).get(where=where, limit=most, include=[])["ids"])
+
     def existing(self, collection: Named, ids: Sequence[str]) -> list[str]:
         """Those of some ids that are there."""
         return [

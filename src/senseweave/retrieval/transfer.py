@@ -36,7 +36,7 @@ def export_index(store: Store, path: str | Path) -> int:
         _line(file, {"format": FORMAT})
         for description in store.descriptions.values():
             _line(file, {"collection": asdict(description)})
-            copies = Copies(store).matching(description)
+            copies = Copies(store, description).matching()
             for row in sorted(store.get(description, vectors=True), key=lambda one: one.id):
                 assert row.vector is not None
                 vector = base64.b64encode(row.vector.astype("<f4").tobytes()).decode()
@@ -71,8 +71,7 @@ def import_index(store: Store, path: str | Path) -> int:
         for entry in lines:
             if "collection" in entry:
                 if description is not None:
-                    store.upsert(description, pending)
-                pending = []
+                    _write(store, description, pending, copies)
                 given = Description(**entry["collection"])
                 given.name = collection_name(store.prefix, given.space, given.modality)
                 calibration = given.calibration
@@ -89,12 +88,17 @@ def import_index(store: Store, path: str | Path) -> int:
             copies += [(entry["record"], metadata) for metadata in entry.get("copies", ())]
             count += 1
             if len(pending) >= BATCH:
-                store.upsert(description, pending)
-                pending = []
+                _write(store, description, pending, copies)
         if description is not None:
-            store.upsert(description, pending)
-        Copies(store).write(copies)
+            _write(store, description, pending, copies)
     return count
+
+
+def _write(store: Store, description: Description, pending: list[Record], copies: list[tuple[str, Any]]) -> None:
+    store.upsert(description, pending)
+    Copies(store, description).write(copies)
+    pending.clear()
+    copies.clear()
 
 
 def _open(path: Path, mode: str) -> IO[str]:

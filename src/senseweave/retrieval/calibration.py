@@ -63,6 +63,12 @@ class Calibration:
         values = stored["cells"].get(query_modality)
         return Statistics.from_dict({**values, "centre": stored["centre"]}) if values is not None else None
 
+    def renew(self) -> None:
+        """Estimate anew what is stale."""
+        for description in self._store.descriptions.values():
+            if self.is_stale(description):
+                self.refit(description)
+
     def is_stale(self, description: Description) -> bool:
         """Whether the collection has no statistics, or has doubled or halved since they were made."""
         stored = description.calibration

@@ -2,8 +2,8 @@
 
 A record's own metadata name the source that was added first. Every other source has a row in a second collection beside
 the record's, with the flat metadata that the record would have if it stood there alone, so that filters, deleting and
-syncing can treat each file as if it had a record of its own, while searches find the content once. Stock readers see the
-record as ever: a list of sources in its metadata would be lost on their filters, since Chroma compares lists with
+syncing can treat each file as if it had a record of its own, while searches find the content once. Stock readers see
+the record as ever: a list of sources in its metadata would be lost on their filters, since Chroma compares lists with
 `$contains` alone.
 """
 

@@ -15,7 +15,6 @@ from senseweave.errors import StoreError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.retrieval.calibration import Calibration
 from senseweave.retrieval.copies import Copies
-from senseweave.retrieval.description import Description, collection_name
 from senseweave.retrieval.filters import Filter, compile_filter
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.ingest import Ingest, Metadata
@@ -23,7 +22,7 @@ from senseweave.retrieval.labels import Answers, match_labels
 from senseweave.retrieval.local_client import holds_store
 from senseweave.retrieval.plan import Plan, chosen_modalities
 from senseweave.retrieval.query import Query, as_query
-from senseweave.retrieval.recorded import load_all, load_options, load_recorded
+from senseweave.retrieval.recorded import describe, load_all, load_recorded
 from senseweave.retrieval.records import source_of
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.rerank import Reranker, as_reranker
@@ -163,7 +162,7 @@ class Index:
             try:
                 return ingest.run(inputs, sync=sync)
             finally:
-                self._recalibrate()
+                self._calibration.renew()
 
     def search(
         self,
@@ -275,7 +274,7 @@ class Index:
                 copies.forget(held)
                 self._store.delete(description, held)
                 removed += len(held)
-            self._recalibrate()
+            self._calibration.renew()
         return removed
 
     def sources(self) -> dict[str, set[Modality]]:
@@ -323,7 +322,7 @@ class Index:
             ValueError: If none of the labelled answers is in the index.
         """
         with self._store.writing():
-            self._recalibrate()
+            self._calibration.renew()
             asked = [self._embedded(one) for one in queries]
             filled = [one for one in self._store.descriptions.values() if self._store.count(one)]
             for description in filled:
@@ -381,21 +380,6 @@ class Index:
         return {name: parts[0] for name, parts in embed_query(as_query(query), self.spaces).items()}
 
     def _add_space(self, space: Space) -> None:
-        options = load_options(space)
-        for modality in space.modalities:
-            self._store.ensure(
-                Description(
-                    name=collection_name(self._store.prefix, space.name, modality),
-                    space=space.name,
-                    modality=modality,
-                    fingerprint=space.fingerprint,
-                    dimension=space.dimension,
-                    options=options,
-                )
-            )
+        for description in describe(space, self._store.prefix):
+            self._store.ensure(description)
         self._loaded[space.name] = space
-
-    def _recalibrate(self) -> None:
-        for description in self._store.descriptions.values():
-            if self._calibration.is_stale(description):
-                self._calibration.refit(description)

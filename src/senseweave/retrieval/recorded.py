@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from senseweave.errors import FingerprintError, StoreError
-from senseweave.retrieval.description import Description
+from senseweave.retrieval.description import Description, collection_name
 from senseweave.spaces.catalog import load
 from senseweave.spaces.space import Space
 
@@ -36,6 +36,22 @@ def load_recorded(described: Sequence[Description]) -> Space:
         if one.fingerprint != space.fingerprint:
             raise FingerprintError(one.name, one.fingerprint, space.fingerprint)
     return space
+
+
+def describe(space: Space, prefix: str) -> list[Description]:
+    """What the collections of a space say of themselves, one for each modality that it embeds."""
+    options = load_options(space)
+    return [
+        Description(
+            name=collection_name(prefix, space.name, modality),
+            space=space.name,
+            modality=modality,
+            fingerprint=space.fingerprint,
+            dimension=space.dimension,
+            options=options,
+        )
+        for modality in space.modalities
+    ]
 
 
 def load_options(space: Space) -> dict[str, Any] | None:

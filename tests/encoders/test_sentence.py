@@ -101,6 +101,75 @@ def test_python_code_of_a_checkpoint_is_not_run_unless_asked(folder):
         space.embed_text(["a"])
 
 
+OWN_CODE = """
+from torch import nn
+from transformers import AutoModel, AutoTokenizer
+
+class Transformer(nn.Module):
+    tasks = {"retrieval.query": 5, "retrieval.passage": 11, "text-matching": 17}
+
+    def __init__(self, folder):
+        super().__init__()
+        self.auto_model = AutoModel.from_pretrained(folder)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.max_seq_length = 64
+
+    def forward(self, features, task=None):
+        states = self.auto_model(features["input_ids"], features["attention_mask"]).last_hidden_state
+        features["token_embeddings"] = states.roll(self.tasks[task or "text-matching"], dims=2)
+        return features
+
+    def tokenize(self, texts, padding=True):
+        return self.tokenizer(texts, padding=padding, truncation=True, max_length=64, return_tensors="pt")
+
+    def get_word_embedding_dimension(self):
+        return 32
+
+    def save(self, folder):
+        self.auto_model.save_pretrained(folder)
+
+    @staticmethod
+    def load(folder, **options):
+        return Transformer(folder)
+"""
+"""A module as Jina v3 brings it: its own Python, and an adapter that is chosen by the name of a task."""
+
+
+@pytest.fixture
+def own_code(folder):
+    """A folder named as Jina v3, whose first module is code of its own."""
+    model = folder / "jina-embeddings-v3"
+    save_sentence_model(model)
+    modules = json.loads((model / "modules.json").read_text())
+    modules[0] |= {"type": "custom_st.Transformer", "kwargs": ["task"]}
+    (model / "modules.json").write_text(json.dumps(modules))
+    (model / "custom_st.py").write_text(OWN_CODE)
+    return model
+
+
+def test_code_of_a_checkpoint_that_is_trusted_is_given_the_task_of_the_role(own_code):
+    from sentence_transformers import SentenceTransformer
+
+    space = sw.load(str(own_code), device="cpu", trust_remote_code=True, cache_size=0)
+    model = SentenceTransformer(str(own_code), device="cpu", trust_remote_code=True)
+    texts = ["a dog", "rain falls on the roof of the old house"]
+    asked = {
+        "query": ("retrieval.query", "Represent the query for retrieving evidence documents: "),
+        "document": ("retrieval.passage", "Represent the document for retrieval: "),
+    }
+    for role, (task, prompt) in asked.items():
+        expected = model.encode(texts, task=task, prompt=prompt)  # card of jina-embeddings-v3
+        np.testing.assert_allclose(space.embed_text(texts, role=role), expected, atol=1e-5)
+        np.testing.assert_allclose(space.embed_text(texts[:1], role=role), expected[:1], atol=1e-5)
+    assert (space.dimension, space.max_length) == (32, 64)
+
+
+def test_code_of_a_checkpoint_that_is_not_trusted_is_named_with_what_to_do(own_code):
+    space = sw.load(str(own_code), device="cpu")
+    with pytest.raises(sw.ModelError, match="load it with trust_remote_code=True if you trust"):
+        space.embed_text(["a dog"])
+
+
 def test_dense_layers_without_weights_are_refused(folder):
     name = save_sentence_model(folder, dense=24)
     (weights,) = (file for file in folder.glob("*_Dense/*.safetensors"))

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 from contract_case import Case
+from films import films
+from films import forms as film_forms
+from films import longer_than as film_longer_than
 from pictures import forms as picture_forms
-from pictures import one_by_one, pictures
+from pictures import livelier, one_by_one, pictures
 from sounds import forms as sound_forms
 from sounds import longer_than, sounds
 from tiny_audio import clap_maker
@@ -55,6 +58,29 @@ def reference(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
     return one_by_one(compute, items)
 
 
+def make_video(folder: Path) -> str:
+    """V-JEPA 2, pooled, and the layer behind it."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules.transformer import Transformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Pooling
+    from transformers import VJEPA2Config, VJEPA2Model, VJEPA2VideoProcessor
+
+    inner = folder.parent / f"{folder.name}-tower"
+    torch.manual_seed(SEED)
+    predictor = {"pred_hidden_size": 24, "pred_num_attention_heads": 2, "pred_num_hidden_layers": 1}
+    config = VJEPA2Config(
+        patch_size=16, crop_size=32, frames_per_clip=8, tubelet_size=2, hidden_size=24, num_attention_heads=2,
+        num_hidden_layers=2, mlp_ratio=2.0, pred_num_mask_tokens=1, **predictor,
+    )  # fmt: skip
+    livelier(VJEPA2Model(config), 0.2).save_pretrained(inner)
+    size = {"size": {"shortest_edge": 36}, "crop_size": {"height": 32, "width": 32}}
+    VJEPA2VideoProcessor(**size).save_pretrained(inner)
+    modules = [Transformer(str(inner)), Pooling(24, "mean"), Dense(in_features=24, out_features=8)]
+    SentenceTransformer(modules=modules, device="cpu").save(str(folder))
+    return str(folder)
+
+
 CLIP, CLAP = maker(make_clip), maker(clap_maker(fused=False))
 OMNI_FAMILIES: list[Case] = [
     Case(
@@ -88,5 +114,17 @@ OMNI_FAMILIES: list[Case] = [
         splits_long=True,
         poison="audio_projection.linear1.weight",
         missing="audio_projection.linear1.weight",
+    ),
+    Case(
+        "omni-video",
+        "video",
+        make_video,
+        films,
+        reference,
+        forms=film_forms,
+        long_item=film_longer_than(10.0),
+        splits_long=True,
+        poison="encoder.layernorm.weight",
+        missing="encoder.layernorm.weight",
     ),
 ]

@@ -1,6 +1,7 @@
 """The command line as a person uses it: what it prints, and how it fails."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from senseweave.spaces.families import FAMILIES
 
-def senseweave(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+
+def senseweave(*arguments: object, columns: int | None = 160) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from senseweave.cli import main; main()", *map(str, arguments)]
-    environment = {"COLUMNS": "160", **__import__("os").environ}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, **options)  # type: ignore[call-overload, no-any-return]
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    if columns is not None:
+        environment["COLUMNS"] = str(columns)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +46,57 @@ def test_indexing_reports_what_was_added_and_what_failed(
     assert "1 failed" in done.stdout
     assert "broken.jpg" in done.stdout
     assert folder.is_dir()
+
+
+def test_the_exit_code_tells_that_nothing_could_be_added(corpus: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes((corpus / "images" / "photo-03.jpg").read_bytes()[:2000])
+    done = senseweave("index", broken, "--into", tmp_path / "index", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["failed"][0]["source"] == str(broken)
+
+
+def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = senseweave("index", tmp_path / "empty", "--into", tmp_path / "index")
+    assert done.returncode == 1
+    assert "nothing to add in" in done.stderr
+
+
+def test_a_link_to_a_folder_is_told(corpus: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    shutil.copy(corpus / "texts" / "library.txt", folder)
+    (folder / "linked").symlink_to(corpus / "texts", target_is_directory=True)
+    done = senseweave("index", folder, "--into", tmp_path / "index")
+    assert done.returncode == 0
+    assert "1 added" in done.stdout
+    assert "linked: is a link to a folder" in done.stdout
+
+
+def test_a_broken_mp3_is_told_once_and_without_the_notes_of_its_decoder(corpus: Path, tmp_path: Path) -> None:
+    data = bytearray((corpus / "audio" / "recording-03.mp3").read_bytes())
+    data[5000:9000] = bytes(4000)
+    (tmp_path / "holes.mp3").write_bytes(data)
+    done = senseweave("index", tmp_path / "holes.mp3", "--into", tmp_path / "index")
+    assert "mpg123" not in done.stderr
+    assert "resync" not in done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_interruption_says_how_to_go_on(corpus: Path, tmp_path: Path) -> None:
+    interrupted = """
+import os, signal, sys
+from senseweave.retrieval import Index
+Index.add = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)
+from senseweave.cli import main
+main()
+"""
+    command = [sys.executable, "-c", interrupted, "index", str(corpus / "texts"), "--into", str(tmp_path / "index")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 130
+    assert "the same command goes on from there" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_indexing_again_adds_nothing(files: Path, index: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
@@ -84,18 +140,55 @@ def test_info_counts_records_by_modality(index: tuple[Path, subprocess.Completed
     assert senseweave("info", index[0]).returncode == 0
 
 
-def test_models_are_listed_with_their_extras() -> None:
+def test_models_are_listed_with_what_they_embed_dimension_extra_and_licence() -> None:
     listed = senseweave("models")
     assert listed.returncode == 0, listed.stderr
-    for word in ("starter", "clip", "senseweave[", "Apache-2.0"):
-        assert word in listed.stdout
+    (clap,) = (line.split() for line in listed.stdout.splitlines() if line.startswith(" clap "))
+    assert clap == ["clap", "text,", "audio", "512", "audio-models", "Apache-2.0", "laion/clap-htsat-unfused"]
+    assert len(json.loads(senseweave("models", "--json").stdout)) == len(FAMILIES)
+
+
+def test_a_narrow_terminal_leaves_out_the_names_that_it_would_break() -> None:
+    listed = senseweave("models", columns=72).stdout
+    assert "clap" in listed
+    assert "laion/" not in listed
+    assert max(map(len, listed.splitlines())) <= 72
+
+
+def test_one_family_is_told_with_its_examples() -> None:
+    told = senseweave("models", "clip").stdout
+    assert 'sw.load("openai/clip-vit-base-patch32")  # 512 dimensions' in told
+    assert 'pip install "senseweave[image]"' in told
+
+
+def test_what_goes_into_a_pipe_is_not_broken_in_two(index: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    found = senseweave("search", index[0], "a cat", columns=None)
+    assert any("photo-01.jpg" in line and "cat" in line for line in found.stdout.splitlines())
+
+
+def test_in_a_narrow_terminal_hits_are_a_list(index: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    found = senseweave("search", index[0], "a cat", "-k", 1, columns=50)
+    assert found.stdout.startswith("1. image ")
+    assert "photo-01.jpg" in found.stdout.replace("\n", "")
+
+
+def test_a_reader_that_stops_early_is_no_error(index: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    command = f"{sys.executable} -c 'from senseweave.cli import main; main()' search {index[0]} cat --json | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout == "[\n"
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["search", "no-such-index", "a cat"], "no-such-index"),
-        (["info", "no-such-index"], "no-such-index"),
+        (["info", "no-such-index"], "no such folder"),
+        (["info", "FOLDER"], "there is no index here; an index is a folder, made with: senseweave index"),
+        (["search", "TEXT", "a cat"], "library.txt: is a file"),
+        (["index", "TEXT", "--into", "TEXT"], "library.txt: is a file"),
+        (["eval", "INDEX", "no-such.json"], "no-such.json: No such file"),
+        (["models", "clop"], "'clop' is not a family"),
         (["index", "no-such-file", "--into", "somewhere"], "no-such-file"),
         (["search", "INDEX", "a cat", "--modality", "smell"], "'smell' is not a modality"),
         (["search", "INDEX"], "give one query"),
@@ -107,7 +200,7 @@ def test_models_are_listed_with_their_extras() -> None:
 def test_a_mistake_gives_one_clear_line_and_exit_code_2(
     arguments: list[str], said: str, files: Path, index: tuple[Path, subprocess.CompletedProcess[str]]
 ) -> None:
-    stand_ins = {"INDEX": str(index[0]), "TEXT": str(files / "library.txt")}
+    stand_ins = {"INDEX": str(index[0]), "TEXT": str(files / "library.txt"), "FOLDER": str(files)}
     failed = senseweave(*[stand_ins.get(argument, argument) for argument in arguments])
     assert failed.returncode == 2
     assert said in failed.stderr
@@ -115,17 +208,34 @@ def test_a_mistake_gives_one_clear_line_and_exit_code_2(
     assert len(failed.stderr.strip().splitlines()) == 1, failed.stderr
 
 
-def test_an_index_is_measured_by_questions_whose_answers_are_known(
-    files: Path, index: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
-    asked = tmp_path / "questions.json"
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Questions about the files; the answer of the last is not among them."""
+    file = tmp_path_factory.mktemp("asked") / "questions.json"
     entries = [
         {"query": "a cat", "relevant": ["photo-01.jpg"]},
         {"query": "who found it?", "relevant": ["recording-03.mp3"]},
+        {"query": "a yak", "relevant": ["yak.jpg"]},
     ]
-    asked.write_text(json.dumps(entries), encoding="utf-8")
+    file.write_text(json.dumps(entries), encoding="utf-8")
+    return file
+
+
+def test_an_index_is_measured_by_questions_whose_answers_are_known(
+    index: tuple[Path, subprocess.CompletedProcess[str]], asked: Path
+) -> None:
     measured = json.loads(senseweave("eval", index[0], asked, "--json").stdout)
     mix = next(row for row in measured["cells"] if row["documents"] == "all")
-    assert mix["questions"] == 2
+    assert mix["questions"] == 3
     assert 0 < mix["recall@10"] <= 1
-    assert "all" in senseweave("eval", index[0], asked).stdout
+    assert measured["missing"] == [{"question": 3, "answers": ["yak.jpg"]}]
+
+
+def test_answers_that_the_index_lacks_are_told_beside_the_figures(
+    index: tuple[Path, subprocess.CompletedProcess[str]], asked: Path
+) -> None:
+    told = senseweave("eval", index[0], asked)
+    assert told.returncode == 0
+    assert "all" in told.stdout
+    assert "1 answers of 1 of 3 questions are not in the index" in told.stderr
+    assert "entry 3 of questions.json: yak.jpg" in told.stderr

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
-    """Run the command line; expected errors become one line and exit code 2."""
-    from senseweave.cli.app import run
+    """Run the command line.
 
-    run()
+    Exit codes: 0, done; 1, nothing could be added; 2, a mistake or an error, told in one line; 130, interrupted.
+    """
+    try:
+        from senseweave.cli.app import run
+
+        run()
+    except KeyboardInterrupt:  # while the libraries are imported
+        sys.exit(130)

@@ -10,15 +10,19 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from senseweave import __version__
 from senseweave.cli import render
+from senseweave.cli.native import without_decoder_notes
 from senseweave.errors import SenseweaveError
-from senseweave.media import MODALITIES, Modality
+
+if TYPE_CHECKING:
+    from senseweave.media import Modality
+    from senseweave.retrieval import Index
 
 app = typer.Typer(
     name="senseweave",
@@ -26,7 +30,12 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done, 1 nothing could be added, 2 a mistake or an error, 130 interrupted.",
 )
+
+NOTHING_ADDED, MISTAKE, INTERRUPTED = 1, 2, 130
+"""Exit codes, besides 0; also those of `typer` and of a shell."""
+COUNTS = ("added", "skipped", "replaced", "updated", "deleted")
 
 IndexFolder = Annotated[Path, typer.Argument(help="Folder of an index that `senseweave index` made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -50,22 +59,36 @@ def index_command(
     sync: Annotated[bool, typer.Option("--sync", help="Also delete what has gone from the given folders.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add files and folders of any modality to an index; what is already in it is skipped."""
+    """Add files and folders of any modality to an index; what is already in it is skipped.
+
+    Files that cannot be read are listed and the others are added. The exit code is 1 where nothing could be.
+    """
     from senseweave.retrieval import Index
 
     missing = [path for path in paths if not path.exists()]
     if missing:
         msg = f"{missing[0]}: there is no such file or folder"
         raise SenseweaveError(msg)
-    with Index(into, spaces=space or None) as index, _progress("indexing", quiet=as_json) as step:
-        report = index.add(paths, sync=sync, progress=step)
-        size = len(index)
+    if into.exists() and not into.is_dir():
+        msg = f"{into}: is a file; --into takes the folder of the index, which is made if it does not exist"
+        raise SenseweaveError(msg)
+    try:
+        with Index(into, spaces=space or None) as index, _progress("indexing", quiet=as_json) as step:
+            report = index.add(paths, sync=sync, progress=step)
+            size = len(index)
+    except KeyboardInterrupt:
+        render.failure(f"interrupted; what was added is kept, and the same command goes on from there ({into})")
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         failures = [{"source": error.source, "reason": error.reason} for error in report.failed]
-        counts = {name: getattr(report, name) for name in ("added", "skipped", "replaced", "updated", "deleted")}
+        counts = {name: getattr(report, name) for name in COUNTS}
         _print_json({**counts, "failed": failures, "size": size})
     else:
         render.report(report, into, size)
+    if not any(getattr(report, name) for name in COUNTS):
+        if not report.failed:
+            render.warning(f"there is nothing to add in {', '.join(map(str, paths))}; hidden files are left out")
+        raise typer.Exit(NOTHING_ADDED)
 
 
 @app.command()
@@ -92,7 +115,7 @@ def search(
         asked = sw.Image(image)
     elif audio is not None:
         asked = sw.Audio(audio)
-    with sw.Index.open(folder) as index:
+    with _opened(folder) as index:
         hits = index.search(asked, k=k, modalities=_modalities(modality))
     if as_json:
         _print_json([render.hit_as_dict(rank, hit) for rank, hit in enumerate(hits, start=1)])
@@ -103,9 +126,7 @@ def search(
 @app.command()
 def info(folder: IndexFolder, as_json: AsJson = False) -> None:
     """Say what an index holds: records per modality, spaces and fingerprints."""
-    from senseweave.retrieval import Index
-
-    with Index.open(folder) as index:
+    with _opened(folder) as index:
         facts = index.info()
     if as_json:
         _print_json(facts)
@@ -125,24 +146,33 @@ def eval_command(
 ) -> None:
     """Measure how well an index answers questions whose answers are known, per modality and on the mix."""
     from senseweave.evaluation import evaluate, read_questions
-    from senseweave.retrieval import Index
 
     asked = read_questions(questions)
-    with Index.open(folder) as index:
+    with _opened(folder) as index:
         result = evaluate(index, asked, k=k, fusion=fusion)
+    missing = [{"question": number + 1, "answers": names} for number, names in sorted(result.missing.items())]
     if as_json:
-        _print_json({"cells": result.rows(), "shares": result.shares})
+        _print_json({"cells": result.rows(), "shares": result.shares, "missing": missing})
     else:
         render.evaluation(result.rows(), result.shares, k)
+        render.missing_answers(missing, len(asked), questions)
 
 
 @app.command()
-def models(as_json: AsJson = False) -> None:
-    """List the families of models that can be loaded, and what each needs."""
-    from senseweave.spaces.families import FAMILIES
+def models(
+    name: Annotated[str | None, typer.Argument(help="A family, to read all about it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the families of models that can be loaded: what they embed, dimensions, licences, extras."""
+    from senseweave.spaces.families import FAMILIES, by_scheme
 
+    if name is not None and name not in by_scheme():
+        msg = f"{name!r} is not a family of models; the families are {', '.join(by_scheme())}"
+        raise SenseweaveError(msg)
     if as_json:
-        _print_json([family.__dict__ for family in FAMILIES])
+        _print_json([family.__dict__ for family in FAMILIES if name in (None, family.scheme)])
+    elif name is not None:
+        render.family(by_scheme()[name])
     else:
         render.models(FAMILIES)
 
@@ -167,15 +197,33 @@ def run() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.showwarning = _one_line_warning
     logging.getLogger("chromadb").setLevel(logging.ERROR)
-    try:
-        app(standalone_mode=True)
-    except (SenseweaveError, ImportError, OSError, ValueError) as error:
-        render.failure(str(error))
-        sys.exit(2)
+    with without_decoder_notes():
+        try:
+            app(standalone_mode=True)
+        except OSError as error:
+            render.failure(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
+            sys.exit(MISTAKE)
+        except (SenseweaveError, ImportError, ValueError) as error:
+            render.failure(str(error))
+            sys.exit(MISTAKE)
+
+
+def _opened(folder: Path) -> Index:
+    """Open the index in a folder; where there is none, say how to make one on the command line."""
+    from senseweave.retrieval import Index
+    from senseweave.retrieval.local_client import DATABASE
+
+    if not (folder / DATABASE).is_file():
+        state = "is a file" if folder.is_file() else "there is no index here" if folder.exists() else "no such folder"
+        msg = f"{folder}: {state}; an index is a folder, made with: senseweave index FILES --into FOLDER"
+        raise SenseweaveError(msg)
+    return Index.open(folder)
 
 
 def _modalities(names: list[str] | None) -> set[Modality] | None:
     """Check the names that were given as modalities."""
+    from senseweave.media import MODALITIES
+
     chosen: set[Modality] = set()
     for name in names or ():
         if name not in MODALITIES:

@@ -1,0 +1,49 @@
+"""Keeps off the terminal what libmpg123, inside libsndfile, prints about broken MP3s, whose errors are reported."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_MPG123 = re.compile(
+    rb"\[src/libmpg123/|Note: (Trying to resync|Skipped \d+ bytes|Illegal Audio-MPEG-Header|Hit end of)"
+    rb"|Warning: Xing stream size|\s*$"
+)
+
+
+@contextmanager
+def without_decoder_notes() -> Iterator[None]:
+    """Hold back what native code writes to standard error, and print all but libmpg123's notes of it in the end.
+
+    libmpg123 has a switch for this, which libsndfile 1.2.2 does not pass on. Python's own messages go out at once. This
+    is for a program that owns its process: while it lasts, file descriptor 2 of the whole process leads elsewhere.
+    """
+    try:
+        owned = sys.stderr.fileno() == 2
+    except (AttributeError, OSError, ValueError):
+        owned = False
+    if not owned:
+        yield
+        return
+    shown = sys.stderr
+    shown.flush()
+    terminal = os.dup(2)
+    with (
+        tempfile.TemporaryFile() as held,
+        open(terminal, "w", encoding=shown.encoding, errors="backslashreplace", buffering=1) as direct,
+    ):
+        os.dup2(held.fileno(), 2)
+        sys.stderr = direct
+        try:
+            yield
+        finally:
+            sys.stderr = shown
+            os.dup2(terminal, 2)
+            held.seek(0)
+            for line in held:
+                if not _MPG123.match(line):
+                    direct.write(line.decode(errors="backslashreplace"))

@@ -361,3 +361,15 @@ def test_an_argument_that_makes_no_sense_is_named(index, arguments, error, words
 def test_numbers_of_numpy_are_numbers(index):
     hits = index.search("red", k=np.int64(3), min_score=np.float32(-100), quota={"image": np.int64(1)})
     assert len(hits) == 3
+
+
+def test_a_collection_with_statistics_is_not_counted_and_may_be_empty(index, monkeypatch):
+    index.delete(filter={"modality": "image"})
+
+    def never(collection):
+        raise AssertionError(collection)
+
+    monkeypatch.setattr(index._store, "count", never)
+    hits = index.search("red", k=3)
+    assert [hit.calibration for hit in hits] == ["above_chance"] * 3
+    assert index.search("red", modalities={"image"}, filter={"album": "x"}, diversity=0.5) == []

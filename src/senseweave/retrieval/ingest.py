@@ -20,7 +20,6 @@ from senseweave.retrieval.records import (
     record_id,
     record_metadata,
     record_text,
-    source_name,
     source_of,
 )
 from senseweave.retrieval.report import Report

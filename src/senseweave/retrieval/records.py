@@ -38,12 +38,6 @@ def record_id(media: Media, fingerprint: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
-def source_name(media: Media) -> str:
-    """The absolute path of a local file, so that it is the same from every folder; else the media's own source."""
-    path = path_of(media)
-    return os.path.abspath(path) if path is not None else media.source
-
-
 def source_of(identifier: str, metadata: Mapping[str, Any]) -> str:
     """Where a stored record stands; one that another program wrote without a source goes by its id."""
     return str(metadata.get("source", identifier))

@@ -169,13 +169,15 @@ def find(
     store: Store, calibration: Calibration, asked: Sequence[Asked], k: int, length: float, plan: Plan
 ) -> list[Candidate]:
     """Ask every collection and merge what they answer, best first, at most `k`."""
-    filled = [one for one in asked if store.count(one.description)]
     cells = {
         one.description.name: [calibration.statistics(one.description, part.modality) for part in one.parts]
-        for one in filled
+        for one in asked
     }
+    # Chroma counts by walking through the collection, which takes as long as searching it: what has statistics is not
+    # counted.
+    filled = [one for one in asked if None not in cells[one.description.name] or store.count(one.description)]
     known = {name: found[0] for name, found in cells.items() if all(cell is not None for cell in found)}
-    method = resolve_method(plan.method, list(cells), known)  # type: ignore[arg-type]
+    method = resolve_method(plan.method, [one.description.name for one in filled], known)  # type: ignore[arg-type]
     lists: dict[str, list[tuple[tuple[Description, Found], float]]] = {}
     statistics: dict[str, Statistics] = {}
     for one in filled:

@@ -172,7 +172,7 @@ FAMILIES: tuple[Family, ...] = (
         "senseweave.encoders.speech_encoders",
         ("audio",),
         "audio-models",
-        "speech encoders: Whisper's, Moonshine's, wav2vec 2.0, HuBERT, WavLM and kin, over true frames, by layer choice",
+        "speech encoders: Whisper's, Moonshine's, wav2vec 2.0, HuBERT, WavLM and kin, over true frames, any layer",
         ("openai/whisper-base", "microsoft/wavlm-base-plus", "facebook/hubert-base-ls960"),
         (512, 768, 768),
         "by model; MIT for Whisper and WavLM, Apache-2.0 for wav2vec 2.0 and HuBERT",

@@ -77,6 +77,18 @@ def test_the_only_picture_of_an_index_can_still_be_found(tmp_path, space, write_
     assert index.search("note 3 on subject 3", k=1)[0].text == "note 3 on subject 3"
 
 
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_pictures_asked_for_by_a_picture_have_scores_of_sane_size_however_few_there_are(
+    tmp_path, space, write_picture, count
+):
+    index = Index(tmp_path / "few", spaces=[space])
+    index.add([*notes(0, 30), *(sw.Image(write_picture(tmp_path / f"{n}.png", "red", n)) for n in range(count))])
+    hits = index.search(sw.Image(write_picture(tmp_path / "asked.png", "red", 77)), k=40)
+    assert hits[0].modality == "image"
+    assert 2 < hits[0].score < 40
+    assert all(abs(hit.score) < 40 for hit in hits)
+
+
 def test_sample_queries_set_the_typical_best_match(index):
     assert cell(index, "text").origin == "probes"
     questions = ["red paint", "the last train", "rest the dough"]

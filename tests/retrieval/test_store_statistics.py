@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from senseweave.retrieval import StoreStatistics, background
+from senseweave.retrieval.fusion import above_chance
 from senseweave.retrieval.store_statistics import SAMPLE, chroma_sample, evenly_spaced
 
 DIMENSION = 8
@@ -98,6 +99,14 @@ def test_a_part_is_known_to_be_empty_once_it_was_looked_at_and_until_something_c
     store.resize("image", 3)
     known.of("image", "text")
     assert not known.is_empty("image")
+
+
+def test_a_single_document_gives_scores_of_sane_size():
+    store = PlainStore(image=1)
+    known = store.statistics().of("image", "image")
+    (document,) = store.vectors["image"]
+    scores = above_chance(np.array([-1.0, 0.0, 1.0]), known.for_query(document))
+    assert np.abs(scores).max() < 20
 
 
 def test_without_a_count_statistics_are_kept_and_missing_ones_are_tried_each_time():

@@ -35,6 +35,29 @@ def test_both_towers_share_one_model(clip):
     assert space.modalities == ("text", "image")
 
 
+def test_a_text_model_of_the_same_space_takes_the_place_of_the_text_tower(clip, tmp_path):
+    from tiny_sentence import save_sentence_model
+
+    (tmp_path / "text").mkdir()
+    texts = save_sentence_model(tmp_path / "text", dense=12, normalize=False)
+    both, alone = sw.load(clip, text=texts, device="cpu", cache_size=0), sw.load(texts, device="cpu")
+    assert both.modalities == ("text", "image")
+    np.testing.assert_allclose(both.embed_text(["a dog"]), alone.embed_text(["a dog"]), atol=1e-6)
+    picture = random_image(40, 40)
+    np.testing.assert_allclose(
+        both.embed_image([picture]), sw.load(clip, device="cpu").embed_image([picture]), atol=1e-6
+    )
+    assert both.fingerprint != sw.load(clip, device="cpu").fingerprint
+
+
+def test_a_text_model_of_another_length_is_refused(clip, tmp_path):
+    from tiny_sentence import save_sentence_model
+
+    (tmp_path / "text").mkdir()
+    with pytest.raises(ModelError, match=r"has 32 dimensions, and .* 12: two spaces"):
+        sw.load(clip, text=save_sentence_model(tmp_path / "text"), device="cpu")
+
+
 def test_logit_scale_is_that_of_the_model(clip, siglip):
     from transformers import CLIPModel, SiglipModel
 

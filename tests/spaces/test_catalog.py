@@ -266,6 +266,23 @@ def test_pickled_weights_are_fetched_only_where_a_hub_has_no_others(bert, monkey
     assert (cache / "pytorch_model.bin").exists()
 
 
+@pytest.mark.parametrize(("trusted", "fetched"), [(True, True), (False, False)])
+def test_python_of_a_hub_model_is_fetched_only_where_it_is_trusted(bert, monkeypatch, trusted, fetched):
+    import huggingface_hub
+
+    asked = []
+
+    def fetch(name, revision=None, allow_patterns=()):
+        asked.extend(allow_patterns)
+        return str(bert)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    for scheme in ("sentence", "contextual", "tokens"):
+        asked.clear()
+        sw.load(f"{scheme}:owner/model", device="cpu", trust_remote_code=trusted)
+        assert ("*.py" in asked) is fetched, scheme
+
+
 def test_a_pickle_that_would_run_code_is_an_error_and_is_not_run(bert, tmp_path):
     import shutil
 

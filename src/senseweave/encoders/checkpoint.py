@@ -20,6 +20,8 @@ HUB_PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", 
 """What is fetched from a hub: safetensors and plain text."""
 PICKLE_PATTERNS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 """What is fetched besides of a model that has no safetensors; it is read with `weights_only` alone."""
+CODE_PATTERNS = ["*.py"]
+"""What is fetched besides where `trust_remote_code` is given."""
 CONFIG_PATTERNS = ["*.json", "*/*.json"]
 """What is fetched to tell the family of a model before its weights are."""
 
@@ -83,7 +85,12 @@ class Checkpoint:
 
 
 def resolve(
-    name: str, *, revision: str | None = None, patterns: Iterable[str] = HUB_PATTERNS, weights: bool = True
+    name: str,
+    *,
+    revision: str | None = None,
+    patterns: Iterable[str] = HUB_PATTERNS,
+    weights: bool = True,
+    code: bool = False,
 ) -> Checkpoint:
     """Find the folder of a hub id or a local path, downloading it only if a hub can be reached and allows it.
 
@@ -92,11 +99,13 @@ def resolve(
         revision: Branch, tag or commit of a hub model.
         patterns: Which files of a hub model are fetched.
         weights: Whether a folder without weights is an error.
+        code: Whether Python files are fetched too, which are run by those alone that trust them.
 
     Raises:
         ModelError: If there is neither a folder nor a hub model of that name, or the folder holds no weights.
     """
     local = Path(name).expanduser()
+    patterns = [*patterns, *(CODE_PATTERNS if code else ())]
     if local.is_dir():
         if revision is not None:
             msg = f"{name} is a local folder, which has no revisions; leave revision={revision!r} out"
@@ -107,7 +116,7 @@ def resolve(
         msg = f"{name} {state}; expected a folder with config.json and weights, or a hub id such as 'owner/name'"
         raise ModelError(msg)
     else:
-        checkpoint = Checkpoint(name, _download(name, revision, list(patterns)), revision)
+        checkpoint = Checkpoint(name, _download(name, revision, patterns), revision)
         if weights and not checkpoint.weights:
             checkpoint = Checkpoint(name, _download(name, revision, [*patterns, *PICKLE_PATTERNS]), revision)
     if weights and not checkpoint.weights:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from senseweave.encoders import sentence
 from senseweave.encoders.backbone import Backbone, class_for
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.checkpoint import Checkpoint, resolve
 from senseweave.encoders.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected
+from senseweave.errors import ModelError
 from senseweave.media import Modality
 
 CLASSES = {
@@ -32,6 +34,7 @@ def build(
     max_length: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
     batch_images: int = BATCH_IMAGES,
+    text: str | None = None,
 ) -> dict[Modality, Encoder]:
     """Build the text and image encoders of a CLIP checkpoint, over one model in memory.
 
@@ -45,9 +48,25 @@ def build(
         max_length: Tokens of a text that are read; 77 for CLIP if None.
         batch_tokens: Padded tokens per batch of texts.
         batch_images: Images per batch.
+        text: A text model that was trained into this model's space and is used in place of its text tower, such as
+            `sentence-transformers/clip-ViT-B-32-multilingual-v1` (Reimers and Gurevych 2020, arXiv 2004.09813).
+
+    Raises:
+        ModelError: If the checkpoint is of another family, or `text` has vectors of another length.
     """
     checkpoint = clip_folder(resolve(name, revision=revision))
     backbone = Backbone(checkpoint, class_for(checkpoint, CLASSES, "clip"), extra="image", device=device, dtype=dtype)
+    images = TowerImage(
+        backbone, dimension=_dimension, features=projected("get_image_features"), batch_images=batch_images
+    )
+    if text is not None:
+        texts = sentence.build(text, device=device, dtype=dtype, max_length=max_length, batch_tokens=batch_tokens)[
+            "text"
+        ]
+        if texts.dimension != images.dimension:
+            msg = f"{text} has {texts.dimension} dimensions, and {name} {images.dimension}: two spaces"
+            raise ModelError(msg)
+        return {"text": texts, "image": images}
     return {
         "text": TowerText(
             backbone,
@@ -57,9 +76,7 @@ def build(
             max_length=max_length,
             batch_tokens=batch_tokens,
         ),
-        "image": TowerImage(
-            backbone, dimension=_dimension, features=projected("get_image_features"), batch_images=batch_images
-        ),
+        "image": images,
     }
 
 

@@ -217,7 +217,7 @@ def build(
 ) -> dict[Modality, Encoder]:
     """Build the text encoder of a BERT-like checkpoint, see `ContextualText`."""
     encoder = ContextualText(
-        resolve(name, revision=revision),
+        resolve(name, revision=revision, code=trust_remote_code),
         pooling=pooling,
         layers=layers,
         device=device,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
-from senseweave.encoders.checkpoint import HUB_PATTERNS, Checkpoint, resolve
+from senseweave.encoders.checkpoint import Checkpoint, resolve
 from senseweave.encoders.sentence_modules import load_modules
 from senseweave.encoders.torch_runtime import Lazy, Loadable
 from senseweave.errors import ModelError
@@ -195,9 +195,7 @@ def build(
         ModelError: If the model has none of the four modalities.
     """
     require("sentence_transformers", extra=EXTRA, feature=f"loading {name}")
-    checkpoint = resolve(
-        name, revision=revision, patterns=[*HUB_PATTERNS, "*.py"] if trust_remote_code else HUB_PATTERNS
-    )
+    checkpoint = resolve(name, revision=revision, code=trust_remote_code)
     model = OmniModel(checkpoint, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     encoders: dict[Modality, Encoder] = {modality: ENCODERS[modality](model) for modality in model.modalities}
     if not encoders:

@@ -288,7 +288,7 @@ def build(
 ) -> dict[Modality, Encoder]:
     """Build the text encoder of a sentence-transformers model, see `SentenceText`."""
     encoder = SentenceText(
-        resolve(name, revision=revision, patterns=PATTERNS),
+        resolve(name, revision=revision, patterns=PATTERNS, code=trust_remote_code),
         device=device,
         dtype=dtype,
         max_length=max_length,

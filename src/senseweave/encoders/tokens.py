@@ -147,7 +147,7 @@ def build(
 ) -> dict[Modality, Any]:
     """Build the encoder of a model whose tokens are wanted, see `TokenText`."""
     encoder = TokenText(
-        resolve(name, revision=revision),
+        resolve(name, revision=revision, code=trust_remote_code),
         layer=layer,
         pooling=pooling,
         device=device,

@@ -39,6 +39,14 @@ def test_repeated_words_do_not_confuse_the_offsets():
     assert all(later[0] == former[1] for former, later in itertools.pairwise(spans))
 
 
+def test_passages_of_a_relative_path_name_their_file_from_everywhere(saved, monkeypatch, tmp_path):
+    path = saved("notes.txt", b"One. " * 100)
+    monkeypatch.chdir(tmp_path)
+    passages = list(split(Text.open("notes.txt"), characters=100))
+    assert len(passages) > 1
+    assert {passage.source for passage in passages} == {path}
+
+
 def test_text_carries_its_place_and_its_source(saved):
     path = saved("story.txt", STORY.encode())
     pieces = list(split(Text.open(path, metadata={"author": "Ann"}), characters=200))

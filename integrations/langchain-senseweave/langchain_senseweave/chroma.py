@@ -18,7 +18,7 @@ from langchain_senseweave.loaders import MediaParser, OnError
 from langchain_senseweave.media_search import MediaSearch
 from senseweave.errors import FingerprintError, MediaError, placed_among
 from senseweave.media import Media, Modality
-from senseweave.retrieval.records import source_name
+from senseweave.media.base import source_name
 
 try:
     from langchain_chroma import Chroma

@@ -10,8 +10,8 @@ from langchain_core.documents.base import Blob
 
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_OF, MODALITIES, Media, MediaPolicy, Modality, Text
+from senseweave.media.base import source_name
 from senseweave.retrieval import Hit
-from senseweave.retrieval.records import source_name
 
 DESCRIPTION_LENGTH = 1000
 """Characters of a transcript or label line that a document keeps; text is never cut."""

@@ -169,6 +169,15 @@ def test_the_reader_makes_a_node_per_passage_picture_and_window(folder: Path) ->
     assert nodes[0].get_content(MetadataMode.EMBED) == f"shelf: 3\n\n{nodes[0].get_content()}".strip()
 
 
+def test_a_relative_path_gives_the_same_nodes_as_the_absolute_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    relative, absolute = (MediaReader(characters=30).load_data(given) for given in ("folder", folder))
+    assert relative == absolute
+    assert all(Path(node.metadata["source"]).is_absolute() for node in relative)
+
+
 def test_the_reader_can_be_told_what_to_read(folder: Path) -> None:
     nodes = MediaReader(modalities=("image",), root=str(folder)).load_data([folder])
     assert [node.metadata["source"] for node in nodes] == [str(folder / "b.jpg")]

@@ -206,3 +206,9 @@ def path_of(media: Media) -> Path | None:
     """Return the local path that a media was made from, or None where it was made from something else."""
     path = getattr(media._source, "path", None)
     return Path(path) if path is not None else None
+
+
+def source_name(media: Media) -> str:
+    """The absolute path of a local file, so that it is the same from every folder; else the media's own source."""
+    path = path_of(media)
+    return os.path.abspath(path) if path is not None else media.source

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from senseweave.extras import require
-from senseweave.media.base import Media
+from senseweave.media.base import Media, source_name
 from senseweave.media.content import PDF
 from senseweave.media.given import GivenSource
 from senseweave.media.image import Image
@@ -73,7 +73,7 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
         place = {"character_start": start, "character_end": end}
         yield Text(
             text[start:end],
-            source=media.source,
+            source=source_name(media),
             mime_type=media.mime_type,
             page=media.page,
             metadata={**media.metadata, **place},

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from senseweave.errors import EncodingError, MediaError, NoContentError
 from senseweave.media import Media, MediaPolicy, Modality, collect
+from senseweave.media.base import source_name
 from senseweave.retrieval.copies import Copies, as_record
 from senseweave.retrieval.description import Description, Key
 from senseweave.retrieval.records import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from senseweave.media import Media
-from senseweave.media.base import path_of
 
 COPY_OF = "senseweave_copy_of"
 """In a row of the index's copies: the id of the record whose content stands at one more source."""

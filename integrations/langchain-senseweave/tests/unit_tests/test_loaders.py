@@ -87,6 +87,16 @@ def test_what_was_cut_short_is_left_out_though_nothing_is_described(embeddings, 
     assert [document.metadata["source"] for document in documents] == [str(red_png), str(tone_wav)]
 
 
+def test_a_relative_path_gives_the_same_documents_as_the_absolute_one(red_png, tmp_path, monkeypatch):
+    (tmp_path / "long.txt").write_text("The sea is wide. " * 200)
+    monkeypatch.chdir(tmp_path)
+    relative, absolute = (
+        MediaLoader(given).load() for given in (["long.txt", "red.png"], [tmp_path / "long.txt", red_png])
+    )
+    assert {document.metadata["source"] for document in relative} == {str(tmp_path / "long.txt"), str(red_png)}
+    assert relative == absolute
+
+
 def test_the_policy_holds(red_png, tmp_path):
     inside = tmp_path / "inside"
     inside.mkdir()

@@ -24,6 +24,7 @@ from llama_index.embeddings.senseweave.spool import file_of
 
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality, Text
+from senseweave.media.base import source_name
 
 MediaKind = Literal["image", "audio", "video"]
 MEDIA_KINDS: tuple[MediaKind, ...] = ("image", "audio", "video")
@@ -99,7 +100,7 @@ def node_of(
     Raises:
         MediaError: If the media cannot be read.
     """
-    details = {**media.metadata, **(metadata or {}), "modality": media.modality, "source": media.source}
+    details = {**media.metadata, **(metadata or {}), "modality": media.modality, "source": source_name(media)}
     details["sha256"] = media.sha256
     resources: dict[str, Any] = {}
     if media.modality == "text":

@@ -174,8 +174,10 @@ def test_an_index_without_equal_content_has_no_collection_for_it(index):
     assert not [one.name for one in index._store.client.list_collections() if one.name.endswith(SUFFIX)]
 
 
-def test_an_open_index_learns_of_copies_that_another_one_adds(tmp_path, space, albums):
+def test_an_open_index_learns_of_copies_that_another_one_adds(tmp_path, space, albums, monkeypatch):
     import chromadb
+
+    monkeypatch.setattr("senseweave.retrieval.store.ABSENT_SECONDS", 0.0)
 
     clients = [tmp_path / "folder", chromadb.EphemeralClient()]
     for client in clients:

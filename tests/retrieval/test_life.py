@@ -205,6 +205,13 @@ def test_a_chroma_server_holds_an_index_like_a_folder(server, space, index, corp
     assert remote.add(corpus_folder).added == 0
     assert contents(remote) == contents(index)
     assert names(remote.search("red", k=12)) == names(index.search("red", k=12))
+    (corpus_folder / "bread-again.txt").write_text((corpus_folder / "bread.txt").read_text())
+    assert (remote.add(corpus_folder).copies, index.add(corpus_folder).copies) == (1, 1)
+    assert contents(remote) == contents(index)
+    (hit,) = remote.search("dough", k=1, filter={"source": str(corpus_folder / "bread-again.txt")})
+    assert hit.sources == (str(corpus_folder / "bread-again.txt"), str(corpus_folder / "bread.txt"))
+    assert remote.delete(sources=corpus_folder / "bread.txt") == 1
+    assert remote.search("dough", k=1)[0].sources == (str(corpus_folder / "bread-again.txt"),)
     assert remote.delete(filter={"modality": "image"}) == 4
     again = Index(chromadb.HttpClient(host="127.0.0.1", port=server), spaces=[space], create=False)
     assert len(again) == 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from senseweave.retrieval.local_client import close_client, holds_store, open_cl
 from senseweave.retrieval.lock import FolderLock
 from senseweave.retrieval.records import Record
 
+ABSENT_SECONDS: Final = 1.0
+"""How long a client is believed to lack a collection, so that searches do not ask a server each time."""
 PAGE: Final = 1000
 """Records that are listed at a time."""
 HNSW: Final = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 400}
@@ -71,6 +74,7 @@ class Store:
         self._handles: dict[str, Any] = {}
         self._descriptions: dict[Key, Description] = {}
         self._names: set[str] = set()
+        self._absent: dict[str, float] = {}
         self._closed = False
         if self.folder is None:
             self._client = place
@@ -154,17 +158,18 @@ class Store:
         return dict(handle.metadata)
 
     def has(self, collection: Named) -> bool:
-        """Whether there is such a collection by now."""
+        """Whether there is such a collection; one that another client of a server makes is seen within a second."""
         from chromadb.errors import NotFoundError
 
+        name = collection.name
         with self._guard:
             client = self.client
-            if collection.name not in self._names and self._lock is None:
-                # Nobody tells when another client of the server has made it.
+            if self._lock is None and name not in self._names and time.monotonic() >= self._absent.get(name, 0.0):
                 with contextlib.suppress(NotFoundError):
-                    client.get_collection(collection.name, embedding_function=None)
-                    self._names.add(collection.name)
-            return collection.name in self._names
+                    client.get_collection(name, embedding_function=None)
+                    self._names.add(name)
+                self._absent[name] = time.monotonic() + ABSENT_SECONDS
+            return name in self._names
 
     def save(self, description: Description) -> None:
         """Write a description back, for example with new calibration."""

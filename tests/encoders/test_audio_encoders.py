@@ -87,6 +87,12 @@ def test_the_receptive_field_of_wav2vec2_is_25_milliseconds():
     assert receptive_field((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)) == 400
 
 
+@pytest.mark.parametrize("name", ["wavlm", "whisper"])
+def test_a_layer_that_a_model_lacks_is_an_error_that_names_those_it_has(model, name):
+    with pytest.raises(ValueError, match="has layers 0 to 2, not 7"):
+        sw.load(str(model[name]), layers=(7,), device="cpu").embed_audio([tone(0.5)])
+
+
 def test_whisper_reads_its_own_window_and_no_other(model):
     with pytest.raises(ValueError, match="windows of 2 s"):
         sw.load(str(model["whisper"]), window_seconds=10.0)

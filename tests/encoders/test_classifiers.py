@@ -117,5 +117,9 @@ def test_bridges_that_are_unknown_are_explained(text_model, image_model):
         sw.load(f"bridge:{text_model}", audio="guess")
     with pytest.raises(ModelError, match="through the image bridge"):
         sw.load(f"bridge:{text_model}", video=True)
+    with pytest.raises(ValueError, match="caption:MODEL"):
+        sw.load(f"bridge:{text_model}", image="ocr", prompt="What is this?")
+    with pytest.raises(ValueError, match="transcribe:FOLDER"):
+        sw.load(f"bridge:{text_model}", image="ocr", language="de")
     with pytest.raises(ModelError, match="does not embed text"):
         sw.load(f"bridge:image:{image_model}", image="ocr")

@@ -102,6 +102,10 @@ def test_a_local_folder_loads_without_a_scheme_and_with_one(bert):
     assert plain.fingerprint == named.fingerprint
 
 
+def test_a_folder_may_be_a_path(bert):
+    assert sw.load(bert, device="cpu") is sw.load(str(bert), device="cpu")
+
+
 def test_equal_arguments_give_the_same_space_and_others_another(bert):
     space = sw.load(str(bert), device="cpu", pooling="cls")
     assert sw.load(str(bert), pooling="cls", device="cpu") is space
@@ -208,6 +212,8 @@ def test_a_checkpoint_of_another_family_is_refused_by_what_it_is(bert, tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(sw.ModelError, match=r"another family \(whisper\)"):
         sw.load(f"contextual:{tmp_path}")
+    with pytest.raises(sw.ModelError, match=r"no config\.json that names a timm architecture"):
+        sw.load(f"timm:{bert}")
     with pytest.raises(sw.ModelError, match=r"\(bert\), not a static model"):
         sw.load(f"static:{bert}")
 
@@ -332,16 +338,12 @@ def test_an_option_that_a_family_lacks_is_an_error_that_lists_those_it_has(bert)
         ({"max_length": 0}, "must be positive"),
         ({"dimensions": 17}, "between 1 and 16"),
         ({"dimensions": 0}, "between 1 and 16"),
+        ({"dtype": "int3"}, "dtype must be one of float32, bfloat16, float16"),
     ],
 )
 def test_an_impossible_option_is_an_error_before_anything_is_computed(bert, options, message):
     with pytest.raises(ValueError, match=message):
         sw.load(str(bert), **options)
-
-
-def test_an_unknown_number_type_is_an_error(bert):
-    with pytest.raises(ValueError, match="dtype must be one of float32, bfloat16, float16"):
-        sw.load(str(bert), dtype="int3", device="cpu").embed_text(["a"])
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.scheme)

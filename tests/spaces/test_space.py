@@ -62,7 +62,7 @@ def test_a_space_that_was_closed_loads_again(space, weights):
 def test_only_the_modalities_that_are_named_are_loaded(space, weights):
     space.load(())
     assert weights.reads == 0
-    space.load(["text"])
+    space.load("text")
     assert weights.reads == 1
 
 

@@ -58,7 +58,11 @@ def locate(name: str, *, revision: str | None = None) -> TimmSource:
         return TimmSource(name, architecture=architecture, weights=weights)
     local = Path(name).expanduser().is_dir()
     hub_id = name if local or "/" in name or name.startswith((".", "~")) else f"timm/{name}"
-    return TimmSource(name, checkpoint=resolve(hub_id, revision=revision))
+    checkpoint = resolve(hub_id, revision=revision)
+    if "architecture" not in checkpoint.json("config.json"):
+        msg = f"{name} has no config.json that names a timm architecture; for a weight file, give 'architecture//path'"
+        raise ModelError(msg)
+    return TimmSource(name, checkpoint=checkpoint)
 
 
 class TimmModel(Loadable):

@@ -60,6 +60,7 @@ def build(
 
     Raises:
         ModelError: If a bridge or a model is unknown, or the text model embeds no text.
+        ValueError: If an option is given that no bridge here heeds.
     """
     given = {"device": device, "dtype": dtype, "revision": revision}
     chosen = {option: value for option, value in given.items() if value is not None}
@@ -67,6 +68,12 @@ def build(
     if text is None:
         msg = f"{name} does not embed text, so nothing can be bridged into its space"
         raise ModelError(msg)
+    if prompt is not None and not str(image).startswith(("caption:", "ocr:")):
+        msg = f"prompt={prompt!r} is asked of a model that writes about images; name one with image='caption:MODEL'"
+        raise ValueError(msg)
+    if language is not None and not str(audio).startswith("transcribe:"):
+        msg = f"language={language!r} is for speech; name a recogniser with audio='transcribe:FOLDER'"
+        raise ValueError(msg)
     models = {"device": device, "dtype": dtype}
     encoders: dict[Modality, Encoder] = {"text": text}
     if image is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from threading import RLock
 from typing import Any
@@ -15,6 +16,7 @@ from senseweave.errors import ModelError
 from senseweave.media import MediaPolicy, Modality
 from senseweave.spaces.detection import detect, read_signs
 from senseweave.spaces.families import Family, by_scheme
+from senseweave.spaces.options import check_options
 from senseweave.spaces.space import Space
 from senseweave.spaces.token_space import TokenSpace
 
@@ -28,7 +30,7 @@ _lock = RLock()
 
 
 def load(
-    name: str,
+    name: str | os.PathLike[str],
     *,
     normalize: bool = True,
     dimensions: int | None = None,
@@ -53,8 +55,10 @@ def load(
     Raises:
         ModelError: If there is no such model, or it cannot be loaded.
         ImportError: If an extra is missing; the message holds the install line.
-        TypeError: If the family has no such option; the message lists those it has.
+        TypeError: If the family has no such option; the message lists those it has. Or if a value is of another type.
+        ValueError: If a value is impossible.
     """
+    name = os.fspath(name) if isinstance(name, os.PathLike) else name
     if not isinstance(name, str) or not name.strip():
         msg = f"a model is named by a string such as 'starter', not {name!r}"
         raise TypeError(msg)
@@ -121,6 +125,7 @@ def _build(
     if unknown:
         msg = f"{family.scheme} has no option {', '.join(unknown)}; it has: {', '.join(known)}"
         raise TypeError(msg)
+    check_options({**options, "dimensions": dimensions})
     if dimensions is not None and "dimensions" in known:  # a server can shorten vectors before they are sent
         options = {**options, "dimensions": dimensions}
     return build(model, **options)

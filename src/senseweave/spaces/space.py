@@ -256,7 +256,7 @@ class Space:
         left, right = (unit_rows(np.atleast_2d(np.asarray(x, dtype=np.float32))) for x in (a, b))
         return np.asarray(left @ right.T)
 
-    def load(self, modalities: Iterable[Modality] | None = None) -> None:
+    def load(self, modalities: Modality | Iterable[Modality] | None = None) -> None:
         """Load the models now, so that the first request is as quick as the next; what is loaded stays as it is.
 
         Args:
@@ -266,7 +266,8 @@ class Space:
             UnsupportedModalityError: If the space lacks one of them, before anything is loaded.
             ModelError: If a model cannot be loaded.
         """
-        chosen = self.modalities if modalities is None else tuple(modalities)
+        named = (modalities,) if isinstance(modalities, str) else modalities
+        chosen: Iterable[Modality] = self.modalities if named is None else named
         for encoder in [self.encoder(modality) for modality in chosen]:
             encoder.load()
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from llama_index.core.ingestion import IngestionCache, IngestionPipeline
+from llama_index.core.node_parser import TokenTextSplitter
 from llama_index.core.schema import Document, ImageDocument, ImageNode, MediaResource, MetadataMode, Node, TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
-from llama_index.embeddings.senseweave import MediaReader, SenseweaveEmbedding, media_node
+from llama_index.embeddings.senseweave import MediaNodeParser, MediaReader, SenseweaveEmbedding, media_node
 
 import senseweave as sw
 
@@ -177,6 +178,25 @@ def test_a_pipeline_cache_gives_each_node_its_own_entry(
 async def test_a_pipeline_runs_asynchronously(embed_model: SenseweaveEmbedding, files: Any) -> None:
     nodes = await IngestionPipeline(transformations=[embed_model]).arun(nodes=mixed(files))
     assert all(node.embedding for node in nodes)
+
+
+async def test_documents_are_split_and_media_kept_whole_in_one_pipeline(
+    embed_model: SenseweaveEmbedding, files: Any
+) -> None:
+    picture = media_node("image", files["image"][0])
+    drawn = Document(text="a caption. " * 50, image_resource=MediaResource(path=files["image"][1]))
+    nodes = [Document(text="A red thing. " * 50, id_="first"), picture, drawn, Document(text="A low note.", id_="last")]
+    parser = MediaNodeParser(text_parser=TokenTextSplitter(chunk_size=60, chunk_overlap=0))
+    for parsed in (parser(nodes), await parser.acall(nodes)):
+        assert [node.ref_doc_id for node in parsed[:-3]] == ["first"] * len(parsed[:-3])
+        assert len(parsed) > 5
+        assert parsed[-3:-1] == [picture, drawn]
+        assert (parsed[-1].get_content(), parsed[-1].ref_doc_id) == ("A low note.", "last")
+    pipeline = IngestionPipeline(transformations=[parser, embed_model], cache=IngestionCache())
+    first, again = pipeline.run(nodes=nodes), await pipeline.arun(nodes=nodes)
+    assert [node.embedding for node in first] == [node.embedding for node in again]
+    assert first[-3].embedding == embed_model.get_image_embedding(files["image"][0])
+    assert embed_model(parser(list(first)))[-3].embedding == first[-3].embedding
 
 
 def test_metadata_text_is_never_embedded_in_place_of_media(embed_model: SenseweaveEmbedding, files: Any) -> None:

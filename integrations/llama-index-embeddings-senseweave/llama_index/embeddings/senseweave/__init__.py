@@ -2,6 +2,7 @@
 
 from llama_index.embeddings.senseweave.base import SenseweaveEmbedding
 from llama_index.embeddings.senseweave.nodes import media_node
+from llama_index.embeddings.senseweave.parser import MediaNodeParser
 from llama_index.embeddings.senseweave.reader import MediaReader
 
-__all__ = ["MediaReader", "SenseweaveEmbedding", "media_node"]
+__all__ = ["MediaNodeParser", "MediaReader", "SenseweaveEmbedding", "media_node"]

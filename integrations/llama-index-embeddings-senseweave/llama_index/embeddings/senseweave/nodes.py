@@ -207,6 +207,11 @@ def media_of(node: BaseNode, policy: MediaPolicy | None = None) -> Media:
     return MEDIA_OF[kind](given, policy=policy, span=span, page=page)
 
 
+def is_whole(node: BaseNode) -> bool:
+    """Whether a node is not to be split: because it holds media, or was made by `media_node` or `MediaReader`."""
+    return type(node) is Node or bool(_resources(node))
+
+
 def as_media(modality: Modality, item: Any, policy: MediaPolicy | None) -> Media:
     """Take any input as media of a modality; media of that modality pass as they are, a media node's text is its media.
 

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from haystack import Document
+from haystack.components.converters.image import ImageFileToDocument
 from haystack.dataclasses import ByteStream
 from haystack_integrations.components.embedders.senseweave import SenseweaveDocumentEmbedder
 
@@ -185,6 +186,15 @@ def test_one_bad_document_is_skipped_and_reported(photo, tmp_path):
         (3, documents[3].id),
     ]
     assert "no such file" in result["failed"][2]["reason"]
+
+
+@pytest.mark.integration
+def test_a_file_name_without_its_folder_says_what_to_do(photo):
+    documents = ImageFileToDocument().run(sources=[photo])["documents"]
+    with pytest.raises(sw.MediaError, match=rf"{photo.name} \(item 1 of 1\): no such file here.*give root_path"):
+        SenseweaveDocumentEmbedder().run(documents=documents)
+    found = SenseweaveDocumentEmbedder(root_path=photo.parent).run(documents=documents)["documents"]
+    assert len(found[0].embedding) == 384
 
 
 @pytest.mark.integration

@@ -74,3 +74,13 @@ def test_what_is_no_media_is_an_error_that_says_so(tmp_path):
     nothing.write_bytes(bytes(range(256)) * 4)
     with pytest.raises(sw.MediaError, match=r"nothing\.bin"):
         SenseweaveMediaEmbedder().run(media=nothing)
+
+
+def test_a_modality_that_there_is_not_is_refused_at_once():
+    with pytest.raises(ValueError, match="unknown modality 'smell'; there are text, image, audio, video"):
+        SenseweaveMediaEmbedder(modality="smell")
+
+
+def test_a_device_by_its_name_alone_says_what_it_must_be():
+    with pytest.raises(TypeError, match=r"ComponentDevice.from_str\('cuda:0'\), not 'cpu'"):
+        SenseweaveMediaEmbedder(device="cpu")

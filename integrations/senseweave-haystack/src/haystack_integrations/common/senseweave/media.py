@@ -85,6 +85,12 @@ def document_to_media(
     if not isinstance(source, str | Path | ByteStream) or source == "":
         reason = f"has neither content, nor a blob, nor a path or URL in meta[{file_path_meta_field!r}]"
         raise sw.MediaError(_label(document), reason)
+    if isinstance(source, str | Path) and _is_lost(source, policy):
+        reason = (
+            f"no such file here, and {Path.cwd()} is where relative paths start; give root_path, or Documents with "
+            "absolute paths (ImageFileToDocument has store_full_path=True)"
+        )
+        raise sw.MediaError(str(source), reason)
     media = source_to_media(source, policy=policy, modality=modality, page=document_page(document))
     # What has no seconds may use these words for something else.
     return media.part(span=document_span(document)) if media.modality in ("audio", "video") else media
@@ -134,8 +140,7 @@ def source_content(source: Source, policy: sw.MediaPolicy) -> str | Path | bytes
     :raises TypeError: If `source` is of another type.
     """
     if isinstance(source, str | Path):
-        is_path = isinstance(source, Path) or ("://" not in source and not source.startswith("data:"))
-        return Path(policy.root, source) if is_path and policy.root is not None else source
+        return Path(policy.root, source) if _is_path(source) and policy.root is not None else source
     if isinstance(source, ByteStream):
         return source.data
     if isinstance(source, ImageContent):
@@ -162,3 +167,12 @@ def source_label(source: Source) -> str:
 
 def _label(document: Document) -> str:
     return f"Document {document.id[:12]}"
+
+
+def _is_path(source: str | Path) -> bool:
+    return isinstance(source, Path) or not ("://" in source or source.startswith("data:"))
+
+
+def _is_lost(source: str | Path, policy: sw.MediaPolicy) -> bool:
+    """Tell whether a source is a relative path that leads nowhere, as converters leave that keep names alone."""
+    return _is_path(source) and policy.root is None and not Path(source).is_absolute() and not Path(source).exists()

@@ -50,7 +50,11 @@ class SpaceComponent(Configured):
         :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`. Without it, such a model reads the
             variable that is usual for it.
         :param load_options: Further options of `senseweave.load` for this family of models, for example `max_length`.
+        :raises TypeError: If `device` is something else.
         """
+        if device is not None and not isinstance(device, ComponentDevice):
+            msg = f"device is a ComponentDevice, as of ComponentDevice.from_str('cuda:0'), not {device!r}"
+            raise TypeError(msg)
         self.model = model
         self.dimensions = dimensions
         self.normalize = normalize

@@ -14,7 +14,7 @@ from haystack_integrations.common.senseweave.media import source_to_media
 from haystack_integrations.common.senseweave.space import SpaceComponent
 
 import senseweave as sw
-from senseweave.media import Modality
+from senseweave.media import MODALITIES, Modality
 
 
 @component
@@ -59,7 +59,11 @@ class SenseweaveMediaEmbedder(SpaceComponent):
             there. None allows every local file.
         :param network: Whether a query may be an http or https URL.
         :param modality: `image`, `audio` or `video`; told from the content if None.
+        :raises ValueError: If there is no such modality.
         """
+        if modality is not None and modality not in MODALITIES:
+            msg = f"unknown modality {modality!r}; there are {', '.join(MODALITIES)}"
+            raise ValueError(msg)
         SpaceComponent.__init__(
             self,
             model=model,

@@ -133,6 +133,14 @@ def test_a_file_that_changed_leaves_its_old_content_to_its_copies(photos, albums
     assert places(photos.search("green", k=1)[0]) == ["alps"]
 
 
+def test_files_of_equal_content_that_cannot_be_read_all_keep_what_they_held(index, corpus_folder):
+    for name in ("red.png", "green.png"):
+        (corpus_folder / name).write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    report = index.add(corpus_folder)
+    assert {Path(error.source).name for error in report.failed} == {"red.png", "green.png"}
+    assert (report.replaced, len(index)) == (0, 12)
+
+
 def test_a_copy_that_moved_takes_its_new_place(photos, albums):
     (albums / "best" / "sunset.png").rename(albums / "best" / "evening.png")
     report = photos.add(albums, metadata=album_of)

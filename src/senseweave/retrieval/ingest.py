@@ -216,7 +216,8 @@ class Ingest:
             written |= {one.id: Found(one.id, one.metadata, one.text) for one in records}
             for error in batch.failed:
                 piece = chosen[error.position or 0]
-                self._fail(type(error)(error.source, error.reason), piece.source)
+                for place in (piece, *new[piece.id].values()):
+                    self._fail(type(error)(place.media.source, error.reason), place.source)
         self._place(description, new, written)
 
     def _encode(self, space: Space, pieces: list[_Piece]) -> Iterable[tuple[list[_Piece], Batch]]:

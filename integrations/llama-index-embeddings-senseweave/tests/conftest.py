@@ -16,7 +16,7 @@ from senseweave.spaces import Space
 # Worker processes that tests start inherit this, and find the space by its module's name.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sensible import MAKERS, NAMES, new_space
+from sensible import MAKERS, new_space, write_files
 
 
 @pytest.fixture
@@ -54,10 +54,4 @@ def make() -> dict[str, Callable[..., bytes]]:
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, list[Path]]:
     """Three files of each kind, without suffixes."""
-    made: dict[str, list[Path]] = {}
-    for kind, maker in MAKERS.items():
-        for name in NAMES[kind][:3]:
-            path = tmp_path / f"{kind}-{name}"
-            path.write_bytes(maker(name))
-            made.setdefault(kind, []).append(path)
-    return made
+    return write_files(tmp_path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import wave
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,17 @@ def film(colour: str, seconds: float = 1.0) -> bytes:
 
 MAKERS: dict[str, Callable[..., bytes]] = {"image": picture, "audio": sound, "video": film}
 NAMES = {"image": list(COLOURS), "audio": list(TONES), "video": list(COLOURS)}
+
+
+def write_files(folder: Path) -> dict[str, list[Path]]:
+    """Three files of each kind, without suffixes, named after what they hold."""
+    made: dict[str, list[Path]] = {}
+    for kind, maker in MAKERS.items():
+        for name in NAMES[kind][:3]:
+            path = folder / f"{kind}-{name}"
+            path.write_bytes(maker(name))
+            made.setdefault(kind, []).append(path)
+    return made
 
 
 def embedded(model: Any, text: str, *media: Any) -> list[list[float]]:

@@ -18,7 +18,7 @@ from senseweave.spaces import Space
 # The space that needs no weights lives with the tests of the embeddings package.
 sys.path.insert(0, str(Path(__file__).parents[2] / "llama-index-embeddings-senseweave" / "tests"))
 
-from sensible import MAKERS, NAMES, new_space
+from sensible import new_space, write_files
 
 
 @pytest.fixture
@@ -42,13 +42,7 @@ def _cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, list[Path]]:
     """Three files of each kind."""
-    made: dict[str, list[Path]] = {}
-    for kind, maker in MAKERS.items():
-        for name in NAMES[kind][:3]:
-            path = tmp_path / f"{kind}-{name}"
-            path.write_bytes(maker(name))
-            made.setdefault(kind, []).append(path)
-    return made
+    return write_files(tmp_path)
 
 
 @pytest.fixture

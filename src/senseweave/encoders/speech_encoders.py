@@ -100,9 +100,7 @@ class SpeechEncoder(Encoder):
         with self.backbone.inference():
             output = self.states(self.backbone(), inputs, self.layers != (-1,))
             # The last layer's states are followed by a norm in some models, which only `last_hidden_state` has seen.
-            chosen = [
-                output.last_hidden_state if n == -1 else self._layer(output.hidden_states, n) for n in self.layers
-            ]
+            chosen = [output.last_hidden_state if n == -1 else self._layer(output, n) for n in self.layers]
             states = torch.stack([one.float() for one in chosen]).mean(dim=0)
             rows = [row[: self.frames(one.cost)].mean(dim=0) for row, one in zip(states, batch, strict=True)]
         return Encoded(torch.stack(rows).cpu().numpy())

@@ -265,7 +265,7 @@ async def test_an_item_that_fails_is_named_by_its_place_among_all_not_among_thos
 
 
 @pytest.mark.parametrize("kind", ["text", "query", *KINDS])
-@pytest.mark.parametrize("single", ["photo.jpg", b"bytes", Path("photo.jpg"), sw.Image("photo.jpg"), 7])
+@pytest.mark.parametrize("single", ["a.jpg", b"bytes", Path("a.jpg"), sw.Image("a.jpg"), np.zeros((4, 4, 3)), 7])
 async def test_a_single_item_in_place_of_a_list_is_an_error(
     embed_model: SenseweaveEmbedding, kind: str, single: Any
 ) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+import numpy as np
 from llama_index.core.async_utils import run_jobs
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
@@ -134,7 +135,12 @@ class Batches:
         return vectors_of(await self._aencode(await asyncio.to_thread(self._media, items)))
 
     def _check_list(self, items: Sequence[Any]) -> None:
-        if isinstance(items, str | bytes | bytearray | PathLike | Media) or not isinstance(items, Sequence):
+        one_array = isinstance(items, np.ndarray) and items.dtype != object
+        if (
+            isinstance(items, str | bytes | bytearray | PathLike | Media)
+            or one_array
+            or not isinstance(items, Collection)
+        ):
             msg = f"a batch of {self.modality} is a list of items; put the single {type(items).__name__} into a list"
             raise TypeError(msg)
 

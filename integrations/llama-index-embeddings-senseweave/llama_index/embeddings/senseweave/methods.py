@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.embeddings.base import mean_agg
@@ -229,4 +229,4 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
 
 
 def _holds_media(texts: Sequence[str]) -> bool:
-    return isinstance(texts, Sequence) and any(isinstance(text, MediaText) for text in texts)
+    return isinstance(texts, Collection) and any(isinstance(text, MediaText) for text in texts)

@@ -6,12 +6,14 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from enum import Enum
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from haystack import default_from_dict, default_to_dict
+
+from senseweave.media import MODALITIES
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -64,6 +66,30 @@ def in_thread(run: Callable[Concatenate[S, P], dict[str, Any]]) -> Callable[...,
     run_async.__qualname__ = f"{run.__qualname__}_async"
     run_async.__doc__ = f"Like `run`, in a thread, so that the event loop goes on.\n\n{run.__doc__}"
     return run_async
+
+
+def check_choice(name: str, given: Any, known: Iterable[str]) -> None:
+    """Make sure that a parameter is one of the words that it may be.
+
+    :param name: The parameter.
+    :param given: What it was given.
+    :param known: What it may be.
+    :raises ValueError: If it is something else.
+    """
+    if given not in tuple(known):
+        msg = f"{name} must be {' or '.join(map(repr, known))}, not {given!r}"
+        raise ValueError(msg)
+
+
+def check_modalities(given: Iterable[str]) -> None:
+    """Make sure that modalities exist.
+
+    :param given: The modalities.
+    :raises ValueError: If there is one that does not.
+    """
+    if unknown := set(given) - set(MODALITIES):
+        msg = f"unknown modality {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(MODALITIES)}"
+        raise ValueError(msg)
 
 
 def _plain(value: Any) -> Any:

@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeAlias
 
 from haystack import Document, component, logging
 from haystack.dataclasses import ChatMessage, FileContent, ImageContent, TextContent
-from haystack_integrations.common.senseweave.configured import Configured, in_thread
+from haystack_integrations.common.senseweave.configured import Configured, check_choice, check_modalities, in_thread
 from haystack_integrations.common.senseweave.media import document_span, document_to_media
 
 import senseweave as sw
-from senseweave.media import MODALITIES, Modality
+from senseweave.media import Modality
 from senseweave.media.export import DEFAULT_PIXELS, Exported, frame_files, image_file, sound_file
 
 logger = logging.getLogger(__name__)
@@ -91,17 +91,10 @@ class MultimodalPromptBuilder(Configured):
             `raise`.
         :raises ValueError: If a choice or a limit makes no sense.
         """
-        for name, given, known in (
-            ("video_as", video_as, ("frames", "file")),
-            ("image_format", image_format, ("jpeg", "png")),
-            ("on_error", on_error, ("raise", "skip")),
-        ):
-            if given not in known:
-                msg = f"{name} must be {' or '.join(map(repr, known))}, not {given!r}"
-                raise ValueError(msg)
-        if unknown := set(modalities or []) - set(MODALITIES):
-            msg = f"unknown modality {', '.join(sorted(unknown))}; there are {', '.join(MODALITIES)}"
-            raise ValueError(msg)
+        check_choice("video_as", video_as, ("frames", "file"))
+        check_choice("image_format", image_format, ("jpeg", "png"))
+        check_choice("on_error", on_error, ("raise", "skip"))
+        check_modalities(modalities or ())
         self.system_prompt = system_prompt
         self.modalities = modalities
         self.max_documents = max_documents

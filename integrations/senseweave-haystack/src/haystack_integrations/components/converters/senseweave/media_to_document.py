@@ -14,13 +14,12 @@ from haystack import Document, component, logging
 from haystack.components.converters.utils import normalize_metadata
 from haystack.dataclasses import ByteStream
 from haystack.utils import ComponentDevice, Secret
-from haystack_integrations.common.senseweave.configured import in_thread
+from haystack_integrations.common.senseweave.configured import check_choice, in_thread
 from haystack_integrations.common.senseweave.media import source_content, source_label
 from haystack_integrations.common.senseweave.space import SpaceComponent
 
 import senseweave as sw
-from senseweave.media import collect, split
-from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
+from senseweave.media import collect
 from senseweave.spaces.pieces import pieces_of
 
 logger = logging.getLogger(__name__)
@@ -85,9 +84,7 @@ class MediaToDocument(SpaceComponent):
         :param load_options: Further options of `senseweave.load` for that model.
         :raises ValueError: If `on_error` is neither.
         """
-        if on_error not in ("raise", "skip"):
-            msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
-            raise ValueError(msg)
+        check_choice("on_error", on_error, ("raise", "skip"))
         SpaceComponent.__init__(
             self,
             model=describe_with or "",
@@ -205,20 +202,12 @@ class MediaToDocument(SpaceComponent):
     def _pieces(self, media: sw.Media) -> Iterator[sw.Media]:
         """Cut a media as the describing model takes it, or into common lengths where there is none."""
         space = self._loaded() if self.describe_with is not None else None
-        if space is not None and media.modality in space.modalities:
-            return pieces_of(
-                media,
-                space,
-                seconds=self.seconds,
-                overlap=self.overlap,
-                characters=self.characters,
-                character_overlap=self.character_overlap,
-            )
-        return split(
+        return pieces_of(
             media,
-            seconds=self.seconds or DEFAULT_SECONDS,
+            space if space is not None and media.modality in space.modalities else None,
+            seconds=self.seconds,
             overlap=self.overlap,
-            characters=self.characters or DEFAULT_CHARACTERS,
+            characters=self.characters,
             character_overlap=self.character_overlap,
         )
 

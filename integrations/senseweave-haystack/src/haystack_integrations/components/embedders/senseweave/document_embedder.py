@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from haystack import Document, component, logging
 from haystack.utils import ComponentDevice, Secret
+from haystack_integrations.common.senseweave.configured import check_choice
 from haystack_integrations.common.senseweave.fingerprints import FINGERPRINT
 from haystack_integrations.common.senseweave.media import document_to_media
 from haystack_integrations.common.senseweave.space import SpaceComponent
@@ -84,9 +85,7 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         :param progress_bar: Whether `run` shows a progress bar.
         :raises ValueError: If `on_error` is neither.
         """
-        if on_error not in ("raise", "skip"):
-            msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
-            raise ValueError(msg)
+        check_choice("on_error", on_error, ("raise", "skip"))
         SpaceComponent.__init__(
             self,
             model=model,

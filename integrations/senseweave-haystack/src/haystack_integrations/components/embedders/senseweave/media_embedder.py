@@ -10,11 +10,12 @@ from typing import Any
 from haystack import component
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 from haystack.utils import ComponentDevice, Secret
+from haystack_integrations.common.senseweave.configured import check_modalities
 from haystack_integrations.common.senseweave.media import source_to_media
 from haystack_integrations.common.senseweave.space import SpaceComponent
 
 import senseweave as sw
-from senseweave.media import MODALITIES, Modality
+from senseweave.media import Modality
 
 
 @component
@@ -61,9 +62,7 @@ class SenseweaveMediaEmbedder(SpaceComponent):
         :param modality: `image`, `audio` or `video`; told from the content if None.
         :raises ValueError: If there is no such modality.
         """
-        if modality is not None and modality not in MODALITIES:
-            msg = f"unknown modality {modality!r}; there are {', '.join(MODALITIES)}"
-            raise ValueError(msg)
+        check_modalities([modality] if modality is not None else ())
         SpaceComponent.__init__(
             self,
             model=model,

@@ -14,7 +14,7 @@ from haystack.core.serialization import component_from_dict, component_to_dict, 
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 from haystack.document_stores.types import FilterPolicy
 from haystack.document_stores.types.filter_policy import apply_filter_policy
-from haystack_integrations.common.senseweave.configured import Configured
+from haystack_integrations.common.senseweave.configured import Configured, check_modalities
 from haystack_integrations.common.senseweave.media import source_to_media
 from haystack_integrations.components.embedders.senseweave import SenseweaveTextEmbedder
 from haystack_integrations.components.retrievers.senseweave.arguments import as_filter_policy, checked_top_k
@@ -22,7 +22,7 @@ from haystack_integrations.components.retrievers.senseweave.index_search import 
 from haystack_integrations.components.retrievers.senseweave.stores_search import StoresSearch
 
 import senseweave as sw
-from senseweave.media import MODALITIES, Modality
+from senseweave.media import Modality
 
 
 @component
@@ -104,9 +104,7 @@ class SenseweaveMultimodalRetriever(Configured):
         if isinstance(embedders, dict) and set(embedders) != set(retrievers or {}):
             msg = f"embedders are for {sorted(embedders)}, retrievers for {sorted(retrievers or {})}"
             raise ValueError(msg)
-        if unknown := set(modalities or []) - set(MODALITIES):
-            msg = f"unknown modality {', '.join(sorted(unknown))}; there are {', '.join(MODALITIES)}"
-            raise ValueError(msg)
+        check_modalities(modalities or ())
         self.index = str(index) if isinstance(index, Path) else index
         self.retrievers = retrievers
         self.embedders = embedders or (SenseweaveTextEmbedder() if retrievers else None)

@@ -22,6 +22,7 @@ from haystack_integrations.components.retrievers.senseweave import (
 )
 from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
+import senseweave as sw
 from senseweave.encoders.torch_runtime import Lazy
 
 OWN_MODEL = {"model": "starter", "dimensions": 200}
@@ -99,6 +100,20 @@ def test_warming_up_loads_only_what_the_component_embeds(loads):
         component.close()
     assert 0 < counts["text"] < counts["all"]
     assert 0 < counts["image"] < counts["all"]
+
+
+@pytest.mark.integration
+def test_after_warming_up_a_retriever_over_an_index_the_first_question_loads_nothing(loads, tmp_path):
+    with sw.load("starter", dimensions=200) as space, sw.Index(tmp_path, spaces=[space]) as index:
+        index.add([sw.Text("a cat"), sw.Text("a dog")])
+    retriever = SenseweaveMultimodalRetriever(index=tmp_path)
+    loads.clear()
+    retriever.warm_up()
+    assert loads
+    loads.clear()
+    assert retriever.run(query="a cat")["documents"][0].content == "a cat"
+    assert loads == []
+    retriever.close()
 
 
 def _components(tmp_path):

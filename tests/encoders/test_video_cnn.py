@@ -47,6 +47,20 @@ def test_a_clip_has_the_vector_that_goes_into_the_classifier(network, tmp_path):
     assert space.dimension == len(expected)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_types_of_a_network_of_attention_stay_within_their_bound(dtype, tmp_path):
+    import torch
+    from safetensors.torch import save_file
+    from torchvision.models import get_model
+
+    torch.manual_seed(7)
+    save_file(get_model("swin3d_t", weights=None).state_dict(), tmp_path / "weights.safetensors")
+    film = write(tmp_path / "film.mp4", moving_square(1.0, 1))
+    name, how = f"torchvision:swin3d_t//{tmp_path / 'weights.safetensors'}", {"frames": 4, "window_seconds": 2.0}
+    full, half = (sw.load(name, device="cpu", dtype=kind, **how).embed_video([film])[0] for kind in (None, dtype))
+    assert float(full @ half) >= 0.999
+
+
 def test_frames_and_rates_are_those_that_torchvision_documents():
     from torchvision.models import get_model_weights
 

@@ -66,10 +66,12 @@ class ContextualText(Encoder):
             trust_remote_code: Whether Python files of the checkpoint may be run.
 
         Raises:
-            ValueError: If pooling, layers, prompts, max_length or batch_tokens are impossible.
+            ValueError: If there is no such pooling.
             ModelError: If the checkpoint is of another family.
         """
-        _check(pooling, layers, prompts, max_length, batch_tokens)
+        if pooling not in POOLINGS:
+            msg = f"pooling must be one of {', '.join(POOLINGS)}, not {pooling!r}"
+            raise ValueError(msg)
         self.checkpoint = checkpoint
         self.pooling = pooling
         self.layers = tuple(layers)
@@ -182,24 +184,6 @@ def is_causal(model_type: object) -> bool:
     names = require("transformers.models.auto.modeling_auto", extra="text").MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     not_text = {"whisper", "trocr", "git", "musicgen", "musicgen_melody", "moshi"}
     return model_type in names and model_type not in not_text
-
-
-def _check(
-    pooling: str, layers: Sequence[int], prompts: Mapping[str, str] | None, max_length: int | None, batch_tokens: int
-) -> None:
-    if pooling not in POOLINGS:
-        msg = f"pooling must be one of {', '.join(POOLINGS)}, not {pooling!r}"
-        raise ValueError(msg)
-    if not layers:
-        msg = "layers must name at least one layer, for example (-1,) for the last"
-        raise ValueError(msg)
-    unknown = sorted(set(prompts or {}) - set(ROLES))
-    if unknown:
-        msg = f"prompts are given by role ({', '.join(ROLES)}), not {', '.join(map(repr, unknown))}"
-        raise ValueError(msg)
-    if (max_length is not None and max_length < 1) or batch_tokens < 1:
-        msg = f"max_length and batch_tokens must be positive, not {max_length} and {batch_tokens}"
-        raise ValueError(msg)
 
 
 def build(

@@ -54,15 +54,9 @@ class SentenceText(Encoder):
             prompts: Text put before queries and documents, by role; the model's own, or the registry's, if None.
             trust_remote_code: Whether Python files of the checkpoint may be run.
 
-        Raises:
-            ValueError: If prompts are not given by role, or max_length or batch_tokens are not positive.
-
         Warns:
             PromptWarning: If the model looks as if it needed prompts and none are known.
         """
-        if (max_length is not None and max_length < 1) or batch_tokens < 1:
-            msg = f"max_length and batch_tokens must be positive, not {max_length} and {batch_tokens}"
-            raise ValueError(msg)
         self.checkpoint = checkpoint
         self.batch_budget = batch_tokens
         self.prompts = prompts_of(checkpoint, prompts)

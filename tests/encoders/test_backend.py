@@ -120,3 +120,27 @@ def test_a_large_batch_is_computed_in_streams_with_the_same_states(loaded):
     assert lengths == [len(one["input_ids"]) for one in items]
     alone = [chosen.states([one], (-1, -2))[0] for one in items]
     np.testing.assert_allclose(states.numpy(), torch.cat(alone).detach().numpy(), atol=1e-5)
+
+
+def test_a_short_query_is_computed_by_one_core_and_others_by_all(loaded, monkeypatch):
+    model, tokeniser = loaded("Bert", wordpiece_tokenizer)
+    chosen = choose_backend("tiny", model, tokeniser)
+    items = [one.data for one in tokeniser.prepare(["a short query"], 60)]
+    seen = []
+    compute = chosen._states
+
+    def states(given, layers):
+        seen.append(torch.get_num_threads())
+        return compute(given, layers)
+
+    monkeypatch.setattr(chosen, "_states", states)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        chosen.states(items, (-1,))
+        monkeypatch.setattr(backends, "WORTH_SHARING", 1)
+        chosen.states(items, (-1,))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert seen == [1, 3]

@@ -17,6 +17,8 @@ PACKED_TYPES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "disti
 """Model types whose attention sees every token of its text, and whose positions can be given: what packing needs."""
 SAMPLE_TOKENS = 48
 """The longest text of the proof; models of `PACKED_TYPES` compute longer ones no differently."""
+WORTH_SHARING = 250_000_000
+"""Multiplications, some 3 ms of a core, below which sharing every product among cores costs more than it gains."""
 PACKED_ATTENTION = "senseweave_packed"
 
 Items = Sequence[Mapping[str, Any]]
@@ -65,6 +67,7 @@ class Packed:
             RuntimeError: Or another error, if this model or this build of torch does not allow it.
         """
         register_packed_attention()
+        self.weights = linear_weights(model)
         model.set_attn_implementation(PACKED_ATTENTION)
         prepack_linears(model)
         self.name = name
@@ -74,13 +77,16 @@ class Packed:
         self.token_types = kind not in ("distilbert",)
 
     def states(self, items: Items, layers: Sequence[int]) -> tuple[Any, list[int]]:
-        """Concatenate and compute, a large batch in several streams."""
+        """Concatenate and compute: a large batch in several streams, a short query on one core."""
         torch = require("torch", extra="text")
         lengths = [len(one["input_ids"]) for one in items]
-        shares = shares_of(lengths, torch.get_num_threads())
-        if len(shares) == 1:
+        threads = torch.get_num_threads()
+        shares = shares_of(lengths, threads)
+        few = sum(lengths) * self.weights < WORTH_SHARING
+        if threads == 1 or (len(shares) == 1 and not few):
             return self._states(items, layers), lengths
-        return torch.cat(run_streams(lambda share: self._states(items[share], layers), shares)), lengths
+        results = run_streams(lambda share: self._states(items[share], layers), shares, 1 if few else None)
+        return torch.cat(results), lengths
 
     def _states(self, items: Items, layers: Sequence[int]) -> Any:
         torch = require("torch", extra="text")
@@ -230,6 +236,13 @@ def prepack_linears(model: Any) -> None:
     for name, module in list(model.named_modules()):
         if type(module) is torch.nn.Linear:
             model.set_submodule(name, PrepackedLinear(module))
+
+
+def linear_weights(model: Any) -> int:
+    """The multiplications that one token costs in the linear layers of a model."""
+    torch = require("torch", extra="text")
+    linears = (module for module in model.modules() if isinstance(module, torch.nn.Linear))
+    return sum(one.in_features * one.out_features for one in linears)
 
 
 def _sample(tokeniser: Tokeniser, config: Mapping[str, Any]) -> list[dict[str, Any]]:

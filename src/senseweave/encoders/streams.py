@@ -45,20 +45,21 @@ def shares_of(lengths: Sequence[int], threads: int) -> list[slice]:
     return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def run_streams(compute: Callable[[Share], Result], shares: Sequence[Share]) -> list[Result]:
-    """Compute all shares at once, the threads that torch may use in this thread divided among them; in order.
+def run_streams(compute: Callable[[Share], Result], shares: Sequence[Share], each: int | None = None) -> list[Result]:
+    """Compute all shares at once, each in a stream of its own; in order.
 
     Args:
         compute: Called in threads, in inference mode.
         shares: What it is called with.
+        each: Cores of a stream; None divides the threads that torch may use in this thread among them.
     """
     torch = require("torch", extra="text")
     threads = torch.get_num_threads()
-    each = max(1, threads // len(shares))
+    cores = each or max(1, threads // len(shares))
 
     def run(share: Share) -> Result:
-        if torch.get_num_threads() != each:
-            torch.set_num_threads(each)
+        if torch.get_num_threads() != cores:
+            torch.set_num_threads(cores)
         with torch.inference_mode():
             return compute(share)
 

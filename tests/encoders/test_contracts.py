@@ -28,7 +28,7 @@ UNBOUNDED = {
     # Random weights so large that rounding to 8 bits tells; each family has other rows that are bounded.
     **dict.fromkeys(("timm-folder", "efficientnet", "omni-image", "wavlm", "wavlm-layers"), ROUNDED),
     **dict.fromkeys(("clip-image", "clip-sentence-transformers-image", "metaclip-2-image"), ROUNDED),
-    **dict.fromkeys(("frames-image",), ROUNDED),
+    **dict.fromkeys(("frames-image", "altclip-text", "sew", "clap-unfused-text"), ROUNDED),
     # A rounded score can be enough for another word.
     **dict.fromkeys(("bridge-caption", "bridge-caption-asked", "bridge-ocr-model"), EITHER),
     # torch has no half kernels on a CPU for its pooling, and for CLAP's batch norm as sentence-transformers runs it.

@@ -8,7 +8,13 @@ import numpy as np
 
 
 def marginal_relevance(
-    scores: Sequence[float], vectors: Sequence[np.ndarray | None], spaces: Sequence[str], k: int, diversity: float
+    scores: Sequence[float],
+    vectors: Sequence[np.ndarray | None],
+    spaces: Sequence[str],
+    k: int,
+    diversity: float,
+    *,
+    after: Sequence[int] = (),
 ) -> list[int]:
     """Order candidates by relevance and by how much they differ from those before (Carbonell and Goldstein 1998).
 
@@ -22,6 +28,7 @@ def marginal_relevance(
         spaces: The space of each vector.
         k: How many to choose.
         diversity: From 0 (by score alone) to 1.
+        after: Positions of candidates that were chosen before, from which the others are to differ as well.
 
     Returns:
         Positions of the chosen candidates, in the order of choice.
@@ -37,20 +44,30 @@ def marginal_relevance(
         return []
     spread = values.max() - values.min()
     relevance = (values - values.min()) / spread if spread > 0 else np.ones_like(values)
+    units = [_unit(vector) for vector in vectors]
     closest = np.zeros(len(values))
-    left = list(range(len(values)))
+    for one in after:
+        closest = np.maximum(closest, _cosines(one, units, spaces))
+    left = sorted(set(range(len(values))).difference(after))
     chosen: list[int] = []
     while left and len(chosen) < k:
-        marginal = [(1 - diversity) * relevance[i] - diversity * closest[i] for i in left]
-        pick = left.pop(int(np.argmax(marginal)))
-        chosen.append(pick)
-        for i in left:
-            closest[i] = max(closest[i], _cosine(vectors[i], vectors[pick]) if spaces[i] == spaces[pick] else 0.0)
+        marginal = (1 - diversity) * relevance[left] - diversity * closest[left]
+        chosen.append(left.pop(int(np.argmax(marginal))))
+        closest = np.maximum(closest, _cosines(chosen[-1], units, spaces))
     return chosen
 
 
-def _cosine(a: np.ndarray | None, b: np.ndarray | None) -> float:
-    if a is None or b is None:
-        return 0.0
-    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / norm if norm > 0 else 0.0
+def _cosines(one: int, units: Sequence[np.ndarray | None], spaces: Sequence[str]) -> np.ndarray:
+    """The cosine of a candidate with each, 0 where they cannot be compared; shape (n,)."""
+    own = units[one]
+    return np.array(
+        [
+            float(own @ unit) if own is not None and unit is not None and space == spaces[one] else 0.0
+            for unit, space in zip(units, spaces, strict=True)
+        ]
+    )
+
+
+def _unit(vector: np.ndarray | None) -> np.ndarray | None:
+    norm = float(np.linalg.norm(vector)) if vector is not None else 0.0
+    return vector / norm if vector is not None and norm > 0 else None

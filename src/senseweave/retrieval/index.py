@@ -194,9 +194,9 @@ class Index:
             group: Join the windows, pages and passages of one source into one hit, with its best spans in `hit.spans`.
             diversity: From 0 to 1: how much hits should differ from each other (maximal marginal relevance).
             rerank: A cross-encoder's name or a reranker, which orders the best `rerank_depth` hits anew.
-            rerank_depth: How many hits the reranker reads.
+            rerank_depth: How many hits the reranker reads, at least all up to the end of the page.
             weights: By modality, for the method `weighted_rrf`.
-            quota: By modality, the least number of hits where there are so many.
+            quota: By modality, the least number of hits on each page while there are so many.
 
         Returns:
             Hits, best first.

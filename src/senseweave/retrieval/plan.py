@@ -53,7 +53,7 @@ class Plan:
             raise ValueError(msg)
         for name, count in _by_modality("quota", self.quota).items():
             _whole(f"the quota of {name}", count, 0)
-        if sum(_by_modality("quota", self.quota).values()) > self.wanted:
+        if sum(_by_modality("quota", self.quota).values()) > self.k:
             msg = f"the quotas {dict(self.quota or {})} add up to more than k={self.k}"
             raise ValueError(msg)
         for name, weight in _by_modality("weights", self.weights).items():
@@ -66,14 +66,21 @@ class Plan:
         """Hits up to the end of the page."""
         return self.offset + self.k
 
-    def depth(self, collections: int) -> int:
-        """Candidates to look at before any of them is dropped."""
-        depth = self.wanted * collections if self.quota else self.wanted
-        if self.diversity is not None:
-            depth = max(depth, 4 * self.wanted, 50)
-        if self.reranker is not None:
-            depth = max(depth, self.rerank_depth)
-        return depth
+    @property
+    def pages(self) -> int:
+        """Pages of `k` hits up to the end of the one that is asked for."""
+        return math.ceil(self.wanted / self.k)
+
+    def pool(self, page: int) -> int:
+        """Hits among which a page, counted from 0, and those before it are chosen."""
+        size = self.k * (page + 1)
+        return max(4 * size, 50) if self.diversity is not None else size
+
+    @property
+    def depth(self) -> int:
+        """Candidates to look at before any of them is dropped; with quotas, of every collection."""
+        depth = self.pool(self.pages - 1) if self.quota or self.diversity is not None else self.wanted
+        return max(depth, self.rerank_depth) if self.reranker is not None else depth
 
 
 def chosen_modalities(given: Any, available: Collection[Modality]) -> set[Modality]:

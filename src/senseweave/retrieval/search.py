@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,12 +15,12 @@ from senseweave.media import MODALITIES, MediaPolicy, Modality
 from senseweave.retrieval.calibration import Calibration
 from senseweave.retrieval.copies import Copies, as_record
 from senseweave.retrieval.description import Description
-from senseweave.retrieval.diversity import marginal_relevance
-from senseweave.retrieval.fusion import CALIBRATED, quota
+from senseweave.retrieval.fusion import CALIBRATED
 from senseweave.retrieval.fusion.standardised import LIFT
 from senseweave.retrieval.grouping import group_by_source
 from senseweave.retrieval.hits import Hit, hit_of
 from senseweave.retrieval.merging import Ranked, merge, resolve_method
+from senseweave.retrieval.paging import best_positions, page_of
 from senseweave.retrieval.plan import Plan
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.records import source_of
@@ -136,39 +137,36 @@ def answer(
     store: Store, calibration: Calibration, query: Query, asked: Sequence[Asked], plan: Plan, policy: MediaPolicy
 ) -> list[Hit]:
     """Find candidates, then drop, rerank, group and spread them as the plan says, and cut out the page."""
-    needed = depth = plan.depth(len(asked))
+    depth = plan.depth
     while True:
         candidates = find(store, calibration, asked, depth, query.length, plan)
         hits = [as_hit(one, policy) for one in candidates]
-        # Many windows of one source can fill the list: look further until enough sources are in it.
-        if not plan.group or len({(hit.modality, hit.source) for hit in hits}) >= needed or len(candidates) < depth:
+        if not plan.group or _holds_sources(hits, depth, plan):
             break
         depth *= 2
     if plan.min_score is not None:
         hits = [hit for hit in hits if hit.score >= plan.min_score]
     if plan.reranker is not None:
-        hits = rerank(query, hits, plan.reranker)
+        hits = rerank(query, [hits[at] for at in best_positions(hits, depth, plan, plan.pages)], plan.reranker)
     if plan.group:
         hits = group_by_source(hits)
-    if plan.diversity is not None:
-        vectors = {(one.item[0].space, one.item[1].id): one.item[1].vector for one in candidates}
-        chosen = marginal_relevance(
-            [hit.score for hit in hits],
-            [vectors[hit.space, hit.id] for hit in hits],
-            [hit.space for hit in hits],
-            plan.wanted,
-            plan.diversity,
-        )
-        hits = [hits[i] for i in chosen]
-    if plan.quota:
-        hits = quota(hits, plan.wanted, plan.quota, lambda hit: hit.modality)
-    return with_sources(store, hits[plan.offset : plan.wanted])
+    vectors = {(one.item[0].space, one.item[1].id): one.item[1].vector for one in candidates}
+    return with_sources(store, page_of(hits, [vectors[hit.space, hit.id] for hit in hits], plan))
+
+
+def _holds_sources(hits: Sequence[Hit], depth: int, plan: Plan) -> bool:
+    """Whether hits hold sources enough, of every modality with a quota as well, or the best `depth` were all."""
+    sources: Counter[str] = Counter(modality for modality, _ in {(hit.modality, hit.source) for hit in hits})
+    found: Counter[str] = Counter(hit.modality for hit in hits)
+    quotas = (plan.quota or {}).items()
+    enough = sources.total() >= plan.depth or len(hits) < depth
+    return enough and all(sources[name] >= share * plan.pages or found[name] < depth for name, share in quotas)
 
 
 def find(
     store: Store, calibration: Calibration, asked: Sequence[Asked], k: int, length: float, plan: Plan
 ) -> list[Candidate]:
-    """Ask every collection and merge what they answer, best first, at most `k`."""
+    """Ask every collection for its best `k` and merge what they answer, best first: `k`, or with quotas all of it."""
     cells = {
         one.description.name: [calibration.statistics(one.description, part.modality) for part in one.parts]
         for one in asked
@@ -200,7 +198,8 @@ def find(
         for one in filled
         if plan.weights and one.description.modality in plan.weights
     }
-    return merge(lists, k, method=method, statistics=statistics, weights=weights or None, key=_content)
+    most = sum(map(len, lists.values())) if plan.quota else k
+    return merge(lists, most, method=method, statistics=statistics, weights=weights or None, key=_content)
 
 
 def with_copies(

@@ -157,3 +157,18 @@ def test_separable_labels_do_not_run_off():
     slope, intercept = fit_logistic(np.array([0.0, 0.1, 5.0, 5.1]), np.array([False, False, True, True]))
     assert 0 < slope < 20
     assert np.isfinite(intercept)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"queries": "a cat"}, "queries is a list, not 'a cat'"),
+        ({"queries": [sw.Query(["a cat", ("a dog", -1)])]}, "a str or media, not from Query"),
+        ({"labels": {"a cat": "cat.jpg"}}, "labels is a list, not {'a cat'"),
+        ({"labels": ["a cat"]}, "a label is a pair"),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_learned_from_is_named(index, asked, says):
+    with pytest.raises(TypeError, match=says):
+        index.calibrate(**asked)

@@ -208,3 +208,60 @@ def test_a_copy_whose_record_another_program_removed_is_not_shown(photos):
     photos._store.delete(description, [hit.id])
     assert {Path(source).name for source in photos.sources()} == {"lake.png"}
     assert [Path(one.source).name for one in photos.search("red", filter={"album": "best"})] == ["lake.png"]
+
+
+def test_what_a_killed_move_left_behind_is_cleared_by_the_next_add(photos, albums):
+    (hit,) = photos.search("red", k=1)
+    beside = Copies(photos._store, photos._store.descriptions[hit.space, "image"])
+    beside.write([(hit.id, {"source": hit.source, "album": "of before", "added_at": 1.0})])
+    assert photos.search("red", filter={"album": "of before"})
+    photos.add(albums, metadata=album_of)
+    assert not photos.search("red", filter={"album": "of before"})
+    assert places(photos.search("red", k=1)[0]) == ["alps", "best", "cards"]
+
+
+def test_an_import_replaces_records_and_keeps_the_places_that_it_does_not_name(tmp_path, space, photos, albums):
+    photos.export(tmp_path / "photos.jsonl")
+    picture = (albums / "alps" / "sunset.png").read_bytes()
+    (tmp_path / "here.png").write_bytes(picture)
+    with Index(tmp_path / "other", spaces=[space]) as other:
+        other.add([tmp_path / "here.png", albums / "cards" / "sunset.png"], metadata={"album": "mine", "mood": "calm"})
+        for _ in range(2):
+            other.import_(tmp_path / "photos.jsonl")
+            (hit,) = other.search("red", k=1)
+            assert set(hit.sources) == {str(tmp_path / "here.png"), *map(str, albums.rglob("sunset.png"))}
+            assert hit.metadata == {"album": "alps", "rank": 4}
+            (mine,) = other.search("red", k=1, filter={"mood": "calm"})
+            assert (Path(mine.source).name, mine.metadata) == ("here.png", {"album": "mine", "mood": "calm"})
+            cards = other.search("red", k=1, filter={"album": "cards"})[0].metadata
+            assert cards == {"album": "cards", "rank": 5}
+
+
+def test_thousands_of_sources_are_deleted_at_once(photos, albums):
+    names = [f"/nowhere/{n}.png" for n in range(40_000)]
+    assert photos.delete(sources=[*names, albums / "alps" / "sunset.png", albums / "best" / "sunset.png"]) == 2
+    assert places(photos.search("red", k=1)[0]) == ["cards"]
+    assert photos.delete(sources=[]) == 0
+
+
+def test_copies_are_looked_up_for_any_number_of_records(photos):
+    (hit,) = photos.search("red", k=1)
+    beside = Copies(photos._store, photos._store.descriptions[hit.space, "image"])
+    asked = [hit.id, *(f"{n:032x}" for n in range(40_000))]
+    assert list(beside.matching({"album": "best"}, among=asked)) == [hit.id]
+
+
+def test_a_text_that_became_its_only_passage_says_no_more_where_it_stood(tmp_path, space):
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    with Index(tmp_path / "passages", spaces=[space]) as index:
+        for file in (first, second):
+            file.write_text("passage that goes.\n\nit stays")
+        assert index.add([first, second], characters=20).copies == 2
+        assert index.search("it stays", k=1)[0].metadata == {"character_start": 20, "character_end": 28}
+        for file in (first, second):
+            file.write_text("it stays")
+        assert index.add([first, second], characters=20).updated == 2
+        for file in (first, second):
+            (hit,) = index.search("it stays", filter={"source": str(file)})
+            assert hit.metadata == {}
+        assert index.add([first, second], characters=20).updated == 0

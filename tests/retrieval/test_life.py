@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import senseweave as sw
@@ -216,3 +217,54 @@ def test_a_chroma_server_holds_an_index_like_a_folder(server, space, index, corp
     again = Index(chromadb.HttpClient(host="127.0.0.1", port=server), spaces=[space], create=False)
     assert len(again) == 8
     assert again.info()["bytes"] is None
+
+
+def test_a_file_whose_name_is_not_unicode_fails_alone(tmp_path, space):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "good.txt").write_text("tomatoes")
+    try:
+        (folder / os.fsdecode(b"bad\xff.txt")).write_text("bread")
+    except OSError:
+        pytest.skip("this file system takes Unicode names alone")
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        for added in (1, 0):
+            report = index.add(folder, sync=True)
+            assert (report.added, len(report.failed)) == (added, 1)
+            assert "not Unicode" in str(report.failed[0])
+            str(report.failed[0]).encode()  # can be printed
+        assert list(index.sources()) == [str(folder / "good.txt")]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        ({"": 1}, "not empty"),
+        ({"$year": 1}, "does not begin with"),
+        ({"chroma:document": "x"}, "does not begin with"),
+        ({3: 4}, "a metadata name is a str"),
+        ({"a": float("nan")}, "finite number, or None"),
+        ({"a": np.float32("inf")}, "finite number, or None"),
+        ({"a": 2**63}, "at most 64 bits"),
+        ({"a": "\ud800"}, "lone surrogate"),
+        ({"a": [1]}, "must be a str, int, float, bool or None, not list"),
+        ({"source": "x"}, "the index's own"),
+    ],
+    ids=repr,
+)
+def test_metadata_that_the_store_would_lose_or_refuse_are_refused_before_anything_is_written(index, metadata, says):
+    before = len(index)
+    for given in (metadata, lambda media: metadata):
+        with pytest.raises(ValueError, match=says):
+            index.add(sw.Text("something new"), metadata=given)
+    assert len(index) == before
+
+
+def test_metadata_and_filters_take_the_numbers_of_numpy(index):
+    index.add(sw.Text("a vintage"), metadata={"year": np.int64(1990), "good": np.bool_(True), "price": np.float32(1.5)})
+    (hit,) = index.search("a vintage", k=1, modalities={"text"})
+    assert hit.metadata == {"year": 1990, "good": True, "price": 1.5}
+    for condition in ({"year": np.int64(1990)}, {"year": [np.int16(1990), 7]}, {"good": np.bool_(True)}):
+        assert [one.id for one in index.search("a vintage", filter=condition)] == [hit.id]
+    assert index.search("a vintage", filter={"price": {"lt": np.float32(1.0)}}) == []
+    assert index.add(sw.Text("a vintage"), metadata={"year": np.int64(1990)}).updated == 0

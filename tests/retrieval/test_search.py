@@ -373,3 +373,16 @@ def test_a_collection_with_statistics_is_not_counted_and_may_be_empty(index, mon
     hits = index.search("red", k=3)
     assert [hit.calibration for hit in hits] == ["above_chance"] * 3
     assert index.search("red", modalities={"image"}, filter={"album": "x"}, diversity=0.5) == []
+
+
+def test_any_number_of_hits_may_be_asked_for(index):
+    everything = {hit.id for hit in index.search("red", k=12)}
+    assert {hit.id for hit in index.search("red", k=2**40)} == everything
+    assert {hit.id for hit in index.search("red", k=2**40, diversity=0.5, group=True)} <= everything
+    assert index.search("red", offset=2**62) == []
+
+
+def test_weights_of_a_query_may_be_numbers_of_numpy(index):
+    parts = [("red", 1.0), ("the door", 0.5)]
+    numbers = [("red", np.int64(1)), ("the door", np.float32(0.5))]
+    assert index.search(sw.Query(numbers)) == index.search(sw.Query(parts))

@@ -41,16 +41,17 @@ class Copies:
         wanted = list(ids)
         if not wanted or not self._store.has(self):
             return {}
-        pages = [wanted[at : at + PAGE] for at in range(0, len(wanted), PAGE)]
-        return _by_record(row for page in pages for row in self._store.get(self, where={COPY_OF: {"$in": page}}))
+        return _by_record(
+            row for page in _pages(wanted) for row in self._store.get(self, where={COPY_OF: {"$in": page}})
+        )
 
     def matching(self, where: Where | None = None, *, among: Sequence[str] | None = None) -> dict[str, list[Found]]:
         """The copies of which a condition holds, by the id of a record that is there and, if given, `among` those."""
-        if among is not None:
-            where = both(where, {COPY_OF: {"$in": list(among)}})
         if among == [] or not self._store.has(self):
             return {}
-        found = _by_record(self._store.get(self, where=where))
+        found: dict[str, list[Found]] = {}
+        for condition in [where] if among is None else [both(where, {COPY_OF: {"$in": ids}}) for ids in _pages(among)]:
+            found |= _by_record(self._store.get(self, where=condition))
         return {one: found[one] for one in self._store.existing(self._records, list(found))} if found else {}
 
     def has_more(self, most: int, where: Where | None) -> bool:
@@ -139,6 +140,11 @@ def copy_id(record: str, source: str) -> str:
 def as_record(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata of a copy as its record would have them."""
     return {name: value for name, value in metadata.items() if name != COPY_OF}
+
+
+def _pages(ids: Sequence[str]) -> list[list[str]]:
+    """Ids by so many as a condition can name: SQLite takes some ten thousand."""
+    return [list(ids[at : at + PAGE]) for at in range(0, len(ids), PAGE)]
 
 
 def _by_record(rows: Iterable[Found]) -> dict[str, list[Found]]:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from senseweave.retrieval.records import plain
+
 Filter = Mapping[str, Any]
 Where = dict[str, Any]
 
@@ -110,7 +112,8 @@ def _comparison(name: str, operator: str, operand: Any, *, negated: bool) -> Whe
         # Chroma wants one type per list; a mixed list becomes one condition per type.
         kinds: dict[type, list[Any]] = {}
         for one in values:
-            kinds.setdefault(type(_scalar(name, one)), []).append(one)
+            scalar = _scalar(name, one)
+            kinds.setdefault(type(scalar), []).append(scalar)
         return _joined([{name: {operator: same}} for same in kinds.values()], any_of=operator == "$in")
     scalar = _scalar(name, operand)
     if operator in ("$gt", "$gte", "$lt", "$lte") and (isinstance(scalar, (str, bool))):
@@ -119,9 +122,10 @@ def _comparison(name: str, operator: str, operand: Any, *, negated: bool) -> Whe
     return {name: {operator: scalar}}
 
 
-def _scalar(name: str, value: Any) -> str | int | float | bool:
+def _scalar(name: str, given: Any) -> str | int | float | bool:
+    value: Any = plain(given)
     if not isinstance(value, (str, int, float, bool)) or (isinstance(value, float) and not math.isfinite(value)):
-        msg = f"{name!r} is compared with a str, int, finite float or bool, not {value!r}"
+        msg = f"{name!r} is compared with a str, int, finite float or bool, not {given!r}"
         raise ValueError(msg)
     return value
 

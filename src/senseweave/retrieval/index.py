@@ -18,7 +18,7 @@ from senseweave.retrieval.copies import Copies
 from senseweave.retrieval.filters import Filter, compile_filter
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.ingest import Ingest, Metadata
-from senseweave.retrieval.labels import Answers, match_labels
+from senseweave.retrieval.labels import Answers, check_asked, match_labels
 from senseweave.retrieval.local_client import holds_store
 from senseweave.retrieval.plan import Plan, chosen_modalities
 from senseweave.retrieval.query import Query, as_query
@@ -27,7 +27,7 @@ from senseweave.retrieval.records import source_of
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.rerank import Reranker, as_reranker
 from senseweave.retrieval.search import Asked, EmbeddedPart, answer, embed_query
-from senseweave.retrieval.store import Store
+from senseweave.retrieval.store import PAGE, Store
 from senseweave.retrieval.transfer import export_index, import_index
 from senseweave.spaces.engine import OnError, Progress
 from senseweave.spaces.space import Space
@@ -256,9 +256,11 @@ class Index:
             msg = "delete takes exactly one of ids, sources and filter"
             raise ValueError(msg)
         where = compile_filter(filter)
+        conditions = [where]
         if sources is not None:
             listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
-            where = {"source": {"$in": sorted({name for one in listed for name in (str(one), os.path.abspath(one))})}}
+            paths = sorted({name for one in listed for name in (str(one), os.path.abspath(one))})
+            conditions = [{"source": {"$in": paths[at : at + PAGE]}} for at in range(0, len(paths), PAGE)]
         elif ids is None and where is None:
             msg = "an empty filter would delete everything; name a condition"
             raise ValueError(msg)
@@ -268,7 +270,7 @@ class Index:
             for description in self._store.descriptions.values():
                 copies = Copies(self._store, description)
                 if named is None:
-                    removed += copies.remove(where)
+                    removed += sum(copies.remove(one) for one in conditions)
                     continue
                 held = self._store.existing(description, named)
                 copies.forget(held)
@@ -295,7 +297,7 @@ class Index:
         return export_index(self._store, path)
 
     def import_(self, path: str | Path) -> int:
-        """Read what `export` wrote, whichever store it came from; returns the number of records.
+        """Read what `export` wrote, whichever store it came from; returns the number of records in the file.
 
         Raises:
             StoreError: If the file is not an export.
@@ -319,8 +321,10 @@ class Index:
                 record id, or several of these; 30 are a start.
 
         Raises:
+            TypeError: If queries or labels are not lists of these.
             ValueError: If none of the labelled answers is in the index.
         """
+        check_asked(queries, labels)
         with self._store.writing():
             self._calibration.renew()
             asked = [self._embedded(one) for one in queries]

@@ -16,8 +16,10 @@ from senseweave.media.base import source_name
 from senseweave.retrieval.copies import Copies, as_record
 from senseweave.retrieval.description import Description, Key
 from senseweave.retrieval.records import (
+    PASSAGE,
     Record,
-    check_own,
+    checked_own,
+    is_unicode,
     record_id,
     record_metadata,
     record_text,
@@ -81,7 +83,7 @@ class Ingest:
             msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
             raise ValueError(msg)
         if isinstance(metadata, Mapping):
-            check_own(metadata)
+            checked_own(metadata)
         elif metadata is not None and not callable(metadata):
             msg = f"metadata is a dict, or a function that gives one for each media, not {metadata!r}"
             raise TypeError(msg)
@@ -135,6 +137,9 @@ class Ingest:
             self._fail(media)
             return
         source = source_name(media)
+        if not is_unicode(source):
+            self._fail(MediaError(_printable(source), "has a name that is not Unicode, under which nothing is kept"))
+            return
         spaces = [space for space in self._spaces.values() if media.modality in space.modalities]
         if not spaces:
             if not explicit:
@@ -178,9 +183,7 @@ class Ingest:
         if not isinstance(extra, Mapping):
             msg = f"{media.source}: the metadata function gave {extra!r}; it gives a dict, {{}} for none"
             raise TypeError(msg)
-        own = {**media.metadata, **extra}
-        check_own(own)
-        return own
+        return checked_own({**media.metadata, **extra})
 
     def _buffer(self, space: str, modality: Modality, piece: _Piece) -> None:
         buffer = self._buffers.setdefault((space, modality), {})
@@ -235,14 +238,15 @@ class Ingest:
 
     def _place(self, description: Description, buffer: Mapping[str, Places], rows: Mapping[str, Found]) -> None:
         """Skip what is there, and take over metadata that changed, files that moved, and further sources."""
-        shared = [row.id for row in rows.values() if buffer[row.id].keys() - {source_of(row.id, row.metadata)}]
         beside = Copies(self._store, description)
-        copies = beside.of(shared)
+        copies = beside.of(rows)
         changes: dict[str, dict[str, Any]] = {}
         written: list[tuple[str, dict[str, Any]]] = []
         stale: list[str] = []
         for row in rows.values():
             known = {source_of(row.id, one.metadata): one for one in (*copies.get(row.id, ()), row)}
+            # A process that was killed while it moved the record to this source left it among the copies.
+            stale += [one.id for one in copies.get(row.id, ()) if known[str(one.metadata["source"])] is row]
             for source, piece in buffer[row.id].items():
                 there = known.get(source)
                 if there is None:
@@ -252,7 +256,8 @@ class Ingest:
                     written.append((row.id, _metadata(piece, description.fingerprint)))
                     self.report.copies += 1
                     continue
-                wanted = {"source": source, **{name: value for name, value in piece.own.items() if value is not None}}
+                own = {name: value for name, value in piece.own.items() if value is not None}
+                wanted = {"source": source, **dict.fromkeys(PASSAGE), **own}
                 change = {name: value for name, value in wanted.items() if there.metadata.get(name) != value}
                 known[source] = replace(there, metadata={**there.metadata, **change})
                 self.report.skipped += 1
@@ -305,6 +310,10 @@ class Ingest:
 
 def _metadata(piece: _Piece, fingerprint: str) -> dict[str, Any]:
     return record_metadata(piece.media, piece.source, fingerprint, round(time.time(), 3), piece.own)
+
+
+def _printable(source: str) -> str:
+    return source.encode("utf-8", "backslashreplace").decode()
 
 
 def _is_gone(source: str) -> bool:

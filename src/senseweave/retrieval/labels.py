@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from senseweave.media import Media
 from senseweave.retrieval.calibration import Label
@@ -13,6 +14,26 @@ from senseweave.retrieval.search import EmbeddedPart
 from senseweave.retrieval.store import Store
 
 Answers = str | Collection[str]
+
+
+def check_asked(queries: Any, labels: Any) -> None:
+    """Check what an index is told of the queries that it is asked.
+
+    Raises:
+        TypeError: If queries are not a list of strings or media, or labels not one of pairs of such and answers.
+    """
+    for name, given in (("queries", queries), ("labels", labels)):
+        if isinstance(given, (str, bytes, Media, Mapping)) or not isinstance(given, Collection):
+            msg = f"{name} is a list, not {given!r}"
+            raise TypeError(msg)
+    for one in labels:
+        if not isinstance(one, (tuple, list)) or len(one) != 2:
+            msg = f"a label is a pair of a query and what answers it, not {one!r}"
+            raise TypeError(msg)
+    for asked in (*queries, *(one[0] for one in labels)):
+        if not isinstance(asked, (str, Media)):
+            msg = f"the index learns from queries that are a str or media, not from {asked!r}"
+            raise TypeError(msg)
 
 
 def match_labels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,7 +70,7 @@ def _part(given: Any) -> Part:
     if not isinstance(content, Media):
         msg = f"a part of a query is a str or media, with or without a weight, not {given!r}"
         raise TypeError(msg)
-    if not isinstance(weight, (int, float)) or not math.isfinite(weight) or weight == 0:
+    if not isinstance(weight, numbers.Real) or not math.isfinite(weight) or weight == 0:
         msg = f"a weight is a finite number other than 0, not {weight!r}"
         raise ValueError(msg)
     return content, float(weight)

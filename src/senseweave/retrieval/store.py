@@ -24,6 +24,8 @@ ABSENT_SECONDS: Final = 1.0
 """How long a client is believed to lack a collection, so that searches do not ask a server each time."""
 PAGE: Final = 1000
 """Records that are listed at a time."""
+MOST: Final = 2**31 - 1
+"""Records that Chroma can be asked for at once."""
 HNSW: Final = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 400}
 """Chroma's defaults (100, 16, 100) miss some of the true nearest; benchmarks/search_latency.py prints how many."""
 
@@ -258,7 +260,7 @@ class Store:
         """
         include = ["metadatas", "documents", "distances", *(["embeddings"] if with_vectors else [])]
         result = self._handle(description).query(
-            query_embeddings=vectors, n_results=max(k, 1), where=where, ids=ids, include=include
+            query_embeddings=vectors, n_results=min(max(k, 1), MOST), where=where, ids=ids, include=include
         )
         return [
             list(

@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -15,7 +15,7 @@ import numpy as np
 from senseweave.errors import StoreError
 from senseweave.retrieval.copies import Copies, as_record
 from senseweave.retrieval.description import Description, collection_name
-from senseweave.retrieval.records import Record
+from senseweave.retrieval.records import Record, source_of
 from senseweave.retrieval.store import Store
 
 FORMAT: Final = "senseweave-index-1"
@@ -49,7 +49,7 @@ def export_index(store: Store, path: str | Path) -> int:
 
 
 def import_index(store: Store, path: str | Path) -> int:
-    """Read what `export_index` wrote into a store; records that are there already are replaced.
+    """Read what `export_index` wrote into a store; records that are there already are replaced, source by source.
 
     Returns:
         The number of records.
@@ -95,8 +95,26 @@ def import_index(store: Store, path: str | Path) -> int:
 
 
 def _write(store: Store, description: Description, pending: list[Record], copies: list[tuple[str, Any]]) -> None:
-    store.upsert(description, pending)
-    Copies(store, description).write(copies)
+    """Write records over those that are there; at sources that the export does not know, these stay."""
+    beside = Copies(store, description)
+    given = {one.id: one for one in pending}
+    named = {(record, str(metadata["source"])) for record, metadata in copies}
+    named |= {(one.id, source_of(one.id, one.metadata)) for one in pending}
+    for row in store.get(description, ids=list(given)):
+        if "source" in row.metadata and (row.id, row.metadata["source"]) not in named:
+            copies.append((row.id, row.metadata))
+        # Chroma would keep the metadata that the new record lacks.
+        lacking = {name: None for name in row.metadata if name not in given[row.id].metadata}
+        given[row.id] = replace(given[row.id], metadata={**lacking, **given[row.id].metadata})
+    replaced = [
+        one.id
+        for record, known in beside.of(given).items()
+        for one in known
+        if (record, one.metadata["source"]) in named
+    ]
+    store.upsert(description, list(given.values()))
+    beside.drop(replaced)
+    beside.write(copies)
     pending.clear()
     copies.clear()
 

@@ -50,6 +50,22 @@ def test_a_text_model_of_the_same_space_takes_the_place_of_the_text_tower(clip, 
     assert both.fingerprint != sw.load(clip, device="cpu").fingerprint
 
 
+def test_a_text_model_of_the_same_space_is_compared_at_the_scale_of_the_images_model(clip, tmp_path):
+    from tiny_sentence import save_sentence_model
+
+    (tmp_path / "text").mkdir()
+    texts = save_sentence_model(tmp_path / "text", dense=12, normalize=False)
+    space, alone = sw.load(clip, text=texts, device="cpu"), sw.load(clip, device="cpu")
+    scale = alone.encoder("text").logit_scale
+    assert space.encoder("text").logit_scale == scale
+    labels, picture = ["a dog", "a cat"], random_image(40, 40)
+    found, expected = (
+        sw.classify(space, [picture], labels, modality="image", **given)[0].scores for given in ({}, {"scale": scale})
+    )
+    assert found == pytest.approx(expected)
+    assert found != pytest.approx(sw.classify(space, [picture], labels, modality="image", scale=20.0)[0].scores)
+
+
 def test_a_text_model_of_another_length_is_refused(clip, tmp_path):
     from tiny_sentence import save_sentence_model
 

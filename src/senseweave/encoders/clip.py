@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from senseweave.encoders import sentence
 from senseweave.encoders.backbone import Backbone, class_for
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.checkpoint import Checkpoint, resolve
-from senseweave.encoders.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected
+from senseweave.encoders.sentence import PATTERNS, SentenceText
+from senseweave.encoders.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected, scalar
 from senseweave.errors import ModelError
 from senseweave.media import Modality
 
@@ -23,6 +23,26 @@ CLASSES = {
     "altclip": "AltCLIPModel",
 }
 """`model_type` to class; all have `get_text_features`, `get_image_features` and a `projection_dim`."""
+
+
+class DistilledText(SentenceText):
+    """A text model that was trained to give the vectors of a CLIP's text tower, whose logit scale therefore holds."""
+
+    def __init__(self, checkpoint: Checkpoint, backbone: Backbone, **options: Any) -> None:
+        """Put a text model beside the CLIP whose space it is in.
+
+        Args:
+            checkpoint: Of the text model.
+            backbone: The CLIP.
+            **options: Those of `SentenceText`.
+        """
+        super().__init__(checkpoint, **options)
+        self.backbone = backbone
+
+    @property
+    def logit_scale(self) -> float | None:
+        """What the CLIP multiplies cosines by before a softmax over labels."""
+        return scalar(getattr(self.backbone(), "logit_scale", None), exponential=True)
 
 
 def build(
@@ -60,9 +80,14 @@ def build(
         backbone, dimension=_dimension, features=projected("get_image_features"), batch_images=batch_images
     )
     if text is not None:
-        texts = sentence.build(text, device=device, dtype=dtype, max_length=max_length, batch_tokens=batch_tokens)[
-            "text"
-        ]
+        texts = DistilledText(
+            resolve(text, patterns=PATTERNS),
+            backbone,
+            device=device,
+            dtype=dtype,
+            max_length=max_length,
+            batch_tokens=batch_tokens,
+        )
         if texts.dimension != images.dimension:
             msg = f"{text} has {texts.dimension} dimensions, and {name} {images.dimension}: two spaces"
             raise ModelError(msg)

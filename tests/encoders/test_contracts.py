@@ -73,6 +73,22 @@ def test_an_item_has_the_same_vector_alone_and_in_a_batch(case, space, items, ve
     np.testing.assert_allclose(shuffled, vectors, atol=case.tolerance)
 
 
+def test_a_text_that_is_empty_or_broken_has_a_vector_or_an_error_of_its_own(case, space, items, vectors):
+    if case.modality != "text":
+        return
+    broken = {1: "half a \ud800 character", 2: "", 3: "  \n"}
+    batch = space.encode([sw.Text(text) for text in (items[0], *broken.values(), items[1])], on_error="skip")
+    assert {0, 4} <= set(batch.kept)
+    np.testing.assert_allclose(batch.vectors[[0, -1]], vectors[:2], atol=case.tolerance)
+    assert 1 not in batch.kept
+    for error in batch.failed:
+        assert error.position in broken
+        reasons = (
+            ("holds half a character",) if error.position == 1 else ("it holds no token", "the API does not embed")
+        )
+        assert error.reason.startswith(reasons)
+
+
 def test_distinct_items_have_distinct_vectors(vectors):
     similar = vectors @ vectors.T
     np.fill_diagonal(similar, 0)

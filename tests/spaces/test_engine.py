@@ -83,6 +83,32 @@ def test_a_file_that_cannot_be_read_as_text_is_skipped_or_raised(space, tmp_path
         space.encode([sw.Text("a"), missing])
 
 
+def test_half_a_character_fails_its_text_alone_and_says_where_it_is(space, counts):
+    batch = space.encode([sw.Text(text) for text in ["a", "bc\ud800", "b"]], on_error="skip")
+    assert batch.kept == [0, 2]
+    np.testing.assert_allclose(batch.vectors, counts(["a", "b"]), atol=1e-6)
+    with pytest.raises(sw.MediaError, match=r"item 2 of 3\): holds half a character \('\\ud800' at 2\)"):
+        space.embed_text(["a", "bc\ud800", "b"])
+
+
+def test_what_was_refused_in_preparation_is_never_computed(space, letters, monkeypatch):
+    prepare_all = letters.prepare
+
+    def prepare(items, role):
+        prepared = prepare_all(items, role)
+        for one in prepared:
+            one.error = None if one.data else "it holds nothing"
+        return prepared
+
+    monkeypatch.setattr(letters, "prepare", prepare)
+    batch = space.encode([sw.Text(text) for text in ["a", "", "b"]], on_error="skip")
+    assert batch.kept == [0, 2]
+    assert [error.reason for error in batch.failed] == ["it holds nothing"]
+    assert "" not in [text for group in letters.batches for text in group]
+    with pytest.raises(sw.MediaError, match=r"item 2 of 2\): it holds nothing"):
+        space.embed_text(["a", ""])
+
+
 def test_what_was_finished_before_a_failure_stays_in_the_cache(letters, space_of):
     space = space_of(letters, cache_size=10)
     with pytest.raises(sw.MediaError):

@@ -26,12 +26,14 @@ class Prepared:
         cost: How much of a batch it fills, in the encoder's own unit (tokens, images, samples).
         bucket: Only items of equal buckets may share a batch, for example because they must have one length.
         dropped: Tokens that truncation removed.
+        error: Why it has no vector, if it has none; `forward` is not given it.
     """
 
     data: Any
     cost: int = 1
     bucket: Hashable = None
     dropped: int = 0
+    error: str | None = None
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.checkpoint import Checkpoint, resolve
 from senseweave.encoders.prompts import Prompts
 from senseweave.encoders.sentence import PATTERNS, files_identity, module_folders, prompts_of
+from senseweave.encoders.tokenisation import WITHOUT_TOKENS
 from senseweave.encoders.torch_runtime import Lazy
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
@@ -86,7 +87,7 @@ class StaticText(Encoder):
             if one.data:
                 rows[row] = table.of(one.data).mean(axis=0)
             else:
-                errors[row] = "it holds no token that the model has a vector for"
+                errors[row] = WITHOUT_TOKENS
         return Encoded(rows, errors=errors)
 
     def identity(self) -> Mapping[str, object]:

@@ -11,6 +11,8 @@ from senseweave.encoders.checkpoint import Checkpoint
 from senseweave.errors import ModelError
 from senseweave.extras import require
 
+WITHOUT_TOKENS = "it holds no token that the model has a vector for"
+"""What is said of an empty text where a tokenizer puts no special token around it, as GPT-2's."""
 UNBOUNDED = 1_000_000
 """Tokenizers without a limit say so by a very large number; from here on it is taken for none."""
 OFFSET_POSITIONS = (
@@ -87,7 +89,9 @@ class Tokeniser:
                 dropped = 0 if limit is None else max(0, len(ids) - limit)
                 if dropped:
                     data = dict(self.tokenizer(texts[index], truncation=True, max_length=limit, **options))
-                prepared.append(Prepared(data, cost=max(1, len(data["input_ids"])), bucket=bucket, dropped=dropped))
+                cost = len(data["input_ids"])
+                error = None if cost else WITHOUT_TOKENS
+                prepared.append(Prepared(data, max(1, cost), bucket, dropped, error))
         return prepared
 
     def pad(self, batch: Sequence[Mapping[str, Any]], device: Any) -> dict[str, Any]:

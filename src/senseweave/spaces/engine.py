@@ -155,14 +155,19 @@ class Engine:
                 chunk, texts = [], []
                 for item in items[start : start + TEXT_POOL]:
                     try:
-                        texts.append(item.media.decode())
+                        texts.append(_whole_characters(item.media))
                     except MediaError as error:
                         fail(item, error)
                         continue
                     item.expected = 1
                     chunk.append(item)
-                prepared = encoder.prepare(texts, role)
-                yield [_Unit(item, one) for item, one in zip(chunk, prepared, strict=True)]
+                units = []
+                for item, prepared in zip(chunk, encoder.prepare(texts, role), strict=True):
+                    if prepared.error is None:
+                        units.append(_Unit(item, prepared))
+                    else:
+                        fail(item, MediaError(item.media.source, prepared.error))
+                yield units
             return
         pool: list[_Unit] = []
         for unit in self._decoded_units(encoder, items, role, fail):
@@ -260,6 +265,21 @@ class Engine:
                 finish(item, CachedVector(vector, description, item.dropped))
         for index, reason in sorted(errors.items()):
             fail(batch[index].item, MediaError(batch[index].item.media.source, reason))
+
+
+def _whole_characters(media: Media) -> str:
+    """The text of a media; half a character is refused here, because one would fail a whole batch in a tokenizer.
+
+    Raises:
+        MediaError: If the text cannot be read, or holds a lone surrogate.
+    """
+    text: str = media.decode()
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        found = f"holds half a character ({text[error.start]!r} at {error.start}), as broken decoding leaves it"
+        raise MediaError(media.source, f"{found}; decode with errors='replace'") from error
+    return text
 
 
 def _counted(item: _Item, units: Iterator[_Unit]) -> Iterator[_Unit]:

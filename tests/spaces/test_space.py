@@ -75,3 +75,38 @@ def test_a_modality_that_is_lacking_is_an_error_before_anything_is_loaded(space,
 def test_vectors_of_length_zero_cannot_be_compared(space):
     with pytest.raises(EncodingError, match="length 0"):
         space.similarity(np.zeros((1, 3)), np.ones((1, 3)))
+
+
+def test_a_model_that_is_closed_by_another_thread_just_as_it_was_made_is_still_given():
+    lazy: Lazy[Any] = Lazy(object)
+
+    class HandedOn:
+        """The lock of `lazy`, where a thread that waits to close comes first when it is released."""
+
+        def __init__(self, lock: Any) -> None:
+            self.lock = lock
+
+        def __enter__(self) -> None:
+            self.lock.acquire()
+
+        def __exit__(self, *exception: object) -> None:
+            self.lock.release()
+            if threading.current_thread() is threading.main_thread():
+                closing = threading.Thread(target=lazy.close)
+                closing.start()
+                closing.join()
+
+    lazy._lock = HandedOn(lazy._lock)  # type: ignore[assignment]
+    assert lazy() is not None
+    assert lazy() is not None
+
+
+async def test_an_unknown_choice_on_error_is_refused_by_every_method(space):
+    from senseweave.media import Text
+
+    for call in (space.embed, space.encode, lambda media, **options: space.embed_text(["a"], **options)):
+        with pytest.raises(ValueError, match="on_error must be 'raise' or 'skip', not 'ignore'"):
+            call([Text("a")], on_error="ignore")
+    for start in (space.aembed, space.aencode):
+        with pytest.raises(ValueError, match="on_error must be"):
+            await start([Text("a")], on_error="ignore")

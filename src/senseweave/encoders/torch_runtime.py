@@ -23,11 +23,13 @@ class Lazy(Generic[T]):
 
     def __call__(self) -> T:
         """Return the value, making it if needed."""
-        if self._value is None:
+        value = self._value  # read once: another thread may close at any time
+        if value is None:
             with self._lock:
-                if self._value is None:
-                    self._value = self._make()
-        return self._value
+                value = self._value
+                if value is None:
+                    value = self._value = self._make()
+        return value
 
     def load(self) -> None:
         """Make the value now, if it is not there yet."""

@@ -196,7 +196,7 @@ class Space:
             UnsupportedModalityError: If an item's modality is not the space's, before anything is computed.
             MediaError: With `on_error="raise"`, for the first item that cannot be read.
         """
-        _check_role(role)
+        _check_choices(role, on_error)
         groups = self._grouped(media)
         if len(groups) == 1:
             (modality,) = groups
@@ -239,7 +239,7 @@ class Space:
 
     async def aencode(self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise") -> Batch:
         """Like `encode`, off the event loop."""
-        _check_role(role)
+        _check_choices(role, on_error)
         groups = self._grouped(media)
         futures = {
             modality: asyncio.wrap_future(self._coalescer.submit(modality, [media[i] for i in positions], role))
@@ -320,10 +320,7 @@ class Space:
             raise UnsupportedModalityError(self.name, modality, self.modalities) from None
 
     def _as_media(self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError) -> list[Media]:
-        _check_role(role)
-        if on_error not in ("raise", "skip"):
-            msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
-            raise ValueError(msg)
+        _check_choices(role, on_error)
         self.encoder(modality)
         one_array = isinstance(items, np.ndarray) and items.dtype != object
         if isinstance(items, (str, bytes, Path, Media)) or one_array or not isinstance(items, Iterable):
@@ -393,7 +390,10 @@ class Space:
         return unit_rows(vectors) if self.normalize else vectors
 
 
-def _check_role(role: str) -> None:
+def _check_choices(role: str, on_error: str) -> None:
     if role not in ROLES:
         msg = f"role must be one of {', '.join(ROLES)}, not {role!r}"
+        raise ValueError(msg)
+    if on_error not in ("raise", "skip"):
+        msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
         raise ValueError(msg)

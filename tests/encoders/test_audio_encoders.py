@@ -26,6 +26,10 @@ def model(tmp_path_factory):
 
     return {
         "wavlm": folder("wavlm", tiny_audio.maker("WavLM", num_buckets=16, max_bucket_distance=40)),
+        "sew": folder("sew", tiny_audio.maker("SEW", squeeze_factor=2)),
+        "sew_d": folder(
+            "sew_d", tiny_audio.maker("SEWD", squeeze_factor=2, max_position_embeddings=64, position_buckets=16)
+        ),
         "whisper": folder("whisper", tiny_audio.make_whisper),
         "fused": folder("fused", tiny_audio.clap_maker(fused=True)),
         "ast": folder("ast", tiny_audio.make_ast),
@@ -91,6 +95,14 @@ def test_the_receptive_field_of_wav2vec2_is_25_milliseconds():
 def test_a_layer_that_a_model_lacks_is_an_error_that_names_those_it_has(model, name):
     with pytest.raises(ValueError, match="has layers 0 to 2, not 7"):
         sw.load(str(model[name]), layers=(7,), device="cpu").embed_audio([tone(0.5)])
+
+
+@pytest.mark.parametrize("name", ["sew", "sew_d"])
+@pytest.mark.parametrize("samples", [1, 100, 500])
+def test_sound_shorter_than_what_sew_averages_into_a_frame_is_padded_to_it(model, name, samples):
+    space = sw.load(str(model[name]), device="cpu", cache_size=0)
+    vectors = space.embed_audio([(tone(0.5)[0][:samples], 16_000), tone(0.5)])
+    assert np.isfinite(vectors).all()
 
 
 def test_whisper_reads_its_own_window_and_no_other(model):

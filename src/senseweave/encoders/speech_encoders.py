@@ -173,7 +173,9 @@ class WaveformEncoder(SpeechEncoder):
         extractor = self._extractor()
         config = self.backbone.config
         kernels = getattr(config, "conv_kernel", MOONSHINE_KERNELS)
-        least = receptive_field(kernels, getattr(config, "conv_stride", MOONSHINE_STRIDES))
+        squeeze = getattr(config, "squeeze_factor", 1)  # SEW averages so many frames into one
+        strides = getattr(config, "conv_stride", MOONSHINE_STRIDES)
+        least = receptive_field([*kernels, squeeze], [*strides, squeeze])
         prepared = []
         for sound in items:
             samples = np.pad(sound.samples, (0, max(0, least - len(sound.samples))))

@@ -92,6 +92,14 @@ def test_text_in_a_picture_is_read_line_by_line(text_model, sign):
     np.testing.assert_allclose(batch.vectors[1], space.embed_text([NO_TEXT])[0], atol=1e-5)
 
 
+def test_a_picture_too_thin_to_be_read_holds_no_text(text_model):
+    pytest.importorskip("rapidocr")
+    space = sw.load(f"bridge:{text_model}", image="ocr", device="cpu", cache_size=0)
+    pictures = [np.full(shape, 200, np.uint8) for shape in ((20_000, 1, 3), (1, 20_000, 3))]
+    batch = space.encode([sw.Image(picture) for picture in pictures])
+    assert batch.descriptions == ["", ""]
+
+
 def test_text_longer_than_the_encoder_reads_is_not_lost(text_model):
     encoder = sw.load(text_model, device="cpu").encoder("text")
     short, tail = "the quick brown fox jumps " * 5, " zebra" * 60

@@ -188,8 +188,12 @@ class RapidOcr(Loadable):
         """The lines of text in an image, from top to bottom, one per line."""
         pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])  # the engine reads BGR
         engine = self._engine()
+        too_thin = require("rapidocr.utils.process_img", extra="ocr").ResizeImgError
         with self._reading:
-            result = engine(pixels)
+            try:
+                result = engine(pixels)
+            except too_thin:  # a line of pixels, which is none at all at the size that the engine reads
+                return ""
         return "\n".join(result.txts or ())
 
     def identity(self) -> Mapping[str, object]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from concurrent.futures import wait
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from senseweave.encoders import streams
 from senseweave.encoders.streams import LEAST_SHARE, run_streams, shares_of
 
 
@@ -66,6 +68,29 @@ def test_an_error_in_a_stream_reaches_the_caller_who_keeps_the_threads():
     thread.join()
     assert torch.get_num_threads() == before
     assert later == [before]
+
+
+def test_a_caller_who_is_interrupted_keeps_the_threads(monkeypatch):
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+
+    def interrupted(futures):
+        wait(futures)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(streams, "wait", interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_streams(str, [1, 2])
+        later: list[int] = []
+        thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert later == [4]
+        monkeypatch.undo()
+        assert run_streams(str, [1, 2]) == ["1", "2"]
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

@@ -65,9 +65,13 @@ def run_streams(compute: Callable[[Share], Result], shares: Sequence[Share], eac
 
     pool = _threads()
     futures = [pool.submit(run, share) for share in shares]
-    wait(futures)
-    # torch keeps the number per thread, but the last that was set anywhere is what threads yet unborn will take.
-    torch.set_num_threads(threads)
+    try:
+        wait(futures)
+    finally:  # a caller that is interrupted keeps its threads too
+        for future in futures:
+            future.cancel()
+        # torch keeps the number per thread, but the last that was set anywhere is what threads yet unborn will take.
+        torch.set_num_threads(threads)
     return [future.result() for future in futures]
 
 

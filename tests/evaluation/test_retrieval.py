@@ -5,8 +5,10 @@ import json
 import pytest
 
 import senseweave as sw
+from senseweave.errors import UnsupportedModalityError
 from senseweave.evaluation import Question, evaluate, read_questions
 from senseweave.media import Image
+from senseweave.retrieval import Index
 
 
 def test_a_perfect_index_scores_one_per_modality_and_on_the_mix(index):
@@ -91,3 +93,26 @@ def test_a_file_of_questions_that_is_not_one_is_refused_with_its_place(tmp_path,
 def test_no_questions_are_refused(index):
     with pytest.raises(ValueError, match="no questions"):
         evaluate(index, [])
+
+
+def test_a_record_named_by_its_id_is_found_beside_better_records_of_its_source(tmp_path, space):
+    (tmp_path / "wines.txt").write_text("red wine here.\n\nblue wine there.\n\nno wine now...")
+    with Index(tmp_path / "wines", spaces=[space]) as index:
+        index.add(tmp_path / "wines.txt", characters=18)
+        third = index.search("red wine", k=3)[2].id
+        (row, _) = evaluate(index, {"red wine": [third]}, k=3).rows()
+        assert (row["recall@3"], row["mrr@3"]) == (1.0, 0.3333)
+        assert evaluate(index, {"red wine": "wines.txt"}, k=3).rows()[0]["mrr@3"] == 1.0
+
+
+def test_questions_without_answers_and_modalities_that_are_not_there_are_refused(index):
+    with pytest.raises(ValueError, match="'red' names no answer"):
+        evaluate(index, {"red": []})
+    with pytest.raises(ValueError, match="unknown modality 'smell'"):
+        evaluate(index, {"red": ["red.png"]}, modalities=["smell"])
+    with pytest.raises(UnsupportedModalityError, match="video"):
+        evaluate(index, {"red": ["red.png"]}, modalities=["video"])
+    assert [row["documents"] for row in evaluate(index, {"red": ["red.png"]}, modalities="image").rows()] == [
+        "all",
+        "image",
+    ]

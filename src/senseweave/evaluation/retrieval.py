@@ -15,6 +15,7 @@ from senseweave.evaluation.significance import Interval, bootstrap
 from senseweave.media import MEDIA_OF, MODALITIES, Media, Modality
 from senseweave.retrieval import Hit, Index, Query
 from senseweave.retrieval.labels import is_called
+from senseweave.retrieval.plan import chosen_modalities
 
 MIX = "all"
 """The name under which the whole mixed corpus is reported."""
@@ -98,7 +99,7 @@ def read_questions(path: str | Path, *, base: str | Path | None = None) -> list[
 
 def evaluate(
     index: Index,
-    questions: Sequence[Question] | Mapping[str, Collection[str] | Mapping[str, float]],
+    questions: Sequence[Question] | Mapping[str, str | Collection[str] | Mapping[str, float]],
     *,
     k: int = 10,
     fusion: str | None = None,
@@ -108,8 +109,8 @@ def evaluate(
     """Ask every question of the whole index and of each modality, and measure the answers.
 
     Documents are sources: windows of one recording and passages of one text count as one, at the best one's place.
-    Content that stands at several sources answers for each of them. Questions without a relevant document of a modality
-    are left out of that modality's figures.
+    Where a question names record ids, each record counts by itself. Content that stands at several sources answers for
+    each of them. Questions without a relevant document of a modality are left out of that modality's figures.
 
     Args:
         index: The index.
@@ -120,7 +121,8 @@ def evaluate(
         seed: Of the bootstrap.
 
     Raises:
-        ValueError: If there are no questions, or the index holds none of their answers.
+        ValueError: If there are no questions, one names no answer, or the index holds none of the answers.
+        UnsupportedModalityError: If the index does not hold a modality that is to be reported.
 
     Warns:
         UserWarning: If answers are not in the index, which counts as not finding them; `Evaluation.missing` lists them.
@@ -129,28 +131,38 @@ def evaluate(
     if not asked:
         msg = "there are no questions to evaluate"
         raise ValueError(msg)
+    for one in asked:
+        if not one.relevant:
+            msg = f"the question {one.query!r} names no answer"
+            raise ValueError(msg)
+    reported = chosen_modalities(modalities, index.modalities)
     result = Evaluation(k)
     values: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     shares: dict[str, list[dict[str, float]]] = defaultdict(list)
     known = index.sources()
     unknown = {name for one in asked for name in one.relevant if not _matches(name, known)}
-    known |= {name: {modality} for name, modality in index.modalities_of(unknown).items()}
+    ids = index.modalities_of(unknown)
+    known |= {name: {modality} for name, modality in ids.items()}
     result.missing = {n: lost for n, one in enumerate(asked) if (lost := _missing(one, known))}
     _warn_of(result.missing, asked)
-    wanted_modalities = index.modalities if modalities is None else tuple(modalities)
     for question in asked:
         kind = _modality(question.query)
         grades, homes = _resolve(question, known)
-        for documents in (None, *wanted_modalities):
+        by_source = ids.keys().isdisjoint(grades)
+        for documents in (None, *(one for one in index.modalities if one in reported)):
             wanted = grades
             if documents is not None:
                 wanted = {one: grade for one, grade in grades.items() if documents in homes[one]}
                 if not wanted:
                     continue
             hits = index.search(
-                question.query, k=k, modalities=None if documents is None else [documents], fusion=fusion, group=True
+                question.query,
+                k=k,
+                modalities=None if documents is None else [documents],
+                fusion=fusion,
+                group=by_source,
             )
-            ranked = list(dict.fromkeys(name for hit in hits for name in _documents(hit, grades)))
+            ranked = list(dict.fromkeys(name for hit in hits for name in _documents(hit, grades, by_source)))
             for name, measure in MEASURES.items():
                 values[kind, documents or MIX][name].append(measure(ranked, wanted, k))
             if documents is None:
@@ -170,9 +182,13 @@ def _as_questions(given: Any) -> list[Question]:
     if not isinstance(given, Mapping):
         return list(given)
     return [
-        Question(query, relevant if isinstance(relevant, Mapping) else dict.fromkeys(relevant, 1.0))
+        Question(query, relevant if isinstance(relevant, Mapping) else dict.fromkeys(_listed(relevant), 1.0))
         for query, relevant in given.items()
     ]
+
+
+def _listed(relevant: str | Collection[str]) -> Collection[str]:
+    return [relevant] if isinstance(relevant, str) else relevant
 
 
 def _question(entry: Any, number: int, file: Path, folder: Path) -> Question:
@@ -230,7 +246,7 @@ def _warn_of(missing: Mapping[int, Sequence[str]], asked: Sequence[Question]) ->
     warnings.warn(msg, stacklevel=3)
 
 
-def _documents(hit: Hit, grades: Mapping[str, float]) -> list[str]:
+def _documents(hit: Hit, grades: Mapping[str, float], by_source: bool) -> list[str]:
     if hit.id in grades:
         return [hit.id]
-    return [one for one in hit.sources if one in grades] or [hit.source]
+    return [one for one in hit.sources if one in grades] or [hit.source if by_source else hit.id]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from senseweave.encoders.checkpoint import sha256_of, verify_sha256
+from senseweave.encoders.long_images import middle_of
 from senseweave.encoders.torch_runtime import Lazy, Loadable, pick_device
 from senseweave.errors import WeightsError
 from senseweave.extras import require
@@ -46,6 +47,7 @@ class EfficientNetLite0(Loadable):
         torch = require("torch", extra="starter")
         from PIL import Image
 
+        image = middle_of(image)
         short = int(SIZE / CROP)
         scale = short / min(image.size)
         width, height = (max(SIZE, round(side * scale)) for side in image.size)

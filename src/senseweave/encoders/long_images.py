@@ -1,0 +1,37 @@
+"""Very long images: only their middle is resized where all but the middle would be cropped away."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+GREATEST_RATIO: Final = 64
+"""Long side over short side. A strip of 1 x 20,000 pixels, 20 kB as a file, would be resized to 224 x 4,480,000."""
+
+
+def middle_of(image: Any) -> Any:
+    """The middle of a PIL image that is longer than `GREATEST_RATIO` times its short side, else the image itself.
+
+    What is left out lies far outside any centre crop, so that resizing the short side and cropping the centre gives
+    the same as for the whole image.
+    """
+    short, long = sorted(image.size)
+    kept = GREATEST_RATIO * short
+    kept += (long - kept) % 2  # the middle stays where it is
+    if long <= kept:
+        return image
+    start = (long - kept) // 2
+    lying = image.width > image.height
+    return image.crop((start, 0, start + kept, short) if lying else (0, start, short, start + kept))
+
+
+def processor_crops(processor: Any) -> bool:
+    """Whether an image processor of transformers resizes the short side and crops the centre."""
+    size = getattr(processor, "size", None)
+    edge = size.get("shortest_edge") if isinstance(size, dict) else getattr(size, "shortest_edge", None)
+    return bool(edge and getattr(processor, "do_center_crop", False))
+
+
+def transform_crops(transform: Any) -> bool:
+    """Whether a transform of torchvision, as of timm and open_clip, resizes the short side and crops the centre."""
+    steps = {type(step).__name__: step for step in getattr(transform, "transforms", ())}
+    return "CenterCrop" in steps and isinstance(getattr(steps.get("Resize"), "size", None), int)

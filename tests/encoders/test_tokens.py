@@ -39,6 +39,12 @@ def test_tokens_have_their_places_in_the_text(space):
         assert rebuilt.replace(" ", "") == text.replace(" ", "")
 
 
+def test_an_empty_text_has_no_tokens_but_those_around_it(space):
+    (found,) = space.embed_tokens([""])
+    assert len(found) == len(found.vectors) == int(found.special.sum())
+    assert found.vectors.shape[1] == space.dimension
+
+
 @pytest.mark.parametrize("layer", [0, 1, 2, 3, -1, -2])
 def test_states_of_each_layer_equal_transformers_on_the_text_alone(space, folder, layer):
     states = token_states(folder, TEXTS)

@@ -42,9 +42,13 @@ class TokenSpace(Space):
         check_layer(chosen)
         prepared = encoder.prepare_tokens(texts)
         vectors: dict[int, np.ndarray] = {}
-        for positions in _batches([one.cost for one in prepared], encoder.batch_budget):
-            found = encoder.forward_tokens([prepared[i] for i in positions], chosen)
+        full = [index for index, one in enumerate(prepared) if one.error is None]
+        for places in _batches([prepared[index].cost for index in full], encoder.batch_budget):
+            positions = [full[place] for place in places]
+            found = encoder.forward_tokens([prepared[index] for index in positions], chosen)
             vectors.update(zip(positions, found, strict=True))
+        for index in set(range(len(prepared))).difference(full):
+            vectors[index] = np.zeros((0, encoder.dimension), np.float32)
         if not all(np.isfinite(rows).all() for rows in vectors.values()):
             msg = f"{self.name} gave token vectors that are not finite; a lower precision may overflow: try float32"
             raise EncodingError(msg)

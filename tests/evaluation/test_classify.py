@@ -126,6 +126,8 @@ def test_wrong_input_is_explained():
         classify(space, [picture("red")], ["red"])
     with pytest.raises(TypeError, match="put it into a list"):
         classify(space, [picture("red")], "red", modality="image")
+    with pytest.raises(ValueError, match="finite"):
+        classify(space, [picture("red")], ["red"], modality="image", scale=float("nan"))
     with pytest.raises(sw.UnsupportedModalityError, match="audio"):
         classify(space, [sw.Audio((np.zeros(10, np.float32), 10))], ["red"])
 
@@ -133,6 +135,11 @@ def test_wrong_input_is_explained():
 def test_a_text_space_classifies_plain_strings():
     space = sw.Space("colours", {"text": Colours("text")})
     assert classify(space, ["a green leaf"], list(AXES))[0].label == "green"
+
+
+def test_labels_may_come_one_by_one():
+    space, _ = space_of()
+    assert classify(space, [picture("red")] * 2, (one for one in AXES), modality="image")[1].label == "red"
 
 
 def test_no_items_give_no_results():

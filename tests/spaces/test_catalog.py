@@ -354,3 +354,16 @@ def test_the_documentation_lists_every_family_with_its_options(family):
     for option in (one.name for one in parameters if one.kind is one.KEYWORD_ONLY):
         assert f"`{option}`" in row
     assert f"`{family.extra}`" in row
+
+
+def test_a_folder_is_named_by_its_absolute_path_so_that_pickles_find_it_from_elsewhere(bert, monkeypatch, tmp_path):
+    monkeypatch.chdir(bert.parent)
+    space = sw.load(bert.name, device="cpu")
+    kept = pickle.dumps(space)
+    by_scheme_too = sw.load(f"contextual:{bert.name}", device="cpu")
+    monkeypatch.chdir(tmp_path)
+    assert space.name == str(bert)
+    assert by_scheme_too.name == f"contextual:{bert}"
+    assert pickle.loads(kept).name == str(bert)
+    with pytest.raises(sw.ModelError):
+        sw.load(bert.name, device="cpu")

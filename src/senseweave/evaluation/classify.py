@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,7 @@ class Classification:
 def classify(
     space: Space,
     items: Sequence[Any],
-    labels: Sequence[str],
+    labels: Iterable[str],
     *,
     template: str | Sequence[str] | None = None,
     modality: Modality | None = None,
@@ -74,11 +75,14 @@ def classify(
         One per item, in order.
 
     Raises:
-        ValueError: If there are no labels, two are equal, or a template has no `{}`.
+        ValueError: If there are no labels, two are equal, a template has no `{}`, or the scale is not finite.
         UnsupportedModalityError: If the space cannot embed text, or an item.
         MediaError: With `on_error="raise"`, for the first item that cannot be read.
     """
-    _check_labels(labels)
+    labels = _checked_labels(labels)
+    if scale is not None and not math.isfinite(scale):
+        msg = f"scale must be a finite number, not {scale}"
+        raise ValueError(msg)
     if isinstance(items, str | bytes | Media):
         msg = f"classify takes a list of items; put the single {type(items).__name__} into a list"
         raise TypeError(msg)
@@ -130,13 +134,15 @@ def label_vectors(space: Space, labels: Sequence[str], template: str | Sequence[
     return unit
 
 
-def _check_labels(labels: Sequence[str]) -> None:
+def _checked_labels(labels: Iterable[str]) -> list[str]:
     if isinstance(labels, str):
         msg = "labels is one string; put it into a list"
         raise TypeError(msg)
-    if not labels or len(set(labels)) < len(labels):
-        msg = f"labels must be one or more, all different, not {list(labels)!r}"
+    listed = list(labels)
+    if not listed or len(set(listed)) < len(listed):
+        msg = f"labels must be one or more, all different, not {listed!r}"
         raise ValueError(msg)
+    return listed
 
 
 def _as_media(space: Space, item: Any, modality: Modality | None, position: int) -> Media:

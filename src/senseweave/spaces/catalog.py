@@ -41,7 +41,8 @@ def load(
     """Load a space by name.
 
     Args:
-        name: `starter`, a hub id, a local folder, or `scheme:name` to choose the family (see `senseweave models`).
+        name: `starter`, a hub id, a local folder, or `scheme:name` to choose the family (see `senseweave models`). The
+            space is named by a folder's absolute path, so that an index or a pickle finds it from anywhere.
         normalize: Whether vectors have length 1.
         dimensions: Keep only so many leading dimensions (Matryoshka truncation).
         cache_size: How many finished vectors are remembered; 0 for none.
@@ -62,6 +63,7 @@ def load(
     if not isinstance(name, str) or not name.strip():
         msg = f"a model is named by a string such as 'starter', not {name!r}"
         raise TypeError(msg)
+    name = _placed(name)
     shared = {"normalize": normalize, "dimensions": dimensions, "cache_size": cache_size, "policy": policy}
     key = repr((name, sorted(shared.items()), sorted(options.items())))
     with _lock:
@@ -75,6 +77,16 @@ def load(
                 _ = space.dimension  # an impossible number of dimensions is an error here, not at the first vector
             _live[key] = space
     return space
+
+
+def _placed(name: str) -> str:
+    """The name with the absolute path of the local folder that it names, if it names one."""
+    scheme, colon, rest = name.partition(":")
+    if name != "starter" and os.path.isdir(name):
+        return os.path.abspath(name)
+    if colon and scheme in by_scheme() and os.path.isdir(rest):
+        return f"{scheme}:{os.path.abspath(rest)}"
+    return name
 
 
 def find_family(name: str, *, revision: str | None = None) -> tuple[Family, str]:

@@ -42,6 +42,23 @@ def test_a_picture_in_three_albums_is_one_hit_that_names_all_three(photos):
     assert (places(second), len(photos)) == (["best"], 2)
 
 
+def test_a_hit_is_read_from_another_place_when_its_file_has_gone(photos, albums):
+    (hit, _) = photos.search("red", k=2)
+    (albums / "alps" / "sunset.png").unlink()
+    assert hit.media.source == str(albums / "best" / "sunset.png")
+    assert hit.media.decode() is not None
+
+
+def test_what_was_added_as_bytes_is_read_from_a_file_of_the_same_content(tmp_path, space, albums):
+    file = albums / "alps" / "sunset.png"
+    with Index(tmp_path / "bytes-index", spaces=[space]) as index:
+        index.add([file.read_bytes()])
+        with pytest.raises(sw.MediaError, match="keeps no copy"):
+            _ = index.search("red", k=1)[0].media
+        index.add([file])
+        assert index.search("red", k=1)[0].media.source == str(file)
+
+
 def test_every_place_is_among_the_sources(photos, albums):
     assert set(photos.sources()) == {str(file) for file in albums.rglob("*.png")}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality, Text
-from senseweave.retrieval.records import own_metadata, source_of
+from senseweave.retrieval.records import is_gone, own_metadata, source_of
 
 Span = tuple[float, float]
 
@@ -70,6 +70,8 @@ class Hit:
     def media(self) -> Media:
         """The media itself, read under the index's policy when something is asked of it.
 
+        It is read from `source`, or if there is no such file any more, from another of `sources`.
+
         Raises:
             MediaError: If it was added as bytes or a decoded object, of which an index keeps no copy.
         """
@@ -82,21 +84,23 @@ class Hit:
                 metadata=self.metadata,
                 policy=self.policy,
             )
-        kind, colon, rest = self.source.partition(":")
-        if (
-            colon
-            and "/" not in self.source
-            and "\\" not in self.source
-            and self.sha256
-            and self.sha256.startswith(rest)
-        ):
+        places = [one for one in self.sources if not self._is_label(one)]
+        if not places:
+            kind = self.source.partition(":")[0]
             msg = (
                 f"was added as {kind}, of which the index keeps no copy: add files or URLs to read them again from hits"
             )
             raise MediaError(self.source, msg)
+        place = next((one for one in places if not is_gone(one)), places[0])
         return MEDIA_OF[self.modality](
-            self.source, span=self.span, page=self.page, metadata=self.metadata, policy=self.policy
+            place, span=self.span, page=self.page, metadata=self.metadata, policy=self.policy
         )
+
+    def _is_label(self, source: str) -> bool:
+        """Whether a source is what bytes and decoded objects are named by: a kind and the start of their hash."""
+        _, colon, rest = source.partition(":")
+        is_path = "/" in source or "\\" in source
+        return bool(colon and not is_path and self.sha256 and self.sha256.startswith(rest))
 
 
 def hit_of(

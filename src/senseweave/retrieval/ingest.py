@@ -19,6 +19,7 @@ from senseweave.retrieval.records import (
     PASSAGE,
     Record,
     checked_own,
+    is_gone,
     is_unicode,
     record_id,
     record_metadata,
@@ -250,7 +251,7 @@ class Ingest:
             for source, piece in buffer[row.id].items():
                 there = known.get(source)
                 if there is None:
-                    moved = next((one for one in known if one not in buffer[row.id] and _is_gone(one)), None)
+                    moved = next((one for one in known if one not in buffer[row.id] and is_gone(one)), None)
                     there = known.pop(moved) if moved is not None else None
                 if there is None:
                     written.append((row.id, _metadata(piece, description.fingerprint)))
@@ -284,12 +285,12 @@ class Ingest:
         """Remove records of files under the folders that are no longer there."""
         roots = tuple(os.path.abspath(folder) + os.sep for folder in folders)
 
-        def is_gone(row: Found) -> bool:
+        def left(row: Found) -> bool:
             source = source_of(row.id, row.metadata)
-            return source.startswith(roots) and source not in self._seen and _is_gone(source)
+            return source.startswith(roots) and source not in self._seen and is_gone(source)
 
         for description in list(self._store.descriptions.values()):
-            self.report.deleted += Copies(self._store, description).remove(leaves=is_gone)
+            self.report.deleted += Copies(self._store, description).remove(leaves=left)
 
     def _is_replaced(self, description: Description, row: Found) -> bool:
         seen = self._seen[str(row.metadata["source"])]
@@ -314,10 +315,6 @@ def _metadata(piece: _Piece, fingerprint: str) -> dict[str, Any]:
 
 def _printable(source: str) -> str:
     return source.encode("utf-8", "backslashreplace").decode()
-
-
-def _is_gone(source: str) -> bool:
-    return os.path.isabs(source) and not os.path.lexists(source)
 
 
 def _is_single(inputs: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -43,6 +44,11 @@ def record_id(media: Media, fingerprint: str) -> str:
 def source_of(identifier: str, metadata: Mapping[str, Any]) -> str:
     """Where a stored record stands; one that another program wrote without a source goes by its id."""
     return str(metadata.get("source", identifier))
+
+
+def is_gone(source: str) -> bool:
+    """Whether a source is a local file that is no longer there."""
+    return os.path.isabs(source) and not os.path.lexists(source)
 
 
 def record_metadata(

@@ -10,6 +10,8 @@ MANIFESTS := pyproject.toml constraints.txt $(PACKAGES:%=%/pyproject.toml)
 # uv trusts the certificates of the system, as pip does.
 export UV_NATIVE_TLS := 1
 export HF_HUB_OFFLINE := 1
+# Empty is off: tests start hundreds of processes, and each would compile torch and transformers anew.
+export PYTHONDONTWRITEBYTECODE :=
 export ANONYMIZED_TELEMETRY := False
 export HAYSTACK_TELEMETRY_ENABLED := False
 

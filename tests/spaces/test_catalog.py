@@ -367,3 +367,10 @@ def test_a_folder_is_named_by_its_absolute_path_so_that_pickles_find_it_from_els
     assert pickle.loads(kept).name == str(bert)
     with pytest.raises(sw.ModelError):
         sw.load(bert.name, device="cpu")
+
+
+def test_a_folder_with_the_name_of_a_served_model_changes_nothing(monkeypatch, tmp_path):
+    (tmp_path / "text-embedding-3-small").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    assert sw.load("openai:text-embedding-3-small").name == "openai:text-embedding-3-small"

@@ -29,6 +29,10 @@ _live: WeakValueDictionary[str, Space] = WeakValueDictionary()
 _lock = RLock()
 
 
+NEVER_FOLDERS = ("openai", "speaker")
+"""Families whose models are not folders, even where a folder happens to have a model's name."""
+
+
 def load(
     name: str | os.PathLike[str],
     *,
@@ -81,10 +85,10 @@ def load(
 
 def _placed(name: str) -> str:
     """The name with the absolute path of the local folder that it names, if it names one."""
-    scheme, colon, rest = name.partition(":")
     if name != "starter" and os.path.isdir(name):
         return os.path.abspath(name)
-    if colon and scheme in by_scheme() and os.path.isdir(rest):
+    scheme, _, rest = name.partition(":")
+    if scheme in by_scheme() and scheme not in NEVER_FOLDERS and os.path.isdir(rest):
         return f"{scheme}:{os.path.abspath(rest)}"
     return name
 

@@ -59,6 +59,12 @@ def test_what_was_added_as_bytes_is_read_from_a_file_of_the_same_content(tmp_pat
         assert index.search("red", k=1)[0].media.source == str(file)
 
 
+def test_a_report_counts_places_in_words(tmp_path, photos, albums):
+    assert str(photos.add(albums)) == "0 added, 4 skipped, 0 failed"
+    (tmp_path / "again.png").write_bytes((albums / "best" / "lake.png").read_bytes())
+    assert str(photos.add(tmp_path / "again.png")) == "0 added, 1 copy, 0 failed"
+
+
 def test_every_place_is_among_the_sources(photos, albums):
     assert set(photos.sources()) == {str(file) for file in albums.rglob("*.png")}
 

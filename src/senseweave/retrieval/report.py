@@ -32,7 +32,12 @@ class Report:
 
     def __str__(self) -> str:
         counts = {
-            name: getattr(self, name) for name in ("added", "copies", "skipped", "replaced", "deleted", "updated")
+            "added": self.added,
+            "copy" if self.copies == 1 else "copies": self.copies,
+            "skipped": self.skipped,
+            "replaced": self.replaced,
+            "deleted": self.deleted,
+            "updated": self.updated,
         }
         parts = [f"{count} {name}" for name, count in counts.items() if count or name == "added"]
         return ", ".join([*parts, f"{len(self.failed)} failed"])

@@ -12,7 +12,7 @@ from senseweave.encoders.backbone import Backbone, feature_extractor, image_proc
 from senseweave.encoders.base import Encoder, Prepared, Role
 from senseweave.encoders.bridges import Labels
 from senseweave.encoders.checkpoint import resolve
-from senseweave.encoders.long_images import middle_of, processor_crops
+from senseweave.encoders.long_images import seen_by
 from senseweave.encoders.spectrogram import FRAME, SHIFT
 from senseweave.encoders.speech_encoders import WAVEFORM_WINDOW
 from senseweave.encoders.timm_models import TimmModel, locate
@@ -52,7 +52,7 @@ class ImageClassifier(Loadable):
     def prepare(self, image: Any) -> np.ndarray:
         """Prepare a PIL image by the model's own processor, shape (3, height, width)."""
         processor = self._processor()
-        inputs = processor(images=[middle_of(image) if processor_crops(processor) else image], return_tensors="np")
+        inputs = processor(images=[seen_by(processor, image)], return_tensors="np")
         pixels: np.ndarray = np.asarray(inputs["pixel_values"], np.float32)
         return pixels[0]  # type: ignore[no-any-return]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 GREATEST_RATIO: Final = 64
 """Long side over short side. A strip of 1 x 20,000 pixels, 20 kB as a file, would be resized to 224 x 4,480,000."""
 
@@ -22,6 +24,17 @@ def middle_of(image: Any) -> Any:
     start = (long - kept) // 2
     lying = image.width > image.height
     return image.crop((start, 0, start + kept, short) if lying else (0, start, short, start + kept))
+
+
+def by_transform(transform: Any, image: Any) -> np.ndarray:
+    """Prepare a PIL image by a transform of torchvision, shape (3, height, width), float32."""
+    array: np.ndarray = transform(middle_of(image) if transform_crops(transform) else image).numpy()
+    return array
+
+
+def seen_by(processor: Any, image: Any) -> Any:
+    """What an image processor of transformers need be given of a PIL image."""
+    return middle_of(image) if processor_crops(processor) else image
 
 
 def processor_crops(processor: Any) -> bool:

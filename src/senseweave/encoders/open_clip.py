@@ -12,7 +12,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.checkpoint import Checkpoint, resolve, sha256_of
 from senseweave.encoders.image_model import ModelImage
-from senseweave.encoders.long_images import middle_of, transform_crops
+from senseweave.encoders.long_images import by_transform
 from senseweave.encoders.torch_runtime import Lazy, Loadable, pick_device
 from senseweave.encoders.towers import BATCH_IMAGES, scalar
 from senseweave.errors import ModelError, WeightsError
@@ -112,9 +112,7 @@ class OpenClipModel(Loadable):
 
     def transform(self, image: Any) -> np.ndarray:
         """Prepare a PIL image as the model's own configuration says, shape (3, height, width), float32."""
-        transform = self._transform()
-        array: np.ndarray = transform(middle_of(image) if transform_crops(transform) else image).numpy()
-        return array
+        return by_transform(self._transform(), image)
 
     def features(self, pixels: Any) -> Any:
         """Vectors of the image tower."""

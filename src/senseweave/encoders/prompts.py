@@ -147,10 +147,7 @@ def find_prompts(
         PromptWarning: If the model looks as if it needed prompts and none are known.
     """
     if given is not None:
-        unknown = sorted(set(given) - set(ROLES))
-        if unknown:
-            msg = f"prompts are given by role ({', '.join(ROLES)}), not {', '.join(map(repr, unknown))}"
-            raise ValueError(msg)
+        check_roles(given)
         return Prompts(given.get("query", ""), given.get("document", ""), "given")
     saved = saved or {}
     query = next((saved[key] for key in QUERY_KEYS if saved.get(key)), None)
@@ -177,3 +174,11 @@ def find_prompts(
             stacklevel=2,
         )
     return Prompts("", "", "none")
+
+
+def check_roles(prompts: Mapping[str, str]) -> None:
+    """Raise ValueError where prompts are given by something else than a role."""
+    unknown = sorted(set(map(str, prompts)) - set(ROLES))
+    if unknown:
+        msg = f"prompts are given by role ({', '.join(ROLES)}), not {', '.join(map(repr, unknown))}"
+        raise ValueError(msg)

@@ -12,7 +12,7 @@ import numpy as np
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.checkpoint import Checkpoint, resolve, sha256_of
 from senseweave.encoders.image_model import ModelImage
-from senseweave.encoders.long_images import middle_of, transform_crops
+from senseweave.encoders.long_images import by_transform
 from senseweave.encoders.torch_runtime import Lazy, Loadable, pick_device, pick_dtype
 from senseweave.encoders.towers import BATCH_IMAGES
 from senseweave.errors import ModelError, WeightsError
@@ -119,9 +119,7 @@ class TimmModel(Loadable):
 
     def transform(self, image: Any) -> np.ndarray:
         """Prepare a PIL image as the model's own configuration says, shape (3, height, width), float32."""
-        transform = self._transform()
-        array: np.ndarray = transform(middle_of(image) if transform_crops(transform) else image).numpy()
-        return array
+        return by_transform(self._transform(), image)
 
     def features(self, pixels: Any) -> Any:
         """Pooled features before the classifier: `forward_head(..., pre_logits=True)`, as timm's model cards do."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from senseweave.encoders.backbone import Backbone, image_processor, tokenizer
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
-from senseweave.encoders.long_images import middle_of, processor_crops
+from senseweave.encoders.long_images import seen_by
 from senseweave.encoders.torch_runtime import Lazy
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -187,7 +187,7 @@ class TowerImage(Encoder):
         processor = self._processor()
         prepared = []
         for image in items:
-            seen = middle_of(image) if processor_crops(processor) else image
+            seen = seen_by(processor, image)
             inputs = {
                 name: np.asarray(value)[0] for name, value in processor(images=[seen], return_tensors="np").items()
             }

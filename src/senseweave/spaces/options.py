@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
-from senseweave.encoders.base import ROLES
+from senseweave.encoders.prompts import check_roles
 from senseweave.encoders.torch_runtime import DTYPES
 
 COUNTS = (
@@ -50,10 +50,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 def _check_prompts(prompts: Any) -> None:
     expected = 'a mapping from roles to texts, for example {"query": "query: ", "document": ""}'
     _require(isinstance(prompts, Mapping), "prompts", expected, prompts)
-    unknown = sorted(set(map(str, prompts)) - set(ROLES))
-    if unknown:
-        msg = f"prompts are given by role ({', '.join(ROLES)}), not {', '.join(map(repr, unknown))}"
-        raise ValueError(msg)
+    check_roles(prompts)
     _require(all(isinstance(prompt, str) for prompt in prompts.values()), "prompts", expected, prompts)
 
 

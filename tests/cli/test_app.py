@@ -56,6 +56,14 @@ def test_the_exit_code_tells_that_nothing_could_be_added(corpus: Path, tmp_path:
     assert json.loads(done.stdout)["failed"][0]["source"] == str(broken)
 
 
+def test_a_file_whose_content_is_there_already_is_told_as_a_copy(corpus: Path, tmp_path: Path) -> None:
+    for name in ("first.txt", "second.txt"):
+        shutil.copy(corpus / "texts" / "library.txt", tmp_path / name)
+        done = senseweave("index", tmp_path / name, "--into", tmp_path / "index")
+        assert done.returncode == 0, done.stderr
+    assert "0 added, 1 copy, 0 unchanged, 0 failed" in done.stdout
+
+
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = senseweave("index", tmp_path / "empty", "--into", tmp_path / "index")

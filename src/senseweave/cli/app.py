@@ -35,7 +35,6 @@ app = typer.Typer(
 
 NOTHING_ADDED, MISTAKE, INTERRUPTED = 1, 2, 130
 """Exit codes, besides 0; also those of `typer` and of a shell."""
-COUNTS = ("added", "skipped", "replaced", "updated", "deleted")
 
 IndexFolder = Annotated[Path, typer.Argument(help="Folder of an index that `senseweave index` made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -81,11 +80,10 @@ def index_command(
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         failures = [{"source": error.source, "reason": error.reason} for error in report.failed]
-        counts = {name: getattr(report, name) for name in COUNTS}
-        _print_json({**counts, "failed": failures, "size": size})
+        _print_json({**report.counts, "failed": failures, "size": size})
     else:
         render.report(report, into, size)
-    if not any(getattr(report, name) for name in COUNTS):
+    if not any(report.counts.values()):
         if not report.failed:
             render.warning(f"there is nothing to add in {', '.join(map(str, paths))}; hidden files are left out")
         raise typer.Exit(NOTHING_ADDED)

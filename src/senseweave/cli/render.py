@@ -50,7 +50,12 @@ def warning(message: str) -> None:
 
 def report(outcome: Report, folder: Path, size: int) -> None:
     """Print what adding to an index did."""
-    others = {"replaced": outcome.replaced, "deleted": outcome.deleted, "renamed": outcome.updated}
+    others = {
+        "copy" if outcome.copies == 1 else "copies": outcome.copies,
+        "replaced": outcome.replaced,
+        "deleted": outcome.deleted,
+        "renamed": outcome.updated,
+    }
     changes = "".join(f"{count} {name}, " for name, count in others.items() if count)
     console.print(
         f"[green]{outcome.added} added[/], {changes}{outcome.skipped} unchanged, "

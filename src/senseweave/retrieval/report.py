@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from senseweave.errors import MediaError
 
@@ -30,14 +30,12 @@ class Report:
     updated: int = 0
     failed: list[MediaError] = field(default_factory=list)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """All that was done, by name; failures are not."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "failed"}
+
     def __str__(self) -> str:
-        counts = {
-            "added": self.added,
-            "copy" if self.copies == 1 else "copies": self.copies,
-            "skipped": self.skipped,
-            "replaced": self.replaced,
-            "deleted": self.deleted,
-            "updated": self.updated,
-        }
-        parts = [f"{count} {name}" for name, count in counts.items() if count or name == "added"]
+        named = {("copy" if (name, count) == ("copies", 1) else name): count for name, count in self.counts.items()}
+        parts = [f"{count} {name}" for name, count in named.items() if count or name == "added"]
         return ", ".join([*parts, f"{len(self.failed)} failed"])

@@ -17,9 +17,9 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.retrieval.description import Description
-from senseweave.retrieval.filters import Where, both
+from senseweave.retrieval.filters import Where, any_of, both
 from senseweave.retrieval.records import COPY_OF, Record, source_of
-from senseweave.retrieval.store import PAGE, Found, Store
+from senseweave.retrieval.store import Found, Store
 
 SUFFIX: Final = "-copies"
 """Of the second collection's name, after that of the first."""
@@ -41,16 +41,14 @@ class Copies:
         wanted = list(ids)
         if not wanted or not self._store.has(self):
             return {}
-        return _by_record(
-            row for page in _pages(wanted) for row in self._store.get(self, where={COPY_OF: {"$in": page}})
-        )
+        return _by_record(row for where in any_of(COPY_OF, wanted) for row in self._store.get(self, where=where))
 
     def matching(self, where: Where | None = None, *, among: Sequence[str] | None = None) -> dict[str, list[Found]]:
         """The copies of which a condition holds, by the id of a record that is there and, if given, `among` those."""
         if among == [] or not self._store.has(self):
             return {}
         found: dict[str, list[Found]] = {}
-        for condition in [where] if among is None else [both(where, {COPY_OF: {"$in": ids}}) for ids in _pages(among)]:
+        for condition in [where] if among is None else [both(where, one) for one in any_of(COPY_OF, among)]:
             found |= _by_record(self._store.get(self, where=condition))
         return {one: found[one] for one in self._store.existing(self._records, list(found))} if found else {}
 
@@ -140,11 +138,6 @@ def copy_id(record: str, source: str) -> str:
 def as_record(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata of a copy as its record would have them."""
     return {name: value for name, value in metadata.items() if name != COPY_OF}
-
-
-def _pages(ids: Sequence[str]) -> list[list[str]]:
-    """Ids by so many as a condition can name: SQLite takes some ten thousand."""
-    return [list(ids[at : at + PAGE]) for at in range(0, len(ids), PAGE)]
 
 
 def _by_record(rows: Iterable[Found]) -> dict[str, list[Found]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from senseweave.retrieval.records import plain
 
 Filter = Mapping[str, Any]
 Where = dict[str, Any]
+NAMES: Final = 1000
+"""Names in one condition; SQLite takes some ten thousand."""
 
 _COMPARISONS = {
     "eq": "$eq",
@@ -49,6 +51,11 @@ def compile_filter(given: Filter | None) -> Where | None:
     if given is None or (isinstance(given, Mapping) and not given):
         return None
     return _compile(given, negated=False)
+
+
+def any_of(field: str, names: Sequence[str]) -> list[Where]:
+    """Conditions that a field is one of some names, each of at most `NAMES`; none for no names."""
+    return [{field: {"$in": list(names[at : at + NAMES])}} for at in range(0, len(names), NAMES)]
 
 
 def both(first: Where | None, second: Where | None) -> Where | None:

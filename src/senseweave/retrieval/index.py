@@ -15,7 +15,7 @@ from senseweave.errors import StoreError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.retrieval.calibration import Calibration
 from senseweave.retrieval.copies import Copies
-from senseweave.retrieval.filters import Filter, compile_filter
+from senseweave.retrieval.filters import Filter, any_of, compile_filter
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.ingest import Ingest, Metadata
 from senseweave.retrieval.labels import Answers, check_asked, match_labels
@@ -27,7 +27,7 @@ from senseweave.retrieval.records import source_of
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.rerank import Reranker, as_reranker
 from senseweave.retrieval.search import Asked, EmbeddedPart, answer, embed_query
-from senseweave.retrieval.store import PAGE, Store
+from senseweave.retrieval.store import Store
 from senseweave.retrieval.transfer import export_index, import_index
 from senseweave.spaces.engine import OnError, Progress
 from senseweave.spaces.space import Space
@@ -260,7 +260,7 @@ class Index:
         if sources is not None:
             listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
             paths = sorted({name for one in listed for name in (str(one), os.path.abspath(one))})
-            conditions = [{"source": {"$in": paths[at : at + PAGE]}} for at in range(0, len(paths), PAGE)]
+            conditions = [*any_of("source", paths)]
         elif ids is None and where is None:
             msg = "an empty filter would delete everything; name a condition"
             raise ValueError(msg)

@@ -15,6 +15,7 @@ from senseweave.media import Media, MediaPolicy, Modality, collect
 from senseweave.media.base import source_name
 from senseweave.retrieval.copies import Copies, as_record
 from senseweave.retrieval.description import Description, Key
+from senseweave.retrieval.filters import any_of
 from senseweave.retrieval.records import (
     PASSAGE,
     Record,
@@ -276,8 +277,7 @@ class Ingest:
         """Remove records of sources that were read in this call and have other content now."""
         sources = [name for name, seen in self._seen.items() if not seen.failed and os.path.isabs(name)]
         for description in list(self._store.descriptions.values()):
-            for start in range(0, len(sources), 100):
-                where = {"source": {"$in": sources[start : start + 100]}}
+            for where in any_of("source", sources):
                 replaced = partial(self._is_replaced, description)
                 self.report.replaced += Copies(self._store, description).remove(where, replaced)
 

@@ -29,7 +29,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.media import Modality
 from senseweave.retrieval import Index
-from senseweave.retrieval.records import Record
+from senseweave.retrieval.records.schema import Record
 from senseweave.spaces import Space
 
 DIMENSION = 384

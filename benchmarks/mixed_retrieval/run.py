@@ -20,12 +20,12 @@ from vectors import Vectors, embed
 
 from senseweave.evaluation import bootstrap, paired_bootstrap
 from senseweave.retrieval import METHODS, Statistics, background
-from senseweave.retrieval.calibration import SAMPLE
+from senseweave.retrieval.calibration.cells import SAMPLE
+from senseweave.retrieval.calibration.learning import fit_logistic
+from senseweave.retrieval.calibration.statistics import unit_rows
+from senseweave.retrieval.calibration.store_statistics import evenly_spaced
 from senseweave.retrieval.fusion import above_chance
-from senseweave.retrieval.learning import fit_logistic
-from senseweave.retrieval.merging import DEFAULT_METHOD
-from senseweave.retrieval.statistics import unit_rows
-from senseweave.retrieval.store_statistics import evenly_spaced
+from senseweave.retrieval.ranking import DEFAULT_METHOD
 
 MODALITIES = ("text", "image", "audio")
 GROUPS = ("text only", "image only", "audio only", "several")

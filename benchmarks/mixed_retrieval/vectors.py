@@ -9,7 +9,7 @@ import numpy as np
 from corpus import Document, Question
 
 import senseweave as sw
-from senseweave.retrieval.probes import PROBES
+from senseweave.retrieval.calibration.probes import PROBES
 
 SEGMENT = 64
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from senseweave.spaces.families import FAMILIES
+from senseweave.encoders.catalog import FAMILIES
 
 
 def senseweave(*arguments: object, columns: int | None = 160) -> subprocess.CompletedProcess[str]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import senseweave as sw
-from senseweave.encoders.clap import filled
-from senseweave.encoders.speech_encoders import receptive_field
+from senseweave.encoders.families.clap import filled
+from senseweave.encoders.families.speech import receptive_field
 from senseweave.errors import ModelError, WeightsError
 
 

@@ -9,8 +9,8 @@ import torch
 from tiny_text import GPT2, MODERN, bpe_tokenizer, causal_tokenizer, wordpiece_tokenizer
 
 from senseweave.encoders import backend as backends
-from senseweave.encoders.backend import Packed, Padded, choose_backend
-from senseweave.encoders.tokenisation import Tokeniser
+from senseweave.encoders.runtime.backend import Packed, Padded, choose_backend
+from senseweave.encoders.runtime.tokenization import Tokeniser
 
 TEXTS = ["rain", *tiny_text.TEXTS, *tiny_text.SENTENCES, *tiny_text.SENTENCES[:2], "rain"]
 

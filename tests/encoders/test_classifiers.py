@@ -50,7 +50,7 @@ def test_timm_classifiers_name_imagenet_classes(tmp_path):
     import timm
     from safetensors.torch import save_file
 
-    from senseweave.encoders.classifiers import TimmClassifier
+    from senseweave.encoders.bridges.classifiers import TimmClassifier
 
     model = timm.create_model("test_vit").eval()
     save_file(model.state_dict(), tmp_path / "model.safetensors")

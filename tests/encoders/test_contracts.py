@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import senseweave as sw
+from senseweave.encoders.catalog import FAMILIES
 from senseweave.errors import TruncationWarning, UnsupportedModalityError, WeightsError
-from senseweave.spaces.catalog import find_family
-from senseweave.spaces.families import FAMILIES
+from senseweave.spaces.loading import find_family
 
 MODALITIES = ("text", "image", "audio", "video")
 

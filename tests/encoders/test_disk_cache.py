@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from senseweave.encoders.disk_cache import CACHE_VARIABLE, cached_array
+from senseweave.encoders.runtime.disk_cache import CACHE_VARIABLE, cached_array
 
 
 @pytest.fixture

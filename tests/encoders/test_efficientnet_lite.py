@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from senseweave.encoders import starter
-from senseweave.encoders.efficientnet_lite import imagenet_labels
+from senseweave.encoders.bridges.efficientnet_lite import imagenet_labels
 
 SHOWN = {
     "photo-01.jpg": {"tabby", "tiger cat", "Egyptian cat"},

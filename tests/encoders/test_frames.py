@@ -5,7 +5,7 @@ import pytest
 
 import senseweave as sw
 from senseweave.encoders.base import Encoded, Encoder, Prepared
-from senseweave.encoders.frames import FrameVideo, pool_frames
+from senseweave.encoders.parts.frames import FrameVideo, pool_frames
 from senseweave.errors import ModelError
 
 TIMES = np.array([0.0, 1.0, 2.0, 3.0])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import senseweave as sw
-from senseweave.encoders.image_to_text import NO_TEXT, encode_whole
-from senseweave.encoders.vision_language import READING_PROMPT
+from senseweave.encoders.bridges.image_to_text import NO_TEXT, encode_whole
+from senseweave.encoders.bridges.vision_language import READING_PROMPT
 from senseweave.errors import ModelError
 
 LINES = ["The quick brown fox", "Invoice 2024-17, total 99 EUR"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senseweave.encoders.long_images import GREATEST_RATIO, middle_of, processor_crops, transform_crops
+from senseweave.encoders.parts.long_images import GREATEST_RATIO, middle_of, processor_crops, transform_crops
 
 
 def strip(long, short=1, lying=True):
@@ -58,7 +58,7 @@ def test_the_starter_and_towers_resize_no_more_than_the_middle(monkeypatch, tmp_
     from tiny_image_text import make_clip
 
     import senseweave as sw
-    from senseweave.encoders.efficientnet_lite import EfficientNetLite0
+    from senseweave.encoders.bridges.efficientnet_lite import EfficientNetLite0
 
     sizes = []
     resize = Image.Image.resize

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from senseweave.encoders.prompts import REGISTRY, find_prompts, find_tasks
+from senseweave.encoders.parts.prompts import REGISTRY, find_prompts, find_tasks
 from senseweave.errors import PromptWarning
 
 BGE = "Represent this sentence for searching relevant passages: "

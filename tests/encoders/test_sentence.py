@@ -12,8 +12,8 @@ import tiny_text
 from tiny_sentence import save_sentence_model
 
 import senseweave as sw
-from senseweave.encoders.checkpoint import Checkpoint
-from senseweave.encoders.sentence import dimension_of
+from senseweave.encoders.families.sentence import dimension_of
+from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.errors import PromptWarning
 
 

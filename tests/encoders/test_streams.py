@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from senseweave.encoders import streams
-from senseweave.encoders.streams import LEAST_SHARE, run_streams, shares_of
+from senseweave.encoders.runtime.streams import LEAST_SHARE, run_streams, shares_of
 
 
 @given(st.lists(st.integers(1, 600), min_size=1, max_size=60), st.integers(1, 16))

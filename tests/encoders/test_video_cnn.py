@@ -9,7 +9,7 @@ import pytest
 from films import moving_square, write
 
 import senseweave as sw
-from senseweave.encoders.video_cnn import RECIPES
+from senseweave.encoders.families.torchvision import RECIPES
 from senseweave.errors import ModelError
 
 NETWORKS = {"r3d_18": 4, "mc3_18": 4, "r2plus1d_18": 4, "mvit_v1_b": 16, "mvit_v2_s": 16, "swin3d_t": 4}

@@ -78,7 +78,7 @@ def test_windows_agree_with_windows_decoded_in_one_pass(recordings, kind):
 
 @pytest.mark.parametrize("kind", ["m4a", "aac", "webm", "mkv", "mov", "ts"])
 def test_a_span_far_into_a_recording_is_sought_to_within_a_millisecond(recordings, kind, monkeypatch):
-    monkeypatch.setattr("senseweave.media.ffmpeg.SEEK_FROM_SECONDS", 1.0)
+    monkeypatch.setattr("senseweave.media.reading.ffmpeg.SEEK_FROM_SECONDS", 1.0)
     _, files = recordings
     part = Audio(files[kind], span=(4, 5)).decode().samples
     monkeypatch.undo()

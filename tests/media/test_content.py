@@ -3,7 +3,7 @@
 import pytest
 
 from senseweave.media import Audio, Image
-from senseweave.media.content import sniff
+from senseweave.media.forms.content import sniff
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from senseweave.media import Audio
-from senseweave.media.pauses import spans_at_pauses
+from senseweave.media.reading.pauses import spans_at_pauses
 
 
 def covers(spans, start, end, seconds):

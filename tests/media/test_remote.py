@@ -12,7 +12,7 @@ import pytest
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.media import Audio, Image, MediaPolicy, Text, collect
-from senseweave.media.connection import is_public
+from senseweave.media.forms.connection import is_public
 
 
 class Server(http.server.ThreadingHTTPServer):

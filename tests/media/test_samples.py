@@ -5,7 +5,7 @@ import pytest
 
 from senseweave.errors import MediaError
 from senseweave.media import Audio
-from senseweave.media.samples import check_rate, mono
+from senseweave.media.reading.samples import check_rate, mono
 
 
 def samples(given):

@@ -5,7 +5,7 @@ import pytest
 
 from senseweave.errors import MediaError
 from senseweave.media import Audio
-from senseweave.media.sound import is_silent
+from senseweave.media.reading.sound import is_silent
 
 
 def samples(given, rate=None):

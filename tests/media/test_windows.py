@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from senseweave.media.windows import cut, window_spans
+from senseweave.media.reading.windows import cut, window_spans
 
 
 def test_a_recording_of_one_window_is_one_window():

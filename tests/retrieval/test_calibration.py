@@ -5,9 +5,9 @@ import pytest
 
 import senseweave as sw
 from senseweave.retrieval import Index
-from senseweave.retrieval.calibration import KEPT_QUERIES, VERSION
-from senseweave.retrieval.learning import fit_logistic
-from senseweave.retrieval.probes import PROBES
+from senseweave.retrieval.calibration.cells import KEPT_QUERIES, VERSION
+from senseweave.retrieval.calibration.learning import fit_logistic
+from senseweave.retrieval.calibration.probes import PROBES
 
 
 def cell(index, modality, query="text"):
@@ -43,7 +43,7 @@ def test_statistics_are_made_again_when_the_collection_has_doubled_and_not_befor
 
 
 def test_in_a_collection_larger_than_the_sample_the_best_matches_are_those_among_all(tmp_path, space, monkeypatch):
-    monkeypatch.setattr("senseweave.retrieval.calibration.SAMPLE", 32)
+    monkeypatch.setattr("senseweave.retrieval.calibration.cells.SAMPLE", 32)
     index = Index(tmp_path / "large", spaces=[space])
     index.add(notes(0, 300))
     known = cell(index, "text")

@@ -6,7 +6,7 @@ import pytest
 
 import senseweave as sw
 from senseweave.retrieval import Index
-from senseweave.retrieval.copies import SUFFIX, Copies
+from senseweave.retrieval.records.copies import SUFFIX, Copies
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_filters_that_most_copies_pass_find_what_filters_that_few_pass_do(tmp_pa
             )
         asked = [{"shelf": 2}, {"shelf": {"gt": 0}}, {"shelf": [0, 2]}, {"and": [{"shelf": 1}, {"shelf": 2}]}]
         few = [index.search("letter 17 about 3", k=12, filter=one) for one in asked]
-        monkeypatch.setattr("senseweave.retrieval.search.FEW_COPIES", 3)
+        monkeypatch.setattr("senseweave.retrieval.search.asking.FEW_COPIES", 3)
         many = [index.search("letter 17 about 3", k=12, filter=one) for one in asked]
     assert [len(hits) for hits in few] == [12, 12, 12, 0]
     assert [[hit.raw_score for hit in hits] for hits in many] == [[hit.raw_score for hit in hits] for hits in few]
@@ -208,7 +208,7 @@ def test_an_index_without_equal_content_has_no_collection_for_it(index):
 def test_an_open_index_learns_of_copies_that_another_one_adds(tmp_path, space, albums, monkeypatch):
     import chromadb
 
-    monkeypatch.setattr("senseweave.retrieval.store.ABSENT_SECONDS", 0.0)
+    monkeypatch.setattr("senseweave.retrieval.stores.chroma.ABSENT_SECONDS", 0.0)
 
     clients = [tmp_path / "folder", chromadb.EphemeralClient()]
     for client in clients:

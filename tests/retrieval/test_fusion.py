@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from senseweave.retrieval import METHODS, Statistics, background, merge
+from senseweave.retrieval.calibration.statistics import expected_best, unit_rows
 from senseweave.retrieval.fusion import (
     above_chance,
     dbsf,
@@ -24,7 +25,6 @@ from senseweave.retrieval.fusion import (
     zscore,
 )
 from senseweave.retrieval.fusion.standardised import log10_normal_tail
-from senseweave.retrieval.statistics import expected_best, unit_rows
 
 KNOWN = Statistics(
     0.1, 0.05, documents=1000, spread=0.04, best=0.1, top1_mean=0.3, top1_std=0.1, slope=2.0, intercept=-6.0

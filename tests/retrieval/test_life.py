@@ -14,8 +14,8 @@ import pytest
 import senseweave as sw
 from senseweave.errors import FingerprintError, StoreError
 from senseweave.retrieval import Index
-from senseweave.retrieval.copies import Copies
-from senseweave.retrieval.lock import FolderLock
+from senseweave.retrieval.records.copies import Copies
+from senseweave.retrieval.stores.lock import FolderLock
 
 PROGRAM = Path(__file__).parent / "tiny_space.py"
 NOTES = 1100

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import senseweave as sw
-from senseweave.retrieval.rerank import CrossEncoderReranker, as_reranker
+from senseweave.retrieval.search.rerank import CrossEncoderReranker, as_reranker
 
 pytest.importorskip("sentence_transformers")
 

@@ -10,9 +10,9 @@ import pytest
 import senseweave as sw
 from senseweave.errors import UnsupportedModalityError
 from senseweave.retrieval import METHODS, Index, Query
+from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.fusion import CALIBRATED, tail
 from senseweave.retrieval.fusion.standardised import LIFT
-from senseweave.retrieval.statistics import Statistics
 
 
 @pytest.fixture

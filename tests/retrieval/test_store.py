@@ -10,8 +10,8 @@ import pytest
 import senseweave as sw
 from senseweave.errors import SenseweaveError, StoreError
 from senseweave.retrieval import Index
-from senseweave.retrieval.lock import FolderLock
-from senseweave.retrieval.store import Store
+from senseweave.retrieval.stores.chroma import Store
+from senseweave.retrieval.stores.lock import FolderLock
 
 PROGRAM = Path(__file__).parent / "tiny_space.py"
 LABELLED = [("water", "garden.txt"), ("midnight", "trains.txt"), ("dough", "bread.txt")]

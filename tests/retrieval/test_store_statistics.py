@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from senseweave.retrieval import StoreStatistics, background
+from senseweave.retrieval.calibration.store_statistics import SAMPLE, chroma_sample, evenly_spaced
 from senseweave.retrieval.fusion import above_chance
-from senseweave.retrieval.store_statistics import SAMPLE, chroma_sample, evenly_spaced
 
 DIMENSION = 8
 PHRASES = np.random.default_rng(0).normal(size=(20, DIMENSION)).astype(np.float32)

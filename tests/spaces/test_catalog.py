@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import senseweave as sw
-from senseweave.spaces import catalog
-from senseweave.spaces.detection import Signs, detect, read_signs
-from senseweave.spaces.families import FAMILIES, by_scheme
+from senseweave.encoders.catalog import FAMILIES, by_scheme
+from senseweave.encoders.detection import Signs, detect, read_signs
+from senseweave.spaces import loading
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +114,10 @@ def test_equal_arguments_give_the_same_space_and_others_another(bert):
 
 
 def test_a_space_that_nobody_uses_is_let_go(bert):
-    before = len(catalog._live)
+    before = len(loading._live)
     sw.load(str(bert), device="cpu", pooling="last")
     gc.collect()
-    assert len(catalog._live) <= before
+    assert len(loading._live) <= before
 
 
 def test_a_space_pickles_by_its_configuration_and_not_its_weights(bert):

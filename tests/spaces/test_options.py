@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from senseweave.spaces.options import check_options
+from senseweave.encoders.options import check_options
 
 
 @pytest.mark.parametrize(

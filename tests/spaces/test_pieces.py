@@ -9,8 +9,8 @@ import pytest
 
 from senseweave import Audio, Image, Text, UnsupportedModalityError
 from senseweave.encoders.base import Encoded, Encoder
+from senseweave.retrieval.records.chunking import pieces_of
 from senseweave.spaces import Space
-from senseweave.spaces.pieces import pieces_of
 
 
 class Plain(Encoder):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from senseweave.encoders.torch_runtime import Lazy
+from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import EncodingError, UnsupportedModalityError
 from senseweave.spaces import Space
 

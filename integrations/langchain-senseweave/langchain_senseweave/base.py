@@ -13,7 +13,7 @@ from langchain_core.runnables import run_in_executor
 
 from langchain_senseweave.documents import media_of
 from senseweave.media import Media, MediaPolicy, Modality, Text
-from senseweave.spaces.pieces import pieces_of
+from senseweave.retrieval.records.chunking import pieces_of
 
 if TYPE_CHECKING:
     from senseweave.encoders.base import Role

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from langchain_senseweave.base import MediaEmbeddings
 from senseweave.media import Media, MediaPolicy, Modality
+from senseweave.retrieval.records.chunking import pieces_of
 from senseweave.spaces import Space, load
-from senseweave.spaces.pieces import pieces_of
 
 if TYPE_CHECKING:
     from senseweave.encoders.base import Role

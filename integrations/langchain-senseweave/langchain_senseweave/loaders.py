@@ -16,7 +16,7 @@ from langchain_senseweave.base import MediaEmbeddings
 from langchain_senseweave.documents import document_from_media
 from senseweave.errors import MediaError
 from senseweave.media import Media, MediaPolicy, collect
-from senseweave.spaces.pieces import pieces_of
+from senseweave.retrieval.records.chunking import pieces_of
 
 OnError = Literal["raise", "skip"]
 _Made = TypeVar("_Made")

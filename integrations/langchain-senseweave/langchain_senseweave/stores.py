@@ -15,9 +15,9 @@ from langchain_senseweave.base import MediaEmbeddings
 from langchain_senseweave.documents import modality_of
 from senseweave.media import MODALITIES, Media, Modality, Text
 from senseweave.retrieval import Statistics, StoreStatistics
-from senseweave.retrieval.filters import both, compile_filter
-from senseweave.retrieval.probes import PROBES
-from senseweave.retrieval.store_statistics import Sample, chroma_sample
+from senseweave.retrieval.calibration.probes import PROBES
+from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample
+from senseweave.retrieval.stores.filters import both, compile_filter
 
 Scored = tuple[Document, float]
 """A document and its cosine similarity."""

@@ -9,7 +9,7 @@ from haystack.utils.filters import document_matches_filter
 from haystack_integrations.components.retrievers.senseweave.filters import divide, for_index
 from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
-from senseweave.retrieval.filters import compile_filter
+from senseweave.retrieval.stores.filters import compile_filter
 
 
 def _is(field, operator, value):

@@ -162,7 +162,7 @@ def models(
     as_json: AsJson = False,
 ) -> None:
     """List the families of models that can be loaded: what they embed, dimensions, licences, extras."""
-    from senseweave.spaces.families import FAMILIES, by_scheme
+    from senseweave.encoders.catalog import FAMILIES, by_scheme
 
     if name is not None and name not in by_scheme():
         msg = f"{name!r} is not a family of models; the families are {', '.join(by_scheme())}"
@@ -209,7 +209,7 @@ def run() -> None:
 def _opened(folder: Path) -> Index:
     """Open the index in a folder; where there is none, say how to make one on the command line."""
     from senseweave.retrieval import Index
-    from senseweave.retrieval.local_client import DATABASE
+    from senseweave.retrieval.stores.local_client import DATABASE
 
     if not (folder / DATABASE).is_file():
         state = "is a file" if folder.is_file() else "there is no index here" if folder.exists() else "no such folder"

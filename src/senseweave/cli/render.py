@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:  # `senseweave --help` needs neither numpy nor Chroma
+    from senseweave.encoders.catalog import Family
     from senseweave.retrieval import Hit, Report
-    from senseweave.spaces.families import Family
 
 PIPED_COLUMNS = 200
 """Width of what goes into a pipe or a file, where nothing should be broken in two."""

@@ -12,8 +12,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from senseweave.encoders.checkpoint import quiet_loading, verify_sha256
-from senseweave.encoders.torch_runtime import Lazy
+from senseweave.encoders.runtime.checkpoint import quiet_loading, verify_sha256
+from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.extras import require
 
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"

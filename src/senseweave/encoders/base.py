@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from senseweave.encoders.torch_runtime import Loadable
+from senseweave.encoders.runtime.torch_runtime import Loadable
 from senseweave.media import Modality
 
 Role = Literal["query", "document"]

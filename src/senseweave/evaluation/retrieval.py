@@ -14,8 +14,8 @@ from senseweave.evaluation.metrics import MEASURES, modality_share
 from senseweave.evaluation.significance import Interval, bootstrap
 from senseweave.media import MEDIA_OF, MODALITIES, Media, Modality
 from senseweave.retrieval import Hit, Index, Query
-from senseweave.retrieval.labels import is_called
-from senseweave.retrieval.plan import chosen_modalities
+from senseweave.retrieval.calibration.labels import is_called
+from senseweave.retrieval.search.plan import chosen_modalities
 
 MIX = "all"
 """The name under which the whole mixed corpus is reported."""

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self, TypeAlias
 
 from senseweave.errors import MediaError
-from senseweave.media.content import Content, confirm
-from senseweave.media.given import GivenSource
-from senseweave.media.inputs import source_of
+from senseweave.media.forms.content import Content, confirm
+from senseweave.media.forms.inputs import source_of
+from senseweave.media.forms.objects import GivenSource
+from senseweave.media.forms.source import Source
 from senseweave.media.modality import Modality
 from senseweave.media.policy import DEFAULT_POLICY, MediaPolicy
-from senseweave.media.source import Source
 
 Value: TypeAlias = str | int | float | bool
 """What a metadata value may be, so that every vector store can keep it."""

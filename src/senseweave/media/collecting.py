@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from senseweave.errors import MediaError, NoContentError
-from senseweave.media.audio import Audio
 from senseweave.media.base import Media
-from senseweave.media.content import PDF
-from senseweave.media.image import Image
-from senseweave.media.inputs import source_of
+from senseweave.media.forms.content import PDF
+from senseweave.media.forms.inputs import source_of
+from senseweave.media.forms.source import Source
+from senseweave.media.kinds.audio import Audio
+from senseweave.media.kinds.image import Image
+from senseweave.media.kinds.text import Text, TextFile
+from senseweave.media.kinds.video import Video
 from senseweave.media.modality import Modality
 from senseweave.media.policy import DEFAULT_POLICY, MediaPolicy
-from senseweave.media.source import Source
-from senseweave.media.text import Text, TextFile
-from senseweave.media.video import Video
 
 MEDIA_OF: dict[Modality, type[Media]] = {"text": Text, "image": Image, "audio": Audio, "video": Video}
 """The class of each modality."""
@@ -86,7 +86,7 @@ def _pages(source: Source) -> Iterator[Media]:
 
 
 def _moving_or_sounding(source: Source) -> Modality:
-    from senseweave.media.ffmpeg import moving_pictures, open_container
+    from senseweave.media.reading.ffmpeg import moving_pictures, open_container
 
     with source.open() as file, open_container(file, source.content, source.label) as container:
         if moving_pictures(container):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require
-from senseweave.media.content import HEAD_BYTES, PDF, Content, wide_text
-from senseweave.media.source import Source
+from senseweave.media.forms.content import HEAD_BYTES, PDF, Content, wide_text
+from senseweave.media.forms.source import Source
 
 if TYPE_CHECKING:
     from PIL.Image import Image

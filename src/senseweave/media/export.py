@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from senseweave.media.audio import Audio
-from senseweave.media.image import Image
-from senseweave.media.video import Video
+from senseweave.media.kinds.audio import Audio
+from senseweave.media.kinds.image import Image
+from senseweave.media.kinds.video import Video
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from senseweave.extras import require
 from senseweave.media.base import Media, source_name
-from senseweave.media.content import PDF
-from senseweave.media.given import GivenSource
-from senseweave.media.image import Image
-from senseweave.media.text import Text, TextFile
+from senseweave.media.forms.content import PDF
+from senseweave.media.forms.objects import GivenSource
+from senseweave.media.kinds.image import Image
+from senseweave.media.kinds.text import Text, TextFile
 
 DEFAULT_SECONDS = 30.0
 DEFAULT_CHARACTERS = 1000

@@ -13,22 +13,22 @@ import numpy as np
 
 from senseweave.errors import StoreError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
-from senseweave.retrieval.calibration import Calibration
-from senseweave.retrieval.copies import Copies
-from senseweave.retrieval.filters import Filter, any_of, compile_filter
+from senseweave.retrieval.calibration.cells import Calibration
+from senseweave.retrieval.calibration.labels import Answers, check_asked, match_labels
 from senseweave.retrieval.hits import Hit
-from senseweave.retrieval.ingest import Ingest, Metadata
-from senseweave.retrieval.labels import Answers, check_asked, match_labels
-from senseweave.retrieval.local_client import holds_store
-from senseweave.retrieval.plan import Plan, chosen_modalities
+from senseweave.retrieval.index_spaces import describe, load_all, load_recorded
 from senseweave.retrieval.query import Query, as_query
-from senseweave.retrieval.recorded import describe, load_all, load_recorded
-from senseweave.retrieval.records import source_of
+from senseweave.retrieval.records.copies import Copies
+from senseweave.retrieval.records.ingest import Ingest, Metadata
+from senseweave.retrieval.records.schema import source_of
+from senseweave.retrieval.records.transfer import export_index, import_index
 from senseweave.retrieval.report import Report
-from senseweave.retrieval.rerank import Reranker, as_reranker
-from senseweave.retrieval.search import Asked, EmbeddedPart, answer, embed_query
-from senseweave.retrieval.store import Store
-from senseweave.retrieval.transfer import export_index, import_index
+from senseweave.retrieval.search.asking import Asked, EmbeddedPart, answer, embed_query
+from senseweave.retrieval.search.plan import Plan, chosen_modalities
+from senseweave.retrieval.search.rerank import Reranker, as_reranker
+from senseweave.retrieval.stores.chroma import Store
+from senseweave.retrieval.stores.filters import Filter, any_of, compile_filter
+from senseweave.retrieval.stores.local_client import holds_store
 from senseweave.spaces.engine import OnError, Progress
 from senseweave.spaces.space import Space
 
@@ -187,7 +187,7 @@ class Index:
             query: A string (always text), media, or a `Query` of several weighted parts.
             k: How many hits.
             modalities: Only these modalities of records; None for all.
-            filter: A condition on metadata, see `senseweave.retrieval.filters.compile_filter`.
+            filter: A condition on metadata, see `senseweave.retrieval.stores.filters.compile_filter`.
             fusion: How scores are made comparable, a name in `senseweave.retrieval.METHODS`; None takes the default.
             min_score: Leave out hits whose calibrated score is lower.
             offset: Leave out so many of the best, for the next page.

@@ -1,7 +1,7 @@
 """Spaces: encoders whose vectors can be compared, how they are found by name, and the engine that runs them."""
 
 from senseweave.spaces.batch import Batch
-from senseweave.spaces.catalog import load
+from senseweave.spaces.loading import load
 from senseweave.spaces.space import Space
 
 __all__ = ["Batch", "Space", "load"]

@@ -17,7 +17,7 @@ from senseweave.errors import MediaError, UnsupportedModalityError, placed_among
 from senseweave.media import MODALITIES, Audio, Image, Media, MediaPolicy, Modality, Text, Video
 from senseweave.spaces.batch import Batch, unit_rows
 from senseweave.spaces.cache import VectorCache
-from senseweave.spaces.coalesce import Coalescer
+from senseweave.spaces.coalescing import Coalescer
 from senseweave.spaces.engine import Engine, OnError, Progress
 
 FINGERPRINT_VERSION = 1

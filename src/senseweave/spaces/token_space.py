@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from senseweave.encoders.tokens import Layer, TokenText, TokenVectors, check_layer
+from senseweave.encoders.families.tokens import Layer, TokenText, TokenVectors, check_layer
 from senseweave.errors import EncodingError, TruncationWarning
 from senseweave.spaces.space import Space
 

@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
+from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.fusion.per_list import dbsf, minmax, none
 from senseweave.retrieval.fusion.quota import quota
 from senseweave.retrieval.fusion.ranks import RRF_K, rrf, weighted_rrf
 from senseweave.retrieval.fusion.standardised import above_chance, platt, pseudo_positive, tail, zscore
-from senseweave.retrieval.statistics import Statistics
 
 Method = Callable[[np.ndarray, Statistics | None], np.ndarray]
 

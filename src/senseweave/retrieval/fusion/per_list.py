@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from senseweave.retrieval.statistics import Statistics
+from senseweave.retrieval.calibration.statistics import Statistics
 
 EQUAL: Final = 1e-8
 """Scores that differ by less are taken for equal, so that nothing is divided by rounding."""

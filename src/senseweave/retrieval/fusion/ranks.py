@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from senseweave.retrieval.statistics import Statistics
+from senseweave.retrieval.calibration.statistics import Statistics
 
 RRF_K: Final = 60
 """The constant of Cormack, Clarke and Buettcher, SIGIR 2009."""

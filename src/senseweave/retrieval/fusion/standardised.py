@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from senseweave.retrieval.statistics import Statistics
+from senseweave.retrieval.calibration.statistics import Statistics
 
 LIFT: Final = 0.8
 """How much of an unrelated query's best score is taken off; chosen on benchmarks/mixed_retrieval."""

@@ -15,7 +15,7 @@ from llama_index.embeddings.senseweave.policies import PolicyFields
 
 from senseweave.errors import MediaError
 from senseweave.media import Media, MediaPolicy, Modality, collect
-from senseweave.spaces.pieces import pieces_of
+from senseweave.retrieval.records.chunking import pieces_of
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Media, Modality
 from senseweave.retrieval import Statistics, merge
 from senseweave.retrieval.fusion import CALIBRATED
-from senseweave.retrieval.merging import resolve_method
-from senseweave.retrieval.search import EmbeddedPart, combine
+from senseweave.retrieval.ranking import resolve_method
+from senseweave.retrieval.search.asking import EmbeddedPart, combine
 
 LEAST_FETCHED = 10
 """Nodes asked of every store and modality, so that merging sees more than the tip of each list."""

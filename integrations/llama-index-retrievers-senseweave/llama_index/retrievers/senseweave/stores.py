@@ -27,8 +27,8 @@ from llama_index.embeddings.senseweave.nodes import fingerprint_of
 from senseweave.errors import FingerprintError
 from senseweave.media import MODALITIES, Modality, Text
 from senseweave.retrieval import Statistics, StoreStatistics
-from senseweave.retrieval.probes import PROBES
-from senseweave.retrieval.store_statistics import Sample, chroma_sample, evenly_spaced
+from senseweave.retrieval.calibration.probes import PROBES
+from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample, evenly_spaced
 
 Scored = tuple[BaseNode, float]
 """A node and its cosine similarity to the query."""

@@ -20,7 +20,7 @@ from haystack_integrations.common.senseweave.space import SpaceComponent
 
 import senseweave as sw
 from senseweave.media import collect
-from senseweave.spaces.pieces import pieces_of
+from senseweave.retrieval.records.chunking import pieces_of
 
 logger = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from haystack_integrations.common.senseweave.space import SpaceComponent
 import senseweave as sw
 from senseweave.media import MODALITIES, Modality
 from senseweave.retrieval import Statistics, StoreStatistics, background, merge
+from senseweave.retrieval.calibration.probes import PROBES
+from senseweave.retrieval.calibration.store_statistics import Sample
 from senseweave.retrieval.fusion import CALIBRATED
-from senseweave.retrieval.probes import PROBES
-from senseweave.retrieval.store_statistics import Sample
 
 LEAST_FETCHED = 10
 """Documents asked of every list, so that methods that look at one list see more than its tip."""

@@ -1,0 +1,1 @@
+"""Bridges into a text space: labels, transcripts, captions and text in images."""

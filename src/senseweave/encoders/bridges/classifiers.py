@@ -1,0 +1,212 @@
+"""Classifiers with named classes, of transformers and timm, that bridge images and sounds into a text space."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from senseweave.encoders.base import Encoder, Prepared, Role
+from senseweave.encoders.bridges.base import Labels
+from senseweave.encoders.families.speech import WAVEFORM_WINDOW
+from senseweave.encoders.families.timm import TimmModel, locate
+from senseweave.encoders.parts.backbone import Backbone, feature_extractor, image_processor
+from senseweave.encoders.parts.long_images import seen_by
+from senseweave.encoders.parts.spectrogram import FRAME, SHIFT
+from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
+from senseweave.errors import ModelError
+from senseweave.extras import require
+from senseweave.media import Modality, Waveform
+
+BATCH_IMAGES = 16
+BATCH_WINDOWS = 4
+
+
+class ImageClassifier(Loadable):
+    """Any image classifier of transformers; see `senseweave.encoders.bridges.base.Classifier`."""
+
+    batch_budget = BATCH_IMAGES
+
+    def __init__(
+        self, name: str, *, device: str | None = None, dtype: str | None = None, revision: str | None = None
+    ) -> None:
+        """Describe the classifier, a hub id or local folder; its weights are read when it is first used."""
+        self._backbone = Backbone(
+            resolve(name, revision=revision),
+            "AutoModelForImageClassification",
+            extra="image",
+            device=device,
+            dtype=dtype,
+        )
+        self._processor: Lazy[Any] = Lazy(lambda: image_processor(self._backbone.checkpoint, "image"))
+        self.parts = (self._processor, self._backbone)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of the classes in the order of the logits."""
+        return named_classes(self._backbone)
+
+    def prepare(self, image: Any) -> np.ndarray:
+        """Prepare a PIL image by the model's own processor, shape (3, height, width)."""
+        processor = self._processor()
+        inputs = processor(images=[seen_by(processor, image)], return_tensors="np")
+        pixels: np.ndarray = np.asarray(inputs["pixel_values"], np.float32)
+        return pixels[0]  # type: ignore[no-any-return]
+
+    def logits(self, batch: Sequence[Any]) -> np.ndarray:
+        """Class scores before softmax, shape (n, classes), float32."""
+        return logits_of(self._backbone, batch)
+
+    def identity(self) -> Mapping[str, object]:
+        """The model."""
+        return {"classifier": "transformers", "model": self._backbone.identity()}
+
+
+class TimmClassifier(Loadable):
+    """Any image classifier of timm whose classes have names, for example those of ImageNet."""
+
+    batch_budget = BATCH_IMAGES
+
+    def __init__(
+        self, name: str, *, device: str | None = None, dtype: str | None = None, revision: str | None = None
+    ) -> None:
+        """Describe the classifier, named as for the family `timm`; its weights are read when it is first used."""
+        self._model = TimmModel(locate(name, revision=revision), device=device, dtype=dtype)
+        self.parts = (self._model,)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of the classes in the order of the logits."""
+        return self._model.labels
+
+    def prepare(self, image: Any) -> np.ndarray:
+        """Prepare a PIL image as the model's own configuration says."""
+        return self._model.transform(image)
+
+    def logits(self, batch: Sequence[Any]) -> np.ndarray:
+        """Class scores before softmax, shape (n, classes), float32."""
+        torch = require("torch", extra="image")
+        with torch.inference_mode():
+            scores: np.ndarray = self._model.logits(torch.from_numpy(np.stack(batch))).float().cpu().numpy()
+        return scores
+
+    def identity(self) -> Mapping[str, object]:
+        """The model."""
+        return {"classifier": "timm", "model": self._model.identity()}
+
+
+class SoundClassifier(Loadable):
+    """Any audio classifier of transformers, such as AST over AudioSet's 527 classes."""
+
+    batch_budget = BATCH_WINDOWS
+
+    def __init__(
+        self, name: str, *, device: str | None = None, dtype: str | None = None, revision: str | None = None
+    ) -> None:
+        """Describe the classifier, a hub id or local folder; its weights are read when it is first used."""
+        self._backbone = Backbone(
+            resolve(name, revision=revision),
+            "AutoModelForAudioClassification",
+            extra="audio-models",
+            device=device,
+            dtype=dtype,
+            unused=(
+                "masked_spec_embed",
+                "wav2vec2.masked_spec_embed",
+                "hubert.masked_spec_embed",
+                "wavlm.masked_spec_embed",
+            ),
+        )
+        self._extractor: Lazy[Any] = Lazy(lambda: feature_extractor(self._backbone.checkpoint, "audio-models"))
+        self.parts = (self._extractor, self._backbone)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of the classes in the order of the logits."""
+        return named_classes(self._backbone)
+
+    @property
+    def sampling_rate(self) -> int:
+        """In Hz, by the model's feature extractor."""
+        return int(self._extractor().sampling_rate)
+
+    @property
+    def window_seconds(self) -> float:
+        """What the model reads at once: the frames of a spectrogram model, 15 s of a model on waveforms."""
+        frames = getattr(self._extractor(), "max_length", None)
+        return float(frames * SHIFT / self.sampling_rate) if frames else WAVEFORM_WINDOW
+
+    def prepare(self, sound: Waveform) -> np.ndarray:
+        """Compute the model's input for one window; what is shorter than one frame is padded to one."""
+        samples = np.pad(sound.samples, (0, max(0, FRAME - len(sound.samples))))
+        inputs = self._extractor()(samples, sampling_rate=sound.sampling_rate, return_tensors="np")
+        values: np.ndarray = np.asarray(next(iter(inputs.values())), np.float32)
+        return values[0]  # type: ignore[no-any-return]
+
+    def logits(self, batch: Sequence[Any]) -> np.ndarray:
+        """Class scores before softmax, shape (n, classes), float32; inputs of one length."""
+        return logits_of(self._backbone, batch)
+
+    def identity(self) -> Mapping[str, object]:
+        """The model."""
+        return {"classifier": "transformers audio", "model": self._backbone.identity()}
+
+
+class SoundLabels(Labels):
+    """Sounds in a text space: `Labels` over an audio classifier, window by window."""
+
+    modality: ClassVar[Modality] = "audio"
+
+    def __init__(
+        self,
+        classifier: SoundClassifier,
+        text: Encoder,
+        *,
+        template: str = "{}",
+        temperature: float = 1.0,
+        described: int = 3,
+    ) -> None:
+        """Put an audio classifier in front of a text encoder; see `Labels`."""
+        super().__init__(classifier, text, template=template, temperature=temperature, described=described)
+        self._sounds = classifier
+
+    @property
+    def decode_options(self) -> Mapping[str, object]:  # type: ignore[override]
+        """The rate that the classifier was trained on."""
+        return {"sampling_rate": self._sounds.sampling_rate}
+
+    @property
+    def window_seconds(self) -> float:  # type: ignore[override]
+        """What the classifier reads at once."""
+        return self._sounds.window_seconds
+
+    def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
+        """Prepare windows for the classifier; only equal lengths share a batch."""
+        inputs = [self._sounds.prepare(sound) for sound in items]
+        return [Prepared(one, bucket=one.shape) for one in inputs]
+
+
+def named_classes(backbone: Backbone) -> tuple[str, ...]:
+    """Names of a classifier's classes in the order of its logits.
+
+    Raises:
+        ModelError: If the checkpoint calls them `LABEL_0`, `LABEL_1` and so on, which says nothing.
+    """
+    names = backbone.config.id2label
+    labels = tuple(str(names[index]) for index in sorted(names, key=int))
+    if all(re.fullmatch(r"LABEL_\d+", label) for label in labels):
+        msg = f"{backbone.checkpoint.name} has {len(labels)} classes without names; its config.json lacks an id2label"
+        raise ModelError(msg)
+    return labels
+
+
+def logits_of(backbone: Backbone, batch: Sequence[Any]) -> np.ndarray:
+    """Class scores of inputs of one shape, shape (n, classes), float32."""
+    torch = require("torch", extra=backbone.extra)
+    inputs = backbone.to_device(torch.from_numpy(np.stack(batch)))
+    with backbone.inference():
+        scores: np.ndarray = backbone()(inputs).logits.float().cpu().numpy()
+    return scores

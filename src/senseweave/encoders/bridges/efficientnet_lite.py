@@ -1,0 +1,134 @@
+"""EfficientNet-Lite0 over the 1,000 ImageNet classes, from the weights that come as a package."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from senseweave.encoders.parts.long_images import middle_of
+from senseweave.encoders.runtime.checkpoint import sha256_of, verify_sha256
+from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device
+from senseweave.errors import WeightsError
+from senseweave.extras import require
+
+STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
+"""Blocks per stage of EfficientNet-B0 and Lite0 (Tan and Le 2019, arXiv 1905.11946, table 1)."""
+SIZE = 224
+CROP = 0.875
+MEAN, STD = 127.0 / 255.0, 128.0 / 255.0
+"""Pixels are scaled as (x - 127) / 128, as the authors of EfficientNet-Lite do (tensorflow/tpu, efficientnet/lite)."""
+
+
+class EfficientNetLite0(Loadable):
+    """An image classifier with named classes; see `senseweave.encoders.bridges.base.Classifier`."""
+
+    batch_budget = 16
+
+    def __init__(self, weights: Path, *, sha256: str | None = None, device: str | None = None) -> None:
+        """Describe the classifier; its weights are checked and loaded on first use."""
+        self.weights = weights
+        self.sha256 = sha256
+        self._device = device
+        self._model: Lazy[Any] = Lazy(self._load)
+        self._labels: Lazy[tuple[str, ...]] = Lazy(imagenet_labels)
+        self.parts = (self._labels, self._model)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The class names in the order of the logits."""
+        return self._labels()
+
+    def prepare(self, image: Any) -> Any:
+        """Resize the short side, crop the centre and scale pixels; a float32 tensor of shape (3, 224, 224)."""
+        torch = require("torch", extra="starter")
+        from PIL import Image
+
+        image = middle_of(image)
+        short = int(SIZE / CROP)
+        scale = short / min(image.size)
+        width, height = (max(SIZE, round(side * scale)) for side in image.size)
+        resized = image.resize((width, height), Image.Resampling.BICUBIC)
+        left, top = (width - SIZE) // 2, (height - SIZE) // 2
+        pixels = np.asarray(resized.crop((left, top, left + SIZE, top + SIZE)), dtype=np.float32) / 255.0
+        return torch.from_numpy(((pixels - MEAN) / STD).transpose(2, 0, 1).copy())
+
+    def logits(self, batch: Sequence[Any]) -> np.ndarray:
+        """Class scores before softmax, shape (n, 1000), float32."""
+        torch = require("torch", extra="starter")
+        model = self._model()
+        device = next(model.parameters()).device
+        with torch.inference_mode():
+            scores: np.ndarray = model(torch.stack(list(batch)).to(device)).float().cpu().numpy()
+        return scores
+
+    def identity(self) -> Mapping[str, object]:
+        """Checksum of the weights and the preprocessing."""
+        return {
+            "classifier": "efficientnet-lite0",
+            "sha256": self.sha256 or sha256_of(self.weights),
+            "size": SIZE,
+            "crop": CROP,
+            "mean": MEAN,
+            "std": STD,
+        }
+
+    def _load(self) -> Any:
+        torch = require("torch", extra="starter")
+        timm = require("timm", extra="starter", feature="the starter's image encoder")
+        if self.sha256 is not None:
+            verify_sha256(self.weights, self.sha256)
+        state = torch.load(self.weights, map_location="cpu", weights_only=True)
+        model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+        try:
+            model.load_state_dict(timm_names(state), strict=True)
+        except RuntimeError as error:
+            msg = f"{self.weights.name} is not an EfficientNet-Lite0 checkpoint: {error}"
+            raise WeightsError(msg) from error
+        return model.eval().to(pick_device(self._device, extra="starter"))
+
+
+def timm_names(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Rename the parameters of EfficientNet-PyTorch (`_blocks.3._expand_conv`) to timm's (`blocks.2.0.conv_pw`)."""
+    places = [(stage, block) for stage, depth in enumerate(STAGE_DEPTHS) for block in range(depth)]
+    outer = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    first = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+    later = {
+        "_expand_conv": "conv_pw",
+        "_bn0": "bn1",
+        "_depthwise_conv": "conv_dw",
+        "_bn1": "bn2",
+        "_project_conv": "conv_pwl",
+        "_bn2": "bn3",
+    }
+    renamed = {}
+    for name, value in state.items():
+        inside = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
+        if inside:
+            stage, block = places[int(inside[1])]
+            layer = (first if stage == 0 else later)[inside[2]]
+            renamed[f"blocks.{stage}.{block}.{layer}.{inside[3]}"] = value
+        else:
+            layer, _, parameter = name.partition(".")
+            renamed[f"{outer.get(layer, layer)}.{parameter}"] = value
+    return renamed
+
+
+def imagenet_labels() -> tuple[str, ...]:
+    """The names of the 1,000 ImageNet classes (the first WordNet lemma of each), in the order of the logits."""
+    data = require("timm.data", extra="starter")
+    names = data.ImageNetInfo()
+    return tuple(names.index_to_description(index).partition(",")[0] for index in range(1000))
+
+
+def imagenet_definitions() -> tuple[str, ...]:
+    """The names with WordNet's definitions, in the same order.
+
+    Embedded in place of the bare names they raise recall of text to image and tell `crane`, the bird, from the machine.
+    """
+    data = require("timm.data", extra="starter")
+    names = data.ImageNetInfo()
+    return tuple(names.index_to_description(index, detailed=True) for index in range(1000))

@@ -1,0 +1,72 @@
+"""Speech recognition by faster-whisper, from a local folder of CTranslate2 weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from senseweave.encoders.runtime.checkpoint import sha256_of, verify_sha256
+from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
+from senseweave.extras import require
+from senseweave.media import Waveform
+
+SAMPLING_RATE = 16_000
+"""What Whisper was trained on, in Hz (Radford et al. 2022, arXiv 2212.04356, section 2.2)."""
+
+
+class FasterWhisper(Loadable):
+    """Turns sound into text, greedily and without context between windows, so that equal sound gives equal text."""
+
+    sampling_rate = SAMPLING_RATE
+
+    def __init__(
+        self, folder: Path, *, language: str | None = "en", compute_type: str = "int8", sha256: str | None = None
+    ) -> None:
+        """Describe the recogniser; its weights are checked and loaded on first use.
+
+        Args:
+            folder: Holds `model.bin`, `config.json`, `tokenizer.json`.
+            language: Spoken language, or None to detect it.
+            compute_type: CTranslate2's number type.
+            sha256: Pinned checksum of `model.bin`, checked before it is loaded.
+        """
+        self.folder = folder
+        self.language = language
+        self.compute_type = compute_type
+        self.sha256 = sha256
+        self._model: Lazy[Any] = Lazy(self._load)
+        self.parts = (self._model,)
+
+    def transcribe(self, sound: Waveform) -> str:
+        """What is said in `sound` (mono, 16 kHz), or an empty string where nothing is."""
+        if sound.silent:
+            return ""
+        segments, _ = self._model().transcribe(
+            np.ascontiguousarray(sound.samples, dtype=np.float32),
+            language=self.language,
+            beam_size=1,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            without_timestamps=True,
+        )
+        return " ".join(segment.text.strip() for segment in segments).strip()
+
+    def identity(self) -> Mapping[str, object]:
+        """Checksum of the weights, language and number type."""
+        return {
+            "recognizer": "faster-whisper",
+            "sha256": self.sha256 or sha256_of(self.folder / "model.bin"),
+            "language": self.language,
+            "compute_type": self.compute_type,
+        }
+
+    def _load(self) -> Any:
+        whisper = require("faster_whisper", extra="speech", feature="speech recognition")
+        if self.sha256 is not None:
+            verify_sha256(self.folder / "model.bin", self.sha256)
+        return whisper.WhisperModel(
+            str(self.folder), device="cpu", compute_type=self.compute_type, local_files_only=True
+        )

@@ -1,0 +1,109 @@
+"""Vision-language models, which write about an image what a prompt asks them for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from senseweave.encoders.bridges.image_to_text import CAPTION_TOKENS, CAPTIONERS, Captioner, Writer, greedy
+from senseweave.encoders.parts.backbone import Backbone, model_type, transformers_class
+from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
+from senseweave.errors import ModelError
+from senseweave.extras import require
+
+CAPTION_PROMPT = "Describe this image in one sentence."
+READING_PROMPT = "Write down the text that stands in this image, and nothing else."
+
+
+class VisionLanguage(Loadable):
+    """An image-text-to-text model of transformers with a chat template, such as SmolVLM, LLaVA or Qwen-VL."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        prompt: str = CAPTION_PROMPT,
+        device: str | None = None,
+        dtype: str | None = None,
+        revision: str | None = None,
+        max_new_tokens: int = CAPTION_TOKENS,
+    ) -> None:
+        """Describe the model; it is loaded when it is first used.
+
+        Args:
+            name: Hub id or local folder, for example `HuggingFaceTB/SmolVLM-256M-Instruct`.
+            prompt: What is asked about every image.
+            device: torch device; the best there is if None.
+            dtype: `float32`, `bfloat16` or `float16`.
+            revision: Of a hub model.
+            max_new_tokens: Where an answer ends at the latest.
+        """
+        self.prompt = prompt
+        self.max_new_tokens = max_new_tokens
+        self._backbone = Backbone(
+            resolve(name, revision=revision), "AutoModelForImageTextToText", extra="image", device=device, dtype=dtype
+        )
+        self._processor: Lazy[Any] = Lazy(self._load_processor)
+        self.parts = (self._processor, self._backbone)
+
+    def write(self, image: Any) -> str:
+        """What the model answers to the prompt about a PIL image."""
+        processor = self._processor()
+        asked = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": self.prompt}]}
+        text = processor.apply_chat_template([asked], add_generation_prompt=True, tokenize=False)
+        inputs = processor(images=[image], text=[text], return_tensors="pt")
+        tensors = {name: self._backbone.to_device(tensor) for name, tensor in inputs.items()}
+        tokens = greedy(self._backbone, tensors, self.max_new_tokens)[inputs["input_ids"].shape[1] :]
+        return str(processor.decode(tokens, skip_special_tokens=True)).strip()
+
+    def identity(self) -> Mapping[str, object]:
+        """Model, prompt and length."""
+        return {
+            "writer": "vision-language",
+            "model": self._backbone.identity(),
+            "prompt": self.prompt,
+            "max_new_tokens": self.max_new_tokens,
+        }
+
+    def _load_processor(self) -> Any:
+        checkpoint = self._backbone.checkpoint
+        loader = transformers_class("AutoProcessor", checkpoint, "image")
+        try:
+            processor = loader.from_pretrained(str(checkpoint.folder), local_files_only=True, backend="pil")
+        except (OSError, ValueError, KeyError) as error:
+            msg = f"{checkpoint.name} does not say how images and text must be prepared for it: {error}"
+            raise ModelError(msg) from error
+        if not getattr(processor, "chat_template", None):
+            msg = f"{checkpoint.name} has no chat template, so it cannot be asked about an image"
+            raise ModelError(msg)
+        return processor
+
+
+def writer_of(name: str, *, prompt: str | None, ask: str, **options: Any) -> Writer:
+    """The writer for a model that turns images into text: one that is asked, or one that writes unasked.
+
+    Args:
+        name: Hub id or local folder.
+        prompt: What is asked; `ask` if None.
+        ask: What to ask where nothing else is said.
+        **options: `device` and `dtype`.
+
+    Raises:
+        ModelError: If the model writes nothing about images, or takes no prompt and is given one.
+    """
+    checkpoint = resolve(name)
+    kind = model_type(checkpoint)
+    if kind in CAPTIONERS:
+        if prompt is not None:
+            msg = f"{name} is a {kind!r} model, which is not asked: leave prompt={prompt!r} out"
+            raise ModelError(msg)
+        return Captioner(name, **options)
+    mappings = require("transformers.models.auto.modeling_auto", extra="image")
+    if kind not in mappings.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        msg = (
+            f"{name} is a {kind!r} model, which writes nothing about images; expected one of {', '.join(CAPTIONERS)}, "
+            "or a vision-language model that transformers knows for image-text-to-text"
+        )
+        raise ModelError(msg)
+    return VisionLanguage(name, prompt=ask if prompt is None else prompt, **options)

@@ -1,0 +1,60 @@
+"""BLIP for image-text retrieval: the two unimodal encoders with their projections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from senseweave.encoders.base import Encoder
+from senseweave.encoders.parts.backbone import Backbone, class_for
+from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText
+from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.media import Modality
+
+CLASSES = {"blip": "BlipForImageTextRetrieval"}
+TRAINED_LENGTH = 35
+"""Tokens of a caption in the authors' retrieval code (salesforce/BLIP, models/blip_retrieval.py)."""
+
+
+def build(
+    name: str,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    max_length: int = TRAINED_LENGTH,
+    batch_tokens: int = BATCH_TOKENS,
+    batch_images: int = BATCH_IMAGES,
+) -> dict[Modality, Encoder]:
+    """Build the text and image encoders of a BLIP retrieval checkpoint such as `Salesforce/blip-itm-base-coco`.
+
+    Vectors are the projected first states of the unimodal encoders, those of the image-text contrastive loss (Li et al.
+    2022, arXiv 2201.12086, section 3.2; `use_itm_head=False` in transformers). Captioning checkpoints lack these
+    projections and are refused; see `senseweave.encoders.caption` for them.
+    """
+    checkpoint = resolve(name, revision=revision)
+    backbone = Backbone(checkpoint, class_for(checkpoint, CLASSES, "blip"), extra="image", device=device, dtype=dtype)
+    return {
+        "text": TowerText(
+            backbone,
+            dimension=_dimension,
+            features=_text,
+            longest=lambda config: int(config.text_config.max_position_embeddings),
+            max_length=max_length,
+            batch_tokens=batch_tokens,
+        ),
+        "image": TowerImage(backbone, dimension=_dimension, features=_image, batch_images=batch_images),
+    }
+
+
+def _dimension(config: Any) -> int:
+    return int(config.image_text_hidden_size)
+
+
+def _text(model: Any, batch: Mapping[str, Any]) -> Any:
+    states = model.text_encoder(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    return model.text_proj(states[:, 0])
+
+
+def _image(model: Any, batch: Mapping[str, Any]) -> Any:
+    return model.vision_proj(model.vision_model(**batch).last_hidden_state[:, 0])

@@ -1,0 +1,124 @@
+"""CLIP and its relatives in transformers: CLIP, MetaCLIP 2, Chinese CLIP, AltCLIP; text and images in one space.
+
+The folders that sentence-transformers saves (`0_CLIPModel/`) load as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from senseweave.encoders.base import Encoder
+from senseweave.encoders.families.sentence import PATTERNS, SentenceText
+from senseweave.encoders.parts.backbone import Backbone, class_for
+from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected, scalar
+from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
+from senseweave.errors import ModelError
+from senseweave.media import Modality
+
+CLASSES = {
+    "clip": "CLIPModel",
+    "metaclip_2": "MetaClip2Model",
+    "chinese_clip": "ChineseCLIPModel",
+    "altclip": "AltCLIPModel",
+}
+"""`model_type` to class; all have `get_text_features`, `get_image_features` and a `projection_dim`."""
+
+
+class DistilledText(SentenceText):
+    """A text model that was trained to give the vectors of a CLIP's text tower, whose logit scale therefore holds."""
+
+    def __init__(self, checkpoint: Checkpoint, backbone: Backbone, **options: Any) -> None:
+        """Put a text model beside the CLIP whose space it is in.
+
+        Args:
+            checkpoint: Of the text model.
+            backbone: The CLIP.
+            **options: Those of `SentenceText`.
+        """
+        super().__init__(checkpoint, **options)
+        self.backbone = backbone
+
+    @property
+    def logit_scale(self) -> float | None:
+        """What the CLIP multiplies cosines by before a softmax over labels."""
+        return scalar(getattr(self.backbone(), "logit_scale", None), exponential=True)
+
+
+def build(
+    name: str,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    max_length: int | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+    batch_images: int = BATCH_IMAGES,
+    text: str | None = None,
+) -> dict[Modality, Encoder]:
+    """Build the text and image encoders of a CLIP checkpoint, over one model in memory.
+
+    Vectors are the projected features of both towers (Radford et al. 2021, arXiv 2103.00020, figure 3).
+
+    Args:
+        name: Hub id or local folder.
+        device: torch device; the best there is if None.
+        dtype: `float32`, `bfloat16` or `float16`.
+        revision: Of a hub model.
+        max_length: Tokens of a text that are read; 77 for CLIP if None.
+        batch_tokens: Padded tokens per batch of texts.
+        batch_images: Images per batch.
+        text: A text model that was trained into this model's space and is used in place of its text tower, such as
+            `sentence-transformers/clip-ViT-B-32-multilingual-v1` (Reimers and Gurevych 2020, arXiv 2004.09813).
+
+    Raises:
+        ModelError: If the checkpoint is of another family, or `text` has vectors of another length.
+    """
+    checkpoint = clip_folder(resolve(name, revision=revision))
+    backbone = Backbone(checkpoint, class_for(checkpoint, CLASSES, "clip"), extra="image", device=device, dtype=dtype)
+    images = TowerImage(
+        backbone, dimension=_dimension, features=projected("get_image_features"), batch_images=batch_images
+    )
+    if text is not None:
+        texts = DistilledText(
+            resolve(text, patterns=PATTERNS),
+            backbone,
+            device=device,
+            dtype=dtype,
+            max_length=max_length,
+            batch_tokens=batch_tokens,
+        )
+        if texts.dimension != images.dimension:
+            msg = f"{text} has {texts.dimension} dimensions, and {name} {images.dimension}: two spaces"
+            raise ModelError(msg)
+        return {"text": texts, "image": images}
+    return {
+        "text": TowerText(
+            backbone,
+            dimension=_dimension,
+            features=projected("get_text_features"),
+            longest=_longest,
+            max_length=max_length,
+            batch_tokens=batch_tokens,
+        ),
+        "image": images,
+    }
+
+
+def clip_folder(checkpoint: Checkpoint) -> Checkpoint:
+    """The folder that holds the CLIP model itself; in what sentence-transformers saves, that is `0_CLIPModel`."""
+    if not (checkpoint.folder / "config.json").is_file():
+        inner = checkpoint.folder / "0_CLIPModel"
+        if (inner / "config.json").is_file():
+            return replace(checkpoint, folder=inner)
+    return checkpoint
+
+
+def _dimension(config: Any) -> int:
+    return int(config.projection_dim)
+
+
+def _longest(config: Any) -> int:
+    positions = int(config.text_config.max_position_embeddings)
+    # XLM-RoBERTa, AltCLIP's text tower, numbers positions from padding_idx + 1, and so loses two of them.
+    return positions - 2 if config.model_type == "altclip" else positions

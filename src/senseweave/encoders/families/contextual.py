@@ -1,0 +1,214 @@
+"""Contextual text: BERT and its relatives, pooled from the states of the last or chosen layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
+from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool
+from senseweave.encoders.runtime.backend import TextBackend, choose_backend
+from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained, resolve
+from senseweave.encoders.runtime.tokenization import Tokeniser, least, position_limit
+from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
+from senseweave.errors import ModelError
+from senseweave.extras import require
+from senseweave.media import Modality
+
+DEFAULT_BATCH_TOKENS = 2048
+"""Tokens per batch: enough for the kernels, few enough for the caches of a CPU; larger ones suit a GPU
+(`benchmarks/text_throughput.py --batch-tokens` compares)."""
+
+LAST_FOUR: tuple[int, ...] = (-1, -2, -3, -4)
+"""`layers` for the mean of the last four layers (Devlin et al. 2018, arXiv 1810.04805, table 7)."""
+
+ENCODER_TYPES = (
+    "albert", "bert", "bert-generation", "big_bird", "camembert", "convbert", "data2vec-text", "deberta", "deberta-v2",
+    "distilbert", "electra", "ernie", "esm", "eurobert", "flaubert", "fnet", "funnel", "gte", "ibert",
+    "jina_embeddings_v3", "longformer", "luke", "megatron-bert", "mobilebert", "modernbert", "mpnet", "mra",
+    "nomic_bert", "nystromformer", "rembert", "roberta", "roberta-prelayernorm", "roc_bert", "roformer", "squeezebert",
+    "xlm", "xlm-roberta", "xlm-roberta-xl", "xmod", "yoso",
+)  # fmt: skip
+"""Model types of transformers that read text in both directions."""
+ENCODER_DECODER_TYPES = ("t5", "mt5", "umt5")
+"""Model types whose encoder is used without its decoder."""
+
+
+class ContextualText(Encoder):
+    """Tokens through a transformer encoder, pooled over the true tokens into one vector."""
+
+    modality: ClassVar[Modality] = "text"
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        pooling: Pooling = "mean",
+        layers: Sequence[int] = (-1,),
+        device: str | None = None,
+        dtype: str | None = None,
+        max_length: int | None = None,
+        batch_tokens: int = DEFAULT_BATCH_TOKENS,
+        prompts: Mapping[str, str] | None = None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        """Describe the encoder; the model is loaded when it is first used.
+
+        Args:
+            checkpoint: A folder with config, tokenizer and weights.
+            pooling: `cls` (first token), `mean` or `max` over true tokens, or `last` true token.
+            layers: Hidden layers whose states are averaged before pooling; -1 is the last, 0 the embeddings.
+            device: torch device; the best there is if None.
+            dtype: `float32`, `bfloat16` or `float16`; pooling and output are float32 in any case.
+            max_length: Tokens that are read, special tokens included; what the model and tokenizer allow if None.
+            batch_tokens: Padded tokens per batch.
+            prompts: Text put before queries and documents, by role.
+            trust_remote_code: Whether Python files of the checkpoint may be run.
+
+        Raises:
+            ValueError: If there is no such pooling.
+            ModelError: If the checkpoint is of another family.
+        """
+        if pooling not in POOLINGS:
+            msg = f"pooling must be one of {', '.join(POOLINGS)}, not {pooling!r}"
+            raise ValueError(msg)
+        self.checkpoint = checkpoint
+        self.pooling = pooling
+        self.layers = tuple(layers)
+        self.prompts = dict(prompts or {})
+        self.batch_budget = batch_tokens
+        self._config = checkpoint.json("config.json")
+        self._trust_remote_code = trust_remote_code
+        require_text_model(checkpoint, self._config, trust_remote_code=trust_remote_code)
+        self._device = device
+        self._dtype = dtype
+        self._asked_length = max_length
+        self._tokeniser: Lazy[Tokeniser] = Lazy(lambda: Tokeniser.load(checkpoint, trust_remote_code=trust_remote_code))
+        self._backend: Lazy[TextBackend] = Lazy(
+            lambda: choose_backend(checkpoint.name, self._load_model(), self._tokeniser())
+        )
+        self.parts = (self._tokeniser, self._backend)
+
+    @property
+    def dimension(self) -> int:
+        """The model's hidden size."""
+        return hidden_size(self._config)
+
+    @property
+    def max_length(self) -> int | None:  # type: ignore[override]
+        """Tokens that are read: what was asked for, else what the tokenizer allows; never more than the positions."""
+        asked = self._asked_length or self._tokeniser().max_length
+        return least(asked, position_limit(self._config))
+
+    def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
+        """Tokenise without padding, counting what truncation removes."""
+        prompt = self.prompts.get(role, "")
+        return self._tokeniser().prepare([prompt + text for text in items], self.max_length)
+
+    def forward(self, batch: Sequence[Prepared]) -> Encoded:
+        """Run the model and pool over true tokens, in float32."""
+        torch = require("torch", extra="text")
+        with torch.inference_mode():
+            states, lengths = self._backend().states([one.data for one in batch], self.layers)
+            vectors = pool(states, lengths, self.pooling)
+        return Encoded(vectors.cpu().numpy())
+
+    def identity(self) -> Mapping[str, object]:
+        """Weights, pooling, layers, prompts, length and number type."""
+        return {
+            "family": "contextual",
+            "checkpoint": self.checkpoint.identity(),
+            "pooling": self.pooling,
+            "layers": self.layers,
+            "prompts": {role: self.prompts.get(role, "") for role in ROLES},
+            "max_length": self.max_length,
+            "dtype": self._dtype or "float32",
+        }
+
+    def _load_model(self) -> Any:
+        return load_text_model(self.checkpoint, self._dtype, self._device, self._trust_remote_code)
+
+
+def load_text_model(checkpoint: Checkpoint, dtype: str | None, device: str | None, trust_remote_code: bool) -> Any:
+    """Load the encoder (or the states of a causal model) of a checkpoint onto a device, whole.
+
+    Raises:
+        WeightsError: If weights are missing.
+        ModelError: If it cannot be read.
+    """
+    transformers = require("transformers", extra="text")
+    encoder_alone = checkpoint.json("config.json").get("model_type") in ENCODER_DECODER_TYPES
+    model = from_pretrained(
+        transformers.AutoModelForTextEncoding if encoder_alone else transformers.AutoModel,
+        checkpoint,
+        unused=("pooler.",),
+        dtype=pick_dtype(dtype),
+        trust_remote_code=trust_remote_code,
+    )
+    return model.to(pick_device(device))
+
+
+def hidden_size(config: Mapping[str, Any]) -> int:
+    """The length of token states, whatever a configuration calls it."""
+    return int(next(config[key] for key in ("hidden_size", "dim", "d_model", "n_embd") if config.get(key)))
+
+
+def require_text_model(checkpoint: Checkpoint, config: Mapping[str, Any], *, trust_remote_code: bool) -> None:
+    """Raise `ModelError` if a checkpoint is not one of text.
+
+    Args:
+        checkpoint: For its name.
+        config: Its `config.json`.
+        trust_remote_code: Whether a model type that transformers does not know may come with its own code.
+    """
+    model_type = config.get("model_type")
+    if not config:
+        msg = f"{checkpoint.name} has no config.json; a folder of transformers has config, tokenizer and weights"
+        raise ModelError(msg)
+    if model_type in ENCODER_TYPES or model_type in ENCODER_DECODER_TYPES or is_causal(model_type):
+        return
+    if "auto_map" in config:
+        if trust_remote_code:
+            return
+        msg = (
+            f"{checkpoint.name} brings its own Python code ({model_type}); read it, and load it with "
+            "trust_remote_code=True if you trust it"
+        )
+        raise ModelError(msg)
+    msg = f"{checkpoint.name} is a checkpoint of another family ({model_type}), not a text model; leave the scheme out"
+    raise ModelError(msg)
+
+
+def is_causal(model_type: object) -> bool:
+    """Whether transformers knows a causal language model of that type."""
+    names = require("transformers.models.auto.modeling_auto", extra="text").MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    not_text = {"whisper", "trocr", "git", "musicgen", "musicgen_melody", "moshi"}
+    return model_type in names and model_type not in not_text
+
+
+def build(
+    name: str,
+    *,
+    pooling: Pooling = "mean",
+    layers: Sequence[int] = (-1,),
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    max_length: int | None = None,
+    batch_tokens: int = DEFAULT_BATCH_TOKENS,
+    prompts: Mapping[str, str] | None = None,
+    trust_remote_code: bool = False,
+) -> dict[Modality, Encoder]:
+    """Build the text encoder of a BERT-like checkpoint, see `ContextualText`."""
+    encoder = ContextualText(
+        resolve(name, revision=revision, code=trust_remote_code),
+        pooling=pooling,
+        layers=layers,
+        device=device,
+        dtype=dtype,
+        max_length=max_length,
+        batch_tokens=batch_tokens,
+        prompts=prompts,
+        trust_remote_code=trust_remote_code,
+    )
+    return {"text": encoder}

@@ -1,0 +1,143 @@
+"""Image encoders of transformers that know no text: ViT, DINOv2, ConvNeXt, ResNet and others, pooled as published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from senseweave.encoders.base import Encoder
+from senseweave.encoders.parts.backbone import Backbone, model_type
+from senseweave.encoders.parts.towers import BATCH_IMAGES, TowerImage
+from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.errors import ModelError
+from senseweave.media import Modality
+
+ImagePooling = Literal["cls", "mean", "pooler"]
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """How the authors of an architecture turn its states into one vector per image.
+
+    Attributes:
+        pooling: `cls` (first state), `mean` over states after `skip`, or `pooler` (the model's own pooled output).
+        skip: States before those of the patches: class and distillation tokens; register tokens come on top.
+        source: Where that is written.
+    """
+
+    pooling: ImagePooling
+    skip: int
+    source: str
+
+
+ARCHITECTURES: dict[str, Pooled] = {
+    "vit": Pooled("cls", 1, "Dosovitskiy et al. 2020, arXiv 2010.11929, eq. 4: the state of the class token"),
+    "deit": Pooled("cls", 2, "Touvron et al. 2020, arXiv 2012.12877: the state of the class token"),
+    "dinov2": Pooled("cls", 1, "Oquab et al. 2023, arXiv 2304.07193; facebookresearch/dinov2: x_norm_clstoken"),
+    "dinov2_with_registers": Pooled(
+        "cls", 1, "Darcet et al. 2023, arXiv 2309.16588: the class token, not the registers"
+    ),
+    "dinov3_vit": Pooled("pooler", 1, "Simeoni et al. 2025, arXiv 2508.10104; model card: pooler_output"),
+    "ijepa": Pooled("mean", 0, "Assran et al. 2023, arXiv 2301.08243: average of the patches, there is no class token"),
+    "vit_mae": Pooled("cls", 1, "He et al. 2021, arXiv 2111.06377, A.1: class token; masking is switched off"),
+    "beit": Pooled("pooler", 1, "Bao et al. 2021, arXiv 2106.08254: mean of the patches, then a norm"),
+    "data2vec-vision": Pooled("pooler", 1, "Baevski et al. 2022, arXiv 2202.03555: mean of the patches, then a norm"),
+    "swin": Pooled("pooler", 0, "Liu et al. 2021, arXiv 2103.14030: global average pool of the normalised last stage"),
+    "swinv2": Pooled("pooler", 0, "Liu et al. 2021, arXiv 2111.09883: as Swin"),
+    "convnext": Pooled("pooler", 0, "Liu et al. 2022, arXiv 2201.03545: global average pool, then a norm"),
+    "convnextv2": Pooled("pooler", 0, "Woo et al. 2023, arXiv 2301.00808: as ConvNeXt"),
+    "resnet": Pooled("pooler", 0, "He et al. 2015, arXiv 1512.03385: global average pool"),
+    "regnet": Pooled("pooler", 0, "Radosavovic et al. 2020, arXiv 2003.13678: global average pool"),
+    "efficientnet": Pooled("pooler", 0, "Tan and Le 2019, arXiv 1905.11946: global average pool"),
+}
+"""Pooling by `model_type`. Classification checkpoints have no trained pooler, and a `pooler` that transformers would
+make up at random is never used: `cls` reads the state itself."""
+
+WITHOUT_POOLER = ("data2vec-vision",)
+"""Architectures whose class in transformers has to be asked for the pooler that the pooling above reads."""
+WITH_OPTIONAL_POOLER = ("vit", "deit", "ijepa")
+"""Architectures whose class in transformers adds a pooler that the pooling above does not read."""
+
+
+def build(
+    name: str,
+    *,
+    pooling: ImagePooling | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    batch_images: int = BATCH_IMAGES,
+) -> dict[Modality, Encoder]:
+    """Build the image encoder of a transformers checkpoint.
+
+    Args:
+        name: Hub id or local folder.
+        pooling: `cls`, `mean` over patches, or `pooler`; what the authors define if None, see `ARCHITECTURES`.
+        device: torch device; the best there is if None.
+        dtype: `float32`, `bfloat16` or `float16`.
+        revision: Of a hub model.
+        batch_images: Images per batch.
+
+    Raises:
+        ModelError: If the architecture is not in the table and no pooling is given.
+    """
+    checkpoint = resolve(name, revision=revision)
+    kind = model_type(checkpoint)
+    published = ARCHITECTURES.get(kind)
+    if published is None:
+        msg = f"{name} is a {kind!r} model, not one of the image encoders that are known: {', '.join(ARCHITECTURES)}"
+        raise ModelError(msg)
+    chosen = pooling or published.pooling
+    if chosen not in ("cls", "mean", "pooler"):
+        msg = f"pooling must be cls, mean or pooler, not {pooling!r}"
+        raise ValueError(msg)
+    unused = ("pooler.",) if chosen != "pooler" and kind in WITH_OPTIONAL_POOLER else ()
+    backbone = Backbone(
+        checkpoint,
+        "AutoModel",
+        extra="image",
+        device=device,
+        dtype=dtype,
+        unused=(*unused, "embeddings.mask_token"),
+        part=_without_masking if kind == "vit_mae" else None,
+        arguments={"add_pooling_layer": True} if chosen == "pooler" and kind in WITHOUT_POOLER else None,
+    )
+
+    def features(model: Any, batch: Mapping[str, Any]) -> Any:
+        output = model(**batch, **({"noise": _in_order(model, batch)} if kind == "vit_mae" else {}))
+        if chosen == "pooler":
+            return output.pooler_output.flatten(1)
+        states = output.last_hidden_state
+        if states.ndim == 4:  # a feature map, shape (n, channels, height, width)
+            states = states.flatten(2).transpose(1, 2)
+        if chosen == "cls":
+            return states[:, 0]
+        return states[:, published.skip + getattr(model.config, "num_register_tokens", 0) :].mean(dim=1)
+
+    return {
+        "image": TowerImage(
+            backbone, dimension=_dimension, features=features, batch_images=batch_images, what={"pooling": chosen}
+        )
+    }
+
+
+def _dimension(config: Any) -> int:
+    sizes = getattr(config, "hidden_sizes", None)
+    if sizes:
+        return int(sizes[-1])
+    return int(config.hidden_dim if config.model_type == "efficientnet" else config.hidden_size)
+
+
+def _without_masking(model: Any) -> Any:
+    """Masked autoencoders see every patch when they encode; masking belongs to their training."""
+    model.config.mask_ratio = 0.0
+    return model
+
+
+def _in_order(model: Any, batch: Mapping[str, Any]) -> Any:
+    """Noise that leaves the patches in their order, shape (n, patches): they are shuffled by it before masking."""
+    import torch
+
+    count = model.embeddings.patch_embeddings.num_patches
+    return torch.arange(count, dtype=torch.float32, device=model.device).repeat(len(batch["pixel_values"]), 1)

@@ -1,0 +1,252 @@
+"""Text by an embedding API: OpenAI's, and servers that speak its protocol, through the official client."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+
+from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.parts.prompts import find_prompts
+from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.encoders.runtime.token_counting import TokenCounter, by_bytes, by_tiktoken, by_tokenizer
+from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.errors import ModelError
+from senseweave.extras import require
+from senseweave.media import Modality
+
+DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
+"""Length of full vectors (OpenAI, "Vector embeddings" guide)."""
+SHORTENED = ("text-embedding-3-small", "text-embedding-3-large")
+"""Models that take `dimensions` (API reference of `POST /embeddings`); vectors of others are shortened here."""
+MAX_INPUT_TOKENS = 8191
+"""Tokens of one text (API reference: 8192 for all embedding models; the guide says 8191)."""
+MAX_REQUEST_TEXTS = 2048
+MAX_REQUEST_TOKENS = 300_000
+"""Texts and tokens of one request (API reference of `POST /embeddings`)."""
+DEFAULT_BATCH_TOKENS = 100_000
+"""Tokens per request: a third of what is allowed, so that one answer takes seconds and a retry repeats less."""
+KEY_VARIABLE = "OPENAI_API_KEY"
+
+Verdict = Literal["isolate", "batch", "fatal"]
+
+
+class OpenAIText(Encoder):
+    """Vectors that a server computes.
+
+    The key is read from the environment when the client is made, and kept nowhere else: it is in no argument,
+    representation, log line, error or pickle of this library.
+    """
+
+    modality: ClassVar[Modality] = "text"
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        dimensions: int | None = None,
+        base_url: str | None = None,
+        key_variable: str = KEY_VARIABLE,
+        tokenizer: str | None = None,
+        max_length: int | None = None,
+        batch_tokens: int = DEFAULT_BATCH_TOKENS,
+        prompts: Mapping[str, str] | None = None,
+        max_retries: int = 6,
+        timeout: float = 60.0,
+    ) -> None:
+        """Describe the encoder; nothing is sent before it is used.
+
+        Args:
+            model: The server's name of the model.
+            dimensions: Length of vectors to ask for, of models that can shorten them.
+            base_url: Where the server is, for example `http://localhost:8080/v1`; the client's own default if None.
+            key_variable: Environment variable that holds the key.
+            tokenizer: Hub id or folder of the tokenizer of the served model, to count its tokens with; OpenAI's for
+                OpenAI's models, and a count of bytes, which is never too low, for want of either.
+            max_length: Tokens of a text that the server reads; longer texts are cut, and reported.
+            batch_tokens: Tokens per request.
+            prompts: Text put before queries and documents, by role; from the registry if None.
+            max_retries: How often a request is sent again after 408, 409, 429, 5xx, or no answer, waiting longer each
+                time, or as long as the server asks for.
+            timeout: Seconds that one answer may take.
+
+        Raises:
+            ValueError: If the model cannot have so many dimensions, or a limit is not positive.
+        """
+        full = DIMENSIONS.get(model)
+        if dimensions is not None and full is not None and not 0 < dimensions <= full:
+            msg = f"dimensions must be between 1 and {full} for {model}, not {dimensions}"
+            raise ValueError(msg)
+        if batch_tokens < 1 or max_retries < 0 or timeout <= 0 or (max_length is not None and max_length < 1):
+            msg = "batch_tokens, max_length and timeout must be positive, and max_retries not negative"
+            raise ValueError(msg)
+        self.model = model
+        self.base_url = base_url
+        self._limit = max_length or MAX_INPUT_TOKENS
+        self.max_length = self._limit
+        self.batch_budget = min(batch_tokens, MAX_REQUEST_TOKENS)
+        self.prompts = find_prompts(model, given=prompts)
+        self._asked_dimensions = dimensions if model in SHORTENED else None
+        self._key_variable = key_variable
+        self._tokenizer = tokenizer
+        self._max_retries = max_retries
+        self._timeout = timeout
+        self._client: Lazy[Any] = Lazy(self._make_client)
+        self._counter: Lazy[TokenCounter] = Lazy(self._make_counter)
+        self._probed: Lazy[int] = Lazy(self._probe)
+        self.parts = (self._client, self._counter)
+
+    @property
+    def dimension(self) -> int:
+        """What was asked for, else what OpenAI documents, else what the server answers to a probe."""
+        return self._asked_dimensions or DIMENSIONS.get(self.model) or self._probed()
+
+    def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
+        """Count tokens, and cut texts that are longer than the server reads."""
+        prompt = self.prompts.of(role)
+        least_cost = math.ceil(self.batch_budget / MAX_REQUEST_TEXTS)  # so many fill a request to its limit of texts
+        prepared = []
+        for text, tokens, dropped in self._counter().cut([prompt + item for item in items], self._limit):
+            prepared.append(Prepared(text, cost=max(tokens, least_cost), dropped=dropped))
+        return prepared
+
+    def forward(self, batch: Sequence[Prepared]) -> Encoded:
+        """Ask the server; texts that it refuses are reported one by one, and do not take others with them."""
+        vectors: dict[int, np.ndarray] = {}
+        empty = [i for i, one in enumerate(batch) if not one.data]
+        errors = dict.fromkeys(empty, "the API does not embed an empty text")
+        asked = [i for i in range(len(batch)) if i not in errors]
+        waiting = [asked] if asked else []
+        while waiting:
+            positions = waiting.pop()
+            answer, verdict, reason = self._attempt([batch[i].data for i in positions])
+            if answer is not None:
+                vectors.update(zip(positions, answer, strict=True))
+            elif verdict == "isolate" and len(positions) > 1:
+                half = len(positions) // 2
+                waiting += [positions[half:], positions[:half]]
+            else:
+                errors.update(dict.fromkeys(positions, reason))
+        rows = np.zeros((len(batch), self.dimension), np.float32)
+        for i, vector in vectors.items():
+            if vector.shape != rows[i].shape:
+                msg = f"openai:{self.model}: the server answered {len(vector)} dimensions, not {self.dimension}"
+                raise ModelError(msg)
+            rows[i] = vector
+        return Encoded(rows, errors=errors)
+
+    def identity(self) -> Mapping[str, object]:
+        """Model, server, dimensions, prompts and length."""
+        return {
+            "family": "openai",
+            "model": self.model,
+            "server": _without_credentials(self.base_url) if self.base_url else "default",
+            "dimensions": self._asked_dimensions,
+            "prompts": self.prompts.identity(),
+            "max_length": self.max_length,
+        }
+
+    def _attempt(self, texts: list[str]) -> tuple[np.ndarray | None, Verdict, str]:
+        """One request: its vectors, or how to go on and why.
+
+        Raises:
+            ModelError: If no request to this server can succeed: a wrong key, model or address.
+        """
+        openai = require("openai", extra="openai")
+        try:
+            return self._request(texts), "batch", ""
+        except openai.APIStatusError as error:
+            status = error.status_code
+            verdict: Verdict = "isolate" if status in (400, 413, 422) else "batch"
+            reason = f"the server answered {status}: {self._clean(error.message)}"
+            if status in (401, 403, 404):
+                verdict = "fatal"
+        except openai.APITimeoutError:
+            verdict, reason = "batch", f"the server did not answer within {self._timeout:g} s, {self._tries()}"
+        except openai.APIConnectionError as error:
+            verdict, reason = "batch", f"the server cannot be reached, {self._tries()}: {self._clean(str(error))}"
+        except openai.OpenAIError as error:
+            verdict, reason = "batch", self._clean(str(error))
+        if verdict == "fatal":  # raised out here, because the error above holds the request with the key
+            msg = f"openai:{self.model}: {reason}"
+            raise ModelError(msg)
+        return None, verdict, reason
+
+    def _probe(self) -> int:
+        answer, _, reason = self._attempt(["dimension"])
+        if answer is None:
+            msg = f"openai:{self.model} does not tell the length of its vectors: {reason}"
+            raise ModelError(msg)
+        return int(answer.shape[1])
+
+    def _request(self, texts: list[str]) -> np.ndarray:
+        options = {"dimensions": self._asked_dimensions} if self._asked_dimensions else {}
+        answer = self._client().embeddings.create(model=self.model, input=texts, **options)
+        rows = sorted(answer.data, key=lambda one: one.index)
+        if len(rows) != len(texts):
+            msg = f"openai:{self.model}: the server answered {len(rows)} vectors to {len(texts)} texts"
+            raise ModelError(msg)
+        return np.asarray([one.embedding for one in rows], dtype=np.float32)
+
+    def _make_client(self) -> Any:
+        openai = require("openai", extra="openai", feature="text by an embedding API")
+        key = os.environ.get(self._key_variable)
+        if not key:
+            if self.base_url is None and "OPENAI_BASE_URL" not in os.environ:
+                msg = f"openai:{self.model} needs a key: set the environment variable {self._key_variable}"
+                raise ModelError(msg)
+            key = "unused"  # many servers that speak the protocol ask for none, and the client insists on one
+        return openai.OpenAI(api_key=key, base_url=self.base_url, max_retries=self._max_retries, timeout=self._timeout)
+
+    def _make_counter(self) -> TokenCounter:
+        if self._tokenizer is not None:
+            return by_tokenizer(resolve(self._tokenizer, weights=False))
+        if self.model in DIMENSIONS:
+            return by_tiktoken(self.model) or by_bytes()
+        return by_bytes()
+
+    def _tries(self) -> str:
+        return f"tried {self._max_retries + 1} times"
+
+    def _clean(self, message: str) -> str:
+        """A message without the key, which servers like to repeat."""
+        key = os.environ.get(self._key_variable)
+        return message.replace(key, "[key]") if key else message
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+
+
+def build(
+    name: str,
+    *,
+    dimensions: int | None = None,
+    base_url: str | None = None,
+    key_variable: str = KEY_VARIABLE,
+    tokenizer: str | None = None,
+    max_length: int | None = None,
+    batch_tokens: int = DEFAULT_BATCH_TOKENS,
+    prompts: Mapping[str, str] | None = None,
+    max_retries: int = 6,
+    timeout: float = 60.0,
+) -> dict[Modality, Encoder]:
+    """Build the text encoder of a served model, see `OpenAIText`."""
+    encoder = OpenAIText(
+        name,
+        dimensions=dimensions,
+        base_url=base_url,
+        key_variable=key_variable,
+        tokenizer=tokenizer,
+        max_length=max_length,
+        batch_tokens=batch_tokens,
+        prompts=prompts,
+        max_retries=max_retries,
+        timeout=timeout,
+    )
+    return {"text": encoder}

@@ -1,0 +1,293 @@
+"""Sentence text: models saved by sentence-transformers, run module by module over our own batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS
+from senseweave.encoders.parts.prompts import Prompts, find_prompts, find_tasks
+from senseweave.encoders.parts.sentence_modules import load_modules
+from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend
+from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, Checkpoint, resolve, sha256_of
+from senseweave.encoders.runtime.tokenization import Tokeniser, least, position_limit
+from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.errors import ModelError
+from senseweave.extras import require
+from senseweave.media import Modality
+
+PATTERNS = [*HUB_PATTERNS, "README.md", "*/pytorch_model.bin"]
+"""Older models keep the weights of their dense layers, and of those alone, in a pickle; it is read `weights_only`."""
+
+
+class SentenceText(Encoder):
+    """A `SentenceTransformer` whose modules compute, and whose own `encode` is never given a string.
+
+    sentence-transformers 6.2 takes a string that names an image file or looks like a URL for an image, and opens it.
+    Here strings are tokenised before its modules see them, or marked as text where a model has its own way.
+    """
+
+    modality: ClassVar[Modality] = "text"
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str | None = None,
+        dtype: str | None = None,
+        max_length: int | None = None,
+        batch_tokens: int = DEFAULT_BATCH_TOKENS,
+        prompts: Mapping[str, str] | None = None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        """Describe the encoder; the model is loaded when it is first used.
+
+        Args:
+            checkpoint: A folder with `modules.json`, or one of transformers, which is then pooled as the library does.
+            device: torch device; the best there is if None.
+            dtype: `float32`, `bfloat16` or `float16`; vectors come out as float32 in any case.
+            max_length: Tokens that are read, prompt and special tokens included; what the model was saved with if None.
+            batch_tokens: Padded tokens per batch.
+            prompts: Text put before queries and documents, by role; the model's own, or the registry's, if None.
+            trust_remote_code: Whether Python files of the checkpoint may be run.
+
+        Warns:
+            PromptWarning: If the model looks as if it needed prompts and none are known.
+        """
+        self.checkpoint = checkpoint
+        self.batch_budget = batch_tokens
+        self.prompts = prompts_of(checkpoint, prompts)
+        self._tasks = find_tasks(checkpoint.name)
+        self._device = device
+        self._dtype = dtype
+        self._asked_length = max_length
+        self._trust_remote_code = trust_remote_code
+        self._loaded: Lazy[_Loaded] = Lazy(self._load)
+        self.parts = (self._loaded,)
+
+    @cached_property
+    def _own_dimension(self) -> int:
+        known = dimension_of(self.checkpoint)
+        return known if known is not None else int(self._loaded().model.get_embedding_dimension())
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors that the last module makes."""
+        return self._own_dimension
+
+    @property
+    def max_length(self) -> int | None:  # type: ignore[override]
+        """Tokens that are read: what was asked for, else what the model was saved with."""
+        return self._loaded().limit(self._asked_length)
+
+    def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
+        """Tokenise with the prompt of the role, counting what truncation removes."""
+        loaded = self._loaded()
+        prompt = self.prompts.of(role)
+        texts = [prompt + text for text in items]
+        if loaded.tokeniser is None:
+            return [Prepared(text, cost=max(1, len(text) // 4), bucket=role) for text in items]
+        limit = loaded.limit(self._asked_length, role)
+        prepared = loaded.tokeniser.prepare(texts, limit, bucket=role)
+        if loaded.by_text:
+            for one, text in zip(prepared, items, strict=True):
+                one.data = text
+        return prepared
+
+    def forward(self, batch: Sequence[Prepared]) -> Encoded:
+        """Run the model's modules over one batch of a role."""
+        torch = require("torch", extra="text")
+        loaded = self._loaded()
+        role: Role = "query" if batch[0].bucket == "query" else "document"
+        prompt = self.prompts.of(role)
+        task = self._tasks.get(role, role)
+        with torch.inference_mode():
+            if loaded.backend is not None:
+                features = loaded.packed_features([one.data for one in batch])
+            elif loaded.by_text or loaded.tokeniser is None:
+                features = loaded.preprocess([one.data for one in batch], prompt, task, self._asked_length)
+            else:
+                features = loaded.tokeniser.pad([one.data for one in batch], loaded.model.device)
+                features["modality"] = "text"
+            if prompt and loaded.skips_prompt and loaded.tokeniser is not None:
+                features["prompt_length"] = loaded.prompt_length(prompt)
+            if loaded.backend is not None:
+                for module in list(loaded.model)[1:]:
+                    features = module(features)
+                vectors = features["sentence_embedding"]
+            else:
+                vectors = loaded.model(features, task=task)["sentence_embedding"]
+        return Encoded(vectors.float().cpu().numpy())
+
+    def identity(self) -> Mapping[str, object]:
+        """Weights and configuration of every module, prompts, length and number type."""
+        return {
+            "family": "sentence",
+            "checkpoint": files_identity(self.checkpoint),
+            "prompts": self.prompts.identity(),
+            "max_length": self._asked_length,
+            "dtype": self._dtype or "float32",
+        }
+
+    def _load(self) -> _Loaded:
+        model = load_modules(
+            self.checkpoint, device=self._device, dtype=self._dtype, trust_remote_code=self._trust_remote_code
+        )
+        return _Loaded(self.checkpoint.name, model)
+
+
+class _Loaded:
+    """A loaded model, and how it wants its text."""
+
+    def __init__(self, name: str, model: Any) -> None:
+        if "text" not in model.modalities and "message" not in model.modalities:
+            embeds = ", ".join(map(str, model.modalities))
+            msg = f"{name} is a checkpoint of another family: it embeds {embeds}, not text"
+            raise ModelError(msg)
+        transformer = require("sentence_transformers.base.modules", extra="text").Transformer
+        first = model[0]
+        self.model = model
+        self.first = first
+        tokenizer = getattr(first, "tokenizer", None)
+        self.tokeniser = Tokeniser(tokenizer) if hasattr(tokenizer, "pad_token_id") else None
+        plain = type(first) is transformer and set(first.modality_config) == {"text"} and not first.query_expansion
+        self.by_text = self.tokeniser is not None and not plain
+        """Whether the model's own `preprocess` must see the text: chat templates, routers, modules of other makers."""
+        self.backend = self._packed_backend(name) if plain else None
+        """Computes token states instead of the first module, where that is faster and proven equal."""
+        self.skips_prompt = any(getattr(module, "include_prompt", True) is False for module in model)
+
+    def limit(self, asked: int | None, role: Role | None = None) -> int | None:
+        """Tokens of a text of `role` that are read."""
+        saved = getattr(self.first, f"{role}_length", None) if role else None
+        config: dict[str, Any] = getattr(getattr(self.first, "config", None), "to_dict", dict)()
+        return least(asked or saved or self.model.max_seq_length, position_limit(config))
+
+    def prompt_length(self, prompt: str) -> int:
+        """Tokens of the prompt, without the special token that ends a text: what pooling leaves out."""
+        assert self.tokeniser is not None
+        ids = self.tokeniser.prepare([prompt], None)[0].data["input_ids"]
+        return len(ids) - (ids[-1] in self.tokeniser.tokenizer.all_special_ids)
+
+    def packed_features(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Token states as the module after the transformer takes them: padded, with their mask."""
+        torch = require("torch", extra="text")
+        assert self.backend is not None
+        states, lengths = self.backend.states(items, (-1,))
+        padded = torch.nn.utils.rnn.pad_sequence(states.split(lengths), batch_first=True)
+        counts = torch.tensor(lengths, device=states.device)
+        mask = (torch.arange(padded.shape[1], device=states.device) < counts[:, None]).long()
+        return {"token_embeddings": padded, "attention_mask": mask, "modality": "text"}
+
+    def _packed_backend(self, name: str) -> TextBackend | None:
+        method = self.first.modality_config["text"]
+        known = {"Pooling", "Dense", "Normalize", "LayerNorm"}
+        if method.get("method") != "forward" or method.get("method_output_name") != "last_hidden_state":
+            return None
+        if self.tokeniser is None or not {type(module).__name__ for module in list(self.model)[1:]} <= known:
+            return None
+        backend = choose_backend(name, self.first.auto_model, self.tokeniser)
+        return backend if isinstance(backend, Packed) else None
+
+    def preprocess(self, texts: Sequence[str], prompt: str, task: str, asked: int | None) -> dict[str, Any]:
+        """Let the model tokenise, each text marked as text."""
+        torch = require("torch", extra="text")
+        if asked is not None:
+            self.model.max_seq_length = asked
+        routes = getattr(self.first, "sub_modules", None)  # of a Router
+        taker = routes[task][0] if routes is not None and task in routes else self.first
+        marked = hasattr(taker, "modality_config")
+        inputs = [{"text": text} for text in texts] if marked else [prompt + text for text in texts]
+        options: dict[str, Any] = {"prompt": prompt or None} if marked else {}
+        if routes is not None:
+            options |= {"task": task, "modality": "text"}  # without which a Router guesses what a string is
+        elif marked:
+            options["task"] = task
+        preprocess = getattr(self.first, "preprocess", None) or self.first.tokenize
+        features = preprocess(inputs, **options)
+        return {
+            name: value.to(self.model.device) if isinstance(value, torch.Tensor) else value
+            for name, value in features.items()
+        }
+
+
+def dimension_of(checkpoint: Checkpoint) -> int | None:
+    """The length of a model's vectors, read from the configuration of its modules; None if they do not tell."""
+    for folder, kind in reversed(module_folders(checkpoint)):
+        config = Checkpoint(checkpoint.name, folder).json("config.json")
+        if kind == "Dense" and "out_features" in config:
+            return int(config["out_features"])
+        if kind == "Pooling":
+            width = config.get("embedding_dimension") or config.get("word_embedding_dimension")
+            mode = config.get("pooling_mode")
+            if mode is None:
+                modes = sum(1 for key, value in config.items() if key.startswith("pooling_mode_") and value is True)
+            else:
+                modes = 1 if isinstance(mode, str) else len(mode)
+            return int(width) * max(1, modes) if width else None
+        if kind != "Normalize":
+            return None
+    return None
+
+
+def module_folders(checkpoint: Checkpoint) -> list[tuple[Path, str]]:
+    """Folder and class name of every module in `modules.json`, in order."""
+    modules = checkpoint.json_list("modules.json")
+    return [(checkpoint.folder / one.get("path", ""), str(one["type"]).rpartition(".")[2]) for one in modules]
+
+
+def files_identity(checkpoint: Checkpoint) -> dict[str, object]:
+    """SHA-256 of the weights, the configuration and the vocabulary of every module."""
+    folders = {checkpoint.folder, *(folder for folder, _ in module_folders(checkpoint))}
+    identity: dict[str, object] = {}
+    for folder in sorted(folders):
+        weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+        texts = [folder / name for name in ("config.json", "tokenizer.json", "vocab.txt", "sentence_bert_config.json")]
+        for path in (*weights, *(path for path in texts if path.is_file())):
+            identity[str(path.relative_to(checkpoint.folder))] = sha256_of(path)
+    return identity
+
+
+def prompts_of(checkpoint: Checkpoint, given: Mapping[str, str] | None) -> Prompts:
+    """The prompts of a sentence-transformers folder: given, else saved in it, else known by its names."""
+    saved = checkpoint.json("config_sentence_transformers.json")
+    card = checkpoint.folder / "README.md"
+    routed = any(kind == "Router" for _, kind in module_folders(checkpoint))
+    if routed and given is None and not any((saved.get("prompts") or {}).values()):
+        given = {}  # queries and documents take different modules, and need no prompts to be told apart
+    aliases = [checkpoint.folder.resolve().name, str(checkpoint.json("config.json").get("_name_or_path") or "")]
+    return find_prompts(
+        checkpoint.name,
+        aliases=[alias for alias in aliases if alias],
+        saved=saved.get("prompts"),
+        default_name=saved.get("default_prompt_name"),
+        card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
+        given=given,
+    )
+
+
+def build(
+    name: str,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    max_length: int | None = None,
+    batch_tokens: int = DEFAULT_BATCH_TOKENS,
+    prompts: Mapping[str, str] | None = None,
+    trust_remote_code: bool = False,
+) -> dict[Modality, Encoder]:
+    """Build the text encoder of a sentence-transformers model, see `SentenceText`."""
+    encoder = SentenceText(
+        resolve(name, revision=revision, patterns=PATTERNS, code=trust_remote_code),
+        device=device,
+        dtype=dtype,
+        max_length=max_length,
+        batch_tokens=batch_tokens,
+        prompts=prompts,
+        trust_remote_code=trust_remote_code,
+    )
+    return {"text": encoder}

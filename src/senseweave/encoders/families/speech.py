@@ -1,0 +1,269 @@
+"""Speech encoders: Whisper's and Moonshine's, wav2vec 2.0, HuBERT, WavLM and their kin, averaged over true frames."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.parts.backbone import Backbone, class_for, feature_extractor, model_type
+from senseweave.encoders.parts.spectrogram import FRAME, SHIFT
+from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.extras import require
+from senseweave.media import Modality, Waveform
+
+CLASSES = {
+    "whisper": "WhisperModel",
+    "wav2vec2": "Wav2Vec2Model",
+    "wav2vec2-conformer": "Wav2Vec2ConformerModel",
+    "hubert": "HubertModel",
+    "wavlm": "WavLMModel",
+    "unispeech": "UniSpeechModel",
+    "unispeech-sat": "UniSpeechSatModel",
+    "data2vec-audio": "Data2VecAudioModel",
+    "sew": "SEWModel",
+    "sew-d": "SEWDModel",
+    "moonshine": "MoonshineModel",
+    "wav2vec2-bert": "Wav2Vec2BertModel",
+}
+ENCODER_AND_DECODER = ("whisper", "moonshine")
+"""Model types whose encoder is used, and whose decoder may be missing."""
+MOONSHINE_KERNELS, MOONSHINE_STRIDES = (127, 7, 3), (64, 3, 2)
+"""Of Moonshine's convolutions, which its configuration does not name (Jeffries et al. 2024, arXiv 2410.15608)."""
+WAVEFORM_WINDOW = 15.0
+"""Seconds; models on waveforms were trained on crops of at most 250,000 samples, 15.6 s (Baevski et al. 2020, arXiv
+2006.11477, section 4.2), and attention over longer ones costs their square."""
+BATCH_SECONDS = 60.0
+"""Seconds of sound per batch."""
+
+
+class SpeechEncoder(Encoder):
+    """What Whisper and the models on waveforms share: layers, and the mean over frames."""
+
+    modality: ClassVar[Modality] = "audio"
+
+    def __init__(
+        self, backbone: Backbone, *, layers: Sequence[int] = (-1,), batch_seconds: float = BATCH_SECONDS
+    ) -> None:
+        """Describe the encoder.
+
+        Args:
+            backbone: The model, or the encoder of it.
+            layers: Hidden layers whose states are averaged before pooling; -1 is the model's output,
+                0 the input of the first layer.
+            batch_seconds: Seconds of sound per batch.
+        """
+        self.backbone = backbone
+        self.layers = tuple(layers)
+        self._batch_seconds = batch_seconds
+        self._extractor: Lazy[Any] = Lazy(lambda: feature_extractor(backbone.checkpoint, backbone.extra))
+        self.parts = (self._extractor, backbone)
+
+    @property
+    def dimension(self) -> int:
+        """The encoder's width, or that of the adapter behind its last layer."""
+        config = self.backbone.config
+        adapted = getattr(config, "add_adapter", False) and self.layers == (-1,)
+        return int(config.output_hidden_size if adapted else config.hidden_size)
+
+    @property
+    def decode_options(self) -> Mapping[str, object]:  # type: ignore[override]
+        """The rate that the model was trained on."""
+        return {"sampling_rate": self.sampling_rate}
+
+    @property
+    def sampling_rate(self) -> int:
+        """In Hz, by the model's feature extractor."""
+        return int(self._extractor().sampling_rate)
+
+    @property
+    def batch_budget(self) -> int:  # type: ignore[override]
+        """Samples per batch."""
+        return round(self._batch_seconds * self.sampling_rate)
+
+    @abstractmethod
+    def states(self, model: Any, inputs: Any, layers: bool) -> Any:
+        """Run the model; an output with `last_hidden_state`, and with `hidden_states` if `layers`."""
+
+    @abstractmethod
+    def frames(self, samples: int) -> int | None:
+        """How many leading frames of the output stand for sound rather than padding; None for all."""
+
+    def forward(self, batch: Sequence[Prepared]) -> Encoded:
+        """Run the model and average the states of true frames, in float32."""
+        torch = require("torch", extra=self.backbone.extra)
+        inputs = self.backbone.to_device(torch.from_numpy(np.stack([one.data for one in batch])))
+        with self.backbone.inference():
+            output = self.states(self.backbone(), inputs, self.layers != (-1,))
+            # The last layer's states are followed by a norm in some models, which only `last_hidden_state` has seen.
+            chosen = [output.last_hidden_state if n == -1 else self._layer(output, n) for n in self.layers]
+            states = torch.stack([one.float() for one in chosen]).mean(dim=0)
+            rows = [row[: self.frames(one.cost)].mean(dim=0) for row, one in zip(states, batch, strict=True)]
+        return Encoded(torch.stack(rows).cpu().numpy())
+
+    def _layer(self, output: Any, number: int) -> Any:
+        states = output.hidden_states
+        if not -len(states) <= number < len(states):
+            msg = f"{self.backbone.checkpoint.name} has layers 0 to {len(states) - 1}, not {number}"
+            raise ValueError(msg)
+        return states[number]
+
+    def identity(self) -> Mapping[str, object]:
+        """Model, layers and window."""
+        return {
+            "family": "speech",
+            "model": self.backbone.identity(),
+            "layers": self.layers,
+            "window_seconds": self.window_seconds,
+        }
+
+
+class WhisperEncoder(SpeechEncoder):
+    """Whisper's encoder: sound is padded to 30 s, as it was trained, and the padding is left out of the mean."""
+
+    @property
+    def window_seconds(self) -> float:  # type: ignore[override]
+        """What the encoder was trained on: 30 seconds."""
+        extractor = self._extractor()
+        return float(extractor.n_samples / extractor.sampling_rate)
+
+    def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
+        """Compute log-mel spectrograms of 30 s, shape (mel bands, 3000)."""
+        extractor = self._extractor()
+        prepared = []
+        for sound in items:
+            samples = sound.samples[: extractor.n_samples]  # a window may be a sample longer, by rounding
+            features = extractor(samples, sampling_rate=sound.sampling_rate, return_tensors="np")
+            prepared.append(Prepared(features["input_features"][0], cost=len(samples)))
+        return prepared
+
+    def states(self, model: Any, inputs: Any, layers: bool) -> Any:
+        """Run the encoder."""
+        return model(inputs, output_hidden_states=layers)
+
+    def frames(self, samples: int) -> int:
+        """Spectrogram frames that begin within the sound, halved by the second convolution (at least 1)."""
+        return (-(-samples // int(self._extractor().hop_length)) - 1) // 2 + 1
+
+
+class WaveformEncoder(SpeechEncoder):
+    """Models that read samples. Only equal lengths share a batch, so that there is no padding.
+
+    Models with a group norm (wav2vec2-base) were trained without a mask and change with padding, whatever the mask.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        layers: Sequence[int] = (-1,),
+        window_seconds: float = WAVEFORM_WINDOW,
+        batch_seconds: float = BATCH_SECONDS,
+    ) -> None:
+        """Describe the encoder; longer sound is cut into windows of `window_seconds`."""
+        super().__init__(backbone, layers=layers, batch_seconds=batch_seconds)
+        self.window_seconds = window_seconds
+
+    def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
+        """Standardise each clip by itself where the model asks for it; pad what is shorter than one frame to one."""
+        extractor = self._extractor()
+        config = self.backbone.config
+        kernels = getattr(config, "conv_kernel", MOONSHINE_KERNELS)
+        squeeze = getattr(config, "squeeze_factor", 1)  # SEW averages so many frames into one
+        strides = getattr(config, "conv_stride", MOONSHINE_STRIDES)
+        least = receptive_field([*kernels, squeeze], [*strides, squeeze])
+        prepared = []
+        for sound in items:
+            samples = np.pad(sound.samples, (0, max(0, least - len(sound.samples))))
+            inputs = extractor(samples, sampling_rate=sound.sampling_rate, padding=False, return_tensors="np")
+            prepared.append(Prepared(inputs["input_values"][0], cost=len(samples), bucket=len(samples)))
+        return prepared
+
+    def states(self, model: Any, inputs: Any, layers: bool) -> Any:
+        """Run the model without a mask."""
+        return model(inputs, output_hidden_states=layers)
+
+    def frames(self, samples: int) -> None:
+        """All: there is no padding."""
+
+
+class SpectralEncoder(WaveformEncoder):
+    """Wav2Vec2-BERT, which reads frames of mel filter banks. Only equal lengths share a batch, so that none is padded.
+
+    Its extractor stacks two frames into one; the frame that an odd number leaves over has no partner, and is dropped
+    (facebookresearch/seamless_communication, as transformers does under its mask).
+    """
+
+    def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
+        """Compute filter banks, shape (frames, bands); pad what is shorter than two of its frames to two."""
+        extractor = self._extractor()
+        least = FRAME + SHIFT
+        prepared = []
+        for sound in items:
+            samples = np.pad(sound.samples, (0, max(0, least - len(sound.samples))))
+            inputs = extractor(samples, sampling_rate=sound.sampling_rate, return_tensors="np")
+            banks = inputs["input_features"][0][: int(inputs["attention_mask"][0].sum())]
+            prepared.append(Prepared(banks, cost=len(samples), bucket=banks.shape))
+        return prepared
+
+
+def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
+    """Samples that one output frame of stacked convolutions sees; fewer give no frame at all."""
+    field = 1
+    for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
+        field = (field - 1) * stride + kernel
+    return field
+
+
+def build(
+    name: str,
+    *,
+    layers: Sequence[int] = (-1,),
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    window_seconds: float | None = None,
+    batch_seconds: float = BATCH_SECONDS,
+) -> dict[Modality, Encoder]:
+    """Build the audio encoder of a speech checkpoint; it needs a feature extractor but no tokenizer.
+
+    Args:
+        name: Hub id or local folder, for example `openai/whisper-base` or `microsoft/wavlm-base-plus`.
+        layers: Hidden layers whose states are averaged; the last if not given. Middle layers often serve better for
+            speaker and sound, later ones for words (Pasad et al. 2021, arXiv 2107.04734).
+        device: torch device; the best there is if None.
+        dtype: `float32`, `bfloat16` or `float16`.
+        revision: Of a hub model.
+        window_seconds: Longer sound is cut into windows of this length; 15 s if None, and always 30 s for Whisper.
+        batch_seconds: Seconds of sound per batch.
+
+    Raises:
+        ValueError: If another window is asked of Whisper than the one it was trained on.
+    """
+    checkpoint = resolve(name, revision=revision)
+    class_name = class_for(checkpoint, CLASSES, "speech")
+    kind = model_type(checkpoint)
+    encoder_alone = kind in ENCODER_AND_DECODER
+    backbone = Backbone(
+        checkpoint,
+        class_name,
+        extra="audio-models",
+        device=device,
+        dtype=dtype,
+        # Fine-tuned checkpoints leave out the vector that stands for masked frames, which only training uses.
+        unused=("decoder.",) if encoder_alone else ("masked_spec_embed",),
+        part=(lambda model: model.encoder) if encoder_alone else None,
+    )
+    if kind == "whisper":
+        whisper = WhisperEncoder(backbone, layers=layers, batch_seconds=batch_seconds)
+        if window_seconds is not None and window_seconds != whisper.window_seconds:
+            msg = f"Whisper reads windows of {whisper.window_seconds:g} s and no others; leave window_seconds out"
+            raise ValueError(msg)
+        return {"audio": whisper}
+    reads = SpectralEncoder if kind == "wav2vec2-bert" else WaveformEncoder
+    seconds = WAVEFORM_WINDOW if window_seconds is None else window_seconds
+    return {"audio": reads(backbone, layers=layers, window_seconds=seconds, batch_seconds=batch_seconds)}

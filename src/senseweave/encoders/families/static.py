@@ -1,0 +1,194 @@
+"""Static text: the mean of token vectors that no context changes, as model2vec and StaticEmbedding save them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, ClassVar
+
+import numpy as np
+
+from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.families.sentence import PATTERNS, files_identity, module_folders, prompts_of
+from senseweave.encoders.parts.prompts import Prompts
+from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
+from senseweave.encoders.runtime.tokenization import WITHOUT_TOKENS
+from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.errors import ModelError, WeightsError
+from senseweave.extras import require
+from senseweave.media import Modality
+
+MODEL2VEC_MAX_LENGTH = 512
+"""Tokens that model2vec reads where a model's configuration does not say (model2vec 0.10, `DEFAULT_MAX_LENGTH`)."""
+DEFAULT_BATCH_TOKENS = 65_536
+
+
+class StaticText(Encoder):
+    """The mean of a text's token vectors.
+
+    Two libraries save such models and read them differently; each is followed for its own: model2vec leaves unknown
+    tokens out and reads 512 tokens, sentence-transformers' StaticEmbedding keeps all of both.
+    """
+
+    modality: ClassVar[Modality] = "text"
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        max_length: int | None = None,
+        batch_tokens: int = DEFAULT_BATCH_TOKENS,
+        prompts: Mapping[str, str] | None = None,
+    ) -> None:
+        """Describe the encoder; the vectors are loaded when they are first used.
+
+        Args:
+            checkpoint: A folder of model2vec, or one of sentence-transformers whose first module is a StaticEmbedding.
+            max_length: Tokens that are read; the model's own limit, if it has one, if None.
+            batch_tokens: Tokens per batch.
+            prompts: Text put before queries and documents, by role.
+        """
+        self.checkpoint = checkpoint
+        self.batch_budget = batch_tokens
+        self.prompts: Prompts = prompts_of(checkpoint, prompts)
+        config = checkpoint.json("config.json")
+        kind = config.get("model_type", "model2vec")
+        if kind != "model2vec":
+            msg = f"{checkpoint.name} is a checkpoint of another family ({kind}), not a static model; drop the scheme"
+            raise ModelError(msg)
+        self._from_model2vec = bool(config)  # which model2vec writes, and StaticEmbedding does not
+        limit = config.get("max_length", MODEL2VEC_MAX_LENGTH) if self._from_model2vec else None
+        self.max_length: int | None = max_length or limit
+        self._table: Lazy[_Table] = Lazy(lambda: _Table.read(checkpoint, drop_unknown=self._from_model2vec))
+        self.parts = (self._table,)
+
+    @property
+    def dimension(self) -> int:
+        """Length of the token vectors."""
+        return int(self._table().vectors.shape[1])
+
+    def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
+        """Tokenise, counting what the limit removes."""
+        prompt = self.prompts.of(role)
+        prepared = []
+        for ids in self._table().tokenise([prompt + text for text in items]):
+            kept = ids[: self.max_length]
+            prepared.append(Prepared(kept, cost=max(1, len(kept)), dropped=len(ids) - len(kept)))
+        return prepared
+
+    def forward(self, batch: Sequence[Prepared]) -> Encoded:
+        """Average."""
+        table = self._table()
+        rows = np.zeros((len(batch), table.vectors.shape[1]), np.float32)
+        errors = {}
+        for row, one in enumerate(batch):
+            if one.data:
+                rows[row] = table.of(one.data).mean(axis=0)
+            else:
+                errors[row] = WITHOUT_TOKENS
+        return Encoded(rows, errors=errors)
+
+    def identity(self) -> Mapping[str, object]:
+        """Vectors, tokenizer, prompts and length."""
+        return {
+            "family": "static",
+            "checkpoint": files_identity(self.checkpoint),
+            "prompts": self.prompts.identity(),
+            "max_length": self.max_length,
+        }
+
+
+@dataclass
+class _Table:
+    """Token vectors with their tokenizer.
+
+    Attributes:
+        vectors: Shape (rows, dimension), as saved.
+        weights: A factor per token id, or None.
+        mapping: The row of each token id, or None where they are the same.
+        tokenizer: Of the library tokenizers.
+        unknown: The id of the unknown token where it is left out, else None.
+    """
+
+    vectors: np.ndarray
+    weights: np.ndarray | None
+    mapping: np.ndarray | None
+    tokenizer: Any
+    unknown: int | None
+
+    def __post_init__(self) -> None:
+        self._lock = Lock()
+
+    @classmethod
+    def read(cls, checkpoint: Checkpoint, *, drop_unknown: bool) -> _Table:
+        """Read the files of a model.
+
+        Raises:
+            ModelError: If the folder holds no static model.
+            WeightsError: If vectors or weights are missing, or too few for the vocabulary.
+        """
+        safetensors = require("safetensors", extra="static", feature=f"loading {checkpoint.name}")
+        tokenizers = require("tokenizers", extra="static", feature=f"loading {checkpoint.name}")
+        folder = next((f for f in _homes(checkpoint) if (f / "tokenizer.json").is_file()), None)
+        file = next((f / "model.safetensors" for f in _homes(checkpoint) if (f / "model.safetensors").is_file()), None)
+        if folder is None or file is None:
+            msg = f"{checkpoint.name} is not a static model: it lacks tokenizer.json or model.safetensors"
+            raise ModelError(msg)
+        with safetensors.safe_open(str(file), framework="numpy") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        vectors = tensors.get("embeddings", tensors.get("embedding.weight"))
+        if vectors is None:
+            msg = f"{checkpoint.name} leaves its token vectors out: {file.name} lacks embeddings or embedding.weight"
+            raise WeightsError(msg)
+        tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        rows = len(tensors["mapping"]) if "mapping" in tensors else len(vectors)
+        if rows < tokenizer.get_vocab_size():
+            msg = f"{checkpoint.name} has {tokenizer.get_vocab_size()} tokens but vectors of {rows} in embeddings"
+            raise WeightsError(msg)
+        unknown = _unknown_id(tokenizer) if drop_unknown else None
+        return cls(vectors, tensors.get("weights"), tensors.get("mapping"), tokenizer, unknown)
+
+    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids without special tokens."""
+        with self._lock:
+            encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [[i for i in one.ids if i != self.unknown] for one in encoded]
+
+    def of(self, ids: Sequence[int]) -> np.ndarray:
+        """Vectors of token ids, shape (len(ids), dimension), float32."""
+        rows = ids if self.mapping is None else self.mapping[ids]
+        vectors = self.vectors[rows].astype(np.float32)
+        return vectors if self.weights is None else vectors * self.weights[ids][:, None].astype(np.float32)
+
+
+def _homes(checkpoint: Checkpoint) -> list[Path]:
+    return [checkpoint.folder, *(folder for folder, _ in module_folders(checkpoint))]
+
+
+def _unknown_id(tokenizer: Any) -> int | None:
+    import json
+
+    model = json.loads(tokenizer.to_str())["model"]
+    if model.get("unk_id") is not None:  # Unigram
+        return int(model["unk_id"])
+    token = model.get("unk_token")
+    return tokenizer.token_to_id(token) if token else None
+
+
+def build(
+    name: str,
+    *,
+    revision: str | None = None,
+    max_length: int | None = None,
+    batch_tokens: int = DEFAULT_BATCH_TOKENS,
+    prompts: Mapping[str, str] | None = None,
+    device: str | None = None,
+) -> dict[Modality, Encoder]:
+    """Build the encoder of a static model, see `StaticText`; it runs on the CPU whatever `device` is."""
+    checkpoint = resolve(name, revision=revision, patterns=PATTERNS)
+    encoder = StaticText(checkpoint, max_length=max_length, batch_tokens=batch_tokens, prompts=prompts)
+    return {"text": encoder}

@@ -1,0 +1,184 @@
+"""Any image model of timm, from a hub id, a local folder or an architecture with a local checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from senseweave.encoders.base import Encoder
+from senseweave.encoders.parts.image_model import ModelImage
+from senseweave.encoders.parts.long_images import by_transform
+from senseweave.encoders.parts.towers import BATCH_IMAGES
+from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve, sha256_of
+from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device, pick_dtype
+from senseweave.errors import ModelError, WeightsError
+from senseweave.extras import require
+from senseweave.media import Modality
+
+
+@dataclass(frozen=True)
+class TimmSource:
+    """Where a timm model comes from: a folder with timm's config.json, or an architecture and a weight file.
+
+    Attributes:
+        name: What the user called it.
+        checkpoint: The folder, or None.
+        architecture: timm's name of the architecture, or None where the folder says it.
+        weights: The weight file, or None where the folder holds it.
+    """
+
+    name: str
+    checkpoint: Checkpoint | None = None
+    architecture: str | None = None
+    weights: Path | None = None
+
+    def identity(self) -> dict[str, object]:
+        """Checksums of the files that decide what is computed."""
+        if self.checkpoint is not None:
+            return self.checkpoint.identity()
+        assert self.weights is not None
+        return {"architecture": self.architecture, "sha256": sha256_of(self.weights)}
+
+
+def locate(name: str, *, revision: str | None = None) -> TimmSource:
+    """Read `folder`, `owner/name`, `architecture.tag` (of timm's own hub) or `architecture//path/to/checkpoint`.
+
+    Raises:
+        ModelError: If there is no such folder, model or file.
+    """
+    architecture, slashes, path = name.partition("//")
+    if slashes and architecture:
+        weights = Path(path).expanduser()
+        if not weights.is_file():
+            msg = f"{name}: there is no file {path}; expected 'architecture//path/to/checkpoint'"
+            raise ModelError(msg)
+        return TimmSource(name, architecture=architecture, weights=weights)
+    local = Path(name).expanduser().is_dir()
+    hub_id = name if local or "/" in name or name.startswith((".", "~")) else f"timm/{name}"
+    checkpoint = resolve(hub_id, revision=revision)
+    if "architecture" not in checkpoint.json("config.json"):
+        msg = f"{name} has no config.json that names a timm architecture; for a weight file, give 'architecture//path'"
+        raise ModelError(msg)
+    return TimmSource(name, checkpoint=checkpoint)
+
+
+class TimmModel(Loadable):
+    """A timm model, loaded when it is first used.
+
+    Attributes:
+        source: Where it comes from.
+    """
+
+    def __init__(
+        self, source: TimmSource, *, device: str | None = None, dtype: str | None = None, extra: str = "image"
+    ) -> None:
+        """Describe the model; nothing is read before it is used."""
+        self.source = source
+        self._device = device
+        self._dtype = dtype
+        self._extra = extra
+        self._model: Lazy[Any] = Lazy(self._load)
+        self._transform: Lazy[Any] = Lazy(self._make_transform)
+        self.parts = (self._model, self._transform)
+
+    @property
+    def dimension(self) -> int:
+        """Length of the pooled features."""
+        model = self._model()
+        return int(getattr(model, "head_hidden_size", None) or model.num_features)
+
+    @property
+    def input_size(self) -> tuple[int, int, int]:
+        """Channels, height and width that the model was trained on."""
+        channels, height, width = self._model().pretrained_cfg["input_size"]
+        return int(channels), int(height), int(width)
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Names of the classes in the order of the logits.
+
+        Raises:
+            ModelError: If the model has no classes, or does not say what they are called.
+        """
+        model = self._model()
+        names = model.pretrained_cfg.get("label_names")
+        if names:
+            described = model.pretrained_cfg.get("label_descriptions") or {}
+            return [str(described.get(name, name)) if isinstance(described, Mapping) else str(name) for name in names]
+        data = require("timm.data", extra=self._extra)
+        subset = data.infer_imagenet_subset(model)
+        if subset is None:
+            msg = f"{self.source.name} has {model.num_classes} classes but does not say what they are called"
+            raise ModelError(msg)
+        info = data.ImageNetInfo(subset)
+        return [info.index_to_description(index) for index in range(model.num_classes)]
+
+    def transform(self, image: Any) -> np.ndarray:
+        """Prepare a PIL image as the model's own configuration says, shape (3, height, width), float32."""
+        return by_transform(self._transform(), image)
+
+    def features(self, pixels: Any) -> Any:
+        """Pooled features before the classifier: `forward_head(..., pre_logits=True)`, as timm's model cards do."""
+        model = self._model()
+        return model.forward_head(model.forward_features(self._on_device(pixels)), pre_logits=True)
+
+    def logits(self, pixels: Any) -> Any:
+        """Class scores before softmax."""
+        return self._model()(self._on_device(pixels))
+
+    def identity(self) -> dict[str, object]:
+        """Weights, configuration and number type."""
+        return {"library": "timm", **self.source.identity(), "dtype": self._dtype or "float32"}
+
+    def _on_device(self, pixels: Any) -> Any:
+        parameter = next(self._model().parameters())
+        return pixels.to(parameter.device, parameter.dtype)
+
+    def _make_transform(self) -> Any:
+        data = require("timm.data", extra=self._extra, feature="preparing images for timm models")
+        return data.create_transform(**data.resolve_model_data_config(self._model()), is_training=False)
+
+    def _load(self) -> Any:
+        timm = require("timm", extra=self._extra, feature="timm models")
+        source = self.source
+        try:
+            if source.checkpoint is not None:
+                model = timm.create_model(f"local-dir:{source.checkpoint.folder}", pretrained=True)
+            else:
+                model = timm.create_model(source.architecture, pretrained=False, checkpoint_path=str(source.weights))
+        except RuntimeError as error:
+            if "state_dict" not in str(error):
+                msg = f"{source.name} is not a model that timm knows: {error}"
+                raise ModelError(msg) from error
+            msg = f"{source.name} does not fill the weights of its architecture: {error}"
+            raise WeightsError(msg) from error
+        except (OSError, KeyError, ValueError) as error:
+            msg = f"{source.name} cannot be loaded by timm: {error}"
+            raise ModelError(msg) from error
+        return model.eval().to(pick_device(self._device, extra=self._extra), pick_dtype(self._dtype, extra=self._extra))
+
+
+def build(
+    name: str,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    batch_images: int = BATCH_IMAGES,
+) -> dict[Modality, Encoder]:
+    """Build the image encoder of a timm model.
+
+    Args:
+        name: A hub id (`timm/vit_small_patch14_dinov2.lvd142m`), one of timm's own names with its tag, a local
+            folder with timm's config.json, or `architecture//path/to/checkpoint`.
+        device: torch device; the best there is if None.
+        dtype: `float32`, `bfloat16` or `float16`.
+        revision: Of a hub model.
+        batch_images: Images per batch.
+    """
+    model = TimmModel(locate(name, revision=revision), device=device, dtype=dtype)
+    return {"image": ModelImage(model, what={"family": "timm"}, extra="image", batch_images=batch_images)}

@@ -1,0 +1,1 @@
+"""Parts that several families share: pooling, towers, spectrograms, prompts."""

@@ -1,0 +1,181 @@
+"""One transformers model, loaded when it is first used, that the encoders of a space share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained
+from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device, pick_dtype
+from senseweave.errors import ModelError
+from senseweave.extras import require
+
+
+class Backbone(Loadable):
+    """A model with its configuration, on one device and in one number type.
+
+    Attributes:
+        checkpoint: Where its files are.
+        extra: The extra of senseweave that installs what it needs.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        class_name: str,
+        *,
+        extra: str,
+        device: str | None = None,
+        dtype: str | None = None,
+        unused: tuple[str, ...] = (),
+        part: Callable[[Any], Any] | None = None,
+        arguments: Mapping[str, object] | None = None,
+    ) -> None:
+        """Describe the model; nothing is read before it is used.
+
+        Args:
+            checkpoint: A folder with config and weights.
+            class_name: Name of the class in transformers, for example `CLIPModel`.
+            extra: The extra of senseweave that installs what it needs.
+            device: torch device; the best there is if None.
+            dtype: `float32`, `bfloat16` or `float16`.
+            unused: Prefixes of parameters that may be missing, because the encoder does not use them.
+            part: Takes from the loaded model the part that is kept, for example its encoder.
+            arguments: Of the class, beside its configuration.
+        """
+        self.checkpoint = checkpoint
+        self.extra = extra
+        self._class_name = class_name
+        self._device = device
+        self._dtype = dtype
+        self._unused = unused
+        self._part = part
+        self._arguments = dict(arguments or {})
+        self._model: Lazy[Any] = Lazy(self._load)
+        self._config: Lazy[Any] = Lazy(self._load_config)
+        self.parts = (self._config, self._model)
+
+    def __call__(self) -> Any:
+        """The model, in eval mode."""
+        return self._model()
+
+    @property
+    def config(self) -> Any:
+        """The model's configuration, defaults filled in."""
+        return self._config()
+
+    def inference(self) -> AbstractContextManager[Any]:
+        """Where to compute: no gradients are kept."""
+        return require("torch", extra=self.extra).inference_mode()  # type: ignore[no-any-return]
+
+    def to_device(self, tensor: Any) -> Any:
+        """Move a tensor to the model, and floating-point ones to its number type."""
+        model = self._model()
+        return tensor.to(model.device, model.dtype) if tensor.is_floating_point() else tensor.to(model.device)
+
+    def identity(self) -> dict[str, object]:
+        """Weights, configuration, class and number type."""
+        return {
+            "class": self._class_name,
+            "checkpoint": self.checkpoint.identity(),
+            "dtype": self._dtype or "float32",
+        }
+
+    def _load_config(self) -> Any:
+        transformers = require("transformers", extra=self.extra)
+        return transformers.AutoConfig.from_pretrained(str(self.checkpoint.folder), local_files_only=True)
+
+    def _load(self) -> Any:
+        model = from_pretrained(
+            transformers_class(self._class_name, self.checkpoint, self.extra),
+            self.checkpoint,
+            unused=self._unused,
+            dtype=pick_dtype(self._dtype),
+            **self._arguments,
+        )
+        kept = model if self._part is None else self._part(model)
+        return kept.to(pick_device(self._device))
+
+
+def transformers_class(name: str, checkpoint: Checkpoint, extra: str) -> Any:
+    """A class of transformers by its name.
+
+    Raises:
+        ImportError: If it does not import, for example because torchvision was built for another torch: transformers
+            looks for torchvision and torchaudio, and stops at one that is broken.
+    """
+    transformers = require("transformers", extra=extra)
+    try:
+        return getattr(transformers, name)
+    except Exception as error:
+        msg = (
+            f"{checkpoint.name} needs {name} of transformers, which does not import here ({error}); most often "
+            f'torchvision or torchaudio was built for another torch; try: pip install "senseweave[{extra}]"'
+        )
+        raise ImportError(msg) from error
+
+
+def model_type(checkpoint: Checkpoint) -> str:
+    """The `model_type` of a checkpoint's config.json.
+
+    Raises:
+        ModelError: If it has none.
+    """
+    found = checkpoint.json("config.json").get("model_type")
+    if not isinstance(found, str):
+        msg = f"{checkpoint.name} has no config.json that names a model_type; it is no checkpoint of transformers"
+        raise ModelError(msg)
+    return found
+
+
+def class_for(checkpoint: Checkpoint, classes: Mapping[str, str], family: str) -> str:
+    """The transformers class that loads a checkpoint, from a table by `model_type`.
+
+    Raises:
+        ModelError: If the checkpoint is of another family; the message names the types that the family has.
+    """
+    found = model_type(checkpoint)
+    if found not in classes:
+        msg = f"{checkpoint.name} is a {found!r} model, not one of the family {family!r} ({', '.join(classes)})"
+        raise ModelError(msg)
+    return classes[found]
+
+
+def image_processor(checkpoint: Checkpoint, extra: str) -> Any:
+    """The image processor of a checkpoint, on Pillow.
+
+    The Pillow backend is the one that models were trained with, and needs no torchvision; resizing by torchvision
+    gives slightly other pixels.
+
+    Raises:
+        ModelError: If the checkpoint does not say how images are prepared for it.
+    """
+    return _processor("AutoImageProcessor", checkpoint, extra, "images", backend="pil")
+
+
+def feature_extractor(checkpoint: Checkpoint, extra: str) -> Any:
+    """The feature extractor of an audio checkpoint; no tokenizer is needed.
+
+    Raises:
+        ModelError: If the checkpoint does not say how sound is prepared for it.
+    """
+    return _processor("AutoFeatureExtractor", checkpoint, extra, "sound")
+
+
+def tokenizer(checkpoint: Checkpoint, extra: str) -> Any:
+    """The tokenizer of a checkpoint.
+
+    Raises:
+        ModelError: If the checkpoint has none.
+    """
+    return _processor("AutoTokenizer", checkpoint, extra, "text")
+
+
+def _processor(class_name: str, checkpoint: Checkpoint, extra: str, what: str, **options: Any) -> Any:
+    loader = transformers_class(class_name, checkpoint, extra)
+    try:
+        return loader.from_pretrained(str(checkpoint.folder), local_files_only=True, **options)
+    except (OSError, ValueError, KeyError) as error:
+        msg = f"{checkpoint.name} does not say how {what} must be prepared for it (no file for {class_name}): {error}"
+        raise ModelError(msg) from error

@@ -1,0 +1,79 @@
+"""Images through a model of a library that brings its own transform, as timm and open_clip do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.parts.towers import BATCH_IMAGES
+from senseweave.extras import require
+from senseweave.media import Modality
+
+
+class ImageModel(Protocol):
+    """A model with the transform that its images need."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+
+    def transform(self, image: Any) -> np.ndarray:
+        """Prepare a PIL image, shape (3, height, width), float32."""
+
+    def features(self, pixels: Any) -> Any:
+        """Vectors of a tensor of prepared images, shape (n, dimension)."""
+
+    def identity(self) -> dict[str, object]:
+        """What makes its vectors its own."""
+
+    def load(self) -> None:
+        """Load it now."""
+
+    def close(self) -> None:
+        """Free it."""
+
+
+class ModelImage(Encoder):
+    """Images through such a model."""
+
+    modality: ClassVar[Modality] = "image"
+
+    def __init__(
+        self, model: ImageModel, *, what: Mapping[str, object], extra: str, batch_images: int = BATCH_IMAGES
+    ) -> None:
+        """Describe the encoder.
+
+        Args:
+            model: The model.
+            what: What tells its vectors from others of the same weights, for the fingerprint.
+            extra: The extra of senseweave that installs what it needs.
+            batch_images: Images per batch.
+        """
+        self.model = model
+        self.batch_budget = batch_images
+        self.parts = (model,)
+        self._what = dict(what)
+        self._extra = extra
+
+    @property
+    def dimension(self) -> int:
+        """That of the model."""
+        return self.model.dimension
+
+    def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
+        """Resize, crop and scale as the model's own configuration says."""
+        return [Prepared(self.model.transform(image)) for image in items]
+
+    def forward(self, batch: Sequence[Prepared]) -> Encoded:
+        """Compute the vectors in float32."""
+        torch = require("torch", extra=self._extra)
+        with torch.inference_mode():
+            pixels = torch.from_numpy(np.stack([one.data for one in batch]))
+            return Encoded(self.model.features(pixels).float().cpu().numpy())
+
+    def identity(self) -> Mapping[str, object]:
+        """The model."""
+        return {**self._what, "model": self.model.identity()}

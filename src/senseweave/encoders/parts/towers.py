@@ -1,0 +1,219 @@
+"""The text and the image side of models with two towers, such as CLIP and SigLIP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from typing import Any, ClassVar
+
+import numpy as np
+
+from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.parts.backbone import Backbone, image_processor, tokenizer
+from senseweave.encoders.parts.long_images import seen_by
+from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.extras import require
+from senseweave.media import Modality
+
+Features = Callable[[Any, Mapping[str, Any]], Any]
+"""Takes the model and a batch of tensors by name; gives vectors, shape (n, dimension)."""
+
+BATCH_TOKENS = 2048
+"""Padded tokens per batch of texts."""
+BATCH_IMAGES = 16
+"""Images per batch; more than 8 gain nothing on a CPU, and this keeps a small accelerator busy."""
+
+
+def projected(method: str) -> Features:
+    """Vectors from a `get_..._features` method of transformers, which returns them as `pooler_output`."""
+
+    def features(model: Any, batch: Mapping[str, Any]) -> Any:
+        output = getattr(model, method)(**batch)
+        return getattr(output, "pooler_output", output)
+
+    return features
+
+
+class TowerText(Encoder):
+    """Texts through the text tower of a shared model."""
+
+    modality: ClassVar[Modality] = "text"
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        dimension: Callable[[Any], int],
+        features: Features,
+        longest: Callable[[Any], int],
+        max_length: int | None = None,
+        fixed_length: bool = False,
+        batch_tokens: int = BATCH_TOKENS,
+        scale: str = "logit_scale",
+    ) -> None:
+        """Describe the text side.
+
+        Args:
+            backbone: The model.
+            dimension: Reads the vectors' length from its configuration.
+            features: Computes them.
+            longest: Reads from the configuration how many tokens the tower can take.
+            max_length: Tokens that are read, special tokens included; what the tower can take if None.
+            fixed_length: Every text is padded to `max_length` and no mask is given, as the model was trained.
+            batch_tokens: Padded tokens per batch.
+            scale: Name of the model's parameter that holds the logarithm of the logit scale.
+        """
+        self.backbone = backbone
+        self._scale = scale
+        self.fixed_length = fixed_length
+        self.batch_budget = batch_tokens
+        self._dimension = dimension
+        self._features = features
+        self._longest = longest
+        self._max_length = max_length
+        self._tokenizer: Lazy[Any] = Lazy(lambda: tokenizer(backbone.checkpoint, backbone.extra))
+        self.parts = (self._tokenizer, backbone)
+        self._tokenizing = Lock()
+
+    @property
+    def dimension(self) -> int:
+        """Length of the projection that both towers share."""
+        return self._dimension(self.backbone.config)
+
+    @property
+    def max_length(self) -> int:  # type: ignore[override]
+        """Tokens that are read.
+
+        Raises:
+            ValueError: If more were asked for than the tower can take.
+        """
+        longest = self._longest(self.backbone.config)
+        if self._max_length is not None and self._max_length > longest:
+            msg = (
+                f"{self.backbone.checkpoint.name} reads at most {longest} tokens; max_length={self._max_length} is more"
+            )
+            raise ValueError(msg)
+        return self._max_length or longest
+
+    @property
+    def logit_scale(self) -> float | None:
+        """What the authors multiply cosines by before a softmax or sigmoid over labels, if there is such a scale."""
+        return scalar(getattr(self.backbone(), self._scale, None), exponential=True)
+
+    @property
+    def logit_bias(self) -> float | None:
+        """What is added after that, by models trained with a sigmoid (SigLIP)."""
+        return scalar(getattr(self.backbone(), "logit_bias", None))
+
+    def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
+        """Tokenise without padding, counting what truncation removes."""
+        limit = self.max_length
+        tokenize = self._tokenizer()
+        prepared = []
+        with self._tokenizing:  # a fast tokenizer keeps its truncation as state
+            encoded = tokenize(list(items), padding=False, truncation=False, verbose=False)
+            for index, ids in enumerate(encoded["input_ids"]):
+                features = {name: encoded[name][index] for name in encoded}
+                dropped = max(0, len(ids) - limit)
+                if dropped:
+                    features = dict(tokenize(items[index], padding=False, truncation=True, max_length=limit))
+                cost = limit if self.fixed_length else len(features["input_ids"])
+                prepared.append(Prepared(features, cost=cost, dropped=dropped))
+        return prepared
+
+    def forward(self, batch: Sequence[Prepared]) -> Encoded:
+        """Pad as the model was trained, and compute the projected vectors in float32."""
+        rows = [one.data for one in batch]
+        tokenize = self._tokenizer()
+        with self._tokenizing:
+            if self.fixed_length:
+                padded = tokenize.pad(rows, padding="max_length", max_length=self.max_length, return_tensors="pt")
+                padded = {"input_ids": padded["input_ids"]}
+            else:
+                padded = tokenize.pad(rows, padding=True, return_tensors="pt")
+        tensors = {name: self.backbone.to_device(tensor) for name, tensor in padded.items()}
+        with self.backbone.inference():
+            vectors = self._features(self.backbone(), tensors).float().cpu().numpy()
+        return Encoded(vectors)
+
+    def identity(self) -> Mapping[str, object]:
+        """Model, length and padding."""
+        return {
+            "tower": "text",
+            "model": self.backbone.identity(),
+            "max_length": self.max_length,
+            "fixed_length": self.fixed_length,
+        }
+
+
+class TowerImage(Encoder):
+    """Images through the image tower of a shared model, or through a model that has nothing else."""
+
+    modality: ClassVar[Modality] = "image"
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        dimension: Callable[[Any], int],
+        features: Features,
+        batch_images: int = BATCH_IMAGES,
+        what: Mapping[str, object] | None = None,
+    ) -> None:
+        """Describe the image side.
+
+        Args:
+            backbone: The model.
+            dimension: Reads the vectors' length from its configuration.
+            features: Computes them from `pixel_values` and whatever else the model's image processor returns.
+            batch_images: Images per batch.
+            what: Of the vectors' meaning, what neither weights nor configuration say, for the fingerprint.
+        """
+        self.backbone = backbone
+        self.batch_budget = batch_images
+        self._dimension = dimension
+        self._features = features
+        self._what = dict(what or {})
+        self._processor: Lazy[Any] = Lazy(lambda: image_processor(backbone.checkpoint, backbone.extra))
+        self.parts = (self._processor, backbone)
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+        return self._dimension(self.backbone.config)
+
+    def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
+        """Resize, crop and scale by the model's own image processor, one image at a time."""
+        processor = self._processor()
+        prepared = []
+        for image in items:
+            seen = seen_by(processor, image)
+            inputs = {
+                name: np.asarray(value)[0] for name, value in processor(images=[seen], return_tensors="np").items()
+            }
+            shapes = tuple(array.shape for array in inputs.values())
+            prepared.append(Prepared(inputs, bucket=shapes))
+        return prepared
+
+    def forward(self, batch: Sequence[Prepared]) -> Encoded:
+        """Compute the vectors in float32."""
+        torch = require("torch", extra=self.backbone.extra)
+        tensors = {
+            name: self.backbone.to_device(torch.from_numpy(np.stack([one.data[name] for one in batch])))
+            for name in batch[0].data
+        }
+        with self.backbone.inference():
+            vectors = self._features(self.backbone(), tensors).float().cpu().numpy()
+        return Encoded(vectors)
+
+    def identity(self) -> Mapping[str, object]:
+        """Model and pooling; the preprocessing is in the checkpoint's own files."""
+        return {"tower": "image", "model": self.backbone.identity(), **self._what}
+
+
+def scalar(parameter: Any, *, exponential: bool = False) -> float | None:
+    """A one-element parameter as a float, through exp where it is stored as a logarithm; None for None."""
+    if parameter is None:
+        return None
+    value = parameter.detach().float()
+    return float((value.exp() if exponential else value).reshape(-1)[0])

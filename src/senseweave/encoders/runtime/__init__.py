@@ -1,0 +1,1 @@
+"""How models are loaded and run: checkpoints, tokenization, backends, threads."""

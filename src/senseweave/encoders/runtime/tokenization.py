@@ -1,0 +1,120 @@
+"""Texts to token ids, with a count of what truncation removes: what every text encoder with a tokenizer shares."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from threading import Lock
+from typing import Any
+
+from senseweave.encoders.base import Prepared
+from senseweave.encoders.runtime.checkpoint import Checkpoint
+from senseweave.errors import ModelError
+from senseweave.extras import require
+
+WITHOUT_TOKENS = "it holds no token that the model has a vector for"
+"""What is said of an empty text where a tokenizer puts no special token around it, as GPT-2's."""
+UNBOUNDED = 1_000_000
+"""Tokenizers without a limit say so by a very large number; from here on it is taken for none."""
+OFFSET_POSITIONS = (
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "mpnet",
+    "xlm-roberta-xl",
+    "roberta-prelayernorm",
+    "longformer",
+)
+"""Model types that number positions from `padding_idx + 1`, and so lose two of `max_position_embeddings`."""
+RELATIVE_POSITIONS = ("t5", "mt5", "umt5", "xlnet")
+"""Model types without a table of positions, so that a longer text is only slower."""
+
+
+class Tokeniser:
+    """A tokenizer of transformers behind a lock: its fast tokenizers keep the truncation of the last call as state."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        """Take a tokenizer; one without a padding token pads with its last special token, which is masked out."""
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+        self.tokenizer = tokenizer
+        self._lock = Lock()
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, *, trust_remote_code: bool = False) -> Tokeniser:
+        """Read the tokenizer of a checkpoint from local files.
+
+        Raises:
+            ModelError: If it has none, or it cannot be read.
+        """
+        transformers = require("transformers", extra="text")
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                str(checkpoint.folder), local_files_only=True, trust_remote_code=trust_remote_code
+            )
+        except Exception as error:  # tokenizers raise whatever their parser does
+            msg = f"{checkpoint.name} has no tokenizer that can be read (tokenizer.json or a vocabulary): {error}"
+            raise ModelError(msg) from error
+        tokenizer.padding_side = "right"  # so that positions count from 0 whatever the batch
+        return cls(tokenizer)
+
+    @property
+    def max_length(self) -> int:
+        """The limit that the tokenizer was saved with; a very large number where it has none."""
+        return int(self.tokenizer.model_max_length)
+
+    def prepare(
+        self, texts: Sequence[str], limit: int | None, *, bucket: Hashable = None, offsets: bool = False
+    ) -> list[Prepared]:
+        """Tokenise without padding.
+
+        Args:
+            texts: With their prompts.
+            limit: Tokens that are kept, special tokens included; None for all.
+            bucket: Passed on to every item.
+            offsets: Whether data hold `offset_mapping` and `special_tokens_mask`.
+
+        Returns:
+            Data are dictionaries of lists (`input_ids`, `attention_mask`, ...); costs are numbers of tokens.
+        """
+        if not texts:
+            return []
+        options: dict[str, Any] = {"padding": False, "verbose": False}
+        if offsets:
+            options |= {"return_offsets_mapping": True, "return_special_tokens_mask": True}
+        prepared = []
+        with self._lock:
+            encoded = self.tokenizer(list(texts), truncation=False, **options)
+            for index, ids in enumerate(encoded["input_ids"]):
+                data = {name: encoded[name][index] for name in encoded}
+                dropped = 0 if limit is None else max(0, len(ids) - limit)
+                if dropped:
+                    data = dict(self.tokenizer(texts[index], truncation=True, max_length=limit, **options))
+                cost = len(data["input_ids"])
+                error = None if cost else WITHOUT_TOKENS
+                prepared.append(Prepared(data, max(1, cost), bucket, dropped, error))
+        return prepared
+
+    def pad(self, batch: Sequence[Mapping[str, Any]], device: Any) -> dict[str, Any]:
+        """Pad to the longest of the batch, on the side that the tokenizer is set to.
+
+        Returns:
+            torch tensors of shape (n, tokens), int64, on `device`.
+        """
+        padded = self.tokenizer.pad([dict(one) for one in batch], padding=True, return_tensors="pt", verbose=False)
+        return {name: tensor.to(device) for name, tensor in padded.items()}
+
+
+def position_limit(config: Mapping[str, Any]) -> int | None:
+    """How many tokens a model has positions for, or None where it has no such limit."""
+    if config.get("model_type") in RELATIVE_POSITIONS:
+        return None
+    positions = config.get("max_position_embeddings") or config.get("n_positions")
+    if not positions:
+        return None
+    return int(positions) - (2 if config.get("model_type") in OFFSET_POSITIONS else 0)
+
+
+def least(*limits: float | None) -> int | None:
+    """The smallest of the limits that there are, or None if there is none."""
+    known = [int(limit) for limit in limits if limit is not None and 0 < limit < UNBOUNDED]
+    return min(known, default=None)

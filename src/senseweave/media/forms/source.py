@@ -1,0 +1,237 @@
+"""Where the bytes of an input are: a file, memory, a data URI or a file object."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+import os
+import re
+import threading
+from collections.abc import Hashable
+from functools import cached_property
+from typing import BinaryIO
+from urllib.parse import unquote, unquote_to_bytes
+
+from senseweave.errors import MediaError, NoContentError
+from senseweave.media.forms.content import HEAD_BYTES, Content, sniff, tag_length
+from senseweave.media.modality import Modality
+from senseweave.media.policy import MediaPolicy
+
+
+class Source:
+    """Where the bytes of an input are. Several media (the windows of one file) share one source.
+
+    Subclasses give `label`, `identity` and `open`.
+    """
+
+    def __init__(self, policy: MediaPolicy) -> None:
+        self.policy = policy
+        self.expected: Modality | None = None
+        """What the first media made of it takes it to be; a download of anything else ends at its first bytes."""
+
+    @property
+    def label(self) -> str:
+        """A path, a URL or a short name, for people and records."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """Like `label`, but never read for: what a repr shows."""
+        return self.label
+
+    @property
+    def identity(self) -> Hashable:
+        """What equality compares; found without reading a file or a URL."""
+        raise NotImplementedError
+
+    def open(self) -> BinaryIO:
+        """Return a new seekable binary file at position 0.
+
+        Raises:
+            MediaError: If it cannot be had, or the policy forbids it.
+        """
+        raise NotImplementedError
+
+    def read(self) -> bytes:
+        """Return all bytes, within the policy's `max_bytes`."""
+        with self.open() as file:
+            data = file.read(self.policy.max_bytes + 1)
+        self.policy.check_bytes(self.label, len(data))
+        return data
+
+    @cached_property
+    def content(self) -> Content:
+        """What the bytes are, by their first few thousand.
+
+        Raises:
+            MediaError: If there are none, or the policy does not allow the type.
+        """
+        with self.open() as file:
+            head = file.read(HEAD_BYTES)
+            if not head:
+                raise NoContentError(self.label, "is empty (0 bytes)")
+            content = sniff(head)
+            if tag := tag_length(head):  # FLAC and AAC may stand behind such a tag as well as MP3
+                file.seek(tag)
+                behind = sniff(file.read(HEAD_BYTES))
+                content = behind if behind.reader in ("flac", "aac") else content
+        self.policy.check_mime_type(self.label, content.mime_type)
+        return content
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the bytes, in hexadecimal."""
+        digest = hashlib.sha256()
+        with self.open() as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    @cached_property
+    def size(self) -> int:
+        """Number of bytes."""
+        with self.open() as file:
+            return file.seek(0, io.SEEK_END)
+
+
+class FileSource(Source):
+    """A local file."""
+
+    def __init__(self, path: str, policy: MediaPolicy) -> None:
+        super().__init__(policy)
+        self.path = path
+
+    @property
+    def label(self) -> str:
+        """The name for people and records."""
+        return self.path
+
+    @property
+    def identity(self) -> Hashable:
+        """What equality compares."""
+        return "file", os.path.abspath(self.path)
+
+    def open(self) -> BinaryIO:
+        """Return a new binary file at position 0."""
+        return self.policy.open_file(self.path)
+
+
+class BytesSource(Source):
+    """Bytes in memory."""
+
+    def __init__(self, data: bytes, policy: MediaPolicy, kind: str = "bytes", name: str | None = None) -> None:
+        super().__init__(policy)
+        self.data = data
+        self.kind = kind
+        self._name = name
+
+    @property
+    def label(self) -> str:
+        """The name for people and records."""
+        return self._name or f"{self.kind}:{self.sha256[:12]}"
+
+    @property
+    def identity(self) -> Hashable:
+        """What equality compares."""
+        return "bytes", self.sha256
+
+    def open(self) -> BinaryIO:
+        """Return a new binary file at position 0."""
+        if len(self.data) > self.policy.max_bytes:
+            self.policy.check_bytes(self.kind, len(self.data))
+        return io.BytesIO(self.data)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the bytes, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+class DataURISource(Source):
+    """A `data:` URI (RFC 2397); its payload is decoded when it is first needed."""
+
+    def __init__(self, uri: str, policy: MediaPolicy) -> None:
+        super().__init__(policy)
+        self.uri = uri
+
+    @property
+    def label(self) -> str:
+        """The name for people and records."""
+        return f"{self.uri[:32]}…" if len(self.uri) > 33 else self.uri
+
+    @property
+    def identity(self) -> Hashable:
+        """What equality compares."""
+        return "data", hashlib.sha256(self.uri.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @cached_property
+    def _data(self) -> bytes:
+        header, comma, payload = self.uri.partition(",")
+        if not comma:
+            raise MediaError(self.label, "is not a data URI: it has no comma before the data")
+        self.policy.check_bytes(self.label, len(payload) * 3 // 4)
+        if not header.rstrip().lower().endswith(";base64"):
+            return unquote_to_bytes(payload)
+        try:
+            packed = re.sub(r"\s+", "", unquote(payload)).rstrip("=").replace("-", "+").replace("_", "/")
+            return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise MediaError(self.label, f"holds broken base64 ({error})") from error
+
+    def open(self) -> BinaryIO:
+        """Return a new binary file at position 0."""
+        return io.BytesIO(self._data)
+
+
+class StreamSource(Source):
+    """A binary file object: read once, when first needed, from where it stands, and kept."""
+
+    def __init__(self, stream: BinaryIO, policy: MediaPolicy) -> None:
+        super().__init__(policy)
+        name = getattr(stream, "name", None)
+        self._name = name if isinstance(name, str) else None
+        self._stream: BinaryIO | None = stream
+        self._data = b""
+        self._lock = threading.Lock()
+
+    @property
+    def label(self) -> str:
+        """The name for people and records."""
+        return self._name or f"stream:{self.sha256[:12]}"
+
+    @property
+    def name(self) -> str:
+        """The name that needs no reading."""
+        return self._name or "stream"
+
+    @property
+    def identity(self) -> Hashable:
+        """What equality compares."""
+        return "bytes", self.sha256
+
+    def open(self) -> BinaryIO:
+        """Return a new binary file at position 0."""
+        with self._lock:
+            if self._stream is not None:
+                self._data = self._read_all(self._stream)
+                self._stream = None
+        return io.BytesIO(self._data)
+
+    def _read_all(self, stream: BinaryIO) -> bytes:
+        limit, parts, total = self.policy.max_bytes, [], 0
+        try:
+            while chunk := stream.read(min(1 << 20, limit + 1 - total)):
+                if not isinstance(chunk, bytes | bytearray | memoryview):
+                    raise MediaError("stream", "the file object gives text; open it in binary mode ('rb')")
+                parts.append(bytes(chunk))
+                total += len(chunk)
+                if total > limit:
+                    self.policy.check_bytes("stream", total)
+        except (OSError, ValueError) as error:
+            raise MediaError("stream", f"the file object cannot be read ({error})") from error
+        return b"".join(parts)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return BytesSource, (self.read(), self.policy, "stream", self._name)

@@ -1,0 +1,1 @@
+"""The four kinds of media: text, image, audio and video."""

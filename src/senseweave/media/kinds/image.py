@@ -1,0 +1,171 @@
+"""Images: any picture file or decoded picture as an upright RGB image."""
+
+from __future__ import annotations
+
+import io
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from senseweave.errors import MediaError, PolicyError
+from senseweave.extras import require
+from senseweave.media.base import Media
+from senseweave.media.forms.content import PDF, Content
+from senseweave.media.forms.objects import GivenSource
+from senseweave.media.modality import Modality
+from senseweave.media.policy import MediaPolicy
+from senseweave.media.reading.pixels import ORIENTATION, array_to_rgb, upright_rgb
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+MAX_JPEG_SCANS = 100
+"""A progressive JPEG has about ten scans; one with thousands takes minutes to decode."""
+
+
+class Image(Media):
+    """A picture: a file of any common format, a page of a PDF, a PIL image, or an array.
+
+    Args:
+        given: A path, URL, data URI, bytes, binary file object, PIL image, or an array or tensor of shape (h, w),
+            (h, w, c) or (c, h, w).
+        page: Which page of a PDF, from 1.
+        metadata: The user's own flat values.
+        policy: What may be read.
+    """
+
+    modality: Modality = "image"  # type: ignore[misc]
+
+    def decode(self, *, at_least: tuple[int, int] | None = None) -> PILImage:
+        """Return the picture upright, in mode RGB; of an animation, the first frame.
+
+        Args:
+            at_least: `(width, height)` that the picture must keep. A JPEG may then be decoded at 1/2, 1/4 or 1/8 of its
+                size, which is faster and changes its pixels; None decodes it whole.
+
+        Raises:
+            MediaError: If the content is not an image, is cut short, or is larger than the policy allows.
+        """
+        if isinstance(self._source, GivenSource):
+            return _from_object(self._source, self.policy)
+        content = self._content()
+        if content is PDF:
+            from senseweave.media.documents import page_image
+
+            return page_image(self._source, self.page)
+        return decode_image(self._source.read(), content, self.policy, self.source, at_least=at_least)
+
+    @cached_property
+    def frame_count(self) -> int:
+        """How many frames the file has; more than 1 for an animation, of which `decode` gives the first.
+
+        Raises:
+            MediaError: If the content is not an image.
+        """
+        if isinstance(self._source, GivenSource) or self._content() is PDF:
+            return 1
+        with _opened(self._source.read(), self._content(), self.policy, self.source) as image:
+            return int(getattr(image, "n_frames", 1))
+
+
+def decode_image(
+    data: bytes, content: Content, policy: MediaPolicy, source: str, *, at_least: tuple[int, int] | None = None
+) -> PILImage:
+    """Decode the bytes of an image file.
+
+    JPEG goes through simplejpeg where it is installed: the same library underneath as Pillow's, and the same pixels,
+    without Pillow's copying. Whatever simplejpeg does not take, Pillow decides.
+
+    Raises:
+        MediaError: If the file is broken or larger than the policy allows.
+    """
+    with _opened(data, content, policy, source) as image:
+        try:
+            if content.reader == "JPEG":
+                _check_scans(data, source)
+                if at_least is not None and image.getexif().get(ORIENTATION, 1) >= 5:  # stored on its side
+                    at_least = at_least[1], at_least[0]
+                fast = _simplejpeg(data, image, at_least)
+                if fast is not None:
+                    image = fast
+                elif at_least is not None:
+                    image.draft("RGB", at_least)
+            image.load()
+            policy.check_pixels(source, *image.size)
+            return upright_rgb(image, source)
+        except MediaError:
+            raise
+        except Exception as error:  # plugins raise OSError, SyntaxError, ValueError, struct.error, IndexError ...
+            raise MediaError(source, f"is a broken {content.mime_type} file ({error})") from error
+
+
+def _opened(data: bytes, content: Content, policy: MediaPolicy, source: str) -> PILImage:
+    """Open with the one plugin that the content names, and check the size that the header declares."""
+    from PIL import Image as PILImage
+    from PIL import UnidentifiedImageError
+
+    if content.reader == "HEIF":
+        require("pillow_heif", extra="heic", feature="HEIC images").register_heif_opener()
+    try:
+        image = PILImage.open(io.BytesIO(data), formats=[content.reader])
+    except PILImage.DecompressionBombError as error:
+        reason = f"too many pixels; the policy allows {policy.max_pixels:,} (max_pixels), and Pillow: {error}"
+        raise PolicyError(source, reason) from error
+    except UnidentifiedImageError as error:
+        raise MediaError(source, f"is a broken {content.mime_type} file (its header cannot be read)") from error
+    except Exception as error:
+        raise MediaError(source, f"is a broken {content.mime_type} file ({error})") from error
+    try:
+        policy.check_pixels(source, *image.size)
+    except MediaError:
+        image.close()
+        raise
+    return image
+
+
+def _check_scans(data: bytes, source: str) -> None:
+    scans = data.count(b"\xff\xda")
+    if scans > MAX_JPEG_SCANS:
+        raise MediaError(source, f"is a JPEG of {scans} scans, which is made to be slow; {MAX_JPEG_SCANS} are decoded")
+
+
+def _simplejpeg(data: bytes, opened: PILImage, at_least: tuple[int, int] | None) -> PILImage | None:
+    if opened.mode not in ("RGB", "L"):
+        return None
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    from PIL import Image as PILImage
+
+    # The steps of Pillow's own `draft`, since simplejpeg knows eighths in between.
+    scale = min(opened.width // at_least[0], opened.height // at_least[1]) if at_least is not None else 1
+    step = next((step for step in (8, 4, 2) if scale >= step), 1)
+    width, height = (-(-opened.width // step), -(-opened.height // step)) if step > 1 else (0, 0)
+    colorspace = "RGB" if opened.mode == "RGB" else "GRAY"
+    try:
+        pixels = simplejpeg.decode_jpeg(
+            data, colorspace, fastdct=False, fastupsample=False, min_width=width, min_height=height
+        )
+    except Exception:  # Pillow has the last word on what is broken
+        return None
+    image = PILImage.fromarray(pixels if colorspace == "RGB" else pixels[:, :, 0])
+    image.info = dict(opened.info)
+    return image
+
+
+def _from_object(given: GivenSource, policy: MediaPolicy) -> PILImage:
+    from PIL import Image as PILImage
+
+    value = given.value
+    if isinstance(value, PILImage.Image):
+        policy.check_pixels(given.name, *value.size)
+        try:
+            made = upright_rgb(value, given.name)
+            return made.copy() if made is value else made
+        except MediaError:
+            raise
+        except Exception as error:
+            raise MediaError(given.name, f"cannot be decoded ({error})") from error
+    pixels = array_to_rgb(value, given.name)
+    policy.check_pixels(given.name, pixels.shape[1], pixels.shape[0])
+    return PILImage.fromarray(pixels)

@@ -1,0 +1,233 @@
+"""Video: frames sampled evenly by presentation time, with the sound of the same span."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from senseweave.errors import MediaError
+from senseweave.media.base import Media
+from senseweave.media.decoded import Clip
+from senseweave.media.forms.objects import GivenSource, as_array
+from senseweave.media.kinds.audio import Audio
+from senseweave.media.modality import Modality
+from senseweave.media.reading.frames import FrameReader, even_times, nearest_before
+from senseweave.media.reading.pauses import spans_at_pauses
+from senseweave.media.reading.windows import window_spans
+
+DEFAULT_FRAMES = 8
+_SHORTFALL_SECONDS = 0.5
+
+
+class Video(Media):
+    """A video: a file, a list of frames, or a 4-d array of frames.
+
+    Args:
+        given: A path, URL, data URI, bytes, binary file object, a list of frames (PIL images or arrays), an array of
+            shape (t, h, w, c) or (t, c, h, w), `(frames, frame_rate)`, `{"frames": ..., "frame_rate": ...}` or
+            `Clip`. Frames without a rate are taken to be one second apart.
+        span: `(start, end)` in seconds, or None for all of it.
+        metadata: The user's own flat values.
+        policy: What may be read.
+    """
+
+    modality: Modality = "video"  # type: ignore[misc]
+
+    def decode(self, *, frames: int = DEFAULT_FRAMES, sampling_rate: int | None = None) -> Clip:
+        """Return frames of the span, and its sound.
+
+        The span is cut into `frames` equal parts, and the frame on screen in the middle of each is taken. A span with
+        fewer frames repeats them, so that the count is always met.
+
+        Args:
+            frames: How many frames.
+            sampling_rate: Rate of the sound in Hz; None leaves the sound out.
+
+        Raises:
+            MediaError: If there is no frame in the span, or it cannot be decoded.
+        """
+        with self._frames() as reader:
+            return self._clip(reader, *self._bounds, frames, sampling_rate)
+
+    def verify(self) -> None:
+        """Make sure that a frame of the span can be decoded.
+
+        Raises:
+            MediaError: If it cannot be.
+        """
+        self.decode(frames=1)
+
+    @cached_property
+    def duration(self) -> float:
+        """Seconds of video in the span, as the header promises, or counted where it does not.
+
+        Raises:
+            MediaError: If the video cannot be read.
+        """
+        start, end = self._bounds
+        return end - start
+
+    def windows(self, seconds: float, overlap: float = 0.0, *, at_pauses: bool = False) -> list[Self]:
+        """Return video of the same source, one per segment, each with its span.
+
+        Args:
+            seconds: Length of a segment.
+            overlap: Seconds shared by neighbouring segments.
+            at_pauses: Let segments end where nobody speaks, as `Audio.windows` says, where there is a sound track.
+
+        Raises:
+            MediaError: If the video cannot be read.
+        """
+        start, end = self._bounds
+        if at_pauses and self._has_sound and end - start > seconds:
+            sound = self.part(span=(start, end)).sound()
+            quiet = [*sound.pauses(), (start + sound.duration, end)]  # the track may end before the pictures
+            return [self.part(span=span) for span in spans_at_pauses(start, end, seconds, overlap, quiet)]
+        return [self.part(span=span) for span in window_spans(*self._bounds, seconds, overlap)]
+
+    def decoded_windows(
+        self, seconds: float, overlap: float = 0.0, *, frames: int = DEFAULT_FRAMES, sampling_rate: int | None = None
+    ) -> Iterator[tuple[Self, Clip]]:
+        """Yield each segment with its frames and sound, in one pass over the file.
+
+        Args:
+            seconds: Length of a segment.
+            overlap: Seconds shared by neighbouring segments.
+            frames: How many frames of each segment.
+            sampling_rate: Rate of the sound in Hz; None leaves the sound out.
+
+        Raises:
+            MediaError: If the video cannot be decoded.
+        """
+        with self._frames() as reader:
+            last: tuple[Self, Clip] | None = None
+            for span in window_spans(*self._bounds, seconds, overlap):
+                part = self.part(span=span)
+                try:
+                    clip = part._clip(reader, *span, frames, sampling_rate)
+                except _NoFrameError as error:
+                    if last is None:
+                        raise
+                    last = last[0], replace(last[1], notes=(*last[1].notes, error.reason))
+                    break
+                if last is not None:
+                    yield last
+                last = part, clip
+            if last is not None:
+                yield last
+
+    def sound(self) -> Audio:
+        """Return the sound track of the same span, as audio.
+
+        Decoding it raises MediaError where the video has no sound track.
+        """
+        if isinstance(self._source, GivenSource):
+            value = self._source.value
+            if not isinstance(value, Clip) or value.sound is None:
+                raise MediaError(self.source, "has no sound track")
+            return Audio(value.sound, span=self.span, metadata=self.metadata, policy=self.policy)
+        return Audio(self._source, span=self.span, metadata=self.metadata, policy=self.policy)
+
+    @cached_property
+    def _has_sound(self) -> bool:
+        with self._frames() as reader:
+            return bool(reader.has_sound)
+
+    @cached_property
+    def _bounds(self) -> tuple[float, float]:
+        with self._frames() as reader:
+            total = reader.duration if reader.duration is not None else reader.count_seconds()
+        start, end = self.span if self.span is not None else (0.0, total)
+        if self.span is None:
+            self.policy.check_seconds(self.source, total)
+        if total <= 0 or start >= total:
+            raise MediaError(self.source, self._nothing(start, end))
+        return start, min(end, total)
+
+    @contextlib.contextmanager
+    def _frames(self) -> Iterator[Any]:
+        if isinstance(self._source, GivenSource):
+            yield _GivenFrames(self._source.value, self._source.name, self.policy)
+            return
+        reader = FrameReader(self._source, self._content(), self.policy)
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+    def _clip(self, reader: Any, start: float, end: float, count: int, sampling_rate: int | None) -> Clip:
+        if count < 1:
+            msg = f"frames must be at least 1, not {count}"
+            raise ValueError(msg)
+        self.policy.check_decoded(self.source, count * reader.frame_bytes)
+        pictures, stamps, until = reader.at(even_times(start, end, count))
+        notes = list(reader.notes)
+        if until is not None and end - until > _SHORTFALL_SECONDS:
+            if until <= start:
+                raise _NoFrameError(self.source, self._nothing(start, end))
+            notes.append(f"the video ends at {until:.2f} seconds, not at {end:.2f} as its header says")
+            end = until
+            pictures, stamps, _ = reader.at(even_times(start, end, count))
+        if not pictures:
+            raise _NoFrameError(self.source, self._nothing(start, end))
+        sound = None
+        if sampling_rate and reader.has_sound:
+            try:
+                sound = self.part(span=(start, end)).sound().decode(sampling_rate=sampling_rate)
+                notes += sound.notes
+            except MediaError as error:  # the track may end before the pictures do
+                notes.append(f"no sound: {error.reason}")
+        return Clip(np.stack(pictures), np.asarray(stamps, np.float64), sound, tuple(notes))
+
+    def _nothing(self, start: float, end: float) -> str:
+        return f"holds no frame that can be decoded from {start:g} to {end:g} seconds"
+
+
+class _NoFrameError(MediaError):
+    """A span in which nothing can be decoded."""
+
+
+class _GivenFrames:
+    """Frames that were given decoded, read like a file."""
+
+    def __init__(self, value: Any, source: str, policy: Any) -> None:
+        frames, times, rate, heard = value, None, 1.0, 0.0
+        self._source, self._policy = source, policy
+        self.notes: list[str] = []
+        self.frame_bytes = 0
+        self.has_sound = isinstance(value, Clip) and value.sound is not None
+        if isinstance(value, Clip):
+            frames, times = value.frames, [float(second) for second in value.times]
+            heard = value.sound.duration if value.sound is not None else 0.0
+        elif isinstance(value, Mapping):
+            frames = value.get("frames", value.get("array"))
+            rate = float(value.get("frame_rate", value.get("fps", 1.0)))
+        elif isinstance(value, tuple) and len(value) == 2 and np.ndim(value[1]) == 0:
+            frames, rate = value[0], float(value[1])
+        if not isinstance(frames, list | tuple):
+            array = as_array(frames)
+            if array is None or array.ndim != 4:
+                shape = "" if array is None else f" of shape {array.shape}"
+                expected = "expected a list of frames or an array of shape (t, h, w, c) or (t, c, h, w)"
+                raise MediaError(source, f"{type(frames).__name__}{shape} is no video; {expected}")
+            frames = list(frames)
+        if not len(frames) or not rate > 0:
+            raise MediaError(source, f"{len(frames)} frames at {rate:g} per second are no video")
+        self._frames = frames
+        self._times = times if times is not None else [index / rate for index in range(len(frames))]
+        apart = (self._times[-1] - self._times[0]) / max(1, len(frames) - 1) or 1 / rate
+        self.duration: float | None = max(self._times[-1] + apart, heard)
+
+    def at(self, times: list[float]) -> tuple[list[np.ndarray], list[float], None]:
+        from senseweave.media.kinds.image import Image
+
+        chosen = [nearest_before(self._times, wanted) for wanted in times]
+        decoded = {index: np.asarray(Image(self._frames[index], policy=self._policy).decode()) for index in set(chosen)}
+        if len({picture.shape for picture in decoded.values()}) > 1:
+            raise MediaError(self._source, "holds frames of different sizes")
+        return [decoded[index] for index in chosen], [self._times[index] for index in chosen], None

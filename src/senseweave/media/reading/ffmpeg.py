@@ -1,0 +1,219 @@
+"""What FFmpeg reads, through PyAV: containers told by their content, never a playlist, and no second file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+
+from senseweave.errors import MediaError
+from senseweave.extras import require
+from senseweave.media.forms.content import Content
+from senseweave.media.reading.samples import check_rate, mono
+
+SEEK_FROM_SECONDS = 60.0
+"""Up to here sound is decoded from the beginning. A seek is as exact as the time stamps, which Matroska rounds to a
+millisecond, and an AAC decoder makes up other noise after it."""
+SEEK_BACK_SECONDS = 1.0
+"""A lossy decoder is right again within a few packets of a seek; the longest need is Opus's 80 ms."""
+_GAP_SECONDS = 0.05
+"""Time stamps of some containers are rounded to milliseconds; only a larger jump is a gap in the sound."""
+_LONGEST_GAP_SECONDS = 60.0
+"""A larger jump is a broken time stamp, not a minute of silence."""
+_TRIMMED_SECONDS = 0.1
+"""An encoder's last packet may be filled up beyond the end that the header names."""
+_WITHOUT_HEADER = {"aac", "amr", "mp3"}
+
+
+def open_container(file: BinaryIO, content: Content, source: str) -> Any:
+    """Open a container with the one demuxer that its content names.
+
+    Naming the demuxer keeps FFmpeg from taking the content for a playlist, and `io_open` refuses whatever a container
+    may name, so that no file but this one is ever read.
+
+    Raises:
+        MediaError: If the container is broken.
+    """
+    extra = "audio" if content.modalities[:1] == ("audio",) else "video"
+    av = require("av", extra=extra, feature=f"reading {content.mime_type}")
+    demuxer = content.reader.partition(",")[0].lower()
+    try:
+        return av.open(file, mode="r", format=demuxer, io_open=_refuse, metadata_errors="replace")
+    except Exception as error:
+        raise MediaError(source, f"is a broken {content.mime_type} file ({reason_of(error)})") from error
+
+
+def _refuse(url: str, flags: int, options: object) -> NoReturn:
+    raise PermissionError(f"a media file may not open {url!r}")
+
+
+def zero_time(container: Any, stream: Any) -> float:
+    """Return the time stamp, in seconds, that is second 0 of the source.
+
+    Packets before time stamp 0 warm the decoder up and are not presented.
+    """
+    if container.start_time is not None:
+        return max(0.0, float(container.start_time / 1_000_000))
+    if stream.start_time is not None:
+        return float(stream.start_time * stream.time_base)
+    return 0.0
+
+
+def promised_end(container: Any, stream: Any, zero: float) -> float | None:
+    """Return the second at which the header says that a track ends, or None where it does not say."""
+    tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag is not None:  # Matroska keeps the length of a track among its tags
+        return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - zero
+    if stream.duration is not None and stream.duration > 0:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - zero
+    if container.duration is not None and container.duration > 0:
+        return float(container.duration / 1_000_000)
+    return None
+
+
+def moving_pictures(container: Any) -> list[Any]:
+    """Return the video streams that are not cover art."""
+    from av.stream import Disposition
+
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
+def reason_of(error: Exception) -> str:
+    """Return the words of an error."""
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)
+
+
+def decoded_frames(container: Any, stream: Any, notes: list[str]) -> Iterator[Any]:
+    """Yield the frames of a stream; packets that cannot be decoded are left out and noted.
+
+    Yields:
+        Frames, and None for each packet that gave none, so that a caller can watch the clock.
+    """
+    broken = 0
+    note = "the {} breaks off ({})"
+    try:
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except Exception as error:
+                broken += 1
+                if broken == 1:
+                    _add(notes, f"some of the {stream.type} cannot be decoded ({reason_of(error)})")
+                frames = []
+            if not frames:
+                yield None
+            yield from frames
+    except Exception as error:
+        _add(notes, note.format(stream.type, reason_of(error)))
+
+
+def _add(notes: list[str], note: str) -> None:
+    if note not in notes:
+        notes.append(note)
+
+
+class FFmpegSoundReader:
+    """The first sound track of a container."""
+
+    def __init__(self, file: BinaryIO, content: Content, source: str) -> None:
+        self._file, self._source, self._content = file, source, content
+        self._container = open_container(file, content, source)
+        self.notes: list[str] = []
+        try:
+            if not self._container.streams.audio:
+                raise MediaError(source, f"is {content.mime_type} without a sound track")
+            self._stream = self._container.streams.audio[0]
+            if self._stream.codec_context is None:
+                raise MediaError(source, f"is {content.mime_type} whose sound is of a coding that FFmpeg does not know")
+            self.rate = check_rate(float(self._stream.rate or 0), source)
+            self._zero = zero_time(self._container, self._stream)
+            # Where there is no container, only packets one after another, FFmpeg guesses from the bit rate.
+            told = content.reader not in _WITHOUT_HEADER
+            self.duration = promised_end(self._container, self._stream, self._zero) if told else None
+        except BaseException:
+            self._container.close()
+            raise
+
+    def blocks(self, start: float) -> Iterator[np.ndarray]:
+        """Yield mono float32 samples from the whole second `start` on; what cannot be decoded is noted."""
+        wanted = int(start * self.rate)
+        end = round(self.duration * self.rate) if self.duration is not None else None
+        held: np.ndarray | None = None
+        position = 0
+        for first, block in self._placed(wanted):
+            if held is not None:
+                yield held
+            held, position = block, first + len(block)
+        if held is None:
+            return
+        excess = position - end if end is not None else 0
+        yield held[: len(held) - excess] if 0 < excess < min(len(held), _TRIMMED_SECONDS * self.rate) else held
+
+    def _placed(self, wanted: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield blocks without holes from sample `wanted` on, each with the position of its first sample."""
+        sought = wanted > SEEK_FROM_SECONDS * self.rate
+        if sought:
+            self._seek(wanted / self.rate - SEEK_BACK_SECONDS)
+        frames = self._decoded()
+        first = next(frames, None)
+        if sought and (first is None or first[0] is None or first[0] > wanted):
+            self._seek(0.0)  # the container cannot be sought in: read it from its beginning
+            frames = self._decoded()
+            first = next(frames, None)
+        if first is None:
+            if self.notes:
+                raise MediaError(self._source, f"is a broken {self._content.mime_type} file ({self.notes[-1]})")
+            return
+        position = first[0] or 0
+        if not sought and abs(position) < _GAP_SECONDS * self.rate:
+            position = 0
+        if not sought and 0 < position - wanted < _LONGEST_GAP_SECONDS * self.rate:
+            yield wanted, np.zeros(position - wanted, np.float32)  # the sound begins after the pictures
+        block: np.ndarray | None = first[1]
+        while block is not None:
+            skip = max(0, wanted - position)
+            if skip < len(block):
+                yield position + skip, block[skip:]
+            position += len(block)
+            at, block = next(frames, (None, None))
+            gap = at - position if at is not None else 0
+            if block is not None and _GAP_SECONDS * self.rate < gap < _LONGEST_GAP_SECONDS * self.rate:
+                if position + gap > wanted:
+                    filled = min(gap, position + gap - wanted)
+                    yield position + gap - filled, np.zeros(filled, np.float32)
+                position += gap
+
+    def _decoded(self) -> Iterator[tuple[int | None, np.ndarray]]:
+        for frame in decoded_frames(self._container, self._stream, self.notes):
+            if frame is None or not frame.samples:
+                continue
+            if frame.sample_rate != self.rate:
+                _add(self.notes, f"the sampling rate changes to {frame.sample_rate} Hz; the sound ends there")
+                return
+            at = None
+            if frame.pts is not None:
+                at = round((frame.pts * float(frame.time_base) - self._zero) * self.rate)
+            yield at, _frame_samples(frame)
+
+    def _seek(self, start: float) -> None:
+        try:
+            self._container.seek(int((start + self._zero) / self._stream.time_base), stream=self._stream)
+        except Exception:  # the blocks show where it stands, and start over if need be
+            return
+
+    def close(self) -> None:
+        """Release the file."""
+        self._container.close()
+        self._file.close()
+
+
+def _frame_samples(frame: Any) -> np.ndarray:
+    array = frame.to_ndarray()
+    samples = array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
+    if samples.dtype == np.uint8:
+        samples = (samples.astype(np.float32) - 128.0) / 128.0
+    elif samples.dtype.kind == "i":
+        samples = samples / float(1 << (8 * samples.dtype.itemsize - 1))
+    return mono(samples)

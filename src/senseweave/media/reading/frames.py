@@ -1,0 +1,159 @@
+"""Frames of a video by the time at which they are shown."""
+
+from __future__ import annotations
+
+import bisect
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from senseweave.errors import MediaError, PolicyError
+from senseweave.media.forms.content import Content
+from senseweave.media.forms.source import Source
+from senseweave.media.policy import MediaPolicy
+from senseweave.media.reading.ffmpeg import decoded_frames, moving_pictures, open_container, promised_end, zero_time
+
+_SEEK_AHEAD_SECONDS = 4.0
+"""Decoding on to a frame this far ahead costs about as much as a seek to the key frame before it."""
+_ROUNDING_SECONDS = 1e-3
+"""Time stamps of some containers are rounded to milliseconds."""
+_EARLIEST_SECONDS = 60.0
+"""A frame that claims to be shown a minute before the video begins has a broken time stamp."""
+
+
+def even_times(start: float, end: float, count: int) -> list[float]:
+    """Return the middles of `count` equal parts of `start` to `end`, in seconds."""
+    step = (end - start) / count
+    return [start + (index + 0.5) * step for index in range(count)]
+
+
+class FrameReader:
+    """An open video; frames are found by presentation time, so a variable frame rate changes nothing."""
+
+    def __init__(self, source: Source, content: Content, policy: MediaPolicy) -> None:
+        self._source, self._policy = source.label, policy
+        self._file = source.open()
+        self.notes: list[str] = []
+        try:
+            self._container = open_container(self._file, content, self._source)
+        except BaseException:
+            self._file.close()
+            raise
+        try:
+            streams = moving_pictures(self._container)
+            if not streams:
+                raise MediaError(self._source, f"is {content.mime_type} without a video track")
+            self._stream = streams[0]
+            context = self._stream.codec_context
+            if context is None:
+                raise MediaError(self._source, "holds pictures of a coding that FFmpeg does not know")
+            self._stream.thread_type = "AUTO"
+            policy.check_pixels(self._source, context.width, context.height)
+            self.frame_bytes = 3 * context.width * context.height
+            self._zero = zero_time(self._container, self._stream)
+            self.duration = promised_end(self._container, self._stream, self._zero)
+            self.has_sound = bool(self._container.streams.audio)
+            self._frames: Iterator[Any] = iter(())
+            self._shown: Any = None
+            self._ahead: Any = None
+            self._deadline = 0.0
+            self._seekable = True
+            self._shape: tuple[int, int, int] | None = None
+        except BaseException:
+            self.close()
+            raise
+
+    def at(self, times: Sequence[float]) -> tuple[list[np.ndarray], list[float], float | None]:
+        """Return the frames that are on screen at rising times, with their own presentation times.
+
+        A time before the first frame gets the first frame, a time after the last one the last.
+
+        Returns:
+            RGB frames of shape (height, width, 3), uint8; seconds; and, where the file ended on the way, the second
+            until which its last frame is shown. No frames where none can be decoded.
+
+        Raises:
+            MediaError: If a frame is larger than the policy allows, or decoding takes longer.
+        """
+        self._deadline = time.monotonic() + self._policy.decode_timeout
+        pictures: list[np.ndarray] = []
+        stamps: list[float] = []
+        for wanted in times:
+            self._go_to(wanted)
+            while self._ahead is not None and (
+                self._shown is None or self._time(self._ahead) <= wanted + _ROUNDING_SECONDS
+            ):
+                self._shown, self._ahead = self._ahead, next(self._frames, None)
+            if self._shown is None:
+                return [], [], None
+            shown = self._time(self._shown)
+            pictures.append(pictures[-1] if stamps and shown == stamps[-1] else self._picture(self._shown))
+            stamps.append(shown)
+        return pictures, stamps, None if self._ahead is not None else self._end_of(self._shown)
+
+    def count_seconds(self) -> float:
+        """Return the second at which the last packet ends, found by reading all packets without decoding them."""
+        end = 0.0
+        try:
+            self._container.seek(int(self._zero * 1_000_000))
+            for packet in self._container.demux(self._stream):
+                if packet.pts is not None:
+                    until = (packet.pts + (packet.duration or 0)) * packet.time_base
+                    end = max(end, float(until) - self._zero)
+        except Exception as error:
+            self.notes.append(f"the video breaks off ({error})")
+        return end
+
+    def close(self) -> None:
+        """Release the file."""
+        self._container.close()
+        self._file.close()
+
+    def _time(self, frame: Any) -> float:
+        return float(frame.pts * float(frame.time_base) - self._zero)
+
+    def _end_of(self, frame: Any) -> float:
+        return self._time(frame) + float((frame.duration or 0) * frame.time_base)
+
+    def _go_to(self, seconds: float) -> None:
+        behind = self._shown is not None and self._time(self._shown) <= seconds
+        far = self._ahead is not None and seconds - self._time(self._ahead) > _SEEK_AHEAD_SECONDS
+        if behind and not (far and self._seekable):
+            return
+        self._restart(seconds if self._seekable else None)
+        if self._seekable and (self._ahead is None or self._time(self._ahead) > seconds):
+            self._seekable = self._ahead is not None and seconds < _SEEK_AHEAD_SECONDS
+            self._restart(None)  # the seek went wrong, or there is nothing earlier: read from the beginning
+
+    def _restart(self, seconds: float | None) -> None:
+        self._shown = self._ahead = None
+        target = self._zero + max(0.0, seconds or 0.0)
+        try:
+            self._container.seek(int(target / self._stream.time_base), stream=self._stream, backward=True)
+        except Exception:
+            if seconds is not None:
+                return
+        self._frames = self._timed()
+        self._ahead = next(self._frames, None)
+
+    def _timed(self) -> Iterator[Any]:
+        for frame in decoded_frames(self._container, self._stream, self.notes):
+            if time.monotonic() > self._deadline:
+                raise PolicyError(self._source, f"takes longer to decode than {self._policy.decode_timeout:g} seconds")
+            if frame is not None and frame.pts is not None and self._time(frame) > -_EARLIEST_SECONDS:
+                yield frame
+
+    def _picture(self, frame: Any) -> np.ndarray:
+        self._policy.check_pixels(self._source, frame.width, frame.height)
+        if self._shape is None:
+            self._shape = frame.width, frame.height, round((frame.rotation or 0) / 90) % 4
+        width, height, turns = self._shape  # a stream may change its size on the way; its first frame decides
+        picture = frame.to_ndarray(format="rgb24", width=width, height=height)
+        return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+
+
+def nearest_before(times: Sequence[float], wanted: float) -> int:
+    """Return the index of the last of some rising times that is not after `wanted`, or 0."""
+    return max(0, bisect.bisect_right(times, wanted + 1e-9) - 1)

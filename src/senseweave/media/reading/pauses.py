@@ -1,0 +1,107 @@
+"""Windows that end where nobody speaks, so that no word is cut in two."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from senseweave.extras import require
+from senseweave.media.reading.windows import Span, check_window
+
+RATE = 16_000
+_CHUNK, _CONTEXT = 512, 64
+"""Samples at 16 kHz that Silero's detector judges at a time, and those before them that it is shown as well."""
+_SPEECH = 0.35
+"""Below this probability speech has ended: 0.15 under the threshold 0.5 at which it begins (silero-vad's defaults)."""
+_LEAST_PAUSE_SECONDS = 0.1
+
+
+def pauses(blocks: Iterable[np.ndarray], start: float = 0.0) -> list[Span]:
+    """Return the spans of at least a tenth of a second in which nobody speaks.
+
+    The detector is Silero VAD: its ONNX weights, which come inside the package silero-vad, run by onnxruntime.
+
+    Args:
+        blocks: Consecutive mono samples at 16 kHz, shape (n,) each.
+        start: Time of the first sample, in seconds.
+    """
+    found: list[Span] = []
+    begin: float | None = None
+    now = start
+    for index, probability in enumerate(_speech_probabilities(blocks)):
+        now = start + index * _CHUNK / RATE
+        if probability < _SPEECH:
+            begin = now if begin is None else begin
+        elif begin is not None:
+            found.append((begin, now))
+            begin = None
+    if begin is not None:
+        found.append((begin, now + _CHUNK / RATE))
+    return [span for span in found if span[1] - span[0] >= _LEAST_PAUSE_SECONDS]
+
+
+def spans_at_pauses(start: float, end: float, seconds: float, overlap: float, quiet: list[Span]) -> list[Span]:
+    """Return windows of at most `seconds` that cover `start` to `end` and end in the widest pause at hand.
+
+    A window ends no earlier than at half its length, and the last two share what is left so that neither is a sliver.
+    Where there is no pause the cut is made all the same.
+
+    Raises:
+        ValueError: If the lengths make no sense.
+    """
+    check_window(seconds, overlap)
+    spans: list[Span] = []
+    begin = start
+    while end - begin > seconds:
+        left = end - begin
+        earliest, latest = begin + seconds / 2, begin + seconds
+        if left < 1.5 * seconds:
+            earliest, latest = begin + left / 3, begin + min(seconds, 2 * left / 3)
+        cut = _cut(max(earliest, begin + overlap + seconds / 100), latest, quiet)
+        spans.append((round(begin, 6), round(cut, 6)))
+        begin = cut - overlap
+    return [*spans, (round(begin, 6), round(end, 6))]
+
+
+def _cut(earliest: float, latest: float, quiet: list[Span]) -> float:
+    inside = [(max(low, earliest), min(high, latest)) for low, high in quiet if low < latest and high > earliest]
+    if not inside:
+        return latest
+    low, high = max(inside, key=lambda span: (span[1] - span[0], span[1]))
+    return (low + high) / 2
+
+
+def _speech_probabilities(blocks: Iterable[np.ndarray]) -> Iterator[float]:
+    session = _detector()
+    state = np.zeros((2, 1, 128), np.float32)
+    heard = np.zeros(_CONTEXT, np.float32)
+    held = np.empty(0, np.float32)
+    for block in blocks:
+        held = np.concatenate([held, block])
+        whole = len(held) // _CHUNK * _CHUNK
+        for at in range(0, whole, _CHUNK):
+            chunk = np.concatenate([heard, held[at : at + _CHUNK]])
+            probability, state = session.run(None, {"input": chunk[None], "state": state, "sr": np.array(RATE)})
+            heard = chunk[-_CONTEXT:]
+            yield float(probability[0, 0])
+        held = held[whole:]
+
+
+@functools.cache
+def _detector() -> Any:
+    onnxruntime = require("onnxruntime", extra="speech", feature="cutting at pauses")
+    # Importing silero_vad imports torch and sets it to one thread for the whole process; only its weights are wanted.
+    package = importlib.util.find_spec("silero_vad")
+    if package is None or package.origin is None:
+        require("silero_vad", extra="speech", feature="cutting at pauses")
+        msg = "silero_vad has no files"
+        raise ImportError(msg)
+    options = onnxruntime.SessionOptions()
+    options.inter_op_num_threads = options.intra_op_num_threads = 1
+    weights = Path(package.origin).parent / "data" / "silero_vad.onnx"
+    return onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,81 @@
+"""Samples: given ones as mono float32 of a known rate, several channels as one, and rates that recordings have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from senseweave.errors import MediaError
+from senseweave.media.decoded import Waveform
+from senseweave.media.forms.objects import as_array
+
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
+
+
+def samples_of(value: Any, source: str) -> tuple[np.ndarray, int]:
+    """Return given samples as mono float32 and their rate.
+
+    Args:
+        value: `(samples, sampling_rate)`, `{"array": ..., "sampling_rate": ...}` or a `Waveform`; samples of shape
+            (n,), (channels, n) or (n, channels), float in [-1, 1] or integers of their full range.
+        source: Name for messages.
+
+    Raises:
+        MediaError: If there is no rate, or the samples are none.
+    """
+    rate: Any = None
+    samples = value
+    if isinstance(value, Waveform):
+        samples, rate = value.samples, value.sampling_rate
+    elif isinstance(value, Mapping):
+        samples = value.get("array", value.get("samples"))
+        rate = value.get("sampling_rate", value.get("sample_rate"))
+    elif isinstance(value, tuple) and len(value) == 2 and np.ndim(value[1]) == 0:
+        samples, rate = value
+    array = as_array(samples)
+    if array is None:
+        raise MediaError(source, f"{type(samples).__name__} is no sound; expected (samples, sampling_rate)")
+    if rate is None:
+        raise MediaError(source, "an array of samples needs its sampling rate; pass (samples, sampling_rate)")
+    if array.ndim not in (1, 2) or array.size == 0:
+        expected = "expected (n,), (channels, n) or (n, channels)"
+        raise MediaError(source, f"samples of shape {array.shape} are no sound; {expected}")
+    scaled = _full_scale(array, source)
+    if scaled.ndim == 2:
+        scaled = mono(scaled.T if scaled.shape[0] < scaled.shape[1] else scaled)
+    return np.ascontiguousarray(scaled, dtype=np.float32), check_rate(float(rate), source)
+
+
+def mono(samples: np.ndarray) -> np.ndarray:
+    """Return (n, channels) samples as their mean, shape (n,), float32."""
+    if samples.shape[1] == 1:
+        return np.ascontiguousarray(samples[:, 0], dtype=np.float32)
+    if samples.shape[1] == 2:  # many times as fast as `mean` along a short axis
+        return np.asarray((samples[:, 0] + samples[:, 1]) * np.float32(0.5), np.float32)
+    return np.asarray(samples.mean(axis=1, dtype=np.float64), np.float32)
+
+
+def check_rate(rate: float, source: str) -> int:
+    """Return a sampling rate as an int.
+
+    Raises:
+        MediaError: If no recording has such a rate.
+    """
+    if not (math.isfinite(rate) and LOWEST_RATE <= rate <= HIGHEST_RATE and rate == int(rate)):
+        expected = f"expected a whole number from {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz"
+        raise MediaError(source, f"has a sampling rate of {rate:g}; {expected}")
+    return int(rate)
+
+
+def _full_scale(array: np.ndarray, source: str) -> np.ndarray:
+    if array.dtype.kind == "f":
+        return array.astype(np.float32) if array.dtype != np.float32 else array
+    if array.dtype == np.uint8:
+        return (array.astype(np.float32) - 128.0) / 128.0
+    if array.dtype in (np.int8, np.int16, np.int32):
+        return (array / float(1 << (8 * array.dtype.itemsize - 1))).astype(np.float32)
+    expected = "pass int16, int32 or float in [-1, 1]"
+    raise MediaError(source, f"samples of type {array.dtype} have no known full scale; {expected}")

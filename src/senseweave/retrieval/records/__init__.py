@@ -1,0 +1,1 @@
+"""Records: their schema, how media are chunked, and how records are added, exported and imported."""

@@ -1,0 +1,1 @@
+"""What happens to a query and its hits: planning, paging, grouping, diversity, reranking."""

@@ -1,0 +1,145 @@
+"""What a search was asked for besides the query: checked at once, before anything is embedded."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from senseweave.errors import UnsupportedModalityError
+from senseweave.media import MODALITIES, Modality
+from senseweave.retrieval.fusion import METHODS
+from senseweave.retrieval.search.rerank import Reranker
+from senseweave.retrieval.stores.filters import Where
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to rank; the docstring of `Index.search` says what each means.
+
+    Raises:
+        TypeError: If a value is of the wrong type; the message names the argument.
+        ValueError: If it makes no sense.
+    """
+
+    k: int
+    offset: int = 0
+    method: str | None = None
+    where: Where | None = None
+    weights: Mapping[str, float] | None = None
+    quota: Mapping[str, int] | None = None
+    min_score: float | None = None
+    group: bool = False
+    diversity: float | None = None
+    reranker: Reranker | None = None
+    rerank_depth: int = 50
+
+    def __post_init__(self) -> None:
+        for name, least in (("k", 1), ("offset", 0), ("rerank_depth", 1)):
+            object.__setattr__(self, name, _whole(name, getattr(self, name), least))
+        if not isinstance(self.group, bool):
+            msg = f"group is True or False, not {self.group!r}"
+            raise TypeError(msg)
+        if self.method is not None and self.method not in METHODS:
+            msg = f"unknown fusion method {self.method!r}; there are {', '.join(METHODS)}"
+            raise ValueError(msg)
+        if self.min_score is not None:
+            _real("min_score", self.min_score)
+        if self.diversity is not None and not 0 <= _real("diversity", self.diversity) <= 1:
+            msg = f"diversity lies between 0 and 1, not {self.diversity}"
+            raise ValueError(msg)
+        for name, count in _by_modality("quota", self.quota).items():
+            _whole(f"the quota of {name}", count, 0)
+        if sum(_by_modality("quota", self.quota).values()) > self.k:
+            msg = f"the quotas {dict(self.quota or {})} add up to more than k={self.k}"
+            raise ValueError(msg)
+        for name, weight in _by_modality("weights", self.weights).items():
+            if _real(f"the weight of {name}", weight) < 0:
+                msg = f"the weight of {name} is at least 0, not {weight!r}"
+                raise ValueError(msg)
+
+    @property
+    def wanted(self) -> int:
+        """Hits up to the end of the page."""
+        return self.offset + self.k
+
+    @property
+    def pages(self) -> int:
+        """Pages of `k` hits up to the end of the one that is asked for."""
+        return math.ceil(self.wanted / self.k)
+
+    def pool(self, page: int) -> int:
+        """Hits among which a page, counted from 0, and those before it are chosen."""
+        size = self.k * (page + 1)
+        return max(4 * size, 50) if self.diversity is not None else size
+
+    @property
+    def depth(self) -> int:
+        """Candidates to look at before any of them is dropped; with quotas, of every collection."""
+        depth = self.pool(self.pages - 1) if self.quota or self.diversity is not None else self.wanted
+        return max(depth, self.rerank_depth) if self.reranker is not None else depth
+
+
+def chosen_modalities(given: Any, available: Collection[Modality]) -> set[Modality]:
+    """The modalities to search: those that are asked for, or all that the index holds.
+
+    Raises:
+        TypeError: If they are neither a name nor several.
+        ValueError: If there are none, or one does not exist.
+        UnsupportedModalityError: If the index does not hold one that was asked for.
+    """
+    if given is None:
+        return set(available)
+    if not isinstance(given, Collection) or isinstance(given, (bytes, Mapping)):
+        msg = f"modalities is a set of {', '.join(MODALITIES)}, or None for all, not {given!r}"
+        raise TypeError(msg)
+    wanted: list[Any] = [given] if isinstance(given, str) else list(given)
+    unknown = sorted((one for one in wanted if one not in MODALITIES), key=repr)
+    if unknown or not wanted:
+        what = f"unknown modality {', '.join(map(repr, unknown))}" if unknown else "no modality is asked for"
+        msg = f"{what}; there are {', '.join(MODALITIES)}, and None for all"
+        raise ValueError(msg)
+    for modality in MODALITIES:
+        if modality in wanted and modality not in available:
+            raise UnsupportedModalityError("the index", modality, [one for one in MODALITIES if one in available])
+    return set(wanted)
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        msg = f"{name} is a whole number, not {value!r}"
+        raise TypeError(msg)
+    if number < least:
+        msg = f"{name} is at least {least}, not {value!r}"
+        raise ValueError(msg)
+    return number
+
+
+def _real(name: str, value: Any) -> float:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        msg = f"{name} is a number, not {value!r}"
+        raise TypeError(msg)
+    if not math.isfinite(value):
+        msg = f"{name} is a finite number, not {value!r}"
+        raise ValueError(msg)
+    return float(value)
+
+
+def _by_modality(name: str, given: Any) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        msg = f"{name} is a dict by modality, such as {{'image': 2}}, not {given!r}"
+        raise TypeError(msg)
+    unknown = [one for one in given if one not in MODALITIES]
+    if unknown:
+        msg = f"{name} names {', '.join(map(repr, unknown))}; the modalities are {', '.join(MODALITIES)}"
+        raise ValueError(msg)
+    return given

@@ -1,0 +1,1 @@
+"""Vector stores: the protocol, its implementations, filters and locks."""

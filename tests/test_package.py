@@ -23,6 +23,7 @@ LAYERS = [
     "retrieval",
     "training",
     "evaluation",
+    "interop",
     "cli",
     "demo",
 ]
@@ -34,6 +35,7 @@ TOGETHER = [
     {"spaces"},
     {"retrieval"},
     {"training", "evaluation"},
+    {"interop"},
     {"cli", "demo"},
 ]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality, Text
-from senseweave.retrieval.records.schema import is_gone, own_metadata, source_of
+from senseweave.retrieval.records.first_schema import is_gone, own_metadata, source_of
 
 Span = tuple[float, float]
 

@@ -19,8 +19,8 @@ from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.index_spaces import describe, load_all, load_recorded
 from senseweave.retrieval.query import Query, as_query
 from senseweave.retrieval.records.copies import Copies
+from senseweave.retrieval.records.first_schema import source_of
 from senseweave.retrieval.records.ingest import Ingest, Metadata
-from senseweave.retrieval.records.schema import source_of
 from senseweave.retrieval.records.transfer import export_index, import_index
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.search.asking import Asked, EmbeddedPart, answer, embed_query

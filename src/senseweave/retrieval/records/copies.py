@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from senseweave.retrieval.records.schema import COPY_OF, Record, source_of
+from senseweave.retrieval.records.first_schema import COPY_OF, Record, source_of
 from senseweave.retrieval.stores.chroma import Found, Store
 from senseweave.retrieval.stores.description import Description
 from senseweave.retrieval.stores.filters import Where, any_of, both

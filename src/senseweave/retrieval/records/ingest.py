@@ -15,7 +15,7 @@ from senseweave.media import Media, MediaPolicy, Modality, collect
 from senseweave.media.base import source_name
 from senseweave.retrieval.records.chunking import pieces_of
 from senseweave.retrieval.records.copies import Copies, as_record
-from senseweave.retrieval.records.schema import (
+from senseweave.retrieval.records.first_schema import (
     PASSAGE,
     Record,
     checked_own,

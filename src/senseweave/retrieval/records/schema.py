@@ -1,31 +1,48 @@
-"""What an index stores of a piece of media: its id, its flat metadata and its line of text."""
+"""The record: a chunk as a store keeps it, and the one flat metadata schema that everything writes and reads."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+import numbers
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Final, cast
 
 import numpy as np
 
-from senseweave.media import Media
+from senseweave.errors import MediaError
+from senseweave.media import MEDIA_OF, MODALITIES, Media, MediaPolicy, Modality, Text
+from senseweave.media.base import source_name
 
-COPY_OF = "senseweave_copy_of"
-"""In a row of the index's copies: the id of the record whose content stands at one more source."""
-RESERVED = ("modality", "source", "mime_type", "sha256", "start", "end", "page", "fingerprint", "added_at", COPY_OF)
-"""Metadata that the index writes; users' own metadata cannot use these names."""
+Span = tuple[float, float]
 
-PASSAGE = ("character_start", "character_end")
-"""Metadata of a passage of a text, told by where it stands and not by the user."""
+FIELDS: Final = ("modality", "source", "mime_type", "sha256", "start", "end", "page", "fingerprint", "added_at")
+"""Metadata names of the schema. On a record where the value cannot be the schema's, it is the user's own."""
+OLD_SPAN: Final = ("start_s", "end_s")
+"""Names that version 0.1 of the LangChain package gave to the span."""
+FILE_PATH: Final = "file_path"
+"""The same value as `source`, which components of Haystack and LlamaIndex look for."""
+PASSAGE: Final = ("character_start", "character_end")
+"""Metadata of a passage of a text: its position, which chunking writes and not the user."""
+TIMED: Final = ("audio", "video")
+"""Modalities in which a span can be meant."""
+PAGED: Final = ("text", "image")
+"""Modalities in which a page can be meant."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One row of a collection."""
+    """A record on its way into a store.
+
+    Attributes:
+        id: Its id in the collection.
+        vector: Shape (dimension,), float32.
+        text: The text itself, or the caption, transcript or label line of a media chunk.
+        metadata: Flat values, as `write_metadata` makes them.
+    """
 
     id: str
     vector: np.ndarray
@@ -33,63 +50,264 @@ class Record:
     metadata: dict[str, Any]
 
 
-def record_id(media: Media, fingerprint: str) -> str:
-    """32 hexadecimal digits from content hash, span, page and fingerprint: equal for equal content."""
-    span = "" if media.span is None else f"{media.span[0]:.3f}-{media.span[1]:.3f}"
-    page = "" if media.page is None else str(media.page)
-    key = "\n".join((media.modality, media.sha256, span, page, fingerprint))
-    return hashlib.sha256(key.encode()).hexdigest()[:32]
+@dataclass(frozen=True)
+class Provenance:
+    """What flat metadata say of the chunk that they belong to; None where they do not say it.
+
+    Attributes:
+        modality: `text` where the metadata name no modality that exists.
+        source: Absolute path, URL or label.
+        span: `(start, end)` in seconds, of audio and video alone.
+        page: Page number from 1, of text and images alone.
+        mime_type: Of the source.
+        sha256: Of the content, in hexadecimal.
+        fingerprint: Of the space that embedded the chunk.
+        added_at: Seconds since 1970.
+        own: The user's own values, among them those under a name of the schema that cannot be the schema's.
+    """
+
+    modality: Modality = "text"
+    source: str | None = None
+    span: Span | None = None
+    page: int | None = None
+    mime_type: str | None = None
+    sha256: str | None = None
+    fingerprint: str | None = None
+    added_at: float | None = None
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+    def media(self, text: str | None = None, *, policy: MediaPolicy | None = None) -> Media:
+        """Return the media that the record stands for; nothing is read.
+
+        Args:
+            text: The record's text, which is the media where the modality is text.
+            policy: What may be read.
+
+        Raises:
+            MediaError: If the record is not text and names no source.
+        """
+        if self.modality == "text":
+            return Text(
+                text or "",
+                source=self.source,
+                page=self.page,
+                mime_type=self.mime_type,
+                metadata=self.own,
+                policy=policy,
+            )
+        if not self.source:
+            reason = f"a record of modality {self.modality} needs metadata['source'], the path or URL of its file"
+            raise MediaError((text or self.modality)[:60], reason)
+        return MEDIA_OF[self.modality](self.source, span=self.span, page=self.page, metadata=self.own, policy=policy)
 
 
-def source_of(identifier: str, metadata: Mapping[str, Any]) -> str:
-    """Where a stored record stands; one that another program wrote without a source goes by its id."""
-    return str(metadata.get("source", identifier))
+def read_metadata(metadata: Mapping[str, Any] | None) -> Provenance:
+    """Return what a record's metadata say, whoever wrote them: the core, an integration or version 0.1.
+
+    A value under a name of the schema that cannot be the schema's (a date in `start` of a text, `modality="CT"`) is
+    the user's own, and is found in `own`.
+
+    Args:
+        metadata: Flat metadata of a stored record, document or node; None for none.
+    """
+    values = dict(metadata or {})
+    taken: dict[str, Any] = {}
+    if values.get("modality") in MODALITIES:
+        taken["modality"] = cast(Modality, values.pop("modality"))
+    modality = taken.get("modality", "text")
+    for name in ("source", "mime_type", "sha256", "fingerprint"):
+        if isinstance(values.get(name), str) and values[name]:
+            taken[name] = values.pop(name)
+    file_path = values.get(FILE_PATH)
+    if isinstance(file_path, (str, os.PathLike)) and str(file_path):
+        if "source" not in taken:
+            taken["source"] = os.fspath(file_path)
+        if taken["source"] == os.fspath(file_path):
+            del values[FILE_PATH]
+    if _is_number(values.get("added_at")):
+        taken["added_at"] = float(values.pop("added_at"))
+    if modality in TIMED:
+        for names in (("start", "end"), OLD_SPAN):
+            span = _span(values, *names)
+            if span is not None:
+                taken.setdefault("span", span)
+                for name in names:
+                    values.pop(name, None)
+    if modality in PAGED and _is_page(values.get("page")):
+        taken["page"] = int(values.pop("page"))
+    return Provenance(**taken, own=values)
+
+
+def write_metadata(provenance: Provenance, *, file_path: bool = False) -> dict[str, Any]:
+    """Return the flat metadata of a record: the schema's values, and the user's own beside them.
+
+    Args:
+        provenance: What is known; what is None is left out.
+        file_path: Whether the source stands under `file_path` too, for components of Haystack and LlamaIndex.
+    """
+    start, end = provenance.span if provenance.span is not None else (None, None)
+    written = {
+        "modality": provenance.modality,
+        "source": provenance.source,
+        "mime_type": provenance.mime_type,
+        "sha256": provenance.sha256,
+        "start": start,
+        "end": end,
+        "page": provenance.page,
+        "fingerprint": provenance.fingerprint,
+        "added_at": provenance.added_at,
+    }
+    if file_path and provenance.source is not None:
+        written[FILE_PATH] = provenance.source
+    own = {name: value for name, value in provenance.own.items() if value is not None}
+    return {**own, **{name: value for name, value in written.items() if value is not None and not _users(own, name)}}
+
+
+def provenance_of_media(
+    media: Media,
+    *,
+    source: str | None = None,
+    fingerprint: str | None = None,
+    added_at: float | None = None,
+    own: Mapping[str, Any] | None = None,
+) -> Provenance:
+    """Return what is known of a chunk of media.
+
+    Args:
+        media: The chunk.
+        source: What it is filed under; the media's absolute path, URL or label if None.
+        fingerprint: Of the space that embeds it.
+        added_at: Seconds since 1970.
+        own: The user's own values; those of the media if None.
+
+    Raises:
+        MediaError: If the media cannot be read.
+    """
+    return Provenance(
+        modality=media.modality,
+        source=source if source is not None else source_name(media),
+        span=media.span,
+        page=media.page,
+        mime_type=media.mime_type,
+        sha256=media.sha256,
+        fingerprint=fingerprint,
+        added_at=added_at,
+        own=dict(media.metadata if own is None else own),
+    )
+
+
+def record_id(provenance: Provenance) -> str:
+    """Return 32 hexadecimal digits made from content, span, page, source and fingerprint."""
+    start, end = provenance.span or (None, None)
+    span = "" if start is None else f"{start:.3f}-{end:.3f}"
+    page = "" if provenance.page is None else str(provenance.page)
+    key = (provenance.modality, provenance.sha256, span, page, provenance.source, provenance.fingerprint)
+    return hashlib.sha256("\n".join(str(one or "") for one in key).encode()).hexdigest()[:32]
+
+
+def content_key(provenance: Provenance, text: str | None = None) -> tuple[Any, ...] | None:
+    """Return what two records of the same content share whatever their source; None where the content is unknown.
+
+    Args:
+        provenance: Of the record.
+        text: The record's text. A text is its words: a splitter gives all chunks of a file that file's hash.
+    """
+    if provenance.sha256 is None:
+        return None
+    if provenance.modality == "text":
+        return "text", text, provenance.page
+    return provenance.modality, provenance.sha256, provenance.span, provenance.page
+
+
+def record_text(media: Media, source: str, caption: str | None) -> str:
+    """Return the text of a record: the text itself, what the encoder says of a media chunk, or its source's name."""
+    if media.modality == "text":
+        text: str = media.decode()
+        return text
+    return caption or default_text(media.modality, source)
+
+
+def default_text(modality: Modality, source: str) -> str:
+    """Return the text of a media chunk that has no caption: its modality and the name of its source."""
+    return f"{modality}: {PurePath(source).name or source}"
+
+
+def record_source(identifier: str, metadata: Mapping[str, Any]) -> str:
+    """Return the source of a stored record; one that another program wrote without a source goes by its id."""
+    return read_metadata(metadata).source or identifier
 
 
 def is_gone(source: str) -> bool:
-    """Whether a source is a local file that is no longer there."""
+    """Return whether a source is a local file that no longer exists."""
     return os.path.isabs(source) and not os.path.lexists(source)
 
 
-def record_metadata(
-    media: Media, source: str, fingerprint: str, added_at: float, own: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Flat metadata of one record, with the user's own, which `checked_own` gave; what is None is left out."""
-    start, end = media.span if media.span is not None else (None, None)
-    written = {
-        "modality": media.modality,
-        "source": source,
-        "mime_type": media.mime_type,
-        "sha256": media.sha256,
-        "start": start,
-        "end": end,
-        "page": media.page,
-        "fingerprint": fingerprint,
-        "added_at": added_at,
-    }
-    return {name: value for name, value in {**written, **own}.items() if value is not None}
+def check_own(own: Mapping[Any, Any], modality: Modality) -> dict[str, Any]:
+    """Return a user's metadata as they are stored, numbers of NumPy as Python's.
 
-
-def checked_own(own: Mapping[Any, Any]) -> dict[str, Any]:
-    """A user's metadata as they are stored, NumPy's numbers as Python's.
+    Args:
+        own: The user's values.
+        modality: Of the record. A name of the schema is the user's where the value cannot be the schema's.
 
     Raises:
-        ValueError: If something cannot be stored.
+        ValueError: If a name or a value cannot be stored; the message names it.
     """
-    return {_checked_name(name): _checked_value(name, value) for name, value in own.items()}
+    return {_check_name(name, value, modality): _check_value(name, value) for name, value in own.items()}
 
 
-def _checked_name(name: Any) -> str:
-    if name in RESERVED:
-        msg = f"metadata name {name!r} is the index's own; reserved are {', '.join(RESERVED)}"
-        raise ValueError(msg)
+def plain(value: Any) -> Any:
+    """Return a number of NumPy as Python's, and anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether a string can be stored: file names and JSON can hold lone surrogates, which UTF-8 lacks."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _users(own: Mapping[str, Any], name: str) -> bool:
+    """Return whether a user's value stands under a name of the schema that this record leaves to the user."""
+    return name in own and (name == "modality" or name not in FIELDS)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_page(value: Any) -> bool:
+    return _is_number(value) and value == int(value) and value >= 1
+
+
+def _span(values: Mapping[str, Any], start_name: str, end_name: str) -> Span | None:
+    start, end = values.get(start_name, 0.0), values.get(end_name)
+    if _is_number(start) and _is_number(end) and 0 <= start < cast(float, end):
+        return float(start), float(cast(float, end))
+    return None
+
+
+def _check_name(name: Any, value: Any, modality: Modality) -> str:
     if not isinstance(name, str) or not name or name.startswith(("$", "#", "chroma:")) or not is_unicode(name):
-        msg = f"a metadata name is a str that is not empty and does not begin with $, # or chroma:, not {name!r}"
+        msg = f"a metadata name is a non-empty str that does not begin with $, # or chroma:, not {name!r}"
+        raise ValueError(msg)
+    if name in FIELDS and not _may_be_users(name, value, modality):
+        msg = f"metadata name {name!r} is reserved for the index; reserved names are {', '.join(FIELDS)}"
         raise ValueError(msg)
     return name
 
 
-def _checked_value(name: str, given: Any) -> Any:
+def _may_be_users(name: str, value: Any, modality: Modality) -> bool:
+    if name in ("start", "end"):
+        return modality not in TIMED
+    if name == "page":
+        return modality not in PAGED
+    return name == "modality" and modality == "text" and value not in MODALITIES
+
+
+def _check_value(name: str, given: Any) -> Any:
     value = plain(given)
     if value is not None and not isinstance(value, (str, int, float, bool)):
         msg = f"metadata {name!r} must be a str, int, float, bool or None, not {type(given).__name__}"
@@ -101,33 +319,6 @@ def _checked_value(name: str, given: Any) -> Any:
         msg = f"metadata {name!r} must be a number of at most 64 bits, not {given!r}: keep it as a float or a str"
         raise ValueError(msg)
     if isinstance(value, str) and not is_unicode(value):
-        msg = f"metadata {name!r} holds a lone surrogate, which is no character: {given!r}"
+        msg = f"metadata {name!r} holds a lone surrogate, which is not a character: {given!r}"
         raise ValueError(msg)
     return value
-
-
-def plain(value: Any) -> Any:
-    """A number of NumPy as one of Python, and anything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a string can be stored: file names and JSON can hold lone surrogates, which UTF-8 lacks."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def record_text(media: Media, source: str, description: str | None) -> str:
-    """The line of a record: the text itself, what the encoder said of it, or the name of its source."""
-    if media.modality == "text":
-        text: str = media.decode()
-        return text
-    return description or f"{media.modality}: {PurePath(source).name or source}"
-
-
-def own_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The user's part of a record's metadata."""
-    return {name: value for name, value in metadata.items() if name not in RESERVED}

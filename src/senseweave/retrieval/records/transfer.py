@@ -14,7 +14,7 @@ import numpy as np
 
 from senseweave.errors import StoreError
 from senseweave.retrieval.records.copies import Copies, as_record
-from senseweave.retrieval.records.schema import Record, source_of
+from senseweave.retrieval.records.first_schema import Record, source_of
 from senseweave.retrieval.stores.chroma import Store
 from senseweave.retrieval.stores.description import Description, collection_name
 

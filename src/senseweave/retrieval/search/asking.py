@@ -20,7 +20,7 @@ from senseweave.retrieval.hits import Hit, hit_of
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.ranking import Ranked, merge, resolve_method
 from senseweave.retrieval.records.copies import Copies, as_record
-from senseweave.retrieval.records.schema import source_of
+from senseweave.retrieval.records.first_schema import source_of
 from senseweave.retrieval.search.grouping import group_by_source
 from senseweave.retrieval.search.paging import best_positions, page_of
 from senseweave.retrieval.search.plan import Plan

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from senseweave.errors import FingerprintError, StoreError
-from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.records.first_schema import Record
 from senseweave.retrieval.stores.description import Description, Key, collection_name
 from senseweave.retrieval.stores.filters import Where
 from senseweave.retrieval.stores.local_client import close_client, holds_store, open_client, readable, reopen_client

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from senseweave.retrieval.records.schema import plain
+from senseweave.retrieval.records.first_schema import plain
 
 Filter = Mapping[str, Any]
 Where = dict[str, Any]

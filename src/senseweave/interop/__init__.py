@@ -1,0 +1,109 @@
+"""What an integration may use of the core, stated and stable: everything else is internal and may change.
+
+A framework's package translates between the framework's types and these names; it decodes nothing, ranks nothing and
+holds no model.
+"""
+
+from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.errors import (
+    EncodingError,
+    FingerprintError,
+    MediaError,
+    SenseweaveError,
+    StoreError,
+    UnsupportedModalityError,
+    placed_among,
+)
+from senseweave.lazy import lazy_names
+from senseweave.media import (
+    MEDIA_OF,
+    MODALITIES,
+    Audio,
+    Clip,
+    Image,
+    Media,
+    MediaPolicy,
+    Modality,
+    Text,
+    Video,
+    collect,
+)
+from senseweave.media.base import path_of, source_name
+from senseweave.media.export import DEFAULT_PIXELS, Exported, ImageFormat, frame_files, image_file, sound_file
+from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, StoreStatistics, background, merge
+from senseweave.retrieval.calibration.probes import PROBES
+from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample, evenly_spaced
+from senseweave.retrieval.records.chunking import pieces_of
+from senseweave.retrieval.records.schema import (
+    FILE_PATH,
+    Provenance,
+    content_key,
+    provenance_of_media,
+    read_metadata,
+    record_id,
+    write_metadata,
+)
+from senseweave.spaces import Batch, Space, load
+from senseweave.spaces.engine import OnError, Progress
+
+__all__ = [
+    "DEFAULT_PIXELS",
+    "FILE_PATH",
+    "MEDIA_OF",
+    "METHODS",
+    "MODALITIES",
+    "PROBES",
+    "Audio",
+    "Batch",
+    "Clip",
+    "Encoded",
+    "Encoder",
+    "EncodingError",
+    "Exported",
+    "FingerprintError",
+    "Hit",
+    "Image",
+    "ImageFormat",
+    "Index",
+    "Lazy",
+    "Media",
+    "MediaError",
+    "MediaPolicy",
+    "Modality",
+    "OnError",
+    "Prepared",
+    "Progress",
+    "Provenance",
+    "Query",
+    "Ranked",
+    "Role",
+    "Sample",
+    "SenseweaveError",
+    "Space",
+    "Statistics",
+    "StoreError",
+    "StoreStatistics",
+    "Text",
+    "UnsupportedModalityError",
+    "Video",
+    "background",
+    "chroma_sample",
+    "collect",
+    "content_key",
+    "evenly_spaced",
+    "frame_files",
+    "image_file",
+    "lazy_names",
+    "load",
+    "merge",
+    "path_of",
+    "pieces_of",
+    "placed_among",
+    "provenance_of_media",
+    "read_metadata",
+    "record_id",
+    "sound_file",
+    "source_name",
+    "write_metadata",
+]

@@ -66,6 +66,23 @@ def test_html_gives_the_words_that_a_reader_sees():
         assert unseen not in text
 
 
+def test_html_words_leave_out_what_is_hidden_and_keep_what_labels_say():
+    page = """<html><body><p hidden>secret</p><svg><text>drawn</text></svg><noscript>old</noscript>
+    <object>plugin</object><iframe>frame</iframe><form><label>Your name <input value="Ann"></label>
+    <button>Send</button></form><dl><dt>term<dd>meaning</dl><p>caf&eacute;&nbsp;au lait<br>tea</p></body></html>"""
+    text = words(page.encode())
+    for unseen in ("secret", "drawn", "old", "plugin", "frame", "Ann"):
+        assert unseen not in text
+    for seen in ("Your name", "Send", "term\nmeaning", "café au lait\ntea"):
+        assert seen in text
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "utf-7", "hex", "no-such-encoding"])
+def test_html_that_declares_a_strange_encoding_is_read_all_the_same(charset):
+    page = f'<html><head><meta charset="{charset}"></head><body>tea \\ud800 +2AA- ü</body></html>'.encode("latin-1")
+    assert words(page).startswith("tea")
+
+
 def test_html_may_declare_its_encoding():
     page = f'<html><head><meta charset="koi8-r"></head><body>{RUSSIAN[:40]}</body></html>'
     assert words(page.encode("koi8-r")) == RUSSIAN[:40].strip()
@@ -102,7 +119,7 @@ def test_a_scanned_page_is_a_picture_without_words(make):
 
 
 def test_a_page_must_be_named_where_there_are_several(make):
-    with pytest.raises(MediaError, match="PDF of 2 pages; say which"):
+    with pytest.raises(MediaError, match="PDF of 2 pages; choose one with page="):
         Image(make.pdf(["a", "b"])).decode()
     assert Image(make.pdf(["a"])).decode().size == (400, 200)
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from senseweave.errors import MediaError, NoContentError
 from senseweave.media.base import Media
-from senseweave.media.forms.content import PDF
 from senseweave.media.forms.inputs import source_of
 from senseweave.media.forms.source import Source
 from senseweave.media.kinds.audio import Audio
@@ -65,24 +64,30 @@ def media_of(source: Source) -> Iterator[Media]:
         MediaError: If it cannot be read, or is of no kind that senseweave takes.
     """
     content = source.content
-    if content is PDF:
-        yield from _pages(source)
+    if content.is_document:
+        yield from _document(source)
         return
     if not content.modalities:
         raise NoContentError(source.label, f"is {content.mime_type}, which is no text, image, audio or video")
     kind = content.modalities[0]
     if {"audio", "video"} <= set(content.modalities):
         kind = _moving_or_sounding(source)
-    yield TextFile(source, policy=source.policy) if kind == "text" else MEDIA_OF[kind](source, policy=source.policy)
+    yield MEDIA_OF[kind](source, policy=source.policy)
 
 
-def _pages(source: Source) -> Iterator[Media]:
-    from senseweave.media.documents import pages_with_words
+def _document(source: Source) -> Iterator[Media]:
+    from senseweave.media.documents import document_reader
 
-    for page, has_words in enumerate(pages_with_words(source), 1):
-        if has_words:
+    reader = document_reader(source.content, source.label)
+    pages = reader.pages_with_text(source)
+    if pages is None:
+        yield TextFile(source, policy=source.policy)
+        return
+    for page, has_text in enumerate(pages, 1):
+        if has_text:
             yield TextFile(source, page=page, policy=source.policy)
-        yield Image(source, page=page, policy=source.policy)
+        if reader.draws_pages:
+            yield Image(source, page=page, policy=source.policy)
 
 
 def _moving_or_sounding(source: Source) -> Modality:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from senseweave.extras import require
 from senseweave.media.base import Media, source_name
-from senseweave.media.forms.content import PDF
 from senseweave.media.forms.objects import GivenSource
 from senseweave.media.kinds.image import Image
-from senseweave.media.kinds.text import Text, TextFile
+from senseweave.media.kinds.text import Text
 
 DEFAULT_SECONDS = 30.0
 DEFAULT_CHARACTERS = 1000
@@ -44,24 +43,25 @@ def split(
         yield from media.windows(seconds, overlap, at_pauses=at_pauses)
     elif isinstance(media, Text):
         yield from _passages(media, characters, character_overlap)
-    elif isinstance(media, Image) and media.page is None and _is_pdf(media):
-        from senseweave.media.documents import page_count
-
-        for page in range(1, page_count(media._source) + 1):
+    elif isinstance(media, Image) and (count := _page_count(media)) is not None:
+        for page in range(1, count + 1):
             yield media.part(page=page)
     else:
         yield media
 
 
-def _is_pdf(media: Media) -> bool:
-    return not isinstance(media._source, GivenSource) and media._source.content is PDF
+def _page_count(media: Media) -> int | None:
+    """Return the number of pages of a document that is meant as a whole, or None for anything else."""
+    from senseweave.media.documents import document_reader
+
+    if media.page is not None or isinstance(media._source, GivenSource) or not media._source.content.is_document:
+        return None
+    return document_reader(media._source.content, media.source).page_count(media._source)
 
 
 def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
-    if media.page is None and isinstance(media, TextFile) and _is_pdf(media):
-        from senseweave.media.documents import page_count
-
-        for page in range(1, page_count(media._source) + 1):
+    if (count := _page_count(media)) is not None:
+        for page in range(1, count + 1):
             yield from _passages(media.part(page=page), characters, overlap)
         return
     text = media.decode()

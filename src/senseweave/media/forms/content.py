@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from senseweave.errors import MediaError
 from senseweave.media.modality import Modality
@@ -18,16 +19,22 @@ class Content:
     Attributes:
         mime_type: For example `image/png`.
         modalities: What it can be taken as, the most usual first; empty where senseweave does not read it.
-        reader: Name of Pillow's plugin for images, of FFmpeg's demuxer for audio and video.
+        reader: Name of Pillow's plugin for images, of FFmpeg's demuxer for audio and video, of the document reader for
+            text and documents.
     """
 
     mime_type: str
     modalities: tuple[Modality, ...] = ()
     reader: str = ""
 
+    @property
+    def is_document(self) -> bool:
+        """Whether a document reader reads it."""
+        return self.modalities[:1] == ("text",)
+
 
 UNKNOWN = Content("application/octet-stream")
-PDF = Content("application/pdf", ("text", "image"))
+_PLAIN = Content("text/plain", ("text",), "text")
 
 _PREFIXES: tuple[tuple[bytes, Content], ...] = (
     (b"\xff\xd8\xff", Content("image/jpeg", ("image",), "JPEG")),
@@ -41,7 +48,7 @@ _PREFIXES: tuple[tuple[bytes, Content], ...] = (
     (b"qoif", Content("image/qoi", ("image",), "QOI")),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", Content("image/jp2", ("image",), "JPEG2000")),
     (b"\xff\x4f\xff\x51", Content("image/jp2", ("image",), "JPEG2000")),
-    (b"%PDF-", PDF),
+    (b"%PDF-", Content("application/pdf", ("text", "image"), "pdf")),
     (b"fLaC", Content("audio/flac", ("audio",), "flac")),
     (b"#!AMR", Content("audio/amr", ("audio",), "amr")),
     (b"caff", Content("audio/x-caf", ("audio",), "caf")),
@@ -111,7 +118,28 @@ def sniff(head: bytes) -> Content:
     return _text(head)
 
 
-def tag_length(head: bytes) -> int:
+def identify(file: BinaryIO) -> Content | None:
+    """Return what a file holds, or None for an empty file.
+
+    Args:
+        file: Seekable, at position 0.
+    """
+    from senseweave.media.documents.registry import recognize
+
+    head = file.read(HEAD_BYTES)
+    if not head:
+        return None
+    content = sniff(head)
+    if tag := _tag_length(head):  # FLAC and AAC may follow such a tag as well as MP3
+        file.seek(tag)
+        tagged = sniff(file.read(HEAD_BYTES))
+        return tagged if tagged.reader in ("flac", "aac") else content
+    if content is _PLAIN or not content.modalities:
+        return recognize(file) or content
+    return content
+
+
+def _tag_length(head: bytes) -> int:
     """Return the length of an ID3v2 tag before the content proper, 0 where there is none."""
     if len(head) < 10 or head[:3] != b"ID3":
         return 0
@@ -189,14 +217,14 @@ def _text(head: bytes) -> Content:
     if not head:
         return UNKNOWN
     if head.startswith(_MARKS):
-        return Content("text/plain", ("text",))
+        return _PLAIN
     if wide_text(head) is not None:
-        return Content("text/plain", ("text",))
+        return _PLAIN
     if any(byte in _NOT_IN_TEXT for byte in head):
         return UNKNOWN
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:256].lower()
     if start.startswith(b"<!doctype html") or start.startswith(b"<html") or (b"<html" in start and start[:1] == b"<"):
-        return Content("text/html", ("text",))
+        return Content("text/html", ("text",), "html")
     if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in head):
         return Content("image/svg+xml")
-    return Content("text/plain", ("text",))
+    return _PLAIN

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require
-from senseweave.media.forms.content import HEAD_BYTES, confirm, sniff
+from senseweave.media.forms.content import HEAD_BYTES, confirm, identify
 from senseweave.media.forms.source import Source
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
@@ -193,9 +193,9 @@ def _spool(
 
 
 def _check_head(head: bytes, policy: MediaPolicy, label: str, expected: Modality | None) -> None:
-    if not head:
+    content = identify(io.BytesIO(head[:HEAD_BYTES]))
+    if content is None:
         raise MediaError(label, "is empty (0 bytes)")
-    content = sniff(head[:HEAD_BYTES])
     policy.check_mime_type(label, content.mime_type)
     if expected is not None:
         confirm(content, expected, label)

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from urllib.parse import unquote, unquote_to_bytes
 
 from senseweave.errors import MediaError, NoContentError
-from senseweave.media.forms.content import HEAD_BYTES, Content, sniff, tag_length
+from senseweave.media.forms.content import Content, identify
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
 
@@ -69,14 +69,9 @@ class Source:
             MediaError: If there are none, or the policy does not allow the type.
         """
         with self.open() as file:
-            head = file.read(HEAD_BYTES)
-            if not head:
-                raise NoContentError(self.label, "is empty (0 bytes)")
-            content = sniff(head)
-            if tag := tag_length(head):  # FLAC and AAC may stand behind such a tag as well as MP3
-                file.seek(tag)
-                behind = sniff(file.read(HEAD_BYTES))
-                content = behind if behind.reader in ("flac", "aac") else content
+            content = identify(file)
+        if content is None:
+            raise NoContentError(self.label, "is empty (0 bytes)")
         self.policy.check_mime_type(self.label, content.mime_type)
         return content
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require
 from senseweave.media.base import Media
-from senseweave.media.forms.content import PDF, Content
+from senseweave.media.forms.content import Content
 from senseweave.media.forms.objects import GivenSource
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
@@ -48,10 +48,10 @@ class Image(Media):
         if isinstance(self._source, GivenSource):
             return _from_object(self._source, self.policy)
         content = self._content()
-        if content is PDF:
-            from senseweave.media.documents import page_image
+        if content.is_document:
+            from senseweave.media.documents import document_reader
 
-            return page_image(self._source, self.page)
+            return document_reader(content, self.source).page_image(self._source, self.page)
         return decode_image(self._source.read(), content, self.policy, self.source, at_least=at_least)
 
     @cached_property
@@ -61,7 +61,7 @@ class Image(Media):
         Raises:
             MediaError: If the content is not an image.
         """
-        if isinstance(self._source, GivenSource) or self._content() is PDF:
+        if isinstance(self._source, GivenSource) or self._content().is_document:
             return 1
         with _opened(self._source.read(), self._content(), self.policy, self.source) as image:
             return int(getattr(image, "n_frames", 1))

@@ -116,9 +116,9 @@ class TextFile(Text):
         Raises:
             MediaError: If the file cannot be read or is not text.
         """
-        from senseweave.media.documents import words
+        from senseweave.media.documents import document_reader
 
-        return words(self._source, self._content(), self.page)
+        return document_reader(self._content(), self.source).text(self._source, self.page)
 
 
 class _Words(GivenSource):

@@ -1,0 +1,86 @@
+"""The protocol of a document reader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol
+
+from senseweave.errors import MediaError
+from senseweave.media.forms.source import Source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class DocumentReader(Protocol):
+    """Reads one type of document.
+
+    A reader that inherits from this class defines `name`, `mime_types`, `recognize` and `text`; the methods about pages
+    have defaults for documents without pages. A reader holds no state, is shared by threads, and obeys `source.policy`.
+
+    Attributes:
+        name: Short name of the reader, for example `pdf`.
+        mime_types: The types that it reads.
+        draws_pages: Whether `page_image` draws pages, so that a document can be taken as images as well.
+    """
+
+    name: ClassVar[str]
+    mime_types: ClassVar[tuple[str, ...]]
+    draws_pages: ClassVar[bool] = False
+
+    def recognize(self, file: BinaryIO) -> str | None:
+        """Return the MIME type of a document that this reader reads, or None for anything else.
+
+        Called for content that senseweave itself does not know, and for plain text. Of a download, `file` may hold
+        only the first 4,096 bytes.
+
+        Args:
+            file: Seekable, at position 0.
+        """
+        return None
+
+    def text(self, source: Source, page: int | None) -> str:
+        """Return the text of a document.
+
+        Args:
+            source: The document.
+            page: Which page, from 1; None for all pages, separated by form feeds.
+
+        Raises:
+            MediaError: If the document cannot be read, or has no such page.
+        """
+        raise NotImplementedError
+
+    def pages_with_text(self, source: Source) -> list[bool] | None:
+        """Return for each page whether it has text (a scanned page has none), or None for a document without pages.
+
+        Raises:
+            MediaError: If the document cannot be read.
+        """
+        return None
+
+    def page_count(self, source: Source) -> int | None:
+        """Return the number of pages, or None for a document without pages.
+
+        Raises:
+            MediaError: If the document cannot be read.
+        """
+        pages = self.pages_with_text(source)
+        return len(pages) if pages is not None else None
+
+    def page_image(self, source: Source, page: int | None) -> Image:
+        """Draw a page.
+
+        Args:
+            source: The document.
+            page: Which page, from 1; None for the only page.
+
+        Raises:
+            MediaError: If there is no such page, or `page` is None and there are several.
+        """
+        raise MediaError(source.label, f"is {source.content.mime_type}, whose pages cannot be drawn")
+
+
+def reject_page(source: Source, page: int | None) -> None:
+    """Raise MediaError if a page is asked for, on behalf of a reader whose documents have no pages."""
+    if page is not None:
+        raise MediaError(source.label, f"is {source.content.mime_type}, which has no pages")

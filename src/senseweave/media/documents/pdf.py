@@ -1,0 +1,121 @@
+"""PDF: the text of its pages, and the pages as images."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from senseweave.errors import MediaError, PolicyError
+from senseweave.extras import require
+from senseweave.media.documents.base import DocumentReader
+from senseweave.media.forms.source import Source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PAGE_SCALE = 2.0
+"""144 dots per inch: small print stays legible and a page stays under two megapixels."""
+LONGEST_SIDE = 4096
+_PDFIUM = threading.Lock()
+"""PDFium may be used by one thread at a time."""
+
+
+class PDFReader(DocumentReader):
+    """Reads PDF with PDFium."""
+
+    name = "pdf"
+    mime_types = ("application/pdf",)
+    draws_pages = True
+
+    def text(self, source: Source, page: int | None) -> str:
+        """Return the text of a page, or of all pages separated by form feeds."""
+        with open_pdf(source) as document:
+            numbers = range(1, len(document) + 1) if page is None else [page]
+            return "\f".join(_page_text(document, number, source.label) for number in numbers)
+
+    def page_count(self, source: Source) -> int:
+        """Return the number of pages."""
+        with open_pdf(source) as document:
+            return len(document)
+
+    def pages_with_text(self, source: Source) -> list[bool]:
+        """Return for each page whether it has text."""
+        with open_pdf(source) as document:
+            return [_has_text(document, number, source.label) for number in range(1, len(document) + 1)]
+
+    def page_image(self, source: Source, page: int | None) -> Image:
+        """Draw a page at 144 dots per inch, its longest side at most 4,096 pixels."""
+        with open_pdf(source) as document:
+            if page is None:
+                if len(document) != 1:
+                    raise MediaError(source.label, f"is a PDF of {len(document)} pages; choose one with page=")
+                page = 1
+            opened = _page(document, page, source.label)
+            try:
+                width, height = opened.get_size()
+                scale = min(PAGE_SCALE, LONGEST_SIDE / max(width, height, 1))
+                source.policy.check_pixels(source.label, int(width * scale) or 1, int(height * scale) or 1)
+                picture: Image = opened.render(scale=scale).to_pil().convert("RGB")
+                return picture
+            except MediaError:
+                raise
+            except Exception as error:
+                raise MediaError(source.label, f"page {page} cannot be drawn ({error})") from error
+            finally:
+                opened.close()
+
+
+@contextlib.contextmanager
+def open_pdf(source: Source) -> Iterator[Any]:
+    """Open a PDF, and keep other threads from using PDFium until it is closed.
+
+    Raises:
+        MediaError: If it is broken or locked.
+        PolicyError: If it has more pages than the policy allows.
+    """
+    pdfium = require("pypdfium2", extra="documents", feature="reading PDF files")
+    with _PDFIUM, source.open() as file:
+        try:
+            document = pdfium.PdfDocument(file)
+        except Exception as error:
+            reason = "is protected by a password" if "password" in str(error).lower() else f"is a broken PDF ({error})"
+            raise MediaError(source.label, reason) from error
+        try:
+            if len(document) > source.policy.max_pages:
+                limit = f"the policy allows {source.policy.max_pages:,} (max_pages)"
+                raise PolicyError(source.label, f"has {len(document):,} pages; {limit}")
+            yield document
+        finally:
+            document.close()
+
+
+def _has_text(document: Any, number: int, label: str) -> bool:
+    try:
+        return bool(_page_text(document, number, label).strip())
+    except MediaError:  # raised again when the page itself is read
+        return False
+
+
+def _page_text(document: Any, number: int, label: str) -> str:
+    opened = _page(document, number, label)
+    try:
+        text = opened.get_textpage()
+        try:
+            return str(text.get_text_bounded()).replace("\r\n", "\n").replace("\r", "\n")
+        finally:
+            text.close()
+    except Exception as error:
+        raise MediaError(label, f"page {number} cannot be read ({error})") from error
+    finally:
+        opened.close()
+
+
+def _page(document: Any, number: int, label: str) -> Any:
+    if not 1 <= number <= len(document):
+        raise MediaError(label, f"has no page {number}; it has {len(document)}")
+    try:
+        return document[number - 1]
+    except Exception as error:
+        raise MediaError(label, f"page {number} is broken ({error})") from error

@@ -1,11 +1,11 @@
-"""What an encoder is: two steps, `prepare` and `forward`, over decoded items of one modality."""
+"""The encoder contract: `prepare` and `forward` over decoded items of one modality."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -19,14 +19,14 @@ ROLES: tuple[Role, ...] = ("query", "document")
 
 @dataclass(slots=True)
 class Prepared:
-    """One decoded item, made ready for a batch.
+    """A decoded item that is ready to be batched.
 
     Attributes:
-        data: What `forward` of the same encoder takes.
-        cost: How much of a batch it fills, in the encoder's own unit (tokens, images, samples).
-        bucket: Only items of equal buckets may share a batch, for example because they must have one length.
-        dropped: Tokens that truncation removed.
-        error: Why it has no vector, if it has none; `forward` is not given it.
+        data: Input of the same encoder's `forward`.
+        cost: Share of the batch budget it uses, in the encoder's own unit (tokens, images, samples).
+        bucket: Only items with equal buckets share a batch, for example because their lengths must be equal.
+        dropped: Number of tokens that truncation removed.
+        error: Why the item cannot be encoded, or None; items with an error are not passed to `forward`.
     """
 
     data: Any
@@ -38,12 +38,12 @@ class Prepared:
 
 @dataclass(slots=True)
 class Encoded:
-    """The result of one batch.
+    """The result of a batch.
 
     Attributes:
-        vectors: Shape (n, dimension), float32, not yet normalised.
-        descriptions: From bridges, the transcript or label line that each vector was made from.
-        errors: Why items have no vector, by their place in the batch; their rows of `vectors` mean nothing.
+        vectors: Shape (n, dimension), float32, not yet normalized.
+        descriptions: From bridges: the transcript, caption or label line that each vector was computed from.
+        errors: Why items could not be encoded, by position in the batch; their rows of `vectors` are ignored.
     """
 
     vectors: np.ndarray
@@ -54,44 +54,81 @@ class Encoded:
 class Encoder(Loadable, ABC):
     """Turns decoded media of one modality into vectors.
 
-    The engine calls `prepare` from several threads and `forward` from one at a time; it sorts, batches, averages
-    windows, truncates and normalises, so that an encoder only computes. What it names in `parts` is loaded when it is
-    first used, or with `load`, and freed with `close`.
+    The engine calls `prepare` from several threads and `forward` from one thread at a time. It sorts, batches, averages
+    windows, truncates and normalizes, so an encoder only computes. The objects in `parts` are loaded on first use or by
+    `load`, and freed by `close`.
+
+    The settings below are what the engine asks of an encoder, with their defaults. A subclass replaces a setting by an
+    attribute of its class, an attribute that `__init__` assigns, or a property. Those that `__init__` assigns are also
+    declared in the class body (`window_seconds: float | None`), so that type checkers know them as writable.
     """
 
     modality: ClassVar[Modality]
-    decode_options: Mapping[str, object] = MappingProxyType({})
-    """Passed to `Media.decode`, for example `{"sampling_rate": 16000}`."""
-    window_seconds: float | None = None
-    """Audio and video that last longer are cut into windows of this length, and their vectors averaged."""
-    cut_at_pauses: bool = False
-    """Whether windows should end where nobody speaks, so that no sentence is cut: for what listens to speech."""
-    max_length: int | None = None
-    """Text: the number of tokens that the model sees, special tokens included."""
-    batch_budget: int = 1
-    """The sum of costs that one batch may reach; a single item may exceed it."""
+
+    # Cached properties: read-only for type checkers, so a property may replace them, yet `__init__` may assign them.
+
+    @cached_property
+    def decode_options(self) -> Mapping[str, object]:
+        """Keyword arguments of `Media.decode`, for example `{"sampling_rate": 16000}`."""
+        return {}
+
+    @cached_property
+    def window_seconds(self) -> float | None:
+        """Length in seconds of the windows that longer audio or video is split into, their vectors being averaged.
+
+        None encodes the whole input at once.
+        """
+        return None
+
+    @cached_property
+    def cut_at_pauses(self) -> bool:
+        """Whether windows should end where nobody speaks, so that no sentence is split."""
+        return False
+
+    @cached_property
+    def max_length(self) -> int | None:
+        """Number of tokens the model reads of a text, special tokens included; None if there is no limit."""
+        return None
+
+    @cached_property
+    def batch_budget(self) -> int:
+        """Largest sum of `Prepared.cost` in a batch; a single item may exceed it."""
+        return 1
+
+    @cached_property
+    def logit_scale(self) -> float | None:
+        """Factor by which the model's authors multiply cosines before a softmax or sigmoid over labels, as in CLIP.
+
+        None for models that were trained without one.
+        """
+        return None
+
+    @cached_property
+    def logit_bias(self) -> float | None:
+        """Constant that is added to the scaled cosines before a sigmoid, as in SigLIP; None for a softmax."""
+        return None
 
     @property
     @abstractmethod
     def dimension(self) -> int:
-        """Length of the vectors that `forward` returns."""
+        """The length of the vectors that `forward` returns."""
 
     @abstractmethod
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
-        """Make decoded items ready for batches.
+        """Prepare decoded items for batching.
 
         Args:
             items: Decoded media: `str`, `PIL.Image.Image`, `Waveform` or `Clip`.
-            role: The side of retrieval; only text encoders heed it.
+            role: Side of retrieval; only text encoders use it.
 
         Returns:
-            One entry per item, in order.
+            One entry per item, in the order of `items`.
         """
 
     @abstractmethod
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
-        """Compute the vectors of one batch, whose items share a bucket."""
+        """Compute the vectors of a batch whose items share a bucket."""
 
     @abstractmethod
     def identity(self) -> Mapping[str, object]:
-        """What makes these vectors what they are (weights, pooling, prompts): the source of the fingerprint."""
+        """Return everything that decides the vectors (weights, pooling, prompts); the fingerprint is its hash."""

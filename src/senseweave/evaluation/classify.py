@@ -95,8 +95,8 @@ def classify(
     for kind in {media[position].modality for position in batch.kept}:
         vectors[kind] = label_vectors(space, labels, TEMPLATES[kind] if template is None else template)
 
-    factor = scale if scale is not None else getattr(text, "logit_scale", None) or DEFAULT_SCALE
-    bias = getattr(text, "logit_bias", None)
+    factor = scale if scale is not None else text.logit_scale or DEFAULT_SCALE
+    bias = text.logit_bias
     results = []
     for vector, position in zip(batch.vectors, batch.kept, strict=True):
         logits = factor * space.similarity(vector, vectors[media[position].modality])[0].astype(np.float64)

@@ -95,6 +95,7 @@ class Labels(Encoder):
     """
 
     modality: ClassVar[Modality] = "image"
+    batch_budget: int
 
     def __init__(
         self,
@@ -189,6 +190,8 @@ class Transcribe(Encoder):
     """Speech in a text space: what is said in a window, embedded as text."""
 
     modality: ClassVar[Modality] = "audio"
+    window_seconds: float
+    decode_options: Mapping[str, object]
     cut_at_pauses = True
 
     def __init__(self, recognizer: Recognizer, text: Encoder, *, window_seconds: float = 15.0) -> None:
@@ -231,6 +234,8 @@ class FramesAndSpeech(Encoder):
     """
 
     modality: ClassVar[Modality] = "video"
+    window_seconds: float
+    decode_options: Mapping[str, object]
     cut_at_pauses = True
     batch_budget = 1
 

@@ -174,12 +174,12 @@ class SoundLabels(Labels):
         self._sounds = classifier
 
     @property
-    def decode_options(self) -> Mapping[str, object]:  # type: ignore[override]
+    def decode_options(self) -> Mapping[str, object]:
         """The rate that the classifier was trained on."""
         return {"sampling_rate": self._sounds.sampling_rate}
 
     @property
-    def window_seconds(self) -> float:  # type: ignore[override]
+    def window_seconds(self) -> float:
         """What the classifier reads at once."""
         return self._sounds.window_seconds
 

@@ -31,6 +31,7 @@ class ClapAudio(Encoder):
     """
 
     modality: ClassVar[Modality] = "audio"
+    batch_budget: int
 
     def __init__(self, backbone: Backbone, *, batch_windows: int = BATCH_WINDOWS) -> None:
         """Describe the audio side of a model."""
@@ -45,12 +46,12 @@ class ClapAudio(Encoder):
         return int(self.backbone.config.projection_dim)
 
     @property
-    def decode_options(self) -> Mapping[str, object]:  # type: ignore[override]
+    def decode_options(self) -> Mapping[str, object]:
         """The rate that the model was trained on, 48 kHz."""
         return {"sampling_rate": self._extractor().sampling_rate}
 
     @property
-    def window_seconds(self) -> float:  # type: ignore[override]
+    def window_seconds(self) -> float:
         """The length that the model was trained on, in seconds."""
         extractor = self._extractor()
         return float(extractor.nb_max_samples / extractor.sampling_rate)

@@ -38,6 +38,7 @@ class ContextualText(Encoder):
     """Tokens through a transformer encoder, pooled over the true tokens into one vector."""
 
     modality: ClassVar[Modality] = "text"
+    batch_budget: int
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class ContextualText(Encoder):
         return hidden_size(self._config)
 
     @property
-    def max_length(self) -> int | None:  # type: ignore[override]
+    def max_length(self) -> int | None:
         """Tokens that are read: what was asked for, else what the tokenizer allows; never more than the positions."""
         asked = self._asked_length or self._tokeniser().max_length
         return least(asked, position_limit(self._config))

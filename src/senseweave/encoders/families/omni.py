@@ -111,7 +111,7 @@ class OmniText(OmniEncoder):
     modality: ClassVar[Modality] = "text"
 
     @property
-    def max_length(self) -> int | None:  # type: ignore[override]
+    def max_length(self) -> int | None:
         """Tokens that are read, or None where the model names no limit."""
         limit = getattr(self.model()[0], "max_seq_length", None)
         return int(limit) if limit else None
@@ -138,12 +138,12 @@ class OmniAudio(OmniEncoder):
     modality: ClassVar[Modality] = "audio"
 
     @property
-    def decode_options(self) -> Mapping[str, object]:  # type: ignore[override]
+    def decode_options(self) -> Mapping[str, object]:
         """The front end's rate."""
         return {"sampling_rate": int(self.model.front_end.sampling_rate)}
 
     @property
-    def window_seconds(self) -> float:  # type: ignore[override]
+    def window_seconds(self) -> float:
         """The front end's length, where it has one."""
         front_end = self.model.front_end
         samples = getattr(front_end, "nb_max_samples", None) or getattr(front_end, "n_samples", None)

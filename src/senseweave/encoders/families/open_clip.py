@@ -182,12 +182,12 @@ class OpenClipText(Encoder):
         return self.model.dimension
 
     @property
-    def max_length(self) -> int:  # type: ignore[override]
+    def max_length(self) -> int:
         """The tower's context, special tokens included."""
         return int(self.model.tokenizer().context_length)
 
     @property
-    def batch_budget(self) -> int:  # type: ignore[override]
+    def batch_budget(self) -> int:
         """Texts per batch: all are padded to one length."""
         return self._batch_texts
 

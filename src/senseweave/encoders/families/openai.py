@@ -43,6 +43,8 @@ class OpenAIText(Encoder):
     """
 
     modality: ClassVar[Modality] = "text"
+    max_length: int | None
+    batch_budget: int
 
     def __init__(
         self,

@@ -31,6 +31,7 @@ class SentenceText(Encoder):
     """
 
     modality: ClassVar[Modality] = "text"
+    batch_budget: int
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class SentenceText(Encoder):
         return self._own_dimension
 
     @property
-    def max_length(self) -> int | None:  # type: ignore[override]
+    def max_length(self) -> int | None:
         """Tokens that are read: what was asked for, else what the model was saved with."""
         return self._loaded().limit(self._asked_length)
 

@@ -44,6 +44,8 @@ class SpeakerEncoder(Encoder):
     """
 
     modality: ClassVar[Modality] = "audio"
+    window_seconds: float
+    decode_options: Mapping[str, object]
     batch_budget = BATCH_PARTIALS
 
     def __init__(

@@ -71,7 +71,7 @@ class SpeechEncoder(Encoder):
         return int(config.output_hidden_size if adapted else config.hidden_size)
 
     @property
-    def decode_options(self) -> Mapping[str, object]:  # type: ignore[override]
+    def decode_options(self) -> Mapping[str, object]:
         """The rate that the model was trained on."""
         return {"sampling_rate": self.sampling_rate}
 
@@ -81,7 +81,7 @@ class SpeechEncoder(Encoder):
         return int(self._extractor().sampling_rate)
 
     @property
-    def batch_budget(self) -> int:  # type: ignore[override]
+    def batch_budget(self) -> int:
         """Samples per batch."""
         return round(self._batch_seconds * self.sampling_rate)
 
@@ -126,7 +126,7 @@ class WhisperEncoder(SpeechEncoder):
     """Whisper's encoder: sound is padded to 30 s, as it was trained, and the padding is left out of the mean."""
 
     @property
-    def window_seconds(self) -> float:  # type: ignore[override]
+    def window_seconds(self) -> float:
         """What the encoder was trained on: 30 seconds."""
         extractor = self._extractor()
         return float(extractor.n_samples / extractor.sampling_rate)
@@ -155,6 +155,8 @@ class WaveformEncoder(SpeechEncoder):
 
     Models with a group norm (wav2vec2-base) were trained without a mask and change with padding, whatever the mask.
     """
+
+    window_seconds: float
 
     def __init__(
         self,

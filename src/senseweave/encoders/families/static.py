@@ -33,6 +33,8 @@ class StaticText(Encoder):
     """
 
     modality: ClassVar[Modality] = "text"
+    batch_budget: int
+    max_length: int | None
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class StaticText(Encoder):
             raise ModelError(msg)
         self._from_model2vec = bool(config)  # which model2vec writes, and StaticEmbedding does not
         limit = config.get("max_length", MODEL2VEC_MAX_LENGTH) if self._from_model2vec else None
-        self.max_length: int | None = max_length or limit
+        self.max_length = max_length or limit
         self._table: Lazy[_Table] = Lazy(lambda: _Table.read(checkpoint, drop_unknown=self._from_model2vec))
         self.parts = (self._table,)
 

@@ -60,6 +60,9 @@ class VideoNetwork(Encoder):
     """Clips through a torchvision network, up to what goes into its classifier."""
 
     modality: ClassVar[Modality] = "video"
+    window_seconds: float
+    decode_options: Mapping[str, object]
+    batch_budget: int
 
     def __init__(
         self,

@@ -25,6 +25,8 @@ class VideoClips(Encoder):
     """Clips of a fixed number of frames, evenly sampled over a fixed time, through a video model."""
 
     modality: ClassVar[Modality] = "video"
+    window_seconds: float
+    batch_budget: int
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class VideoClips(Encoder):
         return self._dimension(self.backbone.config)
 
     @property
-    def decode_options(self) -> Mapping[str, object]:  # type: ignore[override]
+    def decode_options(self) -> Mapping[str, object]:
         """The number of frames that the model was trained on."""
         return {"frames": self._frames(self.backbone.config)}
 

@@ -26,6 +26,8 @@ class FrameVideo(Encoder):
     """
 
     modality: ClassVar[Modality] = "video"
+    window_seconds: float
+    decode_options: Mapping[str, object]
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class FrameVideo(Encoder):
         return self.image.dimension
 
     @property
-    def batch_budget(self) -> int:  # type: ignore[override]
+    def batch_budget(self) -> int:
         """Frames per batch: that of the image encoder, and at least one segment."""
         return max(self.image.batch_budget, self.frames)
 

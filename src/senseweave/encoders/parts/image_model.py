@@ -40,6 +40,7 @@ class ModelImage(Encoder):
     """Images through such a model."""
 
     modality: ClassVar[Modality] = "image"
+    batch_budget: int
 
     def __init__(
         self, model: ImageModel, *, what: Mapping[str, object], extra: str, batch_images: int = BATCH_IMAGES

@@ -21,6 +21,7 @@ class SpectrogramEncoder(Encoder):
     """Kaldi filter banks of a fixed number of frames, zero-padded, through a vision transformer."""
 
     modality: ClassVar[Modality] = "audio"
+    batch_budget: int
 
     def __init__(
         self,
@@ -55,12 +56,12 @@ class SpectrogramEncoder(Encoder):
         return self._dimension()
 
     @property
-    def decode_options(self) -> Mapping[str, object]:  # type: ignore[override]
+    def decode_options(self) -> Mapping[str, object]:
         """The rate that the model was trained on."""
         return {"sampling_rate": self._extractor().sampling_rate}
 
     @property
-    def window_seconds(self) -> float:  # type: ignore[override]
+    def window_seconds(self) -> float:
         """What the model's frames cover: 1024 frames are 10.24 s."""
         extractor = self._extractor()
         return float(extractor.max_length * SHIFT / extractor.sampling_rate)

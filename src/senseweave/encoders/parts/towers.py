@@ -38,6 +38,7 @@ class TowerText(Encoder):
     """Texts through the text tower of a shared model."""
 
     modality: ClassVar[Modality] = "text"
+    batch_budget: int
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class TowerText(Encoder):
         return self._dimension(self.backbone.config)
 
     @property
-    def max_length(self) -> int:  # type: ignore[override]
+    def max_length(self) -> int:
         """Tokens that are read.
 
         Raises:
@@ -150,6 +151,7 @@ class TowerImage(Encoder):
     """Images through the image tower of a shared model, or through a model that has nothing else."""
 
     modality: ClassVar[Modality] = "image"
+    batch_budget: int
 
     def __init__(
         self,

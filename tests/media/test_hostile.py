@@ -295,12 +295,12 @@ def documents(make):
             pdf.replace(b"[0 0 200 100]", b"[0 0 0 0]"),
             "value|broken|cannot be drawn",
         ),
-        "pdf that is locked": (
+        "pdf that is protected by a password": (
             "page",
             pdf.replace(
                 b"/Root 1 0 R", b"/Root 1 0 R /Encrypt << /Filter /Standard /V 1 /R 2 /O <00> /U <00> /P -1 >>"
             ),
-            "locked|broken",
+            "password|broken",
         ),
         "anything: executable": ("any", b"\x7fELF" + bytes(500), "no text, image"),
         "anything: database": ("any", b"SQLite format 3\0" + bytes(500), "no text, image"),

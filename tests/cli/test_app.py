@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from senseweave.encoders.catalog import FAMILIES
+from senseweave.encoders.registry import BUILT_IN
 
 
 def senseweave(*arguments: object, columns: int | None = 160) -> subprocess.CompletedProcess[str]:
@@ -153,7 +153,7 @@ def test_models_are_listed_with_what_they_embed_dimension_extra_and_licence() ->
     assert listed.returncode == 0, listed.stderr
     (clap,) = (line.split() for line in listed.stdout.splitlines() if line.startswith(" clap "))
     assert clap == ["clap", "text,", "audio", "512", "audio-models", "Apache-2.0", "laion/clap-htsat-unfused"]
-    assert len(json.loads(senseweave("models", "--json").stdout)) == len(FAMILIES)
+    assert len(json.loads(senseweave("models", "--json").stdout)) == len(BUILT_IN)
 
 
 def test_a_narrow_terminal_leaves_out_the_names_that_it_would_break() -> None:

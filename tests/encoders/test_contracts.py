@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import json
 import re
 import shutil
@@ -16,9 +14,8 @@ import numpy as np
 import pytest
 
 import senseweave as sw
-from senseweave.encoders.catalog import FAMILIES
+from senseweave.encoders.registry import BUILT_IN, family_for, find_family
 from senseweave.errors import TruncationWarning, UnsupportedModalityError, WeightsError
-from senseweave.spaces.loading import find_family
 
 MODALITIES = ("text", "image", "audio", "video")
 
@@ -123,7 +120,7 @@ def test_vectors_equal_the_computation_that_the_authors_document(case, space, fo
 
 def test_half_types_stay_within_their_bound(case, load, name_of, items, vectors, embed):
     family, _ = find_family(name_of(case))
-    if "dtype" not in inspect.signature(importlib.import_module(family.module).build).parameters:
+    if "dtype" not in family.options():
         return
     for dtype in sorted(EITHER - UNBOUNDED.get(case.id, frozenset())):
         half = embed(load(case, dtype=dtype), case, items)
@@ -249,7 +246,7 @@ def test_asking_for_a_modality_that_is_lacking_names_those_there_are(case, space
 
 
 def test_every_family_that_is_listed_is_under_contract_with_each_of_its_modalities(name_of, request):
-    listed = {(family.scheme, modality) for family in FAMILIES for modality in family.modalities}
+    listed = {(family.scheme, modality) for family in map(family_for, BUILT_IN) for modality in family.modalities}
     cases = request.config.senseweave_families
     assert {(find_family(name_of(case))[0].scheme, case.modality) for case in cases} == listed
     assert len({case.id for case in cases}) == len(cases)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import inspect
 import json
 import pickle
 import sys
@@ -14,8 +13,9 @@ import numpy as np
 import pytest
 
 import senseweave as sw
-from senseweave.encoders.catalog import FAMILIES, by_scheme
-from senseweave.encoders.detection import Signs, detect, read_signs
+from senseweave.encoders import families
+from senseweave.encoders.detection import Signs, read_signs
+from senseweave.encoders.registry import BUILT_IN, detect, family_for
 from senseweave.spaces import loading
 
 
@@ -63,7 +63,7 @@ def signs(**seen) -> Signs:
     ],
 )
 def test_a_family_is_told_by_what_a_folder_holds(seen, scheme):
-    assert detect(signs(**seen)) == scheme
+    assert detect(signs(**seen)).scheme == scheme
 
 
 def test_a_causal_model_is_pointed_to_where_it_can_be_used():
@@ -87,13 +87,37 @@ def test_a_configuration_that_is_not_json_is_an_error_that_names_the_file(tmp_pa
         read_signs("m", tmp_path)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.scheme)
-def test_every_family_that_is_listed_can_be_built(family):
-    module = importlib.import_module(family.module)
-    assert callable(module.build)
+@pytest.mark.parametrize("scheme", BUILT_IN)
+def test_the_entry_of_a_family_is_in_the_file_that_is_named_as_its_scheme(scheme):
+    module = importlib.import_module(f"senseweave.encoders.families.{scheme}")
+    family = module.FAMILY
+    assert family_for(scheme) is family
+    assert family.scheme == scheme
+    assert family.build is module.build
     assert family.summary
     assert family.examples
-    assert by_scheme()[family.scheme] is family
+    assert len(family.examples) == len(family.dimensions)
+
+
+def test_every_file_of_a_family_is_listed():
+    files = {path.stem for path in Path(families.__file__).parent.glob("[!_]*.py")}
+    assert files == set(BUILT_IN)
+    assert len(BUILT_IN) == len(files)
+
+
+def test_no_two_rules_of_equal_priority_decide_differently_on_one_model_type():
+    from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, BY_IMAGE_TYPE, BY_TYPE
+    from senseweave.encoders.families import ast, blip, clap, clip, image, siglip, speech, video, xclip
+    from senseweave.encoders.families.contextual import ENCODER_DECODER_TYPES, ENCODER_TYPES
+
+    tables = (ast, blip, clap, clip, siglip, speech, xclip)
+    types = {*ENCODER_TYPES, *ENCODER_DECODER_TYPES, *image.ARCHITECTURES, *video.ARCHITECTURES}
+    for model_type in types.union(*(table.CLASSES for table in tables)):
+        seen = signs(config={"model_type": model_type})
+        for priority in (BY_IMAGE_TEXT_TYPE, BY_IMAGE_TYPE, BY_TYPE):
+            rules = [(rule, scheme) for scheme in BUILT_IN for rule in family_for(scheme).rules]
+            schemes = [s for rule, s in rules if rule.priority == priority and not rule.refusal and rule.holds(seen)]
+            assert len(schemes) <= 1, (model_type, schemes)
 
 
 def test_a_local_folder_loads_without_a_scheme_and_with_one(bert):
@@ -346,12 +370,11 @@ def test_an_impossible_option_is_an_error_before_anything_is_computed(bert, opti
         sw.load(str(bert), **options)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.scheme)
+@pytest.mark.parametrize("family", map(family_for, BUILT_IN), ids=lambda family: family.scheme)
 def test_the_documentation_lists_every_family_with_its_options(family):
     document = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text(encoding="utf-8")
     (row,) = [line for line in document.splitlines() if line.startswith(f"| `{family.scheme}` |")]
-    parameters = inspect.signature(importlib.import_module(family.module).build).parameters.values()
-    for option in (one.name for one in parameters if one.kind is one.KEYWORD_ONLY):
+    for option in family.options():
         assert f"`{option}`" in row
     assert f"`{family.extra}`" in row
 

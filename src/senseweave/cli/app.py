@@ -161,18 +161,16 @@ def models(
     name: Annotated[str | None, typer.Argument(help="A family, to read all about it.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the families of models that can be loaded: what they embed, dimensions, licences, extras."""
-    from senseweave.encoders.catalog import FAMILIES, by_scheme
+    """List the families of models that can be loaded: what they embed, dimensions, licenses, extras."""
+    from senseweave.encoders import registry
 
-    if name is not None and name not in by_scheme():
-        msg = f"{name!r} is not a family of models; the families are {', '.join(by_scheme())}"
-        raise SenseweaveError(msg)
+    listed = registry.families() if name is None else (registry.family_for(name),)
     if as_json:
-        _print_json([family.__dict__ for family in FAMILIES if name in (None, family.scheme)])
+        _print_json([family.describe() for family in listed])
     elif name is not None:
-        render.family(by_scheme()[name])
+        render.family(listed[0])
     else:
-        render.models(FAMILIES)
+        render.models(listed)
 
 
 @app.command()

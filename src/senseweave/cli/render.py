@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:  # `senseweave --help` needs neither numpy nor Chroma
-    from senseweave.encoders.catalog import Family
+    from senseweave.encoders.family import Family
     from senseweave.retrieval import Hit, Report
 
 PIPED_COLUMNS = 200
@@ -120,19 +120,19 @@ def info(facts: Mapping[str, Any]) -> None:
 
 
 def models(families: Iterable[Family]) -> None:
-    """Print a table of the families of models: what they embed, dimensions, extras, licences, and one that loads."""
+    """Print a table of the families of models: what they embed, dimensions, extras, licenses, and one that loads."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("family", style="bold", no_wrap=True)
     table.add_column("embeds", style="cyan")
     table.add_column("dim.", justify="right", no_wrap=True)
     table.add_column("extra", no_wrap=True)
-    table.add_column("licence")
+    table.add_column("license")
     with_examples = console.width >= COLUMNS_WITH_EXAMPLES
     if with_examples:
         table.add_column("for example", no_wrap=True)
     for one in families:
         dimension = str(one.dimensions[0]) if one.dimensions[0] is not None else "any"
-        cells = [one.scheme, ", ".join(one.modalities), dimension, one.extra, escape(one.licence)]
+        cells = [one.scheme, ", ".join(one.modalities), dimension, one.extra or "", escape(one.license)]
         table.add_row(*cells, *([escape(one.examples[0])] if with_examples else []))
     console.print(table)
     console.print("all about one family: senseweave models clip", highlight=False)
@@ -142,11 +142,14 @@ def models(families: Iterable[Family]) -> None:
 def family(one: Family) -> None:
     """Print all about a family of models: what it is, examples that load, the extra that it needs."""
     console.print(f"[bold]{one.scheme}[/] [cyan]{', '.join(one.modalities)}[/]", highlight=False)
-    console.print(escape(f"{one.summary}. Licence: {one.licence}."), highlight=False)
+    console.print(escape(f"{one.summary}. License: {one.license}."), highlight=False)
     for example, dimension in zip(one.examples, one.dimensions, strict=True):
         told = f"  [dim]# {dimension} dimensions[/]" if dimension is not None else ""
         console.print(f'    sw.load("{escape(example)}"){told}', highlight=False, soft_wrap=True)
-    console.print(f'    [dim]pip install "senseweave\\[{one.extra}]"[/]', highlight=False, soft_wrap=True)
+    if one.extra is not None:
+        console.print(f'    [dim]pip install "senseweave\\[{one.extra}]"[/]', highlight=False, soft_wrap=True)
+    options = ", ".join(f"{name}: {annotation}" for name, annotation in one.describe()["options"].items())
+    console.print(escape(f"Options: {options or 'none'}."), highlight=False)
 
 
 def evaluation(rows: Sequence[Mapping[str, Any]], shares: Mapping[str, Mapping[str, float]], k: int) -> None:

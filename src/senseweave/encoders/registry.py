@@ -3,51 +3,111 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from senseweave.encoders import plugins
 from senseweave.encoders.base import Encoder
-from senseweave.encoders.catalog import Family, by_scheme
-from senseweave.encoders.detection import detect, read_signs
+from senseweave.encoders.detection import Signs, read_signs
+from senseweave.encoders.families import BUILT_IN
+from senseweave.encoders.family import Family
 from senseweave.encoders.options import check_options
 from senseweave.encoders.runtime.checkpoint import CONFIG_PATTERNS, resolve
 from senseweave.errors import ModelError
 from senseweave.media import Modality
 
-Build = Callable[..., Mapping[Modality, Encoder]]
+
+def schemes() -> tuple[str, ...]:
+    """Return the schemes of all families, the built-in ones first; no family is imported."""
+    return (*BUILT_IN, *plugins.schemes())
+
+
+def families() -> tuple[Family, ...]:
+    """Return all families that can be imported, the built-in ones first.
+
+    A plugin that cannot be imported is left out, and logged once.
+    """
+    return (*_built_in_families(), *plugins.families())
+
+
+def family_for(scheme: str) -> Family:
+    """Return the family of a scheme.
+
+    Raises:
+        ModelError: If there is no such family, or the plugin that brings it cannot be imported.
+    """
+    if scheme in BUILT_IN:
+        return _built_in_family(scheme)
+    if scheme in plugins.schemes():
+        return plugins.family_for(scheme)
+    msg = f"{scheme!r} is not a family of models; the families are {', '.join(schemes())}"
+    raise ModelError(msg)
 
 
 def find_family(name: str, *, revision: str | None = None) -> tuple[Family, str]:
-    """The family of a name, and the name without its scheme.
+    """Return the family of a name, and the name without its scheme.
 
-    A name without a scheme is a local folder or a hub id; its files tell the family (`senseweave.encoders.detection`).
+    A name without a scheme is a local folder or a hub id; its files decide the family.
 
     Raises:
         ModelError: If the scheme is unknown, there is no such model, or the checkpoint is of no known family.
     """
-    families = by_scheme()
     if name == "starter":
-        return families[name], name
+        return _built_in_family(name), name
     scheme, colon, rest = name.partition(":")
-    if colon and scheme in families:
+    if colon and is_scheme(scheme):
+        family = family_for(scheme)
         if not rest.strip():
-            msg = f"{name!r} names the family {scheme!r} but no model; for example {families[scheme].examples[0]!r}"
+            msg = f"{name!r} names the family {scheme!r} but no model; for example {family.examples[0]!r}"
             raise ModelError(msg)
-        return families[scheme], rest
+        return family, rest
     if colon and len(scheme) > 1 and "/" not in scheme and "\\" not in scheme:
-        msg = f"{name!r} asks for the family {scheme!r}, which is unknown; known are {', '.join(families)}"
+        msg = f"{name!r} asks for the family {scheme!r}, which is unknown; known are {', '.join(schemes())}"
         raise ModelError(msg)
     folder = resolve(name, revision=revision, patterns=CONFIG_PATTERNS, weights=False).folder
-    return families[detect(read_signs(name, folder))], name
+    return detect(read_signs(name, folder)), name
+
+
+def is_scheme(scheme: str) -> bool:
+    """Return whether a family has this scheme."""
+    return scheme in BUILT_IN or scheme in plugins.schemes()
+
+
+def detect(signs: Signs) -> Family:
+    """Return the family that a checkpoint belongs to.
+
+    Rules of built-in families are tried first, then those of plugins, so that installing a plugin never changes how a
+    known checkpoint is loaded.
+
+    Raises:
+        ModelError: If no rule holds; the message says what was seen.
+    """
+    built_in = _built_in_families()
+    found = _first_match(built_in, signs)
+    if found is not None:
+        return found
+    brought = plugins.families()
+    found = _first_match(brought, signs)
+    if found is not None:
+        return found
+    if not signs.files & {"config.json", "modules.json"}:
+        seen = ", ".join(sorted(signs.files)[:6]) or "nothing"
+        msg = f"{signs.name} holds neither config.json nor modules.json (it holds: {seen}), so its family is unknown"
+        raise ModelError(f"{msg}; name the family as in 'contextual:{signs.name}'")
+    for rule in (rule for family in (*built_in, *brought) for rule in family.rules):
+        if rule.refusal is not None and rule.holds(signs):
+            raise ModelError(rule.refusal(signs))
+    kind = signs.model_type or signs.architecture or "no model_type"
+    msg = f"{signs.name} is a checkpoint of a family that senseweave does not know ({kind}); see `senseweave models`"
+    raise ModelError(msg)
 
 
 def build_encoders(name: str, options: Mapping[str, Any]) -> Mapping[Modality, Encoder]:
-    """The encoders of a model, not yet put into a space: what other families are composed of.
+    """Build the encoders of a model without a space, for families that are composed of others.
 
     Args:
         name: As for `load`.
-        options: Of the model's family.
+        options: Options of the model's family.
 
     Raises:
         ModelError: If there is no such model.
@@ -65,8 +125,7 @@ def build_family(
     Raises:
         TypeError: If the family has no such option; the message lists those it has.
     """
-    build: Build = importlib.import_module(family.module).build
-    known = [option for option, p in inspect.signature(build).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    known = family.options()
     unknown = sorted(set(options) - set(known))
     if unknown:
         msg = f"{family.scheme} has no option {', '.join(unknown)}; it has: {', '.join(known)}"
@@ -74,4 +133,21 @@ def build_family(
     check_options({**options, "dimensions": dimensions})
     if dimensions is not None and "dimensions" in known:  # a server can shorten vectors before they are sent
         options = {**options, "dimensions": dimensions}
-    return build(model, **options)
+    return family.build(model, **options)
+
+
+def _built_in_families() -> tuple[Family, ...]:
+    return tuple(_built_in_family(scheme) for scheme in BUILT_IN)
+
+
+def _built_in_family(scheme: str) -> Family:
+    family: Family = importlib.import_module(f"senseweave.encoders.families.{scheme}").FAMILY
+    return family
+
+
+def _first_match(candidates: Iterable[Family], signs: Signs) -> Family | None:
+    ordered = sorted(
+        ((rule, family) for family in candidates for rule in family.rules if rule.refusal is None),
+        key=lambda pair: pair[0].priority,
+    )
+    return next((family for rule, family in ordered if rule.holds(signs)), None)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Mapping
 from threading import RLock
 from typing import Any
 from weakref import WeakValueDictionary
 
-from senseweave.encoders.catalog import by_scheme
-from senseweave.encoders.registry import build_family, find_family
+from senseweave.encoders.family import Family
+from senseweave.encoders.registry import build_family, family_for, find_family, is_scheme
 from senseweave.media import MediaPolicy
 from senseweave.spaces.space import Space
-from senseweave.spaces.token_space import TokenSpace
-
-SPACES: Mapping[str, type[Space]] = {"tokens": TokenSpace}
-"""Families whose spaces can do more than embed."""
 
 _live: WeakValueDictionary[str, Space] = WeakValueDictionary()
 _lock = RLock()
-
-
-NEVER_FOLDERS = ("openai", "speaker")
-"""Families whose models are not folders, even where a folder happens to have a model's name."""
 
 
 def load(
@@ -68,10 +60,18 @@ def load(
             family, model = find_family(name, revision=options.get("revision"))
             encoders = build_family(family, model, options, dimensions)
             recipe = (load, (name,), {**shared, **options})
-            space = SPACES.get(family.scheme, Space)(name, encoders, recipe=recipe, **shared)  # type: ignore[arg-type]
+            space = _space_class(family)(name, encoders, recipe=recipe, **shared)  # type: ignore[arg-type]
             if dimensions is not None:
                 _ = space.dimension  # an impossible number of dimensions is an error here, not at the first vector
             _live[key] = space
+    return space
+
+
+def _space_class(family: Family) -> type[Space]:
+    if family.space is None:
+        return Space
+    module, _, name = family.space.partition(":")
+    space: type[Space] = getattr(importlib.import_module(module), name)
     return space
 
 
@@ -80,6 +80,6 @@ def _placed(name: str) -> str:
     if name != "starter" and os.path.isdir(name):
         return os.path.abspath(name)
     scheme, _, rest = name.partition(":")
-    if scheme in by_scheme() and scheme not in NEVER_FOLDERS and os.path.isdir(rest):
+    if rest and os.path.isdir(rest) and is_scheme(scheme) and family_for(scheme).folders:
         return f"{scheme}:{os.path.abspath(rest)}"
     return name

@@ -1,1 +1,10 @@
 """The families of models, one file each, named as its scheme."""
+
+BUILT_IN = (
+    "starter", "sentence", "static", "contextual", "tokens", "openai",
+    "clip", "siglip", "blip", "open_clip", "image", "timm",
+    "clap", "speech", "ast", "audiomae",
+    "frames", "video", "xclip", "torchvision",
+    "speaker", "bridge", "omni",
+)  # fmt: skip
+"""Their schemes, in the order in which they are listed to users."""

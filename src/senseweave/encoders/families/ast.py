@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from senseweave.encoders.base import Encoder
+from senseweave.encoders.detection import Rule, has_model_type
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for, feature_extractor
 from senseweave.encoders.parts.spectrogram import BATCH_WINDOWS, SpectrogramEncoder
 from senseweave.encoders.runtime.checkpoint import resolve
@@ -51,3 +53,16 @@ def build(
             batch_windows=batch_windows,
         )
     }
+
+
+FAMILY = Family(
+    scheme="ast",
+    build=build,
+    modalities=("audio",),
+    extra="audio-models",
+    summary="Audio Spectrogram Transformer: sounds of any kind, in windows of 10 s",
+    examples=("MIT/ast-finetuned-audioset-10-10-0.4593",),
+    dimensions=(768,),
+    license="BSD-3-Clause",
+    rules=(Rule(has_model_type(*CLASSES)),),
+)

@@ -6,6 +6,7 @@ from typing import Any
 
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.families.timm import TimmModel, locate
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.spectrogram import BATCH_WINDOWS, SpectrogramEncoder
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -54,3 +55,15 @@ def build(
             batch_windows=batch_windows,
         )
     }
+
+
+FAMILY = Family(
+    scheme="audiomae",
+    build=build,
+    modalities=("audio",),
+    extra="audio-models",
+    summary="AudioMAE's encoder, and other timm vision transformers over spectrograms",
+    examples=("audiomae:gaunernst/vit_base_patch16_1024_128.audiomae_as2m",),
+    dimensions=(768,),
+    license="by model; AudioMAE is CC-BY-NC",
+)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from senseweave.encoders.base import Encoder
+from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, Rule, has_model_type
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText
 from senseweave.encoders.runtime.checkpoint import resolve
@@ -45,6 +47,19 @@ def build(
         ),
         "image": TowerImage(backbone, dimension=_dimension, features=_image, batch_images=batch_images),
     }
+
+
+FAMILY = Family(
+    scheme="blip",
+    build=build,
+    modalities=("text", "image"),
+    extra="image",
+    summary="BLIP for image-text retrieval",
+    examples=("Salesforce/blip-itm-base-coco",),
+    dimensions=(256,),
+    license="BSD-3-Clause",
+    rules=(Rule(has_model_type(*CLASSES), BY_IMAGE_TEXT_TYPE),),
+)
 
 
 def _dimension(config: Any) -> int:

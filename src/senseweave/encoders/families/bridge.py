@@ -12,6 +12,7 @@ from senseweave.encoders.bridges.classifiers import ImageClassifier, SoundClassi
 from senseweave.encoders.bridges.faster_whisper import FasterWhisper
 from senseweave.encoders.bridges.image_to_text import OCR, Caption, RapidOcr
 from senseweave.encoders.bridges.vision_language import CAPTION_PROMPT, READING_PROMPT, writer_of
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.frames import FRAMES, WINDOW_SECONDS, FrameVideo
 from senseweave.encoders.registry import build_encoders
 from senseweave.errors import ModelError
@@ -86,6 +87,18 @@ def build(
             raise ModelError(msg)
         encoders["video"] = FrameVideo(encoders["image"], frames=frames, window_seconds=window_seconds)
     return encoders
+
+
+FAMILY = Family(
+    scheme="bridge",
+    build=build,
+    modalities=("text", "image", "audio", "video"),
+    extra="image",
+    summary="a text model, and images, sounds and videos in its space by labels, captions, OCR or recognised speech",
+    examples=("bridge:sentence-transformers/all-MiniLM-L6-v2",),
+    dimensions=(384,),
+    license="by models",
+)
 
 
 def _image_bridge(

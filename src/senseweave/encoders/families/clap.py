@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.detection import Rule, has_model_type
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for, feature_extractor
 from senseweave.encoders.parts.towers import BATCH_TOKENS, TowerText, projected
 from senseweave.encoders.runtime.checkpoint import resolve
@@ -150,3 +152,16 @@ def build(
         ),
         "audio": ClapAudio(backbone, batch_windows=batch_windows),
     }
+
+
+FAMILY = Family(
+    scheme="clap",
+    build=build,
+    modalities=("text", "audio"),
+    extra="audio-models",
+    summary="CLAP, unfused and fused: sound and text, in windows of 10 s, the same vector every time",
+    examples=("laion/clap-htsat-unfused", "laion/larger_clap_general"),
+    dimensions=(512, 512),
+    license="Apache-2.0",
+    rules=(Rule(has_model_type(*CLASSES)),),
+)

@@ -9,7 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from senseweave.encoders.base import Encoder
+from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, BY_MODULES, Rule, has_model_type, starts_with_module
 from senseweave.encoders.families.sentence import PATTERNS, SentenceText
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected, scalar
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
@@ -103,6 +105,23 @@ def build(
         ),
         "image": images,
     }
+
+
+FAMILY = Family(
+    scheme="clip",
+    build=build,
+    modalities=("text", "image"),
+    extra="image",
+    summary="CLIP, MetaCLIP 2, Chinese CLIP, AltCLIP, and CLIP as sentence-transformers saves it",
+    examples=(
+        "openai/clip-vit-base-patch32",
+        "sentence-transformers/clip-ViT-B-32",
+        "OFA-Sys/chinese-clip-vit-base-patch16",
+    ),
+    dimensions=(512, 512, 512),
+    license="by model; MIT for OpenAI's CLIP",
+    rules=(Rule(starts_with_module("CLIPModel"), BY_MODULES), Rule(has_model_type(*CLASSES), BY_IMAGE_TEXT_TYPE)),
+)
 
 
 def clip_folder(checkpoint: Checkpoint) -> Checkpoint:

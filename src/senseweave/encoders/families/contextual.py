@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
+from senseweave.encoders.detection import Rule, has_model_type
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool
 from senseweave.encoders.runtime.backend import TextBackend, choose_backend
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained, resolve
@@ -213,3 +215,16 @@ def build(
         trust_remote_code=trust_remote_code,
     )
     return {"text": encoder}
+
+
+FAMILY = Family(
+    scheme="contextual",
+    build=build,
+    modalities=("text",),
+    extra="text",
+    summary="BERT-like encoders with a choice of pooling and layers",
+    examples=("google-bert/bert-base-uncased", "contextual:allenai/scibert_scivocab_uncased"),
+    dimensions=(768, 768),
+    license="by model",
+    rules=(Rule(has_model_type(*ENCODER_TYPES, *ENCODER_DECODER_TYPES)),),
+)

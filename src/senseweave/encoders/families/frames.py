@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from senseweave.encoders.base import Encoder
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.frames import FRAMES, WINDOW_SECONDS, FramePooling, FrameVideo
 from senseweave.encoders.registry import build_encoders
 from senseweave.errors import ModelError
@@ -47,3 +48,17 @@ def build(
         raise ModelError(msg)
     video = FrameVideo(image, pooling=pooling, frames=frames, window_seconds=window_seconds)
     return {**encoders, "video": video}
+
+
+FAMILY = Family(
+    scheme="frames",
+    build=build,
+    modalities=("text", "image", "video"),
+    extra="video",
+    summary=(
+        "any model with an image encoder, and video by its frames in the same space (mean, max or temporal pooling)"
+    ),
+    examples=("frames:openai/clip-vit-base-patch32", "frames:facebook/dinov2-base"),
+    dimensions=(512, 768),
+    license="by model",
+)

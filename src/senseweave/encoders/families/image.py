@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from senseweave.encoders.base import Encoder
+from senseweave.encoders.detection import BY_IMAGE_TYPE, Rule, has_model_type
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, model_type
 from senseweave.encoders.parts.towers import BATCH_IMAGES, TowerImage
 from senseweave.encoders.runtime.checkpoint import resolve
@@ -120,6 +122,19 @@ def build(
             backbone, dimension=_dimension, features=features, batch_images=batch_images, what={"pooling": chosen}
         )
     }
+
+
+FAMILY = Family(
+    scheme="image",
+    build=build,
+    modalities=("image",),
+    extra="image",
+    summary="image encoders of transformers: ViT, DeiT, DINOv2 and 3, MAE, BEiT, Swin, ConvNeXt, ResNet, EfficientNet",
+    examples=("facebook/dinov2-base", "google/vit-base-patch16-224-in21k", "microsoft/resnet-50"),
+    dimensions=(768, 768, 2048),
+    license="by model; DINOv3 has its own terms",
+    rules=(Rule(has_model_type(*ARCHITECTURES), BY_IMAGE_TYPE),),
+)
 
 
 def _dimension(config: Any) -> int:

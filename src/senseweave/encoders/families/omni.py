@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.detection import BY_OTHER_MODULES, Rule, Signs
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
@@ -202,3 +204,21 @@ def build(
         msg = f"{name} embeds none of {', '.join(MODALITIES)}"
         raise ModelError(msg)
     return encoders
+
+
+def _has_further_layers(signs: Signs) -> bool:
+    """Return whether a sentence-transformers folder has layers beyond the transformer and its normalization."""
+    return bool(signs.modules) and not set(signs.modules) <= {"Transformer", "Normalize"}
+
+
+FAMILY = Family(
+    scheme="omni",
+    build=build,
+    modalities=("text", "image", "audio", "video"),
+    extra="text",
+    summary="models that sentence-transformers loads with several modalities, given decoded inputs and never strings",
+    examples=("omni:path/to/model",),
+    dimensions=(None,),
+    license="by model",
+    rules=(Rule(_has_further_layers, BY_OTHER_MODULES),),
+)

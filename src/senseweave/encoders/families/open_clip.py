@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.detection import BY_OPEN_CLIP_CONFIG, Rule, has_file
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.image_model import ModelImage
 from senseweave.encoders.parts.long_images import by_transform
 from senseweave.encoders.parts.towers import BATCH_IMAGES, scalar
@@ -258,3 +260,16 @@ def build(
         "text": OpenClipText(model, batch_texts=batch_texts),
         "image": ModelImage(model, what={"tower": "image"}, extra="openclip", batch_images=batch_images),
     }
+
+
+FAMILY = Family(
+    scheme="open_clip",
+    build=build,
+    modalities=("text", "image"),
+    extra="openclip",
+    summary="any model of open_clip, by architecture and tag, architecture and checkpoint file, hub id or folder",
+    examples=("open_clip:ViT-B-32/laion2b_s34b_b79k", "open_clip:ViT-B-32//path/to/checkpoint.safetensors"),
+    dimensions=(512, 512),
+    license="by checkpoint; MIT for LAION's",
+    rules=(Rule(has_file("open_clip_config.json"), BY_OPEN_CLIP_CONFIG),),
+)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.prompts import find_prompts
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.encoders.runtime.token_counting import TokenCounter, by_bytes, by_tiktoken, by_tokenizer
@@ -252,3 +253,16 @@ def build(
         timeout=timeout,
     )
     return {"text": encoder}
+
+
+FAMILY = Family(
+    scheme="openai",
+    build=build,
+    modalities=("text",),
+    extra="openai",
+    summary="OpenAI's embedding models and servers that speak the same protocol; the key is read from the environment",
+    examples=("openai:text-embedding-3-small", "openai:text-embedding-3-large", "openai:text-embedding-ada-002"),
+    dimensions=(1536, 3072, 1536),
+    license="a paid service with its own terms",
+    folders=False,
+)

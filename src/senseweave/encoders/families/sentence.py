@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.detection import BY_TEXT_MODULES, Rule, Signs
 from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.prompts import Prompts, find_prompts, find_tasks
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend
@@ -292,3 +294,22 @@ def build(
         trust_remote_code=trust_remote_code,
     )
     return {"text": encoder}
+
+
+def _reads_only_text(signs: Signs) -> bool:
+    """Return whether the first module of a sentence-transformers folder takes nothing but text."""
+    modalities = signs.first_module.get("modality_config")
+    return bool(signs.modules) and (not modalities or set(modalities) <= {"text", "message"})
+
+
+FAMILY = Family(
+    scheme="sentence",
+    build=build,
+    modalities=("text",),
+    extra="text",
+    summary="sentence-transformers text models: SBERT, E5, BGE, GTE, Nomic, Instructor, Jina, EmbeddingGemma, Qwen3",
+    examples=("sentence-transformers/all-MiniLM-L6-v2", "intfloat/multilingual-e5-small", "BAAI/bge-small-en-v1.5"),
+    dimensions=(384, 384, 384),
+    license="by model; EmbeddingGemma has its own terms, Jina v3 is CC-BY-NC",
+    rules=(Rule(_reads_only_text, BY_TEXT_MODULES),),
+)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from senseweave.encoders.base import Encoder
+from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, Rule, has_model_type
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected
 from senseweave.encoders.runtime.checkpoint import resolve
@@ -43,6 +45,19 @@ def build(
             backbone, dimension=_dimension, features=projected("get_image_features"), batch_images=batch_images
         ),
     }
+
+
+FAMILY = Family(
+    scheme="siglip",
+    build=build,
+    modalities=("text", "image"),
+    extra="image",
+    summary="SigLIP and SigLIP 2, with one resolution or native aspect ratios",
+    examples=("google/siglip-base-patch16-224", "google/siglip2-base-patch16-naflex"),
+    dimensions=(768, 768),
+    license="Apache-2.0",
+    rules=(Rule(has_model_type(*CLASSES), BY_IMAGE_TEXT_TYPE),),
+)
 
 
 def _dimension(config: Any) -> int:

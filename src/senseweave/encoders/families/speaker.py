@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.family import Family
 from senseweave.encoders.runtime.checkpoint import sha256_of, verify_sha256
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device
 from senseweave.encoders.runtime.weight_files import fill, read_tensors
@@ -206,3 +207,16 @@ def build(name: str, *, window_seconds: float = WINDOW_SECONDS, device: str | No
         msg = f"speaker:{name}: there is no file {weights}; expected 'resemblyzer' or the path of its weights"
         raise ModelError(msg)
     return {"audio": SpeakerEncoder(weights, sha256=sha256, window_seconds=window_seconds, device=device)}
+
+
+FAMILY = Family(
+    scheme="speaker",
+    build=build,
+    modalities=("audio",),
+    extra="audio-models",
+    summary="who speaks: the GE2E speaker encoder of Resemblyzer, from its package (pip install --no-deps resemblyzer)",
+    examples=("speaker:resemblyzer",),
+    dimensions=(256,),
+    license="Apache-2.0",
+    folders=False,
+)

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.detection import Rule, has_model_type
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for, feature_extractor, model_type
 from senseweave.encoders.parts.spectrogram import FRAME, SHIFT
 from senseweave.encoders.runtime.checkpoint import resolve
@@ -269,3 +271,16 @@ def build(
     reads = SpectralEncoder if kind == "wav2vec2-bert" else WaveformEncoder
     seconds = WAVEFORM_WINDOW if window_seconds is None else window_seconds
     return {"audio": reads(backbone, layers=layers, window_seconds=seconds, batch_seconds=batch_seconds)}
+
+
+FAMILY = Family(
+    scheme="speech",
+    build=build,
+    modalities=("audio",),
+    extra="audio-models",
+    summary="speech encoders: Whisper's, Moonshine's, wav2vec 2.0, HuBERT, WavLM and kin, over true frames, any layer",
+    examples=("openai/whisper-base", "microsoft/wavlm-base-plus", "facebook/hubert-base-ls960"),
+    dimensions=(512, 768, 768),
+    license="by model; MIT for Whisper and WavLM, Apache-2.0 for wav2vec 2.0 and HuBERT",
+    rules=(Rule(has_model_type(*CLASSES)),),
+)

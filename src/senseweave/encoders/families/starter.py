@@ -9,6 +9,7 @@ from senseweave.encoders.bridges.base import FramesAndSpeech, Labels, Transcribe
 from senseweave.encoders.bridges.efficientnet_lite import EfficientNetLite0, imagenet_definitions
 from senseweave.encoders.bridges.faster_whisper import FasterWhisper
 from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS, ContextualText
+from senseweave.encoders.family import Family
 from senseweave.encoders.runtime.checkpoint import Checkpoint, verify_sha256
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -66,3 +67,17 @@ def build(
     )
     video = FramesAndSpeech(image, audio, window_seconds=segment_seconds)
     return {"text": text, "image": image, "audio": audio, "video": video}
+
+
+FAMILY = Family(
+    scheme="starter",
+    build=build,
+    modalities=("text", "image", "audio", "video"),
+    extra="starter",
+    summary=(
+        "embedded default: MiniLM text, image labels, transcribed speech and both for video; 384 dimensions, offline"
+    ),
+    examples=("starter",),
+    dimensions=(384,),
+    license="Apache-2.0 and MIT weights from packages",
+)

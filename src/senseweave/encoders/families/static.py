@@ -11,7 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.detection import BY_MODULES, BY_STATIC_TYPE, Rule, Signs, has_architecture, has_model_type
 from senseweave.encoders.families.sentence import PATTERNS, files_identity, module_folders, prompts_of
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.prompts import Prompts
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.tokenization import WITHOUT_TOKENS
@@ -194,3 +196,25 @@ def build(
     checkpoint = resolve(name, revision=revision, patterns=PATTERNS)
     encoder = StaticText(checkpoint, max_length=max_length, batch_tokens=batch_tokens, prompts=prompts)
     return {"text": encoder}
+
+
+def _is_static(signs: Signs) -> bool:
+    """Return whether a checkpoint is a StaticEmbedding that at most a normalization follows."""
+    return signs.modules[:1] == ("StaticEmbedding",) and set(signs.modules) <= {"StaticEmbedding", "Normalize"}
+
+
+FAMILY = Family(
+    scheme="static",
+    build=build,
+    modalities=("text",),
+    extra="static",
+    summary="means of static token vectors (model2vec and StaticEmbedding): hundreds of times faster, less exact",
+    examples=("minishlab/potion-base-8M", "sentence-transformers/static-retrieval-mrl-en-v1"),
+    dimensions=(256, 1024),
+    license="by model; MIT for potion",
+    rules=(
+        Rule(_is_static, BY_MODULES),
+        Rule(has_model_type("model2vec"), BY_STATIC_TYPE),
+        Rule(has_architecture("StaticModel"), BY_STATIC_TYPE),
+    ),
+)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from senseweave.encoders.base import Encoder
+from senseweave.encoders.detection import BY_TIMM_CONFIG, Rule, has_config_keys
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.image_model import ModelImage
 from senseweave.encoders.parts.long_images import by_transform
 from senseweave.encoders.parts.towers import BATCH_IMAGES
@@ -182,3 +184,16 @@ def build(
     """
     model = TimmModel(locate(name, revision=revision), device=device, dtype=dtype)
     return {"image": ModelImage(model, what={"family": "timm"}, extra="image", batch_images=batch_images)}
+
+
+FAMILY = Family(
+    scheme="timm",
+    build=build,
+    modalities=("image",),
+    extra="image",
+    summary="any image model of timm, by name and tag, hub id, folder, or architecture and checkpoint file",
+    examples=("timm/vit_small_patch14_dinov2.lvd142m", "timm:resnet18.a1_in1k", "timm:resnet18//path/to/checkpoint"),
+    dimensions=(384, 512, 512),
+    license="by model; some ImageNet weights are for research only",
+    rules=(Rule(has_config_keys("architecture", "pretrained_cfg"), BY_TIMM_CONFIG),),
+)

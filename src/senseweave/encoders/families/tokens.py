@@ -9,7 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Prepared
-from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS, ContextualText
+from senseweave.encoders.detection import Rule, Signs
+from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS, ContextualText, is_causal
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.pooling import Pooling, pool
 from senseweave.encoders.runtime.backend import states_of
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
@@ -157,3 +159,30 @@ def build(
         trust_remote_code=trust_remote_code,
     )
     return {"text": encoder}
+
+
+def _is_causal(signs: Signs) -> bool:
+    return signs.architecture.endswith(("ForCausalLM", "LMHeadModel")) or is_causal(signs.model_type)
+
+
+def _refuse_causal(signs: Signs) -> str:
+    return (
+        f"{signs.name} is a causal language model ({signs.model_type}), which was not trained to embed; its "
+        f"token vectors are at 'tokens:{signs.name}', and 'contextual:{signs.name}' with pooling='last' pools them"
+    )
+
+
+FAMILY = Family(
+    scheme="tokens",
+    build=build,
+    modalities=("text",),
+    extra="text",
+    summary=(
+        "a vector per token with its place in the text, context-free or of any layer, of encoders and causal models"
+    ),
+    examples=("tokens:openai-community/gpt2", "tokens:google-t5/t5-small"),
+    dimensions=(768, 512),
+    license="by model",
+    rules=(Rule(_is_causal, refusal=_refuse_causal),),
+    space="senseweave.spaces.token_space:TokenSpace",
+)

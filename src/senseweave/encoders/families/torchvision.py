@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.family import Family
 from senseweave.encoders.runtime.checkpoint import sha256_of
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
 from senseweave.encoders.runtime.weight_files import fill, read_tensors
@@ -180,3 +181,15 @@ def build(
         batch_clips=batch_clips,
     )
     return {"video": network}
+
+
+FAMILY = Family(
+    scheme="torchvision",
+    build=build,
+    modalities=("video",),
+    extra="video-models",
+    summary="torchvision's video networks (R3D, S3D, MViT, Swin3D), with a local weight file",
+    examples=("torchvision:r3d_18//path/to/weights.pth",),
+    dimensions=(512,),
+    license="BSD-3-Clause code; weights trained on Kinetics-400",
+)

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.detection import Rule, has_model_type
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, image_processor, model_type
 from senseweave.encoders.parts.towers import Features
 from senseweave.encoders.runtime.checkpoint import resolve
@@ -194,3 +196,16 @@ def build(
         what={"pooling": architecture.pooling},
     )
     return {"video": encoder}
+
+
+FAMILY = Family(
+    scheme="video",
+    build=build,
+    modalities=("video",),
+    extra="video-models",
+    summary="video transformers: VideoMAE, TimeSformer, ViViT, over clips sampled by time",
+    examples=("MCG-NJU/videomae-base", "facebook/timesformer-base-finetuned-k400", "google/vivit-b-16x2-kinetics400"),
+    dimensions=(768, 768, 768),
+    license="by model; VideoMAE and TimeSformer are CC-BY-NC",
+    rules=(Rule(has_model_type(*ARCHITECTURES)),),
+)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from senseweave.encoders.base import Encoder
+from senseweave.encoders.detection import Rule, has_model_type
 from senseweave.encoders.families.video import BATCH_CLIPS, VideoClips
+from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
 from senseweave.encoders.parts.towers import BATCH_TOKENS, TowerText, projected
 from senseweave.encoders.runtime.checkpoint import resolve
@@ -64,6 +66,19 @@ def build(
             batch_clips=batch_clips,
         ),
     }
+
+
+FAMILY = Family(
+    scheme="xclip",
+    build=build,
+    modalities=("text", "video"),
+    extra="video-models",
+    summary="X-CLIP: video and text in one space",
+    examples=("microsoft/xclip-base-patch32",),
+    dimensions=(512,),
+    license="MIT",
+    rules=(Rule(has_model_type(*CLASSES)),),
+)
 
 
 def _dimension(config: Any) -> int:

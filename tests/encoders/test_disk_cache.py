@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 import pytest
 
-from senseweave.encoders.runtime.disk_cache import CACHE_VARIABLE, cached_array
+from senseweave.encoders.runtime.disk_cache import CACHE_VARIABLE, cache_folder, cached_array
 
 
 @pytest.fixture
@@ -59,3 +60,10 @@ def test_a_folder_that_cannot_be_made_changes_nothing(tmp_path: Path, monkeypatc
     file.write_text("in the way", encoding="utf-8")
     monkeypatch.setenv(CACHE_VARIABLE, str(file / "cache"))
     assert cached_array({"model": "a"}, lambda: computed([])).shape == (2, 3)
+
+
+def test_the_default_folder_is_in_the_cache_folder_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
+    assert cache_folder() == platformdirs.user_cache_path("senseweave", appauthor=False)
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    assert cache_folder() == tmp_path

@@ -1,18 +1,18 @@
-"""A small in-memory cache, so that content embedded a moment ago is not embedded again."""
+"""An in-memory cache of vectors, so that content embedded a moment ago is not embedded again."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from threading import Lock
 
 import numpy as np
+from cachetools import LRUCache
 
 
 @dataclass(frozen=True, slots=True)
 class CachedVector:
-    """One finished vector with what was said of it."""
+    """A finished vector with the description and the truncation that belong to it."""
 
     vector: np.ndarray
     description: str | None
@@ -20,33 +20,25 @@ class CachedVector:
 
 
 class VectorCache:
-    """Keeps the vectors that were used last, up to `size` of them; safe to use from several threads."""
+    """Keeps the `size` most recently used vectors; safe to use from several threads."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
-        self._entries: OrderedDict[Hashable, CachedVector] = OrderedDict()
+        self._entries: LRUCache[Hashable, CachedVector] = LRUCache(max(0, size))
         self._lock = Lock()
 
     def get(self, key: Hashable) -> CachedVector | None:
-        """Return the entry of `key` and mark it as used, or None."""
+        """Return the entry of `key` and mark it as used, or None if it is not cached."""
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is not None:
-                self._entries.move_to_end(key)
-            return entry
+            return self._entries.get(key)
 
     def put(self, key: Hashable, entry: CachedVector) -> None:
-        """Store `entry`, pushing out the one that has been unused for longest when full."""
-        if self.size <= 0:
-            return
+        """Store `entry`; a full cache evicts the least recently used entry, a cache of size 0 stores nothing."""
         with self._lock:
-            self._entries[key] = entry
-            self._entries.move_to_end(key)
-            while len(self._entries) > self.size:
-                self._entries.popitem(last=False)
+            if self._entries.maxsize:
+                self._entries[key] = entry
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove every entry."""
         with self._lock:
             self._entries.clear()
 

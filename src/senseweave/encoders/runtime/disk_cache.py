@@ -1,4 +1,4 @@
-"""Arrays that are costly to compute and always come out the same, kept in the user's cache folder."""
+"""Arrays that are costly to compute and never change, kept in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
 CACHE_VARIABLE = "SENSEWEAVE_CACHE"
 """Environment variable that names the cache folder; empty turns the cache off."""
 
 
 def cache_folder() -> Path | None:
-    """The cache folder: `$SENSEWEAVE_CACHE`, else `senseweave` in the user's cache folder; None if turned off."""
+    """Return `$SENSEWEAVE_CACHE`, else `senseweave` in the platform's user cache folder; None if turned off."""
     named = os.environ.get(CACHE_VARIABLE)
     if named is not None:
         return Path(named) if named else None
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "senseweave"
+    return platformdirs.user_cache_path("senseweave", appauthor=False)
 
 
 def cached_array(key: Mapping[str, object], compute: Callable[[], np.ndarray]) -> np.ndarray:
-    """Return the array of a key, computing it where it is not stored, or is stored damaged.
+    """Return the array stored under `key`, computing and storing it if it is missing or damaged.
 
     Args:
-        key: All that decides the array.
-        compute: Makes it.
+        key: Everything that decides the array's values; must be JSON-serializable or have a stable `str`.
+        compute: Computes the array.
 
     Returns:
-        What `compute` returned, now or in an earlier process. A folder that cannot be written to changes nothing.
+        The array that `compute` returned, now or in an earlier process. If the folder cannot be written to, the array
+        is computed each time.
     """
     folder = cache_folder()
     if folder is None:
@@ -51,7 +52,7 @@ def cached_array(key: Mapping[str, object], compute: Callable[[], np.ndarray]) -
 
 
 def _store(path: Path, array: np.ndarray) -> None:
-    """Write the file in one step, so that no process ever reads half of it."""
+    """Write the file atomically, so that no process reads a partial file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:

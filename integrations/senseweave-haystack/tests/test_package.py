@@ -34,7 +34,7 @@ def test_the_wheel_has_no_init_above_the_leaves_and_a_py_typed_in_each(tmp_path)
         "haystack_integrations/components/retrievers/senseweave",
     }
     assert {f"{leaf}/py.typed" for leaf in leaves} <= names
-    assert any(name.endswith("LICENSE.txt") for name in names)
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
     assert all(name.startswith(("haystack_integrations/", "senseweave_haystack-")) for name in names)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import langchain_senseweave
@@ -23,8 +24,7 @@ def test_the_minimum_versions_that_are_tested_are_those_that_are_declared():
 
 
 def test_the_version_is_that_of_the_distribution():
-    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
-    assert langchain_senseweave.__version__ == project["version"]
+    assert langchain_senseweave.__version__ == metadata.version("langchain-senseweave")
 
 
 def test_nothing_depends_on_packages_that_are_archived_or_heavy():

@@ -24,7 +24,6 @@ from senseweave.retrieval.calibration.cells import SAMPLE
 from senseweave.retrieval.calibration.learning import fit_logistic
 from senseweave.retrieval.calibration.statistics import unit_rows
 from senseweave.retrieval.calibration.store_statistics import evenly_spaced
-from senseweave.retrieval.fusion import above_chance
 from senseweave.retrieval.ranking import DEFAULT_METHOD
 
 MODALITIES = ("text", "image", "audio")
@@ -83,7 +82,7 @@ def cells_of(
     scores = {
         name: np.concatenate(
             [
-                above_chance(corpus.vectors[name] @ vector, probes[name].for_query(vector))
+                METHODS["above_chance"].score(corpus.vectors[name] @ vector, probes[name].for_query(vector))
                 for vector in known.questions[labelled]
             ]
         )
@@ -142,7 +141,7 @@ def evaluate(kind: str, whole: Corpus, vectors: Vectors, topics: np.ndarray) -> 
             source = cells["queries" if "queries" in extra else "labels" if "labels" in extra else "probes"]
 
             def score(modality: str, row: np.ndarray, vector: np.ndarray, source=source, method=method) -> np.ndarray:  # noqa: ANN001
-                return METHODS[method](row, source[modality].for_query(vector))
+                return METHODS[method].score(row, source[modality].for_query(vector))
 
             values = ndcg(corpus, vectors.questions, topics, score)
             values[np.union1d(asked, labelled)] = np.nan  # what a method has learned from is not asked of it

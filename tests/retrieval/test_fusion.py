@@ -11,42 +11,34 @@ from hypothesis import strategies as st
 
 from senseweave.retrieval import METHODS, Statistics, background, merge
 from senseweave.retrieval.calibration.statistics import expected_best, unit_rows
-from senseweave.retrieval.fusion import (
-    above_chance,
-    dbsf,
-    minmax,
-    none,
-    platt,
-    pseudo_positive,
-    quota,
-    rrf,
-    tail,
-    weighted_rrf,
-    zscore,
-)
-from senseweave.retrieval.fusion.standardised import log10_normal_tail
+from senseweave.retrieval.fusion.tail import log10_normal_tail
+from senseweave.retrieval.search.quota import quota
 
 KNOWN = Statistics(
     0.1, 0.05, documents=1000, spread=0.04, best=0.1, top1_mean=0.3, top1_std=0.1, slope=2.0, intercept=-6.0
 )
 
 
+def score(method, scores, statistics=None, **options):
+    return METHODS[method].score(scores, statistics, **options)
+
+
 def test_zscore_counts_standard_deviations_above_the_background():
-    assert zscore(np.array([0.1, 0.2, 0.05]), KNOWN) == pytest.approx([0.0, 2.0, -1.0])
+    assert score("zscore", np.array([0.1, 0.2, 0.05]), KNOWN) == pytest.approx([0.0, 2.0, -1.0])
 
 
 def test_pseudo_positive_is_zero_at_the_typical_best_match():
-    assert pseudo_positive(np.array([0.3, 0.4]), KNOWN) == pytest.approx([0.0, 1.0])
+    assert score("pseudo_positive", np.array([0.3, 0.4]), KNOWN) == pytest.approx([0.0, 1.0])
 
 
 def test_tail_is_zero_where_chance_gives_one_such_hit():
     # P(Z > 3.0902) is 0.001, and there are 1000 documents.
-    assert tail(np.array([0.1 + 3.0902 * 0.05]), KNOWN) == pytest.approx([0.0], abs=1e-3)
+    assert score("tail", np.array([0.1 + 3.0902 * 0.05]), KNOWN) == pytest.approx([0.0], abs=1e-3)
 
 
 def test_tail_asks_more_of_a_larger_collection():
     small = Statistics(0.1, 0.05, documents=10)
-    assert tail(np.array([0.3]), small)[0] == pytest.approx(tail(np.array([0.3]), KNOWN)[0] + 2)
+    assert score("tail", np.array([0.3]), small)[0] == pytest.approx(score("tail", np.array([0.3]), KNOWN)[0] + 2)
 
 
 def test_the_normal_tail_is_smooth_where_the_series_takes_over():
@@ -56,39 +48,39 @@ def test_the_normal_tail_is_smooth_where_the_series_takes_over():
 
 
 def test_above_chance_takes_off_the_querys_own_mean_and_most_of_what_chance_offers_at_best():
-    assert above_chance(np.array([0.3]), KNOWN) == pytest.approx([(0.3 - 0.1 - 0.8 * 0.1) / 0.04])
+    assert score("above_chance", np.array([0.3]), KNOWN) == pytest.approx([(0.3 - 0.1 - 0.8 * 0.1) / 0.04])
     told = dataclasses.replace(KNOWN, centre=np.array([0.2, 0.0]), offset=0.05).for_query(np.array([3.0, 4.0]))
     assert told.expected == pytest.approx(0.05 + 0.6 * 0.2)
-    assert above_chance(np.array([0.3]), told) == pytest.approx([(0.3 - 0.17 - 0.08) / 0.04])
+    assert score("above_chance", np.array([0.3]), told) == pytest.approx([(0.3 - 0.17 - 0.08) / 0.04])
 
 
 def test_platt_is_a_half_where_the_logit_is_zero():
-    assert platt(np.array([0.3]), KNOWN) == pytest.approx([0.5])
-    assert platt(np.array([0.34]), KNOWN) == pytest.approx([1 / (1 + math.exp(-2))])
+    assert score("platt", np.array([0.3]), KNOWN) == pytest.approx([0.5])
+    assert score("platt", np.array([0.34]), KNOWN) == pytest.approx([1 / (1 + math.exp(-2))])
 
 
 def test_per_list_methods_by_hand():
     scores = np.array([0.9, 0.5, 0.1])
-    assert none(scores) == pytest.approx(scores)
-    assert minmax(scores) == pytest.approx([1.0, 0.5, 0.0])
+    assert score("none", scores) == pytest.approx(scores)
+    assert score("minmax", scores) == pytest.approx([1.0, 0.5, 0.0])
     std = scores.std()
-    assert dbsf(scores) == pytest.approx((scores - 0.5 + 3 * std) / (6 * std))
-    assert minmax(np.array([0.4, 0.4])) == pytest.approx([1.0, 1.0])
-    assert dbsf(np.array([0.4])) == pytest.approx([0.5])
+    assert score("dbsf", scores) == pytest.approx((scores - 0.5 + 3 * std) / (6 * std))
+    assert score("minmax", np.array([0.4, 0.4])) == pytest.approx([1.0, 1.0])
+    assert score("dbsf", np.array([0.4])) == pytest.approx([0.5])
 
 
 def test_rank_fusion_by_hand():
-    assert rrf(np.array([0.9, 0.5, 0.5, 0.1])) == pytest.approx([1 / 61, 1 / 62, 1 / 62, 1 / 64])
-    assert weighted_rrf(np.array([0.9]), 2.0) == pytest.approx([2 / 61])
+    assert score("rrf", np.array([0.9, 0.5, 0.5, 0.1])) == pytest.approx([1 / 61, 1 / 62, 1 / 62, 1 / 64])
+    assert score("weighted_rrf", np.array([0.9]), weight=2.0) == pytest.approx([2 / 61])
     with pytest.raises(ValueError, match="negative"):
-        weighted_rrf(np.array([0.9]), -1.0)
+        score("weighted_rrf", np.array([0.9]), weight=-1.0)
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
 @given(scores=st.lists(st.floats(-1, 1, width=32), max_size=20))
 def test_no_method_changes_the_order_within_a_list(method, scores):
     values = np.array(sorted(scores, reverse=True), dtype=np.float64)
-    result = METHODS[method](values, KNOWN)
+    result = score(method, values, KNOWN)
     assert result.shape == values.shape
     assert np.isfinite(result).all()
     assert (np.diff(result) <= 1e-12).all()
@@ -97,15 +89,15 @@ def test_no_method_changes_the_order_within_a_list(method, scores):
 @pytest.mark.parametrize("method", ["above_chance", "zscore", "pseudo_positive", "tail", "platt"])
 def test_methods_that_need_statistics_say_so(method):
     with pytest.raises(ValueError, match="statistics"):
-        METHODS[method](np.array([0.1]), None)
+        score(method, np.array([0.1]), None)
 
 
 def test_methods_say_what_the_statistics_lack():
     bare = Statistics(0.1, 0.05)
     with pytest.raises(ValueError, match="sample queries"):
-        pseudo_positive(np.array([0.1]), bare)
+        score("pseudo_positive", np.array([0.1]), bare)
     with pytest.raises(ValueError, match="labels"):
-        platt(np.array([0.1]), bare)
+        score("platt", np.array([0.1]), bare)
     with pytest.raises(ValueError, match="positive"):
         Statistics(0.1, 0.0)
 
@@ -161,7 +153,7 @@ def test_a_document_does_not_win_because_it_is_one_of_few():
     few, many = background(queries, documents[:10]), background(queries, documents)
     assert few.best == pytest.approx(many.best, rel=0.1)
     same = np.array([0.5])
-    assert above_chance(same, few)[0] == pytest.approx(above_chance(same, many)[0], abs=0.5)
+    assert score("above_chance", same, few)[0] == pytest.approx(score("above_chance", same, many)[0], abs=0.5)
 
 
 @pytest.mark.parametrize("count", [1, 2, 8])
@@ -169,7 +161,7 @@ def test_scores_are_of_sane_size_where_contents_can_only_be_compared_with_themse
     one = np.random.default_rng(0).normal(size=64)
     known = background(np.stack([one] * count), np.stack([one] * count))
     assert known.std == pytest.approx(1 / 8)
-    scores = above_chance(np.array([-0.2, 0.4, 1.0]), known.for_query(one))
+    scores = score("above_chance", np.array([-0.2, 0.4, 1.0]), known.for_query(one))
     assert np.abs(scores).max() < 10
     assert scores[2] > 3
 

@@ -11,8 +11,7 @@ import senseweave as sw
 from senseweave.errors import UnsupportedModalityError
 from senseweave.retrieval import METHODS, Index, Query
 from senseweave.retrieval.calibration.statistics import Statistics
-from senseweave.retrieval.fusion import CALIBRATED, tail
-from senseweave.retrieval.fusion.standardised import LIFT
+from senseweave.retrieval.fusion.above_chance import LIFT
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def test_scores_over_several_modalities_follow_the_stored_statistics(index, spac
     expected = {}
     for description, row in stored(index):
         known = Statistics.from_dict(description.calibration["cells"]["text"])
-        expected[row.id] = float(tail(np.array([row.vector @ vector]), known)[0])
+        expected[row.id] = float(METHODS["tail"].score(np.array([row.vector @ vector]), known)[0])
     hits = index.search("something red", k=12, fusion="tail")
     assert len(hits) == 12
     assert {hit.id: hit.score for hit in hits} == pytest.approx(expected, abs=1e-3)
@@ -311,8 +310,9 @@ def test_two_spaces_are_searched_at_once_and_a_record_in_both_is_one_hit(tmp_pat
     assert {hit.space for hit in hits} == {"tiny", "second"}
 
 
-def test_methods_that_need_statistics_are_the_calibrated_ones():
-    assert set(METHODS) > CALIBRATED
+def test_methods_that_need_statistics_say_so_beforehand():
+    calibrated = {name for name, method in METHODS.items() if method.needs_statistics}
+    assert calibrated == {"above_chance", "zscore", "pseudo_positive", "tail", "platt"}
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,8 @@ import chromadb
 import numpy as np
 import pytest
 
-from senseweave.retrieval import StoreStatistics, background
+from senseweave.retrieval import METHODS, StoreStatistics, background
 from senseweave.retrieval.calibration.store_statistics import SAMPLE, chroma_sample, evenly_spaced
-from senseweave.retrieval.fusion import above_chance
 
 DIMENSION = 8
 PHRASES = np.random.default_rng(0).normal(size=(20, DIMENSION)).astype(np.float32)
@@ -105,7 +104,7 @@ def test_a_single_document_gives_scores_of_sane_size():
     store = PlainStore(image=1)
     known = store.statistics().of("image", "image")
     (document,) = store.vectors["image"]
-    scores = above_chance(np.array([-1.0, 0.0, 1.0]), known.for_query(document))
+    scores = METHODS["above_chance"].score(np.array([-1.0, 0.0, 1.0]), known.for_query(document))
     assert np.abs(scores).max() < 20
 
 

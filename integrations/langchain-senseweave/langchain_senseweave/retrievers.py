@@ -19,7 +19,7 @@ from langchain_senseweave.stores import StoreView, view_of
 from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.retrieval import Index, merge
-from senseweave.retrieval.fusion import CALIBRATED
+from senseweave.retrieval.fusion import find_method
 
 _LEAST_FETCHED = 10
 """Documents asked of every store and modality, so that merging sees more than the tip of each list."""
@@ -238,6 +238,7 @@ class SenseweaveRetriever(BaseRetriever):
         fusion: str | None,
     ) -> list[Document]:
         lists, statistics, spaces = {}, {}, {}
+        calibrated = fusion is None or find_method(fusion).needs_statistics
         for number, view in enumerate(self._views):
             if id(view.embeddings) not in vectors:
                 continue
@@ -248,7 +249,7 @@ class SenseweaveRetriever(BaseRetriever):
                     continue
                 name = f"{number}:{modality}"
                 lists[name], spaces[name] = documents, view.space
-                known = view.statistics(modality, asked.modality) if fusion in (None, *CALIBRATED) else None
+                known = view.statistics(modality, asked.modality) if calibrated else None
                 if known is not None:
                     statistics[name] = known.for_query(vector)
         ranked = merge(lists, k, method=fusion, statistics=statistics, key=_content)

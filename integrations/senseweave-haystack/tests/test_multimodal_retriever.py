@@ -17,9 +17,10 @@ from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
 import senseweave as sw
 from senseweave.errors import FingerprintError
-from senseweave.retrieval.fusion import CALIBRATED
+from senseweave.retrieval import METHODS
 
 TEXTS = ["The dog is asleep on the sofa.", "Bread needs flour and water.", "The train leaves at noon."]
+CALIBRATED = {name for name, method in METHODS.items() if method.needs_statistics}
 QUESTION = "When does the train depart?"
 
 

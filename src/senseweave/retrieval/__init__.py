@@ -2,7 +2,7 @@
 
 from senseweave.retrieval.calibration.statistics import Statistics, background
 from senseweave.retrieval.calibration.store_statistics import StoreStatistics
-from senseweave.retrieval.fusion import METHODS
+from senseweave.retrieval.fusion import METHODS, FusionMethod
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.index import Index
 from senseweave.retrieval.query import Query
@@ -11,6 +11,7 @@ from senseweave.retrieval.report import Report
 
 __all__ = [
     "METHODS",
+    "FusionMethod",
     "Hit",
     "Index",
     "Query",

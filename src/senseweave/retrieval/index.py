@@ -15,6 +15,7 @@ from senseweave.errors import StoreError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.labels import Answers, check_asked, match_labels
+from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.index_spaces import describe, load_all, load_recorded
 from senseweave.retrieval.query import Query, as_query
@@ -23,7 +24,7 @@ from senseweave.retrieval.records.first_schema import source_of
 from senseweave.retrieval.records.ingest import Ingest, Metadata
 from senseweave.retrieval.records.transfer import export_index, import_index
 from senseweave.retrieval.report import Report
-from senseweave.retrieval.search.asking import Asked, EmbeddedPart, answer, embed_query
+from senseweave.retrieval.search.asking import Asked, answer, embed_query
 from senseweave.retrieval.search.plan import Plan, chosen_modalities
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
 from senseweave.retrieval.stores.chroma import Store

@@ -18,7 +18,8 @@ class Query:
         Query([("a beach", 1), (Image("sea.jpg"), 0.7), ("people", -0.5)])
 
     A record's score is the weighted sum of its calibrated scores for the parts, divided by the length of the weights
-    (the square root of the sum of their squares); a part that a space cannot embed counts as 0 there.
+    (the square root of the sum of their squares); a part that a space cannot embed counts as 0 there. Fusion methods
+    that look at the list alone score the list of such sums of similarities.
     """
 
     def __init__(self, parts: Sequence[str | Media | tuple[str | Media, float]]) -> None:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from senseweave.retrieval.calibration.statistics import Statistics
-from senseweave.retrieval.fusion import CALIBRATED, METHODS, weighted_rrf
+from senseweave.retrieval.fusion import find_method
 
 T = TypeVar("T")
 
@@ -68,7 +68,8 @@ def merge(
     """
     statistics = statistics or {}
     method = resolve_method(method, [name for name, items in lists.items() if items], statistics)
-    if weights and method != "weighted_rrf":
+    fusion = find_method(method)
+    if weights and not fusion.weighted:
         msg = f"weights belong to the method weighted_rrf, not to {method}"
         raise ValueError(msg)
     results: list[Ranked[T]] = []
@@ -79,16 +80,13 @@ def merge(
         if not np.isfinite(raw).all():
             msg = f"list {name!r} holds a similarity that is not finite"
             raise ValueError(msg)
-        if method == "weighted_rrf":
-            scores = weighted_rrf(raw, (weights or {}).get(name, 1.0))
-        else:
-            scores = METHODS[method](raw, statistics.get(name))
+        scores = fusion.score(raw, statistics.get(name), weight=(weights or {}).get(name, 1.0))
         results += [
             Ranked(item, float(score), float(value), name, method)
             for (item, _), score, value in zip(items, scores, raw, strict=True)
         ]
     if key is not None:
-        results = _joined(results, key, add=method in ("rrf", "weighted_rrf"))
+        results = _joined(results, key, add=fusion.additive)
     results.sort(key=lambda one: (-one.score, -one.raw_score))
     return results[: max(k, 0)]
 
@@ -101,11 +99,9 @@ def resolve_method(method: str | None, names: Sequence[str], statistics: Mapping
     """
     if method is None:
         return DEFAULT_METHOD if all(name in statistics for name in names) else UNCALIBRATED_METHOD
-    if method not in METHODS:
-        msg = f"unknown fusion method {method!r}; there are {', '.join(METHODS)}"
-        raise ValueError(msg)
+    needs_statistics = find_method(method).needs_statistics
     missing = [name for name in names if name not in statistics]
-    if method in CALIBRATED and missing:
+    if needs_statistics and missing:
         msg = f"{method} needs statistics for {', '.join(missing)}"
         raise ValueError(msg)
     return method

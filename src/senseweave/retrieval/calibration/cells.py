@@ -14,7 +14,7 @@ from senseweave.retrieval.calibration.learning import fit_logistic
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.statistics import SAME, Statistics, background, pack, unit_rows, unpack
 from senseweave.retrieval.calibration.store_statistics import outgrown
-from senseweave.retrieval.fusion import above_chance
+from senseweave.retrieval.fusion.above_chance import AboveChance
 from senseweave.retrieval.stores.chroma import Store
 from senseweave.retrieval.stores.description import Description
 from senseweave.spaces.space import Space
@@ -144,7 +144,7 @@ class Calibration:
             for row in self._store.get(description, ids=missing, vectors=True) if missing else ():
                 assert row.vector is not None
                 found[row.id] = float((unit_rows(label.vector) @ unit_rows(row.vector).T)[0, 0])
-            scores = above_chance(np.array(list(found.values())), cell.for_query(label.vector))
+            scores = AboveChance().score(np.array(list(found.values())), cell.for_query(label.vector))
             _, xs, ys = cells.setdefault((description.name, label.modality), (description, [], []))
             xs.append(scores)
             ys.append(np.array([one in label.relevant for one in found]))

@@ -7,9 +7,9 @@ from typing import Any
 
 from senseweave.media import Media
 from senseweave.retrieval.calibration.cells import Label
+from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.records.copies import Copies
 from senseweave.retrieval.records.first_schema import source_of
-from senseweave.retrieval.search.asking import EmbeddedPart
 from senseweave.retrieval.stores.chroma import Store
 from senseweave.retrieval.stores.description import Description, Key
 

@@ -42,6 +42,8 @@ class Statistics:
         centre: What a query's own mean is told from: mean(q) = offset + q . centre; shape (dimension,).
         offset: Of the same.
         expected: One query's own mean, once the query is known: see `for_query`.
+        composed_for: The name of the fusion method that a query of several parts was composed for, whose scores are
+            (similarity - mean) / std; None for the statistics of a cell.
     """
 
     mean: float
@@ -58,6 +60,7 @@ class Statistics:
     centre: np.ndarray | None = field(default=None, compare=False, repr=False)
     offset: float = 0.0
     expected: float | None = None
+    composed_for: str | None = None
 
     def __post_init__(self) -> None:
         if not all(value is None or value > 0 for value in (self.std, self.top1_std, self.spread)):
@@ -73,7 +76,7 @@ class Statistics:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, without what is not known; the centre is packed into a string."""
-        values = asdict(replace(self, centre=None, expected=None))
+        values = asdict(replace(self, centre=None, expected=None, composed_for=None))
         if self.centre is not None:
             values["centre"] = pack(self.centre, "<f4")
         return {name: value for name, value in values.items() if value is not None}

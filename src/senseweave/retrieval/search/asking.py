@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from senseweave.errors import UnsupportedModalityError
-from senseweave.media import MODALITIES, MediaPolicy, Modality
+from senseweave.media import MODALITIES, MediaPolicy
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.statistics import Statistics
-from senseweave.retrieval.fusion import CALIBRATED
-from senseweave.retrieval.fusion.standardised import LIFT
+from senseweave.retrieval.fusion import EmbeddedPart, compose_query, find_method
+from senseweave.retrieval.fusion.composition import unit
 from senseweave.retrieval.hits import Hit, hit_of
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.ranking import Ranked, merge, resolve_method
@@ -35,15 +34,6 @@ FEW_COPIES = 500
 """Copies that pass a filter and are looked up; where more do, they are met among the nearest records instead."""
 LEAST_FETCHED = 10
 """Records asked of every collection, so that the methods that look at one list see more than its tip."""
-
-
-@dataclass(frozen=True)
-class EmbeddedPart:
-    """One part of a query in one space: a unit vector, shape (dimension,), its modality and its weight."""
-
-    vector: np.ndarray
-    modality: Modality
-    weight: float
 
 
 @dataclass
@@ -76,61 +66,6 @@ def embed_query(query: Query, spaces: Mapping[str, Space]) -> dict[str, list[Emb
         known = [m for m in MODALITIES if any(m in space.modalities for space in spaces.values())]
         raise UnsupportedModalityError("the index", asked, known)
     return embedded
-
-
-def combine(
-    parts: Sequence[EmbeddedPart], cells: Sequence[Statistics | None], method: str, length: float
-) -> tuple[np.ndarray, Statistics | None]:
-    """One vector and one set of statistics for several parts, so that a single search gives the exact ranking.
-
-    The score is sum_i w_i z_i / L with z_i = (q_i . d - m_i) / s_i, which is linear in d: it equals
-    (c - M) / S for the cosine c of d with u = sum_i (w_i / s_i) q_i, with M = sum_i (w_i m_i / s_i) / |u| and
-    S = L / |u|. Methods without statistics take s_i = 1 and m_i = 0.
-
-    Args:
-        parts: The embedded parts.
-        cells: The statistics of each part's cell.
-        method: The fusion method, which says what m and s are.
-        length: L, the length of the query's weights.
-    """
-    if len(parts) == 1 and parts[0].weight > 0 and math.isclose(length, parts[0].weight):
-        known = cells[0]
-        return parts[0].vector, known.for_query(parts[0].vector) if known is not None else None
-    if method not in CALIBRATED or any(cell is None for cell in cells):
-        return unit(sum((part.weight * part.vector for part in parts), np.zeros_like(parts[0].vector))), None
-    vector, offset = np.zeros(len(parts[0].vector), np.float64), 0.0
-    for part, cell in zip(parts, cells, strict=True):
-        assert cell is not None
-        mean, std = _location(cell.for_query(part.vector), method)
-        vector += part.weight / std * part.vector
-        offset += part.weight * mean / std
-    norm = max(float(np.linalg.norm(vector)), 1e-12)
-    first = cells[0]
-    assert first is not None
-    mean, std = offset / norm, length / norm
-    combined = replace(
-        first,
-        mean=mean,
-        std=std,
-        spread=std,
-        best=0.0,
-        top1_mean=mean,
-        top1_std=std,
-        centre=None,
-        expected=None,
-        origin="composed",
-    )
-    return (vector / norm).astype(np.float32), combined
-
-
-def _location(cell: Statistics, method: str) -> tuple[float, float]:
-    """The m and s of a method that scores (similarity - m) / s, or a function of it."""
-    if method == "pseudo_positive" and cell.top1_mean is not None and cell.top1_std is not None:
-        return cell.top1_mean, cell.top1_std
-    if method in ("above_chance", "platt") and cell.best is not None and cell.spread is not None:
-        expected = cell.expected if cell.expected is not None else cell.mean
-        return expected + LIFT * cell.best, cell.spread
-    return cell.mean, cell.std
 
 
 def answer(
@@ -180,7 +115,7 @@ def find(
     statistics: dict[str, Statistics] = {}
     for one in filled:
         name = one.description.name
-        vector, cell = combine(one.parts, cells[name], method, length)
+        vector, cell = compose_query(one.parts, cells[name], find_method(method), length)
         rows = store.query(
             one.description,
             vector[None],
@@ -267,9 +202,3 @@ def as_hit(candidate: Candidate, policy: MediaPolicy) -> Hit:
         calibration=candidate.method,
         policy=policy,
     )
-
-
-def unit(vector: np.ndarray) -> np.ndarray:
-    """The vector scaled to length 1."""
-    scaled: np.ndarray = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
-    return scaled

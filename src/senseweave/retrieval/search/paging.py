@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from senseweave.retrieval.fusion import quota
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.search.diversity import marginal_relevance
 from senseweave.retrieval.search.plan import Plan
+from senseweave.retrieval.search.quota import quota
 
 
 def page_of(hits: Sequence[Hit], vectors: Sequence[np.ndarray | None], plan: Plan) -> list[Hit]:

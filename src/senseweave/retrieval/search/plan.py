@@ -11,7 +11,7 @@ from typing import Any
 
 from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Modality
-from senseweave.retrieval.fusion import METHODS
+from senseweave.retrieval.fusion import find_method
 from senseweave.retrieval.search.rerank import Reranker
 from senseweave.retrieval.stores.filters import Where
 
@@ -43,9 +43,8 @@ class Plan:
         if not isinstance(self.group, bool):
             msg = f"group is True or False, not {self.group!r}"
             raise TypeError(msg)
-        if self.method is not None and self.method not in METHODS:
-            msg = f"unknown fusion method {self.method!r}; there are {', '.join(METHODS)}"
-            raise ValueError(msg)
+        if self.method is not None:
+            find_method(self.method)
         if self.min_score is not None:
             _real("min_score", self.min_score)
         if self.diversity is not None and not 0 <= _real("diversity", self.diversity) <= 1:

@@ -17,9 +17,8 @@ from llama_index.retrievers.senseweave.stores import Scored, StoreView
 from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Media, Modality
 from senseweave.retrieval import Statistics, merge
-from senseweave.retrieval.fusion import CALIBRATED
+from senseweave.retrieval.fusion import EmbeddedPart, compose_query, find_method
 from senseweave.retrieval.ranking import resolve_method
-from senseweave.retrieval.search.asking import EmbeddedPart, combine
 
 LEAST_FETCHED = 10
 """Nodes asked of every store and modality, so that merging sees more than the tip of each list."""
@@ -108,7 +107,7 @@ class StoreSearch:
 
     def _plan(self, vectors: dict[int, list[EmbeddedPart]]) -> Plan:
         """Say which stores to ask for which modality with which vector, and how to merge what they answer."""
-        calibrated = self.fusion is None or self.fusion in CALIBRATED
+        calibrated = self.fusion is None or find_method(self.fusion).needs_statistics
         cells: dict[str, tuple[StoreView, Modality, list[Statistics | None]]] = {}
         for number, view in enumerate(self.views):
             for modality in self.modalities if id(view.embed_model) in vectors else ():
@@ -121,7 +120,8 @@ class StoreSearch:
         lists, statistics = [], {}
         for name, (view, modality, known) in cells.items():
             parts = vectors[id(view.embed_model)]
-            vector, cell = combine(parts, known, method, math.sqrt(sum(part.weight**2 for part in parts)))
+            length = math.sqrt(sum(part.weight**2 for part in parts))
+            vector, cell = compose_query(parts, known, find_method(method), length)
             lists.append(Wanted(name, view, modality, vector.tolist()))
             if cell is not None:
                 statistics[name] = cell

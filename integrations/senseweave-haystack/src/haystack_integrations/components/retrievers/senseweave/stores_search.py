@@ -21,7 +21,7 @@ from senseweave.media import MODALITIES, Modality
 from senseweave.retrieval import Statistics, StoreStatistics, background, merge
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.store_statistics import Sample
-from senseweave.retrieval.fusion import CALIBRATED
+from senseweave.retrieval.fusion import find_method
 
 LEAST_FETCHED = 10
 """Documents asked of every list, so that methods that look at one list see more than its tip."""
@@ -154,7 +154,8 @@ class StoresSearch:
         given = self._statistics if modality == "text" else {}
         known = {name: Statistics.from_dict(values) for name, values in given.items()}
         missing = [name for name in self._lists() if name not in known]
-        if self._auto_calibrate and missing and (self._fusion is None or self._fusion in CALIBRATED):
+        calibrated = self._fusion is None or find_method(self._fusion).needs_statistics
+        if self._auto_calibrate and missing and calibrated:
             estimated = {name: self._estimated.of(name, modality) for name in missing}
             known.update({name: cell for name, cell in estimated.items() if cell is not None})
         lists = self._lists()

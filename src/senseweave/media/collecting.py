@@ -49,7 +49,8 @@ def collect(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Media
             if source is None:
                 raise MediaError(type(given).__name__, "is no file, URL or bytes; say what it is, for example Image(x)")
             path = getattr(source, "path", None)
-            if path is not None and policy.resolve(path).is_dir():
+            if path is not None and os.path.isdir(path):
+                policy.resolve(path)
                 yield from _walk(path, policy)
             else:
                 yield from media_of(source)

@@ -13,6 +13,27 @@ from senseweave.errors import MediaError, PolicyError
 
 
 @dataclass(frozen=True)
+class CheckedFile:
+    """A local file that a policy has allowed, and the state in which it was found.
+
+    Attributes:
+        real: Its path without links.
+        size: In bytes.
+        version: Device, inode, size and times. A file that was replaced or written to has another version, and so has
+            a file outside the policy's root that a swapped folder leads to.
+    """
+
+    real: Path
+    size: int
+    version: tuple[int, ...]
+
+    @classmethod
+    def from_status(cls, real: Path, status: os.stat_result) -> CheckedFile:
+        """Return the file of an `os.fstat`."""
+        return cls(real, status.st_size, _version(status))
+
+
+@dataclass(frozen=True)
 class MediaPolicy:
     """Limits on what is read and decoded.
 
@@ -80,31 +101,40 @@ class MediaPolicy:
             raise PolicyError(path, f"lies outside the policy's root {str(self.root)!r} once links are resolved")
         return real
 
-    def open_file(self, path: str) -> BinaryIO:
+    def open_file(self, path: str, checked: CheckedFile | None = None) -> tuple[BinaryIO, CheckedFile]:
         """Open a regular local file for reading, inside `root` and within `max_bytes`.
+
+        Args:
+            path: The file.
+            checked: What an earlier call found at this path under this policy. The same file, unchanged, is opened
+                again without resolving the path; anything else is checked anew.
+
+        Returns:
+            The open file, and what was found, for the next call.
 
         Raises:
             MediaError: If it cannot be read, or is not a regular file.
             PolicyError: If it lies outside `root` or is too large.
         """
+        if checked is not None and (known := _reopen(checked)) is not None:
+            return known, checked
         real = self.resolve(path)
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
-            file = os.fdopen(os.open(real, flags), "rb")
+            file = _open(real)
         except OSError as error:
             raise MediaError(path, f"cannot be opened ({error.strerror or error})") from error
         try:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise MediaError(path, "is not a regular file")
             # A folder on the way may have been swapped for a link between the check and the opening.
-            if self.resolve(path) != real or not os.path.samestat(found, os.stat(real)):
+            if self.resolve(path) != real or not os.path.samestat(status, os.stat(real)):
                 raise PolicyError(path, "changed while it was being opened")
-            self.check_bytes(path, found.st_size)
+            self.check_bytes(path, status.st_size)
         except BaseException:
             file.close()
             raise
-        return file
+        return file, CheckedFile.from_status(real, status)
 
     def check_bytes(self, source: str, size: int) -> None:
         """Raise PolicyError where `size` bytes are more than the policy allows."""
@@ -142,6 +172,31 @@ class MediaPolicy:
 
 
 DEFAULT_POLICY = MediaPolicy()
+
+
+def _open(real: Path) -> BinaryIO:
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(real, flags), "rb")
+
+
+def _reopen(checked: CheckedFile) -> BinaryIO | None:
+    """Open a checked file again, or return None if another or a changed file is at its path now."""
+    try:
+        file = _open(checked.real)
+    except OSError:
+        return None
+    try:
+        if _version(os.fstat(file.fileno())) == checked.version:
+            return file
+    except BaseException:
+        file.close()
+        raise
+    file.close()
+    return None
+
+
+def _version(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _shortened(text: str, limit: int = 80) -> str:

@@ -17,7 +17,7 @@ from urllib.parse import unquote, unquote_to_bytes
 from senseweave.errors import MediaError, NoContentError
 from senseweave.media.forms.content import Content, identify
 from senseweave.media.modality import Modality
-from senseweave.media.policy import MediaPolicy
+from senseweave.media.policy import CheckedFile, MediaPolicy
 
 
 class Source:
@@ -28,6 +28,8 @@ class Source:
 
     def __init__(self, policy: MediaPolicy) -> None:
         self.policy = policy
+        self.track_seconds: dict[Modality, float] = {}
+        """Length of the sound and of the moving pictures, once a media has found it out."""
         self.expected: Modality | None = None
         """What the first media made of it takes it to be; a download of anything else ends at its first bytes."""
 
@@ -97,6 +99,7 @@ class FileSource(Source):
     def __init__(self, path: str, policy: MediaPolicy) -> None:
         super().__init__(policy)
         self.path = path
+        self._checked: CheckedFile | None = None
 
     @property
     def label(self) -> str:
@@ -110,7 +113,19 @@ class FileSource(Source):
 
     def open(self) -> BinaryIO:
         """Return a new binary file at position 0."""
-        return self.policy.open_file(self.path)
+        file, self._checked = self.policy.open_file(self.path, self._checked)
+        return file
+
+    @cached_property
+    def size(self) -> int:
+        """Number of bytes."""
+        if self._checked is None:
+            self.open().close()
+        assert self._checked is not None
+        return self._checked.size
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_checked": None}  # another process may see other files at the path
 
 
 class BytesSource(Source):

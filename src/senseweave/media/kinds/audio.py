@@ -67,10 +67,15 @@ class Audio(Media):
 
     @cached_property
     def _bounds(self) -> tuple[float, float]:
-        with self._reader() as reader:
-            total = reader.duration
-            if total is None:
-                total = sum(map(len, stream(reader, None, None, self.policy, self.source))) / reader.rate
+        total = self._source.track_seconds.get("audio")
+        if total is None:
+            with self._reader() as reader:
+                total = reader.duration
+                if total is None:
+                    total = sum(map(len, stream(reader, None, None, self.policy, self.source))) / reader.rate
+            self._source.track_seconds["audio"] = total
+        if self.span is None:
+            self.policy.check_seconds(self.source, total)
         start, end = self.span if self.span is not None else (0.0, total)
         if total <= 0 or start >= total:
             raise MediaError(self.source, self._nothing())

@@ -140,8 +140,11 @@ class Video(Media):
 
     @cached_property
     def _bounds(self) -> tuple[float, float]:
-        with self._frames() as reader:
-            total = reader.duration if reader.duration is not None else reader.count_seconds()
+        total = self._source.track_seconds.get("video")
+        if total is None:
+            with self._frames() as reader:
+                total = reader.duration if reader.duration is not None else reader.count_seconds()
+            self._source.track_seconds["video"] = total
         start, end = self.span if self.span is not None else (0.0, total)
         if self.span is None:
             self.policy.check_seconds(self.source, total)

@@ -1,5 +1,6 @@
 """The code blocks of the README run as they stand, in order, in a folder of a user's own files."""
 
+import pkgutil
 import re
 import shutil
 from pathlib import Path
@@ -8,6 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DOTTED = re.compile(
+    r"(?<![\w./-])(?:senseweave|langchain_senseweave|llama_index\.(?:embeddings|retrievers)\.senseweave"
+    r"|haystack_integrations\.\w+)(?:\.\w+)+"
+)
+ROOMS = "media|encoders|spaces|retrieval|evaluation|training|scale|serving|interop|explore"
+IN_A_ROOM = re.compile(rf"`((?:{ROOMS})(?:\.\w+)+)")
+PROSE = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "integrations").glob("*/README.md")]
+SOURCES = [*(ROOT / "src").rglob("*.py"), *(ROOT / "integrations").rglob("*senseweave*/**/*.py")]
 README_BLOCKS = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
 
 
@@ -53,3 +62,32 @@ def test_links_to_files_of_the_repository_lead_somewhere(document: str) -> None:
     path = ROOT / document
     for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), f"{document} links to {target}"
+
+
+def resolves(name: str) -> bool:
+    try:
+        pkgutil.resolve_name(name)
+    except (AttributeError, ImportError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_dotted_name_of_a_document_is_there(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    names = set(DOTTED.findall(text)) | {f"senseweave.{name}" for name in IN_A_ROOM.findall(text)}
+    assert {name for name in names if not resolves(name)} <= entry_point_groups()
+
+
+def test_every_dotted_name_in_a_docstring_or_comment_is_there() -> None:
+    groups = entry_point_groups()
+    for path in SOURCES:
+        for name in re.findall(rf"`+({DOTTED.pattern})", path.read_text(encoding="utf-8")):
+            assert name in groups or resolves(name), f"{path.relative_to(ROOT)} names {name}"
+
+
+def entry_point_groups() -> set[str]:
+    """Names in quotes that `entry_points` is asked for: those of plug-ins, which are no modules."""
+    quoted = re.compile(r'"(senseweave\.[a-z_]+)"')
+    source = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
+    return {name for text in source if "entry_points" in text for name in quoted.findall(text)}

@@ -32,7 +32,7 @@ def build(
 
     Vectors are the projected first states of the unimodal encoders, those of the image-text contrastive loss (Li et al.
     2022, arXiv 2201.12086, section 3.2; `use_itm_head=False` in transformers). Captioning checkpoints lack these
-    projections and are refused; see `senseweave.encoders.caption` for them.
+    projections and are refused; see `senseweave.encoders.families.bridge` for them.
     """
     checkpoint = resolve(name, revision=revision)
     backbone = Backbone(checkpoint, class_for(checkpoint, CLASSES, "blip"), extra="image", device=device, dtype=dtype)

@@ -8,7 +8,7 @@ import tiny_text
 import torch
 from tiny_text import GPT2, MODERN, bpe_tokenizer, causal_tokenizer, wordpiece_tokenizer
 
-from senseweave.encoders import backend as backends
+from senseweave.encoders.runtime import backend as backends
 from senseweave.encoders.runtime.backend import Packed, Padded, choose_backend
 from senseweave.encoders.runtime.tokenization import Tokeniser
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import warnings
 
 import numpy as np
@@ -199,11 +200,25 @@ def test_loading_by_the_library_is_still_its_own_affair(folder):
     config = (folder / "config.json").read_text()
     (folder / "config.json").write_text(config.replace('"num_hidden_layers": 3', '"num_hidden_layers": 4'))
     space = sw.load(f"sentence:{folder}", device="cpu")
+    loader = transformers.PreTrainedModel.__dict__["from_pretrained"]
     with pytest.raises(sw.WeightsError, match=r"layer\.3"):
         space.embed_text(["a"])
+    assert transformers.PreTrainedModel.__dict__["from_pretrained"] is loader
     logging.disable(logging.WARNING)
     model = transformers.AutoModel.from_pretrained(folder)
     both = transformers.AutoModel.from_pretrained(folder, output_loading_info=True)
     logging.disable(logging.NOTSET)
     assert model.config.num_hidden_layers == 4
     assert len(both) == 2
+
+
+@pytest.mark.parametrize("lost", ["encoder.layer.1.output.dense.weight", "embeddings.word_embeddings.weight"])
+def test_a_model_that_lacks_a_single_weight_is_refused(folder, lost):
+    from safetensors.torch import load_file, save_file
+
+    tiny_text.save_model(folder, "Bert")
+    weights = load_file(folder / "model.safetensors")
+    del weights[lost]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(sw.WeightsError, match=re.escape(lost)):
+        sw.load(f"sentence:{folder}", device="cpu").embed_text(["a"])

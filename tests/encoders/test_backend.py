@@ -10,7 +10,7 @@ from tiny_text import GPT2, MODERN, bpe_tokenizer, causal_tokenizer, wordpiece_t
 
 from senseweave.encoders.runtime import backend as backends
 from senseweave.encoders.runtime.backend import Packed, Padded, choose_backend
-from senseweave.encoders.runtime.tokenization import Tokeniser
+from senseweave.encoders.runtime.tokenization import Tokenizer
 
 TEXTS = ["rain", *tiny_text.TEXTS, *tiny_text.SENTENCES, *tiny_text.SENTENCES[:2], "rain"]
 
@@ -23,7 +23,7 @@ def loaded(tmp_path):
         config = {key: value for key, value in config.items() if key not in ("poison", "missing")}
         folder = tiny_text.save_model(tmp_path, kind, tokenizer, **config)
         model = AutoModel.from_pretrained(folder).eval()
-        return model, Tokeniser(AutoTokenizer.from_pretrained(folder))
+        return model, Tokenizer(AutoTokenizer.from_pretrained(folder))
 
     return load
 
@@ -40,11 +40,11 @@ PACKABLE = {
 @pytest.mark.parametrize("layers", [(-1,), (-1, -2), (0,)])
 def test_packed_states_equal_padded_ones(loaded, kind, layers):
     name, tokenizer, config = PACKABLE[kind]
-    model, tokeniser = loaded(name, tokenizer, **config)
-    items = [one.data for one in tokeniser.prepare(TEXTS, 60)]
+    model, tokenizer = loaded(name, tokenizer, **config)
+    items = [one.data for one in tokenizer.prepare(TEXTS, 60)]
     with torch.inference_mode():
-        expected, lengths = Padded("plain", model, tokeniser).states(items, layers)
-        chosen = choose_backend("tiny", model, tokeniser)
+        expected, lengths = Padded("plain", model, tokenizer).states(items, layers)
+        chosen = choose_backend("tiny", model, tokenizer)
         found, same_lengths = chosen.states(items, layers)
     assert isinstance(chosen, Packed)
     assert same_lengths == lengths == [len(one["input_ids"]) for one in items]
@@ -56,16 +56,16 @@ def test_packed_states_equal_padded_ones(loaded, kind, layers):
     [("ModernBert", wordpiece_tokenizer, MODERN), ("GPT2", causal_tokenizer, GPT2)],
 )
 def test_models_whose_attention_is_not_over_the_whole_text_stay_padded(loaded, kind, tokenizer, config):
-    model, tokeniser = loaded(kind, tokenizer, **config)
-    assert isinstance(choose_backend("tiny", model, tokeniser), Padded)
+    model, tokenizer = loaded(kind, tokenizer, **config)
+    assert isinstance(choose_backend("tiny", model, tokenizer), Padded)
 
 
 @pytest.mark.parametrize("trouble", ["wrong", "broken"])
 def test_a_packed_backend_that_is_wrong_or_broken_leaves_the_model_as_it_was(loaded, monkeypatch, trouble):
-    model, tokeniser = loaded("Bert", wordpiece_tokenizer)
-    items = [one.data for one in tokeniser.prepare(TEXTS, 60)]
+    model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+    items = [one.data for one in tokenizer.prepare(TEXTS, 60)]
     with torch.inference_mode():
-        expected, _ = Padded("plain", model, tokeniser).states(items, (-1,))
+        expected, _ = Padded("plain", model, tokenizer).states(items, (-1,))
     right = Packed.states
 
     def states(self, given, layers):
@@ -75,7 +75,7 @@ def test_a_packed_backend_that_is_wrong_or_broken_leaves_the_model_as_it_was(loa
         return found + 1e-3, lengths
 
     monkeypatch.setattr(Packed, "states", states)
-    chosen = choose_backend("tiny", model, tokeniser)
+    chosen = choose_backend("tiny", model, tokenizer)
     assert isinstance(chosen, Padded)
     with torch.inference_mode():
         found, _ = chosen.states(items, (-1,))
@@ -83,16 +83,16 @@ def test_a_packed_backend_that_is_wrong_or_broken_leaves_the_model_as_it_was(loa
 
 
 def test_lower_precision_stays_padded(loaded):
-    model, tokeniser = loaded("Bert", wordpiece_tokenizer)
-    assert isinstance(choose_backend("tiny", model.to(torch.bfloat16), tokeniser), Padded)
+    model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+    assert isinstance(choose_backend("tiny", model.to(torch.bfloat16), tokenizer), Padded)
 
 
 def test_threads_pack_their_own_batches(loaded):
     from concurrent.futures import ThreadPoolExecutor
 
-    model, tokeniser = loaded("Bert", wordpiece_tokenizer)
-    chosen = choose_backend("tiny", model, tokeniser)
-    prepared = [one.data for one in tokeniser.prepare(TEXTS, 60)]
+    model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+    chosen = choose_backend("tiny", model, tokenizer)
+    prepared = [one.data for one in tokenizer.prepare(TEXTS, 60)]
     groups = [prepared[i : i + 3] for i in range(0, len(prepared), 3)] * 4
 
     def states(items):
@@ -107,9 +107,9 @@ def test_threads_pack_their_own_batches(loaded):
 
 
 def test_a_large_batch_is_computed_in_streams_with_the_same_states(loaded):
-    model, tokeniser = loaded("Bert", wordpiece_tokenizer)
-    chosen = choose_backend("tiny", model, tokeniser)
-    items = [one.data for one in tokeniser.prepare(TEXTS * 40, 60)]
+    model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+    chosen = choose_backend("tiny", model, tokenizer)
+    items = [one.data for one in tokenizer.prepare(TEXTS * 40, 60)]
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
@@ -123,9 +123,9 @@ def test_a_large_batch_is_computed_in_streams_with_the_same_states(loaded):
 
 
 def test_a_short_query_is_computed_by_one_core_and_others_by_all(loaded, monkeypatch):
-    model, tokeniser = loaded("Bert", wordpiece_tokenizer)
-    chosen = choose_backend("tiny", model, tokeniser)
-    items = [one.data for one in tokeniser.prepare(["a short query"], 60)]
+    model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+    chosen = choose_backend("tiny", model, tokenizer)
+    items = [one.data for one in tokenizer.prepare(["a short query"], 60)]
     seen = []
     compute = chosen._states
 
@@ -144,3 +144,52 @@ def test_a_short_query_is_computed_by_one_core_and_others_by_all(loaded, monkeyp
     finally:
         torch.set_num_threads(threads)
     assert seen == [1, 3]
+
+
+def logged(caplog) -> list[tuple[str, str]]:
+    return [(one.levelname, one.message) for one in caplog.records if one.name.startswith("senseweave")]
+
+
+@pytest.fixture
+def _nothing_logged_yet(monkeypatch):
+    monkeypatch.setattr(backends, "_logged", set())
+
+
+@pytest.mark.usefixtures("_nothing_logged_yet")
+def test_why_a_model_is_not_packed_is_logged_once(loaded, caplog):
+    caplog.set_level("INFO")
+    model, tokenizer = loaded("ModernBert", wordpiece_tokenizer, **MODERN)
+    choose_backend("tiny", model, tokenizer)
+    choose_backend("tiny", model, tokenizer)
+    ((level, message),) = logged(caplog)
+    assert level == "INFO"
+    assert message.startswith("tiny: texts are padded")
+    assert "model type 'modernbert' is not among bert, roberta" in message
+    choose_backend("other", model, tokenizer)
+    assert logged(caplog)[1][1].startswith("other: texts are padded")
+
+
+@pytest.mark.usefixtures("_nothing_logged_yet")
+def test_lower_precision_is_the_logged_reason(loaded, caplog):
+    caplog.set_level("INFO")
+    model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+    choose_backend("tiny", model.to(torch.bfloat16), tokenizer)
+    assert "the weights are bfloat16, and packing is for float32" in logged(caplog)[0][1]
+
+
+@pytest.mark.usefixtures("_nothing_logged_yet")
+def test_packing_that_fails_is_logged_as_a_warning_and_packing_that_works_is_not(loaded, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+    choose_backend("tiny", model, tokenizer)
+    assert not logged(caplog)
+
+    def states(self, given, layers):
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(Packed, "states", states)
+    model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+    choose_backend("tiny", model, tokenizer)
+    ((level, message),) = logged(caplog)
+    assert level == "WARNING"
+    assert "packing failed with RuntimeError: no such operator" in message

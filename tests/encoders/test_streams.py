@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from senseweave.encoders import streams
+from senseweave.encoders.runtime import streams
 from senseweave.encoders.runtime.streams import LEAST_SHARE, run_streams, shares_of
 
 

@@ -254,7 +254,7 @@ def blip_images(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
 
 
 def open_clip_texts(folder: Path, items: Sequence[str], role: str) -> np.ndarray:
-    """`encode_text` of tokenised texts (README of open_clip)."""
+    """`encode_text` of tokenized texts (README of open_clip)."""
     import open_clip
 
     model = open_clip.create_model(f"local-dir:{folder}").eval()

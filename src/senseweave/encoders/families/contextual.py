@@ -11,7 +11,7 @@ from senseweave.encoders.family import Family
 from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool
 from senseweave.encoders.runtime.backend import TextBackend, choose_backend
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained, resolve
-from senseweave.encoders.runtime.tokenization import Tokeniser, least, position_limit
+from senseweave.encoders.runtime.tokenization import Tokenizer, least, position_limit
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -86,11 +86,11 @@ class ContextualText(Encoder):
         self._device = device
         self._dtype = dtype
         self._asked_length = max_length
-        self._tokeniser: Lazy[Tokeniser] = Lazy(lambda: Tokeniser.load(checkpoint, trust_remote_code=trust_remote_code))
+        self._tokenizer: Lazy[Tokenizer] = Lazy(lambda: Tokenizer.load(checkpoint, trust_remote_code=trust_remote_code))
         self._backend: Lazy[TextBackend] = Lazy(
-            lambda: choose_backend(checkpoint.name, self._load_model(), self._tokeniser())
+            lambda: choose_backend(checkpoint.name, self._load_model(), self._tokenizer())
         )
-        self.parts = (self._tokeniser, self._backend)
+        self.parts = (self._tokenizer, self._backend)
 
     @property
     def dimension(self) -> int:
@@ -100,13 +100,13 @@ class ContextualText(Encoder):
     @property
     def max_length(self) -> int | None:
         """Tokens that are read: what was asked for, else what the tokenizer allows; never more than the positions."""
-        asked = self._asked_length or self._tokeniser().max_length
+        asked = self._asked_length or self._tokenizer().max_length
         return least(asked, position_limit(self._config))
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
-        """Tokenise without padding, counting what truncation removes."""
+        """Tokenize without padding, counting what truncation removes."""
         prompt = self.prompts.get(role, "")
-        return self._tokeniser().prepare([prompt + text for text in items], self.max_length)
+        return self._tokenizer().prepare([prompt + text for text in items], self.max_length)
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Run the model and pool over true tokens, in float32."""

@@ -204,7 +204,7 @@ class OpenClipText(Encoder):
         return scalar(getattr(self.model(), "logit_bias", None))
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
-        """Tokenise, counting what truncation removes."""
+        """Tokenize, counting what truncation removes."""
         tokenize = self.model.tokenizer()
         rows = tokenize(list(items)).numpy()
         limit = self.max_length

@@ -13,15 +13,17 @@ from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.prompts import Prompts, find_prompts, find_tasks
 from senseweave.encoders.parts.sentence_modules import load_modules
-from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend
+from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend, log_padding
 from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, Checkpoint, resolve, sha256_of
-from senseweave.encoders.runtime.tokenization import Tokeniser, least, position_limit
+from senseweave.encoders.runtime.tokenization import Tokenizer, least, position_limit
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Modality
 
 PATTERNS = [*HUB_PATTERNS, "README.md", "*/pytorch_model.bin"]
+PACKED_MODULES = frozenset({"Pooling", "Dense", "Normalize", "LayerNorm"})
+"""Modules that may follow a packed transformer: they compute from token states and their mask alone."""
 """Older models keep the weights of their dense layers, and of those alone, in a pickle; it is read `weights_only`."""
 
 
@@ -29,7 +31,7 @@ class SentenceText(Encoder):
     """A `SentenceTransformer` whose modules compute, and whose own `encode` is never given a string.
 
     sentence-transformers 6.2 takes a string that names an image file or looks like a URL for an image, and opens it.
-    Here strings are tokenised before its modules see them, or marked as text where a model has its own way.
+    Here strings are tokenized before its modules see them, or marked as text where a model has its own way.
     """
 
     modality: ClassVar[Modality] = "text"
@@ -87,14 +89,14 @@ class SentenceText(Encoder):
         return self._loaded().limit(self._asked_length)
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
-        """Tokenise with the prompt of the role, counting what truncation removes."""
+        """Tokenize with the prompt of the role, counting what truncation removes."""
         loaded = self._loaded()
         prompt = self.prompts.of(role)
         texts = [prompt + text for text in items]
-        if loaded.tokeniser is None:
+        if loaded.tokenizer is None:
             return [Prepared(text, cost=max(1, len(text) // 4), bucket=role) for text in items]
         limit = loaded.limit(self._asked_length, role)
-        prepared = loaded.tokeniser.prepare(texts, limit, bucket=role)
+        prepared = loaded.tokenizer.prepare(texts, limit, bucket=role)
         if loaded.by_text:
             for one, text in zip(prepared, items, strict=True):
                 one.data = text
@@ -110,12 +112,12 @@ class SentenceText(Encoder):
         with torch.inference_mode():
             if loaded.backend is not None:
                 features = loaded.packed_features([one.data for one in batch])
-            elif loaded.by_text or loaded.tokeniser is None:
+            elif loaded.by_text or loaded.tokenizer is None:
                 features = loaded.preprocess([one.data for one in batch], prompt, task, self._asked_length)
             else:
-                features = loaded.tokeniser.pad([one.data for one in batch], loaded.model.device)
+                features = loaded.tokenizer.pad([one.data for one in batch], loaded.model.device)
                 features["modality"] = "text"
-            if prompt and loaded.skips_prompt and loaded.tokeniser is not None:
+            if prompt and loaded.skips_prompt and loaded.tokenizer is not None:
                 features["prompt_length"] = loaded.prompt_length(prompt)
             if loaded.backend is not None:
                 for module in list(loaded.model)[1:]:
@@ -155,11 +157,11 @@ class _Loaded:
         self.model = model
         self.first = first
         tokenizer = getattr(first, "tokenizer", None)
-        self.tokeniser = Tokeniser(tokenizer) if hasattr(tokenizer, "pad_token_id") else None
+        self.tokenizer = Tokenizer(tokenizer) if hasattr(tokenizer, "pad_token_id") else None
         plain = type(first) is transformer and set(first.modality_config) == {"text"} and not first.query_expansion
-        self.by_text = self.tokeniser is not None and not plain
+        self.by_text = self.tokenizer is not None and not plain
         """Whether the model's own `preprocess` must see the text: chat templates, routers, modules of other makers."""
-        self.backend = self._packed_backend(name) if plain else None
+        self.backend = self._packed_backend(name, plain)
         """Computes token states instead of the first module, where that is faster and proven equal."""
         self.skips_prompt = any(getattr(module, "include_prompt", True) is False for module in model)
 
@@ -171,9 +173,9 @@ class _Loaded:
 
     def prompt_length(self, prompt: str) -> int:
         """Tokens of the prompt, without the special token that ends a text: what pooling leaves out."""
-        assert self.tokeniser is not None
-        ids = self.tokeniser.prepare([prompt], None)[0].data["input_ids"]
-        return len(ids) - (ids[-1] in self.tokeniser.tokenizer.all_special_ids)
+        assert self.tokenizer is not None
+        ids = self.tokenizer.prepare([prompt], None)[0].data["input_ids"]
+        return len(ids) - (ids[-1] in self.tokenizer.tokenizer.all_special_ids)
 
     def packed_features(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Token states as the module after the transformer takes them: padded, with their mask."""
@@ -185,18 +187,23 @@ class _Loaded:
         mask = (torch.arange(padded.shape[1], device=states.device) < counts[:, None]).long()
         return {"token_embeddings": padded, "attention_mask": mask, "modality": "text"}
 
-    def _packed_backend(self, name: str) -> TextBackend | None:
+    def _packed_backend(self, name: str, plain: bool) -> TextBackend | None:
+        if not plain or self.tokenizer is None:
+            log_padding(name, "its first module takes more than plain text")
+            return None
         method = self.first.modality_config["text"]
-        known = {"Pooling", "Dense", "Normalize", "LayerNorm"}
         if method.get("method") != "forward" or method.get("method_output_name") != "last_hidden_state":
+            log_padding(name, "its first module returns something other than token states")
             return None
-        if self.tokeniser is None or not {type(module).__name__ for module in list(self.model)[1:]} <= known:
+        others = {type(module).__name__ for module in list(self.model)[1:]} - PACKED_MODULES
+        if others:
+            log_padding(name, f"packing is not known to work with its modules {', '.join(sorted(others))}")
             return None
-        backend = choose_backend(name, self.first.auto_model, self.tokeniser)
+        backend = choose_backend(name, self.first.auto_model, self.tokenizer)
         return backend if isinstance(backend, Packed) else None
 
     def preprocess(self, texts: Sequence[str], prompt: str, task: str, asked: int | None) -> dict[str, Any]:
-        """Let the model tokenise, each text marked as text."""
+        """Let the model tokenize, each text marked as text."""
         torch = require("torch", extra="text")
         if asked is not None:
             self.model.max_seq_length = asked

@@ -74,10 +74,10 @@ class StaticText(Encoder):
         return int(self._table().vectors.shape[1])
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
-        """Tokenise, counting what the limit removes."""
+        """Tokenize, counting what the limit removes."""
         prompt = self.prompts.of(role)
         prepared = []
-        for ids in self._table().tokenise([prompt + text for text in items]):
+        for ids in self._table().tokenize([prompt + text for text in items]):
             kept = ids[: self.max_length]
             prepared.append(Prepared(kept, cost=max(1, len(kept)), dropped=len(ids) - len(kept)))
         return prepared
@@ -156,7 +156,7 @@ class _Table:
         unknown = _unknown_id(tokenizer) if drop_unknown else None
         return cls(vectors, tensors.get("weights"), tensors.get("mapping"), tokenizer, unknown)
 
-    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids without special tokens."""
         with self._lock:
             encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)

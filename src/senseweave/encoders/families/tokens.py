@@ -73,19 +73,19 @@ class TokenText(ContextualText):
         super().__init__(checkpoint, layers=(layer,) if isinstance(layer, int) else (0,), **options)
         self.layer: Layer = layer
         self._model: Lazy[Any] = Lazy(self._load_model)
-        self.parts = (self._tokeniser, self._model)
+        self.parts = (self._tokenizer, self._model)
 
     def prepare_tokens(self, texts: Sequence[str]) -> list[Prepared]:
-        """Tokenise with places in the text.
+        """Tokenize with places in the text.
 
         Raises:
             ModelError: If the tokenizer is not a fast one, which alone knows where its tokens are.
         """
-        tokeniser = self._tokeniser()
-        if not tokeniser.tokenizer.is_fast:
+        tokenizer = self._tokenizer()
+        if not tokenizer.tokenizer.is_fast:
             msg = f"{self.checkpoint.name} has no fast tokenizer (tokenizer.json), so its tokens have no known places"
             raise ModelError(msg)
-        return tokeniser.prepare(texts, self.max_length, offsets=True)
+        return tokenizer.prepare(texts, self.max_length, offsets=True)
 
     def forward_tokens(self, batch: Sequence[Prepared], layer: Layer | None = None) -> list[np.ndarray]:
         """Vectors of the true tokens of each item, shape (tokens, dimension), float32."""
@@ -94,7 +94,7 @@ class TokenText(ContextualText):
 
     def token_names(self, ids: Sequence[int]) -> tuple[str, ...]:
         """Tokens as the vocabulary writes them."""
-        return tuple(self._tokeniser().tokenizer.convert_ids_to_tokens(list(ids)))
+        return tuple(self._tokenizer().tokenizer.convert_ids_to_tokens(list(ids)))
 
     def embedding_matrix(self) -> np.ndarray:
         """A copy of the model's input embeddings, shape (vocabulary, width), float32."""
@@ -117,7 +117,7 @@ class TokenText(ContextualText):
         model = self._model()
         names = ("input_ids", "attention_mask", "token_type_ids")
         inputs = [{name: one[name] for name in names if name in one} for one in items]
-        features = self._tokeniser().pad(inputs, model.device)
+        features = self._tokenizer().pad(inputs, model.device)
         with torch.inference_mode():
             if layer == "matrix":
                 states = model.get_input_embeddings()(features["input_ids"]).float()

@@ -107,7 +107,7 @@ class TowerText(Encoder):
         return scalar(getattr(self.backbone(), "logit_bias", None))
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
-        """Tokenise without padding, counting what truncation removes."""
+        """Tokenize without padding, counting what truncation removes."""
         limit = self.max_length
         tokenize = self._tokenizer()
         prepared = []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
 from senseweave.encoders.runtime.streams import run_streams, shares_of
-from senseweave.encoders.runtime.tokenization import OFFSET_POSITIONS, Tokeniser, least, position_limit
+from senseweave.encoders.runtime.tokenization import OFFSET_POSITIONS, Tokenizer, least, position_limit
 from senseweave.extras import require
 
 TOLERANCE = 1e-5
@@ -21,12 +22,15 @@ WORTH_SHARING = 250_000_000
 """Multiplications, some 3 ms of a core, below which sharing every product among cores costs more than it gains."""
 PACKED_ATTENTION = "senseweave_packed"
 
+_log = logging.getLogger(__name__)
+_logged: set[tuple[str, str]] = set()
+
 Items = Sequence[Mapping[str, Any]]
-"""Tokenised texts: dictionaries of lists, at least `input_ids` and `attention_mask`."""
+"""Tokenized texts: dictionaries of lists, at least `input_ids` and `attention_mask`."""
 
 
 class TextBackend(Protocol):
-    """Computes token states of tokenised texts. Another way to compute is another class with this one method."""
+    """Computes token states of tokenized texts. Another way to compute is another class with this one method."""
 
     def states(self, items: Items, layers: Sequence[int]) -> tuple[Any, list[int]]:
         """States of the true tokens of all texts, one after the other.
@@ -40,14 +44,14 @@ class TextBackend(Protocol):
 class Padded:
     """The model as it is, each batch padded to its longest text."""
 
-    def __init__(self, name: str, model: Any, tokeniser: Tokeniser) -> None:
+    def __init__(self, name: str, model: Any, tokenizer: Tokenizer) -> None:
         self.name = name
         self.model = model
-        self.tokeniser = tokeniser
+        self.tokenizer = tokenizer
 
     def states(self, items: Items, layers: Sequence[int]) -> tuple[Any, list[int]]:
         """Pad, compute, and leave the padding out."""
-        features = self.tokeniser.pad(items, self.model.device)
+        features = self.tokenizer.pad(items, self.model.device)
         states = states_of(self.name, self.model, features, layers)
         mask = features["attention_mask"].bool()
         return states[mask], mask.sum(dim=1).tolist()
@@ -60,7 +64,7 @@ class Packed:
     call of the attention kernel.
     """
 
-    def __init__(self, name: str, model: Any, tokeniser: Tokeniser) -> None:
+    def __init__(self, name: str, model: Any, tokenizer: Tokenizer) -> None:
         """Take a model over: its attention and its linear layers are replaced.
 
         Raises:
@@ -103,37 +107,63 @@ class Packed:
         return states[0]
 
 
-def choose_backend(name: str, model: Any, tokeniser: Tokeniser) -> TextBackend:
-    """The packed backend where it can run and is proven equal on this very model, else the plain one.
+def choose_backend(name: str, model: Any, tokenizer: Tokenizer) -> TextBackend:
+    """Return the packed backend if it runs and equals the padded one on this very model, else the padded one.
+
+    Logs why a model is not packed: at level INFO where packing is not for it, at WARNING where it was tried and failed.
 
     Args:
-        name: What errors call the model.
+        name: What logs and errors call the model.
         model: Of transformers, in eval mode, on its device.
-        tokeniser: Its tokenizer.
+        tokenizer: The model's tokenizer.
     """
-    torch = require("torch", extra="text")
-    plain = Padded(name, model, tokeniser)
-    on_cpu = model.device.type == "cpu" and model.dtype == torch.float32
-    if not on_cpu or model.config.model_type not in PACKED_TYPES or getattr(model.config, "is_decoder", False):
+    plain = Padded(name, model, tokenizer)
+    reason = why_not_packed(model)
+    if reason is not None:
+        log_padding(name, reason)
         return plain
-    sample = _sample(tokeniser, model.config.to_dict())
+    torch = require("torch", extra="text")
+    sample = _sample(tokenizer, model.config.to_dict())
     layers = (-1, 0, 1)
     attention = model.config._attn_implementation
     linears = {key: module for key, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
     with torch.inference_mode():
         expected, lengths = plain.states(sample, layers)
         try:
-            packed = Packed(name, model, tokeniser)
+            packed = Packed(name, model, tokenizer)
             found, packed_lengths = packed.states(sample, layers)
-            close = (found - expected).abs().max() <= TOLERANCE * max(1.0, float(expected.abs().max()))
-            if packed_lengths == lengths and bool(close):
+            difference = float((found - expected).abs().max()) / max(1.0, float(expected.abs().max()))
+            if packed_lengths == lengths and difference <= TOLERANCE:
                 return packed
-        except Exception:  # noqa: S110  (private operators and model code may fail in any way; the plain one remains)
-            pass
+            reason = f"packed states differ from padded ones by {difference:.1e}, more than {TOLERANCE:.0e}"
+        except Exception as error:  # private operators and model code may fail in any way; the padded backend remains
+            reason = f"packing failed with {type(error).__name__}: {error}"
     for key, module in linears.items():
         model.set_submodule(key, module)
     model.set_attn_implementation(attention)
+    log_padding(name, reason, level=logging.WARNING)
     return plain
+
+
+def log_padding(name: str, reason: str, *, level: int = logging.INFO) -> None:
+    """Log why a model's texts are padded rather than packed; once per model and reason in a process."""
+    if (name, reason) not in _logged:
+        _logged.add((name, reason))
+        _log.log(level, "%s: texts are padded to one length instead of packed, which is slower: %s", name, reason)
+
+
+def why_not_packed(model: Any) -> str | None:
+    """Return why a transformers model cannot be packed, or None if packing can be tried."""
+    torch = require("torch", extra="text")
+    if model.device.type != "cpu":
+        return f"the model is on {model.device.type}, and packing is for the CPU"
+    if model.dtype != torch.float32:
+        return f"the weights are {str(model.dtype).removeprefix('torch.')}, and packing is for float32"
+    if model.config.model_type not in PACKED_TYPES:
+        return f"model type {model.config.model_type!r} is not among {', '.join(PACKED_TYPES)}"
+    if getattr(model.config, "is_decoder", False):
+        return "the model is a decoder, whose tokens do not see the whole text"
+    return None
 
 
 def states_of(name: str, model: Any, features: Mapping[str, Any], layers: Sequence[int]) -> Any:
@@ -245,8 +275,8 @@ def linear_weights(model: Any) -> int:
     return sum(one.in_features * one.out_features for one in linears)
 
 
-def _sample(tokeniser: Tokeniser, config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Texts of lengths that come alone and twice, tokenised."""
+def _sample(tokenizer: Tokenizer, config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Texts of lengths that come alone and twice, tokenized."""
     sentence = "to see whether two ways of computing agree, some texts are short and others are long "
     texts = [sentence * 2, sentence * 2, sentence, "some texts", "are short", "agree"]
-    return [one.data for one in tokeniser.prepare(texts, least(SAMPLE_TOKENS, position_limit(config)))]
+    return [one.data for one in tokenizer.prepare(texts, least(SAMPLE_TOKENS, position_limit(config)))]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from senseweave.encoders.runtime.checkpoint import Checkpoint
-from senseweave.encoders.runtime.tokenization import Tokeniser
+from senseweave.encoders.runtime.tokenization import Tokenizer
 from senseweave.extras import require
 
 Place = tuple[int, int]
@@ -42,11 +42,11 @@ def by_bytes() -> TokenCounter:
 
 def by_tokenizer(checkpoint: Checkpoint) -> TokenCounter:
     """Counts by a tokenizer of transformers, special tokens included."""
-    tokeniser = Tokeniser.load(checkpoint)
+    tokenizer = Tokenizer.load(checkpoint)
 
     def places(texts: Sequence[str], limit: int) -> list[Place]:
-        whole = tokeniser.prepare(texts, None)
-        cut = tokeniser.prepare(texts, limit, offsets=True)
+        whole = tokenizer.prepare(texts, None)
+        cut = tokenizer.prepare(texts, limit, offsets=True)
         return [
             (len(one.data["input_ids"]), max((end for _, end in short.data["offset_mapping"]), default=0))
             for one, short in zip(whole, cut, strict=True)

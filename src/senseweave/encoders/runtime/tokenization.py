@@ -29,7 +29,7 @@ RELATIVE_POSITIONS = ("t5", "mt5", "umt5", "xlnet")
 """Model types without a table of positions, so that a longer text is only slower."""
 
 
-class Tokeniser:
+class Tokenizer:
     """A tokenizer of transformers behind a lock: its fast tokenizers keep the truncation of the last call as state."""
 
     def __init__(self, tokenizer: Any) -> None:
@@ -40,7 +40,7 @@ class Tokeniser:
         self._lock = Lock()
 
     @classmethod
-    def load(cls, checkpoint: Checkpoint, *, trust_remote_code: bool = False) -> Tokeniser:
+    def load(cls, checkpoint: Checkpoint, *, trust_remote_code: bool = False) -> Tokenizer:
         """Read the tokenizer of a checkpoint from local files.
 
         Raises:
@@ -65,7 +65,7 @@ class Tokeniser:
     def prepare(
         self, texts: Sequence[str], limit: int | None, *, bucket: Hashable = None, offsets: bool = False
     ) -> list[Prepared]:
-        """Tokenise without padding.
+        """Tokenize without padding.
 
         Args:
             texts: With their prompts.

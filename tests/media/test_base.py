@@ -127,7 +127,7 @@ def test_what_is_no_input_is_an_error_that_names_it(kind, given):
 
 
 def test_media_are_not_wrapped_twice():
-    with pytest.raises(MediaError, match="is audio media already"):
+    with pytest.raises(MediaError, match="is already audio media"):
         Image(Audio("talk.mp3"))
 
 

@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_listed_is_told(saved, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refusing)
     locked, note = collect(tmp_path / "a")
-    assert str(locked) == f"{tmp_path / 'a' / 'locked'}: this folder cannot be read (Permission denied)"
+    assert str(locked) == f"{tmp_path / 'a' / 'locked'}: folder cannot be read (Permission denied)"
     assert note.source.endswith("note.txt")
 
 
@@ -112,7 +112,7 @@ def test_what_cannot_be_taken_is_told_in_its_place(make, saved, tmp_path):
     assert "octet-stream" in reasons[3]
     assert reasons[4] == "text"
     assert reasons[5] == "no such file"
-    assert "is no file, URL or bytes" in reasons[6]
+    assert "is not a path, URL, bytes or file object" in reasons[6]
     assert found[7] == Text("kept")
     assert found[0].source.endswith("1.png")
 

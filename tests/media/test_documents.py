@@ -131,7 +131,7 @@ def test_a_page_that_is_not_there_is_an_error(make, kind):
 
 
 def test_pages_count_from_one(make):
-    with pytest.raises(ValueError, match="count from 1"):
+    with pytest.raises(ValueError, match="page must be at least 1"):
         Image(make.pdf(["a"]), page=0)
 
 

@@ -126,7 +126,7 @@ def sounds(make):
     files["M4A"] = make.container("ipod", sound=make.noise(2, 48_000))
     files["WEBM"] = make.container("webm", sound=make.noise(2, 48_000), audio="libopus")
     files["AAC"] = make.container("adts", sound=make.noise(2, 48_000))
-    broken = "broken|cannot be decoded|no known kind|not audio|no sound|without a sound|coding|sampling rate of 0"
+    broken = "broken|cannot be decoded|unknown type|not audio|no sound|without a sound|codec|sampling rate of 0"
     cases = {}
     for kind, data in files.items():
         cases[f"{kind} cut in its header"] = (data[: 20 if kind != "MP3" else 3], broken)
@@ -148,8 +148,8 @@ def sounds(make):
         "wav of 1 Hz": (wav(ones, rate=1), "sampling rate"),
         "wav of 4 GHz": (wav(ones, rate=2**32 - 1), "sampling rate|" + broken),
         "wav of no bits": (wav(ones, bits=0), broken),
-        "wav of an unknown coding": (wav(ones, code=0x9999), broken),
-        "wav that claims another coding": (wav(ones, code=0x0161), "value|" + broken),
+        "wav of an unknown codec": (wav(ones, code=0x9999), broken),
+        "wav that claims another codec": (wav(ones, code=0x0161), "value|" + broken),
         "wav without data": (wav(b""), "no sound"),
         "wav of NaN": (wav(nan, code=3, bits=32), "not finite"),
         "wav of infinity": (wav(np.full(100, np.inf, "<f4").tobytes(), code=3, bits=32), "not finite"),
@@ -199,7 +199,7 @@ def videos(make):
         "ts": make.container("mpegts", frames=noisy),
         "flv": make.container("flv", frames=noisy, video="flv1"),
     }
-    broken = "broken|no frame|no known kind|not a video|without a video|coding"
+    broken = "broken|no decodable frame|unknown type|not a video|without a video|codec"
     mdat = fast.index(b"mdat") + 8
     alias = box(b"alis", b"\0\0\0\0", bytes(10), b"\x0b/etc/passwd")
     cases = {
@@ -302,10 +302,10 @@ def documents(make):
             ),
             "password|broken",
         ),
-        "anything: executable": ("any", b"\x7fELF" + bytes(500), "no text, image"),
-        "anything: database": ("any", b"SQLite format 3\0" + bytes(500), "no text, image"),
-        "anything: archive": ("any", b"PK\x03\x04" + bytes(500), "no text, image"),
-        "anything: gzip": ("any", zlib.compress(bytes(10**6), wbits=31), "no text, image"),
+        "anything: executable": ("any", b"\x7fELF" + bytes(500), "not text, an image"),
+        "anything: database": ("any", b"SQLite format 3\0" + bytes(500), "not text, an image"),
+        "anything: archive": ("any", b"PK\x03\x04" + bytes(500), "not text, an image"),
+        "anything: gzip": ("any", zlib.compress(bytes(10**6), wbits=31), "not text, an image"),
         "anything: ogg of nothing": ("any", b"OggS" + bytes(200), "broken|neither"),
     }
     return {f"document: {name}": case for name, case in cases.items()}

@@ -95,7 +95,7 @@ for media in collect({str(path)!r}):
 
 
 def test_without_its_reader_the_file_is_of_no_known_kind(saved):
-    with pytest.raises(MediaError, match="no known kind, not text"):
+    with pytest.raises(MediaError, match="of an unknown type, not text"):
         Text.open(saved("bread.bin", b"RECIPE\0flour")).decode()
 
 

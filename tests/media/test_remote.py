@@ -152,7 +152,7 @@ def test_a_loopback_address_is_refused_unless_trusted(server):
     ],
 )
 def test_no_spelling_of_an_inner_address_is_fetched(host):
-    with pytest.raises(MediaError, match=r"not a public address|cannot be resolved|not a URL"):
+    with pytest.raises(MediaError, match=r"not a public address|cannot be resolved|invalid URL"):
         Image(f"http://{host}/latest/meta-data", policy=MediaPolicy(network=True)).decode()
 
 
@@ -212,7 +212,7 @@ def test_a_redirect_to_loopback_is_refused(server, policy, status):
 def test_a_redirect_to_a_name_of_an_inner_address_is_refused(server, policy, monkeypatch):
     resolve_to(monkeypatch, metadata_test=["169.254.169.254"])
     server.pages["/a"] = lambda request: request.answer(status=302, Location="http://metadata.test/latest")
-    with pytest.raises(PolicyError, match=r"metadata\.test is at 169\.254\.169\.254"):
+    with pytest.raises(PolicyError, match=r"metadata\.test resolves to 169\.254\.169\.254"):
         Text.open(f"{server.url}/a", policy=policy).decode()
 
 
@@ -251,7 +251,7 @@ def test_a_declared_length_over_the_limit_ends_before_the_body(server, policy):
 
 def test_a_body_shorter_than_declared_is_an_error(server, policy):
     server.pages["/a"] = lambda request: request.answer(b"\x89PNG\r\n\x1a\n", Content_Length="5000")
-    with pytest.raises(MediaError, match="cannot be fetched"):
+    with pytest.raises(MediaError, match="cannot be downloaded"):
         Image(f"{server.url}/a", policy=policy).decode()
 
 
@@ -288,7 +288,7 @@ def test_a_slow_server_is_given_up(server, policy):
     server.pages.update({"/slow": slow, "/silent": silent, "/headers": slow_headers})
     hurried = MediaPolicy(**{**vars(policy), "timeout": 0.4})
     for page in ("slow", "silent", "headers"):
-        with pytest.raises(MediaError, match=r"longer to fetch than 0\.4 seconds"):
+        with pytest.raises(MediaError, match=r"longer than 0\.4 seconds to download"):
             Text.open(f"{server.url}/{page}", policy=hurried).decode()
 
 
@@ -303,7 +303,7 @@ def test_a_compressed_body_is_refused(server, policy):
 @pytest.mark.parametrize("status", [204, 206, 304, 401, 403, 404, 418, 500, 503])
 def test_an_answer_that_is_no_content_is_an_error(server, policy, status):
     server.pages["/a"] = lambda request: request.answer(status=status)
-    with pytest.raises(MediaError, match=f"answered {status}"):
+    with pytest.raises(MediaError, match=f"responded with status {status}"):
         Image(f"{server.url}/a", policy=policy).decode()
 
 
@@ -317,7 +317,7 @@ def test_a_server_that_is_not_there_is_an_error(policy):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{unused.getsockname()[1]}"
-    with pytest.raises(MediaError, match="cannot be fetched"):
+    with pytest.raises(MediaError, match="cannot be downloaded"):
         Image(f"http://{host}/", policy=MediaPolicy(network=True, trusted_hosts={host})).decode()
 
 

@@ -41,9 +41,9 @@ def test_a_rate_that_no_recording_has_is_an_error(rate):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (np.zeros(8, np.float32), "needs its sampling rate"),
-        ((np.zeros((2, 2, 2)), 16_000), "are no sound"),
-        ((np.zeros(8, np.complex64), 16_000), "no known full scale"),
+        (np.zeros(8, np.float32), "have no sampling rate"),
+        ((np.zeros((2, 2, 2)), 16_000), "is not sound"),
+        ((np.zeros(8, np.complex64), 16_000), "no defined full scale"),
     ],
 )
 def test_what_is_no_sound_is_an_error_that_says_why(given, said):

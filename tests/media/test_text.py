@@ -21,7 +21,7 @@ def test_a_string_that_names_a_file_stays_a_string(saved):
 
 @pytest.mark.parametrize("given", [b"bytes", None, 3, ["a"]])
 def test_text_takes_only_strings(given):
-    with pytest.raises(TypeError, match="Text takes a str"):
+    with pytest.raises(TypeError, match="text must be a str"):
         Text(given)
 
 

@@ -1,4 +1,4 @@
-"""One input with its provenance: what it is, where it came from and which part of it is meant."""
+"""The base class of media: one input with its provenance."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from typing import Any, BinaryIO, ClassVar, Self, TypeAlias
 
 from senseweave.errors import MediaError
 from senseweave.media.forms.content import Content, confirm
-from senseweave.media.forms.inputs import source_of
-from senseweave.media.forms.objects import GivenSource
+from senseweave.media.forms.inputs import as_source
+from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.forms.source import Source
 from senseweave.media.modality import Modality
 from senseweave.media.policy import DEFAULT_POLICY, MediaPolicy
 
 Value: TypeAlias = str | int | float | bool
-"""What a metadata value may be, so that every vector store can keep it."""
+"""Types of metadata values, limited to what every vector store can keep."""
 Encoded: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Source
-"""An input that has bytes: a path, a URL, a data URI, bytes, or a binary file object."""
+"""An input with bytes: a path, a URL, a data URI, bytes, or a binary file object."""
 
 
 class Media:
-    """One input of one modality. Nothing is read before something is asked of it.
+    """One input of one modality, read only when something is asked of it.
 
-    Two media are equal where they are of one modality and mean the same part of the same source: the same path, URL,
-    bytes or decoded values. That is told without reading a file; to compare contents, compare `sha256`.
+    Two media are equal if they have the same modality, source (path, URL, bytes or decoded values), span and page.
+    Equality reads no file; to compare contents, compare `sha256`.
 
     Attributes:
         policy: What may be read, and how much of it.
         span: `(start, end)` in seconds inside the source, or None for all of it.
         page: Page number inside a document, from 1, or None.
-        metadata: The user's own flat values, kept with the item.
+        metadata: The user's own flat values.
     """
 
     modality: ClassVar[Modality]
 
     def __init__(
         self,
-        given: Any,
+        value: Any,
         *,
         span: tuple[float, float] | None = None,
         page: int | None = None,
@@ -50,18 +50,19 @@ class Media:
         self.span = _checked_span(span)
         self.page = page
         if page is not None and page < 1:
-            msg = f"pages count from 1, not {page}"
+            msg = f"page must be at least 1, not {page}"
             raise ValueError(msg)
         self.metadata: dict[str, Value] = dict(metadata or {})
-        if isinstance(given, Media):
-            raise MediaError(given._source.name, f"is {given.modality} media already; pass what it was made from")
-        self._source: Source = source_of(given, self.policy) or self._decoded_source(given)
+        if isinstance(value, Media):
+            reason = f"is already {value.modality} media; pass the path, bytes or object it was created from"
+            raise MediaError(value._source.name, reason)
+        self._source: Source = as_source(value, self.policy) or self._decoded_source(value)
         if self._source.expected is None:
             self._source.expected = self.modality
 
     @classmethod
-    def _decoded_source(cls, given: object) -> GivenSource:
-        return GivenSource(given, cls.modality)
+    def _decoded_source(cls, value: object) -> DecodedSource:
+        return DecodedSource(value, cls.modality)
 
     @property
     def source(self) -> str:
@@ -70,7 +71,7 @@ class Media:
 
     @property
     def mime_type(self) -> str:
-        """The MIME type, told from the content.
+        """The MIME type, detected from the content.
 
         Raises:
             MediaError: If the source cannot be read.
@@ -79,7 +80,7 @@ class Media:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the source's bytes in hexadecimal; of the values where it was given decoded.
+        """SHA-256 of the source's bytes, or of the values of a decoded object, in hexadecimal.
 
         Raises:
             MediaError: If the source cannot be read.
@@ -88,7 +89,7 @@ class Media:
 
     @property
     def size(self) -> int:
-        """Number of bytes of the source.
+        """Size of the source in bytes.
 
         Raises:
             MediaError: If the source cannot be read.
@@ -97,22 +98,22 @@ class Media:
 
     @property
     def duration(self) -> float | None:
-        """Seconds of sound or video that this media covers; None for text and images."""
+        """Length of the audio or video in seconds; None for text and images."""
         return None
 
     def read(self) -> bytes:
         """Return the bytes of the source, within the policy's `max_bytes`.
 
         Raises:
-            MediaError: If it cannot be read, or was given decoded and has none.
+            MediaError: If it cannot be read, or is a decoded object without bytes.
         """
         return self._source.read()
 
     def check(self) -> None:
-        """Make sure, by the first bytes, that the source is there and can be this modality.
+        """Check by its first bytes that the source exists and has this modality.
 
         Raises:
-            MediaError: If it is not.
+            MediaError: If it does not.
         """
         self._content()
 
@@ -120,28 +121,28 @@ class Media:
         """Return the decoded form.
 
         Raises:
-            MediaError: If it cannot be had.
+            MediaError: If the source cannot be read or decoded.
         """
         raise NotImplementedError
 
     def verify(self) -> None:
-        """Make sure that it can be decoded, by decoding it once; of a video, a single frame and no sound.
+        """Check that the media can be decoded, by decoding it; of a video, one frame and no sound.
 
-        `check` looks at the first bytes alone, and takes a file that was cut short for a whole one.
+        `check` reads only the first bytes, and so accepts a truncated file.
 
         Raises:
-            MediaError: If it cannot be.
+            MediaError: If it cannot be decoded.
         """
         self.decode()
 
     def windows(self, seconds: float, overlap: float = 0.0, *args: Any, **options: Any) -> list[Self]:
-        """Return media of the same source, one per window; text and images are one window."""
+        """Return the windows of the media, each with its span; text and images are a single window."""
         return [self]
 
     def decoded_windows(
         self, seconds: float, overlap: float = 0.0, *args: Any, **options: Any
     ) -> Iterator[tuple[Self, Any]]:
-        """Yield each window with its decoded form, holding one window in memory at a time.
+        """Yield each window with its decoded form, keeping one window in memory at a time.
 
         Raises:
             MediaError: If the source cannot be decoded.
@@ -155,7 +156,7 @@ class Media:
         page: int | None = None,
         metadata: Mapping[str, Value] | None = None,
     ) -> Self:
-        """Return media of the same source with another span, page or metadata; None keeps what this one has."""
+        """Return media of the same source with another span, page or metadata; None keeps the present value."""
         return type(self)(
             self._source,
             span=span if span is not None else self.span,
@@ -165,7 +166,7 @@ class Media:
         )
 
     def _content(self) -> Content:
-        """Return what the bytes are, having made sure that they can be this modality."""
+        """Return the type of the content, after checking that it can have this modality."""
         content = self._source.content
         confirm(content, self.modality, self.source)
         return content
@@ -193,7 +194,7 @@ def _checked_span(span: tuple[float, float] | None) -> tuple[float, float] | Non
         return None
     start, end = (float(value) for value in span)
     if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end):
-        msg = f"a span is (start, end) in seconds with 0 <= start < end, not {span!r}"
+        msg = f"span must be (start, end) in seconds with 0 <= start < end, not {span!r}"
         raise ValueError(msg)
     return start, end
 
@@ -203,12 +204,12 @@ def _shortened(text: str, limit: int = 60) -> str:
 
 
 def path_of(media: Media) -> Path | None:
-    """Return the local path that a media was made from, or None where it was made from something else."""
+    """Return the local path of a media, or None if it was created from something else."""
     path = getattr(media._source, "path", None)
     return Path(path) if path is not None else None
 
 
 def source_name(media: Media) -> str:
-    """The absolute path of a local file, so that it is the same from every folder; else the media's own source."""
+    """Return the absolute path of a local file, and the `source` of any other media."""
     path = path_of(media)
     return os.path.abspath(path) if path is not None else media.source

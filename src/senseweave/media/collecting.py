@@ -1,4 +1,4 @@
-"""From paths, folders and loose inputs to media, told apart by their content."""
+"""Turn paths, folders and other inputs into media, whose modality is detected from the content."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from senseweave.errors import MediaError, NoContentError
 from senseweave.media.base import Media
-from senseweave.media.forms.inputs import source_of
+from senseweave.media.forms.inputs import as_source
 from senseweave.media.forms.source import Source
 from senseweave.media.kinds.audio import Audio
 from senseweave.media.kinds.image import Image
@@ -20,59 +20,60 @@ from senseweave.media.modality import Modality
 from senseweave.media.policy import DEFAULT_POLICY, MediaPolicy
 
 MEDIA_OF: dict[Modality, type[Media]] = {"text": Text, "image": Image, "audio": Audio, "video": Video}
-"""The class of each modality."""
+"""The media class of each modality."""
 INDEX_MARK: Final = "senseweave.lock"
-"""The file by which a folder is known to hold an index."""
+"""The file that marks a folder as an index."""
 _STORE_FILE: Final = re.compile(r"senseweave\.lock|chroma\.sqlite3(-(journal|wal|shm))?")
 _STORE_FOLDER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def collect(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Media | MediaError]:
-    """Yield the media that some inputs hold, one per file and two per PDF page (its words, its picture).
+    """Yield the media in some inputs: one per file, and two per PDF page (its text and its image).
 
     Args:
-        inputs: One or several of: media (which come back as they are), paths of files and folders, URLs, data URIs,
-            bytes, binary file objects. Folders are walked in sorted order without hidden files and without the files
-            of an index or another Chroma store; a link to a folder is told, not followed.
+        inputs: One or several media (which are returned as they are), paths of files and folders, URLs, data URIs,
+            bytes or binary file objects. Folders are walked in sorted order, without hidden files and without the files
+            of an index or another Chroma store; a link to a folder is reported, not followed.
         policy: What may be read.
 
     Yields:
-        Media; and in the place of what cannot be taken, a MediaError that says why.
+        Media; in place of an input that cannot be read, the MediaError that says why.
     """
     policy = policy or DEFAULT_POLICY
-    for given in [inputs] if _is_one(inputs) else inputs:
-        if isinstance(given, Media):
-            yield given
+    for value in [inputs] if _is_single(inputs) else inputs:
+        if isinstance(value, Media):
+            yield value
             continue
         try:
-            source = source_of(given, policy)
+            source = as_source(value, policy)
             if source is None:
-                raise MediaError(type(given).__name__, "is no file, URL or bytes; say what it is, for example Image(x)")
+                reason = "is not a path, URL, bytes or file object; name its modality, for example Image(x)"
+                raise MediaError(type(value).__name__, reason)
             path = getattr(source, "path", None)
             if path is not None and os.path.isdir(path):
                 policy.resolve(path)
                 yield from _walk(path, policy)
             else:
-                yield from media_of(source)
+                yield from media_in(source)
         except MediaError as error:
             yield error
 
 
-def media_of(source: Source) -> Iterator[Media]:
-    """Yield the media that one source holds.
+def media_in(source: Source) -> Iterator[Media]:
+    """Yield the media in a source.
 
     Raises:
-        MediaError: If it cannot be read, or is of no kind that senseweave takes.
+        MediaError: If it cannot be read, or is not text, an image, audio or video.
     """
     content = source.content
     if content.is_document:
         yield from _document(source)
         return
     if not content.modalities:
-        raise NoContentError(source.label, f"is {content.mime_type}, which is no text, image, audio or video")
+        raise NoContentError(source.label, f"is {content.mime_type}, which is not text, an image, audio or video")
     kind = content.modalities[0]
     if {"audio", "video"} <= set(content.modalities):
-        kind = _moving_or_sounding(source)
+        kind = _audio_or_video(source)
     yield MEDIA_OF[kind](source, policy=source.policy)
 
 
@@ -91,7 +92,7 @@ def _document(source: Source) -> Iterator[Media]:
             yield Image(source, page=page, policy=source.policy)
 
 
-def _moving_or_sounding(source: Source) -> Modality:
+def _audio_or_video(source: Source) -> Modality:
     from senseweave.media.reading.ffmpeg import moving_pictures, open_container
 
     with source.open() as file, open_container(file, source.content, source.label) as container:
@@ -99,13 +100,13 @@ def _moving_or_sounding(source: Source) -> Modality:
             return "video"
         if container.streams.audio:
             return "audio"
-    raise MediaError(source.label, f"is {source.content.mime_type} with neither pictures nor sound")
+    raise MediaError(source.label, f"is {source.content.mime_type} with neither a video nor a sound track")
 
 
 def _walk(folder: str, policy: MediaPolicy) -> Iterator[Media | MediaError]:
     unreadable: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
-        yield from _told(unreadable)
+        yield from _listing_errors(unreadable)
         store = INDEX_MARK in files or "chroma.sqlite3" in files
         folders[:] = sorted(
             name for name in folders if not (name.startswith(".") or (store and _STORE_FOLDER.fullmatch(name)))
@@ -114,24 +115,24 @@ def _walk(folder: str, policy: MediaPolicy) -> Iterator[Media | MediaError]:
             if name.startswith(".") or (store and _STORE_FILE.fullmatch(name)):
                 continue
             try:
-                source = source_of(Path(parent, name), policy)
+                source = as_source(Path(parent, name), policy)
                 assert source is not None
-                yield from media_of(source)
+                yield from media_in(source)
             except MediaError as error:
                 yield error
         for path in (os.path.join(parent, name) for name in folders):
-            if os.path.islink(path):  # may lead out of the folder, or back into it
-                yield MediaError(path, "is a link to a folder, which is not followed; name the folder that it leads to")
-    yield from _told(unreadable)
+            if os.path.islink(path):  # it may lead out of the folder, or back into it
+                yield MediaError(path, "is a link to a folder, which is not followed; pass the folder itself")
+    yield from _listing_errors(unreadable)
 
 
-def _told(unreadable: list[OSError]) -> Iterator[MediaError]:
-    """Yield, once, an error for each folder that could not be listed."""
+def _listing_errors(unreadable: list[OSError]) -> Iterator[MediaError]:
+    """Yield an error for each folder that could not be listed, and forget them."""
     while unreadable:
         error = unreadable.pop(0)
-        yield MediaError(str(error.filename), f"this folder cannot be read ({error.strerror})")
+        yield MediaError(str(error.filename), f"folder cannot be read ({error.strerror})")
 
 
-def _is_one(inputs: Any) -> bool:
+def _is_single(inputs: Any) -> bool:
     single = isinstance(inputs, Media | str | bytes | bytearray | memoryview | os.PathLike) or hasattr(inputs, "read")
     return single or not isinstance(inputs, Iterable)

@@ -1,4 +1,4 @@
-"""The decoded forms that encoders take: mono sound and timed frames (images are RGB PIL images, text is str)."""
+"""The decoded forms of audio and video that encoders take; images are RGB PIL images, text is `str`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Waveform:
     Attributes:
         samples: Shape (n,), float32, within [-1, 1].
         sampling_rate: Samples per second, in Hz.
-        silent: True where no tenth of a second rises above -60 dBFS RMS; a silent clip has a vector that means little.
-        notes: What a reader should know, for example that the file breaks off before its end.
+        silent: Whether no tenth of a second is louder than -60 dBFS RMS; the vector of silence means little.
+        notes: What a user should know, for example that the file ends early.
     """
 
     samples: np.ndarray
@@ -31,13 +31,13 @@ class Waveform:
 
 @dataclass(frozen=True)
 class Clip:
-    """Frames of a video with their presentation times, and the sound that goes with them.
+    """Frames of a video with their presentation times, and the sound of the same span.
 
     Attributes:
         frames: Shape (t, height, width, 3), uint8, RGB.
         times: Presentation time of each frame in seconds from the start of the source, shape (t,), float64.
-        sound: The sound track of the same span, or None where there is none.
-        notes: What a reader should know, for example that the tail of the file is corrupt.
+        sound: The sound track of the same span, or None if there is none.
+        notes: What a user should know, for example that the end of the file is corrupt.
     """
 
     frames: np.ndarray

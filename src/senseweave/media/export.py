@@ -1,4 +1,4 @@
-"""Media as small files of common formats, to hand to a chat model or a page: JPEG or PNG, and WAV."""
+"""Export media as small files for chat models and web pages: JPEG or PNG, and WAV."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 ImageFormat = Literal["jpeg", "png"]
 
 DEFAULT_PIXELS = 768 * 768
-"""Chat models cut images into tiles of about this size; more pixels cost more and are scaled down again."""
+"""Chat models split images into tiles of about this size; larger images cost more and are scaled down anyway."""
 JPEG_QUALITY = 85
 SPEECH_RATE = 16_000
-"""Hz; what speech models and multimodal chat models take."""
+"""In Hz, as speech models and multimodal chat models expect."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Exported:
     """A file in memory.
 
     Attributes:
-        data: Its bytes.
+        data: The content of the file.
         mime_type: For example `image/jpeg`.
     """
 
@@ -48,21 +48,21 @@ class Exported:
 def image_file(
     media: Image, *, max_pixels: int = DEFAULT_PIXELS, image_format: ImageFormat = "jpeg", quality: int = JPEG_QUALITY
 ) -> Exported:
-    """Return an image as a file of at most `max_pixels` pixels (width times height), its proportions kept.
+    """Return an image as a file of at most `max_pixels` pixels (width times height), with its aspect ratio.
 
     Raises:
         MediaError: If the image cannot be read.
-        ValueError: If the format or a limit makes no sense.
+        ValueError: If the format is unknown or a limit is less than 1.
     """
-    return _picture(media.decode(), max_pixels, image_format, quality)
+    return _image_file(media.decode(), max_pixels, image_format, quality)
 
 
 def sound_file(media: Audio | Video, *, max_seconds: float | None = None, sampling_rate: int = SPEECH_RATE) -> Exported:
-    """Return the sound of a recording or a video as a mono WAV file of 16 bits.
+    """Return the sound of a recording or a video as a 16-bit mono WAV file.
 
     Args:
         media: The recording; of a video, its sound track.
-        max_seconds: Only so many seconds from its beginning; None for all of it.
+        max_seconds: Length of the exported part from the start, in seconds; None for all of it.
         sampling_rate: In Hz.
 
     Raises:
@@ -96,13 +96,13 @@ def frame_files(
     image_format: ImageFormat = "jpeg",
     quality: int = JPEG_QUALITY,
 ) -> list[tuple[float, Exported]]:
-    """Return frames of a video, evenly by time, each with the second of the source at which it is shown.
+    """Return evenly spaced frames of a video, each with its presentation time in seconds.
 
-    A video with fewer frames than asked for gives each of them once.
+    A video with fewer than `frames` frames returns each of them once.
 
     Raises:
         MediaError: If the video cannot be decoded.
-        ValueError: If the format or a limit makes no sense.
+        ValueError: If the format is unknown or a limit is less than 1.
     """
     from PIL import Image as PILImage
 
@@ -110,11 +110,11 @@ def frame_files(
     shown: dict[float, Exported] = {}
     for frame, second in zip(clip.frames, clip.times, strict=True):
         if float(second) not in shown:
-            shown[float(second)] = _picture(PILImage.fromarray(frame), max_pixels, image_format, quality)
+            shown[float(second)] = _image_file(PILImage.fromarray(frame), max_pixels, image_format, quality)
     return list(shown.items())
 
 
-def _picture(picture: PILImage, max_pixels: int, image_format: ImageFormat, quality: int) -> Exported:
+def _image_file(image: PILImage, max_pixels: int, image_format: ImageFormat, quality: int) -> Exported:
     from PIL import Image as PILImage
 
     if max_pixels < 1:
@@ -123,14 +123,14 @@ def _picture(picture: PILImage, max_pixels: int, image_format: ImageFormat, qual
     if image_format not in ("jpeg", "png"):
         msg = f"image_format must be 'jpeg' or 'png', not {image_format!r}"
         raise ValueError(msg)
-    width, height = picture.size
+    width, height = image.size
     if width * height > max_pixels:
         scale = math.sqrt(max_pixels / (width * height))
         size = max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
-        picture = picture.resize(size, PILImage.Resampling.LANCZOS)
+        image = image.resize(size, PILImage.Resampling.LANCZOS)
     file = io.BytesIO()
     if image_format == "jpeg":
-        picture.save(file, "JPEG", quality=quality)
+        image.save(file, "JPEG", quality=quality)
     else:
-        picture.save(file, "PNG")
+        image.save(file, "PNG")
     return Exported(file.getvalue(), f"image/{image_format}")

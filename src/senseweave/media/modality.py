@@ -1,4 +1,4 @@
-"""The four kinds of content."""
+"""The four modalities."""
 
 from __future__ import annotations
 

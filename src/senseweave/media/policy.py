@@ -1,4 +1,4 @@
-"""What may be read, and how much of it: the one place that every input passes."""
+"""The policy that every input passes: what may be read, and how much of it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from senseweave.errors import MediaError, PolicyError
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """A local file that a policy has allowed, and the state in which it was found.
+    """A local file that a policy allowed, and the state it was in.
 
     Attributes:
         real: Its path without links.
         size: In bytes.
-        version: Device, inode, size and times. A file that was replaced or written to has another version, and so has
-            a file outside the policy's root that a swapped folder leads to.
+        version: Device, inode, size and times. A file that was replaced or written to has another version, and so does
+            a file outside the policy's root that is reached through a replaced folder.
     """
 
     real: Path
@@ -29,7 +29,7 @@ class CheckedFile:
 
     @classmethod
     def from_status(cls, real: Path, status: os.stat_result) -> CheckedFile:
-        """Return the file of an `os.fstat`."""
+        """Return the checked file with the state that `os.fstat` reported."""
         return cls(real, status.st_size, _version(status))
 
 
@@ -40,17 +40,17 @@ class MediaPolicy:
     Attributes:
         root: Local files must lie under this folder once symbolic links are resolved; None allows every local file.
         network: Whether http and https URLs may be fetched. Addresses that are not public (private, loopback,
-            link-local, ...) are refused on every hop all the same, except for `trusted_hosts`.
+            link-local, ...) are still refused on every hop, except for `trusted_hosts`.
         trusted_hosts: `host` or `host:port` names that may resolve to addresses that are not public.
         filesystems: fsspec protocols that may be opened, for example `{"s3", "gs"}`; none by default.
-        mime_types: Patterns such as `image/*` that the content has to match, or None for all that senseweave reads.
-        max_bytes: Largest encoded input, and largest sound or video clip once decoded, in bytes.
+        mime_types: Patterns such as `image/*`, one of which the content must match; None for all types.
+        max_bytes: Largest encoded input, and largest decoded sound or video clip, in bytes.
         max_text_bytes: Largest text or HTML file, in bytes.
         max_pixels: Largest image, page or video frame, in pixels (width times height).
         max_seconds: Longest audio or video source, in seconds.
         max_pages: Largest document, in pages.
-        max_redirects: Most redirects that one fetch follows.
-        timeout: Seconds that fetching one URL may take in all.
+        max_redirects: Most redirects that a download follows.
+        timeout: Seconds that the whole download of a URL may take.
         decode_timeout: Seconds that decoding one video clip may take.
     """
 
@@ -72,8 +72,8 @@ class MediaPolicy:
         if self.root is not None:
             object.__setattr__(self, "root", Path(self.root))
         for name in ("trusted_hosts", "filesystems"):
-            given = getattr(self, name)
-            object.__setattr__(self, name, frozenset([given] if isinstance(given, str) else given))
+            names = getattr(self, name)
+            object.__setattr__(self, name, frozenset([names] if isinstance(names, str) else names))
         if self.mime_types is not None:
             types = (self.mime_types,) if isinstance(self.mime_types, str) else tuple(self.mime_types)
             object.__setattr__(self, "mime_types", types)
@@ -87,7 +87,7 @@ class MediaPolicy:
         """Return the real path of a local file or folder.
 
         Raises:
-            MediaError: If there is no such file, or the name cannot be one.
+            MediaError: If there is no such file, or the path is invalid.
             PolicyError: If it lies outside `root`.
         """
         try:
@@ -96,9 +96,9 @@ class MediaPolicy:
             raise MediaError(path, "no such file") from None
         except (OSError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise MediaError(_shortened(path), f"not a path that can be opened ({reason})") from error
+            raise MediaError(_shortened(path), f"is not a valid path ({reason})") from error
         if self.root is not None and not real.is_relative_to(Path(self.root).resolve()):
-            raise PolicyError(path, f"lies outside the policy's root {str(self.root)!r} once links are resolved")
+            raise PolicyError(path, f"is outside the policy's root {str(self.root)!r} (symbolic links are resolved)")
         return real
 
     def open_file(self, path: str, checked: CheckedFile | None = None) -> tuple[BinaryIO, CheckedFile]:
@@ -106,11 +106,11 @@ class MediaPolicy:
 
         Args:
             path: The file.
-            checked: What an earlier call found at this path under this policy. The same file, unchanged, is opened
-                again without resolving the path; anything else is checked anew.
+            checked: What an earlier call returned for this path under this policy. If the file is unchanged it is
+                opened without resolving the path again; anything else is checked anew.
 
         Returns:
-            The open file, and what was found, for the next call.
+            The open file, and what to pass as `checked` the next time.
 
         Raises:
             MediaError: If it cannot be read, or is not a regular file.
@@ -127,9 +127,9 @@ class MediaPolicy:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise MediaError(path, "is not a regular file")
-            # A folder on the way may have been swapped for a link between the check and the opening.
+            # A parent folder may have been replaced by a link between the check and the opening.
             if self.resolve(path) != real or not os.path.samestat(status, os.stat(real)):
-                raise PolicyError(path, "changed while it was being opened")
+                raise PolicyError(path, "was replaced while it was being opened")
             self.check_bytes(path, status.st_size)
         except BaseException:
             file.close()
@@ -137,35 +137,37 @@ class MediaPolicy:
         return file, CheckedFile.from_status(real, status)
 
     def check_bytes(self, source: str, size: int) -> None:
-        """Raise PolicyError where `size` bytes are more than the policy allows."""
+        """Raise PolicyError if `size` bytes exceed the policy's `max_bytes`."""
         if size > self.max_bytes:
-            raise PolicyError(source, f"{size:,} bytes; the policy allows {self.max_bytes:,} (max_bytes)")
+            raise PolicyError(source, f"has {size:,} bytes; the policy allows {self.max_bytes:,} (max_bytes)")
 
     def check_text(self, source: str, size: int) -> None:
-        """Raise PolicyError where a text of `size` bytes is more than the policy allows."""
+        """Raise PolicyError if a text of `size` bytes exceeds the policy's `max_text_bytes`."""
         if size > self.max_text_bytes:
-            reason = f"is a text of {size:,} bytes; the policy allows {self.max_text_bytes:,} (max_text_bytes)"
+            reason = f"is text of {size:,} bytes; the policy allows {self.max_text_bytes:,} (max_text_bytes)"
             raise PolicyError(source, reason)
 
     def check_decoded(self, source: str, size: int) -> None:
-        """Raise PolicyError where decoded values of `size` bytes are more than the policy allows."""
+        """Raise PolicyError if decoded values of `size` bytes exceed the policy's `max_bytes`."""
         if size > self.max_bytes:
-            advice = "decode it in windows, or fewer frames of it"
-            raise PolicyError(source, f"takes {size:,} bytes decoded; the policy allows {self.max_bytes:,}: {advice}")
+            limit = f"the policy allows {self.max_bytes:,} (max_bytes)"
+            advice = "decode it in windows, or with fewer frames"
+            raise PolicyError(source, f"needs {size:,} bytes decoded; {limit}; {advice}")
 
     def check_pixels(self, source: str, width: int, height: int) -> None:
-        """Raise PolicyError where a picture of this size is more than the policy allows."""
+        """Raise PolicyError if an image of this size exceeds the policy's `max_pixels`."""
         if width * height > self.max_pixels:
-            reason = f"{width} x {height} pixels; the policy allows {self.max_pixels:,} in all (max_pixels)"
+            reason = f"has {width} x {height} pixels; the policy allows {self.max_pixels:,} in total (max_pixels)"
             raise PolicyError(source, reason)
 
     def check_seconds(self, source: str, seconds: float) -> None:
-        """Raise PolicyError where a recording of this length is more than the policy allows."""
+        """Raise PolicyError if a recording of this length exceeds the policy's `max_seconds`."""
         if seconds > self.max_seconds:
-            raise PolicyError(source, f"{seconds:.1f} seconds; the policy allows {self.max_seconds:g} (max_seconds)")
+            reason = f"lasts {seconds:.1f} seconds; the policy allows {self.max_seconds:g} (max_seconds)"
+            raise PolicyError(source, reason)
 
     def check_mime_type(self, source: str, mime_type: str) -> None:
-        """Raise PolicyError where content of this type is not among `mime_types`."""
+        """Raise PolicyError if the policy's `mime_types` do not include this type."""
         if self.mime_types is None or any(fnmatch.fnmatch(mime_type, pattern) for pattern in self.mime_types):
             return
         raise PolicyError(source, f"is {mime_type}; the policy allows {', '.join(self.mime_types)} (mime_types)")
@@ -180,7 +182,7 @@ def _open(real: Path) -> BinaryIO:
 
 
 def _reopen(checked: CheckedFile) -> BinaryIO | None:
-    """Open a checked file again, or return None if another or a changed file is at its path now."""
+    """Open a checked file again, or return None if the file at its path is another or has changed."""
     try:
         file = _open(checked.real)
     except OSError:

@@ -1,4 +1,4 @@
-"""The pieces of a media that an index stores: windows, pages and passages, each with its place."""
+"""Split media into the chunks that an index stores: windows, pages and passages, each with its provenance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from senseweave.extras import require
 from senseweave.media.base import Media, source_name
-from senseweave.media.forms.objects import GivenSource
+from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.kinds.image import Image
 from senseweave.media.kinds.text import Text
 
@@ -23,18 +23,18 @@ def split(
     characters: int = DEFAULT_CHARACTERS,
     character_overlap: int = 0,
 ) -> Iterator[Media]:
-    """Yield the pieces of a media, in order.
+    """Yield the chunks of a media, in order.
 
-    Audio and video give windows with spans, a PDF gives its pages, text gives passages with `character_start` and
-    `character_end` in their metadata; an image is its own piece.
+    Audio and video are split into windows with spans, a PDF into its pages, text into passages with `character_start`
+    and `character_end` in their metadata; an image is a single chunk.
 
     Args:
         media: What to split.
         seconds: Length of a window of audio or video.
-        overlap: Seconds that neighbouring windows share.
-        at_pauses: Let windows end where nobody speaks.
-        characters: Most characters of a passage.
-        character_overlap: Characters that neighbouring passages share, at most.
+        overlap: Seconds that neighboring windows share.
+        at_pauses: Whether windows end where nobody speaks.
+        characters: Maximum length of a passage.
+        character_overlap: Maximum number of characters that neighboring passages share.
 
     Raises:
         MediaError: If the media cannot be read.
@@ -51,10 +51,10 @@ def split(
 
 
 def _page_count(media: Media) -> int | None:
-    """Return the number of pages of a document that is meant as a whole, or None for anything else."""
+    """Return the number of pages of a whole document, or None for anything else."""
     from senseweave.media.documents import document_reader
 
-    if media.page is not None or isinstance(media._source, GivenSource) or not media._source.content.is_document:
+    if media.page is not None or isinstance(media._source, DecodedSource) or not media._source.content.is_document:
         return None
     return document_reader(media._source.content, media.source).page_count(media._source)
 
@@ -70,27 +70,27 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
         yield media
         return
     for start, end in spans:
-        place = {"character_start": start, "character_end": end}
+        offsets = {"character_start": start, "character_end": end}
         yield Text(
             text[start:end],
             source=source_name(media),
             mime_type=media.mime_type,
             page=media.page,
-            metadata={**media.metadata, **place},
+            metadata={**media.metadata, **offsets},
             policy=media.policy,
         )
 
 
 def passage_spans(text: str, characters: int, overlap: int = 0) -> list[tuple[int, int]]:
-    """Return where the passages of a text begin and end, cut at paragraphs, lines, sentences or words.
+    """Return the offsets of the passages of a text, split at paragraphs, lines, sentences or words.
 
     Args:
         text: The text.
-        characters: Most characters of a passage.
-        overlap: Most characters shared by neighbours.
+        characters: Maximum length of a passage.
+        overlap: Maximum number of characters that neighbors share.
 
     Returns:
-        `(start, end)` offsets with `text[start:end]` the passage; blank passages are left out.
+        `(start, end)` of each passage `text[start:end]`; blank passages are left out.
     """
     if len(text) <= characters:
         return [(0, len(text))] if text.strip() else []

@@ -1,4 +1,4 @@
-"""Connections of a download: only to addresses that were checked, and never past its deadline.
+"""Connections for downloads: only to checked addresses, and never past the deadline.
 
 This module needs httpcore and is imported when the first URL is fetched.
 """
@@ -22,11 +22,11 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class CheckedBackend(httpcore.NetworkBackend):
-    """Opens every connection of one download; no redirect, name or address can go around it.
+    """Opens every connection of a download, so that no redirect, name or address bypasses the check.
 
-    A host is resolved once, its addresses are checked, and the connection goes to the address that was checked, so
-    that a name which changes its address in between (DNS rebinding) gains nothing. Every read and write is bound by
-    one deadline, so that a server that sends a byte now and then gains no time.
+    A host is resolved once, its addresses are checked, and the connection is made to a checked address, so that a name
+    that changes its address in between (DNS rebinding) has no effect. One deadline bounds every read and write, so that
+    a server that sends a byte now and then cannot prolong the download.
     """
 
     def __init__(self, policy: MediaPolicy, source: str, deadline: float) -> None:
@@ -48,7 +48,7 @@ class CheckedBackend(httpcore.NetworkBackend):
 
 
 class _BoundStream(httpcore.NetworkStream):
-    """A connection whose every step ends at the deadline."""
+    """A connection whose operations all end at the deadline."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream, self._deadline = stream, deadline
@@ -87,32 +87,32 @@ def remaining(deadline: float) -> float:
 def public_address(host: str, port: int, policy: MediaPolicy, *, source: str, timeout: float) -> str:
     """Resolve a host and return an address that may be connected to.
 
-    Every address that the name has must be public (not private, loopback, link-local, multicast, reserved or
+    Every address of the host must be public (not private, loopback, link-local, multicast, reserved or
     unspecified, nor an IPv6 form that carries such an IPv4 address), unless the policy trusts the host.
 
     Raises:
-        PolicyError: If one is not.
-        MediaError: If the name cannot be resolved.
+        PolicyError: If an address is not public.
+        MediaError: If the host cannot be resolved.
     """
     pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="senseweave-resolve")
-    try:  # getaddrinfo knows no timeout, so it runs where it can be left behind
-        found = pool.submit(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM).result(timeout=timeout)
+    try:  # getaddrinfo has no timeout, so it runs in a thread that can be abandoned
+        entries = pool.submit(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM).result(timeout=timeout)
     except concurrent.futures.TimeoutError as error:
         raise httpcore.TimeoutException from error
     except (OSError, UnicodeError) as error:
         raise MediaError(source, f"{host} cannot be resolved ({error})") from error
     finally:
         pool.shutdown(wait=False)
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = [str(entry[4][0]) for entry in entries]
     if host not in policy.trusted_hosts and f"{host}:{port}" not in policy.trusted_hosts:
         for address in addresses:
             if not is_public(address):
-                raise PolicyError(source, f"{host} is at {address}, which is not a public address")
+                raise PolicyError(source, f"{host} resolves to {address}, which is not a public address")
     return addresses[0]
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, and any IPv4 address that it wraps, is reachable on the public internet."""
+    """Return whether an IP address, and any IPv4 address embedded in it, is on the public internet."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:

@@ -1,4 +1,4 @@
-"""What some bytes are, told from the bytes themselves and never from a name."""
+"""Detect the type of content from its bytes, never from a name."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ HEAD_BYTES = 4096
 
 @dataclass(frozen=True)
 class Content:
-    """A kind of content.
+    """A type of content.
 
     Attributes:
         mime_type: For example `image/png`.
-        modalities: What it can be taken as, the most usual first; empty where senseweave does not read it.
+        modalities: Modalities that it can have, the most usual first; empty if senseweave does not read it.
         reader: Name of Pillow's plugin for images, of FFmpeg's demuxer for audio and video, of the document reader for
             text and documents.
     """
@@ -87,8 +87,8 @@ _NOT_IN_TEXT = frozenset(range(32)) - {7, 8, 9, 10, 11, 12, 13, 26, 27}
 
 
 def sniff(head: bytes) -> Content:
-    """Tell what content begins with `head` (its first `HEAD_BYTES` bytes, or all of it where it is shorter)."""
-    if head.startswith(_MARKS):  # UTF-16's could be taken for the beginning of an MP3 packet
+    """Return the type of content by its first `HEAD_BYTES` bytes, or all of them if there are fewer."""
+    if head.startswith(_MARKS):  # the UTF-16 mark also begins MP3 packets
         return _text(head)
     for prefix, content in _PREFIXES:
         if head.startswith(prefix):
@@ -140,7 +140,7 @@ def identify(file: BinaryIO) -> Content | None:
 
 
 def _tag_length(head: bytes) -> int:
-    """Return the length of an ID3v2 tag before the content proper, 0 where there is none."""
+    """Return the length of an ID3v2 tag before the audio, or 0 if there is none."""
     if len(head) < 10 or head[:3] != b"ID3":
         return 0
     return 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
@@ -189,7 +189,7 @@ def _is_adts(head: bytes) -> bool:
 
 
 def wide_text(head: bytes) -> str | None:
-    """Return `utf-16-le` or `utf-16-be` where the bytes look like such text without a byte order mark, else None."""
+    """Return `utf-16-le` or `utf-16-be` if the bytes look like such text without a byte order mark, else None."""
     pairs = head[: len(head) // 2 * 2]
     low, high = pairs[0::2], pairs[1::2]
     if len(low) < 4:
@@ -201,16 +201,16 @@ def wide_text(head: bytes) -> str | None:
 
 
 def confirm(content: Content, modality: Modality, source: str) -> None:
-    """Make sure that content can be taken as a modality.
+    """Check that content can have a modality.
 
     Raises:
         MediaError: If it cannot.
     """
     if modality in content.modalities:
         return
-    wanted = {"text": "text", "image": "an image", "audio": "audio", "video": "a video"}[modality]
-    what = "content of no known kind" if content is UNKNOWN else content.mime_type
-    raise MediaError(source, f"is {what}, not {wanted}")
+    expected = {"text": "text", "image": "an image", "audio": "audio", "video": "a video"}[modality]
+    actual = "of an unknown type" if content is UNKNOWN else content.mime_type
+    raise MediaError(source, f"is {actual}, not {expected}")
 
 
 def _text(head: bytes) -> Content:

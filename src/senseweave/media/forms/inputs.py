@@ -1,4 +1,4 @@
-"""From every form an input may have to its source: paths, URLs, data URIs, bytes and file objects."""
+"""Turn every encoded form of input into a source: paths, URLs, data URIs, bytes and file objects."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from senseweave.media.policy import MediaPolicy
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*)(://|::)")
 
 
-def source_of(given: object, policy: MediaPolicy) -> Source | None:
-    """Return the source of an encoded input, or None where `given` is not one of the encoded forms.
+def as_source(value: object, policy: MediaPolicy) -> Source | None:
+    """Return the source of an encoded input, or None if `value` is not in an encoded form.
 
     Args:
-        given: A local path, `file://` or http(s) or fsspec URL, data URI, bytes, binary file object, or a mapping with
+        value: A local path, `file://` or http(s) or fsspec URL, data URI, bytes, binary file object, or a mapping with
             `bytes` or `path`, as the datasets library gives undecoded media.
         policy: What may be read.
 
     Raises:
-        MediaError: If it is a string that cannot be an input.
+        MediaError: If it is a string that is not a valid input.
     """
-    if isinstance(given, Source):
-        return given
-    if isinstance(given, Mapping) and (given.get("bytes") is not None or isinstance(given.get("path"), str)):
-        return source_of(given["bytes"] if given.get("bytes") is not None else given["path"], policy)
-    if isinstance(given, Path) or (not isinstance(given, str) and isinstance(given, os.PathLike)):
-        return FileSource(os.fspath(given), policy)
-    if isinstance(given, str):
-        return _from_string(given, policy)
-    if isinstance(given, bytes | bytearray | memoryview):
-        return BytesSource(bytes(given), policy)
-    if callable(getattr(given, "read", None)):
-        return StreamSource(given, policy)  # type: ignore[arg-type]
+    if isinstance(value, Source):
+        return value
+    if isinstance(value, Mapping) and (value.get("bytes") is not None or isinstance(value.get("path"), str)):
+        return as_source(value["bytes"] if value.get("bytes") is not None else value["path"], policy)
+    if isinstance(value, Path) or (not isinstance(value, str) and isinstance(value, os.PathLike)):
+        return FileSource(os.fspath(value), policy)
+    if isinstance(value, str):
+        return _from_string(value, policy)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return BytesSource(bytes(value), policy)
+    if callable(getattr(value, "read", None)):
+        return StreamSource(value, policy)  # type: ignore[arg-type]
     return None
 
 
@@ -48,7 +48,7 @@ def _from_string(text: str, policy: MediaPolicy) -> Source:
     scheme = _SCHEME.match(text)
     if scheme is None:
         if not text:
-            raise MediaError("''", "an empty string is no path or URL")
+            raise MediaError("''", "an empty string is not a path or URL")
         return FileSource(text, policy)
     if scheme[1].lower() == "file" and scheme[2] == "://":
         return FileSource(_file_path(text), policy)
@@ -58,6 +58,6 @@ def _from_string(text: str, policy: MediaPolicy) -> Source:
 def _file_path(url: str) -> str:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
-        raise PolicyError(url, "a file URL may not name another machine")
+        raise PolicyError(url, "is a file URL of another machine, which cannot be read")
     path = unquote(parts.path)
     return path[1:] if re.match(r"^/[A-Za-z]:/", path) and os.name == "nt" else path

@@ -1,4 +1,4 @@
-"""Inputs that were given decoded: arrays, tensors, PIL images, waveforms and lists of frames."""
+"""Decoded inputs: arrays, tensors, PIL images, waveforms and lists of frames."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _MIME_TYPES: dict[Modality, str] = {
 }
 
 
-class GivenSource(Source):
-    """A decoded object; its hash is that of its values, since it has no bytes."""
+class DecodedSource(Source):
+    """A decoded object, identified by the hash of its values."""
 
     def __init__(self, value: object, modality: Modality) -> None:
         super().__init__(DEFAULT_POLICY)
@@ -37,12 +37,12 @@ class GivenSource(Source):
 
     @property
     def label(self) -> str:
-        """The kind of object and the beginning of its hash."""
+        """The type of the object and the first digits of its hash."""
         return f"{self._kind}:{self.sha256[:12]}"
 
     @property
     def name(self) -> str:
-        """The kind of object."""
+        """The type of the object."""
         return self._kind
 
     @property
@@ -55,11 +55,11 @@ class GivenSource(Source):
     @property
     def identity(self) -> Hashable:
         """The hash of the values."""
-        return "given", self.sha256
+        return "decoded", self.sha256
 
     @cached_property
     def content(self) -> Content:
-        """A type of its own: it has no bytes to tell one from."""
+        """The type of decoded objects of the modality."""
         return Content(_MIME_TYPES[self.modality], (self.modality,))
 
     @cached_property
@@ -72,18 +72,18 @@ class GivenSource(Source):
 
     @cached_property
     def size(self) -> int:
-        """Number of bytes that the values take."""
+        """Size of the values in bytes."""
         return sum(memoryview(part).nbytes for part in _values(self.value))
 
     def open(self) -> BinaryIO:
         """Raise MediaError: there are no bytes."""
-        raise MediaError(self.label, "was given decoded and has no bytes to read")
+        raise MediaError(self.label, "is a decoded object, which has no encoded bytes to read")
 
 
 def as_array(value: Any) -> np.ndarray | None:
-    """Return an array, tensor or nested list of numbers as a NumPy array, or None where it is none of these.
+    """Return an array, tensor or nested list of numbers as a NumPy array, or None for anything else.
 
-    A torch tensor is known by its methods, so that torch need not be installed.
+    A torch tensor is recognized by its methods, so that torch need not be installed.
     """
     if isinstance(value, np.ndarray):
         return value
@@ -104,7 +104,7 @@ def as_array(value: Any) -> np.ndarray | None:
 
 
 def is_tensor(value: object) -> bool:
-    """Whether `value` is a torch tensor, whose images are channels first by custom."""
+    """Return whether `value` is a torch tensor, in which images have their channels first by convention."""
     return type(value).__module__.partition(".")[0] == "torch"
 
 

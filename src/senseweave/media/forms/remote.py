@@ -1,4 +1,4 @@
-"""Fetching of URLs that no redirect, name or address can lead to an inner network."""
+"""Fetch URLs; no redirect, name or address leads to an internal network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NEVER_BY_FSSPEC = frozenset({"file", "local", "http", "https", "data", "dir", "
 
 
 class RemoteSource(Source):
-    """An http(s) or fsspec URL, fetched when first needed and kept until the source goes."""
+    """An http(s) or fsspec URL, fetched when first needed and kept as long as the source."""
 
     def __init__(self, url: str, policy: MediaPolicy) -> None:
         super().__init__(policy)
@@ -34,12 +34,12 @@ class RemoteSource(Source):
 
     @property
     def label(self) -> str:
-        """The name for people and records."""
+        """The URL without credentials."""
         return without_credentials(self.url)
 
     @property
     def identity(self) -> Hashable:
-        """What equality compares."""
+        """The URL."""
         return "url", self.url
 
     def open(self) -> BinaryIO:
@@ -54,7 +54,7 @@ class RemoteSource(Source):
 
 
 class _View(io.RawIOBase):
-    """An own position in a shared file, so that two threads may read one download."""
+    """A file object with its own position in a shared file, so that threads can read the same download."""
 
     def __init__(self, file: BinaryIO, lock: threading.Lock) -> None:
         self._file, self._lock, self._position = file, lock, 0
@@ -90,17 +90,19 @@ def fetch(url: str, policy: MediaPolicy, expected: Modality | None = None) -> Bi
     Args:
         url: An http, https or fsspec URL.
         policy: What may be fetched.
-        expected: What the content has to be; anything else is given up at its first bytes.
+        expected: Modality that the content must have; the download of anything else ends at its first bytes.
 
     Raises:
-        PolicyError: If the policy forbids the scheme, an address on the way, the size or the type.
+        PolicyError: If the policy forbids the scheme, the address of a hop, the size or the type.
         MediaError: If the server cannot be reached, is too slow, or answers with an error.
     """
     scheme = url.partition("://")[0].lower()
     if scheme not in ("http", "https"):
         return _fetch_fsspec(url, policy, expected)
     if not policy.network:
-        raise PolicyError(without_credentials(url), "the policy allows no network; pass MediaPolicy(network=True)")
+        raise PolicyError(
+            without_credentials(url), "the policy allows no network access; pass MediaPolicy(network=True)"
+        )
     return _fetch_http(url, policy, expected)
 
 
@@ -122,11 +124,11 @@ def _fetch_http(url: str, policy: MediaPolicy, expected: Modality | None) -> Bin
     label, deadline = without_credentials(url), time.monotonic() + policy.timeout
     try:
         target = httpx.URL(url)
-        # No proxy: it would resolve the name again, and so undo the check of its address.
+        # No proxy: it would resolve the name again, bypassing the check of the address.
         with httpcore.ConnectionPool(network_backend=CheckedBackend(policy, label, deadline)) as pool:
             for _ in range(policy.max_redirects + 1):
                 if target.scheme not in ("http", "https"):
-                    raise PolicyError(label, f"redirects to {target.scheme!r}; only http and https are fetched")
+                    raise PolicyError(label, f"redirects to a {target.scheme!r} URL; only http and https are followed")
                 with pool.stream("GET", _parts(target), headers=_HEADERS) as response:
                     headers = {
                         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
@@ -134,15 +136,15 @@ def _fetch_http(url: str, policy: MediaPolicy, expected: Modality | None) -> Bin
                     if response.status in _REDIRECTS and "location" in headers:
                         target = target.join(headers["location"])
                         continue
-                    _check_answer(response.status, headers, policy, label)
+                    _check_response(response.status, headers, policy, label)
                     return _spool(response.iter_stream(), policy, label, deadline, expected)
     except httpcore.TimeoutException as error:
-        raise MediaError(label, f"takes longer to fetch than {policy.timeout:g} seconds") from error
+        raise MediaError(label, f"takes longer than {policy.timeout:g} seconds to download (timeout)") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
-        raise MediaError(label, f"cannot be fetched ({error or type(error).__name__})") from error
+        raise MediaError(label, f"cannot be downloaded ({error or type(error).__name__})") from error
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise MediaError(label, f"leads to what is not a URL ({error})") from error
-    raise PolicyError(label, f"redirects more than {policy.max_redirects} times")
+        raise MediaError(label, f"is or redirects to an invalid URL ({error})") from error
+    raise PolicyError(label, f"redirects more than {policy.max_redirects} times (max_redirects)")
 
 
 _HEADERS: dict[bytes | str, bytes | str] = {"Accept-Encoding": "identity", "Accept": "*/*", "User-Agent": "senseweave"}
@@ -153,16 +155,16 @@ def _parts(url: Any) -> Any:
     import httpcore
 
     if not url.raw_host:
-        msg = "it names no host"
+        msg = "it has no host"
         raise ValueError(msg)
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
-def _check_answer(status: int, headers: dict[str, str], policy: MediaPolicy, label: str) -> None:
+def _check_response(status: int, headers: dict[str, str], policy: MediaPolicy, label: str) -> None:
     if status != 200:
-        raise MediaError(label, f"the server answered {status}")
+        raise MediaError(label, f"the server responded with status {status}")
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise MediaError(label, "the server sent a compressed body although none was asked for")
+        raise MediaError(label, "the server sent a compressed body, which was not requested")
     if headers.get("content-length", "").isdigit():
         policy.check_bytes(label, int(headers["content-length"]))
 
@@ -175,7 +177,7 @@ def _spool(
     try:
         for chunk in chunks:
             if time.monotonic() > deadline:
-                raise MediaError(label, f"takes longer to fetch than {policy.timeout:g} seconds")
+                raise MediaError(label, f"takes longer than {policy.timeout:g} seconds to download (timeout)")
             total += len(chunk)
             policy.check_bytes(label, total)
             file.write(chunk)
@@ -204,9 +206,11 @@ def _check_head(head: bytes, policy: MediaPolicy, label: str, expected: Modality
 def _fetch_fsspec(url: str, policy: MediaPolicy, expected: Modality | None) -> BinaryIO:
     protocol, label = url.partition("://")[0].lower(), without_credentials(url)
     if not re.fullmatch(r"[a-z0-9+.\-]+", protocol) or protocol in _NEVER_BY_FSSPEC or "::" in url:
-        raise PolicyError(label, f"{protocol!r} URLs are not read")
+        raise PolicyError(label, f"{protocol!r} URLs are not supported")
     if protocol not in policy.filesystems:
-        raise PolicyError(label, f"the policy allows no {protocol!r}; pass MediaPolicy(filesystems={{{protocol!r}}})")
+        raise PolicyError(
+            label, f"the policy allows no {protocol!r} URLs; pass MediaPolicy(filesystems={{{protocol!r}}})"
+        )
     fsspec = require("fsspec", extra="remote", feature=f"reading {protocol} URLs")
     deadline = time.monotonic() + policy.timeout
     try:
@@ -215,5 +219,5 @@ def _fetch_fsspec(url: str, policy: MediaPolicy, expected: Modality | None) -> B
             return _spool(iter(lambda: remote.read(_CHUNK_BYTES), b""), policy, label, deadline, expected)
     except MediaError:
         raise
-    except Exception as error:  # each filesystem has errors of its own
+    except Exception as error:  # every filesystem has its own errors
         raise MediaError(label, f"cannot be read ({error or type(error).__name__})") from error

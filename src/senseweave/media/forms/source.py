@@ -1,4 +1,4 @@
-"""Where the bytes of an input are: a file, memory, a data URI or a file object."""
+"""Sources of bytes: files, memory, data URIs and file objects."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ from senseweave.media.policy import CheckedFile, MediaPolicy
 
 
 class Source:
-    """Where the bytes of an input are. Several media (the windows of one file) share one source.
+    """The bytes of an input, shared by all media of that input, for example the windows of a recording.
 
-    Subclasses give `label`, `identity` and `open`.
+    Subclasses define `label`, `identity` and `open`.
     """
 
     def __init__(self, policy: MediaPolicy) -> None:
         self.policy = policy
         self.track_seconds: dict[Modality, float] = {}
-        """Length of the sound and of the moving pictures, once a media has found it out."""
+        """Length of the audio and the video track, once a media has determined it."""
         self.expected: Modality | None = None
-        """What the first media made of it takes it to be; a download of anything else ends at its first bytes."""
+        """Modality of the first media of this source; a download of anything else ends at its first bytes."""
 
     @property
     def label(self) -> str:
-        """A path, a URL or a short name, for people and records."""
+        """The path, the URL or a short name."""
         raise NotImplementedError
 
     @property
     def name(self) -> str:
-        """Like `label`, but never read for: what a repr shows."""
+        """The label, or where that would need reading, a substitute for `repr`."""
         return self.label
 
     @property
     def identity(self) -> Hashable:
-        """What equality compares; found without reading a file or a URL."""
+        """The value that equality compares, determined without reading a file or a URL."""
         raise NotImplementedError
 
     def open(self) -> BinaryIO:
         """Return a new seekable binary file at position 0.
 
         Raises:
-            MediaError: If it cannot be had, or the policy forbids it.
+            MediaError: If it cannot be opened, or the policy forbids it.
         """
         raise NotImplementedError
 
@@ -65,10 +65,10 @@ class Source:
 
     @cached_property
     def content(self) -> Content:
-        """What the bytes are, by their first few thousand.
+        """The type of the content, by its first bytes.
 
         Raises:
-            MediaError: If there are none, or the policy does not allow the type.
+            MediaError: If it is empty, or the policy does not allow the type.
         """
         with self.open() as file:
             content = identify(file)
@@ -79,7 +79,7 @@ class Source:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the bytes, in hexadecimal."""
+        """SHA-256 of the bytes in hexadecimal."""
         digest = hashlib.sha256()
         with self.open() as file:
             while chunk := file.read(1 << 20):
@@ -88,7 +88,7 @@ class Source:
 
     @cached_property
     def size(self) -> int:
-        """Number of bytes."""
+        """Size in bytes."""
         with self.open() as file:
             return file.seek(0, io.SEEK_END)
 
@@ -103,12 +103,12 @@ class FileSource(Source):
 
     @property
     def label(self) -> str:
-        """The name for people and records."""
+        """The path."""
         return self.path
 
     @property
     def identity(self) -> Hashable:
-        """What equality compares."""
+        """The absolute path."""
         return "file", os.path.abspath(self.path)
 
     def open(self) -> BinaryIO:
@@ -118,14 +118,14 @@ class FileSource(Source):
 
     @cached_property
     def size(self) -> int:
-        """Number of bytes."""
+        """Size in bytes."""
         if self._checked is None:
             self.open().close()
         assert self._checked is not None
         return self._checked.size
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_checked": None}  # another process may see other files at the path
+        return {**self.__dict__, "_checked": None}  # another process may see another file at the path
 
 
 class BytesSource(Source):
@@ -139,12 +139,12 @@ class BytesSource(Source):
 
     @property
     def label(self) -> str:
-        """The name for people and records."""
+        """The given name, or the first digits of the hash."""
         return self._name or f"{self.kind}:{self.sha256[:12]}"
 
     @property
     def identity(self) -> Hashable:
-        """What equality compares."""
+        """The hash of the bytes."""
         return "bytes", self.sha256
 
     def open(self) -> BinaryIO:
@@ -155,12 +155,12 @@ class BytesSource(Source):
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the bytes, in hexadecimal."""
+        """SHA-256 of the bytes in hexadecimal."""
         return hashlib.sha256(self.data).hexdigest()
 
 
 class DataURISource(Source):
-    """A `data:` URI (RFC 2397); its payload is decoded when it is first needed."""
+    """A `data:` URI (RFC 2397), decoded when first needed."""
 
     def __init__(self, uri: str, policy: MediaPolicy) -> None:
         super().__init__(policy)
@@ -168,19 +168,19 @@ class DataURISource(Source):
 
     @property
     def label(self) -> str:
-        """The name for people and records."""
+        """The first characters of the URI."""
         return f"{self.uri[:32]}…" if len(self.uri) > 33 else self.uri
 
     @property
     def identity(self) -> Hashable:
-        """What equality compares."""
+        """The hash of the URI."""
         return "data", hashlib.sha256(self.uri.encode("utf-8", "surrogatepass")).hexdigest()
 
     @cached_property
     def _data(self) -> bytes:
         header, comma, payload = self.uri.partition(",")
         if not comma:
-            raise MediaError(self.label, "is not a data URI: it has no comma before the data")
+            raise MediaError(self.label, "is not a data URI: expected a comma before the data")
         self.policy.check_bytes(self.label, len(payload) * 3 // 4)
         if not header.rstrip().lower().endswith(";base64"):
             return unquote_to_bytes(payload)
@@ -188,7 +188,7 @@ class DataURISource(Source):
             packed = re.sub(r"\s+", "", unquote(payload)).rstrip("=").replace("-", "+").replace("_", "/")
             return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
         except (binascii.Error, ValueError) as error:
-            raise MediaError(self.label, f"holds broken base64 ({error})") from error
+            raise MediaError(self.label, f"contains invalid base64 ({error})") from error
 
     def open(self) -> BinaryIO:
         """Return a new binary file at position 0."""
@@ -196,7 +196,7 @@ class DataURISource(Source):
 
 
 class StreamSource(Source):
-    """A binary file object: read once, when first needed, from where it stands, and kept."""
+    """A binary file object, read from its current position when first needed, and kept in memory."""
 
     def __init__(self, stream: BinaryIO, policy: MediaPolicy) -> None:
         super().__init__(policy)
@@ -208,17 +208,17 @@ class StreamSource(Source):
 
     @property
     def label(self) -> str:
-        """The name for people and records."""
+        """The path of an open file, or the first digits of the hash."""
         return self._name or f"stream:{self.sha256[:12]}"
 
     @property
     def name(self) -> str:
-        """The name that needs no reading."""
+        """The path of an open file, or `stream`."""
         return self._name or "stream"
 
     @property
     def identity(self) -> Hashable:
-        """What equality compares."""
+        """The hash of the bytes."""
         return "bytes", self.sha256
 
     def open(self) -> BinaryIO:
@@ -234,13 +234,13 @@ class StreamSource(Source):
         try:
             while chunk := stream.read(min(1 << 20, limit + 1 - total)):
                 if not isinstance(chunk, bytes | bytearray | memoryview):
-                    raise MediaError("stream", "the file object gives text; open it in binary mode ('rb')")
+                    raise MediaError("stream", "file object returns text; open it in binary mode ('rb')")
                 parts.append(bytes(chunk))
                 total += len(chunk)
                 if total > limit:
                     self.policy.check_bytes("stream", total)
         except (OSError, ValueError) as error:
-            raise MediaError("stream", f"the file object cannot be read ({error})") from error
+            raise MediaError("stream", f"file object cannot be read ({error})") from error
         return b"".join(parts)
 
     def __reduce__(self) -> tuple[object, ...]:

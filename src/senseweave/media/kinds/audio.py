@@ -1,4 +1,4 @@
-"""Audio: any recording, or the sound of a video, as mono samples at the rate that is asked for."""
+"""Audio: any recording, or the sound of a video, as mono samples at any rate."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 from senseweave.errors import MediaError
 from senseweave.media.base import Media
 from senseweave.media.decoded import Waveform
-from senseweave.media.forms.objects import GivenSource
+from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.modality import Modality
 from senseweave.media.reading.pauses import RATE as PAUSE_RATE
 from senseweave.media.reading.pauses import pauses, spans_at_pauses
-from senseweave.media.reading.samples import check_rate, samples_of
+from senseweave.media.reading.samples import as_samples, check_rate
 from senseweave.media.reading.sound import ArrayReader, SoundReader, is_silent, open_sound, stream
 from senseweave.media.reading.windows import Span, cut, window_spans
 
@@ -25,7 +25,7 @@ class Audio(Media):
     """A recording: an audio file, the sound track of a video file, or samples with their rate.
 
     Args:
-        given: A path, URL, data URI, bytes, binary file object, `(samples, sampling_rate)`,
+        value: A path, URL, data URI, bytes, binary file object, `(samples, sampling_rate)`,
             `{"array": ..., "sampling_rate": ...}` or `Waveform`.
         span: `(start, end)` in seconds, or None for all of it.
         metadata: The user's own flat values.
@@ -35,7 +35,7 @@ class Audio(Media):
     modality: Modality = "audio"  # type: ignore[misc]
 
     def decode(self, *, sampling_rate: int | None = None) -> Waveform:
-        """Return the sound of the span: the mean of its channels, in [-1, 1].
+        """Return the sound of the span as the mean of its channels, in [-1, 1].
 
         Args:
             sampling_rate: Rate to resample to, in Hz; None keeps the recording's own.
@@ -52,12 +52,12 @@ class Audio(Media):
                 self.policy.check_decoded(self.source, 4 * count)
             samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
             if not len(samples):
-                raise MediaError(self.source, self._nothing())
+                raise MediaError(self.source, self._no_sound())
             return Waveform(samples, rate, is_silent(samples, rate), tuple(reader.notes))
 
     @cached_property
     def duration(self) -> float:
-        """Seconds of sound in the span, as the header promises, or counted where it does not.
+        """Seconds of sound in the span, from the header if it says so, else counted.
 
         Raises:
             MediaError: If the recording cannot be read.
@@ -78,7 +78,7 @@ class Audio(Media):
             self.policy.check_seconds(self.source, total)
         start, end = self.span if self.span is not None else (0.0, total)
         if total <= 0 or start >= total:
-            raise MediaError(self.source, self._nothing())
+            raise MediaError(self.source, self._no_sound())
         return start, min(end, total)
 
     def windows(self, seconds: float, overlap: float = 0.0, *, at_pauses: bool = False) -> list[Self]:
@@ -86,9 +86,9 @@ class Audio(Media):
 
         Args:
             seconds: Length of a window.
-            overlap: Seconds shared by neighbouring windows.
-            at_pauses: Let windows end where nobody speaks; they are then between half of `seconds` and `seconds` long.
-                The recording is read once for it, by Silero's detector of speech.
+            overlap: Seconds shared by neighboring windows.
+            at_pauses: Whether windows end where nobody speaks; they are then at least half of `seconds` long. This
+                reads the recording once, with Silero's speech detector.
 
         Raises:
             MediaError: If the recording cannot be read.
@@ -101,11 +101,11 @@ class Audio(Media):
     def decoded_windows(
         self, seconds: float, overlap: float = 0.0, *, sampling_rate: int | None = None
     ) -> Iterator[tuple[Self, Waveform]]:
-        """Yield each window with its sound, in one pass that holds about two windows in memory.
+        """Yield each window with its sound, in one pass that keeps about two windows in memory.
 
         Args:
             seconds: Length of a window.
-            overlap: Seconds shared by neighbouring windows.
+            overlap: Seconds shared by neighboring windows.
             sampling_rate: Rate to resample to, in Hz; None keeps the recording's own.
 
         Raises:
@@ -120,7 +120,7 @@ class Audio(Media):
                 empty = False
                 yield self.part(span=span), Waveform(samples, rate, is_silent(samples, rate), tuple(reader.notes))
             if empty:
-                raise MediaError(self.source, self._nothing())
+                raise MediaError(self.source, self._no_sound())
 
     def pauses(self) -> list[Span]:
         """Return the spans of at least a tenth of a second in which nobody speaks.
@@ -135,8 +135,8 @@ class Audio(Media):
     @contextlib.contextmanager
     def _reader(self) -> Iterator[SoundReader]:
         reader: Any
-        if isinstance(self._source, GivenSource):
-            reader = ArrayReader(*samples_of(self._source.value, self._source.name))
+        if isinstance(self._source, DecodedSource):
+            reader = ArrayReader(*as_samples(self._source.value, self._source.name))
         else:
             reader = open_sound(self._source, self._content(), self.policy)
         try:
@@ -146,6 +146,6 @@ class Audio(Media):
         finally:
             reader.close()
 
-    def _nothing(self) -> str:
+    def _no_sound(self) -> str:
         where = f" from {self.span[0]:g} to {self.span[1]:g} seconds" if self.span is not None else ""
-        return f"holds no sound{where}"
+        return f"has no sound{where}"

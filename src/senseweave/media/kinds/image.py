@@ -1,4 +1,4 @@
-"""Images: any picture file or decoded picture as an upright RGB image."""
+"""Images: any image file or decoded image as an upright RGB image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require
 from senseweave.media.base import Media
 from senseweave.media.forms.content import Content
-from senseweave.media.forms.objects import GivenSource
+from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
 from senseweave.media.reading.pixels import ORIENTATION, array_to_rgb, upright_rgb
@@ -23,10 +23,10 @@ MAX_JPEG_SCANS = 100
 
 
 class Image(Media):
-    """A picture: a file of any common format, a page of a PDF, a PIL image, or an array.
+    """An image: a file of any common format, a page of a PDF, a PIL image, or an array.
 
     Args:
-        given: A path, URL, data URI, bytes, binary file object, PIL image, or an array or tensor of shape (h, w),
+        value: A path, URL, data URI, bytes, binary file object, PIL image, or an array or tensor of shape (h, w),
             (h, w, c) or (c, h, w).
         page: Which page of a PDF, from 1.
         metadata: The user's own flat values.
@@ -36,16 +36,16 @@ class Image(Media):
     modality: Modality = "image"  # type: ignore[misc]
 
     def decode(self, *, at_least: tuple[int, int] | None = None) -> PILImage:
-        """Return the picture upright, in mode RGB; of an animation, the first frame.
+        """Return the image upright, in mode RGB; of an animation, the first frame.
 
         Args:
-            at_least: `(width, height)` that the picture must keep. A JPEG may then be decoded at 1/2, 1/4 or 1/8 of its
-                size, which is faster and changes its pixels; None decodes it whole.
+            at_least: Minimum `(width, height)`. A JPEG may then be decoded at 1/2, 1/4 or 1/8 of its size, which is
+                faster and changes its pixels; None decodes at full size.
 
         Raises:
-            MediaError: If the content is not an image, is cut short, or is larger than the policy allows.
+            MediaError: If the content is not an image, is truncated, or is larger than the policy allows.
         """
-        if isinstance(self._source, GivenSource):
+        if isinstance(self._source, DecodedSource):
             return _from_object(self._source, self.policy)
         content = self._content()
         if content.is_document:
@@ -56,14 +56,14 @@ class Image(Media):
 
     @cached_property
     def frame_count(self) -> int:
-        """How many frames the file has; more than 1 for an animation, of which `decode` gives the first.
+        """Number of frames in the file; `decode` returns the first frame of an animation.
 
         Raises:
             MediaError: If the content is not an image.
         """
-        if isinstance(self._source, GivenSource) or self._content().is_document:
+        if isinstance(self._source, DecodedSource) or self._content().is_document:
             return 1
-        with _opened(self._source.read(), self._content(), self.policy, self.source) as image:
+        with _open_image(self._source.read(), self._content(), self.policy, self.source) as image:
             return int(getattr(image, "n_frames", 1))
 
 
@@ -72,13 +72,13 @@ def decode_image(
 ) -> PILImage:
     """Decode the bytes of an image file.
 
-    JPEG goes through simplejpeg where it is installed: the same library underneath as Pillow's, and the same pixels,
-    without Pillow's copying. Whatever simplejpeg does not take, Pillow decides.
+    JPEG is decoded by simplejpeg if it is installed: it wraps the same library as Pillow and returns the same pixels,
+    without Pillow's copying. Pillow decodes what simplejpeg does not.
 
     Raises:
         MediaError: If the file is broken or larger than the policy allows.
     """
-    with _opened(data, content, policy, source) as image:
+    with _open_image(data, content, policy, source) as image:
         try:
             if content.reader == "JPEG":
                 _check_scans(data, source)
@@ -98,8 +98,8 @@ def decode_image(
             raise MediaError(source, f"is a broken {content.mime_type} file ({error})") from error
 
 
-def _opened(data: bytes, content: Content, policy: MediaPolicy, source: str) -> PILImage:
-    """Open with the one plugin that the content names, and check the size that the header declares."""
+def _open_image(data: bytes, content: Content, policy: MediaPolicy, source: str) -> PILImage:
+    """Open an image with the plugin that the content names, and check the size in its header."""
     from PIL import Image as PILImage
     from PIL import UnidentifiedImageError
 
@@ -108,10 +108,10 @@ def _opened(data: bytes, content: Content, policy: MediaPolicy, source: str) -> 
     try:
         image = PILImage.open(io.BytesIO(data), formats=[content.reader])
     except PILImage.DecompressionBombError as error:
-        reason = f"too many pixels; the policy allows {policy.max_pixels:,} (max_pixels), and Pillow: {error}"
+        reason = f"has too many pixels; the policy allows {policy.max_pixels:,} (max_pixels); Pillow: {error}"
         raise PolicyError(source, reason) from error
     except UnidentifiedImageError as error:
-        raise MediaError(source, f"is a broken {content.mime_type} file (its header cannot be read)") from error
+        raise MediaError(source, f"is a broken {content.mime_type} file (invalid header)") from error
     except Exception as error:
         raise MediaError(source, f"is a broken {content.mime_type} file ({error})") from error
     try:
@@ -125,7 +125,8 @@ def _opened(data: bytes, content: Content, policy: MediaPolicy, source: str) -> 
 def _check_scans(data: bytes, source: str) -> None:
     scans = data.count(b"\xff\xda")
     if scans > MAX_JPEG_SCANS:
-        raise MediaError(source, f"is a JPEG of {scans} scans, which is made to be slow; {MAX_JPEG_SCANS} are decoded")
+        limit = f"at most {MAX_JPEG_SCANS} are allowed"
+        raise MediaError(source, f"is a JPEG of {scans} scans, crafted to decode slowly; {limit}")
 
 
 def _simplejpeg(data: bytes, opened: PILImage, at_least: tuple[int, int] | None) -> PILImage | None:
@@ -137,7 +138,7 @@ def _simplejpeg(data: bytes, opened: PILImage, at_least: tuple[int, int] | None)
         return None
     from PIL import Image as PILImage
 
-    # The steps of Pillow's own `draft`, since simplejpeg knows eighths in between.
+    # The steps of Pillow's `draft`; simplejpeg supports every eighth.
     scale = min(opened.width // at_least[0], opened.height // at_least[1]) if at_least is not None else 1
     step = next((step for step in (8, 4, 2) if scale >= step), 1)
     width, height = (-(-opened.width // step), -(-opened.height // step)) if step > 1 else (0, 0)
@@ -146,26 +147,26 @@ def _simplejpeg(data: bytes, opened: PILImage, at_least: tuple[int, int] | None)
         pixels = simplejpeg.decode_jpeg(
             data, colorspace, fastdct=False, fastupsample=False, min_width=width, min_height=height
         )
-    except Exception:  # Pillow has the last word on what is broken
+    except Exception:  # Pillow decides what is broken
         return None
     image = PILImage.fromarray(pixels if colorspace == "RGB" else pixels[:, :, 0])
     image.info = dict(opened.info)
     return image
 
 
-def _from_object(given: GivenSource, policy: MediaPolicy) -> PILImage:
+def _from_object(source: DecodedSource, policy: MediaPolicy) -> PILImage:
     from PIL import Image as PILImage
 
-    value = given.value
+    value = source.value
     if isinstance(value, PILImage.Image):
-        policy.check_pixels(given.name, *value.size)
+        policy.check_pixels(source.name, *value.size)
         try:
-            made = upright_rgb(value, given.name)
-            return made.copy() if made is value else made
+            upright = upright_rgb(value, source.name)
+            return upright.copy() if upright is value else upright
         except MediaError:
             raise
         except Exception as error:
-            raise MediaError(given.name, f"cannot be decoded ({error})") from error
-    pixels = array_to_rgb(value, given.name)
-    policy.check_pixels(given.name, pixels.shape[1], pixels.shape[0])
+            raise MediaError(source.name, f"cannot be decoded ({error})") from error
+    pixels = array_to_rgb(value, source.name)
+    policy.check_pixels(source.name, pixels.shape[1], pixels.shape[0])
     return PILImage.fromarray(pixels)

@@ -1,4 +1,4 @@
-"""Text: a string, or the words of a text file, a web page saved to disk, or a PDF page."""
+"""Text: a string, or the text of a text file, an HTML file or a PDF page."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Self
 from senseweave.errors import MediaError
 from senseweave.media.base import Encoded, Media, Value
 from senseweave.media.forms.content import Content
-from senseweave.media.forms.objects import GivenSource
+from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
 
 
 class Text(Media):
-    """A string. It is only ever a string: never opened, fetched or taken for a file, whatever it looks like.
+    """A string, which is never opened or fetched even if it looks like a path or a URL.
 
-    Use `Text.open` for the words of a file.
+    Use `Text.open` for the text of a file.
 
     Args:
         text: The text itself.
-        source: A label for where it comes from, instead of one made from its hash.
+        source: Where the text comes from; by default a label made from its hash.
         metadata: The user's own flat values.
-        policy: Kept for what is derived from this media; a string needs no permission.
+        policy: Policy of media derived from this; a string itself needs no permission.
         page: Page number inside a document, from 1, or None.
 
     Raises:
@@ -43,37 +43,37 @@ class Text(Media):
         policy: MediaPolicy | None = None,
     ) -> None:
         if not isinstance(text, str):
-            msg = f"Text takes a str, not {type(text).__name__}; Text.open reads a file"
+            msg = f"text must be a str, not {type(text).__name__}; to read a file, use Text.open"
             raise TypeError(msg)
-        super().__init__(_Words(text, source, mime_type), page=page, metadata=metadata, policy=policy)
+        super().__init__(_StringSource(text, source, mime_type), page=page, metadata=metadata, policy=policy)
 
     @classmethod
     def open(
         cls,
-        given: Encoded,
+        value: Encoded,
         *,
         page: int | None = None,
         metadata: Mapping[str, Value] | None = None,
         policy: MediaPolicy | None = None,
     ) -> Text:
-        """Return the words of a text file, HTML file or PDF page, which are read when they are asked for.
+        """Return the text of a text file, HTML file or PDF page, read when it is first needed.
 
         Args:
-            given: A path, URL, data URI, bytes, or binary file object.
-            page: Which page of a PDF, from 1; None joins the words of all pages.
+            value: A path, URL, data URI, bytes, or binary file object.
+            page: Which page of a PDF, from 1; None joins the text of all pages.
             metadata: The user's own flat values.
             policy: What may be read.
         """
-        return TextFile(given, page=page, metadata=metadata, policy=policy)
+        return TextFile(value, page=page, metadata=metadata, policy=policy)
 
     def decode(self) -> str:
         """Return the text.
 
         Raises:
-            MediaError: If it is that of a file and the file cannot be read.
+            MediaError: If the text is in a file that cannot be read.
         """
         source = self._source
-        assert isinstance(source, _Words)
+        assert isinstance(source, _StringSource)
         return source.text
 
     def part(
@@ -84,34 +84,34 @@ class Text(Media):
         metadata: Mapping[str, Value] | None = None,
     ) -> Self:
         """Return the same text with another page or metadata."""
-        del span  # text has none
-        made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        made.page = page if page is not None else self.page
-        made.metadata = dict(metadata if metadata is not None else self.metadata)
-        return made
+        del span  # text has no span
+        part = object.__new__(type(self))
+        part.__dict__.update(self.__dict__)
+        part.page = page if page is not None else self.page
+        part.metadata = dict(metadata if metadata is not None else self.metadata)
+        return part
 
 
 class TextFile(Text):
-    """The words of a file; made by `Text.open`."""
+    """The text of a file, as `Text.open` returns it."""
 
     def __init__(
         self,
-        given: Encoded,
+        value: Encoded,
         *,
         page: int | None = None,
         metadata: Mapping[str, Value] | None = None,
         policy: MediaPolicy | None = None,
     ) -> None:
-        Media.__init__(self, given, page=page, metadata=metadata, policy=policy)
+        Media.__init__(self, value, page=page, metadata=metadata, policy=policy)
 
     @classmethod
-    def _decoded_source(cls, given: object) -> GivenSource:
+    def _decoded_source(cls, value: object) -> DecodedSource:
         expected = "expected a path, URL, data URI, bytes or binary file object"
-        raise MediaError(type(given).__name__, f"is no file; {expected}")
+        raise MediaError(type(value).__name__, f"is not a file; {expected}")
 
     def decode(self) -> str:
-        """Return the words of the file, or of its page.
+        """Return the text of the file, or of its page.
 
         Raises:
             MediaError: If the file cannot be read or is not text.
@@ -121,8 +121,8 @@ class TextFile(Text):
         return document_reader(self._content(), self.source).text(self._source, self.page)
 
 
-class _Words(GivenSource):
-    """A string, with the label and type of where it came from."""
+class _StringSource(DecodedSource):
+    """A string, with the label and MIME type of the file it comes from."""
 
     def __init__(self, text: str, label: str | None, mime_type: str | None) -> None:
         super().__init__(text, "text")
@@ -132,22 +132,22 @@ class _Words(GivenSource):
 
     @property
     def label(self) -> str:
-        """The file it is from, or the beginning of its hash."""
+        """The file it comes from, or the first digits of its hash."""
         return self._label or f"text:{self.sha256[:12]}"
 
     @property
     def name(self) -> str:
-        """The file it is from, or the text."""
+        """The file it comes from, or the text."""
         return self.text if self._label is None else self._label
 
     @property
     def identity(self) -> tuple[str, str | None, str]:
-        """The text and the file it is from."""
+        """The hash of the text and the file it comes from."""
         return "text", self._label, self.sha256
 
     @property
     def content(self) -> Content:
-        """Text, of the type that its file had."""
+        """Text of the MIME type of its file."""
         return Content(self._mime_type or "text/plain", ("text",))
 
     @property

@@ -1,4 +1,4 @@
-"""Video: frames sampled evenly by presentation time, with the sound of the same span."""
+"""Video: frames sampled evenly by presentation time, and the sound of the same span."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from senseweave.errors import MediaError
 from senseweave.media.base import Media
 from senseweave.media.decoded import Clip
-from senseweave.media.forms.objects import GivenSource, as_array
+from senseweave.media.forms.objects import DecodedSource, as_array
 from senseweave.media.kinds.audio import Audio
 from senseweave.media.modality import Modality
 from senseweave.media.reading.frames import FrameReader, even_times, nearest_before
@@ -28,9 +28,9 @@ class Video(Media):
     """A video: a file, a list of frames, or a 4-d array of frames.
 
     Args:
-        given: A path, URL, data URI, bytes, binary file object, a list of frames (PIL images or arrays), an array of
+        value: A path, URL, data URI, bytes, binary file object, a list of frames (PIL images or arrays), an array of
             shape (t, h, w, c) or (t, c, h, w), `(frames, frame_rate)`, `{"frames": ..., "frame_rate": ...}` or
-            `Clip`. Frames without a rate are taken to be one second apart.
+            `Clip`. Without a rate, frames are one second apart.
         span: `(start, end)` in seconds, or None for all of it.
         metadata: The user's own flat values.
         policy: What may be read.
@@ -41,11 +41,11 @@ class Video(Media):
     def decode(self, *, frames: int = DEFAULT_FRAMES, sampling_rate: int | None = None) -> Clip:
         """Return frames of the span, and its sound.
 
-        The span is cut into `frames` equal parts, and the frame on screen in the middle of each is taken. A span with
-        fewer frames repeats them, so that the count is always met.
+        The span is divided into `frames` equal parts, and the frame on screen in the middle of each is returned. A span
+        with fewer frames repeats them, so that the number of frames is always the same.
 
         Args:
-            frames: How many frames.
+            frames: Number of frames.
             sampling_rate: Rate of the sound in Hz; None leaves the sound out.
 
         Raises:
@@ -55,16 +55,16 @@ class Video(Media):
             return self._clip(reader, *self._bounds, frames, sampling_rate)
 
     def verify(self) -> None:
-        """Make sure that a frame of the span can be decoded.
+        """Check that a frame of the span can be decoded.
 
         Raises:
-            MediaError: If it cannot be.
+            MediaError: If none can be decoded.
         """
         self.decode(frames=1)
 
     @cached_property
     def duration(self) -> float:
-        """Seconds of video in the span, as the header promises, or counted where it does not.
+        """Seconds of video in the span, from the header if it says so, else counted.
 
         Raises:
             MediaError: If the video cannot be read.
@@ -77,8 +77,8 @@ class Video(Media):
 
         Args:
             seconds: Length of a segment.
-            overlap: Seconds shared by neighbouring segments.
-            at_pauses: Let segments end where nobody speaks, as `Audio.windows` says, where there is a sound track.
+            overlap: Seconds shared by neighboring segments.
+            at_pauses: Whether segments end where nobody speaks, as in `Audio.windows`, if there is a sound track.
 
         Raises:
             MediaError: If the video cannot be read.
@@ -97,8 +97,8 @@ class Video(Media):
 
         Args:
             seconds: Length of a segment.
-            overlap: Seconds shared by neighbouring segments.
-            frames: How many frames of each segment.
+            overlap: Seconds shared by neighboring segments.
+            frames: Number of frames of each segment.
             sampling_rate: Rate of the sound in Hz; None leaves the sound out.
 
         Raises:
@@ -124,9 +124,9 @@ class Video(Media):
     def sound(self) -> Audio:
         """Return the sound track of the same span, as audio.
 
-        Decoding it raises MediaError where the video has no sound track.
+        Decoding the audio of a video without a sound track raises MediaError.
         """
-        if isinstance(self._source, GivenSource):
+        if isinstance(self._source, DecodedSource):
             value = self._source.value
             if not isinstance(value, Clip) or value.sound is None:
                 raise MediaError(self.source, "has no sound track")
@@ -149,13 +149,13 @@ class Video(Media):
         if self.span is None:
             self.policy.check_seconds(self.source, total)
         if total <= 0 or start >= total:
-            raise MediaError(self.source, self._nothing(start, end))
+            raise MediaError(self.source, self._no_frame(start, end))
         return start, min(end, total)
 
     @contextlib.contextmanager
     def _frames(self) -> Iterator[Any]:
-        if isinstance(self._source, GivenSource):
-            yield _GivenFrames(self._source.value, self._source.name, self.policy)
+        if isinstance(self._source, DecodedSource):
+            yield _DecodedFrames(self._source.value, self._source.name, self.policy)
             return
         reader = FrameReader(self._source, self._content(), self.policy)
         try:
@@ -168,16 +168,16 @@ class Video(Media):
             msg = f"frames must be at least 1, not {count}"
             raise ValueError(msg)
         self.policy.check_decoded(self.source, count * reader.frame_bytes)
-        pictures, stamps, until = reader.at(even_times(start, end, count))
+        images, stamps, until = reader.at(even_times(start, end, count))
         notes = list(reader.notes)
         if until is not None and end - until > _SHORTFALL_SECONDS:
             if until <= start:
-                raise _NoFrameError(self.source, self._nothing(start, end))
+                raise _NoFrameError(self.source, self._no_frame(start, end))
             notes.append(f"the video ends at {until:.2f} seconds, not at {end:.2f} as its header says")
             end = until
-            pictures, stamps, _ = reader.at(even_times(start, end, count))
-        if not pictures:
-            raise _NoFrameError(self.source, self._nothing(start, end))
+            images, stamps, _ = reader.at(even_times(start, end, count))
+        if not images:
+            raise _NoFrameError(self.source, self._no_frame(start, end))
         sound = None
         if sampling_rate and reader.has_sound:
             try:
@@ -185,18 +185,18 @@ class Video(Media):
                 notes += sound.notes
             except MediaError as error:  # the track may end before the pictures do
                 notes.append(f"no sound: {error.reason}")
-        return Clip(np.stack(pictures), np.asarray(stamps, np.float64), sound, tuple(notes))
+        return Clip(np.stack(images), np.asarray(stamps, np.float64), sound, tuple(notes))
 
-    def _nothing(self, start: float, end: float) -> str:
-        return f"holds no frame that can be decoded from {start:g} to {end:g} seconds"
+    def _no_frame(self, start: float, end: float) -> str:
+        return f"has no decodable frame from {start:g} to {end:g} seconds"
 
 
 class _NoFrameError(MediaError):
-    """A span in which nothing can be decoded."""
+    """A span without a decodable frame."""
 
 
-class _GivenFrames:
-    """Frames that were given decoded, read like a file."""
+class _DecodedFrames:
+    """Decoded frames, with the interface of `FrameReader`."""
 
     def __init__(self, value: Any, source: str, policy: Any) -> None:
         frames, times, rate, heard = value, None, 1.0, 0.0
@@ -217,10 +217,11 @@ class _GivenFrames:
             if array is None or array.ndim != 4:
                 shape = "" if array is None else f" of shape {array.shape}"
                 expected = "expected a list of frames or an array of shape (t, h, w, c) or (t, c, h, w)"
-                raise MediaError(source, f"{type(frames).__name__}{shape} is no video; {expected}")
+                raise MediaError(source, f"{type(frames).__name__}{shape} is not a video; {expected}")
             frames = list(frames)
         if not len(frames) or not rate > 0:
-            raise MediaError(source, f"{len(frames)} frames at {rate:g} per second are no video")
+            expected = "expected at least one frame, and a rate greater than 0"
+            raise MediaError(source, f"{len(frames)} frames at {rate:g} frames per second are not a video; {expected}")
         self._frames = frames
         self._times = times if times is not None else [index / rate for index in range(len(frames))]
         apart = (self._times[-1] - self._times[0]) / max(1, len(frames) - 1) or 1 / rate
@@ -229,8 +230,8 @@ class _GivenFrames:
     def at(self, times: list[float]) -> tuple[list[np.ndarray], list[float], None]:
         from senseweave.media.kinds.image import Image
 
-        chosen = [nearest_before(self._times, wanted) for wanted in times]
+        chosen = [nearest_before(self._times, second) for second in times]
         decoded = {index: np.asarray(Image(self._frames[index], policy=self._policy).decode()) for index in set(chosen)}
-        if len({picture.shape for picture in decoded.values()}) > 1:
-            raise MediaError(self._source, "holds frames of different sizes")
+        if len({image.shape for image in decoded.values()}) > 1:
+            raise MediaError(self._source, "contains frames of different sizes; expected one size")
         return [decoded[index] for index in chosen], [self._times[index] for index in chosen], None

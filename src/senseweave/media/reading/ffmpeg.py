@@ -1,4 +1,4 @@
-"""What FFmpeg reads, through PyAV: containers told by their content, never a playlist, and no second file."""
+"""Read audio and video containers with FFmpeg through PyAV, never as a playlist, and without opening other files."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from senseweave.media.forms.content import Content
 from senseweave.media.reading.samples import check_rate, mono
 
 SEEK_FROM_SECONDS = 60.0
-"""Up to here sound is decoded from the beginning. A seek is as exact as the time stamps, which Matroska rounds to a
-millisecond, and an AAC decoder makes up other noise after it."""
+"""Up to this time sound is decoded from the start. A seek is only as exact as the time stamps, which Matroska rounds to
+milliseconds, and an AAC decoder generates different noise after it."""
 SEEK_BACK_SECONDS = 1.0
-"""A lossy decoder is right again within a few packets of a seek; the longest need is Opus's 80 ms."""
+"""A lossy decoder recovers within a few packets after a seek; Opus needs the longest, 80 ms."""
 _GAP_SECONDS = 0.05
 """Time stamps of some containers are rounded to milliseconds; only a larger jump is a gap in the sound."""
 _LONGEST_GAP_SECONDS = 60.0
 """A larger jump is a broken time stamp, not a minute of silence."""
 _TRIMMED_SECONDS = 0.1
-"""An encoder's last packet may be filled up beyond the end that the header names."""
+"""An encoder may pad its last packet beyond the end that the header gives."""
 _WITHOUT_HEADER = {"aac", "amr", "mp3"}
 
 
 def open_container(file: BinaryIO, content: Content, source: str) -> Any:
-    """Open a container with the one demuxer that its content names.
+    """Open a container with the demuxer that its content names.
 
-    Naming the demuxer keeps FFmpeg from taking the content for a playlist, and `io_open` refuses whatever a container
-    may name, so that no file but this one is ever read.
+    Naming the demuxer keeps FFmpeg from treating the content as a playlist, and `io_open` refuses every file that a
+    container refers to, so that no other file is read.
 
     Raises:
         MediaError: If the container is broken.
@@ -42,17 +42,17 @@ def open_container(file: BinaryIO, content: Content, source: str) -> Any:
     try:
         return av.open(file, mode="r", format=demuxer, io_open=_refuse, metadata_errors="replace")
     except Exception as error:
-        raise MediaError(source, f"is a broken {content.mime_type} file ({reason_of(error)})") from error
+        raise MediaError(source, f"is a broken {content.mime_type} file ({error_reason(error)})") from error
 
 
 def _refuse(url: str, flags: int, options: object) -> NoReturn:
-    raise PermissionError(f"a media file may not open {url!r}")
+    raise PermissionError(f"media file must not open {url!r}")
 
 
 def zero_time(container: Any, stream: Any) -> float:
-    """Return the time stamp, in seconds, that is second 0 of the source.
+    """Return the time stamp, in seconds, of the start of the source.
 
-    Packets before time stamp 0 warm the decoder up and are not presented.
+    Packets before time stamp 0 only prime the decoder and are not presented.
     """
     if container.start_time is not None:
         return max(0.0, float(container.start_time / 1_000_000))
@@ -62,9 +62,9 @@ def zero_time(container: Any, stream: Any) -> float:
 
 
 def promised_end(container: Any, stream: Any, zero: float) -> float | None:
-    """Return the second at which the header says that a track ends, or None where it does not say."""
+    """Return the end of a track in seconds according to the header, or None if it does not say."""
     tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-    if tag is not None:  # Matroska keeps the length of a track among its tags
+    if tag is not None:  # Matroska stores the length of a track in a tag
         return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3]) - zero
     if stream.duration is not None and stream.duration > 0:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - zero
@@ -80,19 +80,19 @@ def moving_pictures(container: Any) -> list[Any]:
     return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
 
 
-def reason_of(error: Exception) -> str:
-    """Return the words of an error."""
+def error_reason(error: Exception) -> str:
+    """Return the message of an error."""
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 
 def decoded_frames(container: Any, stream: Any, notes: list[str]) -> Iterator[Any]:
-    """Yield the frames of a stream; packets that cannot be decoded are left out and noted.
+    """Yield the frames of a stream; packets that cannot be decoded are skipped and noted.
 
     Yields:
-        Frames, and None for each packet that gave none, so that a caller can watch the clock.
+        Frames, and None for each packet without frames, so that a caller can check its deadline.
     """
     broken = 0
-    note = "the {} breaks off ({})"
+    note = "{} ends early ({})"
     try:
         for packet in container.demux(stream):
             try:
@@ -100,13 +100,13 @@ def decoded_frames(container: Any, stream: Any, notes: list[str]) -> Iterator[An
             except Exception as error:
                 broken += 1
                 if broken == 1:
-                    _add(notes, f"some of the {stream.type} cannot be decoded ({reason_of(error)})")
+                    _add(notes, f"part of the {stream.type} cannot be decoded ({error_reason(error)})")
                 frames = []
             if not frames:
                 yield None
             yield from frames
     except Exception as error:
-        _add(notes, note.format(stream.type, reason_of(error)))
+        _add(notes, note.format(stream.type, error_reason(error)))
 
 
 def _add(notes: list[str], note: str) -> None:
@@ -126,23 +126,23 @@ class FFmpegSoundReader:
                 raise MediaError(source, f"is {content.mime_type} without a sound track")
             self._stream = self._container.streams.audio[0]
             if self._stream.codec_context is None:
-                raise MediaError(source, f"is {content.mime_type} whose sound is of a coding that FFmpeg does not know")
+                raise MediaError(source, f"is {content.mime_type} with a sound codec that FFmpeg does not support")
             self.rate = check_rate(float(self._stream.rate or 0), source)
             self._zero = zero_time(self._container, self._stream)
-            # Where there is no container, only packets one after another, FFmpeg guesses from the bit rate.
-            told = content.reader not in _WITHOUT_HEADER
-            self.duration = promised_end(self._container, self._stream, self._zero) if told else None
+            # For bare packets without a container FFmpeg estimates the length from the bit rate.
+            has_header = content.reader not in _WITHOUT_HEADER
+            self.duration = promised_end(self._container, self._stream, self._zero) if has_header else None
         except BaseException:
             self._container.close()
             raise
 
     def blocks(self, start: float) -> Iterator[np.ndarray]:
-        """Yield mono float32 samples from the whole second `start` on; what cannot be decoded is noted."""
-        wanted = int(start * self.rate)
+        """Yield mono float32 samples from the whole second `start`; note what cannot be decoded."""
+        target = int(start * self.rate)
         end = round(self.duration * self.rate) if self.duration is not None else None
         held: np.ndarray | None = None
         position = 0
-        for first, block in self._placed(wanted):
+        for first, block in self._positioned(target):
             if held is not None:
                 yield held
             held, position = block, first + len(block)
@@ -151,15 +151,15 @@ class FFmpegSoundReader:
         excess = position - end if end is not None else 0
         yield held[: len(held) - excess] if 0 < excess < min(len(held), _TRIMMED_SECONDS * self.rate) else held
 
-    def _placed(self, wanted: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield blocks without holes from sample `wanted` on, each with the position of its first sample."""
-        sought = wanted > SEEK_FROM_SECONDS * self.rate
-        if sought:
-            self._seek(wanted / self.rate - SEEK_BACK_SECONDS)
+    def _positioned(self, target: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield blocks without gaps from sample `target`, each with the position of its first sample."""
+        did_seek = target > SEEK_FROM_SECONDS * self.rate
+        if did_seek:
+            self._seek(target / self.rate - SEEK_BACK_SECONDS)
         frames = self._decoded()
         first = next(frames, None)
-        if sought and (first is None or first[0] is None or first[0] > wanted):
-            self._seek(0.0)  # the container cannot be sought in: read it from its beginning
+        if did_seek and (first is None or first[0] is None or first[0] > target):
+            self._seek(0.0)  # the container is not seekable: read it from the start
             frames = self._decoded()
             first = next(frames, None)
         if first is None:
@@ -167,21 +167,21 @@ class FFmpegSoundReader:
                 raise MediaError(self._source, f"is a broken {self._content.mime_type} file ({self.notes[-1]})")
             return
         position = first[0] or 0
-        if not sought and abs(position) < _GAP_SECONDS * self.rate:
+        if not did_seek and abs(position) < _GAP_SECONDS * self.rate:
             position = 0
-        if not sought and 0 < position - wanted < _LONGEST_GAP_SECONDS * self.rate:
-            yield wanted, np.zeros(position - wanted, np.float32)  # the sound begins after the pictures
+        if not did_seek and 0 < position - target < _LONGEST_GAP_SECONDS * self.rate:
+            yield target, np.zeros(position - target, np.float32)  # the sound starts after the video
         block: np.ndarray | None = first[1]
         while block is not None:
-            skip = max(0, wanted - position)
+            skip = max(0, target - position)
             if skip < len(block):
                 yield position + skip, block[skip:]
             position += len(block)
             at, block = next(frames, (None, None))
             gap = at - position if at is not None else 0
             if block is not None and _GAP_SECONDS * self.rate < gap < _LONGEST_GAP_SECONDS * self.rate:
-                if position + gap > wanted:
-                    filled = min(gap, position + gap - wanted)
+                if position + gap > target:
+                    filled = min(gap, position + gap - target)
                     yield position + gap - filled, np.zeros(filled, np.float32)
                 position += gap
 
@@ -190,7 +190,7 @@ class FFmpegSoundReader:
             if frame is None or not frame.samples:
                 continue
             if frame.sample_rate != self.rate:
-                _add(self.notes, f"the sampling rate changes to {frame.sample_rate} Hz; the sound ends there")
+                _add(self.notes, f"the sampling rate changes to {frame.sample_rate} Hz, where reading ends")
                 return
             at = None
             if frame.pts is not None:
@@ -200,7 +200,7 @@ class FFmpegSoundReader:
     def _seek(self, start: float) -> None:
         try:
             self._container.seek(int((start + self._zero) / self._stream.time_base), stream=self._stream)
-        except Exception:  # the blocks show where it stands, and start over if need be
+        except Exception:  # the next block shows the position; `_positioned` restarts if need be
             return
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Frames of a video by the time at which they are shown."""
+"""Read frames of a video by presentation time."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from senseweave.media.policy import MediaPolicy
 from senseweave.media.reading.ffmpeg import decoded_frames, moving_pictures, open_container, promised_end, zero_time
 
 _SEEK_AHEAD_SECONDS = 4.0
-"""Decoding on to a frame this far ahead costs about as much as a seek to the key frame before it."""
+"""Decoding up to a frame this far ahead costs about as much as a seek to the key frame before it."""
 _ROUNDING_SECONDS = 1e-3
 """Time stamps of some containers are rounded to milliseconds."""
 _EARLIEST_SECONDS = 60.0
-"""A frame that claims to be shown a minute before the video begins has a broken time stamp."""
+"""A frame with a time this long before the start of the video has a broken time stamp."""
 
 
 def even_times(start: float, end: float, count: int) -> list[float]:
-    """Return the middles of `count` equal parts of `start` to `end`, in seconds."""
+    """Return the midpoints of `count` equal parts of `start` to `end`, in seconds."""
     step = (end - start) / count
     return [start + (index + 0.5) * step for index in range(count)]
 
 
 class FrameReader:
-    """An open video; frames are found by presentation time, so a variable frame rate changes nothing."""
+    """An open video whose frames are read by presentation time, whatever its frame rate."""
 
     def __init__(self, source: Source, content: Content, policy: MediaPolicy) -> None:
         self._source, self._policy = source.label, policy
@@ -48,7 +48,7 @@ class FrameReader:
             self._stream = streams[0]
             context = self._stream.codec_context
             if context is None:
-                raise MediaError(self._source, "holds pictures of a coding that FFmpeg does not know")
+                raise MediaError(self._source, "has a video codec that FFmpeg does not support")
             self._stream.thread_type = "AUTO"
             policy.check_pixels(self._source, context.width, context.height)
             self.frame_bytes = 3 * context.width * context.height
@@ -66,35 +66,35 @@ class FrameReader:
             raise
 
     def at(self, times: Sequence[float]) -> tuple[list[np.ndarray], list[float], float | None]:
-        """Return the frames that are on screen at rising times, with their own presentation times.
+        """Return the frames on screen at ascending times, with their presentation times.
 
-        A time before the first frame gets the first frame, a time after the last one the last.
+        A time before the first frame returns the first frame, a time after the last frame the last.
 
         Returns:
-            RGB frames of shape (height, width, 3), uint8; seconds; and, where the file ended on the way, the second
-            until which its last frame is shown. No frames where none can be decoded.
+            RGB frames of shape (height, width, 3), uint8; their times in seconds; and, if the file ended before the
+            last time, the second at which its last frame ends. No frames if none can be decoded.
 
         Raises:
-            MediaError: If a frame is larger than the policy allows, or decoding takes longer.
+            MediaError: If a frame is larger, or decoding takes longer, than the policy allows.
         """
         self._deadline = time.monotonic() + self._policy.decode_timeout
-        pictures: list[np.ndarray] = []
+        images: list[np.ndarray] = []
         stamps: list[float] = []
-        for wanted in times:
-            self._go_to(wanted)
+        for target in times:
+            self._go_to(target)
             while self._ahead is not None and (
-                self._shown is None or self._time(self._ahead) <= wanted + _ROUNDING_SECONDS
+                self._shown is None or self._time(self._ahead) <= target + _ROUNDING_SECONDS
             ):
                 self._shown, self._ahead = self._ahead, next(self._frames, None)
             if self._shown is None:
                 return [], [], None
             shown = self._time(self._shown)
-            pictures.append(pictures[-1] if stamps and shown == stamps[-1] else self._picture(self._shown))
+            images.append(images[-1] if stamps and shown == stamps[-1] else self._image(self._shown))
             stamps.append(shown)
-        return pictures, stamps, None if self._ahead is not None else self._end_of(self._shown)
+        return images, stamps, None if self._ahead is not None else self._frame_end(self._shown)
 
     def count_seconds(self) -> float:
-        """Return the second at which the last packet ends, found by reading all packets without decoding them."""
+        """Return the second at which the last packet ends, by reading all packets without decoding them."""
         end = 0.0
         try:
             self._container.seek(int(self._zero * 1_000_000))
@@ -103,7 +103,7 @@ class FrameReader:
                     until = (packet.pts + (packet.duration or 0)) * packet.time_base
                     end = max(end, float(until) - self._zero)
         except Exception as error:
-            self.notes.append(f"the video breaks off ({error})")
+            self.notes.append(f"video ends early ({error})")
         return end
 
     def close(self) -> None:
@@ -114,7 +114,7 @@ class FrameReader:
     def _time(self, frame: Any) -> float:
         return float(frame.pts * float(frame.time_base) - self._zero)
 
-    def _end_of(self, frame: Any) -> float:
+    def _frame_end(self, frame: Any) -> float:
         return self._time(frame) + float((frame.duration or 0) * frame.time_base)
 
     def _go_to(self, seconds: float) -> None:
@@ -125,7 +125,7 @@ class FrameReader:
         self._restart(seconds if self._seekable else None)
         if self._seekable and (self._ahead is None or self._time(self._ahead) > seconds):
             self._seekable = self._ahead is not None and seconds < _SEEK_AHEAD_SECONDS
-            self._restart(None)  # the seek went wrong, or there is nothing earlier: read from the beginning
+            self._restart(None)  # the seek failed, or nothing is earlier: read from the start
 
     def _restart(self, seconds: float | None) -> None:
         self._shown = self._ahead = None
@@ -141,19 +141,22 @@ class FrameReader:
     def _timed(self) -> Iterator[Any]:
         for frame in decoded_frames(self._container, self._stream, self.notes):
             if time.monotonic() > self._deadline:
-                raise PolicyError(self._source, f"takes longer to decode than {self._policy.decode_timeout:g} seconds")
+                raise PolicyError(
+                    self._source,
+                    f"takes longer than {self._policy.decode_timeout:g} seconds to decode (decode_timeout)",
+                )
             if frame is not None and frame.pts is not None and self._time(frame) > -_EARLIEST_SECONDS:
                 yield frame
 
-    def _picture(self, frame: Any) -> np.ndarray:
+    def _image(self, frame: Any) -> np.ndarray:
         self._policy.check_pixels(self._source, frame.width, frame.height)
         if self._shape is None:
             self._shape = frame.width, frame.height, round((frame.rotation or 0) / 90) % 4
-        width, height, turns = self._shape  # a stream may change its size on the way; its first frame decides
-        picture = frame.to_ndarray(format="rgb24", width=width, height=height)
-        return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+        width, height, turns = self._shape  # a stream may change its size; the first frame decides
+        image = frame.to_ndarray(format="rgb24", width=width, height=height)
+        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
-def nearest_before(times: Sequence[float], wanted: float) -> int:
-    """Return the index of the last of some rising times that is not after `wanted`, or 0."""
-    return max(0, bisect.bisect_right(times, wanted + 1e-9) - 1)
+def nearest_before(times: Sequence[float], target: float) -> int:
+    """Return the index of the last of some ascending times that is not after `target`, or 0."""
+    return max(0, bisect.bisect_right(times, target + 1e-9) - 1)

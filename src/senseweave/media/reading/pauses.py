@@ -1,4 +1,4 @@
-"""Windows that end where nobody speaks, so that no word is cut in two."""
+"""Windows that end where nobody speaks, so that no word is split."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from senseweave.media.reading.windows import Span, check_window
 
 RATE = 16_000
 _CHUNK, _CONTEXT = 512, 64
-"""Samples at 16 kHz that Silero's detector judges at a time, and those before them that it is shown as well."""
+"""Samples at 16 kHz that Silero's detector classifies at a time, and how many before them it needs as context."""
 _SPEECH = 0.35
-"""Below this probability speech has ended: 0.15 under the threshold 0.5 at which it begins (silero-vad's defaults)."""
+"""Speech ends below this probability, 0.15 under the threshold 0.5 at which it starts (silero-vad's defaults)."""
 _LEAST_PAUSE_SECONDS = 0.1
 
 
 def pauses(blocks: Iterable[np.ndarray], start: float = 0.0) -> list[Span]:
     """Return the spans of at least a tenth of a second in which nobody speaks.
 
-    The detector is Silero VAD: its ONNX weights, which come inside the package silero-vad, run by onnxruntime.
+    The detector is Silero VAD: the ONNX weights in the package silero-vad, run by onnxruntime.
 
     Args:
         blocks: Consecutive mono samples at 16 kHz, shape (n,) each.
         start: Time of the first sample, in seconds.
     """
-    found: list[Span] = []
+    spans: list[Span] = []
     begin: float | None = None
     now = start
     for index, probability in enumerate(_speech_probabilities(blocks)):
@@ -38,21 +38,21 @@ def pauses(blocks: Iterable[np.ndarray], start: float = 0.0) -> list[Span]:
         if probability < _SPEECH:
             begin = now if begin is None else begin
         elif begin is not None:
-            found.append((begin, now))
+            spans.append((begin, now))
             begin = None
     if begin is not None:
-        found.append((begin, now + _CHUNK / RATE))
-    return [span for span in found if span[1] - span[0] >= _LEAST_PAUSE_SECONDS]
+        spans.append((begin, now + _CHUNK / RATE))
+    return [span for span in spans if span[1] - span[0] >= _LEAST_PAUSE_SECONDS]
 
 
 def spans_at_pauses(start: float, end: float, seconds: float, overlap: float, quiet: list[Span]) -> list[Span]:
-    """Return windows of at most `seconds` that cover `start` to `end` and end in the widest pause at hand.
+    """Return windows of at most `seconds` that cover `start` to `end` and end in the widest pause within reach.
 
-    A window ends no earlier than at half its length, and the last two share what is left so that neither is a sliver.
-    Where there is no pause the cut is made all the same.
+    A window ends no earlier than at half its length, and the last two share the rest so that neither is very short.
+    Without a pause a window is `seconds` long.
 
     Raises:
-        ValueError: If the lengths make no sense.
+        ValueError: If the lengths are invalid.
     """
     check_window(seconds, overlap)
     spans: list[Span] = []
@@ -95,11 +95,11 @@ def _speech_probabilities(blocks: Iterable[np.ndarray]) -> Iterator[float]:
 @functools.cache
 def _detector() -> Any:
     onnxruntime = require("onnxruntime", extra="speech", feature="cutting at pauses")
-    # Importing silero_vad imports torch and sets it to one thread for the whole process; only its weights are wanted.
+    # Importing silero_vad imports torch and sets it to one thread for the whole process; only its weights are needed.
     package = importlib.util.find_spec("silero_vad")
     if package is None or package.origin is None:
         require("silero_vad", extra="speech", feature="cutting at pauses")
-        msg = "silero_vad has no files"
+        msg = "the package silero-vad has no files; try: pip install --force-reinstall silero-vad"
         raise ImportError(msg)
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1

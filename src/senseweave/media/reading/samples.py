@@ -1,4 +1,4 @@
-"""Samples: given ones as mono float32 of a known rate, several channels as one, and rates that recordings have."""
+"""Convert samples of any layout and type to mono float32 with a valid sampling rate."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from senseweave.media.forms.objects import as_array
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 
 
-def samples_of(value: Any, source: str) -> tuple[np.ndarray, int]:
-    """Return given samples as mono float32 and their rate.
+def as_samples(value: Any, source: str) -> tuple[np.ndarray, int]:
+    """Return decoded samples as mono float32, and their sampling rate.
 
     Args:
         value: `(samples, sampling_rate)`, `{"array": ..., "sampling_rate": ...}` or a `Waveform`; samples of shape
-            (n,), (channels, n) or (n, channels), float in [-1, 1] or integers of their full range.
+            (n,), (channels, n) or (n, channels), float in [-1, 1] or integers of full range.
         source: Name for messages.
 
     Raises:
-        MediaError: If there is no rate, or the samples are none.
+        MediaError: If there is no sampling rate, or the samples are invalid.
     """
     rate: Any = None
     samples = value
@@ -37,12 +37,12 @@ def samples_of(value: Any, source: str) -> tuple[np.ndarray, int]:
         samples, rate = value
     array = as_array(samples)
     if array is None:
-        raise MediaError(source, f"{type(samples).__name__} is no sound; expected (samples, sampling_rate)")
+        raise MediaError(source, f"{type(samples).__name__} is not sound; expected (samples, sampling_rate)")
     if rate is None:
-        raise MediaError(source, "an array of samples needs its sampling rate; pass (samples, sampling_rate)")
+        raise MediaError(source, "samples have no sampling rate; pass (samples, sampling_rate)")
     if array.ndim not in (1, 2) or array.size == 0:
         expected = "expected (n,), (channels, n) or (n, channels)"
-        raise MediaError(source, f"samples of shape {array.shape} are no sound; {expected}")
+        raise MediaError(source, f"array of shape {array.shape} is not sound; {expected}")
     scaled = _full_scale(array, source)
     if scaled.ndim == 2:
         scaled = mono(scaled.T if scaled.shape[0] < scaled.shape[1] else scaled)
@@ -62,7 +62,7 @@ def check_rate(rate: float, source: str) -> int:
     """Return a sampling rate as an int.
 
     Raises:
-        MediaError: If no recording has such a rate.
+        MediaError: If it is not a whole number of Hz, or out of range.
     """
     if not (math.isfinite(rate) and LOWEST_RATE <= rate <= HIGHEST_RATE and rate == int(rate)):
         expected = f"expected a whole number from {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz"
@@ -77,5 +77,5 @@ def _full_scale(array: np.ndarray, source: str) -> np.ndarray:
         return (array.astype(np.float32) - 128.0) / 128.0
     if array.dtype in (np.int8, np.int16, np.int32):
         return (array / float(1 << (8 * array.dtype.itemsize - 1))).astype(np.float32)
-    expected = "pass int16, int32 or float in [-1, 1]"
-    raise MediaError(source, f"samples of type {array.dtype} have no known full scale; {expected}")
+    expected = "expected int16, int32, or float in [-1, 1]"
+    raise MediaError(source, f"samples of type {array.dtype} have no defined full scale; {expected}")

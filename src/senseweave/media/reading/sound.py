@@ -1,4 +1,4 @@
-"""Streams of mono samples from every audio container, at any rate, from any second."""
+"""Stream mono samples from every audio container, at any rate, from any second."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from senseweave.media.reading.samples import check_rate, mono
 
 BLOCK_SAMPLES = 1 << 16
 LOUDEST = 8.0
-"""Overshoot of a decoder is clipped; samples 18 dB over full scale are no overshoot but unscaled integers."""
+"""Overshoot of a decoder is clipped; samples 18 dB over full scale are unscaled integers instead."""
 SILENCE = 1e-3
 """-60 dBFS."""
 _SOUNDFILE = {"wav", "flac", "ogg", "mp3", "aiff", "au", "caf", "w64"}
 _PREROLL_SECONDS = 0.25
-"""Sound before a span that the resampler must have heard for the span to come out as in one piece."""
+"""Sound before a span that the resampler needs to return the same samples as for the whole recording."""
 _LOSSY_PREROLL_SECONDS = 2.0
-"""An MP3 packet may lean on half a second of packets before it (bit reservoir), an Opus packet on 80 ms."""
+"""An MP3 packet may depend on half a second of packets before it (bit reservoir), an Opus packet on 80 ms."""
 _SHORTFALL = 0.1
-"""Seconds by which sound may end before its header says without a word about it."""
+"""Seconds by which sound may end before the time in its header without a note."""
 
 
 class SoundReader(Protocol):
@@ -39,17 +39,17 @@ class SoundReader(Protocol):
     notes: list[str]
 
     def blocks(self, start: float) -> Iterator[np.ndarray]:
-        """Yield mono float32 samples at `rate`, from the whole second `start` on."""
+        """Yield mono float32 samples at `rate`, from the whole second `start`."""
 
     def close(self) -> None:
         """Release the file."""
 
 
 def open_sound(source: Source, content: Content, policy: MediaPolicy) -> SoundReader:
-    """Open the sound of a file: libsndfile where it knows the container, else FFmpeg.
+    """Open the sound of a file, with libsndfile if it supports the container, else with FFmpeg.
 
     Raises:
-        MediaError: If there is no sound in it, or its header is broken.
+        MediaError: If there is no sound, or the header is broken.
     """
     file = source.open()
     try:
@@ -69,29 +69,29 @@ def stream(
 ) -> Iterator[np.ndarray]:
     """Yield the samples of a span, resampled to `rate` (None keeps the recording's own).
 
-    The resampler is soxr at its HQ quality: linear phase, rejection above 100 dB, the fastest of those measured. It is
-    started on a whole second before the span, so that the same second has the same samples in every span that holds it.
+    The resampler is soxr at quality HQ: linear phase, rejection above 100 dB, and the fastest of those measured. It
+    starts at a whole second before the span, so that a second has the same samples in every span that contains it.
 
     Raises:
-        MediaError: If a sample is not finite, or the recording is broken or longer than the policy allows.
+        MediaError: If a sample is not finite, or the recording is broken, or longer than the policy allows.
     """
     start, end = span if span is not None else (0.0, None)
     rate = rate or reader.rate
     begin = max(0, math.floor(start - _PREROLL_SECONDS)) if start > 0 else 0
-    wanted = (round(end * rate) if end is not None else None, round(start * rate))
+    first_sample, end_sample = round(start * rate), round(end * rate) if end is not None else None
     position = begin * rate
     for block in _resampled(_checked(reader, begin, policy, source), reader.rate, rate):
-        first, position = position, position + len(block)
-        low = max(0, wanted[1] - first)
-        high = len(block) if wanted[0] is None else min(len(block), wanted[0] - first)
+        block_start, position = position, position + len(block)
+        low = max(0, first_sample - block_start)
+        high = len(block) if end_sample is None else min(len(block), end_sample - block_start)
         if low < high:
             yield np.clip(block[low:high], -1.0, 1.0, out=block[low:high])
-        if wanted[0] is not None and position >= wanted[0]:
+        if end_sample is not None and position >= end_sample:
             return
 
 
 def is_silent(samples: np.ndarray, rate: int) -> bool:
-    """Whether no tenth of a second of the samples rises above -60 dBFS RMS."""
+    """Return whether no tenth of a second of the samples is louder than -60 dBFS RMS."""
     step = max(1, rate // 10)
     whole = len(samples) // step * step
     parts = [samples[:whole].reshape(-1, step), samples[whole:].reshape(1, -1)]
@@ -103,9 +103,9 @@ def _checked(reader: SoundReader, start: int, policy: MediaPolicy, source: str) 
     for block in _gathered(reader.blocks(start)):
         peak = max(float(block.max()), -float(block.min()))
         if not math.isfinite(peak):
-            raise MediaError(source, "holds samples that are not finite numbers (NaN or infinity)")
+            raise MediaError(source, "contains samples that are not finite (NaN or infinity)")
         if peak > LOUDEST:
-            reason = f"holds float samples up to {peak:g}; expected [-1, 1] (divide 16-bit values by 32768)"
+            reason = f"contains float samples up to {peak:g}; expected [-1, 1] (divide 16-bit values by 32768)"
             raise MediaError(source, reason)
         position += len(block)
         policy.check_seconds(source, position / reader.rate)
@@ -113,7 +113,7 @@ def _checked(reader: SoundReader, start: int, policy: MediaPolicy, source: str) 
 
 
 def _gathered(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Join the thousand samples of a packet with others, for what follows costs as much per call as per sample."""
+    """Join small blocks to blocks of at least `BLOCK_SAMPLES`, since the next steps have a cost per call."""
     held: list[np.ndarray] = []
     count = 0
     for block in blocks:
@@ -132,24 +132,24 @@ def _resampled(blocks: Iterator[np.ndarray], from_rate: int, to_rate: int) -> It
         return
     soxr = require("soxr", extra="audio", feature="resampling")
     resampler = soxr.ResampleStream(from_rate, to_rate, 1, dtype="float32", quality="HQ")
-    given = made = 0
+    received = returned = 0
     for block in blocks:
-        given += len(block)
+        received += len(block)
         out = resampler.resample_chunk(np.ascontiguousarray(block, dtype=np.float32))
-        made += len(out)
+        returned += len(out)
         yield out
-    if given:
-        due = max(1, round(given * to_rate / from_rate)) - made
+    if received:
+        due = max(1, round(received * to_rate / from_rate)) - returned
         rest = resampler.resample_chunk(np.zeros(0, np.float32), last=True)[: max(0, due)]
         yield np.pad(rest, (0, max(0, due - len(rest))))
 
 
 class _UnknownToSoundfileError(Exception):
-    """The container is one that libsndfile reads, the coding inside is not."""
+    """libsndfile supports the container, but not the codec in it."""
 
 
 class SoundfileReader:
-    """Sound that libsndfile reads."""
+    """Sound read by libsndfile."""
 
     def __init__(self, file: BinaryIO, source: str) -> None:
         soundfile = require("soundfile", extra="audio", feature="reading audio")
@@ -164,11 +164,11 @@ class SoundfileReader:
         frames = int(self._sound.frames)
         self.duration = frames / self.rate if 0 <= frames < 1 << 62 else None
         self.notes: list[str] = []
-        if "(should be" in self._sound.extra_info:  # libsndfile's log; it has corrected the length already
-            self.notes.append("the file is shorter or longer than its header says")
+        if "(should be" in self._sound.extra_info:  # from libsndfile's log; it has already corrected the length
+            self.notes.append("the length of the file differs from its header")
 
     def blocks(self, start: float) -> Iterator[np.ndarray]:
-        """Yield mono float32 samples at `rate`, from the whole second `start` on."""
+        """Yield mono float32 samples at `rate`, from the whole second `start`."""
         frames = max(1, BLOCK_SAMPLES // self._sound.channels)
         position = int(start * self.rate)
         try:
@@ -190,11 +190,11 @@ class SoundfileReader:
             if failure is not None or not len(block):
                 break
         if failure is not None or (self.duration is not None and position < (self.duration - _SHORTFALL) * self.rate):
-            promised = f", not at {self.duration:.2f} as its header says" if self.duration is not None else ""
+            promised = f", not at {self.duration:.2f} as in its header" if self.duration is not None else ""
             self.notes.append(f"the sound ends at {position / self.rate:.2f} seconds{promised}")
 
     def _read(self, frames: int) -> tuple[np.ndarray, Exception | None]:
-        """Read a block; where the file breaks off in it, what came before, and the error."""
+        """Read a block; return the samples before an error, and the error."""
         block = np.empty((frames, self._sound.channels), np.float32)
         block[:, 0] = np.nan
         try:
@@ -211,11 +211,11 @@ class SoundfileReader:
 
 @functools.cache
 def _sequential(soundfile: Any) -> Any:
-    """Return a SoundFile that only moves when it is told to.
+    """Return a subclass of SoundFile that does not seek after a read.
 
-    soundfile seeks after every read, to where it stands already; in an MP3 that throws away the bits that the next
-    packets lean on, so that reading in blocks gives wrong samples after every block (soundfile 0.14, libsndfile 1.2.2).
-    It does not do so for what cannot be sought in.
+    soundfile seeks after every read, to its current position; in an MP3 this discards the bits that the next packets
+    depend on, so that reading in blocks returns wrong samples after every block (soundfile 0.14, libsndfile 1.2.2). It
+    does not seek in files that are not seekable.
     """
 
     class Sequential(soundfile.SoundFile):  # type: ignore[misc]
@@ -226,7 +226,7 @@ def _sequential(soundfile: Any) -> Any:
 
 
 class ArrayReader:
-    """Sound that was given decoded."""
+    """Sound in an array."""
 
     def __init__(self, samples: np.ndarray, rate: int) -> None:
         self._samples = samples
@@ -235,9 +235,9 @@ class ArrayReader:
         self.notes: list[str] = []
 
     def blocks(self, start: float) -> Iterator[np.ndarray]:
-        """Yield mono float32 samples at `rate`, from the whole second `start` on."""
-        for at in range(int(start * self.rate), len(self._samples), BLOCK_SAMPLES):
-            yield self._samples[at : at + BLOCK_SAMPLES]
+        """Yield mono float32 samples at `rate`, from the whole second `start`."""
+        for position in range(int(start * self.rate), len(self._samples), BLOCK_SAMPLES):
+            yield self._samples[position : position + BLOCK_SAMPLES]
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing; an array needs no release."""

@@ -1,4 +1,4 @@
-"""Where the windows of a long recording begin and end, and the cutting of a stream into them."""
+"""Compute the windows of a long recording, and split a stream of samples into them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _LEAST_SECONDS = 1e-3
 def window_spans(start: float, end: float, seconds: float, overlap: float = 0.0) -> list[Span]:
     """Return the spans that cover `start` to `end`.
 
-    Windows follow each other every `seconds - overlap`. The last one is moved back so that it too is `seconds` long:
-    nothing is lost and none is a sliver. What is no longer than one window is one window.
+    Windows follow each other every `seconds - overlap`. The last window is moved back so that it is `seconds` long as
+    well: nothing is lost and no window is very short. A recording no longer than a window is a single window.
 
     Args:
-        start: Where the recording begins, in seconds.
-        end: Where it ends, in seconds.
+        start: Start of the recording, in seconds.
+        end: End of the recording, in seconds.
         seconds: Length of a window.
-        overlap: Seconds that one window shares with the next, less than `seconds`.
+        overlap: Seconds that a window shares with the next, less than `seconds`.
 
     Raises:
-        ValueError: If the lengths make no sense.
+        ValueError: If the lengths are invalid.
     """
     check_window(seconds, overlap)
     if end - start <= seconds + _LEAST_SECONDS:
@@ -40,26 +40,26 @@ def window_spans(start: float, end: float, seconds: float, overlap: float = 0.0)
 
 
 def check_window(seconds: float, overlap: float) -> None:
-    """Raise ValueError where windows of this length and overlap make no sense."""
+    """Raise ValueError if the length or overlap of windows is invalid."""
     if not (seconds >= 0.01 and 0 <= overlap < seconds):
-        msg = f"windows need seconds >= 0.01 and 0 <= overlap < seconds, not seconds={seconds:g}, overlap={overlap:g}"
+        msg = f"windows need seconds >= 0.01 and 0 <= overlap < seconds, not {seconds=:g}, {overlap=:g}"
         raise ValueError(msg)
     if seconds - overlap < seconds / 100:
-        msg = f"an overlap of {overlap:g} in {seconds:g} seconds would give over a hundred windows per window length"
+        msg = f"overlap of {overlap:g} seconds is too close to the window length of {seconds:g}; use at most 99% of it"
         raise ValueError(msg)
 
 
 def cut(
     blocks: Iterable[np.ndarray], rate: int, start: float, seconds: float, overlap: float
 ) -> Iterator[tuple[Span, np.ndarray]]:
-    """Cut a stream of samples into the windows of `window_spans`, holding about two windows at a time.
+    """Split a stream of samples into the windows of `window_spans`, keeping about two windows in memory.
 
     Args:
         blocks: Consecutive samples, shape (n,) each.
         rate: Samples per second.
         start: Time of the first sample, in seconds.
         seconds: Length of a window.
-        overlap: Seconds shared by neighbours.
+        overlap: Seconds shared by neighbors.
 
     Yields:
         The span of each window and its samples.
@@ -76,7 +76,7 @@ def cut(
     slack = int(_LEAST_SECONDS * rate)
     for block in blocks:
         held = np.concatenate([held, block]) if len(held) else block
-        # A window goes out only when it is certain not to be the last, which may begin earlier.
+        # A window is yielded only when it cannot be the last, which may start earlier.
         while base + len(held) > bounds(index)[1] + slack:
             begin, stop = bounds(index)
             yield (_time(first + begin, rate), _time(first + stop, rate)), held[begin - base : stop - base].copy()

@@ -69,7 +69,7 @@ def provider_chain(name: str) -> Runnable:
 def source_line(document: Document) -> str:
     """Where a document comes from: `audio recording-05.m4a 12.6-22.7 s`."""
     facts = document.metadata
-    span = f" {facts['start_s']:.1f}-{facts['end_s']:.1f} s" if "start_s" in facts else ""
+    span = f" {facts['start']:.1f}-{facts['end']:.1f} s" if "start" in facts else ""
     return f"{facts['modality']} {facts['source'].rpartition('/')[2]}{span}"
 
 

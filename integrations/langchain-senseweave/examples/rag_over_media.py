@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"\n{question}\n  {result['answer']}")
             for number, document in enumerate(result["documents"], start=1):
                 name = Path(document.metadata["source"]).name
-                span = f" from {document.metadata['start_s']:.1f} s" if "start_s" in document.metadata else ""
+                span = f" from {document.metadata['start']:.1f} s" if "start" in document.metadata else ""
                 print(f"  [{number}] {document.metadata['score']:6.2f}  {name}{span}")
 
 

@@ -7,44 +7,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from senseweave.lazy import lazy_names
-
-__version__ = "0.1.0"
+from langchain_senseweave.version import __version__
+from senseweave.interop import lazy_names
 
 _HOMES = {
-    "BlockLimits": "langchain_senseweave.content",
-    "MediaCacheBackedEmbeddings": "langchain_senseweave.cache",
-    "MediaEmbeddings": "langchain_senseweave.base",
-    "MediaLoader": "langchain_senseweave.loaders",
-    "MediaParser": "langchain_senseweave.loaders",
-    "SenseweaveChroma": "langchain_senseweave.chroma",
-    "SenseweaveEmbeddings": "langchain_senseweave.embeddings",
-    "SenseweaveRetriever": "langchain_senseweave.retrievers",
-    "content_blocks": "langchain_senseweave.content",
-    "create_media_retriever_tool": "langchain_senseweave.tools",
-    "document_from_hit": "langchain_senseweave.documents",
-    "document_from_media": "langchain_senseweave.documents",
-    "media_from_document": "langchain_senseweave.documents",
-    "multimodal_prompt": "langchain_senseweave.content",
+    "BlockLimits": "langchain_senseweave.prompting.blocks",
+    "MediaCacheBackedEmbeddings": "langchain_senseweave.embeddings.cache",
+    "MediaEmbeddings": "langchain_senseweave.embeddings.base",
+    "MediaLoader": "langchain_senseweave.loading",
+    "MediaParser": "langchain_senseweave.loading",
+    "SenseweaveChroma": "langchain_senseweave.retrieval.chroma",
+    "SenseweaveEmbeddings": "langchain_senseweave.embeddings.space",
+    "SenseweaveRetriever": "langchain_senseweave.retrieval.retriever",
+    "content_blocks": "langchain_senseweave.prompting.blocks",
+    "create_media_retriever_tool": "langchain_senseweave.prompting.tool",
+    "document_from_hit": "langchain_senseweave.items",
+    "document_from_media": "langchain_senseweave.items",
+    "media_from_document": "langchain_senseweave.items",
+    "multimodal_prompt": "langchain_senseweave.prompting.blocks",
 }
 
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
-    from langchain_senseweave.base import MediaEmbeddings as MediaEmbeddings
-    from langchain_senseweave.cache import MediaCacheBackedEmbeddings as MediaCacheBackedEmbeddings
-    from langchain_senseweave.chroma import SenseweaveChroma as SenseweaveChroma
-    from langchain_senseweave.content import BlockLimits as BlockLimits
-    from langchain_senseweave.content import content_blocks as content_blocks
-    from langchain_senseweave.content import multimodal_prompt as multimodal_prompt
-    from langchain_senseweave.documents import document_from_hit as document_from_hit
-    from langchain_senseweave.documents import document_from_media as document_from_media
-    from langchain_senseweave.documents import media_from_document as media_from_document
-    from langchain_senseweave.embeddings import SenseweaveEmbeddings as SenseweaveEmbeddings
-    from langchain_senseweave.loaders import MediaLoader as MediaLoader
-    from langchain_senseweave.loaders import MediaParser as MediaParser
-    from langchain_senseweave.retrievers import SenseweaveRetriever as SenseweaveRetriever
-    from langchain_senseweave.tools import create_media_retriever_tool as create_media_retriever_tool
+    from langchain_senseweave.embeddings.base import MediaEmbeddings as MediaEmbeddings
+    from langchain_senseweave.embeddings.cache import MediaCacheBackedEmbeddings as MediaCacheBackedEmbeddings
+    from langchain_senseweave.embeddings.space import SenseweaveEmbeddings as SenseweaveEmbeddings
+    from langchain_senseweave.items import document_from_hit as document_from_hit
+    from langchain_senseweave.items import document_from_media as document_from_media
+    from langchain_senseweave.items import media_from_document as media_from_document
+    from langchain_senseweave.loading import MediaLoader as MediaLoader
+    from langchain_senseweave.loading import MediaParser as MediaParser
+    from langchain_senseweave.prompting.blocks import BlockLimits as BlockLimits
+    from langchain_senseweave.prompting.blocks import content_blocks as content_blocks
+    from langchain_senseweave.prompting.blocks import multimodal_prompt as multimodal_prompt
+    from langchain_senseweave.prompting.tool import create_media_retriever_tool as create_media_retriever_tool
+    from langchain_senseweave.retrieval.chroma import SenseweaveChroma as SenseweaveChroma
+    from langchain_senseweave.retrieval.retriever import SenseweaveRetriever as SenseweaveRetriever
 
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -70,7 +70,7 @@ def test_a_renamed_file_is_found_and_a_changed_one_is_not(cached, counting, red_
 def test_spans_and_modalities_of_one_file_are_kept_apart(cached, counting, tone_wav):
     pieces = [Audio(tone_wav), Audio(tone_wav, span=(0, 1)), Audio(tone_wav, span=(1, 2)), Text("tone")]
     assert cached.embed_media(pieces) == counting.embed_media(pieces)
-    assert len({cached.key_of(piece) for piece in pieces}) == 4
+    assert len({cached.cache_key(piece) for piece in pieces}) == 4
 
 
 def test_another_model_on_the_same_store_does_not_answer(make_space):

@@ -9,7 +9,7 @@ from langchain_core.documents import Document
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
 
 from langchain_senseweave import SenseweaveChroma, SenseweaveEmbeddings, SenseweaveRetriever
-from langchain_senseweave.stores import view_of
+from langchain_senseweave.retrieval.sources import view_of
 from senseweave import Text
 
 TEXTS = ["a dog on the grass", "bread from the oven", "the train is late"]

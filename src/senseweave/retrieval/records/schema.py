@@ -160,7 +160,8 @@ def write_metadata(provenance: Provenance, *, file_path: bool = False) -> dict[s
     if file_path and provenance.source is not None:
         written[FILE_PATH] = provenance.source
     own = {name: value for name, value in provenance.own.items() if value is not None}
-    return {**own, **{name: value for name, value in written.items() if value is not None and not _users(own, name)}}
+    kept = {name for name, value in own.items() if _is_users(name, value, provenance.modality)}
+    return {**own, **{name: value for name, value in written.items() if value is not None and name not in kept}}
 
 
 def provenance_of_media(
@@ -269,9 +270,9 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def _users(own: Mapping[str, Any], name: str) -> bool:
-    """Return whether a user's value stands under a name of the schema that this record leaves to the user."""
-    return name in own and (name == "modality" or name not in FIELDS)
+def _is_users(name: str, value: Any, modality: Modality) -> bool:
+    """Return whether a value stands under a name that this record leaves to the user."""
+    return name not in FIELDS or (name == "modality" and _may_be_users(name, value, modality))
 
 
 def _is_number(value: Any) -> bool:

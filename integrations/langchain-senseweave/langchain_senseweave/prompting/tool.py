@@ -13,14 +13,14 @@ from langchain_core.runnables import run_in_executor
 from langchain_core.tools import StructuredTool
 from pydantic import BaseModel, Field
 
-from langchain_senseweave.content import DEFAULT_LIMITS, BlockLimits, content_blocks
-from senseweave.media import MediaPolicy, Modality
+from langchain_senseweave.prompting.blocks import DEFAULT_LIMITS, BlockLimits, content_blocks
+from senseweave.interop import MediaPolicy, Modality
 
 _SHOWN: tuple[Modality, ...] = ("text", "image", "video")
 
 
 class MediaRetrieverInput(BaseModel):
-    """What the agent says."""
+    """Arguments of the tool, as the agent gives them."""
 
     query: str = Field(description="What to look for, in words.")
 
@@ -35,7 +35,7 @@ def create_media_retriever_tool(
     policy: MediaPolicy | None = None,
     on_error: Literal["raise", "skip"] = "skip",
 ) -> StructuredTool:
-    """Make a tool with which an agent searches media and sees what it finds.
+    """Return a tool with which an agent searches media and sees what it finds.
 
     The tool message holds content blocks (see `content_blocks`), and the documents as its `artifact`. Few providers
     take sound in tool messages, so recordings stand as their text unless `modalities` names `audio`; they are then
@@ -44,10 +44,10 @@ def create_media_retriever_tool(
     Args:
         retriever: Any retriever of documents; `SenseweaveRetriever` ranks several modalities as one list.
         name: Name of the tool, for the model.
-        description: What it is good for, for the model.
+        description: When to use it, for the model.
         limits: How much is shown.
         modalities: What the model takes in a tool message.
-        policy: What may be read; by default that of the retriever, if it has one.
+        policy: What may be read; by default the policy of the retriever, if it has a policy.
         on_error: `skip` to let the text stand for media that cannot be read, or `raise`.
 
     Returns:
@@ -55,12 +55,12 @@ def create_media_retriever_tool(
     """
     allowed = policy
     if allowed is None:
-        of_retriever = getattr(retriever, "_media_policy", None)
-        allowed = of_retriever() if callable(of_retriever) else None
+        ask = getattr(retriever, "_media_policy", None)
+        allowed = ask() if callable(ask) else None
 
     def answer(documents: list[Document]) -> tuple[Any, list[Document]]:
         blocks = content_blocks(documents, limits=limits, modalities=modalities, policy=allowed, on_error=on_error)
-        return [_for_a_tool(block) for block in blocks] or "Nothing was found.", documents
+        return [_tool_block(block) for block in blocks] or "Nothing was found.", documents
 
     def search(query: str, callbacks: Callbacks = None) -> tuple[Any, list[Document]]:
         return answer(retriever.invoke(query, config={"callbacks": callbacks}))
@@ -79,7 +79,7 @@ def create_media_retriever_tool(
     )
 
 
-def _for_a_tool(block: ContentBlock) -> ContentBlock:
+def _tool_block(block: ContentBlock) -> ContentBlock:
     """Return a block of a type that tool messages may hold: sound becomes a file of its MIME type."""
     if block["type"] != "audio":
         return block

@@ -15,7 +15,7 @@ from senseweave import MediaError, MediaPolicy
 def test_a_folder_gives_a_document_per_piece(tmp_path, red_png, tone_wav, clip_mp4):
     (tmp_path / "note.txt").write_text("A note about the sea.")
     documents = MediaLoader(tmp_path, seconds=1.0).load()
-    found = [(document.metadata["modality"], document.metadata.get("start_s")) for document in documents]
+    found = [(document.metadata["modality"], document.metadata.get("start")) for document in documents]
     assert found == [("video", 0.0), ("video", 1.0), ("text", None), ("image", None)] + [
         ("audio", float(start)) for start in range(3)
     ]

@@ -5,24 +5,36 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from langchain_core.documents.base import Blob
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
-from langchain_senseweave.documents import media_of
-from senseweave.media import Media, MediaPolicy, Modality, Text
-from senseweave.retrieval.records.chunking import pieces_of
+from langchain_senseweave.items import media_from
+from senseweave.interop import Media, MediaPolicy, Modality, Role, Text, pieces_of
 
-if TYPE_CHECKING:
-    from senseweave.encoders.base import Role
+
+class ChunkOptions(TypedDict, total=False):
+    """How media are divided into chunks.
+
+    Attributes:
+        seconds: Length of the windows of audio and video; None for what suits the model.
+        overlap: Seconds that neighboring windows share.
+        characters: Most characters of a passage of text; None for what suits the model.
+        character_overlap: Characters that neighboring passages share, at most.
+    """
+
+    seconds: float | None
+    overlap: float
+    characters: int | None
+    character_overlap: int
 
 
 class MediaEmbeddings(Embeddings):
     """Embeddings whose images, audio and video lie in the same space as its text.
 
-    A subclass gives `embed_media`, `aembed_media`, `fingerprint` and `modalities`; everything else follows. Items of
+    A subclass implements `embed_media`, `aembed_media`, `fingerprint` and `modalities`; the rest follows. Items of
     `embed_image`, `embed_audio` and `embed_video` may be a path as `str` or `Path`, a `file://` URL, a data URI,
     `bytes`, a PIL image, a LangChain `Blob` or `senseweave` media. Every method takes a list and returns a list.
     """
@@ -33,7 +45,7 @@ class MediaEmbeddings(Embeddings):
 
         Args:
             media: Any mixture of `sw.Text`, `sw.Image`, `sw.Audio` and `sw.Video`.
-            role: `query` or `document`; models with prompts heed it for text.
+            role: `query` or `document`; models with prompts use it for text.
 
         Returns:
             One vector per item.
@@ -41,16 +53,16 @@ class MediaEmbeddings(Embeddings):
 
     @abstractmethod
     async def aembed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
-        """Like `embed_media`, off the event loop."""
+        """Run `embed_media` off the event loop."""
 
     def describe_media(
         self, media: Sequence[Media], *, on_error: Literal["raise", "skip"] = "raise"
     ) -> list[str | None]:
-        """Say in words what each item holds, where the model finds words for it: a transcript or a line of labels.
+        """Describe media in words where the model can: by a transcript, a caption or a line of labels.
 
         Args:
             media: Any mixture of modalities.
-            on_error: `raise`, or `skip` to say nothing of what cannot be read.
+            on_error: `raise`, or `skip` to leave what cannot be read without a description.
 
         Returns:
             One description per item, None where the model makes none.
@@ -59,7 +71,7 @@ class MediaEmbeddings(Embeddings):
         return [None] * len(media)
 
     def embed_described(self, media: Sequence[Media]) -> list[tuple[list[float], str | None]]:
-        """Embed documents and say in words what each holds: in one pass, where the model makes both at once.
+        """Embed documents and describe them, in a single pass where the model makes both at once.
 
         Args:
             media: Any mixture of modalities.
@@ -69,55 +81,38 @@ class MediaEmbeddings(Embeddings):
         """
         return list(zip(self.embed_media(media), self.describe_media(media), strict=True))
 
-    def pieces_of(
-        self,
-        media: Media,
-        *,
-        seconds: float | None = None,
-        overlap: float = 0.0,
-        characters: int | None = None,
-        character_overlap: int = 0,
-    ) -> Iterator[Media]:
-        """Cut a media into what the model takes at a time.
+    def chunk(self, media: Media, **options: Unpack[ChunkOptions]) -> Iterator[Media]:
+        """Divide a media into chunks that the model takes at a time.
 
         Args:
-            media: What to cut.
-            seconds: Length of the windows of audio and video; None for what suits the model.
-            overlap: Seconds that neighbouring windows share.
-            characters: Most characters of a passage of text; None for what suits the model.
-            character_overlap: Characters that neighbouring passages share, at most.
+            media: What to divide.
+            **options: Lengths and overlaps, see `ChunkOptions`.
 
         Returns:
             Windows with spans, pages, passages, or the media itself.
         """
-        return pieces_of(
-            media,
-            seconds=seconds,
-            overlap=overlap,
-            characters=characters,
-            character_overlap=character_overlap,
-        )
+        return pieces_of(media, **options)
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Equal for embeddings whose vectors can be compared, and for no others."""
+        """Fingerprint of the space: equal for embeddings whose vectors can be compared, and for no others."""
 
     @property
     @abstractmethod
     def modalities(self) -> tuple[Modality, ...]:
-        """The modalities that can be embedded."""
+        """Modalities that the model embeds."""
 
     @property
     def media_policy(self) -> MediaPolicy | None:
-        """What may be read when media are given as paths or URLs; None for the policy of `senseweave`."""
+        """What may be read when media are given as paths or URLs; None for the default of `senseweave`."""
         return None
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed texts as documents. A text is never opened as a file or a URL, whatever it looks like.
 
         Args:
-            texts: The texts.
+            texts: A list of texts.
 
         Returns:
             One vector per text.
@@ -139,11 +134,11 @@ class MediaEmbeddings(Embeddings):
         return self.embed_media(_texts([text]), role="query")[0]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Like `embed_documents`, off the event loop."""
+        """Run `embed_documents` off the event loop."""
         return await self.aembed_media(_texts(texts), role="document")
 
     async def aembed_query(self, text: str) -> list[float]:
-        """Like `embed_query`, off the event loop; calls that wait together are computed as one batch."""
+        """Run `embed_query` off the event loop; calls that wait together are computed as one batch."""
         return (await self.aembed_media(_texts([text]), role="query"))[0]
 
     def embed_image(
@@ -152,8 +147,8 @@ class MediaEmbeddings(Embeddings):
         """Embed images.
 
         Args:
-            uris: The images: paths, `file://` URLs, data URIs, bytes, PIL images, blobs or `sw.Image`.
-            paths: The same under the name that some stores use; give one of the two.
+            uris: Paths, `file://` URLs, data URIs, bytes, PIL images, blobs or `sw.Image`.
+            paths: The same under the name that some stores use; give either `uris` or `paths`.
             role: `query` or `document`.
 
         Returns:
@@ -161,54 +156,55 @@ class MediaEmbeddings(Embeddings):
 
         Raises:
             TypeError: If a single item is given instead of a list.
-            UnsupportedModalityError: If the model has no images.
-            MediaError: If an image cannot be read; it names the image and its position.
+            UnsupportedModalityError: If the model does not embed images.
+            MediaError: If an image cannot be read; the message names the image and its position.
         """
-        return self.embed_media(self._listed("image", uris, paths), role=role)
+        return self.embed_media(self._media_list("image", uris, paths), role=role)
 
     def embed_images(
         self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
     ) -> list[list[float]]:
-        """Another name of `embed_image`, which some stores look for."""
+        """Embed images, as `embed_image` does; some stores look for this name."""
         return self.embed_image(uris, paths=paths, role=role)
 
     def embed_audio(
         self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
     ) -> list[list[float]]:
         """Embed recordings, one vector each; arguments and errors are those of `embed_image`."""
-        return self.embed_media(self._listed("audio", uris, paths), role=role)
+        return self.embed_media(self._media_list("audio", uris, paths), role=role)
 
     def embed_video(
         self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
     ) -> list[list[float]]:
         """Embed videos, one vector each; arguments and errors are those of `embed_image`."""
-        return self.embed_media(self._listed("video", uris, paths), role=role)
+        return self.embed_media(self._media_list("video", uris, paths), role=role)
 
     async def aembed_image(
         self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
     ) -> list[list[float]]:
-        """Like `embed_image`, off the event loop."""
-        return await self.aembed_media(await run_in_executor(None, self._listed, "image", uris, paths), role=role)
+        """Run `embed_image` off the event loop."""
+        return await self.aembed_media(await run_in_executor(None, self._media_list, "image", uris, paths), role=role)
 
     async def aembed_images(
         self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
     ) -> list[list[float]]:
-        """Like `embed_images`, off the event loop."""
+        """Run `embed_images` off the event loop."""
         return await self.aembed_image(uris, paths=paths, role=role)
 
     async def aembed_audio(
         self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
     ) -> list[list[float]]:
-        """Like `embed_audio`, off the event loop."""
-        return await self.aembed_media(await run_in_executor(None, self._listed, "audio", uris, paths), role=role)
+        """Run `embed_audio` off the event loop."""
+        return await self.aembed_media(await run_in_executor(None, self._media_list, "audio", uris, paths), role=role)
 
     async def aembed_video(
         self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
     ) -> list[list[float]]:
-        """Like `embed_video`, off the event loop."""
-        return await self.aembed_media(await run_in_executor(None, self._listed, "video", uris, paths), role=role)
+        """Run `embed_video` off the event loop."""
+        return await self.aembed_media(await run_in_executor(None, self._media_list, "video", uris, paths), role=role)
 
-    def _listed(self, modality: Modality, uris: Sequence[Any] | None, paths: Sequence[Any] | None) -> list[Media]:
+    def _media_list(self, modality: Modality, uris: Sequence[Any] | None, paths: Sequence[Any] | None) -> list[Media]:
+        """Return the media that a method was given, under either of its arguments' names."""
         method = f"embed_{modality}"
         if (uris is None) == (paths is None):
             msg = f"{method} takes uris=[...] or paths=[...], one of the two"
@@ -217,17 +213,18 @@ class MediaEmbeddings(Embeddings):
         if not isinstance(items, Sequence) or isinstance(items, (str, bytes, bytearray, PathLike, Media, Blob)):
             msg = f"{method} takes a list of items; put the single {type(items).__name__} into a list"
             raise TypeError(msg)
-        return [media_of(modality, item, policy=self.media_policy) for item in items]
+        return [media_from(modality, item, policy=self.media_policy) for item in items]
 
 
 def _texts(texts: Sequence[str]) -> list[Media]:
+    """Return texts as media, having checked that they are a list of strings."""
     if isinstance(texts, str):
         msg = "embed_documents takes a list of texts; put the single string into a list"
         raise TypeError(msg)
-    listed: list[Media] = []
+    media: list[Media] = []
     for text in texts:
         if not isinstance(text, str):
-            msg = f"a text must be a str, not {type(text).__name__} (item {len(listed) + 1})"
+            msg = f"a text must be a str, not {type(text).__name__} (item {len(media) + 1})"
             raise TypeError(msg)
-        listed.append(Text(text))
-    return listed
+        media.append(Text(text))
+    return media

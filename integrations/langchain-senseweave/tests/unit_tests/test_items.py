@@ -23,8 +23,8 @@ def test_a_piece_of_sound_comes_back_as_the_same_piece(tone_wav):
         "modality": "audio",
         "mime_type": "audio/wav",
         "sha256": media.sha256,
-        "start_s": 1.0,
-        "end_s": 2.5,
+        "start": 1.0,
+        "end": 2.5,
     }
 
 
@@ -35,7 +35,8 @@ def test_images_and_videos_come_back_too(red_png, clip_mp4):
 
 def test_a_document_without_modality_is_its_text_even_if_it_looks_like_a_file(red_png):
     document = Document(str(red_png), metadata={"source": str(red_png)})
-    assert media_from_document(document) == Text(str(red_png))
+    assert media_from_document(document) == Text(str(red_png), source=str(red_png))
+    assert media_from_document(Document(str(red_png))) == Text(str(red_png))
 
 
 def test_the_text_of_media_is_short_unique_and_not_empty(red_png, blue_png, tone_wav):
@@ -84,7 +85,7 @@ def test_a_changed_file_is_noticed(red_png, blue_png):
 @pytest.mark.parametrize("modality", ["table", "", None, 7, ["image"]])
 def test_a_document_of_a_modality_that_does_not_exist_is_its_text(modality):
     document = Document("x", metadata={"modality": modality, "source": "a.png"})
-    assert media_from_document(document) == Text("x")
+    assert media_from_document(document) == Text("x", source="a.png")
     assert [block["text"] for block in content_blocks([document])] == ["[1] text a.png:", "x"]
 
 

@@ -13,12 +13,10 @@ from langchain_core.runnables import RunnableConfig, run_in_executor
 from langchain_core.vectorstores import VectorStore
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
-from langchain_senseweave.base import MediaEmbeddings
-from langchain_senseweave.documents import document_from_hit, media_of
-from langchain_senseweave.stores import StoreView, view_of
-from senseweave.errors import UnsupportedModalityError
-from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
-from senseweave.retrieval import Index, merge
+from langchain_senseweave.embeddings.base import MediaEmbeddings
+from langchain_senseweave.items import document_from_hit, media_from, result_document
+from langchain_senseweave.retrieval.sources import StoreView, view_of
+from senseweave.interop import MODALITIES, Index, Media, MediaPolicy, Modality, UnsupportedModalityError, merge
 from senseweave.retrieval.fusion import find_method
 
 _LEAST_FETCHED = 10
@@ -253,19 +251,7 @@ class SenseweaveRetriever(BaseRetriever):
                 if known is not None:
                     statistics[name] = known.for_query(vector)
         ranked = merge(lists, k, method=fusion, statistics=statistics, key=_content)
-        return [
-            one.item.model_copy(
-                update={
-                    "metadata": {
-                        **one.item.metadata,
-                        "score": one.score,
-                        "raw_score": one.raw_score,
-                        "space": spaces[one.list_name],
-                    }
-                }
-            )
-            for one in ranked
-        ]
+        return [result_document(one.item, one.score, one.raw_score, spaces[one.list_name]) for one in ranked]
 
     def _able(self, asked: Media) -> Sequence[StoreView]:
         """Return the views whose embeddings can embed the query.
@@ -280,7 +266,7 @@ class SenseweaveRetriever(BaseRetriever):
         return able
 
     def _media(self, modality: Modality, item: Any) -> Media:
-        return media_of(modality, item, policy=self._media_policy())
+        return media_from(modality, item, policy=self._media_policy())
 
     def _media_policy(self) -> MediaPolicy | None:
         if self.policy is not None:

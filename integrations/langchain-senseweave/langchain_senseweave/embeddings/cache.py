@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Unpack
 
 import numpy as np
 from langchain_core.runnables import run_in_executor
 from langchain_core.stores import BaseStore
 
-from langchain_senseweave.base import MediaEmbeddings
-from senseweave.errors import MediaError, placed_among
-from senseweave.media import Media, MediaPolicy, Modality
-
-if TYPE_CHECKING:
-    from senseweave.encoders.base import Role
+from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
+from senseweave.interop import Media, MediaError, MediaPolicy, Modality, Role, placed_among
 
 
 class MediaCacheBackedEmbeddings(MediaEmbeddings):
     """Embeddings that look into a store before they compute.
 
     The key of a vector holds the fingerprint of the space, the modality, the role, the SHA-256 of the content and the
-    span or page; so a renamed file is found, a changed one is not, and another model never answers for this one.
-    Vectors are stored as float32.
+    span or page: a renamed file is found, a changed file is embedded again, and models never share vectors. Vectors
+    are stored as float32.
 
     Setup:
         ```bash
@@ -30,7 +26,7 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
         ```
 
     Key init args:
-        embeddings: What computes.
+        embeddings: What computes the vectors that the store lacks.
         store: Any `ByteStore`, for example `LocalFileStore` or `InMemoryByteStore`.
 
     Instantiate:
@@ -45,7 +41,7 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
     def __init__(
         self, embeddings: MediaEmbeddings, store: BaseStore[str, bytes], *, prefix: str = "senseweave"
     ) -> None:
-        """Put a store before embeddings.
+        """Put a store in front of embeddings.
 
         Args:
             embeddings: What computes the vectors that the store lacks.
@@ -64,12 +60,12 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
         *,
         namespace: str = "",
     ) -> MediaCacheBackedEmbeddings:
-        """Make one as `CacheBackedEmbeddings.from_bytes_store` does.
+        """Create the embeddings as `CacheBackedEmbeddings.from_bytes_store` does.
 
         Args:
             underlying_embeddings: What computes the vectors that the store lacks.
             document_embedding_cache: Where vectors are kept.
-            namespace: Beginning of every key; models need not be told apart by it.
+            namespace: Beginning of every key; it need not distinguish models.
 
         Returns:
             The embeddings.
@@ -78,22 +74,22 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of the embeddings behind the cache."""
+        """Fingerprint of the embeddings behind the cache."""
         return self.embeddings.fingerprint
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """The modalities of the embeddings behind the cache."""
+        """Modalities of the embeddings behind the cache."""
         return self.embeddings.modalities
 
     @property
     def media_policy(self) -> MediaPolicy | None:
-        """The policy of the embeddings behind the cache."""
+        """Policy of the embeddings behind the cache."""
         return self.embeddings.media_policy
 
     @property
     def model(self) -> str:
-        """The name of the model behind the cache."""
+        """Name of the model behind the cache."""
         return str(getattr(self.embeddings, "model", type(self.embeddings).__name__))
 
     def describe_media(
@@ -101,54 +97,45 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
     ) -> list[str | None]:
         """Describe media as the embeddings behind the cache do; descriptions are kept beside the vectors."""
         keys: list[str | None] = []
-        for position, one in enumerate(media):
+        for position, item in enumerate(media):
             try:
-                keys.append(_said(self.key_of(one)))
+                keys.append(_description_key(self.cache_key(item)))
             except MediaError as error:
                 if on_error == "raise":
                     raise error.at(position, len(media)) from error.__cause__
                 keys.append(None)
-        asked = [key for key in dict.fromkeys(keys) if key is not None]
-        known = {key: value for key, value in zip(asked, self.store.mget(asked), strict=True) if value is not None}
-        missing = {key: keys.index(key) for key in asked if key not in known}
+        distinct = [key for key in dict.fromkeys(keys) if key is not None]
+        stored = zip(distinct, self.store.mget(distinct), strict=True)
+        known = {key: value for key, value in stored if value is not None}
+        missing = {key: keys.index(key) for key in distinct if key not in known}
         if missing:
             with placed_among(list(missing.values()), len(media)):
-                said = self.embeddings.describe_media([media[i] for i in missing.values()], on_error=on_error)
-            fresh = {key: (words or "").encode() for key, words in zip(missing, said, strict=True)}
+                made = self.embeddings.describe_media([media[i] for i in missing.values()], on_error=on_error)
+            fresh = {key: (words or "").encode() for key, words in zip(missing, made, strict=True)}
             self.store.mset(list(fresh.items()))
             known |= fresh
         return [(known[key].decode() or None) if key is not None else None for key in keys]
 
     def embed_described(self, media: Sequence[Media]) -> list[tuple[list[float], str | None]]:
-        """Embed and describe documents, computing only those of which the store lacks either, each content once."""
+        """Embed and describe documents, computing only what the store lacks, each content once."""
         keys = self._keys(media, "document")
-        different = list(dict.fromkeys(keys))
-        known = self._known(keys, self.store.mget(different))
-        values = zip(different, self.store.mget([_said(key) for key in different]), strict=True)
+        distinct = list(dict.fromkeys(keys))
+        known = self._known(keys, self.store.mget(distinct))
+        values = zip(distinct, self.store.mget([_description_key(key) for key in distinct]), strict=True)
         words = {key: value.decode() or None for key, value in values if value is not None}
-        missing = {key: keys.index(key) for key in different if key not in known or key not in words}
+        missing = {key: keys.index(key) for key in distinct if key not in known or key not in words}
         if missing:
             with placed_among(list(missing.values()), len(media)):
                 made = self.embeddings.embed_described([media[i] for i in missing.values()])
             for key, (vector, description) in zip(missing, made, strict=True):
                 known[key], words[key] = vector, description
-            said = [(_said(key), (words[key] or "").encode()) for key in missing]
-            self.store.mset([*_packed({key: known[key] for key in missing}), *said])
+            descriptions = [(_description_key(key), (words[key] or "").encode()) for key in missing]
+            self.store.mset([*_pack({key: known[key] for key in missing}), *descriptions])
         return [(list(known[key]), words[key]) for key in keys]
 
-    def pieces_of(
-        self,
-        media: Media,
-        *,
-        seconds: float | None = None,
-        overlap: float = 0.0,
-        characters: int | None = None,
-        character_overlap: int = 0,
-    ) -> Iterator[Media]:
-        """Cut a media as the embeddings behind the cache do."""
-        return self.embeddings.pieces_of(
-            media, seconds=seconds, overlap=overlap, characters=characters, character_overlap=character_overlap
-        )
+    def chunk(self, media: Media, **options: Unpack[ChunkOptions]) -> Iterator[Media]:
+        """Divide a media into chunks as the embeddings behind the cache do."""
+        return self.embeddings.chunk(media, **options)
 
     def embed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
         """Embed media, computing only what the store lacks, each content once."""
@@ -159,12 +146,12 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
             with placed_among(list(missing.values()), len(media)):
                 vectors = self.embeddings.embed_media([media[i] for i in missing.values()], role=role)
             fresh = dict(zip(missing, vectors, strict=True))
-            self.store.mset(_packed(fresh))
+            self.store.mset(_pack(fresh))
             known |= fresh
         return [list(known[key]) for key in keys]
 
     async def aembed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
-        """Like `embed_media`, off the event loop."""
+        """Run `embed_media` off the event loop."""
         keys = await run_in_executor(None, self._keys, media, role)
         known = self._known(keys, await self.store.amget(list(dict.fromkeys(keys))))
         missing = {key: keys.index(key) for key in dict.fromkeys(keys) if key not in known}
@@ -172,12 +159,12 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
             with placed_among(list(missing.values()), len(media)):
                 vectors = await self.embeddings.aembed_media([media[i] for i in missing.values()], role=role)
             fresh = dict(zip(missing, vectors, strict=True))
-            await self.store.amset(_packed(fresh))
+            await self.store.amset(_pack(fresh))
             known |= fresh
         return [list(known[key]) for key in keys]
 
-    def key_of(self, media: Media, role: Role = "document") -> str:
-        """Return the key under which the vector of some media is kept.
+    def cache_key(self, media: Media, role: Role = "document") -> str:
+        """Return the key under which the vector of a media is kept.
 
         Raises:
             MediaError: If its content cannot be read.
@@ -189,20 +176,22 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
 
     def _keys(self, media: Sequence[Media], role: Role) -> list[str]:
         keys = []
-        for position, one in enumerate(media):
+        for position, item in enumerate(media):
             with placed_among([position], len(media)):
-                keys.append(self.key_of(one, role))
+                keys.append(self.cache_key(item, role))
         return keys
 
     def _known(self, keys: Sequence[str], values: Sequence[bytes | None]) -> dict[str, list[float]]:
-        found = zip(dict.fromkeys(keys), values, strict=True)
-        return {key: np.frombuffer(value, dtype="<f4").tolist() for key, value in found if value is not None}
+        """Return the stored vectors by their keys, of which `values` has one for each distinct key."""
+        stored = zip(dict.fromkeys(keys), values, strict=True)
+        return {key: np.frombuffer(value, dtype="<f4").tolist() for key, value in stored if value is not None}
 
 
-def _said(key: str) -> str:
-    """Return where the description is kept whose vector is kept under `key`."""
+def _description_key(key: str) -> str:
+    """Return the key of the description of the media whose vector has a key."""
     return f"{key}_said"
 
 
-def _packed(vectors: dict[str, list[float]]) -> list[tuple[str, bytes]]:
+def _pack(vectors: dict[str, list[float]]) -> list[tuple[str, bytes]]:
+    """Return vectors as pairs of a key and float32 bytes."""
     return [(key, np.asarray(vector, dtype="<f4").tobytes()) for key, vector in vectors.items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, cast
 
@@ -11,14 +11,20 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
-from langchain_senseweave.base import MediaEmbeddings
-from langchain_senseweave.documents import content_of, document_from_media, media_from_document, media_of, modality_of
-from langchain_senseweave.embeddings import SenseweaveEmbeddings
-from langchain_senseweave.loaders import MediaParser, OnError
-from langchain_senseweave.media_search import MediaSearch
-from senseweave.errors import FingerprintError, MediaError, placed_among
-from senseweave.media import Media, Modality
-from senseweave.media.base import source_name
+from langchain_senseweave.embeddings.base import MediaEmbeddings
+from langchain_senseweave.embeddings.space import SenseweaveEmbeddings
+from langchain_senseweave.items import document_from_media, document_text, media_from, media_from_document
+from langchain_senseweave.loading import MediaParser, OnError
+from langchain_senseweave.retrieval.media_search import MediaSearch
+from senseweave.interop import (
+    FingerprintError,
+    Media,
+    MediaError,
+    Modality,
+    placed_among,
+    read_metadata,
+    source_name,
+)
 
 try:
     from langchain_chroma import Chroma
@@ -27,18 +33,18 @@ except ImportError as error:
     raise ImportError(msg) from error
 
 FINGERPRINT = "fingerprint"
-"""Key of the collection's metadata that says whose vectors it holds."""
+"""Key of the collection's metadata for the fingerprint of the space whose vectors it holds."""
 
-_TOGETHER = 64
-"""Pieces that `add_media` embeds and writes at a time."""
+_BATCH = 64
+"""Chunks that `add_media` embeds and writes at a time."""
 
 
 class SenseweaveChroma(MediaSearch, Chroma):
     """Chroma for text, images, audio and video of one space.
 
-    Documents whose metadata names another `modality` than text are embedded from the file that `source` names (and
-    the span or page that they name), not from their `page_content`; all else is as in `Chroma`. The collection
-    remembers the fingerprint of its space and refuses vectors of another.
+    Documents whose metadata names a `modality` other than text are embedded from the file that `source` names (and
+    the span or page), not from their `page_content`; everything else is as in `Chroma`. The collection remembers the
+    fingerprint of its space and refuses vectors of another.
 
     Setup:
         ```bash
@@ -73,11 +79,11 @@ class SenseweaveChroma(MediaSearch, Chroma):
     def __init__(
         self, collection_name: str = "langchain", embedding_function: Embeddings | None = None, **chroma: Any
     ) -> None:
-        """Open a collection, or make it.
+        """Open a collection, or create it.
 
         Args:
             collection_name: Name of the collection.
-            embedding_function: What embeds; `SenseweaveEmbeddings()` if None.
+            embedding_function: Embeddings of texts and media; `SenseweaveEmbeddings()` if None.
             **chroma: Every other argument of `langchain_chroma.Chroma`, such as `persist_directory` and `client`.
                 Distances are cosine unless `collection_configuration` or `collection_metadata` says otherwise.
 
@@ -106,7 +112,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         Args:
             texts: The texts, or the captions of media.
             metadatas: One per text, or fewer. `modality` and `source` decide what is embedded.
-            ids: One per text; a new one where it is None. Of those with one id, the last is added.
+            ids: One per text; a new id where it is None. Of texts with the same id, the last is added.
             **kwargs: Ignored, as in `Chroma` (LangChain's `index` passes `batch_size`).
 
         Returns:
@@ -114,31 +120,31 @@ class SenseweaveChroma(MediaSearch, Chroma):
 
         Raises:
             MediaError: If the file of a document cannot be read; nothing is added then.
-            ValueError: If there are more metadata than texts, or other than as many ids.
+            ValueError: If there are more metadata than texts, or not as many ids as texts.
         """
         texts = list(texts)
-        records: list[dict[str, Any]] = [dict(one or {}) for one in _padded(metadatas, len(texts))]
-        named = [one if one is not None else str(uuid.uuid4()) for one in _named(ids, len(texts))]
-        last = _last(named)
-        kept, texts, records = [named[i] for i in last], [texts[i] for i in last], [records[i] for i in last]
-        if all(modality_of(record) == "text" for record in records):
+        records: list[dict[str, Any]] = [dict(record or {}) for record in _pad_metadata(metadatas, len(texts))]
+        every = [given if given is not None else str(uuid.uuid4()) for given in _check_ids(ids, len(texts))]
+        last = _last_positions(every)
+        kept, texts, records = [every[i] for i in last], [texts[i] for i in last], [records[i] for i in last]
+        if all(map(_is_text, records)):
             super().add_texts(texts, records, kept, **kwargs)
         else:
-            documents = [Document(page_content=text, metadata=one) for text, one in zip(texts, records, strict=True)]
-            self._write(*self._embedded(documents), kept)
-        return named
+            pairs = zip(texts, records, strict=True)
+            self._write(*self._embed([Document(page_content=text, metadata=record) for text, record in pairs]), kept)
+        return every
 
     def update_documents(self, ids: list[str], documents: list[Document]) -> None:
         """Replace documents; media are embedded from their files.
 
         Args:
             ids: Ids of the documents to replace.
-            documents: What to put in their place.
+            documents: Documents to put in their place.
         """
-        if all(modality_of(document.metadata) == "text" for document in documents):
+        if all(_is_text(document.metadata) for document in documents):
             super().update_documents(ids, documents)
         else:
-            self._write(*self._embedded(documents), ids, update=True)
+            self._write(*self._embed(documents), ids, update=True)
 
     def add_images(
         self,
@@ -146,33 +152,33 @@ class SenseweaveChroma(MediaSearch, Chroma):
         metadatas: list[dict[str, Any]] | None = None,
         ids: list[str] | None = None,
     ) -> list[str]:
-        """Add images. What is stored of them is a line of text and where they are, never their bytes.
+        """Add images. The store keeps a line of text and where they are, never their bytes.
 
         Args:
             uris: Paths, URLs, data URIs, bytes, PIL images or blobs.
             metadatas: One per image, or fewer.
-            ids: One per image; made from source and content if None, so that adding twice changes nothing, and what
-                an image was before its file changed stays (see `add_media`).
+            ids: One per image; made from source and content if None, so that adding an image twice changes nothing,
+                and adding it after its file has changed leaves the older record in place (see `add_media`).
 
         Returns:
             The ids.
 
         Raises:
             MediaError: If an image cannot be read; nothing is added then.
-            ValueError: If there are more metadata than images, or other than as many ids.
+            ValueError: If there are more metadata than images, or not as many ids as images.
         """
         media = self._media("image", uris)
-        records = _padded(metadatas, len(media))
-        given = _named(ids, len(media))
+        records = _pad_metadata(metadatas, len(media))
+        given = _check_ids(ids, len(media))
         embedded = self._media_embeddings().embed_described(media)
-        made = [
-            document_from_media(one, words, metadata=record)
-            for one, (_, words), record in zip(media, embedded, records, strict=True)
+        documents = [
+            document_from_media(image, words, metadata=record)
+            for image, (_, words), record in zip(media, embedded, records, strict=True)
         ]
-        named = [one or str(document.id) for one, document in zip(given, made, strict=True)]
-        last = _last(named)
-        self._write([made[i] for i in last], [embedded[i][0] for i in last], [named[i] for i in last])
-        return named
+        every = [identifier or str(document.id) for identifier, document in zip(given, documents, strict=True)]
+        last = _last_positions(every)
+        self._write([documents[i] for i in last], [embedded[i][0] for i in last], [every[i] for i in last])
+        return every
 
     def add_media(
         self,
@@ -187,17 +193,17 @@ class SenseweaveChroma(MediaSearch, Chroma):
         """Add files, folders or media of any modality, a document per passage, image, page, window or segment.
 
         Args:
-            media: One or several of: paths of files and folders, URLs, bytes, `senseweave` media.
+            media: A list of, or a single: path of a file or folder, URL, bytes, `senseweave` media.
             metadata: Flat values for all documents.
             seconds: Length of the windows of audio and video; None for what suits the model.
-            overlap: Seconds that neighbouring windows share.
-            replace: Whether documents that the store made of the same files before, when they were different or were
-                cut differently, are deleted. Files that are not among `media` or of which a piece cannot be embedded
-                keep theirs, and so do all where `metadata` names a `source` of its own.
+            overlap: Seconds that neighboring windows share.
+            replace: Whether to delete documents that the store made of the same files before, when they were different
+                or were divided differently. Files that are not among `media` or of which a chunk cannot be embedded
+                keep their documents, and so do all files where `metadata` names a `source` of its own.
             on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why.
 
         Returns:
-            The ids of the documents, made from source, content and place: adding the same again changes nothing.
+            The ids of the documents, made from content, place and source: adding the same again changes nothing.
 
         Raises:
             MediaError: If something cannot be read, unless `on_error` is `skip`; what came before it is in the store.
@@ -206,25 +212,26 @@ class SenseweaveChroma(MediaSearch, Chroma):
         parser = MediaParser(embeddings=embeddings, seconds=seconds, overlap=overlap, on_error=on_error)
         added: dict[str, str] = {}
         incomplete: set[str] = set()
-        pieces = parser.cut(media)
-        while batch := list(islice(pieces, _TOGETHER)):
-            able = [one for one in batch if one.modality in embeddings.modalities]
-            for one in batch:
-                if one.modality not in embeddings.modalities:
+        chunks = parser.chunks(media)
+        while batch := list(islice(chunks, _BATCH)):
+            able = [chunk for chunk in batch if chunk.modality in embeddings.modalities]
+            for chunk in batch:
+                if chunk.modality not in embeddings.modalities:
                     known = ", ".join(embeddings.modalities)
-                    reason = f"is {one.modality}, which the model does not embed; it embeds: {known}"
-                    parser.failed(MediaError(one.source, reason))
+                    reason = f"is {chunk.modality}, which the model does not embed; it embeds: {known}"
+                    parser.report(MediaError(chunk.source, reason))
             embedded = parser.each(able, embeddings.embed_described)
-            incomplete |= {source_name(one) for i, one in enumerate(able) if i not in embedded}
+            incomplete |= {source_name(chunk) for i, chunk in enumerate(able) if i not in embedded}
             fresh: dict[str, tuple[Document, list[float]]] = {}
             for i, (vector, words) in embedded.items():
                 document = document_from_media(able[i], words, metadata=metadata)
                 if document.id not in added:
                     fresh[str(document.id)] = document, vector
-            self._write([one for one, _ in fresh.values()], [vector for _, vector in fresh.values()], list(fresh))
+            documents, vectors = [document for document, _ in fresh.values()], [vector for _, vector in fresh.values()]
+            self._write(documents, vectors, list(fresh))
             added |= {identifier: document.metadata["source"] for identifier, (document, _) in fresh.items()}
         if replace and "source" not in (metadata or {}):
-            self._delete_others_of(set(added.values()) - incomplete, added)
+            self._delete_stale(set(added.values()) - incomplete, added)
         return list(added)
 
     async def aadd_images(
@@ -233,7 +240,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         metadatas: list[dict[str, Any]] | None = None,
         ids: list[str] | None = None,
     ) -> list[str]:
-        """Like `add_images`, off the event loop."""
+        """Run `add_images` off the event loop."""
         return await run_in_executor(None, self.add_images, uris, metadatas, ids)
 
     async def aadd_media(
@@ -246,7 +253,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         replace: bool = True,
         on_error: OnError = "raise",
     ) -> list[str]:
-        """Like `add_media`, off the event loop."""
+        """Run `add_media` off the event loop."""
         options = {"seconds": seconds, "overlap": overlap, "replace": replace, "on_error": on_error}
         return await run_in_executor(None, lambda: self.add_media(media, metadata, **options))  # type: ignore[arg-type]
 
@@ -257,26 +264,30 @@ class SenseweaveChroma(MediaSearch, Chroma):
         filter: dict[str, Any] | None = None,  # noqa: A002
         **kwargs: Any,
     ) -> list[tuple[Document, float]]:
-        """Like `similarity_search_by_image`, with relevance as in `similarity_search_with_relevance_scores`.
+        """Search as `similarity_search_by_image` does, and return relevance scores, of which larger is closer.
 
-        Larger is closer. The method of this name in `Chroma` 1.1 always raises.
+        They are those of `similarity_search_with_relevance_scores`. `Chroma` 1.1's method of this name always raises.
         """
         relevance = self._select_relevance_score_fn()
-        found = self._by_media("image", uri, k, filter, **kwargs)
-        return [(document, relevance(distance)) for document, distance in found]
+        results = self._search_by_media("image", uri, k, filter, **kwargs)
+        return [(document, relevance(distance)) for document, distance in results]
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Return documents by their ids, also those without metadata, on which `Chroma` 1.1 raises.
 
         Args:
-            ids: Ids; those that are not in the store are left out.
+            ids: Ids of documents; ids that are not in the store are left out.
 
         Returns:
             The documents, in no certain order.
         """
-        found = self.get(ids=list(ids))
-        rows = zip(found["ids"], found["documents"], found["metadatas"], strict=True)
-        return [Document(text, id=one, metadata=record or {}) for one, text, record in rows if text is not None]
+        stored = self.get(ids=list(ids))
+        records = zip(stored["ids"], stored["documents"], stored["metadatas"], strict=True)
+        return [
+            Document(text, id=identifier, metadata=metadata or {})
+            for identifier, text, metadata in records
+            if text is not None
+        ]
 
     def fork(self, new_name: str) -> SenseweaveChroma:
         """Fork the collection, as in `Chroma`.
@@ -290,16 +301,18 @@ class SenseweaveChroma(MediaSearch, Chroma):
         forked = super().fork(new_name)
         return type(self)(forked._collection_name, self._embedding_function, client=self._client)
 
-    def _by_media(
+    def _search_by_media(
         self, modality: Modality, uri: Any, k: int, where: dict[str, Any] | None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
+        """Return documents with their distances, nearest first."""
         vector = self._media_embeddings().embed_media(self._media(modality, [uri]), role="query")[0]
         return self.similarity_search_by_vector_with_relevance_scores(vector, k, where, **kwargs)
 
     def _media_embeddings(self) -> MediaEmbeddings:
+        """Return the store's embeddings, having checked that they embed media."""
         if not isinstance(self._embedding_function, MediaEmbeddings):
             kind = type(self._embedding_function).__name__
-            msg = f"{kind} embeds text alone; give the store SenseweaveEmbeddings to add or search by media"
+            msg = f"{kind} embeds text alone; pass SenseweaveEmbeddings to the store to add or search by media"
             raise TypeError(msg)
         return self._embedding_function
 
@@ -308,35 +321,35 @@ class SenseweaveChroma(MediaSearch, Chroma):
             msg = f"expected a list of items; put the single {type(items).__name__} into a list"
             raise TypeError(msg)
         policy = self._media_embeddings().media_policy
-        return [media_of(modality, item, policy=policy) for item in items]
+        return [media_from(modality, item, policy=policy) for item in items]
 
-    def _embedded(self, documents: Sequence[Document]) -> tuple[list[Document], list[list[float]]]:
-        """Return documents with their vectors, those that say nothing yet with what the model says of their media."""
+    def _embed(self, documents: Sequence[Document]) -> tuple[list[Document], list[list[float]]]:
+        """Return documents and their vectors; media without a description get that of the model."""
         embeddings = self._media_embeddings()
         policy = embeddings.media_policy
         media = [media_from_document(document, policy=policy) for document in documents]
-        silent = [i for i, one in enumerate(media) if one.modality != "text" and _says_nothing(documents[i], one)]
-        others = [i for i in range(len(media)) if i not in set(silent)]
-        with placed_among(silent, len(media)):
-            described = dict(zip(silent, embeddings.embed_described([media[i] for i in silent]), strict=True))
+        bare = [i for i, item in enumerate(media) if item.modality != "text" and _is_bare(documents[i], item)]
+        others = [i for i in range(len(media)) if i not in set(bare)]
+        with placed_among(bare, len(media)):
+            described = dict(zip(bare, embeddings.embed_described([media[i] for i in bare]), strict=True))
         with placed_among(others, len(media)):
-            made = dict(zip(others, embeddings.embed_media([media[i] for i in others]), strict=True))
+            vectors = dict(zip(others, embeddings.embed_media([media[i] for i in others]), strict=True))
         written = list(documents)
         for i, (vector, words) in described.items():
-            made[i] = vector
-            text = content_of(media[i], words, documents[i].metadata["source"])
+            vectors[i] = vector
+            text = document_text(media[i], words, read_metadata(documents[i].metadata).source)
             written[i] = documents[i].model_copy(update={"page_content": text})
-        return written, [made[i] for i in range(len(media))]
+        return written, [vectors[i] for i in range(len(media))]
 
-    def _delete_others_of(self, sources: set[str], kept: Collection[str]) -> None:
-        """Delete what `add_media` made of some sources, but for some ids; documents of other makers carry no hash."""
+    def _delete_stale(self, sources: set[str], kept: Collection[str]) -> None:
+        """Delete what `add_media` made of sources, except for ids to keep; documents added by others have no hash."""
         size = self._client.get_max_batch_size()
         for source in sorted(sources):
-            found = self._collection.get(where={"source": source}, include=["metadatas"])
+            stored = self._collection.get(where={"source": source}, include=["metadatas"])
             stale = [
                 identifier
-                for identifier, record in zip(found["ids"], found["metadatas"] or [], strict=True)
-                if identifier not in kept and "sha256" in record
+                for identifier, metadata in zip(stored["ids"], stored["metadatas"] or [], strict=True)
+                if identifier not in kept and "sha256" in metadata
             ]
             for start in range(0, len(stale), size):
                 self._collection.delete(ids=stale[start : start + size])
@@ -349,6 +362,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         *,
         update: bool = False,
     ) -> None:
+        """Write documents with their vectors, as many at a time as the client takes."""
         size = self._client.get_max_batch_size()
         write = self._collection.update if update else self._collection.upsert
         for start in range(0, len(ids), size):
@@ -361,6 +375,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
             )
 
     def _check_fingerprint(self, given: str | None) -> None:
+        """Check that the collection is of the space with a fingerprint, and note it where the collection is empty."""
         collection = self._collection
         known = dict(collection.metadata or {})
         expected = known.get(FINGERPRINT)
@@ -373,26 +388,36 @@ class SenseweaveChroma(MediaSearch, Chroma):
         raise FingerprintError(collection.name, str(expected or "unknown"), str(given or "unknown"))
 
 
-def _named(ids: Sequence[str | None] | None, count: int) -> Sequence[str | None]:
+def _check_ids(ids: Sequence[str | None] | None, count: int) -> Sequence[str | None]:
+    """Return an id or None for each of so many items.
+
+    Raises:
+        ValueError: If there are ids, but not as many as items.
+    """
     if ids is not None and len(ids) != count:
-        msg = f"there are {count} items, but {len(ids)} ids; give one for each, or none"
+        msg = f"there are {count} items, but {len(ids)} ids; pass an id for each item, or no ids"
         raise ValueError(msg)
     return ids if ids is not None else [None] * count
 
 
-def _padded(metadatas: Sequence[dict[str, Any]] | None, count: int) -> list[dict[str, Any]]:
+def _pad_metadata(metadatas: Sequence[dict[str, Any]] | None, count: int) -> list[dict[str, Any]]:
+    """Return metadata for each of so many items, empty for the last where there are fewer."""
     records = list(metadatas or [])
     if len(records) > count:
-        msg = f"there are {count} items, but {len(records)} metadatas; give at most one for each"
+        msg = f"there are {count} items, but {len(records)} metadatas; pass at most one for each item"
         raise ValueError(msg)
     return records + [{} for _ in range(count - len(records))]
 
 
-def _last(ids: Sequence[str]) -> list[int]:
+def _last_positions(ids: Sequence[str]) -> list[int]:
     """Return the last position of each id."""
     return list({identifier: position for position, identifier in enumerate(ids)}.values())
 
 
-def _says_nothing(document: Document, media: Media) -> bool:
-    """Whether the text of a document of media is empty, or only what the loader writes without a description."""
-    return document.page_content.strip() in ("", content_of(media, None, document.metadata["source"]))
+def _is_text(metadata: Mapping[str, Any]) -> bool:
+    return read_metadata(metadata).modality == "text"
+
+
+def _is_bare(document: Document, media: Media) -> bool:
+    """Return whether the text of a document of media is empty, or only the label that the loader writes."""
+    return document.page_content.strip() in ("", document_text(media, None, read_metadata(document.metadata).source))

@@ -11,12 +11,19 @@ import numpy as np
 from langchain_core.documents import Document
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
 
-from langchain_senseweave.base import MediaEmbeddings
-from langchain_senseweave.documents import modality_of
-from senseweave.media import MODALITIES, Media, Modality, Text
-from senseweave.retrieval import Statistics, StoreStatistics
-from senseweave.retrieval.calibration.probes import PROBES
-from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample
+from langchain_senseweave.embeddings.base import MediaEmbeddings
+from senseweave.interop import (
+    MODALITIES,
+    PROBES,
+    Media,
+    Modality,
+    Sample,
+    Statistics,
+    StoreStatistics,
+    Text,
+    chroma_sample,
+    read_metadata,
+)
 from senseweave.retrieval.stores.filters import both, compile_filter
 
 Scored = tuple[Document, float]
@@ -88,7 +95,7 @@ class InMemoryView(StoreView):
         for modality in modalities or MODALITIES:
 
             def wanted(document: Document, modality: Modality = modality) -> bool:
-                return modality_of(document.metadata) == modality and (test is None or bool(test(document)))
+                return read_metadata(document.metadata).modality == modality and (test is None or bool(test(document)))
 
             found[modality] = self.store.similarity_search_with_score_by_vector(vector, k=k, filter=wanted)
         return found
@@ -167,7 +174,7 @@ def by_modality(
     """Part scored documents by their modality, at most `k` of each, in the order in which they are given."""
     parted: dict[Modality, list[Scored]] = {}
     for document, score in found:
-        modality = modality_of(document.metadata)
+        modality = read_metadata(document.metadata).modality
         listed = parted.setdefault(modality, [])
         if len(listed) < k and (modalities is None or modality in modalities):
             listed.append((document, score))

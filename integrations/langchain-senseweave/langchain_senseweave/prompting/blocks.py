@@ -18,10 +18,22 @@ from langchain_core.messages.content import (
 from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.runnables import Runnable, RunnableLambda, run_in_executor
 
-from langchain_senseweave.documents import media_from_document, modality_of, place_of
-from senseweave.errors import MediaError
-from senseweave.media import MODALITIES, Audio, Image, MediaPolicy, Modality, Video
-from senseweave.media.export import DEFAULT_PIXELS, ImageFormat, frame_files, image_file, sound_file
+from langchain_senseweave.items import media_from_document, place_label
+from senseweave.interop import (
+    DEFAULT_PIXELS,
+    MODALITIES,
+    Audio,
+    Image,
+    ImageFormat,
+    MediaError,
+    MediaPolicy,
+    Modality,
+    Video,
+    frame_files,
+    image_file,
+    read_metadata,
+    sound_file,
+)
 
 DEFAULT_SYSTEM = (
     "Answer the question from the numbered sources that come before it. Name the numbers of the sources you used. "
@@ -31,13 +43,13 @@ DEFAULT_SYSTEM = (
 
 @dataclass(frozen=True)
 class BlockLimits:
-    """How much of the documents a model gets to see.
+    """How much of the documents a model is shown.
 
     Attributes:
         documents: Most documents; the rest is left out.
-        images: Most images, frames of video included; what exceeds it stands as its text alone.
-        pixels: Most pixels of each image (width times height); larger ones are scaled down.
-        seconds: Most seconds of sound in all; the rest stands as its text alone.
+        images: Most images, frames of video included; further media are shown as their text alone.
+        pixels: Most pixels of each image (width times height); larger images are scaled down.
+        seconds: Most seconds of sound in all; further sound is shown as its text alone.
         frames: Frames shown of each video segment.
         image_format: `jpeg` or `png`.
     """
@@ -64,28 +76,27 @@ def content_blocks(
     """Return standard content blocks for documents, each preceded by a label with its number, source and place.
 
     Text gives a text block, an image an image block, sound an audio block (WAV, mono, 16 kHz), a video its frames as
-    images, since no chat model of LangChain takes video. What a document says of its media (a transcript, labels)
-    stands in the label.
+    images, since no chat model of LangChain takes video. The transcript or labels of a document are in the label.
 
     Args:
-        documents: As the loader, the store or the retriever gives them.
+        documents: Documents of the loader, the store or the retriever.
         limits: How much is shown.
-        modalities: What the model takes; documents of other modalities stand as their text alone.
-        policy: What may be read; give the policy of the embeddings where sources come from others.
-        on_error: `raise`, or `skip` to let the text stand for media that cannot be read, with a warning.
+        modalities: What the model takes; documents of other modalities are shown as their text alone.
+        policy: What may be read; pass the policy of the embeddings where sources come from others.
+        on_error: `raise`, or `skip` to show media that cannot be read as their text, with a warning.
 
     Returns:
         Blocks for `HumanMessage(content_blocks=...)` or the content of a tool message.
 
     Raises:
         MediaError: If a media cannot be read, unless `on_error` is `skip`.
-        ValueError: If the span or page of a document makes no sense.
+        ValueError: If the span of a document makes no sense.
     """
     budget = _Budget(limits.images, limits.seconds)
     blocks: list[ContentBlock] = []
     for number, document in enumerate(documents[: limits.documents], start=1):
-        modality = modality_of(document.metadata)
-        blocks.append(create_text_block(_label(number, modality, document)))
+        modality = read_metadata(document.metadata).modality
+        blocks.append(create_text_block(_label(number, document)))
         if modality == "text" or modality not in modalities:
             if modality == "text":
                 blocks.append(create_text_block(document.page_content))
@@ -132,8 +143,8 @@ def multimodal_prompt(
     def prompt(values: Mapping[str, Any]) -> ChatPromptValue:
         missing = [key for key in (question_key, documents_key) if key not in values]
         if missing:
-            given = ", ".join(map(str, values)) or "nothing"
-            msg = f"multimodal_prompt needs {', '.join(missing)}; the input holds {given}"
+            given = ", ".join(map(str, values)) or "no keys"
+            msg = f"multimodal_prompt expects the keys {', '.join(missing)}; the input has {given}"
             raise KeyError(msg)
         blocks = content_blocks(
             values[documents_key], limits=limits, modalities=modalities, policy=policy, on_error=on_error
@@ -150,7 +161,7 @@ def multimodal_prompt(
 
 @dataclass
 class _Budget:
-    """What may still be shown."""
+    """How many images and seconds of sound may still be shown."""
 
     images: int
     seconds: float
@@ -159,6 +170,7 @@ class _Budget:
 def _media_blocks(
     document: Document, limits: BlockLimits, budget: _Budget, policy: MediaPolicy | None
 ) -> list[ContentBlock]:
+    """Return the blocks of a media as far as the budget allows, which they use up."""
     media = media_from_document(document, policy=policy)
     if isinstance(media, Image) and budget.images > 0:
         budget.images -= 1
@@ -181,11 +193,9 @@ def _media_blocks(
     return []
 
 
-def _label(number: int, modality: Modality, document: Document) -> str:
-    values = document.metadata
-    span = (values["start_s"], values["end_s"]) if "start_s" in values and "end_s" in values else None
-    place = (
-        f"{modality} {values.get('source') or document.id or 'without a source'}{place_of(span, values.get('page'))}"
-    )
-    said = document.page_content.removesuffix(f"({place})").strip() if modality != "text" else ""
-    return f"[{number}] {place}" + (f": {said}" if said and said != place else ":")
+def _label(number: int, document: Document) -> str:
+    """Return the line that precedes a document: number, modality, source and place, and the description of media."""
+    provenance = read_metadata(document.metadata)
+    place = place_label(provenance, otherwise=document.id)
+    words = document.page_content.removesuffix(f"({place})").strip() if provenance.modality != "text" else ""
+    return f"[{number}] {place}" + (f": {words}" if words and words != place else ":")

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self, Unpack
 
 from langchain_core.runnables import run_in_executor
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from langchain_senseweave.base import MediaEmbeddings
-from senseweave.media import Media, MediaPolicy, Modality
-from senseweave.retrieval.records.chunking import pieces_of
-from senseweave.spaces import Space, load
-
-if TYPE_CHECKING:
-    from senseweave.encoders.base import Role
-    from senseweave.spaces.engine import Progress
+from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
+from langchain_senseweave.items import read_policy
+from senseweave.interop import Media, MediaPolicy, Modality, Progress, Role, Space, load, pieces_of
 
 _LOAD_FIELDS = (
     "device",
@@ -82,18 +77,18 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
     )
     dtype: str | None = Field(default=None, description="Precision of the weights, for example `float16`.")
     revision: str | None = Field(default=None, description="Commit or tag of a model from a hub.")
-    dimensions: int | None = Field(default=None, gt=0, description="Keep only so many leading dimensions.")
+    dimensions: int | None = Field(default=None, gt=0, description="Number of leading dimensions to keep.")
     normalize: bool = Field(default=True, description="Whether vectors have length 1.")
     max_length: int | None = Field(default=None, gt=0, description="Tokens of a text that the model reads.")
     batch_tokens: int | None = Field(default=None, gt=0, description="Padded tokens per batch of texts.")
-    cache_size: int | None = Field(default=None, ge=0, description="How many finished vectors are remembered.")
+    cache_size: int | None = Field(default=None, ge=0, description="Number of vectors that are remembered.")
     load_options: dict[str, Any] = Field(
         default_factory=dict, description="Further options of the model's family, as `senseweave.load` takes them."
     )
     root: Path | None = Field(default=None, description="Local files must lie under this folder; None allows all.")
     network: bool = Field(default=False, description="Whether http and https URLs of media may be fetched.")
     policy: MediaPolicy | None = Field(
-        default=None, description="All limits on reading; instead of `root` and `network`."
+        default=None, description="All limits on reading, instead of `root` and `network`."
     )
     show_progress: bool = Field(default=False, description="Whether long calls show a progress bar on stderr.")
 
@@ -103,17 +98,15 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
     @model_validator(mode="after")
     def _take_space(self) -> Self:
         """Keep a given space in a private attribute, so that the fields stay plain values."""
-        if self.policy is not None and (self.root is not None or self.network):
-            msg = "give either policy or root and network, not both"
-            raise ValueError(msg)
+        read_policy(self.policy, self.root, self.network)
         known = set(_LOAD_FIELDS) & set(self.load_options)
         if known:
             msg = f"{', '.join(sorted(known))} in load_options have fields of their own"
             raise ValueError(msg)
         if isinstance(self.model, Space):
             if self._load_arguments():
-                named = ", ".join(self._load_arguments())
-                msg = f"{named} cannot be changed on a loaded space; pass them to senseweave.load"
+                names = ", ".join(self._load_arguments())
+                msg = f"{names} cannot be changed on a loaded space; pass them to senseweave.load"
                 raise ValueError(msg)
             self._space, self._given = self.model, True
             self.model = self.model.name
@@ -121,14 +114,14 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
 
     @property
     def space(self) -> Space:
-        """The space, loaded when first used."""
+        """The space, loaded when it is first used."""
         if self._space is None:
             self._space = load(str(self.model), **self._load_arguments())
         return self._space
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """The modalities that the model can embed."""
+        """Modalities that the model embeds."""
         return self.space.modalities
 
     @property
@@ -138,17 +131,14 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
 
     @property
     def fingerprint(self) -> str:
-        """The space's fingerprint: equal where vectors can be compared."""
+        """Fingerprint of the space: equal where vectors can be compared."""
         return self.space.fingerprint
 
     @property
     def media_policy(self) -> MediaPolicy | None:
         """What may be read when media are given as paths or URLs."""
-        if self.policy is not None:
-            return self.policy
-        if self.root is not None or self.network:
-            return MediaPolicy(root=self.root, network=self.network)
-        return self.space.policy
+        given = read_policy(self.policy, self.root, self.network)
+        return given if given is not None else self.space.policy
 
     def embed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
         """Embed media of any modality, in order; see `MediaEmbeddings.embed_media`."""
@@ -159,18 +149,18 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
         return vectors.tolist()  # type: ignore[no-any-return]
 
     async def aembed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
-        """Like `embed_media`, off the event loop; calls that wait together are computed as one batch."""
+        """Run `embed_media` off the event loop; calls that wait together are computed as one batch."""
         if not media:
             return []
         space = self._space
-        if space is None:  # loading would hold the event loop up
+        if space is None:  # loading would block the event loop
             space = await run_in_executor(None, lambda: self.space)
         return (await space.aembed(media, role=role)).tolist()  # type: ignore[no-any-return]
 
     def describe_media(
         self, media: Sequence[Media], *, on_error: Literal["raise", "skip"] = "raise"
     ) -> list[str | None]:
-        """Say in words what each item holds, where the model finds words for it; see `MediaEmbeddings`."""
+        """Describe media in words where the model can; see `MediaEmbeddings.describe_media`."""
         described: list[str | None] = [None] * len(media)
         if media:
             batch = self.space.encode(media, on_error=on_error)
@@ -179,35 +169,26 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
         return described
 
     def embed_described(self, media: Sequence[Media]) -> list[tuple[list[float], str | None]]:
-        """Embed documents and say what each holds, in one pass; see `MediaEmbeddings.embed_described`."""
+        """Embed documents and describe them in a single pass; see `MediaEmbeddings.embed_described`."""
         if not media:
             return []
         with self._progress(len(media)) as progress:
             batch = self.space.encode(media, progress=progress)
         return list(zip(batch.vectors.tolist(), batch.descriptions, strict=True))
 
-    def pieces_of(
-        self,
-        media: Media,
-        *,
-        seconds: float | None = None,
-        overlap: float = 0.0,
-        characters: int | None = None,
-        character_overlap: int = 0,
-    ) -> Iterator[Media]:
-        """Cut a media into what the space's encoders take at a time; see `MediaEmbeddings.pieces_of`."""
-        options = {"overlap": overlap, "character_overlap": character_overlap}
-        if media.modality not in self.modalities:
-            return super().pieces_of(media, seconds=seconds, characters=characters, **options)  # type: ignore[arg-type]
-        return pieces_of(media, self.space, seconds=seconds, characters=characters, **options)  # type: ignore[arg-type]
+    def chunk(self, media: Media, **options: Unpack[ChunkOptions]) -> Iterator[Media]:
+        """Divide a media into chunks that the space's encoders take at a time; see `MediaEmbeddings.chunk`."""
+        return pieces_of(media, self.space if media.modality in self.modalities else None, **options)
 
     def _load_arguments(self) -> dict[str, Any]:
+        """Return the options of `senseweave.load` that were set."""
         named = {name: getattr(self, name) for name in _LOAD_FIELDS}
         defaults = type(self).model_fields
         return {name: value for name, value in named.items() if value != defaults[name].default} | self.load_options
 
     @contextmanager
     def _progress(self, total: int) -> Iterator[Progress | None]:
+        """Show a progress bar, if asked to, and yield what moves it."""
         if not self.show_progress:
             yield None
             return
@@ -219,6 +200,7 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
             yield lambda done, _: bar.update(task, completed=done)
 
     def __getstate__(self) -> dict[Any, Any]:
+        """Return what pickles hold: a space that was loaded by name is loaded again instead."""
         state = super().__getstate__()
         if not self._given:
             private = dict(state["__pydantic_private__"] or {})

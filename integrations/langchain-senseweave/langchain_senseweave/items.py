@@ -1,0 +1,194 @@
+"""Between LangChain's `Document` and `Blob` and the core's media: what the flat metadata of a document means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+
+import senseweave as sw
+from senseweave.interop import (
+    MEDIA_OF,
+    Modality,
+    Provenance,
+    provenance_of_media,
+    read_metadata,
+    record_id,
+    source_name,
+    write_metadata,
+)
+
+DESCRIPTION_LENGTH = 1000
+"""Characters of a transcript or label line that a document keeps; text is never cut."""
+_SCORES = ("score", "raw_score")
+
+
+class ResultMetadata(dict[str, Any]):
+    """Metadata of a search result, equal to others that say the same of the record.
+
+    `score` and `raw_score` depend on the question, so they are not compared: components of LangChain that drop equal
+    documents (`MultiQueryRetriever`) find those that several questions brought.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return _without_scores(self) == _without_scores(other) if isinstance(other, dict) else NotImplemented
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
+
+
+def media_from(modality: Modality, item: Any, *, policy: sw.MediaPolicy | None = None) -> sw.Media:
+    """Return media of a modality made from anything that `senseweave` reads, or from a LangChain `Blob`.
+
+    Args:
+        modality: What the item is to be taken as.
+        item: A path, `file://` URL, data URI, bytes, PIL image, array, `Blob` or media of that modality.
+        policy: What may be read; the default of `senseweave` if None.
+
+    Raises:
+        TypeError: If `item` is media of another modality.
+    """
+    if isinstance(item, sw.Media):
+        if item.modality != modality:
+            msg = f"expected {modality}, but was given {item!r}"
+            raise TypeError(msg)
+        return item
+    if isinstance(item, Blob):
+        item = item.path if item.data is None else item.as_bytes()
+    return MEDIA_OF[modality](item, policy=policy)
+
+
+def media_from_document(document: Document, *, policy: sw.MediaPolicy | None = None) -> sw.Media:
+    """Return the media that a document stands for.
+
+    Args:
+        document: Made by `MediaLoader`, by a store or by another framework's integration: `metadata` holds `modality`
+            and `source`, and where they apply `start`, `end`, `page` and `sha256`. Without a `modality` that exists it
+            is text, which is its `page_content`.
+        policy: What may be read.
+
+    Raises:
+        MediaError: If it has no source, or the source has changed since the document was made.
+        ValueError: If its span makes no sense.
+    """
+    provenance = read_metadata(document.metadata)
+    if provenance.modality in ("audio", "video"):
+        _check_span(provenance)
+    media = provenance.media(document.page_content, policy=policy)
+    if provenance.modality != "text" and provenance.sha256 not in (None, media.sha256):
+        raise sw.MediaError(media.source, "has changed since the document was made of it; load it again")
+    return media
+
+
+def document_from_media(
+    media: sw.Media, description: str | None = None, *, metadata: dict[str, Any] | None = None
+) -> Document:
+    """Return a document for a chunk of media, with a short text and flat metadata.
+
+    Args:
+        media: A text, an image, or a chunk of audio or video.
+        description: A caption, transcript or label line; without it the text says what the media is and where from.
+        metadata: Further values for the document, over those of the media. Its `source` replaces the media's.
+
+    Returns:
+        A document whose `page_content` is the text itself, or the description followed by where it is from, and
+        whose `id` depends on content, span, page and source alone.
+
+    Raises:
+        MediaError: If the media cannot be read.
+    """
+    own = {**media.metadata, **(metadata or {})}
+    provenance = provenance_of_media(media, source=own.pop("source", None) or None, own=own)
+    text = document_text(media, description, provenance.source)
+    return Document(page_content=text, metadata=write_metadata(provenance), id=record_id(provenance))
+
+
+def document_from_hit(hit: sw.Hit) -> Document:
+    """Return a document for one result of a `senseweave.Index`.
+
+    Args:
+        hit: A result of `Index.search`.
+
+    Returns:
+        A document like those of `MediaLoader`, whose metadata also holds `score`, `raw_score` and `space`.
+    """
+    provenance = Provenance(
+        modality=hit.modality,
+        source=hit.source,
+        span=hit.span,
+        page=hit.page,
+        mime_type=hit.mime_type,
+        sha256=hit.sha256,
+        own=hit.metadata,
+    )
+    text = hit.text if hit.modality == "text" else _describe(hit.text, place_label(provenance))
+    document = Document(page_content=text, metadata=write_metadata(provenance), id=hit.id)
+    return result_document(document, hit.score, hit.raw_score, hit.space)
+
+
+def result_document(document: Document, score: float, raw_score: float, space: str) -> Document:
+    """Return a stored document as a search result, with its scores and the space that found it in its metadata."""
+    scores = {"score": score, "raw_score": raw_score, "space": space}
+    return document.model_copy(update={"metadata": ResultMetadata({**document.metadata, **scores})})
+
+
+def document_text(media: sw.Media, description: str | None = None, source: str | None = None) -> str:
+    """Return the text of a document of media: the text itself, or a short line that no other chunk shares."""
+    if isinstance(media, sw.Text):
+        return media.decode()
+    place = Provenance(media.modality, source or source_name(media), media.span, media.page)
+    return _describe(description, place_label(place))
+
+
+def read_policy(policy: sw.MediaPolicy | None, root: str | Path | None, network: bool) -> sw.MediaPolicy | None:
+    """Return what may be read as two forms of argument say; None where neither was given.
+
+    Raises:
+        ValueError: If both were given.
+    """
+    if policy is not None and (root is not None or network):
+        msg = "give either policy or root and network, not both"
+        raise ValueError(msg)
+    return sw.MediaPolicy(root=root, network=network) if root is not None or network else policy
+
+
+def place_label(provenance: Provenance, otherwise: str | None = None) -> str:
+    """Return modality, source and place of a chunk, for example `audio talk.mp3 0:15.0-0:30.0`.
+
+    Args:
+        provenance: What is known of the chunk.
+        otherwise: What stands for a source that is not known.
+    """
+    label = f"{provenance.modality} {provenance.source or otherwise or 'without a source'}"
+    if provenance.span is not None:
+        start, end = (f"{int(seconds // 60)}:{seconds % 60:04.1f}" for seconds in provenance.span)
+        return f"{label} {start}-{end}"
+    return f"{label} page {provenance.page}" if provenance.page is not None else label
+
+
+def _describe(description: str | None, label: str) -> str:
+    """Return a description followed by where the chunk is from, unless it says so already."""
+    words = " ".join((description or "").split())
+    if words == label or words.endswith(f"({label})"):
+        return words
+    if len(words) > DESCRIPTION_LENGTH:
+        words = f"{words[: DESCRIPTION_LENGTH - 1].rstrip()}…"
+    return f"{words} ({label})" if words else label
+
+
+def _check_span(provenance: Provenance) -> None:
+    """Check that no numbers that were meant as a span were left to the user's own values."""
+    for start, end in (("start", "end"), ("start_s", "end_s")):
+        if isinstance(provenance.own.get(end), (int, float)):
+            given = (provenance.own.get(start, 0.0), provenance.own[end])
+            msg = f"{provenance.source}: a span is (start, end) in seconds with 0 <= start < end, not {given}"
+            raise ValueError(msg)
+
+
+def _without_scores(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metadata.items() if name not in _SCORES}

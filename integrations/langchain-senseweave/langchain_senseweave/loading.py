@@ -1,0 +1,240 @@
+"""From files and folders to documents: one per passage, image, page, audio window or video segment."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Unpack
+
+from langchain_core.document_loaders import BaseBlobParser, BaseLoader
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+
+from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
+from langchain_senseweave.items import document_from_media, read_policy
+from senseweave.interop import Media, MediaError, MediaPolicy, collect, pieces_of
+
+OnError = Literal["raise", "skip"]
+T = TypeVar("T")
+
+_BATCH = 16
+"""Chunks that are described in one batch; bounds how far a lazy loader reads ahead."""
+
+
+class MediaParser(BaseBlobParser):
+    """Turns a blob of any modality into documents, lazily.
+
+    Text gives passages, an image a document, a PDF its pages, audio windows and video segments. The `page_content` of
+    media other than text is a short line: the transcript or labels that the embeddings' model makes, if it makes any,
+    and where the chunk is from. Metadata is flat: `source, modality, mime_type, sha256`, and `start, end, page` where
+    they apply. Nothing is ever stored as base64.
+
+    Instantiate:
+        ```python
+        from langchain_core.documents.base import Blob
+        from langchain_senseweave import MediaParser
+
+        documents = MediaParser(seconds=20).parse(Blob.from_path("talk.mp3"))
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        embeddings: MediaEmbeddings | None = None,
+        describe: bool = True,
+        root: str | Path | None = None,
+        network: bool = False,
+        policy: MediaPolicy | None = None,
+        on_error: OnError = "raise",
+        **chunking: Unpack[ChunkOptions],
+    ) -> None:
+        """Set how files are divided and described.
+
+        Args:
+            embeddings: Those of the store: their model says how media are divided, and describes images, audio and
+                video where it can; the vectors that this takes are remembered for the embedding. Without them chunks
+                have common lengths; of chunks longer than a model takes, text is cut with a warning, and of sound and
+                video the mean of what it takes at a time is embedded.
+            describe: Whether to describe while loading. If not, loading only reads and hashes, and `SenseweaveChroma`
+                describes what it embeds: right for folders of which most was indexed before.
+            root: Local files must lie under this folder; None allows all.
+            network: Whether http and https URLs may be fetched.
+            policy: All limits on reading, instead of `root` and `network`.
+            on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why; to notice it,
+                chunks that are not described are decoded once.
+            **chunking: `seconds`, `overlap`, `characters` and `character_overlap`: `seconds` is the length of the
+                windows of audio and video, `characters` that of passages, both by default what suits the embeddings'
+                model, else 30 and 1,000; the others are what neighbors share.
+
+        Raises:
+            ValueError: If both `policy` and `root` or `network` are given, or `on_error` is unknown.
+            TypeError: If an argument is unknown.
+        """
+        given = read_policy(policy, root, network)
+        if on_error not in ("raise", "skip"):
+            msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
+            raise ValueError(msg)
+        if unknown := set(chunking) - set(ChunkOptions.__annotations__):
+            known = ", ".join(ChunkOptions.__annotations__)
+            msg = f"unknown argument {', '.join(sorted(unknown))}; arguments for chunks are {known}"
+            raise TypeError(msg)
+        self.embeddings = embeddings
+        self.describe = describe
+        self.chunking = chunking
+        self.policy = embeddings.media_policy if given is None and embeddings is not None else given
+        self.on_error = on_error
+
+    def lazy_parse(self, blob: Blob) -> Iterator[Document]:
+        """Yield the documents of one blob.
+
+        Args:
+            blob: By path or with its data; its own metadata goes into the documents.
+
+        Raises:
+            MediaError: If it cannot be read, unless `on_error` is `skip`.
+        """
+        given = blob.path if blob.data is None else blob.as_bytes()
+        metadata = dict(blob.metadata)
+        if blob.data is not None and blob.source:
+            metadata["source"] = blob.source
+        yield from self.documents([given], metadata=metadata)
+
+    def documents(self, inputs: Any, *, metadata: dict[str, Any] | None = None) -> Iterator[Document]:
+        """Yield the documents of paths, folders, URLs, bytes or media; see `lazy_parse`."""
+        for chunk, description in self._described_chunks(inputs):
+            try:
+                yield document_from_media(chunk, description, metadata=metadata)
+            except MediaError as error:
+                self.report(error)
+
+    def chunks(self, inputs: Any) -> Iterator[Media]:
+        """Yield the chunks from which `documents` makes documents; see `lazy_parse`."""
+        chunk = self.embeddings.chunk if self.embeddings is not None else pieces_of
+        for media in collect(inputs, policy=self.policy):
+            if isinstance(media, MediaError):
+                self.report(media)
+                continue
+            try:
+                yield from chunk(media, **self.chunking)
+            except MediaError as error:
+                self.report(error)
+
+    def _described_chunks(self, inputs: Any) -> Iterator[tuple[Media, str | None]]:
+        """Yield chunks, each with its description."""
+        chunks = self.chunks(inputs)
+        while batch := list(islice(chunks, _BATCH)):
+            descriptions = self._describe(batch)
+            yield from ((batch[i], descriptions[i]) for i in sorted(descriptions))
+
+    def _describe(self, batch: list[Media]) -> dict[int, str | None]:
+        """Return the descriptions of chunks by their position, without those that could not be read."""
+        able: list[int] = []
+        descriptions: dict[int, str | None] = {}
+        if self.embeddings is not None and self.describe:
+            known = set(self.embeddings.modalities) - {"text"}
+            able = [i for i, chunk in enumerate(batch) if chunk.modality in known]
+            made = self.each([batch[i] for i in able], self.embeddings.describe_media) if able else {}
+            descriptions = {able[position]: words for position, words in made.items()}
+        for i in sorted(set(range(len(batch))) - set(able)):
+            try:
+                if self.on_error == "skip":  # else a truncated file would fail in the store, and all others with it
+                    batch[i].verify()
+                descriptions[i] = None
+            except MediaError as error:
+                self.report(error)
+        return descriptions
+
+    def each(self, media: list[Media], make: Callable[[list[Media]], Sequence[T]]) -> dict[int, T]:
+        """Return what a function makes of each item, by position, without items that it cannot read.
+
+        Args:
+            media: The items.
+            make: Returns one result per item, or raises a `MediaError`.
+
+        Raises:
+            MediaError: If an item cannot be read, unless `on_error` is `skip`: then a warning says why.
+        """
+        try:
+            return dict(enumerate(make(media)))
+        except MediaError:
+            if self.on_error == "raise":
+                raise
+        made = {}
+        for position, item in enumerate(media):
+            try:
+                made[position] = make([item])[0]
+            except MediaError as error:
+                self.report(type(error)(error.source, error.reason))  # without "item 1 of 1", which would mislead
+        return made
+
+    def report(self, error: MediaError) -> None:
+        """Raise an error, or warn of it, as `on_error` says."""
+        if self.on_error == "raise":
+            raise error
+        warnings.warn(f"left out: {error}", UserWarning, stacklevel=3)
+
+
+class MediaLoader(BaseLoader):
+    """Loads files and folders of text, images, audio and video as documents, lazily.
+
+    `MediaParser` has the same arguments but for `paths`. Kinds of files are told by their content.
+
+    Instantiate:
+        ```python
+        from langchain_senseweave import MediaLoader
+
+        loader = MediaLoader(["notes/", "photo.jpg", "talk.mp3"])
+        ```
+
+    Lazy load:
+        ```python
+        for document in loader.lazy_load():
+            print(document.page_content, document.metadata)
+        ```
+    """
+
+    def __init__(
+        self,
+        paths: Any,
+        *,
+        embeddings: MediaEmbeddings | None = None,
+        describe: bool = True,
+        root: str | Path | None = None,
+        network: bool = False,
+        policy: MediaPolicy | None = None,
+        on_error: OnError = "raise",
+        **chunking: Unpack[ChunkOptions],
+    ) -> None:
+        """Set what is loaded and how.
+
+        Args:
+            paths: A list of, or a single: file, folder (walked in sorted order), URL, bytes, media.
+            embeddings: Embeddings of the store; see `MediaParser`, as for all that follows.
+            describe: Whether to describe while loading.
+            root: Local files must lie under this folder; None allows all.
+            network: Whether http and https URLs may be fetched.
+            policy: All limits on reading, instead of `root` and `network`.
+            on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why.
+            **chunking: `seconds`, `overlap`, `characters` and `character_overlap`.
+        """
+        self.paths = paths
+        self.parser = MediaParser(
+            embeddings=embeddings,
+            describe=describe,
+            root=root,
+            network=network,
+            policy=policy,
+            on_error=on_error,
+            **chunking,
+        )
+
+    def lazy_load(self) -> Iterator[Document]:
+        """Yield documents, file by file, holding a few chunks in memory at a time.
+
+        Raises:
+            MediaError: If a file cannot be read, unless `on_error` is `skip`.
+        """
+        yield from self.parser.documents(self.paths)

@@ -8,8 +8,9 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.load import dumps, loads
 
-from langchain_senseweave import content_blocks, document_from_media, media_from_document
-from senseweave import Audio, Image, MediaError, Text, Video
+from langchain_senseweave import content_blocks, document_from_hit, document_from_media, media_from_document
+from langchain_senseweave.items import result_document
+from senseweave import Audio, Hit, Image, Index, MediaError, Text, Video
 
 
 def test_a_piece_of_sound_comes_back_as_the_same_piece(tone_wav):
@@ -90,7 +91,72 @@ def test_a_document_of_a_modality_that_does_not_exist_is_its_text(modality):
 
 
 def test_metadata_that_makes_no_sense_is_an_error():
-    with pytest.raises(ValueError, match="span"):
-        media_from_document(Document("x", metadata={"modality": "audio", "source": "a", "start_s": 2, "end_s": 1}))
+    for start, end in (("start", "end"), ("start_s", "end_s")):
+        with pytest.raises(ValueError, match=r"a: a span is .* not \(2, 1\)"):
+            media_from_document(Document("x", metadata={"modality": "audio", "source": "a", start: 2, end: 1}))
     with pytest.raises(MediaError, match="needs metadata"):
         media_from_document(Document("x", metadata={"modality": "image"}))
+
+
+@pytest.mark.parametrize(
+    ("source", "start", "end"),
+    [("source", "start", "end"), ("source", "start_s", "end_s"), ("file_path", "start", "end")],
+)
+def test_the_span_of_every_writer_is_the_span_of_the_media(tone_wav, source, start, end):
+    document = Document("a tone", metadata={"modality": "audio", source: str(tone_wav), start: 1.0, end: 2.5})
+    assert media_from_document(document) == Audio(tone_wav, span=(1.0, 2.5))
+    label, sound = content_blocks([document])
+    assert label["text"] == f"[1] audio {tone_wav} 0:01.0-0:02.5: a tone"
+    assert sound["type"] == "audio"
+
+
+def test_a_value_of_the_users_under_a_name_of_the_record_stays_the_users(red_png):
+    document = document_from_media(Text("x", source="log"), metadata={"start": "2024-05-01", "modality": "CT"})
+    assert document.metadata["start"] == "2024-05-01"
+    assert document.metadata["modality"] == "CT"
+    assert media_from_document(document) == Text("x", source="log")
+    assert document_from_media(Image(red_png), metadata={"modality": "CT"}).metadata["modality"] == "image"
+    assert document_from_media(Text("x"), metadata={"modality": "image"}).metadata["modality"] == "text"
+
+
+def test_a_hit_becomes_a_document_of_the_same_media_and_text(space, tone_wav, red_png, tmp_path):
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        windows = [Audio(tone_wav, span=(start, start + 1.0)) for start in range(3)]
+        index.add([*windows, red_png, Text("the sea", source="sea.txt", metadata={"batch": 1})])
+        hits = index.search("sea", k=10)
+    documents = [document_from_hit(hit) for hit in hits]
+    assert sorted(hit.modality for hit in hits) == ["audio", "audio", "audio", "image", "text"]
+    for hit, document in zip(hits, documents, strict=True):
+        assert media_from_document(document) == hit.media
+        assert document.metadata["score"] == hit.score
+        assert document.metadata["raw_score"] == hit.raw_score
+        assert (document.metadata.get("start"), document.metadata.get("end")) == (hit.start, hit.end)
+        assert document.id == hit.id
+    (text,) = [document for document in documents if document.metadata["modality"] == "text"]
+    assert (text.page_content, text.metadata["batch"]) == ("the sea", 1)
+
+
+def test_the_place_of_a_chunk_stands_in_its_text_once(red_png):
+    written = document_from_media(Image(red_png), "a red field")
+    hit = Hit(
+        id="1",
+        score=0.5,
+        raw_score=0.4,
+        modality="image",
+        source=str(red_png),
+        text=written.page_content,
+        space="toy",
+        calibration="none",
+    )
+    assert document_from_hit(hit).page_content == f"a red field (image {red_png})"
+
+
+def test_results_are_equal_whatever_question_found_them(red_png):
+    stored = document_from_media(Image(red_png), "a red field")
+    first, second = (result_document(stored, score, score / 2, "toy") for score in (0.9, 0.1))
+    assert (first.metadata["score"], second.metadata["score"]) == (0.9, 0.1)
+    assert first == second
+    assert first.metadata == second.metadata
+    assert (first.metadata != second.metadata) is False
+    assert first != result_document(document_from_media(Image(red_png), "red"), 0.9, 0.45, "toy")
+    assert first.metadata != result_document(stored, 0.9, 0.45, "another space").metadata

@@ -120,11 +120,11 @@ def test_wrong_input_is_explained():
     space, _ = space_of()
     with pytest.raises(ValueError, match="all different"):
         classify(space, [picture("red")], ["red", "red"], modality="image")
-    with pytest.raises(ValueError, match="a place for the label"):
+    with pytest.raises(ValueError, match="needs {} where the label goes"):
         classify(space, [picture("red")], ["red"], template="a photo", modality="image")
-    with pytest.raises(TypeError, match="say what all items are"):
+    with pytest.raises(TypeError, match="give the modality of all items"):
         classify(space, [picture("red")], ["red"])
-    with pytest.raises(TypeError, match="put it into a list"):
+    with pytest.raises(TypeError, match="labels must be a list of strings, not one string"):
         classify(space, [picture("red")], "red", modality="image")
     with pytest.raises(ValueError, match="finite"):
         classify(space, [picture("red")], ["red"], modality="image", scale=float("nan"))

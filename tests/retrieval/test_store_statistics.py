@@ -179,7 +179,7 @@ def test_an_estimate_that_fails_is_an_error_each_time_and_can_succeed_later():
 
 def test_a_store_of_another_dimension_is_an_error_that_names_both():
     known = StoreStatistics(PlainStore(text=20).sample, lambda modality: PHRASES[:, :5])
-    with pytest.raises(ValueError, match="vectors of dimension 8, but its model makes 5"):
+    with pytest.raises(ValueError, match="vectors of 8 dimensions, but its model makes vectors of 5"):
         known.of("text", "text")
 
 

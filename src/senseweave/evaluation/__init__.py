@@ -1,10 +1,10 @@
-"""Evaluation: retrieval measures, significance, whole indexes, mteb, and zero-shot classification."""
+"""Evaluation: measures of rankings, significance, whole indexes, mteb, and zero-shot classification."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-# Imported at once: the function has its module's name, and would be hidden by it if the module were imported first.
+# Imported here and not lazily: the function shares its module's name, and importing the module later would hide it.
 from senseweave.evaluation.classify import classify
 from senseweave.lazy import lazy_names
 

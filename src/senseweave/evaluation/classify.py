@@ -1,4 +1,4 @@
-"""Zero-shot classification: which of some labels, given as text, fits an image, a sound, a video or a text best."""
+"""Zero-shot classification: which label, given as text, fits an image, a sound, a video or a text best."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ TEMPLATES: dict[Modality, str] = {
     "audio": "This is a sound of {}.",
     "video": "a video of {}.",
 }
-"""What a label is put into, by what it is compared with: for images by Radford et al. 2021 (arXiv 2103.00020, section
-3.1.4), for sounds by the README of LAION-AI/CLAP; for videos and texts, plain wordings of this library."""
+"""The text that a label is inserted into, by the modality of the item: for images from Radford et al. 2021 (arXiv
+2103.00020, section 3.1.4), for sounds from the README of LAION-AI/CLAP; for videos and texts, this library's own."""
 DEFAULT_SCALE = 20.0
-"""For spaces whose model has no scale of its own: what sentence-transformers multiplies cosines by when it trains
+"""The scale for models without a scale of their own: the factor of cosines in sentence-transformers' training
 (MultipleNegativesRankingLoss)."""
 
 
 @dataclass(frozen=True)
 class Classification:
-    """What one item is.
+    """The labels of an item, scored.
 
     Attributes:
-        position: Its index among the items that were given.
+        position: Index of the item in the given sequence.
         label: The label that fits best.
-        score: Its score.
-        scores: Of every label, best first: probabilities that sum to 1, or with a model that was trained with a sigmoid
-            (SigLIP) the probability of each label by itself.
+        score: The score of that label.
+        scores: The score of every label, best first: probabilities that sum to 1, or with a model that was trained
+            with a sigmoid (SigLIP) the probability of each label by itself.
     """
 
     position: int
@@ -54,7 +54,7 @@ def classify(
     scale: float | None = None,
     on_error: OnError = "raise",
 ) -> list[Classification]:
-    """Choose the best of `labels` for each item, with no training.
+    """Choose the label that fits each item best, without training.
 
     score = softmax(scale * cosine(item, label)), or sigmoid(scale * cosine + bias) where the model has a bias; scale
     and bias are those that the model was trained with (Radford et al. 2021, arXiv 2103.00020; Zhai et al. 2023, arXiv
@@ -64,17 +64,18 @@ def classify(
         space: Embeds the items and, as text, the labels.
         items: `senseweave.Image`, `Audio`, `Video` or `Text`, of one or several modalities; with `modality`, anything
             that the space's `embed_...` method of it takes.
-        labels: At least one, all different.
-        template: What a label is put into at `{}`; several are averaged as unit vectors (prompt ensembling, section
-            3.1.4 of CLIP's paper). The one in `TEMPLATES` for each item's modality if None.
-        modality: Of the items, where they are not media already.
-        scale: Multiplies cosines; the model's own, else `DEFAULT_SCALE`, if None.
+        labels: The labels, at least one and all different.
+        template: The text that a label is inserted into at `{}`; several are averaged as unit vectors (prompt
+            ensembling, section 3.1.4 of CLIP's paper). None takes the template in `TEMPLATES` for the item's modality.
+        modality: Modality of all items, if they are not media already.
+        scale: Factor of the cosines; None takes the model's own, or `DEFAULT_SCALE` if it has none.
         on_error: `raise`, or `skip` to leave out items that cannot be read.
 
     Returns:
-        One per item, in order.
+        A classification per item, in the given order.
 
     Raises:
+        TypeError: If `items` is a single item, `labels` a single string, or an item is not media and has no modality.
         ValueError: If there are no labels, two are equal, a template has no `{}`, or the scale is not finite.
         UnsupportedModalityError: If the space cannot embed text, or an item.
         MediaError: With `on_error="raise"`, for the first item that cannot be read.
@@ -84,7 +85,7 @@ def classify(
         msg = f"scale must be a finite number, not {scale}"
         raise ValueError(msg)
     if isinstance(items, str | bytes | Media):
-        msg = f"classify takes a list of items; put the single {type(items).__name__} into a list"
+        msg = f"items must be a list, not a single {type(items).__name__}; put it into a list"
         raise TypeError(msg)
     text = space.encoder("text")
     media = [_as_media(space, item, modality, position) for position, item in enumerate(items)]
@@ -109,26 +110,26 @@ def classify(
 
 
 def label_vectors(space: Space, labels: Sequence[str], template: str | Sequence[str]) -> np.ndarray:
-    """Embed labels within one template or several, which are averaged.
+    """Embed labels in a template, or in several templates whose vectors are averaged.
 
     Args:
-        space: Embeds text.
+        space: A space that embeds text.
         labels: The labels.
-        template: One or several, each with a place `{}` for the label.
+        template: A template or several, each with `{}` where the label goes.
 
     Returns:
         Shape (labels, dimension), float32, rows of length 1.
 
     Raises:
-        ValueError: If there is no template, or one has no `{}`.
+        ValueError: If there is no template, or a template has no `{}`.
     """
     templates = [template] if isinstance(template, str) else list(template)
-    if not templates or any("{}" not in one for one in templates):
-        msg = f"a template needs a place for the label, as in 'a photo of a {{}}', not {template!r}"
+    if not templates or any("{}" not in text for text in templates):
+        msg = f"a template needs {{}} where the label goes, as in 'a photo of a {{}}', not {template!r}"
         raise ValueError(msg)
     total = np.zeros((len(labels), space.dimension), np.float32)
-    for one in templates:
-        rows = space.embed_text([one.replace("{}", label) for label in labels], role="query")
+    for text in templates:
+        rows = space.embed_text([text.replace("{}", label) for label in labels], role="query")
         total += rows / np.linalg.norm(rows, axis=1, keepdims=True)
     unit: np.ndarray = total / np.linalg.norm(total, axis=1, keepdims=True)
     return unit
@@ -136,11 +137,11 @@ def label_vectors(space: Space, labels: Sequence[str], template: str | Sequence[
 
 def _checked_labels(labels: Iterable[str]) -> list[str]:
     if isinstance(labels, str):
-        msg = "labels is one string; put it into a list"
+        msg = f"labels must be a list of strings, not one string: {labels!r}"
         raise TypeError(msg)
     listed = list(labels)
     if not listed or len(set(listed)) < len(listed):
-        msg = f"labels must be one or more, all different, not {listed!r}"
+        msg = f"labels must be at least one string, all different, not {listed!r}"
         raise ValueError(msg)
     return listed
 
@@ -154,7 +155,7 @@ def _as_media(space: Space, item: Any, modality: Modality | None, position: int)
         return Text(item)
     msg = (
         f"item {position + 1} is {type(item).__name__}, not media: wrap it in sw.Image, sw.Audio, sw.Video or sw.Text, "
-        "or say what all items are with modality="
+        "or give the modality of all items with modality="
     )
     raise TypeError(msg)
 

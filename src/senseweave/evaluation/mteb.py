@@ -1,4 +1,4 @@
-"""Any space as a model of mteb, so that `mteb.evaluate` measures it on its tasks of text, images, audio and video."""
+"""Adapts a space to mteb, so that `mteb.evaluate` measures it on tasks of text, images, audio and video."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from senseweave.spaces import Space, load
 
 
 class MtebModel:
-    """A space in the shape that mteb calls an encoder.
+    """A space as mteb's `EncoderProtocol`.
 
-    Items with several modalities, such as a picture with its title, get the normalised sum of their parts' vectors
-    (of those that the space can embed), as mteb's own wrappers of CLIP do.
+    Items of several modalities, such as an image with its title, get the normalized sum of the vectors of the
+    modalities that the space can embed, as in mteb's own wrappers of CLIP.
     """
 
     def __init__(self, model: str | Space, revision: str | None = None, *, device: str | None = None) -> None:
@@ -26,8 +26,8 @@ class MtebModel:
 
         Args:
             model: A name that `senseweave.load` takes, or a space.
-            revision: Of a model on the hub, if `model` is a name.
-            device: torch device, if `model` is a name.
+            revision: Revision of the model on the hub, if `model` is a name.
+            device: torch device to load the model on, if `model` is a name.
         """
         require("mteb", extra="eval", feature="evaluation with mteb")
         options: dict[str, Any] = {}
@@ -38,7 +38,7 @@ class MtebModel:
 
     @property
     def mteb_model_meta(self) -> Any:
-        """What mteb writes beside the results: name, modalities, dimension, and the fingerprint as the revision."""
+        """The description that mteb writes beside results: name, modalities, dimension, fingerprint as the revision."""
         from mteb.models import ModelMeta
         from mteb.models.model_meta import ScoringFunction
 
@@ -74,15 +74,15 @@ class MtebModel:
         prompt_type: Any = None,
         **options: Any,
     ) -> np.ndarray:
-        """Embed what a task's data loader gives.
+        """Embed the items of a task's data loader.
 
         Args:
             inputs: Batches with columns `text`, `image`, `audio`, `video`.
-            task_metadata: Of the task; retrieval tasks set `prompt_type`, which is what roles come from.
-            hf_split: Split of the data set; not needed.
-            hf_subset: Subset of the data set; not needed.
-            prompt_type: `query` or `document`; None counts as document.
-            **options: mteb's options for encoders, such as a batch size; the engine fills its own batches.
+            task_metadata: Metadata of the task; only its name is used, in errors.
+            hf_split: Split of the data set; ignored.
+            hf_subset: Subset of the data set; ignored.
+            prompt_type: `query` or `document`, which becomes the role; None counts as `document`.
+            **options: mteb's options for encoders, such as a batch size; ignored: the engine fills its own batches.
 
         Returns:
             Shape (items, dimension), float32.
@@ -108,13 +108,13 @@ class MtebModel:
         return np.concatenate(rows).astype(np.float32)
 
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
-        """Cosine similarity of all pairs, a torch tensor of shape (n, m)."""
+        """Return the cosine similarities of all pairs, a torch tensor of shape (n, m)."""
         torch = require("torch", extra="text")
         left, right = _as_rows(embeddings1), _as_rows(embeddings2)
         return torch.from_numpy(self.space.similarity(left, right))
 
     def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Any:
-        """Cosine similarity of corresponding rows, a torch tensor of shape (n,)."""
+        """Return the cosine similarities of corresponding rows, a torch tensor of shape (n,)."""
         torch = require("torch", extra="text")
         left, right = _as_rows(embeddings1), _as_rows(embeddings2)
         norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
@@ -138,7 +138,7 @@ def _media(modality: Modality, item: Any) -> Media:
 
 
 def _clip(item: Any) -> Any:
-    """Frames as mteb gives them, shape (t, 3, height, width), in the shape that `Video` takes."""
+    """Return mteb's frames, shape (t, 3, height, width), in the shape that `Video` takes."""
     frames: Any = item.get("frames", item) if isinstance(item, Mapping) else item
     if hasattr(frames, "detach"):
         frames = frames.detach().cpu().numpy()

@@ -1,4 +1,4 @@
-"""How well an index answers questions whose answers are known, over all modalities and for each."""
+"""Evaluation of an index by questions whose answers are known, over all modalities and for each."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from senseweave.retrieval.calibration.labels import is_called
 from senseweave.retrieval.search.plan import chosen_modalities
 
 MIX = "all"
-"""The name under which the whole mixed corpus is reported."""
+"""The document modality under which results over the whole mixed corpus are reported."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One query with the documents that answer it.
+    """A query with the documents that answer it.
 
     Attributes:
-        query: What is asked.
-        relevant: Grade by document: a source (or the end of one, such as `photos/dog.jpg`) or a record id.
+        query: The query.
+        relevant: Grade by document, which is named by its source, the end of its source (`photos/dog.jpg`) or a record
+            id.
     """
 
     query: str | Media | Query
@@ -41,10 +42,10 @@ class Evaluation:
     Attributes:
         k: The cut-off.
         scores: Mean and 95% interval by (query modality, document modality), then by measure; the document modality
-            `all` is the search over everything, the others are searches restricted to one.
-        per_query: The values behind them, in the order of the questions, for `paired_bootstrap`.
-        shares: By query modality, the mean share of each document modality among the first `k` of the mix.
-        questions: How many questions each cell rests on.
+            `all` stands for searches over everything, the others for searches restricted to that modality.
+        per_query: Values by query behind the means, in the order of the questions, for `paired_bootstrap`.
+        shares: By query modality, the mean share of each document modality among the first `k` hits over everything.
+        questions: Number of questions by (query modality, document modality).
         missing: Answers that the index does not hold, by the number of their question (from 0). They count as not
             found.
     """
@@ -57,7 +58,7 @@ class Evaluation:
     missing: dict[int, list[str]] = field(default_factory=dict)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat dict per cell, for a table or JSON."""
+        """Return a flat dict per (query modality, document modality), for a table or JSON."""
         return [
             {
                 "query": query,
@@ -72,15 +73,16 @@ class Evaluation:
 def read_questions(path: str | Path, *, base: str | Path | None = None) -> list[Question]:
     """Read questions from a JSON list, or from JSON lines.
 
-    Each is an object with `query` (a text) or one of `image`, `audio`, `video` (a path, relative to the file), and
-    `relevant`: a list of sources or record ids, or an object with their grades. `question` and `answers` do as well.
+    Each question is an object with `query` (a text) or `image`, `audio` or `video` (a path relative to the file), and
+    with `relevant`: a list of sources or record ids, or an object with their grades. The names `question` and `answers`
+    are accepted for `query` and `relevant`.
 
     Args:
         path: The file.
-        base: What relative media paths start from; the file's folder if None.
+        base: Folder that relative media paths start from; None takes the file's folder.
 
     Raises:
-        ValueError: If the file is not that; the message names the entry.
+        ValueError: If the file is not in this form; the message names the entry.
     """
     file = Path(path)
     folder = Path(base) if base is not None else file.parent
@@ -92,7 +94,7 @@ def read_questions(path: str | Path, *, base: str | Path | None = None) -> list[
             else [json.loads(line) for line in text.splitlines() if line.strip()]
         )
     except json.JSONDecodeError as error:
-        msg = f"{file}: is neither a JSON list nor JSON lines ({error})"
+        msg = f"{file}: expected a JSON list or JSON lines of questions ({error})"
         raise ValueError(msg) from error
     return [_question(entry, number, file, folder) for number, entry in enumerate(entries, start=1)]
 
@@ -106,54 +108,57 @@ def evaluate(
     modalities: Collection[Modality] | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Ask every question of the whole index and of each modality, and measure the answers.
+    """Search the whole index and each modality of it for every question, and measure the hits.
 
-    Documents are sources: windows of one recording and passages of one text count as one, at the best one's place.
-    Where a question names record ids, each record counts by itself. Content that stands at several sources answers for
-    each of them. Questions without a relevant document of a modality are left out of that modality's figures.
+    Documents are sources: windows of a recording or passages of a text count as one document, at the rank of the best.
+    Where a question names record ids, each record counts by itself. Content with several sources answers for each of
+    them. Questions without a relevant document of a modality are left out of that modality's figures.
 
     Args:
         index: The index.
         questions: Questions, or for text queries a dict from query to its relevant sources or ids.
         k: The cut-off.
-        fusion: As in `Index.search`.
-        modalities: Document modalities to report besides the mix; all that the index holds if None.
-        seed: Of the bootstrap.
+        fusion: Name of the fusion method, as in `Index.search`.
+        modalities: Document modalities to report besides the mix; None takes all that the index holds.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The measures with their intervals, and the answers that the index does not hold.
 
     Raises:
-        ValueError: If there are no questions, one names no answer, or the index holds none of the answers.
+        ValueError: If there are no questions, a question names no answer, or the index holds none of the answers.
         UnsupportedModalityError: If the index does not hold a modality that is to be reported.
 
     Warns:
-        UserWarning: If answers are not in the index, which counts as not finding them; `Evaluation.missing` lists them.
+        UserWarning: If answers are not in the index; they count as not found, and `Evaluation.missing` lists them.
     """
     asked = _as_questions(questions)
     if not asked:
         msg = "there are no questions to evaluate"
         raise ValueError(msg)
-    for one in asked:
-        if not one.relevant:
-            msg = f"the question {one.query!r} names no answer"
+    for question in asked:
+        if not question.relevant:
+            msg = f"the question {question.query!r} names no answer; give it at least one relevant document"
             raise ValueError(msg)
     reported = chosen_modalities(modalities, index.modalities)
     result = Evaluation(k)
     values: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     shares: dict[str, list[dict[str, float]]] = defaultdict(list)
     known = index.sources()
-    unknown = {name for one in asked for name in one.relevant if not _matches(name, known)}
+    unknown = {name for question in asked for name in question.relevant if not _matches(name, known)}
     ids = index.modalities_of(unknown)
     known |= {name: {modality} for name, modality in ids.items()}
-    result.missing = {n: lost for n, one in enumerate(asked) if (lost := _missing(one, known))}
-    _warn_of(result.missing, asked)
+    result.missing = {n: lost for n, question in enumerate(asked) if (lost := _missing(question, known))}
+    _report_missing(result.missing, asked)
     for question in asked:
         kind = _modality(question.query)
-        grades, homes = _resolve(question, known)
+        grades, modalities_by_name = _resolve(question, known)
         by_source = ids.keys().isdisjoint(grades)
-        for documents in (None, *(one for one in index.modalities if one in reported)):
-            wanted = grades
+        for documents in (None, *(modality for modality in index.modalities if modality in reported)):
+            relevant = grades
             if documents is not None:
-                wanted = {one: grade for one, grade in grades.items() if documents in homes[one]}
-                if not wanted:
+                relevant = {name: grade for name, grade in grades.items() if documents in modalities_by_name[name]}
+                if not relevant:
                     continue
             hits = index.search(
                 question.query,
@@ -164,7 +169,7 @@ def evaluate(
             )
             ranked = list(dict.fromkeys(name for hit in hits for name in _documents(hit, grades, by_source)))
             for name, measure in MEASURES.items():
-                values[kind, documents or MIX][name].append(measure(ranked, wanted, k))
+                values[kind, documents or MIX][name].append(measure(ranked, relevant, k))
             if documents is None:
                 shares[kind].append(modality_share([hit.modality for hit in hits], k))
     for cell, measured in values.items():
@@ -173,7 +178,7 @@ def evaluate(
         result.questions[cell] = len(next(iter(measured.values())))
     for kind, found in shares.items():
         result.shares[kind] = {
-            modality: sum(one.get(modality, 0.0) for one in found) / len(found) for modality in index.modalities
+            modality: sum(share.get(modality, 0.0) for share in found) / len(found) for modality in index.modalities
         }
     return result
 
@@ -217,30 +222,38 @@ def _modality(query: str | Media | Query) -> str:
 def _resolve(
     question: Question, known: Mapping[str, set[Modality]]
 ) -> tuple[dict[str, float], dict[str, set[Modality]]]:
-    """Grades by the names that hits have, and the modalities of each; names that the index lacks keep counting."""
-    grades, homes = {}, {}
+    """Return the grades by the names that hits have, and the modalities of each name.
+
+    Names that are not in the index are kept, so that they count as not found.
+    """
+    grades, modalities = {}, {}
     for name, grade in question.relevant.items():
-        for one in _matches(name, known) or [name]:
-            grades[one] = grade
-            homes[one] = known.get(one, set())
-    return grades, homes
+        for match in _matches(name, known) or [name]:
+            grades[match] = grade
+            modalities[match] = known.get(match, set())
+    return grades, modalities
 
 
 def _matches(name: str, known: Collection[str]) -> list[str]:
-    return [name] if name in known else [one for one in known if is_called(one, name)]
+    return [name] if name in known else [source for source in known if is_called(source, name)]
 
 
 def _missing(question: Question, known: Collection[str]) -> list[str]:
     return [name for name in question.relevant if not _matches(name, known)]
 
 
-def _warn_of(missing: Mapping[int, Sequence[str]], asked: Sequence[Question]) -> None:
+def _report_missing(missing: Mapping[int, Sequence[str]], asked: Sequence[Question]) -> None:
+    """Warn of answers that are not in the index.
+
+    Raises:
+        ValueError: If none of the answers is in the index.
+    """
     if not missing:
         return
     lost = [name for names in missing.values() for name in names]
     shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
-    if len(lost) == sum(len(one.relevant) for one in asked):
-        msg = f"none of the answers is in the index; name them by source, the end of one, or record id: {shown}"
+    if len(lost) == sum(len(question.relevant) for question in asked):
+        msg = f"none of the answers is in the index; name them by source, end of a source or record id: {shown}"
         raise ValueError(msg)
     msg = f"{len(lost)} answers of {len(missing)} questions are not in the index and count as not found: {shown}"
     warnings.warn(msg, stacklevel=3)
@@ -249,4 +262,4 @@ def _warn_of(missing: Mapping[int, Sequence[str]], asked: Sequence[Question]) ->
 def _documents(hit: Hit, grades: Mapping[str, float], by_source: bool) -> list[str]:
     if hit.id in grades:
         return [hit.id]
-    return [one for one in hit.sources if one in grades] or [hit.source if by_source else hit.id]
+    return [source for source in hit.sources if source in grades] or [hit.source if by_source else hit.id]

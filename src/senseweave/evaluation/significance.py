@@ -1,4 +1,4 @@
-"""How sure a difference is: bootstrap over queries."""
+"""Confidence intervals of means and differences, by bootstrap over queries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with the range in which it lies with the given confidence."""
+    """A mean with its confidence interval.
+
+    Attributes:
+        mean: The mean of the values.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+    """
 
     mean: float
     low: float
@@ -22,14 +28,21 @@ class Difference(Interval):
     """The mean of `first - second` over queries.
 
     Attributes:
-        p_value: Two-sided: how often a bootstrap sample, centred on no difference, is at least as far from 0.
+        p_value: Two-sided p-value: the share of bootstrap samples, centered on 0, that lie at least as far from 0 as
+            the observed mean.
     """
 
     p_value: float
 
 
 def bootstrap(values: Sequence[float], *, samples: int = 2000, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """Mean of per-query values with a percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+    """Return the mean of per-query values with its percentile bootstrap interval (Efron and Tibshirani 1993, ch. 13).
+
+    Args:
+        values: Values of a measure, a number per query.
+        samples: Number of bootstrap samples.
+        confidence: Confidence level of the interval, between 0 and 1.
+        seed: Seed of the random sampling.
 
     Raises:
         ValueError: If there are no values.
@@ -46,17 +59,20 @@ def paired_bootstrap(
     """Compare two systems on the same queries (paired bootstrap; Smucker, Allan and Carterette, CIKM 2007).
 
     Args:
-        first: One value per query.
-        second: The other system's values, in the same order.
-        samples: Bootstrap samples.
-        confidence: Of the interval.
-        seed: Of the sampling.
+        first: Values of the first system, a number per query.
+        second: Values of the second system, in the same order of queries.
+        samples: Number of bootstrap samples.
+        confidence: Confidence level of the interval, between 0 and 1.
+        seed: Seed of the random sampling.
+
+    Returns:
+        The mean of `first - second` with its interval and p-value.
 
     Raises:
         ValueError: If the lengths differ or there are no values.
     """
     if len(first) != len(second):
-        msg = f"paired values must be of the same queries, but there are {len(first)} and {len(second)}"
+        msg = f"paired values must be of the same queries, but there are {len(first)} and {len(second)} values"
         raise ValueError(msg)
     data = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     means = _means(data, samples, seed)

@@ -1,4 +1,4 @@
-"""A share of the result for each list, whatever its scores."""
+"""Quotas: a least share of the results for each group, whatever its scores."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def quota(ranked: Sequence[T], k: int, shares: Mapping[str, int], group: Callabl
 
     Args:
         ranked: Results, best first.
-        k: How many to return.
-        shares: Least number of results per group, where it has so many; their sum is at most `k`.
-        group: Tells the group of a result, for example its modality.
+        k: How many results to return.
+        shares: Least number of results per group, as far as the group has that many; their sum is at most `k`.
+        group: Returns the group of a result, for example its modality.
 
     Raises:
         ValueError: If the shares add up to more than `k`.

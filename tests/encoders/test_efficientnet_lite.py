@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senseweave.encoders import starter
+from senseweave.encoders.families import starter
 from senseweave.encoders.bridges.efficientnet_lite import imagenet_labels
 
 SHOWN = {

@@ -13,7 +13,7 @@ from haystack_integrations.components.embedders.senseweave import SenseweaveDocu
 from haystack_integrations.components.retrievers.senseweave import SenseweaveChromaRetriever
 from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
-from senseweave.errors import FingerprintError
+from senseweave import FingerprintError
 
 VECTORS = {"east": [1.0, 0.0], "north-east": [0.6, 0.8], "north": [0.0, 1.0], "west": [-1.0, 0.0]}
 

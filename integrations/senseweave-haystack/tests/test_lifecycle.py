@@ -23,7 +23,7 @@ from haystack_integrations.components.retrievers.senseweave import (
 from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
 import senseweave as sw
-from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.interop import Lazy
 
 OWN_MODEL = {"model": "starter", "dimensions": 200}
 """A space that no other test has loaded."""

@@ -8,6 +8,7 @@ from haystack.dataclasses import ByteStream
 from haystack_integrations.components.converters.senseweave import MediaToDocument
 
 import senseweave as sw
+from senseweave.interop import provenance_of_media, read_metadata, record_id
 
 
 def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
@@ -80,26 +81,50 @@ def test_a_folder_gives_all_its_files(photo, tone):
     assert {one.meta["file_path"] for one in documents} == {str(photo), str(tone)}
 
 
-def test_ids_depend_on_the_content_and_on_nothing_else(photo, tone, tmp_path):
+def test_ids_depend_on_content_and_source_and_on_nothing_else(photo, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "another-name.png").write_bytes(photo.read_bytes())
-    (elsewhere / "photo.png").write_bytes(photo.read_bytes() + b"\0")
     converter = MediaToDocument()
-    (one,) = converter.run(sources=[photo], meta={"author": "Ann"})["documents"]
+    (first,) = converter.run(sources=[photo], meta={"author": "Ann"})["documents"]
+    (again,) = converter.run(sources=[str(photo)])["documents"]
     (moved,) = converter.run(sources=[elsewhere / "another-name.png"])["documents"]
-    (changed,) = converter.run(sources=[elsewhere / "photo.png"])["documents"]
-    (stream,) = converter.run(sources=[ByteStream(photo.read_bytes())])["documents"]
-    assert one.id == moved.id == stream.id != changed.id
+    assert first.id == again.id != moved.id
+    assert first.id == record_id(provenance_of_media(sw.Image(photo)))
+    assert first.meta["sha256"] == moved.meta["sha256"]
+    photo.write_bytes(photo.read_bytes() + b"\0")
+    (changed,) = converter.run(sources=[photo])["documents"]
+    assert changed.id != first.id
+    streams = [ByteStream((elsewhere / "another-name.png").read_bytes()) for _ in range(2)]
+    (first_stream,), (second_stream,) = (converter.run(sources=[stream])["documents"] for stream in streams)
+    assert first_stream.id == second_stream.id
 
 
-def test_the_same_content_twice_is_one_document_and_a_warning(photo, tmp_path, caplog):
+def test_equal_files_are_a_document_each_and_one_file_given_twice_is_one(photo, tmp_path, caplog):
     copy = tmp_path / "copy.png"
     copy.write_bytes(photo.read_bytes())
+    documents = MediaToDocument().run(sources=[photo, copy])["documents"]
+    assert [document.meta["file_path"] for document in documents] == [str(photo), str(copy)]
+    assert len({document.meta["source_id"] for document in documents}) == 2
+    assert not caplog.records
     with caplog.at_level(logging.WARNING):
-        documents = MediaToDocument().run(sources=[photo, copy])["documents"]
-    assert [one.meta["file_path"] for one in documents] == [str(photo)]
-    assert "copy.png has the same content as" in caplog.text
+        documents = MediaToDocument().run(sources=[photo, photo])["documents"]
+    assert [document.meta["file_path"] for document in documents] == [str(photo)]
+    assert "photo.png holds the same content twice, or was given twice" in caplog.text
+
+
+def test_meta_are_those_of_the_schema_and_the_users_own(photo, tmp_path):
+    text = tmp_path / "note.txt"
+    text.write_text(" ".join(f"The dog is asleep on sofa {i}." for i in range(20)))
+    own = {"author": "Ann", "start": "2020-01-01", "modality": "CT"}
+    passages = MediaToDocument(characters=100).run(sources=[text], meta=own)["documents"]
+    provenance = read_metadata(passages[1].meta)
+    assert (provenance.modality, provenance.source, provenance.span) == ("text", str(text), None)
+    assert {name: provenance.own[name] for name in own} == own
+    assert provenance.own["character_start"] == passages[1].meta["split_idx_start"]
+    (image,) = MediaToDocument().run(sources=[photo], meta=own)["documents"]
+    assert (image.meta["modality"], image.meta["start"]) == ("image", "2020-01-01")
+    assert image.meta["source"] == image.meta["file_path"] == str(photo)
 
 
 def test_two_byte_streams_keep_their_bytes_and_get_their_own_ids(photo, wave_bytes):

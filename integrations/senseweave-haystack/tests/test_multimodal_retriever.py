@@ -16,8 +16,7 @@ from haystack_integrations.components.retrievers.senseweave import (
 from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
 import senseweave as sw
-from senseweave.errors import FingerprintError
-from senseweave.retrieval import METHODS
+from senseweave.interop import METHODS
 
 TEXTS = ["The dog is asleep on the sofa.", "Bread needs flour and water.", "The train leaves at noon."]
 CALIBRATED = {name for name, method in METHODS.items() if method.needs_statistics}
@@ -205,9 +204,9 @@ async def test_a_store_of_another_space_of_equal_dimension_is_refused_by_both_na
         retrievers={"strange": InMemoryEmbeddingRetriever(store)}, embedders=embedder
     )
     both = f"'strange' holds vectors of fingerprint 0123456789abcdef, but was given fingerprint {embedder.fingerprint}"
-    with pytest.raises(FingerprintError, match=both):
+    with pytest.raises(sw.FingerprintError, match=both):
         retriever.run(query=QUESTION)
-    with pytest.raises(FingerprintError, match=both):
+    with pytest.raises(sw.FingerprintError, match=both):
         await retriever.run_async(query=QUESTION)
 
 

@@ -3,11 +3,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What senseweave's components share: spaces that load late, and Haystack's types as senseweave's media."""
 
-from haystack_integrations.common.senseweave.media import (
-    Source,
-    document_to_media,
-    source_to_media,
-)
-from haystack_integrations.common.senseweave.space import SpaceComponent
+from haystack_integrations.common.senseweave.embeddings import SpaceComponent
+from haystack_integrations.common.senseweave.items import document_to_media, hit_to_document
+from haystack_integrations.common.senseweave.loading import Source, source_to_media
+from haystack_integrations.common.senseweave.version import __version__
 
-__all__ = ["Source", "SpaceComponent", "document_to_media", "source_to_media"]
+__all__ = ["Source", "SpaceComponent", "__version__", "document_to_media", "hit_to_document", "source_to_media"]

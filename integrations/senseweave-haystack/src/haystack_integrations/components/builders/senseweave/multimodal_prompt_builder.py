@@ -9,12 +9,12 @@ from typing import Any, Literal, TypeAlias
 
 from haystack import Document, component, logging
 from haystack.dataclasses import ChatMessage, FileContent, ImageContent, TextContent
-from haystack_integrations.common.senseweave.configured import Configured, check_choice, check_modalities, in_thread
-from haystack_integrations.common.senseweave.media import document_span, document_to_media
+from haystack_integrations.common.senseweave.components import Configured, check_choice, check_modalities, run_in_thread
+from haystack_integrations.common.senseweave.items import document_provenance, document_to_media
+from haystack_integrations.common.senseweave.prompting import document_label
 
 import senseweave as sw
-from senseweave.media import Modality
-from senseweave.media.export import DEFAULT_PIXELS, Exported, frame_files, image_file, sound_file
+from senseweave.interop import DEFAULT_PIXELS, Exported, Modality, frame_files, image_file, sound_file
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +30,10 @@ DEFAULT_SYSTEM_PROMPT = (
 class MultimodalPromptBuilder(Configured):
     """Builds a list of `ChatMessage` in which a model sees the Documents themselves, best first, and then a question.
 
-    Each Document begins with a label: its number, modality, source and place (page, or seconds), and what its content
-    says. Text follows as `TextContent`, an image as `ImageContent`, sound as `FileContent` (WAV), a video as frames or
-    as `FileContent`. Images are scaled down, sound is cut to the span that was found, and what exceeds the limits
-    stands as its label and content alone.
+    Each Document begins with a label (its number, modality and source, and the page or the seconds that it covers) and
+    its content. An image follows as `ImageContent`, sound as `FileContent` (WAV), a video as frames or as
+    `FileContent`. Images are scaled down, sound is cut to the span that was found, and of what exceeds the limits only
+    label and content are shown.
 
     ### Usage example
 
@@ -70,8 +70,8 @@ class MultimodalPromptBuilder(Configured):
         """Create the component.
 
         :param system_prompt: The system message; None for none.
-        :param modalities: What the model takes; Documents of other modalities stand as their label and content alone.
-            None takes all.
+        :param modalities: What the model takes; of Documents of other modalities only label and content
+            are shown. None takes all.
         :param max_documents: Most Documents; the rest is left out.
         :param max_characters: Most characters of the content of each Document; None for all.
         :param max_images: Most images, frames of videos included.
@@ -87,7 +87,7 @@ class MultimodalPromptBuilder(Configured):
         :param root_path: Files must lie under this folder, symbolic links resolved, and relative paths are looked for
             there. None allows every local file.
         :param network: Whether a Document may name an http or https URL.
-        :param on_error: `skip` to let label and content stand for a file that cannot be read, with a warning; or
+        :param on_error: `skip` to show only label and content of a file that cannot be read, with a warning; or
             `raise`.
         :raises ValueError: If a choice or a limit makes no sense.
         """
@@ -129,7 +129,7 @@ class MultimodalPromptBuilder(Configured):
         prompt = [*system, ChatMessage.from_user(content_parts=parts)]
         return {"prompt": prompt, "documents": documents[: self.max_documents]}
 
-    run_async = in_thread(run)
+    run_async = run_in_thread(run)
 
     def parts(self, documents: list[Document]) -> list[Part]:
         """Return what `run` puts before the question.
@@ -153,14 +153,14 @@ class MultimodalPromptBuilder(Configured):
                 policy=sw.MediaPolicy(root=self.root_path, network=self.network),
                 file_path_meta_field=self.file_path_meta_field,
             )
-            modality: str = media.modality
+            modality: Modality = media.modality
             shown = self._shown(media, budget) if modality != "text" else []
         except sw.MediaError as error:
             if self.on_error == "raise":
                 raise
             logger.warning("Document {id} is shown as text alone: {reason}", id=document.id, reason=str(error))
-            modality, shown = str(document.meta.get("modality", "text")), []
-        label = f"[{number}] {modality}, {self._place(document, modality)}:"
+            modality, shown = document_provenance(document).modality, []
+        label = document_label(number, document, modality, file_path_meta_field=self.file_path_meta_field)
         return [TextContent(text=f"{label} {said}".rstrip()), *shown]
 
     def _shown(self, media: sw.Media, budget: "_Budget") -> list[Part]:
@@ -198,26 +198,12 @@ class MultimodalPromptBuilder(Configured):
             name = f"{PurePath(name).stem}.wav"
         return FileContent(base64_data=file.base64, mime_type=file.mime_type, filename=name, validation=False)
 
-    def _place(self, document: Document, modality: str) -> str:
-        """Name the source of a Document and the part of it that was found."""
-        meta = document.meta
-        source = meta.get(self.file_path_meta_field) or meta.get("url") or meta.get("file_name")
-        place = PurePath(str(source)).name if source else f"Document {document.id[:12]}"
-        page = meta.get("page", meta.get("page_number"))
-        if page is not None:
-            place += f", page {page}"
-        try:
-            span = document_span(document) if modality in ("audio", "video") else None
-        except sw.MediaError:
-            span = None
-        return f"{place}, {_clock(span[0])} to {_clock(span[1])}" if span is not None else place
-
 
 def documents_to_tool_result(documents: list[Document]) -> list[TextContent | ImageContent]:
     """Show Documents to an agent as the result of a tool: labels and texts, images and frames of videos.
 
-    A recording stands as its transcript, since tool results hold text and images alone. Files are read wherever they
-    lie: keep a corpus whose meta others may write behind a handler of your own with a `root_path`.
+    A recording is shown as its transcript, since tool results hold only text and images. Every local file that a
+    Document names is read: where others may write the meta of a corpus, use a handler of your own with a `root_path`.
 
     ### Usage example
 
@@ -244,22 +230,16 @@ def documents_to_tool_result(documents: list[Document]) -> list[TextContent | Im
 
 @dataclass
 class _Budget:
-    """What may still be shown."""
+    """How many images and seconds of sound may still be shown."""
 
     images: int
     seconds: float
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _check(query: Any, documents: Any) -> None:
     if not isinstance(query, str):
         msg = f"MultimodalPromptBuilder expects a string as query, not {type(query).__name__}"
         raise TypeError(msg)
-    if not isinstance(documents, list) or any(not isinstance(one, Document) for one in documents):
+    if not isinstance(documents, list) or any(not isinstance(document, Document) for document in documents):
         msg = f"MultimodalPromptBuilder expects a list of Documents as documents, not {type(documents).__name__}"
         raise TypeError(msg)

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From files of every modality to Documents that embedders, stores and window retrievers understand."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,13 +13,20 @@ from haystack import Document, component, logging
 from haystack.components.converters.utils import normalize_metadata
 from haystack.dataclasses import ByteStream
 from haystack.utils import ComponentDevice, Secret
-from haystack_integrations.common.senseweave.configured import check_choice, in_thread
-from haystack_integrations.common.senseweave.media import source_content, source_label
-from haystack_integrations.common.senseweave.space import SpaceComponent
+from haystack_integrations.common.senseweave.components import check_choice, run_in_thread
+from haystack_integrations.common.senseweave.embeddings import SpaceComponent
+from haystack_integrations.common.senseweave.loading import source_content, source_label
 
 import senseweave as sw
-from senseweave.media import collect
-from senseweave.retrieval.records.chunking import pieces_of
+from senseweave.interop import (
+    Provenance,
+    collect,
+    pieces_of,
+    provenance_of_media,
+    record_id,
+    source_name,
+    write_metadata,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +38,10 @@ class MediaToDocument(SpaceComponent):
     """Makes Documents from files: one per text passage, image, PDF page, window of a recording, segment of a video.
 
     `content` is the text, or what `describe_with` says of an image, a recording or a video, or `""`; never None, which
-    some stores leave out without an error. `meta` is flat: `modality`, `mime_type`, `file_path`, `sha256`, `start` and
-    `end` in seconds, `page` from 1, `source_id` and `split_id` (with these two, `SentenceWindowRetriever` returns the
-    neighbours of a segment). Ids are made from the content, so that the same file gives the same ids wherever it lies.
+    some stores leave out without an error. `meta` is flat: `modality`, `mime_type`, `source` and the same as
+    `file_path`, `sha256`, `start` and `end` in seconds, `page` from 1, `source_id` and `split_id` (with these two,
+    `SentenceWindowRetriever` returns the neighbours of a segment). Ids are made from content and source, so that the
+    same file gives the same ids again.
 
     ### Usage example
 
@@ -66,7 +73,7 @@ class MediaToDocument(SpaceComponent):
         """Create the component; nothing is loaded yet.
 
         :param seconds: Length of the windows of recordings and the segments of videos. None takes what the model of
-            `describe_with` hears and sees at a time, cut where nobody speaks if it recognises speech; 30 without one.
+            `describe_with` hears and sees at a time, cut at pauses if it recognizes speech; 30 without a model.
         :param overlap: Seconds that neighbouring windows share.
         :param characters: Most characters of a text passage. None takes what the model of `describe_with` reads, at
             most 1000.
@@ -74,15 +81,15 @@ class MediaToDocument(SpaceComponent):
         :param root_path: Files must lie under this folder, symbolic links resolved, and relative paths are looked for
             there. None allows every local file.
         :param network: Whether a source may be an http or https URL.
-        :param on_error: `skip` to go on without a source that cannot be read, log a warning and report it in `failed`;
-            or `raise`.
+        :param on_error: `skip` to leave out a source that cannot be read, log a warning and report it in `failed`; or
+            `raise`.
         :param describe_with: A model of `senseweave.load` whose transcripts and labels become the content of what is
-            not text. An embedder of the same model then finds its vectors made already. None leaves that content
+            not text. An embedder of the same model then finds its vectors in the cache. None leaves that content
             empty.
-        :param device: Where that model runs. If None, senseweave picks the best there is when the model is loaded.
+        :param device: Where that model runs. If None, senseweave chooses when the model is loaded.
         :param api_key: Key of that model, if it is behind an API, as `Secret.from_env_var(...)`.
         :param load_options: Further options of `senseweave.load` for that model.
-        :raises ValueError: If `on_error` is neither.
+        :raises ValueError: If `on_error` is neither of these.
         """
         check_choice("on_error", on_error, ("raise", "skip"))
         SpaceComponent.__init__(
@@ -123,38 +130,36 @@ class MediaToDocument(SpaceComponent):
         :raises senseweave.MediaError: With `on_error="raise"`, for the first file that cannot be read.
         """
         _check(sources)
-        made: dict[str, _Made] = {}
+        chunks: dict[str, _Chunk] = {}
         failed: list[sw.MediaError] = []
         for position, (source, own) in enumerate(zip(sources, normalize_metadata(meta, len(sources)), strict=True)):
-            for one in self._from_source(source, own):
-                if isinstance(one, sw.MediaError):
-                    self._fail(one.at(position, len(sources)), failed)
-                    continue
-                document, media = one
-                if document.id in made:
+            for chunk in self._read_source(source, own, position):
+                if isinstance(chunk, sw.MediaError):
+                    self._fail(chunk.at(position, len(sources)), failed)
+                elif chunk.document.id in chunks:
                     logger.warning(
-                        "{source} has the same content as {other} and is left out.",
-                        source=document.meta.get("file_path", source_label(source)),
-                        other=made[document.id].document.meta.get("file_path", "an earlier source"),
+                        "{source} holds the same content twice, or was given twice; one Document is made of it.",
+                        source=chunk.document.meta["source"],
                     )
-                    continue
-                made[document.id] = _Made(document, media, position)
-        documents = self._described(list(made.values()), len(sources), failed)
+                else:
+                    chunks[chunk.document.id] = chunk
+        documents = self._describe(list(chunks.values()), len(sources), failed)
         failed.sort(key=lambda error: error.position or 0)
         return {
             "documents": documents,
-            "failed": [{"source": one.source, "position": one.position, "reason": one.reason} for one in failed],
+            "failed": [
+                {"source": error.source, "position": error.position, "reason": error.reason} for error in failed
+            ],
         }
 
-    run_async = in_thread(run)
+    run_async = run_in_thread(run)
 
-    def _from_source(
-        self, source: MediaSource, own: dict[str, Any]
-    ) -> Iterator[tuple[Document, sw.Media] | sw.MediaError]:
+    def _read_source(
+        self, source: MediaSource, own: dict[str, Any], position: int
+    ) -> Iterator["_Chunk | sw.MediaError"]:
         if isinstance(source, str) and source.startswith("data:"):
-            yield sw.MediaError(
-                f"{source[:32]}…", "a Document cannot point at a data URI; give its bytes as a ByteStream"
-            )
+            reason = "a Document cannot point at a data URI; give its bytes as a ByteStream"
+            yield sw.MediaError(f"{source[:32]}…", reason)
             return
         policy = sw.MediaPolicy(root=self.root_path, network=self.network)
         counts: Counter[str] = Counter()
@@ -163,44 +168,14 @@ class MediaToDocument(SpaceComponent):
                 yield media if not isinstance(source, ByteStream) else type(media)(source_label(source), media.reason)
                 continue
             try:
-                yield from self._from_media(media, source, own, counts)
+                for chunk_media in self._split(media):
+                    document = _chunk_document(chunk_media, media, source, own, counts)
+                    yield _Chunk(document, chunk_media, position)
             except sw.MediaError as error:
                 yield error
 
-    def _from_media(
-        self, media: sw.Media, source: MediaSource, own: dict[str, Any], counts: Counter[str]
-    ) -> Iterator[tuple[Document, sw.Media]]:
-        sha256, mime_type = media.sha256, media.mime_type
-        source_id = f"{sha256[:32]}-{media.modality}"
-        for piece in self._pieces(media):
-            start, end = piece.span or (None, None)
-            offset = piece.metadata.get("character_start", 0)
-            meta = {
-                "modality": piece.modality,
-                "mime_type": mime_type,
-                "file_path": _file_path(media, source),
-                "sha256": sha256,
-                "start": start,
-                "end": end,
-                "page": piece.page,
-                "source_id": source_id,
-                "split_id": counts[source_id],
-                # Offsets are within a page there, and cannot be compared across pages.
-                "split_idx_start": offset if piece.modality == "text" and piece.page is None else None,
-            }
-            counts[source_id] += 1
-            from_stream = source.meta if isinstance(source, ByteStream) else {}
-            content = piece.decode() if piece.modality == "text" else ""
-            document = Document(
-                id=_document_id(piece.modality, sha256, start, end, piece.page, offset, len(content)),
-                content=content,
-                meta={**from_stream, **own, **{name: value for name, value in meta.items() if value is not None}},
-                blob=source if isinstance(source, ByteStream) else None,
-            )
-            yield document, piece
-
-    def _pieces(self, media: sw.Media) -> Iterator[sw.Media]:
-        """Cut a media as the describing model takes it, or into common lengths where there is none."""
+    def _split(self, media: sw.Media) -> Iterator[sw.Media]:
+        """Yield the chunks of a media as the describing model takes them, or of common lengths without a model."""
         space = self._loaded() if self.describe_with is not None else None
         return pieces_of(
             media,
@@ -211,20 +186,20 @@ class MediaToDocument(SpaceComponent):
             character_overlap=self.character_overlap,
         )
 
-    def _described(self, made: list["_Made"], total: int, failed: list[sw.MediaError]) -> list[Document]:
-        """Return the Documents with what the model says of those that are not text, without those it cannot read."""
-        documents = [one.document for one in made]
+    def _describe(self, chunks: list["_Chunk"], total: int, failed: list[sw.MediaError]) -> list[Document]:
+        """Return the Documents with what the model says of media that are not text, without those it cannot read."""
+        documents = [chunk.document for chunk in chunks]
         if self.describe_with is None:
             return documents
         space = self._loaded()
-        asked = [i for i, one in enumerate(made) if one.media.modality != "text"]
-        asked = [i for i in asked if made[i].media.modality in space.modalities]
-        batch = space.encode([made[i].media for i in asked], on_error="skip")
-        for row, kept in enumerate(batch.kept):
-            documents[asked[kept]] = replace(documents[asked[kept]], content=batch.descriptions[row] or "")
-        unreadable = {asked[error.position or 0]: error for error in batch.failed}
+        rows = [i for i, chunk in enumerate(chunks) if chunk.media.modality != "text"]
+        rows = [i for i in rows if chunks[i].media.modality in space.modalities]
+        batch = space.encode([chunks[i].media for i in rows], on_error="skip")
+        for description, kept in zip(batch.descriptions, batch.kept, strict=True):
+            documents[rows[kept]] = replace(documents[rows[kept]], content=description or "")
+        unreadable = {rows[error.position or 0]: error for error in batch.failed}
         for i, error in unreadable.items():
-            self._fail(error.at(made[i].position, total), failed)
+            self._fail(error.at(chunks[i].position, total), failed)
         return [document for i, document in enumerate(documents) if i not in unreadable]
 
     def _fail(self, error: sw.MediaError, failed: list[sw.MediaError]) -> None:
@@ -235,7 +210,7 @@ class MediaToDocument(SpaceComponent):
 
 
 @dataclass(frozen=True)
-class _Made:
+class _Chunk:
     """A Document, the media that it stands for, and the position of its source."""
 
     document: Document
@@ -243,16 +218,27 @@ class _Made:
     position: int
 
 
-def _file_path(media: sw.Media, source: MediaSource) -> str | None:
-    """Return where the content can be found again; None for bytes that came without a path."""
-    if isinstance(source, ByteStream):
-        given = source.meta.get("file_path")
-        return str(given) if given is not None else None
-    return media.source if "://" in media.source else str(Path(media.source).absolute())
-
-
-def _document_id(*parts: object) -> str:
-    return hashlib.sha256("\n".join("" if part is None else str(part) for part in parts).encode()).hexdigest()
+def _chunk_document(
+    chunk: sw.Media, media: sw.Media, source: MediaSource, own: dict[str, Any], counts: Counter[str]
+) -> Document:
+    """Return the Document of a chunk of media, and count it among those of its source."""
+    stream = source if isinstance(source, ByteStream) else None
+    path = stream.meta.get("file_path") if stream is not None else source_name(media)
+    name = str(path) if path is not None else source_name(media)
+    values = {**(stream.meta if stream is not None else {}), **own, **chunk.metadata}
+    if chunk.modality != "text":
+        values.pop("modality", None)
+    values.pop("file_path", None)
+    provenance = provenance_of_media(chunk, source=name, own=values)
+    source_id = record_id(Provenance(media.modality, name, sha256=media.sha256))
+    meta = write_metadata(provenance, file_path=path is not None)
+    meta |= {"source_id": source_id, "split_id": counts[source_id]}
+    if chunk.modality == "text" and chunk.page is None:
+        # Offsets are within a page there, and cannot be compared across pages.
+        meta["split_idx_start"] = chunk.metadata.get("character_start", 0)
+    counts[source_id] += 1
+    content = chunk.decode() if chunk.modality == "text" else ""
+    return Document(id=record_id(provenance), content=content, meta=meta, blob=stream)
 
 
 def _check(sources: Any) -> None:

@@ -10,13 +10,12 @@ from typing import Any, Literal
 
 from haystack import Document, component, logging
 from haystack.utils import ComponentDevice, Secret
-from haystack_integrations.common.senseweave.configured import check_choice
-from haystack_integrations.common.senseweave.fingerprints import FINGERPRINT
-from haystack_integrations.common.senseweave.media import document_to_media
-from haystack_integrations.common.senseweave.space import SpaceComponent
+from haystack_integrations.common.senseweave.components import check_choice
+from haystack_integrations.common.senseweave.embeddings import SpaceComponent
+from haystack_integrations.common.senseweave.items import document_to_media
 
 import senseweave as sw
-from senseweave.spaces.batch import Batch
+from senseweave.interop import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +24,10 @@ logger = logging.getLogger(__name__)
 class SenseweaveDocumentEmbedder(SpaceComponent):
     """Embeds Documents that hold text, images, audio or video, in one call and in their order.
 
-    What a Document is: what `meta["modality"]` says; else what its blob holds; else text, if it has content; else what
-    the file in `meta["file_path"]` holds. `meta["start"]` and `meta["end"]` (seconds) or `meta["page"]` choose a part.
-    `meta["fingerprint"]` then says which space an embedding is of, so that retrievers can refuse those of another.
+    A Document is what `meta["modality"]` says; else what its blob holds; else text, if it has content; else what the
+    file in `meta["file_path"]` or `meta["source"]` holds. `meta["start"]` and `meta["end"]` (seconds) or
+    `meta["page"]` choose a part. `meta["fingerprint"]` then names the space of the embedding, so that retrievers can
+    refuse embeddings of another.
 
     ### Usage example
 
@@ -65,11 +65,11 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         """Create the component; nothing is loaded yet.
 
         :param model: A name that `senseweave.load` takes: `starter`, a hub id, a local folder, or `scheme:name`.
-        :param dimensions: Keep only so many leading dimensions, for models trained to allow it.
+        :param dimensions: How many leading dimensions to keep, for models trained to allow it.
         :param normalize: Whether embeddings have length 1.
-        :param device: Where the model runs. If None, senseweave picks the best there is when the model is loaded.
-        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`. Without it, such a model reads the
-            variable that is usual for it.
+        :param device: Where the model runs. If None, senseweave chooses when the model is loaded.
+        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`. Without it, such a model reads
+            its usual variable.
         :param load_options: Further options of `senseweave.load` for this family of models, for example `max_length`.
         :param root_path: Files must lie under this folder, symbolic links resolved, and relative paths are looked for
             there. None allows every local file.
@@ -83,7 +83,7 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         :param on_error: `raise`, or `skip` to leave a Document that cannot be read out of `documents`, log a warning
             and report it in `failed`.
         :param progress_bar: Whether `run` shows a progress bar.
-        :raises ValueError: If `on_error` is neither.
+        :raises ValueError: If `on_error` is neither of these.
         """
         check_choice("on_error", on_error, ("raise", "skip"))
         SpaceComponent.__init__(
@@ -117,7 +117,7 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         """
         self._check(documents)
         space = self._loaded()
-        media, positions, failed = self._media(space, documents)
+        media, positions, failed = self._read(space, documents)
         batch = self._encode(space, media)
         return self._result(documents, positions, batch, failed, space.fingerprint)
 
@@ -126,11 +126,11 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         """Like `run`, off the event loop."""
         self._check(documents)
         space = await self._loaded_async()
-        media, positions, failed = await asyncio.to_thread(self._media, space, documents)
+        media, positions, failed = await asyncio.to_thread(self._read, space, documents)
         batch = await space.aencode(media, role="document", on_error=self.on_error)
         return self._result(documents, positions, batch, failed, space.fingerprint)
 
-    def _media(
+    def _read(
         self, space: sw.Space, documents: list[Document]
     ) -> tuple[list[sw.Media], list[int], dict[int, sw.SenseweaveError]]:
         """Return media, their positions in `documents`, and the error of each Document that is not among them."""
@@ -140,21 +140,21 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         failed: dict[int, sw.SenseweaveError] = {}
         for position, document in enumerate(documents):
             try:
-                one = document_to_media(
+                chunk = document_to_media(
                     document,
                     policy=policy,
                     file_path_meta_field=self.file_path_meta_field,
                     meta_fields_to_embed=self.meta_fields_to_embed,
                     embedding_separator=self.embedding_separator,
                 )
-                space.encoder(one.modality)
+                space.encoder(chunk.modality)
             except sw.SenseweaveError as error:
                 located = error.at(position, len(documents)) if isinstance(error, sw.MediaError) else error
                 if self.on_error == "raise":
                     raise located from error
                 failed[position] = located
             else:
-                media.append(one)
+                media.append(chunk)
                 positions.append(position)
         return media, positions, failed
 
@@ -191,7 +191,7 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
             document = documents[positions[kept]]
             description = batch.descriptions[row] if self.describe else None
             content = document.content or description or document.content
-            meta = {**document.meta, FINGERPRINT: fingerprint}
+            meta = {**document.meta, "fingerprint": fingerprint}
             embedded.append(replace(document, embedding=batch.vectors[row].tolist(), content=content, meta=meta))
         return {
             "documents": embedded,
@@ -200,10 +200,11 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
 
     @staticmethod
     def _check(documents: Any) -> None:
-        if not isinstance(documents, list) or any(not isinstance(one, Document) for one in documents):
+        if not isinstance(documents, list) or any(not isinstance(document, Document) for document in documents):
             given = type(documents).__name__
             if isinstance(documents, list):
-                given = "a list with " + next(type(one).__name__ for one in documents if not isinstance(one, Document))
+                wrong = next(document for document in documents if not isinstance(document, Document))
+                given = f"a list with {type(wrong).__name__}"
             msg = (
                 f"SenseweaveDocumentEmbedder expects a list of Documents as input, not {given}. "
                 "To embed a string, use the SenseweaveTextEmbedder; "

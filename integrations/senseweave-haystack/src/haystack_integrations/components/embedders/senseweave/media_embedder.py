@@ -10,12 +10,12 @@ from typing import Any
 from haystack import component
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 from haystack.utils import ComponentDevice, Secret
-from haystack_integrations.common.senseweave.configured import check_modalities
-from haystack_integrations.common.senseweave.media import source_to_media
-from haystack_integrations.common.senseweave.space import SpaceComponent
+from haystack_integrations.common.senseweave.components import check_modalities
+from haystack_integrations.common.senseweave.embeddings import SpaceComponent
+from haystack_integrations.common.senseweave.loading import source_to_media
 
 import senseweave as sw
-from senseweave.media import Modality
+from senseweave.interop import Modality
 
 
 @component
@@ -50,17 +50,17 @@ class SenseweaveMediaEmbedder(SpaceComponent):
         """Create the component; nothing is loaded yet.
 
         :param model: A name that `senseweave.load` takes: `starter`, a hub id, a local folder, or `scheme:name`.
-        :param dimensions: Keep only so many leading dimensions, for models trained to allow it.
+        :param dimensions: How many leading dimensions to keep, for models trained to allow it.
         :param normalize: Whether embeddings have length 1.
-        :param device: Where the model runs. If None, senseweave picks the best there is when the model is loaded.
-        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`. Without it, such a model reads the
-            variable that is usual for it.
+        :param device: Where the model runs. If None, senseweave chooses when the model is loaded.
+        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`. Without it, such a model reads
+            its usual variable.
         :param load_options: Further options of `senseweave.load` for this family of models.
         :param root_path: Files must lie under this folder, symbolic links resolved, and relative paths are looked for
             there. None allows every local file.
         :param network: Whether a query may be an http or https URL.
-        :param modality: `image`, `audio` or `video`; told from the content if None.
-        :raises ValueError: If there is no such modality.
+        :param modality: `image`, `audio` or `video`; detected from the content if None.
+        :raises ValueError: If the modality does not exist.
         """
         check_modalities([modality] if modality is not None else ())
         SpaceComponent.__init__(
@@ -92,7 +92,7 @@ class SenseweaveMediaEmbedder(SpaceComponent):
 
     @component.output_types(embedding=list[float])
     async def run_async(self, media: str | Path | ByteStream | ImageContent | FileContent) -> dict[str, Any]:
-        """Like `run`, off the event loop; queries that wait together are computed as one batch."""
+        """Like `run`, off the event loop; queries that wait at the same time become one batch."""
         return {"embedding": await self.embed_media_async(await asyncio.to_thread(self._media, media))}
 
     def _media(self, media: Any) -> sw.Media:

@@ -6,7 +6,7 @@
 from typing import Any
 
 from haystack import component
-from haystack_integrations.common.senseweave.space import SpaceComponent
+from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 
 import senseweave as sw
 
@@ -44,7 +44,7 @@ class SenseweaveTextEmbedder(SpaceComponent):
 
     @component.output_types(embedding=list[float])
     async def run_async(self, text: str) -> dict[str, Any]:
-        """Like `run`, off the event loop; queries that wait together are computed as one batch."""
+        """Like `run`, off the event loop; queries that wait at the same time become one batch."""
         self._check(text)
         return {"embedding": await self.embed_media_async(sw.Text(text))}
 

@@ -13,12 +13,13 @@ from haystack import Document, component
 from haystack.document_stores.types import FilterPolicy
 from haystack.document_stores.types.filter_policy import apply_filter_policy
 from haystack.utils.filters import document_matches_filter
-from haystack_integrations.common.senseweave.configured import Configured, in_thread
-from haystack_integrations.common.senseweave.fingerprints import FINGERPRINT, check_fingerprints
-from haystack_integrations.components.retrievers.senseweave.arguments import (
-    as_filter_policy,
-    checked_embedding,
-    checked_top_k,
+from haystack_integrations.common.senseweave.components import Configured, run_in_thread
+from haystack_integrations.common.senseweave.retrieval import (
+    FINGERPRINT,
+    check_embedding,
+    check_fingerprints,
+    check_top_k,
+    read_filter_policy,
 )
 from haystack_integrations.components.retrievers.senseweave.filters import divide
 
@@ -89,8 +90,8 @@ class SenseweaveChromaRetriever(Configured):
             raise TypeError(msg)
         self.document_store = document_store
         self.filters = filters or {}
-        self.top_k = checked_top_k(top_k)
-        self.filter_policy = as_filter_policy(filter_policy)
+        self.top_k = check_top_k(top_k)
+        self.filter_policy = read_filter_policy(filter_policy)
         self.return_embedding = return_embedding
         self._is_open = False
         self._is_checked = False
@@ -133,11 +134,11 @@ class SenseweaveChromaRetriever(Configured):
         :returns: A dictionary with `documents`, best first; `score` is their cosine similarity.
         :raises TypeError: If `query_embedding` is not a list of numbers, or `top_k` no whole number.
         :raises ValueError: If `query_embedding` is not as long as the embeddings of the Documents, or is empty.
-        :raises senseweave.errors.FingerprintError: If the store holds embeddings of two spaces of senseweave.
+        :raises senseweave.FingerprintError: If the store holds embeddings of two spaces of senseweave.
         :raises haystack.errors.FilterError: If the filters are not well formed.
         """
-        checked_embedding(query_embedding)
-        wanted = self.top_k if top_k is None else checked_top_k(top_k)
+        check_embedding(query_embedding)
+        wanted = self.top_k if top_k is None else check_top_k(top_k)
         if wanted == 0:
             return {"documents": []}
         self.warm_up()
@@ -147,7 +148,7 @@ class SenseweaveChromaRetriever(Configured):
         with_embedding = self.return_embedding if return_embedding is None else return_embedding
         return {"documents": _scored(query_embedding, documents, with_embedding=with_embedding)[:wanted]}
 
-    run_async = in_thread(run)
+    run_async = run_in_thread(run)
 
     def _search(
         self, query_embedding: list[float], wanted: int, pushed: dict[str, Any] | None, checked: dict[str, Any] | None

@@ -9,10 +9,11 @@ from threading import Lock
 from typing import Any
 
 from haystack import Document
+from haystack_integrations.common.senseweave.items import hit_to_document
 from haystack_integrations.components.retrievers.senseweave.filters import for_index
 
 import senseweave as sw
-from senseweave.media import Modality
+from senseweave.interop import Modality
 
 
 class IndexSearch:
@@ -88,25 +89,3 @@ class IndexSearch:
             if self._index is None:
                 self._index = self._given if isinstance(self._given, sw.Index) else sw.Index.open(self._given)
             return self._index
-
-
-def hit_to_document(hit: sw.Hit) -> Document:
-    """Return a hit as a Document with the flat meta of `MediaToDocument`.
-
-    :param hit: The hit.
-    :returns: The Document; `score` is the calibrated score.
-    """
-    meta = {
-        "modality": hit.modality,
-        "mime_type": hit.mime_type,
-        "file_path": hit.source,
-        "sha256": hit.sha256,
-        "start": hit.start,
-        "end": hit.end,
-        "page": hit.page,
-        "space": hit.space,
-        "raw_score": hit.raw_score,
-        "fusion": hit.calibration,
-    }
-    known = {name: value for name, value in meta.items() if value is not None}
-    return Document(id=hit.id, content=hit.text, meta={**hit.metadata, **known}, score=hit.score)

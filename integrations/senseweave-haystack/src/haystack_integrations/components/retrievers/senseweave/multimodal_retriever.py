@@ -14,15 +14,15 @@ from haystack.core.serialization import component_from_dict, component_to_dict, 
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 from haystack.document_stores.types import FilterPolicy
 from haystack.document_stores.types.filter_policy import apply_filter_policy
-from haystack_integrations.common.senseweave.configured import Configured, check_modalities
-from haystack_integrations.common.senseweave.media import source_to_media
+from haystack_integrations.common.senseweave.components import Configured, check_modalities
+from haystack_integrations.common.senseweave.loading import source_to_media
+from haystack_integrations.common.senseweave.retrieval import check_top_k, read_filter_policy
 from haystack_integrations.components.embedders.senseweave import SenseweaveTextEmbedder
-from haystack_integrations.components.retrievers.senseweave.arguments import as_filter_policy, checked_top_k
 from haystack_integrations.components.retrievers.senseweave.index_search import IndexSearch
 from haystack_integrations.components.retrievers.senseweave.stores_search import StoresSearch
 
 import senseweave as sw
-from senseweave.media import Modality
+from senseweave.interop import Modality
 
 
 @component
@@ -114,8 +114,8 @@ class SenseweaveMultimodalRetriever(Configured):
         self.auto_calibrate = auto_calibrate
         self.weights = weights
         self.filters = filters or {}
-        self.top_k = checked_top_k(top_k)
-        self.filter_policy = as_filter_policy(filter_policy)
+        self.top_k = check_top_k(top_k)
+        self.filter_policy = read_filter_policy(filter_policy)
         self.root_path = str(root_path) if root_path is not None else None
         self.network = network
         self._search: IndexSearch | StoresSearch
@@ -204,7 +204,7 @@ class SenseweaveMultimodalRetriever(Configured):
             `meta` holds `raw_score` (the similarity), `fusion` (the method) and, from an index, `space`.
         :raises TypeError: If `query` is not a string, or `top_k` no whole number.
         :raises ValueError: If not exactly one of `query` and `media` is given.
-        :raises senseweave.errors.FingerprintError: If a store holds embeddings of another space of senseweave than the
+        :raises senseweave.FingerprintError: If a store holds embeddings of another space of senseweave than the
             embedder of its queries.
         :raises haystack.errors.FilterError: If the filters are not well formed.
         """
@@ -237,7 +237,7 @@ class SenseweaveMultimodalRetriever(Configured):
             raise TypeError(msg)
         policy = sw.MediaPolicy(root=self.root_path, network=self.network)
         asked = query if query is not None else source_to_media(media, policy=policy)
-        wanted = self.top_k if top_k is None else checked_top_k(top_k)
+        wanted = self.top_k if top_k is None else check_top_k(top_k)
         return asked, wanted, apply_filter_policy(self.filter_policy, self.filters, filters)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from haystack import Document
 from haystack.components.embedders.types import TextEmbedder
 from haystack.components.retrievers.types import EmbeddingRetriever
-from haystack_integrations.common.senseweave.fingerprints import check_fingerprints
-from haystack_integrations.common.senseweave.space import SpaceComponent
+from haystack_integrations.common.senseweave.embeddings import SpaceComponent
+from haystack_integrations.common.senseweave.retrieval import check_fingerprints
 
 import senseweave as sw
 from senseweave.media import MODALITIES, Modality

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026-present senseweave contributors
 #
 # SPDX-License-Identifier: Apache-2.0
-"""What every component of this package has in common: it is its parameters, in YAML, in a pickle and in a copy."""
+"""The base of every component of this package: its parameters are its state in YAML, in a pickle and in a copy."""
 
 import asyncio
 import functools
@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from haystack import default_from_dict, default_to_dict
 
-from senseweave.media import MODALITIES
+from senseweave.interop import MODALITIES
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -22,8 +22,8 @@ S = TypeVar("S")
 class Configured:
     """Base of the components: each keeps every parameter of its constructor as an attribute of that name.
 
-    So it is written as those parameters and made from them again. Pickles and copies hold no model, no open store and
-    no connection; what they make is outside of any pipeline.
+    A component is serialized as those parameters and created from them again. Pickles and copies hold no model, no
+    open store and no connection, and belong to no pipeline.
     """
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,8 +51,10 @@ class Configured:
         return {name: _plain(getattr(self, name)) for name in names}
 
 
-def in_thread(run: Callable[Concatenate[S, P], dict[str, Any]]) -> Callable[..., Coroutine[Any, Any, dict[str, Any]]]:
-    """Return the `run_async` of a component whose `run` reads files or asks a store: `run` in a thread.
+def run_in_thread(
+    run: Callable[Concatenate[S, P], dict[str, Any]],
+) -> Callable[..., Coroutine[Any, Any, dict[str, Any]]]:
+    """Return the `run_async` of a component whose `run` reads files or queries a store: `run` in a thread.
 
     :param run: The method `run`, already decorated with its output types.
     :returns: A coroutine function of the same signature and output types, as Haystack demands of the two.
@@ -64,17 +66,17 @@ def in_thread(run: Callable[Concatenate[S, P], dict[str, Any]]) -> Callable[...,
 
     run_async.__name__ = "run_async"
     run_async.__qualname__ = f"{run.__qualname__}_async"
-    run_async.__doc__ = f"Like `run`, in a thread, so that the event loop goes on.\n\n{run.__doc__}"
+    run_async.__doc__ = f"Like `run`, in a thread, so that the event loop is not blocked.\n\n{run.__doc__}"
     return run_async
 
 
 def check_choice(name: str, given: Any, known: Iterable[str]) -> None:
-    """Make sure that a parameter is one of the words that it may be.
+    """Check that a parameter has one of the values that it may have.
 
     :param name: The parameter.
-    :param given: What it was given.
-    :param known: What it may be.
-    :raises ValueError: If it is something else.
+    :param given: Its value.
+    :param known: The values that it may have.
+    :raises ValueError: If it has another.
     """
     if given not in tuple(known):
         msg = f"{name} must be {' or '.join(map(repr, known))}, not {given!r}"
@@ -82,10 +84,10 @@ def check_choice(name: str, given: Any, known: Iterable[str]) -> None:
 
 
 def check_modalities(given: Iterable[str]) -> None:
-    """Make sure that modalities exist.
+    """Check that modalities exist.
 
     :param given: The modalities.
-    :raises ValueError: If there is one that does not.
+    :raises ValueError: If one of them does not.
     """
     if unknown := set(given) - set(MODALITIES):
         msg = f"unknown modality {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(MODALITIES)}"

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026-present senseweave contributors
 #
 # SPDX-License-Identifier: Apache-2.0
-"""The lifecycle that every component with a model has: nothing at construction, loaded once, let go on request."""
+"""The lifecycle of every component with a model: nothing at construction, loaded once, released by `close`."""
 
 import asyncio
 import os
@@ -12,21 +12,21 @@ from weakref import WeakKeyDictionary, WeakSet
 import numpy as np
 from haystack.utils import ComponentDevice, Secret
 from haystack.utils.auth import EnvVarSecret
-from haystack_integrations.common.senseweave.configured import Configured
+from haystack_integrations.common.senseweave.components import Configured
 
 import senseweave as sw
-from senseweave.media import MODALITIES, Modality
+from senseweave.interop import MODALITIES, Modality
 
 
 class SpaceComponent(Configured):
     """Base of the components that embed. The space is loaded by `warm_up` or on first use, whichever comes first.
 
-    Components of equal settings share one space, and so one model in memory. What may be read is no part of it: each
-    component puts its own policy on the media that it makes.
+    Components of equal settings share one space, and so one model in memory. What may be read is not part of the
+    settings: each component gives its own policy to the media that it makes.
     """
 
     embeds: tuple[Modality, ...] = MODALITIES
-    """What the component embeds, where the model can: what `warm_up` loads the encoders of."""
+    """Modalities that the component embeds, as far as the model can: `warm_up` loads their encoders."""
 
     def __init__(
         self,
@@ -44,16 +44,16 @@ class SpaceComponent(Configured):
         rebuilds the class, which breaks `super()` inside it.
 
         :param model: A name that `senseweave.load` takes: `starter`, a hub id, a local folder, or `scheme:name`.
-        :param dimensions: Keep only so many leading dimensions, for models trained to allow it.
+        :param dimensions: How many leading dimensions to keep, for models trained to allow it.
         :param normalize: Whether embeddings have length 1.
-        :param device: Where the model runs. If None, senseweave picks the best there is when the model is loaded.
-        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`. Without it, such a model reads the
-            variable that is usual for it.
+        :param device: Where the model runs. If None, senseweave chooses when the model is loaded.
+        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`. Without it, such a model reads
+            its usual variable.
         :param load_options: Further options of `senseweave.load` for this family of models, for example `max_length`.
-        :raises TypeError: If `device` is something else.
+        :raises TypeError: If `device` is not a `ComponentDevice`.
         """
         if device is not None and not isinstance(device, ComponentDevice):
-            msg = f"device is a ComponentDevice, as of ComponentDevice.from_str('cuda:0'), not {device!r}"
+            msg = f"device must be a ComponentDevice, such as ComponentDevice.from_str('cuda:0'), not {device!r}"
             raise TypeError(msg)
         self.model = model
         self.dimensions = dimensions
@@ -69,17 +69,17 @@ class SpaceComponent(Configured):
         """Load the space and the weights of what the component embeds. Calling it again does nothing."""
         if not self._is_warm:
             space = self._loaded()
-            # A model that has none of them is left to `run`, whose error names what was given.
+            # A model with none of them fails in `run`, whose error names what was given.
             space.load([modality for modality in space.modalities if modality in self.embeds])
             self._is_warm = True
 
     async def warm_up_async(self) -> None:
-        """Like `warm_up`, in a thread, so that the event loop goes on."""
+        """Like `warm_up`, in a thread, so that the event loop is not blocked."""
         if not self._is_warm:
             await asyncio.to_thread(self.warm_up)
 
     def close(self) -> None:
-        """Let the space go; its model is freed when no other component uses it. The next run loads it again."""
+        """Release the space; its model is freed when no other component uses it. The next run loads it again."""
         with self._space_lock:
             space, self._space, self._is_warm = self._space, None, False
             if space is None:
@@ -97,7 +97,7 @@ class SpaceComponent(Configured):
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of the space; embeddings of equal ones alone can be compared."""
+        """The fingerprint of the space; only embeddings of equal fingerprints can be compared."""
         return self._loaded().fingerprint
 
     def embed_media(self, media: sw.Media) -> list[float]:
@@ -110,7 +110,7 @@ class SpaceComponent(Configured):
         return _floats(self._loaded().embed([media], role="query"))
 
     async def embed_media_async(self, media: sw.Media) -> list[float]:
-        """Embed one media as a query off the event loop; queries that wait together are computed as one batch.
+        """Embed one media as a query off the event loop; queries that wait at the same time become one batch.
 
         :param media: The media.
         :returns: Its embedding.
@@ -126,7 +126,7 @@ class SpaceComponent(Configured):
                 if self.device is not None:
                     options["device"] = self.device.to_torch_str()
                 if self.api_key is not None:
-                    options["key_variable"] = _key_variable(self.api_key)
+                    options["key_variable"] = _read_key_variable(self.api_key)
                 space = sw.load(
                     self.model,
                     dimensions=self.dimensions,
@@ -139,19 +139,19 @@ class SpaceComponent(Configured):
             return self._space
 
     async def _loaded_async(self) -> sw.Space:
-        """Like `_loaded`, in a thread where something has to be loaded: even the configuration is read from files."""
+        """Like `_loaded`, in a thread if something must be loaded: even the configuration is read from files."""
         return self._space if self._space is not None else await asyncio.to_thread(self._loaded)
 
 
-def _key_variable(api_key: Secret) -> str:
-    """Return the environment variable that holds a key: senseweave's models read it from there when they are asked.
+def _read_key_variable(api_key: Secret) -> str:
+    """Return the environment variable that holds a key, from which senseweave's models read it at each request.
 
     :param api_key: The secret.
     :returns: The first of its variables that is set.
     :raises ValueError: If none is set, or the secret is a token, which no model takes.
     """
     if not isinstance(api_key, EnvVarSecret):
-        msg = "senseweave reads keys from the environment alone: give api_key as Secret.from_env_var('NAME')"
+        msg = "senseweave reads keys from environment variables only: give api_key as Secret.from_env_var('NAME')"
         raise ValueError(msg)
     names: list[str] = api_key.to_dict()["env_vars"]
     api_key.resolve_value()  # raises where none is set
@@ -165,4 +165,4 @@ def _floats(vectors: np.ndarray) -> list[float]:
 
 _holders: WeakKeyDictionary[sw.Space, WeakSet[SpaceComponent]] = WeakKeyDictionary()
 _holders_lock = Lock()
-"""Which components use each space, so that closing one pipeline does not unload the model of another."""
+"""The components that use each space, so that closing one pipeline does not unload the model of another."""

@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: 2026-present senseweave contributors
+#
+# SPDX-License-Identifier: Apache-2.0
+"""Translates what a query or a converter is given, a path, a URL or Haystack's containers of bytes, into media."""
+
+import base64
+from pathlib import Path
+from typing import TypeAlias
+
+from haystack.dataclasses import ByteStream, FileContent, ImageContent
+
+import senseweave as sw
+from senseweave.interop import MEDIA_OF, Modality, collect
+
+Source: TypeAlias = str | Path | ByteStream | ImageContent | FileContent
+"""What a query or a converter may be given: a path or permitted URL, or one of Haystack's containers of bytes."""
+
+
+def source_to_media(
+    source: Source,
+    *,
+    policy: sw.MediaPolicy,
+    modality: Modality | None = None,
+    page: int | None = None,
+) -> sw.Media:
+    """Return the media that a source holds; nothing is decoded yet.
+
+    :param source: A path, a URL that the policy permits, a `ByteStream`, an `ImageContent` or a `FileContent`.
+    :param policy: What may be read.
+    :param modality: The modality of the source; detected from its content if None.
+    :param page: Page of a PDF, counted from 1.
+    :returns: The media.
+    :raises TypeError: If `source` is of another type.
+    :raises senseweave.MediaError: If the modality cannot be detected, because the source cannot be read or is of no
+        type that senseweave knows.
+    """
+    given = source_content(source, policy)
+    if modality == "text":
+        return sw.Text.open(given, page=page, policy=policy)
+    if modality is not None:
+        return MEDIA_OF[modality](given, page=page, policy=policy)
+    if isinstance(given, str | Path) and Path(given).is_dir():
+        raise sw.MediaError(str(given), "is a folder, not a file")
+    first = next(collect([given], policy=policy), None)
+    if first is None:
+        raise sw.MediaError(source_label(source), "holds nothing to embed")
+    if isinstance(first, sw.MediaError):
+        raise first
+    if first.mime_type == "application/pdf":
+        return sw.Image(given, page=page or 1, policy=policy)
+    return first.part(page=page)
+
+
+def source_content(source: Source, policy: sw.MediaPolicy) -> str | Path | bytes:
+    """Return what senseweave's media are made from.
+
+    :param source: The source.
+    :param policy: Relative paths are looked for under its root, where it has one.
+    :returns: The path or URL, or the bytes.
+    :raises TypeError: If `source` is of another type.
+    """
+    if isinstance(source, str | Path):
+        return Path(policy.root, source) if is_path(source) and policy.root is not None else source
+    if isinstance(source, ByteStream):
+        return source.data
+    if isinstance(source, ImageContent):
+        return base64.b64decode(source.base64_image)
+    if isinstance(source, FileContent):
+        return base64.b64decode(source.base64_data)
+    msg = f"a source must be a str, Path, ByteStream, ImageContent or FileContent, not {type(source).__name__}"
+    raise TypeError(msg)
+
+
+def source_label(source: Source) -> str:
+    """Return the name of a source in messages.
+
+    :param source: The source.
+    :returns: Its path or URL, the file name in its meta, or its type.
+    """
+    if isinstance(source, str | Path):
+        return str(source)
+    if isinstance(source, FileContent) and source.filename:
+        return source.filename
+    meta = getattr(source, "meta", None) or {}
+    return str(meta.get("file_path") or meta.get("file_name") or meta.get("url") or type(source).__name__)
+
+
+def is_path(source: str | Path) -> bool:
+    """Return whether a source is a local path, and neither a URL nor a data URI."""
+    return isinstance(source, Path) or not ("://" in source or source.startswith("data:"))
+
+
+def is_missing(source: str | Path, policy: sw.MediaPolicy) -> bool:
+    """Return whether a source is a relative path to no file, as converters leave that keep only the file name."""
+    return is_path(source) and policy.root is None and not Path(source).is_absolute() and not Path(source).exists()

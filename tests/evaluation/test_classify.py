@@ -120,7 +120,7 @@ def test_wrong_input_is_explained():
     space, _ = space_of()
     with pytest.raises(ValueError, match="all different"):
         classify(space, [picture("red")], ["red", "red"], modality="image")
-    with pytest.raises(ValueError, match="needs {} where the label goes"):
+    with pytest.raises(ValueError, match=r"needs \{\} where the label goes"):
         classify(space, [picture("red")], ["red"], template="a photo", modality="image")
     with pytest.raises(TypeError, match="give the modality of all items"):
         classify(space, [picture("red")], ["red"])

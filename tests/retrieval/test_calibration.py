@@ -26,7 +26,7 @@ def test_an_index_is_calibrated_after_the_first_add_and_keeps_that_on_disk(tmp_p
     index.close()
     again = Index(tmp_path / "index", spaces=[space])
     assert cell(again, "text") == first
-    assert np.array_equal(cell(again, "text").centre, first.centre)
+    assert np.array_equal(cell(again, "text").center, first.center)
 
 
 def test_statistics_are_made_again_when_the_collection_has_doubled_and_not_before(tmp_path, space):
@@ -50,7 +50,7 @@ def test_in_a_collection_larger_than_the_sample_the_best_matches_are_those_among
     (description,) = (one for one in index._store.descriptions.values() if one.modality == "text")
     stored = np.stack([row.vector for row in index._store.get(description, vectors=True)])
     phrases = space.encode([sw.Text(phrase) for phrase in PROBES], role="query").vectors
-    own = phrases @ known.centre + known.offset
+    own = phrases @ known.center + known.offset
     assert known.best == pytest.approx(((phrases @ stored.T).max(axis=1) - own).mean(), abs=1e-3)
 
 
@@ -139,7 +139,7 @@ def test_labels_outlive_a_new_estimate(index, corpus_folder):
 
 
 def test_labels_that_name_nothing_in_the_index_are_refused(index):
-    with pytest.raises(ValueError, match="none of the labelled answers is in the index"):
+    with pytest.raises(ValueError, match="none of the labeled answers is in the index"):
         index.calibrate(labels=[("red", "nothing.png")])
 
 
@@ -162,10 +162,10 @@ def test_separable_labels_do_not_run_off():
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"queries": "a cat"}, "queries is a list, not 'a cat'"),
-        ({"queries": [sw.Query(["a cat", ("a dog", -1)])]}, "a str or media, not from Query"),
-        ({"labels": {"a cat": "cat.jpg"}}, "labels is a list, not {'a cat'"),
-        ({"labels": ["a cat"]}, "a label is a pair"),
+        ({"queries": "a cat"}, "queries must be a list, not 'a cat'"),
+        ({"queries": [sw.Query(["a cat", ("a dog", -1)])]}, "must be a str or media, not Query"),
+        ({"labels": {"a cat": "cat.jpg"}}, "labels must be a list, not {'a cat'"),
+        ({"labels": ["a cat"]}, "a label must be a pair"),
     ],
     ids=repr,
 )

@@ -34,7 +34,7 @@ CELLS = [
         top1_std=0.1,
         slope=2.0,
         intercept=-1.0,
-        centre=np.full(DIMENSION, 0.02 * number),
+        center=np.full(DIMENSION, 0.02 * number),
         offset=0.01,
     )
     for number, (mean, std, spread, best, top1) in enumerate(

@@ -49,7 +49,7 @@ def test_the_normal_tail_is_smooth_where_the_series_takes_over():
 
 def test_above_chance_takes_off_the_querys_own_mean_and_most_of_what_chance_offers_at_best():
     assert score("above_chance", np.array([0.3]), KNOWN) == pytest.approx([(0.3 - 0.1 - 0.8 * 0.1) / 0.04])
-    told = dataclasses.replace(KNOWN, centre=np.array([0.2, 0.0]), offset=0.05).for_query(np.array([3.0, 4.0]))
+    told = dataclasses.replace(KNOWN, center=np.array([0.2, 0.0]), offset=0.05).for_query(np.array([3.0, 4.0]))
     assert told.expected == pytest.approx(0.05 + 0.6 * 0.2)
     assert score("above_chance", np.array([0.3]), told) == pytest.approx([(0.3 - 0.17 - 0.08) / 0.04])
 
@@ -117,9 +117,9 @@ def test_statistics_of_unrelated_queries_by_hand():
     random = 1 / 3  # variance of the cosine of two random directions, which counts as one of the two documents
     assert known.std == pytest.approx(math.sqrt((2 * table.var() + random) / 3), abs=1e-6)
     assert known.top1_std == pytest.approx(math.sqrt((2 * 0.08**2 + random) / 3), abs=1e-6)
-    centre = np.array([0.4, 0.3, 0.5]) * 30 / 33
-    assert known.centre == pytest.approx(centre)
-    own = queries @ centre + known.offset
+    center = np.array([0.4, 0.3, 0.5]) * 30 / 33
+    assert known.center == pytest.approx(center)
+    own = queries @ center + known.offset
     assert own.mean() == pytest.approx(0.44)
     assert known.spread == pytest.approx(math.sqrt((2 * (table - own[:, None]).var() + random) / 3), abs=1e-6)
     above = (table.max(axis=1) - own).mean() * expected_best(30) / expected_best(2)
@@ -176,6 +176,15 @@ def test_statistics_survive_being_written_down():
     again = Statistics.from_dict(json.loads(json.dumps(known.to_dict())))
     assert again == known
     assert again.for_query(np.ones(3)).expected == pytest.approx(known.for_query(np.ones(3)).expected)
+
+
+def test_statistics_that_version_0_1_wrote_are_read_and_written_in_the_same_form():
+    written = {"mean": 0.25, "std": 0.5, "documents": 3, "queries": 2, "origin": "probes", "offset": 0.125}
+    written["centre"] = "<f4:AACAPwAAAEA="
+    known = Statistics.from_dict({**written, "added_later": 1})
+    assert known.center == pytest.approx([1.0, 2.0])
+    assert known.for_query([0.0, 2.0]).expected == pytest.approx(2.125)
+    assert known.to_dict() == written
 
 
 STRONG_TEXT = [("t1", 0.60), ("t2", 0.58), ("t3", 0.55)]

@@ -72,7 +72,7 @@ def test_the_default_scores_follow_the_stored_centre_and_statistics(index, space
     expected = {}
     for description, row in stored(index):
         known = index._calibration.statistics(description, "text")
-        mean = known.offset + float(known.centre @ vector)
+        mean = known.offset + float(known.center @ vector)
         expected[row.id] = (float(row.vector @ vector) - mean - LIFT * known.best) / known.spread
     hits = index.search("something red", k=12)
     assert {hit.calibration for hit in hits} == {"above_chance"}
@@ -88,7 +88,7 @@ def test_default_scores_of_a_composed_query_add_up_too(index, space):
         total = 0.0
         for media, weight in query.parts:
             vector = space.embed_text([media.decode()], role="query")[0]
-            mean = known.offset + float(known.centre @ vector) + LIFT * known.best
+            mean = known.offset + float(known.center @ vector) + LIFT * known.best
             total += weight * (float(row.vector @ vector) - mean) / known.spread
         expected[row.id] = total / math.sqrt(1.25)
     hits = index.search(query, k=12)

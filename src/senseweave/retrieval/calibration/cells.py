@@ -1,4 +1,4 @@
-"""Keeps statistics of every cell (space, query modality, document modality) beside the collection they describe."""
+"""Keeps the statistics of every cell (space, query modality, document modality) beside the collection they describe."""
 
 from __future__ import annotations
 
@@ -20,26 +20,32 @@ from senseweave.retrieval.stores.description import Description
 from senseweave.spaces.space import Space
 
 VERSION: Final = 3
-"""Of the statistics' meaning; those of another version are estimated anew by the next `add`."""
+"""Version of the meaning of stored statistics; the next `add` estimates those of another version again."""
 READABLE: Final = (2, 3)
-"""Versions that can be used until then."""
+"""Versions of stored statistics that are usable until they are estimated again."""
 SAMPLE: Final = 1024
-"""Most records whose similarities to the sample queries are looked at, taken from places all over the collection."""
+"""Largest number of records, evenly spaced over the collection, that are compared with the sample queries."""
 PROBE_RECORDS: Final = 96
-"""Most records of a modality that stand in for unrelated queries of that modality."""
+"""Largest number of records of a modality that stand in for unrelated queries of that modality."""
 LEAST_PROBES: Final = 8
-"""With fewer records of a modality, general phrases stand in for its queries."""
+"""Smallest number of records of a modality that stand in for its queries; below it general phrases do."""
 NEAREST: Final = 4
-"""Records that are looked at for the best that is not the same content as what stands in for a query."""
+"""Number of nearest records among which the best is sought that is not the query's own content."""
 KEPT_QUERIES: Final = 64
-"""Most of the user's queries that are kept, as vectors alone, to be asked again when the collection has grown."""
+"""Largest number of the user's queries that are kept, as vectors only, to be used again when the collection grows."""
 LEAST_POSITIVES: Final = 10
-"""With fewer relevant examples in a cell, its probability of relevance is that of all cells together."""
+"""Smallest number of relevant examples for which a cell gets its own fit; below it the fit over all cells is used."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """A query's vector in one collection, and the ids of the records there that answer it."""
+    """A query with known answers in one collection.
+
+    Attributes:
+        vector: The query's vector, shape (dimension,).
+        modality: The query's modality.
+        relevant: Ids of the records in the collection that answer the query.
+    """
 
     vector: np.ndarray
     modality: Modality
@@ -47,7 +53,7 @@ class Label:
 
 
 class Calibration:
-    """Estimates, stores and gives out the statistics of one index."""
+    """Estimates, stores and returns the statistics of an index."""
 
     def __init__(self, store: Store, spaces: Callable[[], Mapping[str, Space]]) -> None:
         """Calibrate the collections of `store`, whose spaces `spaces()` gives by name when they are needed."""
@@ -56,7 +62,7 @@ class Calibration:
         self._probes: dict[str, np.ndarray] = {}
 
     def statistics(self, description: Description, query_modality: Modality) -> Statistics | None:
-        """What is known of queries of this modality against this collection, or None."""
+        """Return the statistics of queries of a modality against a collection, or None if there are none."""
         stored = description.calibration
         if stored.get("version") not in READABLE:
             return None
@@ -64,20 +70,20 @@ class Calibration:
         return Statistics.from_dict({**values, "centre": stored["centre"]}) if values is not None else None
 
     def renew(self) -> None:
-        """Estimate anew what is stale."""
+        """Estimate the statistics of every stale collection again."""
         for description in self._store.descriptions.values():
             if self.is_stale(description):
                 self.refit(description)
 
     def is_stale(self, description: Description) -> bool:
-        """Whether the collection has no statistics, or has doubled or halved since they were made."""
+        """Return whether a collection has no statistics, or has doubled or halved since they were estimated."""
         stored = description.calibration
         count = self._store.count(description)
         known = int(stored.get("documents", 0)) if stored.get("version") == VERSION else 0
         return count > 0 and outgrown(known, count)
 
     def refit(self, description: Description) -> None:
-        """Estimate every query modality of the collection's space against it, and store the result."""
+        """Estimate and store the statistics of a collection for every query modality of its space."""
         space = self._spaces()[description.space]
         count = self._store.count(description)
         sample = self._sample(description, count, SAMPLE)
@@ -85,50 +91,53 @@ class Calibration:
             return
         old = description.calibration if description.calibration.get("version") in READABLE else {}
         cells: dict[str, Any] = {}
-        centre = np.zeros(description.dimension)
+        center = np.zeros(description.dimension)
         for modality in space.modalities:
             probes, origin = self._probe_vectors(space, modality)
             if probes is None:
                 continue
             best = self._best(description, probes) if count > len(sample) else None
             cell = background(probes, sample, size=count, best=best, origin=origin)
-            assert cell.centre is not None
-            centre = cell.centre
+            assert cell.center is not None
+            center = cell.center
             known = old.get("cells", {}).get(modality, {})
             cell = replace(cell, slope=known.get("slope"), intercept=known.get("intercept"))
             asked = old.get("queries", {}).get(modality)
             if asked is not None:
                 cell = self._with_queries(description, cell, unpack(asked).reshape(-1, description.dimension))
-            cells[modality] = replace(cell, centre=None).to_dict()  # one centre serves all cells
+            cells[modality] = replace(cell, center=None).to_dict()  # one center serves all cells
         description.calibration = {
             "version": VERSION,
             "documents": count,
-            "centre": pack(centre, "<f4"),
+            "centre": pack(center, "<f4"),
             "cells": cells,
             "queries": old.get("queries", {}),
         }
         self._store.save(description)
 
     def learn_queries(self, description: Description, modality: Modality, vectors: np.ndarray) -> None:
-        """Take the best matches of the user's queries into account, for `pseudo_positive`.
+        """Update the statistics of best matches, which `pseudo_positive` uses, by the user's queries.
 
         Args:
             description: The collection.
-            modality: Of the queries.
-            vectors: Shape (n, dimension).
+            modality: The modality of the queries.
+            vectors: The queries' vectors, shape (n, dimension).
         """
         cell = self.statistics(description, modality)
         if cell is None or not len(vectors):
             return
         kept = unit_rows(vectors)[-KEPT_QUERIES:]
         description.calibration["cells"][modality] = replace(
-            self._with_queries(description, cell, kept), centre=None
+            self._with_queries(description, cell, kept), center=None
         ).to_dict()
         description.calibration["queries"][modality] = pack(kept, "<f2")
         self._store.save(description)
 
     def learn_labels(self, labels: Sequence[tuple[Description, Label]]) -> None:
-        """Fit the probability of relevance from labelled queries, per cell where there are enough, else over all.
+        """Fit the probability of relevance to labeled queries, per cell where there are enough, otherwise over all.
+
+        Args:
+            labels: Pairs of a collection and a query with its answers there.
 
         Raises:
             ValueError: If no record of the index is relevant to any of the queries.
@@ -140,17 +149,17 @@ class Calibration:
                 continue
             rows = self._store.query(description, unit_rows(label.vector), SAMPLE)[0]
             found = {row.id: row.similarity for row in rows}
-            missing = [one for one in label.relevant if one not in found]
+            missing = [identifier for identifier in label.relevant if identifier not in found]
             for row in self._store.get(description, ids=missing, vectors=True) if missing else ():
                 assert row.vector is not None
                 found[row.id] = float((unit_rows(label.vector) @ unit_rows(row.vector).T)[0, 0])
             scores = AboveChance().score(np.array(list(found.values())), cell.for_query(label.vector))
             _, xs, ys = cells.setdefault((description.name, label.modality), (description, [], []))
             xs.append(scores)
-            ys.append(np.array([one in label.relevant for one in found]))
+            ys.append(np.array([identifier in label.relevant for identifier in found]))
         everything = [(np.concatenate(xs), np.concatenate(ys)) for _, xs, ys in cells.values()]
         if not everything or not any(y.any() for _, y in everything):
-            msg = "none of the labelled answers is in the index; name them by source or record id"
+            msg = "none of the labeled answers is in the index; name them by source or record id"
             raise ValueError(msg)
         pooled = fit_logistic(np.concatenate([x for x, _ in everything]), np.concatenate([y for _, y in everything]))
         for (_, modality), (description, _, _), (x, y) in zip(cells, cells.values(), everything, strict=True):
@@ -169,12 +178,12 @@ class Calibration:
         return replace(cell, top1_mean=float(best.mean()), top1_std=spread, queries=len(best), origin="queries")
 
     def _best(self, description: Description, vectors: np.ndarray) -> np.ndarray:
-        """Similarity of each vector and its best record that is not the same content, nan if there is none."""
+        """Return the similarity of each vector to its best record of other content, nan if there is none."""
         found = self._store.query(description, vectors, NEAREST)
         return np.array([next((row.similarity for row in rows if row.similarity <= SAME), math.nan) for rows in found])
 
     def _probe_vectors(self, space: Space, modality: Modality) -> tuple[np.ndarray | None, str]:
-        """Vectors that stand in for unrelated queries: the index's own records for media, general phrases else."""
+        """Return vectors in place of unrelated queries (records for media, otherwise phrases) and their origin."""
         own = self._store.descriptions.get((space.name, modality)) if modality != "text" else None
         if own is not None and (count := self._store.count(own)) >= LEAST_PROBES:
             return self._sample(own, count, PROBE_RECORDS), "documents"
@@ -185,7 +194,7 @@ class Calibration:
         return self._probes[space.fingerprint], "probes"
 
     def _sample(self, description: Description, count: int, most: int) -> np.ndarray:
-        """Vectors of records from evenly spaced places of a collection, shape (n, dimension)."""
+        """Return vectors of evenly spaced records of a collection, shape (n, dimension)."""
         pages = 16 if count > most else 1
         size = most // pages
         starts = sorted({int(start) for start in np.linspace(0, max(count - size, 0), pages)})

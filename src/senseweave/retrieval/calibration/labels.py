@@ -1,4 +1,4 @@
-"""Labelled queries: which records of each collection answer them."""
+"""Labeled queries: which records of each collection answer them."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ Answers = str | Collection[str]
 
 
 def check_asked(queries: Any, labels: Any) -> None:
-    """Check what an index is told of the queries that it is asked.
+    """Check the types of sample queries and labels.
 
     Raises:
-        TypeError: If queries are not a list of strings or media, or labels not one of pairs of such and answers.
+        TypeError: If queries are not a list of strings or media, or labels not a list of pairs of a query and answers.
     """
     for name, given in (("queries", queries), ("labels", labels)):
         if isinstance(given, (str, bytes, Media, Mapping)) or not isinstance(given, Collection):
-            msg = f"{name} is a list, not {given!r}"
+            msg = f"{name} must be a list, not {given!r}"
             raise TypeError(msg)
-    for one in labels:
-        if not isinstance(one, (tuple, list)) or len(one) != 2:
-            msg = f"a label is a pair of a query and what answers it, not {one!r}"
+    for label in labels:
+        if not isinstance(label, (tuple, list)) or len(label) != 2:
+            msg = f"a label must be a pair of a query and its answers, not {label!r}"
             raise TypeError(msg)
-    for asked in (*queries, *(one[0] for one in labels)):
-        if not isinstance(asked, (str, Media)):
-            msg = f"the index learns from queries that are a str or media, not from {asked!r}"
+    for query in (*queries, *(label[0] for label in labels)):
+        if not isinstance(query, (str, Media)):
+            msg = f"a query to calibrate with must be a str or media, not {query!r}"
             raise TypeError(msg)
 
 
@@ -41,7 +41,7 @@ def match_labels(
     embed: Callable[[str | Media], dict[str, EmbeddedPart]],
     labels: Sequence[tuple[str | Media, Answers]],
 ) -> list[tuple[Description, Label]]:
-    """Pair every labelled query with every collection that it can be asked of, and the records there that answer it.
+    """Pair every labeled query with every collection whose space embeds it, and with the records there that answer it.
 
     Args:
         store: Where the records are.
@@ -69,5 +69,5 @@ def _is_named(identifier: str, sources: Collection[str], wanted: Collection[str]
 
 
 def is_called(source: str, name: str) -> bool:
-    """Whether a name is that of a source or its end, such as `photos/dog.jpg`."""
+    """Return whether a name is a source or the end of its path, such as `photos/dog.jpg`."""
     return source == name or source.endswith("/" + name.lstrip("/"))

@@ -13,12 +13,15 @@ import numpy as np
 
 SAME: Final = 0.9995
 """A higher similarity is that of content with itself, and says nothing about unrelated content."""
-CENTRE_SHRINKAGE: Final = 3.0
-"""The centre of n documents counts n / (n + 3): the mean of very few documents is mostly those documents."""
+CENTER_SHRINKAGE: Final = 3.0
+"""The center of n documents counts n / (n + 3): the mean of very few documents is mostly those documents."""
 LEAST_CHANCE: Final = 100
 """`best` is at least what chance offers among this many documents. The best of ten unrelated pictures is less like a
 query than the best of a thousand unrelated texts, but that is no reason to accept a picture as an answer more readily:
 few documents hold few answers. Chosen, as the shrinkage is, on benchmarks/mixed_retrieval; 60 to 200 do as well."""
+
+_CENTER_KEY: Final = "centre"
+"""The name of `Statistics.center` in JSON; the spelling of version 0.1 is kept, so that both versions read either."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Statistics:
         slope: Slope of the logit of relevance over the score of `above_chance`; None without labels.
         intercept: Intercept of the logit of relevance; None without labels.
         origin: What the queries were: `probes` (general phrases), `documents`, `queries` (the user's own), `composed`.
-        centre: Shrunken mean of the documents, shape (dimension,); a query's own mean is offset + q . centre.
+        center: Shrunken mean of the documents, shape (dimension,); a query's own mean is offset + q . center.
         offset: Constant term of a query's own mean.
         expected: The mean of the query that is being scored, set by `for_query`.
         composed_for: The name of the fusion method that a query of several parts was composed for, whose scores are
@@ -56,7 +59,7 @@ class Statistics:
     slope: float | None = None
     intercept: float | None = None
     origin: str = "probes"
-    centre: np.ndarray | None = field(default=None, compare=False, repr=False)
+    center: np.ndarray | None = field(default=None, compare=False, repr=False)
     offset: float = 0.0
     expected: float | None = None
     composed_for: str | None = None
@@ -67,17 +70,17 @@ class Statistics:
             raise ValueError(msg)
 
     def for_query(self, vector: np.ndarray | Sequence[float]) -> Statistics:
-        """Return these statistics with the mean that this query has over the collection, estimated from the centre."""
-        if self.centre is None:
+        """Return these statistics with the mean that this query has over the collection, estimated from the center."""
+        if self.center is None:
             return self
         unit = np.asarray(vector, dtype=np.float64)
-        return replace(self, expected=self.offset + float(unit @ self.centre / max(float(np.linalg.norm(unit)), 1e-12)))
+        return replace(self, expected=self.offset + float(unit @ self.center / max(float(np.linalg.norm(unit)), 1e-12)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, without those that are not known; the centre is packed into a string."""
-        values = asdict(replace(self, centre=None, expected=None, composed_for=None))
-        if self.centre is not None:
-            values["centre"] = pack(self.centre, "<f4")
+        """Return plain values for JSON, without those that are not known; the center is packed into a string."""
+        values = asdict(replace(self, center=None, expected=None, composed_for=None))
+        if self.center is not None:
+            values[_CENTER_KEY] = pack(self.center, "<f4")
         return {name: value for name, value in values.items() if value is not None}
 
     @classmethod
@@ -85,8 +88,8 @@ class Statistics:
         """Return the statistics that `to_dict` wrote; names that a later version may have added are ignored."""
         known = {attribute.name for attribute in fields(cls)}
         given = {name: value for name, value in values.items() if name in known}
-        if "centre" in given:
-            given["centre"] = unpack(given["centre"])
+        if _CENTER_KEY in values:
+            given["center"] = unpack(values[_CENTER_KEY])
         return cls(**given)
 
 
@@ -126,8 +129,8 @@ def background(
     informative = int((~np.isnan(table)).any(axis=0).sum())
     if not informative:
         table = np.zeros_like(table)
-    centre = stored.mean(axis=0, dtype=np.float64) * (count / (count + CENTRE_SHRINKAGE))
-    own = probes @ centre
+    center = stored.mean(axis=0, dtype=np.float64) * (count / (count + CENTER_SHRINKAGE))
+    own = probes @ center
     mean = float(np.nanmean(table))
     offset = mean - float(own.mean())
     left = table - (offset + own)[:, None]
@@ -151,7 +154,7 @@ def background(
         top1_mean=float(top.mean()),
         top1_std=_shrunk(float(top.var()), len(top), stored.shape[1]),
         origin=origin,
-        centre=centre,
+        center=center,
         offset=offset,
     )
 

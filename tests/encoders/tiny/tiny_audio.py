@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contract_case import Case
 from pictures import livelier, one_by_one
 from sounds import forms, longer_than, sounds
 from tiny_text import POSITIONS, SEED, bpe_tokenizer, long_text, texts
+
+from senseweave.testing import Case
 
 TRANSFORMER = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
 CONVOLUTIONS = {

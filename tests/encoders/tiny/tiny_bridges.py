@@ -13,12 +13,13 @@ import films
 import numpy as np
 import pictures
 import sounds
-from contract_case import Case
 from pictures import livelier, one_by_one
 from speech import sentences
 from tiny_contextual import pooled
 from tiny_starter import NO_SPEECH, make, path_and_bytes, transcript
 from tiny_text import SEED, bpe_tokenizer, long_text, save_model, texts, wordpiece_tokenizer
+
+from senseweave.testing import Case
 
 CLASSES = ["a red barn", "the sea", "a small dog", "rain on a roof"]
 SIZES = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contract_case import Case
 from tiny_text import (
     GPT2,
     LLAMA,
@@ -22,6 +21,8 @@ from tiny_text import (
     unigram_tokenizer,
     wordpiece_tokenizer,
 )
+
+from senseweave.testing import Case
 
 
 def token_states(folder: Path, texts: Sequence[str], **options: Any) -> list[list[Any]]:

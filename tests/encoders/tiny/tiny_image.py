@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contract_case import Case
 from pictures import forms, livelier, one_by_one, pictures
+
+from senseweave.testing import Case
 
 SEED = 7
 TRANSFORMER = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}

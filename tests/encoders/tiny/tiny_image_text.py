@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contract_case import Case
 from pictures import forms, livelier, one_by_one, pictures
 from tiny_text import POSITIONS, SEED, bpe_tokenizer, long_text, texts, unigram_tokenizer, wordpiece_tokenizer
+
+from senseweave.testing import Case
 
 TEXT = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
 VISION = {**TEXT, "image_size": 32, "patch_size": 8}

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contract_case import Case
 from films import films
 from films import forms as film_forms
 from films import longer_than as film_longer_than
@@ -18,6 +17,8 @@ from sounds import longer_than, sounds
 from tiny_audio import clap_maker
 from tiny_image_text import make_clip
 from tiny_text import SEED, long_text, texts
+
+from senseweave.testing import Case
 
 
 def maker(make: Any) -> Any:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contract_case import Case
 from tiny_contextual import pooled
 from tiny_text import POSITIONS, long_text, save_model, texts
 
 from senseweave.errors import ModelError
+from senseweave.testing import Case
 
 PATH = "/v1/embeddings"
 
@@ -90,5 +90,6 @@ OPENAI_FAMILIES: list[Case] = [
         missing="layer.1.attention.self.query.weight",
         missing_error=ModelError,
         served=True,
+        half_types=frozenset(),
     ),
 ]

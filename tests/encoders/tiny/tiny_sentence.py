@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contract_case import Case
 from tiny_text import (
     LLAMA,
     MODERN,
@@ -21,6 +20,8 @@ from tiny_text import (
     unigram_tokenizer,
     wordpiece_tokenizer,
 )
+
+from senseweave.testing import Case
 
 
 def save_sentence_model(
@@ -199,6 +200,7 @@ SENTENCE_FAMILIES: list[Case] = [
     ),
     Case(
         id="static-model2vec",
+        half_types=frozenset(),
         modality="text",
         make=lambda folder: save_static(folder, kind="model2vec"),
         items=texts,
@@ -209,6 +211,7 @@ SENTENCE_FAMILIES: list[Case] = [
     ),
     Case(
         id="static-embedding",
+        half_types=frozenset(),
         modality="text",
         make=lambda folder: save_static(folder, kind="sentence-transformers"),
         items=texts,

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contract_case import Case
 from pictures import one_by_one
 from sounds import forms, longer_than, sounds
+
+from senseweave.testing import Case
 
 SEED = 7
 
@@ -80,5 +81,6 @@ SPEAKER_FAMILIES: list[Case] = [
         splits_long=True,
         poison="linear.weight",
         missing="linear.weight",
+        half_types=frozenset(),
     ),
 ]

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from contract_case import Case
 from films import moving_square, write
 from pictures import one_by_one
 from speech import sentences
 from tiny_text import long_text, texts
+
+from senseweave.testing import Case
 
 NO_SPEECH = "a sound without speech"
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
@@ -205,7 +206,7 @@ def path_and_bytes(path: Path) -> list[Any]:
 
 
 WINDOWS = {"window_seconds": 4.0, "segment_seconds": 4.0}
-starter = partial(Case, make=make, options=WINDOWS, relocate=relocate)
+starter = partial(Case, make=make, options=WINDOWS, relocate=relocate, complete=True, half_types=frozenset())
 STARTER_FAMILIES: list[Case] = [
     starter(
         "starter-text",

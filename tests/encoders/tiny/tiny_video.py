@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contract_case import Case
 from films import films, forms, longer_than
 from pictures import forms as picture_forms
 from pictures import livelier, one_by_one, pictures
 from tiny_image_text import TEXT, VISION, clip_tokenizer, make_clip, transformers_images, transformers_texts
 from tiny_text import POSITIONS, SEED, long_text, texts
+
+from senseweave.testing import Case
 
 WINDOW = 1.5
 """Seconds, so that the long video stays short."""

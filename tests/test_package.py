@@ -26,6 +26,7 @@ LAYERS = [
     "interop",
     "cli",
     "demo",
+    "testing",
 ]
 """Lowest first; evaluation and training stand beside each other, and the demo beside the command line."""
 TOGETHER = [
@@ -36,7 +37,7 @@ TOGETHER = [
     {"retrieval"},
     {"training", "evaluation"},
     {"interop"},
-    {"cli", "demo"},
+    {"cli", "demo", "testing"},
 ]
 
 

@@ -74,6 +74,8 @@ def test_rank_fusion_by_hand():
     assert score("weighted_rrf", np.array([0.9]), weight=2.0) == pytest.approx([2 / 61])
     with pytest.raises(ValueError, match="negative"):
         score("weighted_rrf", np.array([0.9]), weight=-1.0)
+    with pytest.raises(ValueError, match="dbsf takes no weights; weighted_rrf does"):
+        score("dbsf", np.array([0.9]), weight=2.0)
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))

@@ -97,8 +97,8 @@ class MtebModel:
             given = [modality for modality in MODALITIES if modality in batch]
             usable = [modality for modality in given if modality in self.space.modalities]
             if not usable:
-                asked = given[0] if given else str(getattr(task_metadata, "name", "this task"))
-                raise UnsupportedModalityError(self.space.name, asked, self.space.modalities)
+                missing = given[0] if given else str(getattr(task_metadata, "name", "this task"))
+                raise UnsupportedModalityError(self.space.name, missing, self.space.modalities)
             vectors = [
                 self.space.encode([_media(modality, item) for item in batch[modality]], role=role).vectors
                 for modality in usable

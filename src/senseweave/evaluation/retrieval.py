@@ -132,11 +132,11 @@ def evaluate(
     Warns:
         UserWarning: If answers are not in the index; they count as not found, and `Evaluation.missing` lists them.
     """
-    asked = _as_questions(questions)
-    if not asked:
+    listed = _as_questions(questions)
+    if not listed:
         msg = "there are no questions to evaluate"
         raise ValueError(msg)
-    for question in asked:
+    for question in listed:
         if not question.relevant:
             msg = f"the question {question.query!r} names no answer; give it at least one relevant document"
             raise ValueError(msg)
@@ -145,12 +145,12 @@ def evaluate(
     values: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     shares: dict[str, list[dict[str, float]]] = defaultdict(list)
     known = index.sources()
-    unknown = {name for question in asked for name in question.relevant if not _matches(name, known)}
+    unknown = {name for question in listed for name in question.relevant if not _matches(name, known)}
     ids = index.modalities_of(unknown)
     known |= {name: {modality} for name, modality in ids.items()}
-    result.missing = {n: lost for n, question in enumerate(asked) if (lost := _missing(question, known))}
-    _report_missing(result.missing, asked)
-    for question in asked:
+    result.missing = {n: lost for n, question in enumerate(listed) if (lost := _missing(question, known))}
+    _report_missing(result.missing, listed)
+    for question in listed:
         kind = _modality(question.query)
         grades, modalities_by_name = _resolve(question, known)
         by_source = ids.keys().isdisjoint(grades)
@@ -242,7 +242,7 @@ def _missing(question: Question, known: Collection[str]) -> list[str]:
     return [name for name in question.relevant if not _matches(name, known)]
 
 
-def _report_missing(missing: Mapping[int, Sequence[str]], asked: Sequence[Question]) -> None:
+def _report_missing(missing: Mapping[int, Sequence[str]], listed: Sequence[Question]) -> None:
     """Warn of answers that are not in the index.
 
     Raises:
@@ -252,7 +252,7 @@ def _report_missing(missing: Mapping[int, Sequence[str]], asked: Sequence[Questi
         return
     lost = [name for names in missing.values() for name in names]
     shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
-    if len(lost) == sum(len(question.relevant) for question in asked):
+    if len(lost) == sum(len(question.relevant) for question in listed):
         msg = f"none of the answers is in the index; name them by source, end of a source or record id: {shown}"
         raise ValueError(msg)
     msg = f"{len(lost)} answers of {len(missing)} questions are not in the index and count as not found: {shown}"

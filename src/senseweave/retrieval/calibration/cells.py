@@ -102,9 +102,9 @@ class Calibration:
             center = cell.center
             known = old.get("cells", {}).get(modality, {})
             cell = replace(cell, slope=known.get("slope"), intercept=known.get("intercept"))
-            asked = old.get("queries", {}).get(modality)
-            if asked is not None:
-                cell = self._with_queries(description, cell, unpack(asked).reshape(-1, description.dimension))
+            queries = old.get("queries", {}).get(modality)
+            if queries is not None:
+                cell = self._with_queries(description, cell, unpack(queries).reshape(-1, description.dimension))
             cells[modality] = replace(cell, center=None).to_dict()  # one center serves all cells
         description.calibration = {
             "version": VERSION,

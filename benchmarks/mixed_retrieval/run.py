@@ -24,7 +24,7 @@ from senseweave.retrieval.calibration.cells import SAMPLE
 from senseweave.retrieval.calibration.learning import fit_logistic
 from senseweave.retrieval.calibration.statistics import unit_rows
 from senseweave.retrieval.calibration.store_statistics import evenly_spaced
-from senseweave.retrieval.ranking import DEFAULT_METHOD
+from senseweave.retrieval.merging import DEFAULT_METHOD
 
 MODALITIES = ("text", "image", "audio")
 GROUPS = ("text only", "image only", "audio only", "several")

@@ -1,12 +1,12 @@
-"""Content that stands at several places: one record, every source known, each place as good as a file of its own."""
+"""Content of several files: a record for each, embedded once, shown once with all sources."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import senseweave as sw
 from senseweave.retrieval import Index
-from senseweave.retrieval.records.copies import SUFFIX, Copies
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_picture_in_three_albums_is_one_hit_that_names_all_three(photos):
     first, second = photos.search("red", k=5)
     assert places(first) == ["alps", "best", "cards"]
     assert first.source == first.sources[0]
-    assert (places(second), len(photos)) == (["best"], 2)
+    assert (places(second), len(photos)) == (["best"], 4)
 
 
 def test_a_hit_is_read_from_another_place_when_its_file_has_gone(photos, albums):
@@ -82,12 +82,13 @@ def test_a_filter_finds_content_by_what_holds_at_any_of_its_places(photos):
 def test_hits_by_another_place_rank_as_by_the_first(photos):
     everywhere = photos.search("red", k=2)
     best = photos.search("red", k=2, filter={"album": "best"}, diversity=0.0)
-    assert [hit.id for hit in best] == [hit.id for hit in everywhere]
+    assert [hit.sha256 for hit in best] == [hit.sha256 for hit in everywhere]
     assert [hit.score for hit in best] == pytest.approx([hit.score for hit in everywhere], abs=1e-4)
-    assert [hit.id for hit in photos.search("red", k=1, offset=1, filter={"album": "best"})] == [everywhere[1].id]
+    (second,) = photos.search("red", k=1, offset=1, filter={"album": "best"})
+    assert second.sha256 == everywhere[1].sha256
 
 
-def test_filters_that_most_copies_pass_find_what_filters_that_few_pass_do(tmp_path, space, monkeypatch):
+def test_a_page_holds_as_many_contents_under_any_filter(tmp_path, space):
     with Index(tmp_path / "letters", spaces=[space]) as index:
         for shelf in range(3):
             index.add(
@@ -97,12 +98,13 @@ def test_filters_that_most_copies_pass_find_what_filters_that_few_pass_do(tmp_pa
                 ]
             )
         asked = [{"shelf": 2}, {"shelf": {"gt": 0}}, {"shelf": [0, 2]}, {"and": [{"shelf": 1}, {"shelf": 2}]}]
-        few = [index.search("letter 17 about 3", k=12, filter=one) for one in asked]
-        monkeypatch.setattr("senseweave.retrieval.search.asking.FEW_COPIES", 3)
-        many = [index.search("letter 17 about 3", k=12, filter=one) for one in asked]
-    assert [len(hits) for hits in few] == [12, 12, 12, 0]
-    assert [[hit.raw_score for hit in hits] for hits in many] == [[hit.raw_score for hit in hits] for hits in few]
-    assert {hit.metadata["shelf"] for hit in many[0]} == {2}
+        found = [index.search("letter 17 about 3", k=12, filter=condition) for condition in asked]
+        everything = index.search("letter 17 about 3", k=12)
+    assert [len(hits) for hits in found] == [12, 12, 12, 0]
+    for hits in found[:3]:
+        assert [hit.raw_score for hit in hits] == pytest.approx([hit.raw_score for hit in everything], abs=1e-5)
+        assert len({hit.text for hit in hits}) == 12
+    assert {hit.metadata["shelf"] for hit in found[0]} == {2}
 
 
 def test_adding_the_same_folder_again_changes_no_place(photos, albums):
@@ -114,7 +116,7 @@ def test_adding_the_same_folder_again_changes_no_place(photos, albums):
 
 
 def standing(index, description):
-    return list(Copies(index._store, description).standing())
+    return list(index._store.get(description))
 
 
 @pytest.mark.parametrize("leaving", ["alps", "best", "cards"])
@@ -124,19 +126,17 @@ def test_deleting_one_source_keeps_the_content_under_the_others(photos, albums, 
     left = [name for name in ("alps", "best", "cards") if name != leaving]
     assert places(hit) == left
     assert hit.metadata == {"album": left[0], "rank": 4 if left[0] != "cards" else 5}
-    assert len(photos) == 2
+    assert len(photos) == 3
 
 
 def test_content_goes_with_its_last_source(photos, albums):
     assert photos.delete(sources=[albums / "alps" / "sunset.png", albums / "cards" / "sunset.png"]) == 2
     assert photos.delete(filter={"album": "best"}) == 2
     assert (len(photos), photos.sources()) == (0, {})
-    (pictures,) = (one for one in photos._store.descriptions.values() if one.modality == "image")
-    assert photos._store.count(Copies(photos._store, pictures)) == 0
 
 
 def test_deleting_by_id_removes_the_content_from_all_places(photos):
-    assert photos.delete(ids=photos.search("red", k=1)[0].id) == 1
+    assert photos.delete(ids=photos.search("red", k=1)[0].id) == 3
     assert {Path(source).name for source in photos.sources()} == {"lake.png"}
 
 
@@ -201,14 +201,8 @@ def test_labelled_answers_may_name_any_place(photos):
     assert photos.search("red", k=1, fusion="platt")[0].score > 0.5
 
 
-def test_an_index_without_equal_content_has_no_collection_for_it(index):
-    assert not [one.name for one in index._store.client.list_collections() if one.name.endswith(SUFFIX)]
-
-
-def test_an_open_index_learns_of_copies_that_another_one_adds(tmp_path, space, albums, monkeypatch):
+def test_an_open_index_learns_of_copies_that_another_one_adds(tmp_path, space, albums):
     import chromadb
-
-    monkeypatch.setattr("senseweave.retrieval.stores.chroma.ABSENT_SECONDS", 0.0)
 
     clients = [tmp_path / "folder", chromadb.EphemeralClient()]
     for client in clients:
@@ -223,24 +217,6 @@ def test_texts_of_equal_words_keep_every_label(tmp_path, space):
     with Index(tmp_path / "labels", spaces=[space]) as index:
         index.add([sw.Text("all rights reserved", source=name) for name in ("first book", "second book")])
         assert index.search("rights")[0].sources == ("first book", "second book")
-
-
-def test_a_copy_whose_record_another_program_removed_is_not_shown(photos):
-    (hit,) = photos.search("red", k=1)
-    description = photos._store.descriptions[hit.space, "image"]
-    photos._store.delete(description, [hit.id])
-    assert {Path(source).name for source in photos.sources()} == {"lake.png"}
-    assert [Path(one.source).name for one in photos.search("red", filter={"album": "best"})] == ["lake.png"]
-
-
-def test_what_a_killed_move_left_behind_is_cleared_by_the_next_add(photos, albums):
-    (hit,) = photos.search("red", k=1)
-    beside = Copies(photos._store, photos._store.descriptions[hit.space, "image"])
-    beside.write([(hit.id, {"source": hit.source, "album": "of before", "added_at": 1.0})])
-    assert photos.search("red", filter={"album": "of before"})
-    photos.add(albums, metadata=album_of)
-    assert not photos.search("red", filter={"album": "of before"})
-    assert places(photos.search("red", k=1)[0]) == ["alps", "best", "cards"]
 
 
 def test_an_import_replaces_records_and_keeps_the_places_that_it_does_not_name(tmp_path, space, photos, albums):
@@ -267,13 +243,6 @@ def test_thousands_of_sources_are_deleted_at_once(photos, albums):
     assert photos.delete(sources=[]) == 0
 
 
-def test_copies_are_looked_up_for_any_number_of_records(photos):
-    (hit,) = photos.search("red", k=1)
-    beside = Copies(photos._store, photos._store.descriptions[hit.space, "image"])
-    asked = [hit.id, *(f"{n:032x}" for n in range(40_000))]
-    assert list(beside.matching({"album": "best"}, among=asked)) == [hit.id]
-
-
 def test_a_text_that_became_its_only_passage_says_no_more_where_it_stood(tmp_path, space):
     first, second = tmp_path / "first.txt", tmp_path / "second.txt"
     with Index(tmp_path / "passages", spaces=[space]) as index:
@@ -288,3 +257,38 @@ def test_a_text_that_became_its_only_passage_says_no_more_where_it_stood(tmp_pat
             (hit,) = index.search("it stays", filter={"source": str(file)})
             assert hit.metadata == {}
         assert index.add([first, second], characters=20).updated == 0
+
+
+def test_equal_content_is_embedded_once_whenever_it_is_added(tmp_path, tiny, albums, monkeypatch):
+    embedded = []
+    forward = tiny.Colours.forward
+    monkeypatch.setattr(tiny.Colours, "forward", lambda self, batch: (embedded.extend(batch), forward(self, batch))[1])
+    place = tmp_path / "once"
+    with Index(place, spaces=[tiny.make_space()]) as index:
+        index.add(albums)
+    assert len(embedded) == 2
+    (albums / "new").mkdir()
+    (albums / "best" / "lake.png").rename(albums / "new" / "lake.png")
+    (albums / "new" / "sunset.png").write_bytes((albums / "alps" / "sunset.png").read_bytes())
+    with Index(place, spaces=[tiny.make_space()]) as index:  # a space that has cached nothing
+        report = index.add(albums / "new")
+        assert (report.added, report.copies, report.updated) == (0, 1, 1)
+        assert [Path(source).parent.name for source in index.sources() if source.endswith("lake.png")] == ["new"]
+    assert len(embedded) == 2
+
+
+def test_clients_of_a_server_that_add_equal_content_lose_no_source(space, tmp_path, write_picture):
+    import chromadb
+
+    client = chromadb.EphemeralClient()
+    picture = write_picture(tmp_path / "logo.png", "red").read_bytes()
+    rivals = [Index(client, spaces=[space], prefix="race-") for _ in range(4)]
+    files = [[tmp_path / f"{rival}-{number}.png" for number in range(5)] for rival in range(4)]
+    for group in files:
+        for file in group:
+            file.write_bytes(picture)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda pair: pair[0].add(pair[1]), zip(rivals, files, strict=True)))
+    assert set(rivals[0].sources()) == {str(file) for group in files for file in group}
+    (hit,) = rivals[0].search("red", k=5)
+    assert len(hit.sources) == 20

@@ -199,7 +199,9 @@ def test_reserved_and_nested_metadata_are_refused(tmp_path, space):
 @pytest.mark.parametrize("given", [lambda media: None, lambda media: [("a", 1)], "album", 5])
 def test_metadata_that_are_no_dict_are_refused_with_what_was_given(tmp_path, space, given):
     index = Index(tmp_path / "index", spaces=[space])
-    with pytest.raises(TypeError, match=r"text:.*the metadata function gave|metadata is a dict, or a function"):
+    with pytest.raises(
+        TypeError, match=r"text:.*the metadata function must return a dict|metadata must be a dict, or a function"
+    ):
         index.add(sw.Text("a note"), metadata=given)
 
 

@@ -14,7 +14,6 @@ import pytest
 import senseweave as sw
 from senseweave.errors import FingerprintError, StoreError
 from senseweave.retrieval import Index
-from senseweave.retrieval.records.copies import Copies
 from senseweave.retrieval.stores.lock import FolderLock
 
 PROGRAM = Path(__file__).parent / "tiny_space.py"
@@ -30,8 +29,6 @@ def contents(index):
         for row in index._store.get(one):
             known = {name: value for name, value in row.metadata.items() if name != "added_at"}
             found[row.id] = (one.name, known, row.text)
-        for record, copies in Copies(index._store, one).matching().items():
-            found[record] += tuple(sorted(row.metadata["source"] for row in copies))
     return found
 
 
@@ -54,7 +51,7 @@ def many_files(tmp_path, write_picture, write_sound):
         (folder / f"note-{number:04}.txt").write_text(f"note number {number} about subject {number % 37}")
     for number in range(100):
         write_picture(folder / f"picture-{number:03}.png", ("red", "green", "blue")[number % 3], number)
-    for number in range(40):  # each at two more places: where the same file stands, it is one record
+    for number in range(40):  # each at two more places: equal content, embedded once
         for copy in ("again", "at-last"):
             (folder / f"{copy}-{number:03}.txt").write_text((folder / f"note-{number:04}.txt").read_text())
     for number in range(4):
@@ -239,16 +236,16 @@ def test_a_file_whose_name_is_not_unicode_fails_alone(tmp_path, space):
 @pytest.mark.parametrize(
     ("metadata", "says"),
     [
-        ({"": 1}, "not empty"),
+        ({"": 1}, "non-empty str"),
         ({"$year": 1}, "does not begin with"),
         ({"chroma:document": "x"}, "does not begin with"),
-        ({3: 4}, "a metadata name is a str"),
+        ({3: 4}, "a metadata name is a non-empty str"),
         ({"a": float("nan")}, "finite number, or None"),
         ({"a": np.float32("inf")}, "finite number, or None"),
         ({"a": 2**63}, "at most 64 bits"),
         ({"a": "\ud800"}, "lone surrogate"),
         ({"a": [1]}, "must be a str, int, float, bool or None, not list"),
-        ({"source": "x"}, "the index's own"),
+        ({"source": "x"}, "is reserved for the index"),
     ],
     ids=repr,
 )

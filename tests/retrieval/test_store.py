@@ -10,7 +10,7 @@ import pytest
 import senseweave as sw
 from senseweave.errors import SenseweaveError, StoreError
 from senseweave.retrieval import Index
-from senseweave.retrieval.stores.chroma import Store
+from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.lock import FolderLock
 
 PROGRAM = Path(__file__).parent / "tiny_space.py"
@@ -22,19 +22,19 @@ sys.path.insert(0, sys.argv[1])
 import senseweave as sw
 from tiny_space import make_space
 index = sw.Index(sys.argv[2], spaces=[make_space()])
-real, counts = index._store._lock.advance, []
+real, counts = index._store.store._lock.advance, []
 def advance():
     counts.append(real())
     if len(counts) == 1:
         print("counted", flush=True)
         sys.stdin.readline()
     return counts[-1]
-index._store._lock.advance = advance
-upsert = index._store._handle(index._store.descriptions["tiny", "text"]).__class__.upsert
+index._store.store._lock.advance = advance
+upsert = index._store.store._handle(index._store.descriptions["tiny", "text"].name).__class__.upsert
 def last(self, **rows):
     upsert(self, **rows)
     os._exit(9)
-index._store._handle(index._store.descriptions["tiny", "text"]).__class__.upsert = last
+index._store.store._handle(index._store.descriptions["tiny", "text"].name).__class__.upsert = last
 index.add(sw.Text("penguins on ice"))
 """
 """Waits after it has counted its write, writes, and dies before it can count again."""
@@ -165,7 +165,7 @@ def test_a_space_that_cannot_be_had_leaves_no_folder(tmp_path):
 def test_a_write_that_is_cut_off_is_seen_by_open_readers(index, rival, monkeypatch):
     (hit,) = rival.search("red", k=1)
     description = next(one for one in index._store.descriptions.values() if one.modality == hit.modality)
-    counts = iter([index._store._lock.advance])
+    counts = iter([index._store.store._lock.advance])
 
     def advance():
         real = next(counts, None)
@@ -174,7 +174,7 @@ def test_a_write_that_is_cut_off_is_seen_by_open_readers(index, rival, monkeypat
         return real()
 
     with monkeypatch.context() as patched:
-        patched.setattr(index._store._lock, "advance", advance)
+        patched.setattr(index._store.store._lock, "advance", advance)
         with pytest.raises(KeyboardInterrupt):
             index._store.delete(description, [hit.id])
     assert len(rival) == 11
@@ -194,11 +194,11 @@ def test_a_reader_that_opens_in_the_middle_of_a_write_sees_it_though_the_writer_
         assert reader.search("penguins on ice", k=1)[0].text != "penguins on ice"
         writer.communicate("write\n", timeout=60)
         assert reader.search("penguins on ice", k=1)[0].text == "penguins on ice"
-        seen = reader._store.client
-        assert reader._store.client is seen  # settled: not opened again and again
+        seen = reader._store.store.client
+        assert reader._store.store.client is seen  # settled: not opened again and again
 
 
 def test_making_nothing_where_an_index_is_only_opened(tmp_path):
     with pytest.raises(StoreError, match="there is no index here"):
-        Store(tmp_path / "none", create=False)
+        ChromaStore(tmp_path / "none", create=False)
     assert not (tmp_path / "none").exists()

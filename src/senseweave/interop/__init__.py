@@ -34,6 +34,9 @@ from senseweave.media.export import DEFAULT_PIXELS, Exported, ImageFormat, frame
 from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, StoreStatistics, background, merge
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample, evenly_spaced
+from senseweave.retrieval.fusion import EmbeddedPart
+from senseweave.retrieval.fusion.composition import unit
+from senseweave.retrieval.ranking import Candidate, Ranking, RankingSource, arank, rank
 from senseweave.retrieval.records.chunking import pieces_of
 from senseweave.retrieval.records.schema import (
     FILE_PATH,
@@ -44,6 +47,9 @@ from senseweave.retrieval.records.schema import (
     record_id,
     write_metadata,
 )
+from senseweave.retrieval.search.embedding import embed_query
+from senseweave.retrieval.search.plan import Plan, chosen_modalities
+from senseweave.retrieval.search.rerank import Reranker, as_reranker
 from senseweave.spaces import Batch, Space, load
 from senseweave.spaces.engine import OnError, Progress
 
@@ -56,7 +62,9 @@ __all__ = [
     "PROBES",
     "Audio",
     "Batch",
+    "Candidate",
     "Clip",
+    "EmbeddedPart",
     "Encoded",
     "Encoder",
     "EncodingError",
@@ -72,11 +80,15 @@ __all__ = [
     "MediaPolicy",
     "Modality",
     "OnError",
+    "Plan",
     "Prepared",
     "Progress",
     "Provenance",
     "Query",
     "Ranked",
+    "Ranking",
+    "RankingSource",
+    "Reranker",
     "Role",
     "Sample",
     "SenseweaveError",
@@ -87,10 +99,14 @@ __all__ = [
     "Text",
     "UnsupportedModalityError",
     "Video",
+    "arank",
+    "as_reranker",
     "background",
+    "chosen_modalities",
     "chroma_sample",
     "collect",
     "content_key",
+    "embed_query",
     "evenly_spaced",
     "frame_files",
     "image_file",
@@ -101,9 +117,11 @@ __all__ = [
     "pieces_of",
     "placed_among",
     "provenance_of_media",
+    "rank",
     "read_metadata",
     "record_id",
     "sound_file",
     "source_name",
+    "unit",
     "write_metadata",
 ]

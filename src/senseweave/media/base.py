@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Self, TypeAlias
 
@@ -33,9 +33,11 @@ class Media:
         span: `(start, end)` in seconds inside the source, or None for all of it.
         page: Page number inside a document, from 1, or None.
         metadata: The user's own flat values.
+        shared: Decodes in place of `decode`, given its options, where several encoders share one decoding.
     """
 
     modality: ClassVar[Modality]
+    shared: Callable[[Mapping[str, Any]], Any] | None = None
 
     def __init__(
         self,

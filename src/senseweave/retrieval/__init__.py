@@ -5,8 +5,8 @@ from senseweave.retrieval.calibration.store_statistics import StoreStatistics
 from senseweave.retrieval.fusion import METHODS, FusionMethod
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.index import Index
+from senseweave.retrieval.merging import Ranked, merge
 from senseweave.retrieval.query import Query
-from senseweave.retrieval.ranking import Ranked, merge
 from senseweave.retrieval.report import Report
 
 __all__ = [

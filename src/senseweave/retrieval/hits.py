@@ -8,7 +8,7 @@ from typing import Any
 
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality, Text
-from senseweave.retrieval.records.first_schema import is_gone, own_metadata, source_of
+from senseweave.retrieval.records.schema import is_gone, read_metadata
 
 Span = tuple[float, float]
 
@@ -33,6 +33,7 @@ class Hit:
         metadata: The user's own values.
         spans: With grouping: the spans of this source that were found, best first.
         policy: What may be read when `media` is used.
+        origin: What the hit was made from while a search is under way; None in results.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Hit:
     spans: tuple[Span, ...] = ()
     sources: tuple[str, ...] = ()
     policy: MediaPolicy | None = field(default=None, repr=False, compare=False)
+    origin: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -103,7 +105,7 @@ class Hit:
         return bool(colon and not is_path and self.sha256 and self.sha256.startswith(rest))
 
 
-def hit_of(
+def hit_from_record(
     identifier: str,
     metadata: Mapping[str, Any],
     text: str | None,
@@ -115,21 +117,33 @@ def hit_of(
     calibration: str,
     policy: MediaPolicy | None,
 ) -> Hit:
-    """Make a hit from what a collection stores; `modality` is taken where the record does not name one."""
-    start, end, page = metadata.get("start"), metadata.get("end"), metadata.get("page")
+    """Return a hit made from what a store keeps of a record.
+
+    Args:
+        identifier: The record's id.
+        metadata: Its flat metadata, whoever wrote them.
+        text: Its text.
+        score: Its calibrated score.
+        raw_score: Its cosine similarity to the query.
+        modality: Of its collection, for a record that names none.
+        space: Name of the space that found it.
+        calibration: Name of the fusion method that made `score`.
+        policy: What may be read when the hit's media are used.
+    """
+    provenance = read_metadata({"modality": modality, **metadata} if "modality" not in metadata else metadata)
     return Hit(
         id=identifier,
         score=score,
         raw_score=raw_score,
-        modality=metadata.get("modality", modality),
-        source=source_of(identifier, metadata),
+        modality=provenance.modality,
+        source=provenance.source or identifier,
         text=text or "",
         space=space,
         calibration=calibration,
-        mime_type=metadata.get("mime_type"),
-        span=(float(start), float(end)) if start is not None and end is not None else None,
-        page=int(page) if page is not None else None,
-        sha256=metadata.get("sha256"),
-        metadata=own_metadata(metadata),
+        mime_type=provenance.mime_type,
+        span=provenance.span,
+        page=provenance.page,
+        sha256=provenance.sha256,
+        metadata=provenance.own,
         policy=policy,
     )

@@ -19,16 +19,20 @@ from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.index_spaces import describe, load_all, load_recorded
 from senseweave.retrieval.query import Query, as_query
-from senseweave.retrieval.records.copies import Copies
-from senseweave.retrieval.records.first_schema import source_of
+from senseweave.retrieval.ranking import rank
 from senseweave.retrieval.records.ingest import Ingest, Metadata
+from senseweave.retrieval.records.schema import content_key, read_metadata, record_source
 from senseweave.retrieval.records.transfer import export_index, import_index
 from senseweave.retrieval.report import Report
-from senseweave.retrieval.search.asking import Asked, answer, embed_query
+from senseweave.retrieval.search.collection_source import CollectionSource, with_all_sources
+from senseweave.retrieval.search.embedding import embed_query
 from senseweave.retrieval.search.plan import Plan, chosen_modalities
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
-from senseweave.retrieval.stores.chroma import Store
-from senseweave.retrieval.stores.filters import Filter, any_of, compile_filter
+from senseweave.retrieval.stores.base import VectorStore
+from senseweave.retrieval.stores.chroma import ChromaStore
+from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.description import Description
+from senseweave.retrieval.stores.filters import Condition, Filter, any_of, parse_filter
 from senseweave.retrieval.stores.local_client import holds_store
 from senseweave.spaces.engine import OnError, Progress
 from senseweave.spaces.space import Space
@@ -37,7 +41,7 @@ DEFAULT_SPACES = ("starter",)
 
 
 class Index:
-    """Media of all modalities in a Chroma store, searched as one corpus.
+    """Media of all modalities in a vector store, searched as one corpus.
 
         index = Index("my-index")                        # a folder; the embedded starter space
         index.add(["notes/", "photo.jpg", "talk.mp3"])
@@ -60,7 +64,8 @@ class Index:
         """Open an index, or make one.
 
         Args:
-            place: A folder, or an open Chroma client (`PersistentClient`, `HttpClient`, `EphemeralClient`).
+            place: A folder, an open Chroma client (`PersistentClient`, `HttpClient`, `EphemeralClient`), or a
+                `VectorStore`. A client or store that was given stays open when the index is closed.
             spaces: Names that `senseweave.load` takes, or loaded spaces. None: those that the index was made with, and
                 for a new one `starter`.
             create: Whether to make the index where there is none.
@@ -73,21 +78,24 @@ class Index:
             FingerprintError: If the index was made with a space of the same name that gives other vectors.
         """
         self.policy = policy or MediaPolicy()
-        there = holds_store(place, create=create)
-        if spaces is None and not there:
+        self._owns_store = not isinstance(place, VectorStore)
+        if spaces is None and self._owns_store and not holds_store(place, create=create):
             spaces = DEFAULT_SPACES
         # Loaded before the store is made, so that a space that cannot be had leaves nothing behind.
         given = load_all(spaces)
-        self._store = Store(place, create=create, prefix=prefix, lock_timeout=lock_timeout)
+        store = (
+            place if isinstance(place, VectorStore) else ChromaStore(place, create=create, lock_timeout=lock_timeout)
+        )
+        self._store = Collections(store, prefix=prefix)
         self._loaded: dict[str, Space] = {}
         self._loading = RLock()
         if not create and not self._store.descriptions:
-            msg = f"{place}: there is a Chroma store, but no index of senseweave in it"
+            msg = f"{place}: there is a store, but no index of senseweave in it"
             raise StoreError(msg)
         if spaces is None and not self._store.descriptions:
             given = load_all(DEFAULT_SPACES)
-        for one in given:
-            self._add_space(one)
+        for space in given:
+            self._add_space(space)
         self._calibration = Calibration(self._store, lambda: self.spaces)
 
     @classmethod
@@ -103,10 +111,11 @@ class Index:
     def spaces(self) -> dict[str, Space]:
         """The index's spaces by name, loaded when they are first needed."""
         with self._loading:
-            for name in dict.fromkeys(space for space, _ in self._store.descriptions):
+            descriptions = self._store.descriptions
+            for name in dict.fromkeys(space for space, _ in descriptions):
                 if name not in self._loaded:
-                    described = [one for (space, _), one in self._store.descriptions.items() if space == name]
-                    self._add_space(load_recorded(described))
+                    recorded = [description for (space, _), description in descriptions.items() if space == name]
+                    self._add_space(load_recorded(recorded))
             return dict(self._loaded)
 
     @property
@@ -207,12 +216,11 @@ class Index:
             TypeError: If an argument is of the wrong type; the message says which.
             ValueError: If one makes no sense.
         """
-        asked_for = as_query(query)
+        parsed = as_query(query)
         plan = Plan(
             k=k,
             offset=offset,
             method=fusion,
-            where=compile_filter(filter),
             weights=weights,
             quota=quota,
             min_score=min_score,
@@ -221,14 +229,16 @@ class Index:
             reranker=as_reranker(rerank) if rerank is not None else None,
             rerank_depth=rerank_depth,
         )
-        wanted = chosen_modalities(modalities, self.modalities)
-        embedded = embed_query(asked_for, self.spaces)
-        asked = [
-            Asked(one, embedded[one.space])
-            for one in self._store.descriptions.values()
-            if one.modality in wanted and one.space in embedded
+        condition = parse_filter(filter)
+        chosen = chosen_modalities(modalities, self.modalities)
+        embedded = embed_query(parsed, self.spaces)
+        sources = [
+            CollectionSource(self._store, self._calibration, description, condition)
+            for description in self._store.descriptions.values()
+            if description.modality in chosen
         ]
-        return answer(self._store, self._calibration, asked_for, asked, plan, self.policy)
+        ranked = rank(parsed, sources, embedded, plan, policy=self.policy)
+        return with_all_sources(self._store, [ranking.hit for ranking in ranked])
 
     async def aadd(self, inputs: Any, **options: Any) -> Report:
         """Like `add`, off the event loop."""
@@ -247,51 +257,53 @@ class Index:
     ) -> int:
         """Remove records by id, by source or by a condition on metadata, and say how many.
 
-        Content that stands at several sources is removed from those that are named or match, and stays in the index
-        under the others. Each source counts.
+        Content with several sources has a record for each: by source or condition the records that are named or match
+        go, and the content stays under its other sources; by id all records of the same content go.
 
         Raises:
             ValueError: If not exactly one of the three is given.
         """
-        if sum(one is not None for one in (ids, sources, filter)) != 1:
+        if sum(given is not None for given in (ids, sources, filter)) != 1:
             msg = "delete takes exactly one of ids, sources and filter"
             raise ValueError(msg)
-        where = compile_filter(filter)
-        conditions = [where]
+        condition = parse_filter(filter)
+        conditions: list[Condition | None] = [condition]
         if sources is not None:
             listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
-            paths = sorted({name for one in listed for name in (str(one), os.path.abspath(one))})
+            paths = sorted({name for given in listed for name in (str(given), os.path.abspath(given))})
             conditions = [*any_of("source", paths)]
-        elif ids is None and where is None:
+        elif ids is None and condition is None:
             msg = "an empty filter would delete everything; name a condition"
             raise ValueError(msg)
         named = list(dict.fromkeys([ids] if isinstance(ids, str) else ids)) if ids is not None else None
         removed = 0
         with self._store.writing():
             for description in self._store.descriptions.values():
-                copies = Copies(self._store, description)
-                if named is None:
-                    removed += sum(copies.remove(one) for one in conditions)
-                    continue
-                held = self._store.existing(description, named)
-                copies.forget(held)
-                self._store.delete(description, held)
-                removed += len(held)
+                if named is not None:
+                    chosen = self._equal_content(description, named)
+                else:
+                    found = (self._store.get(description, condition=condition) for condition in conditions)
+                    chosen = [record.id for records in found for record in records]
+                self._store.delete(description, chosen)
+                removed += len(chosen)
             self._calibration.renew()
         return removed
 
     def sources(self) -> dict[str, set[Modality]]:
-        """Every source in the index, with the modalities of its records."""
+        """Return every source in the index, with the modalities of its records."""
         found: dict[str, set[Modality]] = {}
         for description in self._store.descriptions.values():
-            for row in Copies(self._store, description).standing():
-                found.setdefault(source_of(row.id, row.metadata), set()).add(description.modality)
+            for record in self._store.get(description):
+                found.setdefault(record_source(record.id, record.metadata), set()).add(description.modality)
         return found
 
     def modalities_of(self, ids: Collection[str]) -> dict[str, Modality]:
-        """The modality of each of some records; ids that are not in the index are left out."""
-        descriptions = self._store.descriptions.values()
-        return {one: each.modality for each in descriptions for one in self._store.existing(each, list(ids))}
+        """Return the modality of each of some records; ids that are not in the index are left out."""
+        return {
+            identifier: description.modality
+            for description in self._store.descriptions.values()
+            for identifier in self._store.existing(description, list(ids))
+        }
 
     def export(self, path: str | Path) -> int:
         """Write everything to one file of JSON lines (packed if its name ends in .gz); returns how many records."""
@@ -328,10 +340,11 @@ class Index:
         check_asked(queries, labels)
         with self._store.writing():
             self._calibration.renew()
-            asked = [self._embedded(one) for one in queries]
-            filled = [one for one in self._store.descriptions.values() if self._store.count(one)]
-            for description in filled:
-                parts = [parts[description.space] for parts in asked if description.space in parts]
+            embedded = [self._embedded(query) for query in queries]
+            for description in self._store.descriptions.values():
+                if not self._store.count(description):
+                    continue
+                parts = [parts[description.space] for parts in embedded if description.space in parts]
                 for modality in dict.fromkeys(part.modality for part in parts):
                     rows = [part.vector for part in parts if part.modality == modality]
                     self._calibration.learn_queries(description, modality, np.stack(rows))
@@ -340,21 +353,21 @@ class Index:
 
     def info(self) -> dict[str, Any]:
         """What the index holds: place, size on disk and, per collection, space, modality, records, fingerprint."""
-        folder = self._store.folder
+        folder = self._store.store.folder
         collections = [
             {
-                "collection": one.name,
-                "space": one.space,
-                "modality": one.modality,
-                "records": self._store.count(one),
-                "dimension": one.dimension,
-                "fingerprint": one.fingerprint,
-                "calibrated": sorted(one.calibration.get("cells", {})),
+                "collection": description.name,
+                "space": description.space,
+                "modality": description.modality,
+                "records": self._store.count(description),
+                "dimension": description.dimension,
+                "fingerprint": description.fingerprint,
+                "calibrated": sorted(description.calibration.get("cells", {})),
             }
-            for one in self._store.descriptions.values()
+            for description in self._store.descriptions.values()
         ]
         return {
-            "place": str(folder) if folder is not None else type(self._store.client).__name__,
+            "place": self._store.store.place,
             "records": len(self),
             "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
             if folder is not None
@@ -365,11 +378,11 @@ class Index:
         }
 
     def __len__(self) -> int:
-        return sum(self._store.count(one) for one in self._store.descriptions.values())
+        return sum(self._store.count(description) for description in self._store.descriptions.values())
 
     def close(self) -> None:
         """Let go of the store; the spaces stay loaded for others that use them."""
-        self._store.close()
+        self._store.close(store=self._owns_store)
 
     def __enter__(self) -> Index:
         return self
@@ -378,11 +391,22 @@ class Index:
         self.close()
 
     def __repr__(self) -> str:
-        place = self._store.folder or "a Chroma client"
-        return f"Index({str(place)!r}, spaces={sorted({space for space, _ in self._store.descriptions})})"
+        return f"Index({self._store.store.place!r}, spaces={sorted({space for space, _ in self._store.descriptions})})"
 
     def _embedded(self, query: str | Media) -> dict[str, EmbeddedPart]:
         return {name: parts[0] for name, parts in embed_query(as_query(query), self.spaces).items()}
+
+    def _equal_content(self, description: Description, ids: Sequence[str]) -> list[str]:
+        """Return the ids of some records and of all others of the same content."""
+        named = list(self._store.get(description, ids=ids))
+        contents = {content_key(read_metadata(record.metadata), record.text) for record in named} - {None}
+        hashes = {str(record.metadata["sha256"]) for record in named if "sha256" in record.metadata}
+        found = {record.id: None for record in named}
+        for condition in any_of("sha256", sorted(hashes)):
+            for record in self._store.get(description, condition=condition):
+                if content_key(read_metadata(record.metadata), record.text) in contents:
+                    found[record.id] = None
+        return list(found)
 
     def _add_space(self, space: Space) -> None:
         for description in describe(space, self._store.prefix):

@@ -1,123 +1,399 @@
-"""One ranking out of several result lists: for the index, and for anyone who keeps vectors in another store."""
+"""Several lists or stores, one ranking: the engine that the index and every integration use.
+
+Whatever can be asked by a vector is a `RankingSource`. The engine composes the query, asks every source, joins equal
+content, makes the scores comparable, and then drops, reranks, groups, spreads and cuts out the page as a `Plan` says.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import numpy as np
 
+from senseweave.media import MediaPolicy, Modality
 from senseweave.retrieval.calibration.statistics import Statistics
-from senseweave.retrieval.fusion import find_method
+from senseweave.retrieval.fusion import EmbeddedPart, FusionMethod, compose_query, find_method
+from senseweave.retrieval.hits import Hit, hit_from_record
+from senseweave.retrieval.merging import resolve_method
+from senseweave.retrieval.query import Query
+from senseweave.retrieval.records.schema import content_key, read_metadata
+from senseweave.retrieval.search.grouping import group_by_source
+from senseweave.retrieval.search.paging import best_positions, page_of
+from senseweave.retrieval.search.plan import Plan
+from senseweave.retrieval.search.rerank import rerank
 
-T = TypeVar("T")
-
-DEFAULT_METHOD = "above_chance"
-"""The method where every list has statistics; chosen by benchmarks/mixed_retrieval, see docs/retrieval.md."""
-UNCALIBRATED_METHOD = "dbsf"
-"""The method where a list has none."""
+LEAST_FETCHED: Final = 10
+"""Records asked of every source, so that the methods that look at one list see more than its tip."""
+EQUAL_SIMILARITY: Final = 1e-4
+"""Equal content has equal vectors; stores round their similarities by less than this."""
+DIGITS: Final = 6
+"""Scores that differ by less are ties, which stores return in any order."""
 
 
 @dataclass(frozen=True)
-class Ranked(Generic[T]):
-    """One result of `merge`.
+class Candidate:
+    """A record as a source answers with it.
 
     Attributes:
-        item: The item as it was given.
-        score: Comparable with every other result of the same call; larger is better.
-        raw_score: The similarity that it came with.
-        list_name: The list it came from.
-        method: The name of the method that made `score`.
+        id: Its id, unique within the source.
+        metadata: Flat values, whoever wrote them; see `senseweave.retrieval.records.schema.read_metadata`.
+        text: Its text.
+        similarity: Cosine similarity of query and record.
+        vector: Its vector, where vectors were asked for.
+        item: What it is in a framework, such as a document.
     """
 
-    item: T
-    score: float
-    raw_score: float
-    list_name: str
-    method: str
+    id: str
+    metadata: Mapping[str, Any]
+    text: str | None
+    similarity: float
+    vector: np.ndarray | None = None
+    item: Any = None
 
 
-def merge(
-    lists: Mapping[str, Sequence[tuple[T, float]]],
-    k: int = 10,
+class RankingSource:
+    """Records of one modality that can be asked by vector: a collection, a store's share, a wrapped retriever.
+
+    A source applies its own filters. What a user set on a wrapped store or retriever is kept: further conditions join
+    it with AND.
+
+    Attributes:
+        name: Unique among the sources of a ranking.
+        space: Name under which the query's vectors for it are found.
+        modality: Of its records, for records that name none.
+    """
+
+    name: str
+    space: str
+    modality: Modality
+
+    def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
+        """Return the `k` records nearest to a unit vector, shape (dimension,), nearest first; fewer if it has fewer."""
+        raise NotImplementedError
+
+    async def aquery(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
+        """Like `query`, off the event loop: in a thread unless the source knows a better way."""
+        return await asyncio.to_thread(self.query, vector, k, with_vectors=with_vectors)
+
+    def statistics(self, query_modality: Modality) -> Statistics | None:
+        """Return what is known of queries of a modality against these records, or None."""
+        del query_modality
+        return None
+
+    def is_empty(self) -> bool:
+        """Return whether there are no records; False where that is not known without asking."""
+        return False
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A place in the ranking.
+
+    Attributes:
+        hit: The result, with the scores and all sources of its content that were found.
+        item: The framework's own object of the record that leads.
+        source: The source that it came from.
+    """
+
+    hit: Hit
+    item: Any
+    source: RankingSource
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of one source."""
+
+    source: RankingSource
+    vector: np.ndarray
+    k: int
+    with_vectors: bool
+
+
+def rank(
+    query: Query | None,
+    sources: Sequence[RankingSource],
+    embedded: Mapping[str, Sequence[EmbeddedPart]],
+    plan: Plan,
     *,
-    method: str | None = None,
-    statistics: Mapping[str, Statistics] | None = None,
-    weights: Mapping[str, float] | None = None,
-    key: Callable[[T], Hashable] | None = None,
-) -> list[Ranked[T]]:
-    """Merge result lists of several modalities, spaces or stores into one ranking.
+    policy: MediaPolicy | None = None,
+) -> list[Ranking]:
+    """Ask sources and make one ranking of their answers.
+
+    Chunks of one source are never joined, unless they are equal content of different files. Equal content of
+    different sources is one result that names them all.
 
     Args:
-        lists: By name (of the modality or the store), pairs of an item and its cosine similarity. Similarities, not
-            distances: of a cosine distance d, give 1 - d.
-        k: How many results to return.
-        method: A name in `METHODS`. None takes `above_chance` where every list that is not empty has statistics,
-            and `dbsf` otherwise.
-        statistics: By the same names, made by `background` and told of the query by `Statistics.for_query`.
-        weights: By the same names, for `weighted_rrf`; lists that are not named weigh 1.
-        key: What makes two items of different lists the same; by default none are. The better score is kept
-            (for the rank methods: the sum).
+        query: What is asked; None where nothing but a vector is known, which cannot be reranked.
+        sources: What is asked. One whose space has no parts in `embedded` is left out.
+        embedded: By space, the parts of the query that it can embed, as unit vectors.
+        plan: How to rank.
+        policy: What may be read when the media of hits are used.
 
     Returns:
-        At most `k` results, best first; equal scores by raw similarity, then by the order of the lists.
+        The page that the plan asks for, best first.
 
     Raises:
-        ValueError: If the method is unknown, lacks the statistics it needs, or weights are given to one that has none.
+        ValueError: If the fusion method lacks statistics or cannot compose the query, weights do not fit, or a source
+            answers with a similarity that is not finite.
     """
-    statistics = statistics or {}
-    method = resolve_method(method, [name for name, items in lists.items() if items], statistics)
-    fusion = find_method(method)
-    if weights and not fusion.weighted:
-        msg = f"weights belong to the method weighted_rrf, not to {method}"
-        raise ValueError(msg)
-    results: list[Ranked[T]] = []
-    for name, items in lists.items():
-        if not items:
+    steps = _steps(query, sources, embedded, plan, policy)
+    answers: list[Sequence[Candidate]] | None = None
+    while True:
+        requests, result = _advance(steps, answers)
+        if result is not None:
+            return result
+        answers = [one.source.query(one.vector, one.k, with_vectors=one.with_vectors) for one in requests]
+
+
+async def arank(
+    query: Query | None,
+    sources: Sequence[RankingSource],
+    embedded: Mapping[str, Sequence[EmbeddedPart]],
+    plan: Plan,
+    *,
+    policy: MediaPolicy | None = None,
+) -> list[Ranking]:
+    """Like `rank`, off the event loop; sources are asked side by side."""
+    steps = _steps(query, sources, embedded, plan, policy)
+    answers: list[Sequence[Candidate]] | None = None
+    while True:
+        requests, result = await asyncio.to_thread(_advance, steps, answers)
+        if result is not None:
+            return result
+        asked = (one.source.aquery(one.vector, one.k, with_vectors=one.with_vectors) for one in requests)
+        answers = list(await asyncio.gather(*asked))
+
+
+@dataclass
+class _Entry:
+    """Records of equal content, as one list or the whole ranking holds them; the first leads."""
+
+    source: RankingSource
+    members: list[Candidate]
+    key: tuple[Any, ...]
+    places: list[str]
+    lists: set[str] = field(default_factory=set)
+    score: float = 0.0
+
+    @property
+    def lead(self) -> Candidate:
+        """The record that stands for all."""
+        return self.members[0]
+
+
+_Steps = Generator[list[Request], list[Sequence[Candidate]], list[Ranking]]
+
+
+def _advance(steps: _Steps, answers: list[Sequence[Candidate]] | None) -> tuple[list[Request], list[Ranking] | None]:
+    """Take the engine to its next requests, or to its result."""
+    try:
+        return (next(steps) if answers is None else steps.send(answers)), None
+    except StopIteration as end:
+        return [], end.value
+
+
+def _steps(
+    query: Query | None,
+    sources: Sequence[RankingSource],
+    embedded: Mapping[str, Sequence[EmbeddedPart]],
+    plan: Plan,
+    policy: MediaPolicy | None,
+) -> _Steps:
+    """Yield what to ask of the sources until the ranking is complete, and return it."""
+    able = [source for source in sources if embedded.get(source.space)]
+    length = query.length if query is not None else _length(embedded)
+    method, queries = _composed(able, embedded, plan, length)
+    asked = [source for source in able if source.name in queries]
+    weights = _weights(asked, plan, method)
+    depth = plan.depth
+    while True:
+        entries = yield from _fetched(asked, queries, max(depth, LEAST_FETCHED), plan)
+        ranked = _joined(entries, queries, method, weights)
+        ranked = ranked if plan.quota else ranked[:depth]
+        hits = [_hit(entry, method, policy) for entry in ranked]
+        if not plan.group or _holds_sources(hits, depth, plan):
+            break
+        depth *= 2
+    return _page(query, hits, depth, plan)
+
+
+def _composed(
+    able: Sequence[RankingSource], embedded: Mapping[str, Sequence[EmbeddedPart]], plan: Plan, length: float
+) -> tuple[FusionMethod, dict[str, tuple[np.ndarray, Statistics | None]]]:
+    """Return the fusion method, and by source the vector to ask with and the statistics to score with."""
+    calibrated = plan.method is None or find_method(plan.method).needs_statistics
+    cells = {
+        source.name: [source.statistics(part.modality) if calibrated else None for part in embedded[source.space]]
+        for source in able
+    }
+    # Some stores count by walking through all records, as long as a search takes: what has statistics is not counted.
+    filled = [source for source in able if None not in cells[source.name] or not source.is_empty()]
+    complete = {name: known[0] for name, known in cells.items() if known[0] is not None and None not in known}
+    method = find_method(resolve_method(plan.method, [source.name for source in filled], complete))
+    return method, {
+        source.name: compose_query(embedded[source.space], cells[source.name], method, length) for source in filled
+    }
+
+
+def _fetched(
+    asked: Sequence[RankingSource],
+    queries: Mapping[str, tuple[np.ndarray, Statistics | None]],
+    depth: int,
+    plan: Plan,
+) -> Generator[list[Request], list[Sequence[Candidate]], dict[str, list[_Entry]]]:
+    """Ask every source until it has answered with `depth` different contents, or with all that it holds."""
+    entries: dict[str, list[_Entry]] = {source.name: [] for source in asked}
+    open_sources, k = list(asked), depth
+    while open_sources:
+        answers = yield [
+            Request(source, queries[source.name][0], k, plan.diversity is not None) for source in open_sources
+        ]
+        still = []
+        for source, answer in zip(open_sources, answers, strict=True):
+            found = _distinct(source, answer)
+            entries[source.name] = found[:depth]
+            if len(found) < depth and len(answer) >= k:
+                still.append(source)
+        open_sources, k = still, 2 * k
+    return entries
+
+
+def _distinct(source: RankingSource, answer: Sequence[Candidate]) -> list[_Entry]:
+    """Put records of equal content at different files together; chunks of one file stay apart."""
+    entries: list[_Entry] = []
+    by_key: dict[tuple[Any, ...], list[_Entry]] = {}
+    for candidate in answer:
+        provenance = read_metadata(candidate.metadata)
+        key = content_key(provenance, candidate.text)
+        place = provenance.source or candidate.id
+        if key is not None:
+            for entry in by_key.get(key, ()):
+                near = abs(entry.lead.similarity - candidate.similarity) < EQUAL_SIMILARITY
+                if near and place not in entry.places:
+                    entry.members.append(candidate)
+                    entry.places.append(place)
+                    break
+            else:
+                entries.append(_Entry(source, [candidate], key, [place], {source.name}))
+                by_key.setdefault(key, []).append(entries[-1])
+        else:
+            entries.append(_Entry(source, [candidate], ("id", candidate.id), [place], {source.name}))
+    for entry in entries:
+        if len(entry.members) > 1:
+            order = sorted(range(len(entry.members)), key=lambda at: _added(entry.members[at]))
+            entry.members = [entry.members[at] for at in order]
+            entry.places = [entry.places[at] for at in order]
+    return entries
+
+
+def _joined(
+    entries: Mapping[str, list[_Entry]],
+    queries: Mapping[str, tuple[np.ndarray, Statistics | None]],
+    method: FusionMethod,
+    weights: Mapping[str, float],
+) -> list[_Entry]:
+    """Score every list, join equal content of different lists, and sort, best first."""
+    joined: dict[tuple[Any, ...], list[_Entry]] = {}
+    for name, listed in entries.items():
+        if not listed:
             continue
-        raw = np.array([score for _, score in items], dtype=np.float64)
+        raw = np.array([entry.lead.similarity for entry in listed], dtype=np.float64)
         if not np.isfinite(raw).all():
             msg = f"list {name!r} holds a similarity that is not finite"
             raise ValueError(msg)
-        scores = fusion.score(raw, statistics.get(name), weight=(weights or {}).get(name, 1.0))
-        results += [
-            Ranked(item, float(score), float(value), name, method)
-            for (item, _), score, value in zip(items, scores, raw, strict=True)
-        ]
-    if key is not None:
-        results = _joined(results, key, add=fusion.additive)
-    results.sort(key=lambda one: (-one.score, -one.raw_score))
-    return results[: max(k, 0)]
+        scores = method.score(raw, queries[name][1], weight=weights.get(name, 1.0))
+        for entry, score in zip(listed, scores, strict=True):
+            scored = replace(entry, score=float(score))
+            slots = joined.setdefault(entry.key, [])
+            at = next((i for i, slot in enumerate(slots) if not slot.lists & scored.lists), None)
+            if at is None:
+                slots.append(scored)
+            else:
+                slots[at] = _united(slots[at], scored, additive=method.additive)
+    ranked = [entry for slots in joined.values() for entry in slots]
+    ranked.sort(key=_order)
+    return ranked
 
 
-def resolve_method(method: str | None, names: Sequence[str], statistics: Mapping[str, Statistics]) -> str:
-    """The method to use for lists of these names, having checked that it can be.
+def _order(entry: _Entry) -> tuple[float, float, str]:
+    """Return what entries are sorted by, so that ties stand in the same order in every store."""
+    return -round(entry.score, DIGITS), -round(entry.lead.similarity, DIGITS), entry.places[0]
 
-    Raises:
-        ValueError: If it is unknown, or a list lacks the statistics that it needs.
-    """
-    if method is None:
-        return DEFAULT_METHOD if all(name in statistics for name in names) else UNCALIBRATED_METHOD
-    needs_statistics = find_method(method).needs_statistics
-    missing = [name for name in names if name not in statistics]
-    if needs_statistics and missing:
-        msg = f"{method} needs statistics for {', '.join(missing)}"
+
+def _united(first: _Entry, second: _Entry, *, additive: bool) -> _Entry:
+    """Return equal content of two lists as one entry, led by the better score."""
+    better, other = (second, first) if second.score > first.score else (first, second)
+    return _Entry(
+        better.source,
+        [*better.members, *other.members],
+        better.key,
+        list(dict.fromkeys([*better.places, *other.places])),
+        first.lists | second.lists,
+        first.score + second.score if additive else better.score,
+    )
+
+
+def _hit(entry: _Entry, method: FusionMethod, policy: MediaPolicy | None) -> Hit:
+    lead = entry.lead
+    hit = hit_from_record(
+        lead.id,
+        lead.metadata,
+        lead.text,
+        score=entry.score,
+        raw_score=lead.similarity,
+        modality=entry.source.modality,
+        space=entry.source.space,
+        calibration=method.name,
+        policy=policy,
+    )
+    return replace(hit, sources=tuple(dict.fromkeys([hit.source, *entry.places])), origin=entry)
+
+
+def _holds_sources(hits: Sequence[Hit], depth: int, plan: Plan) -> bool:
+    """Return whether hits hold enough sources, of every modality with a quota too, or were all that there is."""
+    sources: Counter[str] = Counter(modality for modality, _ in {(hit.modality, hit.source) for hit in hits})
+    found: Counter[str] = Counter(hit.modality for hit in hits)
+    quotas = (plan.quota or {}).items()
+    enough = sources.total() >= plan.depth or len(hits) < depth
+    return enough and all(sources[name] >= share * plan.pages or found[name] < depth for name, share in quotas)
+
+
+def _page(query: Query | None, hits: list[Hit], depth: int, plan: Plan) -> list[Ranking]:
+    """Drop, rerank, group and spread hits as the plan says, and cut out the page."""
+    if plan.min_score is not None:
+        hits = [hit for hit in hits if hit.score >= plan.min_score]
+    if plan.reranker is not None:
+        if query is None:
+            msg = "a reranker reads the query, and here nothing but its vector is known"
+            raise ValueError(msg)
+        hits = rerank(query, [hits[at] for at in best_positions(hits, depth, plan, plan.pages)], plan.reranker)
+    if plan.group:
+        hits = group_by_source(hits)
+    page = page_of(hits, [hit.origin.lead.vector for hit in hits], plan)
+    return [Ranking(replace(hit, origin=None), hit.origin.lead.item, hit.origin.source) for hit in page]
+
+
+def _weights(asked: Sequence[RankingSource], plan: Plan, method: FusionMethod) -> dict[str, float]:
+    """Return the weight of each source, which a plan gives by its name or its modality."""
+    given = plan.weights or {}
+    if given and not method.weighted:
+        msg = f"weights belong to the method weighted_rrf, not to {method.name}"
         raise ValueError(msg)
-    return method
+    named = {source.name: given.get(source.name, given.get(source.modality)) for source in asked}
+    return {name: weight for name, weight in named.items() if weight is not None}
 
 
-def _joined(results: Sequence[Ranked[T]], key: Callable[[T], Hashable], *, add: bool) -> list[Ranked[T]]:
-    best: dict[Hashable, Ranked[T]] = {}
-    for one in results:
-        identity = key(one.item)
-        known = best.get(identity)
-        if known is None:
-            best[identity] = one
-            continue
-        better = one if one.score > known.score else known
-        if add:
-            total = one.score + known.score
-            better = Ranked(better.item, total, better.raw_score, better.list_name, better.method)
-        best[identity] = better
-    return list(best.values())
+def _length(embedded: Mapping[str, Sequence[EmbeddedPart]]) -> float:
+    """Return the length of the weights of a query of which nothing but vectors are known."""
+    return max((math.sqrt(sum(part.weight**2 for part in parts)) for parts in embedded.values()), default=1.0)
+
+
+def _added(candidate: Candidate) -> tuple[float, str]:
+    provenance = read_metadata(candidate.metadata)
+    return provenance.added_at or 0.0, provenance.source or candidate.id

@@ -299,8 +299,10 @@ def _counted(item: _Item, units: Iterator[_Unit]) -> Iterator[_Unit]:
 def _units_of(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]:
     media = item.media
     decoded: Any
-    if encoder.window_seconds is not None and media.modality in ("audio", "video"):
-        stream: Iterator[Any] = _decoded_windows(encoder, media, encoder.window_seconds)
+    if media.shared is not None:
+        stream: Iterator[Any] = iter([media.shared(encoder.decode_options)])
+    elif encoder.window_seconds is not None and media.modality in ("audio", "video"):
+        stream = _decoded_windows(encoder, media, encoder.window_seconds)
     else:
         stream = iter([media.decode(**encoder.decode_options)])
     for decoded in stream:

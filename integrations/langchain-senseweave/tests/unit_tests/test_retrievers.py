@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from langchain_senseweave import MediaLoader, SenseweaveChroma, SenseweaveEmbeddings, SenseweaveRetriever
 from senseweave import Image, Index, MediaError, UnsupportedModalityError
-from senseweave.retrieval.ranking import DEFAULT_METHOD
+from senseweave.retrieval.merging import DEFAULT_METHOD
 
 
 class Seen(BaseCallbackHandler):

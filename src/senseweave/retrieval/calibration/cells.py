@@ -15,7 +15,7 @@ from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.statistics import SAME, Statistics, background, pack, unit_rows, unpack
 from senseweave.retrieval.calibration.store_statistics import outgrown
 from senseweave.retrieval.fusion.above_chance import AboveChance
-from senseweave.retrieval.stores.chroma import Store
+from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.description import Description
 from senseweave.spaces.space import Space
 
@@ -55,7 +55,7 @@ class Label:
 class Calibration:
     """Estimates, stores and returns the statistics of an index."""
 
-    def __init__(self, store: Store, spaces: Callable[[], Mapping[str, Space]]) -> None:
+    def __init__(self, store: Collections, spaces: Callable[[], Mapping[str, Space]]) -> None:
         """Calibrate the collections of `store`, whose spaces `spaces()` gives by name when they are needed."""
         self._store = store
         self._spaces = spaces

@@ -8,10 +8,9 @@ from typing import Any
 from senseweave.media import Media
 from senseweave.retrieval.calibration.cells import Label
 from senseweave.retrieval.fusion import EmbeddedPart
-from senseweave.retrieval.records.copies import Copies
-from senseweave.retrieval.records.first_schema import source_of
-from senseweave.retrieval.stores.chroma import Store
-from senseweave.retrieval.stores.description import Description, Key
+from senseweave.retrieval.records.schema import content_key, read_metadata, record_source
+from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.description import Description
 
 Answers = str | Collection[str]
 
@@ -37,7 +36,7 @@ def check_asked(queries: Any, labels: Any) -> None:
 
 
 def match_labels(
-    store: Store,
+    store: Collections,
     embed: Callable[[str | Media], dict[str, EmbeddedPart]],
     labels: Sequence[tuple[str | Media, Answers]],
 ) -> list[tuple[Description, Label]]:
@@ -48,10 +47,7 @@ def match_labels(
         embed: Gives a query's vector in each space, by the space's name.
         labels: Pairs of a query and its answers: sources, ends of sources, or record ids.
     """
-    sources: dict[Key, dict[str, set[str]]] = {key: {} for key in store.descriptions}
-    for key, description in store.descriptions.items():
-        for row in Copies(store, description).standing():
-            sources[key].setdefault(row.id, set()).add(source_of(row.id, row.metadata))
+    contents = {key: _contents(store, description) for key, description in store.descriptions.items()}
     matched = []
     for query, answers in labels:
         wanted = {answers} if isinstance(answers, str) else set(answers)
@@ -59,13 +55,27 @@ def match_labels(
         for key, description in store.descriptions.items():
             if description.space in parts:
                 part = parts[description.space]
-                relevant = frozenset(one for one, places in sources[key].items() if _is_named(one, places, wanted))
+                # A file that is named answers with its content, wherever else that is stored.
+                named = (
+                    records for records in contents[key] if any(_is_named(*one, wanted) for one in records.items())
+                )
+                relevant = frozenset(identifier for records in named for identifier in records)
                 matched.append((description, Label(part.vector, part.modality, relevant)))
     return matched
 
 
-def _is_named(identifier: str, sources: Collection[str], wanted: Collection[str]) -> bool:
-    return identifier in wanted or any(is_called(source, one) for source in sources for one in wanted)
+def _contents(store: Collections, description: Description) -> list[dict[str, str]]:
+    """Return the records of each content of a collection: their sources by their ids."""
+    found: dict[object, dict[str, str]] = {}
+    for record in store.get(description):
+        content = content_key(read_metadata(record.metadata), record.text)
+        records = found.setdefault(record.id if content is None else content, {})
+        records[record.id] = record_source(record.id, record.metadata)
+    return list(found.values())
+
+
+def _is_named(identifier: str, source: str, wanted: Collection[str]) -> bool:
+    return identifier in wanted or any(is_called(source, name) for name in wanted)
 
 
 def is_called(source: str, name: str) -> bool:

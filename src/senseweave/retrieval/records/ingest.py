@@ -3,60 +3,39 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from senseweave.errors import EncodingError, MediaError, NoContentError
+from senseweave.errors import MediaError, NoContentError
 from senseweave.media import Media, MediaPolicy, Modality, collect
 from senseweave.media.base import source_name
 from senseweave.retrieval.records.chunking import pieces_of
-from senseweave.retrieval.records.copies import Copies, as_record
-from senseweave.retrieval.records.first_schema import (
-    PASSAGE,
-    Record,
-    checked_own,
-    is_gone,
-    is_unicode,
-    record_id,
-    record_metadata,
-    record_text,
-    source_of,
-)
+from senseweave.retrieval.records.schema import check_own, is_gone, is_unicode, record_id, record_source
+from senseweave.retrieval.records.writing import Chunk, Lane, Writer, lanes
 from senseweave.retrieval.report import Report
-from senseweave.retrieval.stores.chroma import Found, Store
-from senseweave.retrieval.stores.description import Description, Key
+from senseweave.retrieval.stores.base import StoredRecord
+from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.description import Description
 from senseweave.retrieval.stores.filters import any_of
-from senseweave.spaces.batch import Batch
 from senseweave.spaces.engine import OnError, Progress
 from senseweave.spaces.space import Space
-
-BUFFER: Final[dict[Modality, int]] = {"text": 512, "image": 128, "audio": 32, "video": 8}
-"""Pieces that are encoded and written together: enough for full batches, few enough to lose little when killed."""
 
 Metadata = Mapping[str, Any] | Callable[[Media], Mapping[str, Any]] | None
 
 
 @dataclass
-class _Piece:
-    """A piece of media on its way into one collection."""
+class SourceState:
+    """What one call found of one source: which records it should have, and how far replacing may go.
 
-    media: Media
-    id: str
-    source: str
-    own: dict[str, Any]
-
-
-Places = dict[str, _Piece]
-"""Pieces of equal content, by source."""
-
-
-@dataclass
-class _Seen:
-    """What one call found of one source: which records it should have, and how far replacing may go."""
+    Attributes:
+        expected: Ids of the records that its content has now.
+        whole_file: Whether all of the file was read, so that every other record of it is outdated.
+        whole_modalities: Modalities of which all of the source was given as media.
+        sha256: Hashes of what was read of it.
+        failed: Whether a part could not be read; its old records stay, since it may be whole again.
+    """
 
     expected: set[str] = field(default_factory=set)
     whole_file: bool = False
@@ -70,7 +49,7 @@ class Ingest:
 
     def __init__(
         self,
-        store: Store,
+        collections: Collections,
         spaces: Mapping[str, Space],
         *,
         policy: MediaPolicy,
@@ -81,32 +60,41 @@ class Ingest:
         characters: int | None = None,
         character_overlap: int = 0,
     ) -> None:
+        """Check the arguments, which are those of `Index.add`; the caller holds the writing lock.
+
+        Raises:
+            TypeError: If `metadata` is neither a dict nor a function.
+            ValueError: If `on_error` is unknown or metadata cannot be stored.
+        """
         if on_error not in ("raise", "skip"):
             msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
             raise ValueError(msg)
         if isinstance(metadata, Mapping):
-            checked_own(metadata)
+            check_own(metadata, "text")
         elif metadata is not None and not callable(metadata):
-            msg = f"metadata is a dict, or a function that gives one for each media, not {metadata!r}"
+            msg = f"metadata must be a dict, or a function that returns a dict for each media, not {metadata!r}"
             raise TypeError(msg)
         self.report = Report()
-        self._store = store
+        self._collections = collections
         self._spaces = spaces
         self._policy = policy
         self._metadata = metadata
         self._on_error = on_error
         self._progress = progress
-        self._overlap = overlap
-        self._characters = characters
-        self._character_overlap = character_overlap
-        self._buffers: dict[Key, dict[str, Places]] = {}
-        self._seen: dict[str, _Seen] = {}
+        self._chunking: dict[str, Any] = {
+            "overlap": overlap,
+            "characters": characters,
+            "character_overlap": character_overlap,
+        }
+        self._writer = Writer(collections, self.report, self._fail, stop_at_errors=on_error == "raise")
+        self._lanes: dict[Modality, list[Lane]] = {}
+        self._states: dict[str, SourceState] = {}
         self._done = 0
 
     def run(self, inputs: Any, *, sync: bool) -> Report:
         """Add everything, then remove what it replaces."""
         given = [inputs] if _is_single(inputs) else list(inputs)
-        folders = [one for one in given if _is_folder(one, self._policy)]
+        folders = [item for item in given if _is_folder(item, self._policy)]
         if sync and not folders:
             msg = "sync=True removes what is gone from a folder: give a folder"
             raise ValueError(msg)
@@ -114,12 +102,13 @@ class Ingest:
         if self._progress is not None:
             media = iter(listed := list(media))
         total = len(listed) if self._progress is not None else 0
-        for one, explicit in media:
-            self._take(one, explicit)
+        for found, explicit in media:
+            self._take(found, explicit=explicit)
             self._done += 1
             if self._progress is not None:
                 self._progress(self._done, total)
-        self._flush_all()
+        for lane in (lane for group in self._lanes.values() for lane in group):
+            self._writer.write(lane)
         self._remove_replaced()
         if sync:
             self._remove_gone(folders)
@@ -127,194 +116,114 @@ class Ingest:
 
     def _media(self, given: list[Any]) -> Iterable[tuple[Media | MediaError, bool]]:
         """Yield what the inputs hold, and whether the caller made the media themselves."""
-        for one in given:
-            for found in collect([one], policy=self._policy):
-                if isinstance(found, NoContentError) and isinstance(one, (str, os.PathLike)):
+        for item in given:
+            for found in collect([item], policy=self._policy):
+                if isinstance(found, NoContentError) and isinstance(item, (str, os.PathLike)):
                     # The file was read and holds nothing now, so that what it held before goes.
-                    self._seen.setdefault(os.path.abspath(found.source), _Seen()).whole_file = True
-                yield found, isinstance(one, Media)
+                    self._state(os.path.abspath(found.source)).whole_file = True
+                yield found, isinstance(item, Media)
 
-    def _take(self, media: Media | MediaError, explicit: bool) -> None:
+    def _take(self, media: Media | MediaError, *, explicit: bool) -> None:
         if isinstance(media, MediaError):
             self._fail(media)
             return
         source = source_name(media)
         if not is_unicode(source):
-            self._fail(MediaError(_printable(source), "has a name that is not Unicode, under which nothing is kept"))
+            printable = source.encode("utf-8", "backslashreplace").decode()
+            self._fail(MediaError(printable, "has a name that is not Unicode, under which nothing can be stored"))
             return
-        spaces = [space for space in self._spaces.values() if media.modality in space.modalities]
-        if not spaces:
+        if media.modality not in self._lanes:
+            self._lanes[media.modality] = lanes(self._spaces.values(), media.modality)
+        if not self._lanes[media.modality]:
             if not explicit:
-                self._seen.setdefault(source, _Seen()).whole_file = True
+                self._state(source).whole_file = True
             known = sorted({modality for space in self._spaces.values() for modality in space.modalities})
-            self._fail(
-                NoContentError(
-                    media.source, f"is {media.modality}, which this index does not embed; it embeds: {', '.join(known)}"
-                )
-            )
+            reason = f"is {media.modality}, which this index does not embed; it embeds: {', '.join(known)}"
+            self._fail(NoContentError(media.source, reason))
             return
         try:
             own = self._own(media)
-            seen = self._seen.setdefault(source, _Seen())
+            state = self._state(source)
             if not explicit:
-                seen.whole_file = True
+                state.whole_file = True
             elif media.span is None and media.page is None:
-                seen.whole_modalities.add(media.modality)
-            for space in spaces:
-                count = 0
-                for part in pieces_of(
-                    media,
-                    space,
-                    overlap=self._overlap,
-                    characters=self._characters,
-                    character_overlap=self._character_overlap,
-                ):
-                    passage = {name: value for name, value in part.metadata.items() if name not in media.metadata}
-                    piece = _Piece(part, record_id(part, space.fingerprint), source, {**passage, **own})
-                    seen.expected.add(piece.id)
-                    seen.sha256.add(part.sha256)
-                    self._buffer(space.name, media.modality, piece)
-                    count += 1
-                if not count:
+                state.whole_modalities.add(media.modality)
+            for lane in self._lanes[media.modality]:
+                if not self._chunk(media, source, own, lane):
                     self._fail(NoContentError(media.source, "is blank: there is nothing to index"), source)
         except MediaError as error:
             self._fail(error, source)
 
+    def _chunk(self, media: Media, source: str, own: dict[str, Any], lane: Lane) -> int:
+        """Put the chunks of a media into a lane, write the lane whenever it is full, and return their number."""
+        encoder = lane.spaces[0].encoder(media.modality)
+        fixed = None if encoder.cut_at_pauses or not encoder.window_seconds else encoder.window_seconds
+        state = self._state(source)
+        count = 0
+        for part in pieces_of(media, lane.spaces[0], **self._chunking):
+            passage = {name: value for name, value in part.metadata.items() if name not in media.metadata}
+            window = (fixed, self._chunking["overlap"]) if fixed and part.modality in ("audio", "video") else None
+            text = part.decode() if part.modality == "text" else None
+            chunk = Chunk(part, source, {**passage, **own}, window, text)
+            state.expected |= {record_id(chunk.provenance(space.fingerprint)) for space in lane.spaces}
+            state.sha256.add(part.sha256)
+            lane.chunks.append(chunk)
+            if lane.is_full:
+                self._writer.write(lane)
+            count += 1
+        return count
+
     def _own(self, media: Media) -> dict[str, Any]:
         extra = self._metadata(media) if callable(self._metadata) else self._metadata or {}
         if not isinstance(extra, Mapping):
-            msg = f"{media.source}: the metadata function gave {extra!r}; it gives a dict, {{}} for none"
+            msg = f"{media.source}: the metadata function must return a dict ({{}} for none), but returned {extra!r}"
             raise TypeError(msg)
-        return checked_own({**media.metadata, **extra})
+        return check_own({**media.metadata, **extra}, media.modality)
 
-    def _buffer(self, space: str, modality: Modality, piece: _Piece) -> None:
-        buffer = self._buffers.setdefault((space, modality), {})
-        buffer.setdefault(piece.id, {})[piece.source] = piece
-        if len(buffer) >= BUFFER[modality]:
-            self._flush(space, modality)
-
-    def _flush_all(self) -> None:
-        for space, modality in list(self._buffers):
-            self._flush(space, modality)
-
-    def _flush(self, space_name: str, modality: Modality) -> None:
-        buffer = self._buffers.pop((space_name, modality), {})
-        if not buffer:
-            return
-        description = self._store.descriptions[space_name, modality]
-        existing = {row.id: row for row in self._store.get(description, ids=list(buffer))}
-        self._place(description, buffer, existing)
-        new = {identifier: dict(places) for identifier, places in buffer.items() if identifier not in existing}
-        if not new:
-            return
-        space = self._spaces[space_name]
-        written: dict[str, Found] = {}
-        # Content that is new and stands at several sources is written for the first; the others are placed after it.
-        for chosen, batch in self._encode(space, [places.pop(next(iter(places))) for places in new.values()]):
-            records = []
-            for row, position in enumerate(batch.kept):
-                piece = chosen[position]
-                text = record_text(piece.media, piece.source, batch.descriptions[row])
-                records.append(Record(piece.id, batch.vectors[row], text, _metadata(piece, space.fingerprint)))
-            self._store.upsert(description, records)
-            self.report.added += len(records)
-            written |= {one.id: Found(one.id, one.metadata, one.text) for one in records}
-            for error in batch.failed:
-                piece = chosen[error.position or 0]
-                for place in (piece, *new[piece.id].values()):
-                    self._fail(type(error)(place.media.source, error.reason), place.source)
-        self._place(description, new, written)
-
-    def _encode(self, space: Space, pieces: list[_Piece]) -> Iterable[tuple[list[_Piece], Batch]]:
-        try:
-            yield pieces, space.encode([piece.media for piece in pieces], role="document", on_error="skip")
-            return
-        except EncodingError:
-            if self._on_error == "raise":
-                raise
-        for piece in pieces:  # one of them has no usable vector; alone, it fails alone
-            try:
-                yield [piece], space.encode([piece.media], role="document", on_error="skip")
-            except EncodingError as error:
-                self._fail(MediaError(piece.media.source, str(error)), piece.source)
-
-    def _place(self, description: Description, buffer: Mapping[str, Places], rows: Mapping[str, Found]) -> None:
-        """Skip what is there, and take over metadata that changed, files that moved, and further sources."""
-        beside = Copies(self._store, description)
-        copies = beside.of(rows)
-        changes: dict[str, dict[str, Any]] = {}
-        written: list[tuple[str, dict[str, Any]]] = []
-        stale: list[str] = []
-        for row in rows.values():
-            known = {source_of(row.id, one.metadata): one for one in (*copies.get(row.id, ()), row)}
-            # A process that was killed while it moved the record to this source left it among the copies.
-            stale += [one.id for one in copies.get(row.id, ()) if known[str(one.metadata["source"])] is row]
-            for source, piece in buffer[row.id].items():
-                there = known.get(source)
-                if there is None:
-                    moved = next((one for one in known if one not in buffer[row.id] and is_gone(one)), None)
-                    there = known.pop(moved) if moved is not None else None
-                if there is None:
-                    written.append((row.id, _metadata(piece, description.fingerprint)))
-                    self.report.copies += 1
-                    continue
-                own = {name: value for name, value in piece.own.items() if value is not None}
-                wanted = {"source": source, **dict.fromkeys(PASSAGE), **own}
-                change = {name: value for name, value in wanted.items() if there.metadata.get(name) != value}
-                known[source] = replace(there, metadata={**there.metadata, **change})
-                self.report.skipped += 1
-                self.report.updated += bool(change)
-                if change and there.id == row.id:
-                    changes[row.id] = {**changes.get(row.id, {}), **change}
-                elif change:
-                    written.append((row.id, as_record(known[source].metadata)))
-                    stale += [there.id] if "source" in change else []
-        self._store.update_metadata(description, changes)
-        beside.write(written)
-        beside.drop(stale)
+    def _state(self, source: str) -> SourceState:
+        return self._states.setdefault(source, SourceState())
 
     def _remove_replaced(self) -> None:
         """Remove records of sources that were read in this call and have other content now."""
-        sources = [name for name, seen in self._seen.items() if not seen.failed and os.path.isabs(name)]
-        for description in list(self._store.descriptions.values()):
-            for where in any_of("source", sources):
-                replaced = partial(self._is_replaced, description)
-                self.report.replaced += Copies(self._store, description).remove(where, replaced)
+        sources = [name for name, state in self._states.items() if not state.failed and os.path.isabs(name)]
+        for description in list(self._collections.descriptions.values()):
+            for condition in any_of("source", sources):
+                records = list(self._collections.get(description, condition=condition))
+                outdated = [record.id for record in records if self._is_replaced(description, record)]
+                self._collections.delete(description, outdated)
+                self.report.replaced += len(outdated)
 
     def _remove_gone(self, folders: list[Any]) -> None:
         """Remove records of files under the folders that are no longer there."""
         roots = tuple(os.path.abspath(folder) + os.sep for folder in folders)
+        for description in list(self._collections.descriptions.values()):
+            sources = {record.id: record_source(record.id, record.metadata) for record in self._all(description)}
+            gone = [
+                identifier
+                for identifier, source in sources.items()
+                if source.startswith(roots) and source not in self._states and is_gone(source)
+            ]
+            self._collections.delete(description, gone)
+            self.report.deleted += len(gone)
 
-        def left(row: Found) -> bool:
-            source = source_of(row.id, row.metadata)
-            return source.startswith(roots) and source not in self._seen and is_gone(source)
+    def _all(self, description: Description) -> Iterable[StoredRecord]:
+        return self._collections.get(description)
 
-        for description in list(self._store.descriptions.values()):
-            self.report.deleted += Copies(self._store, description).remove(leaves=left)
-
-    def _is_replaced(self, description: Description, row: Found) -> bool:
-        seen = self._seen[str(row.metadata["source"])]
-        if row.id in seen.expected or description.space not in self._spaces:
+    def _is_replaced(self, description: Description, record: StoredRecord) -> bool:
+        state = self._states[str(record.metadata["source"])]
+        if record.id in state.expected or description.space not in self._spaces:
             return False
-        if seen.whole_file or description.modality in seen.whole_modalities:
+        if state.whole_file or description.modality in state.whole_modalities:
             return True
-        return description.modality != "text" and row.metadata.get("sha256") not in seen.sha256
+        return description.modality != "text" and record.metadata.get("sha256") not in state.sha256
 
     def _fail(self, error: MediaError, source: str | None = None) -> None:
         if self._on_error == "raise":
             raise error
         if source is not None and not isinstance(error, NoContentError):
-            self._seen.setdefault(source, _Seen()).failed = True  # it may be whole again: its old records stay
+            self._state(source).failed = True  # it may be whole again: its old records stay
         if not any(error.source == known.source and error.reason == known.reason for known in self.report.failed[-8:]):
             self.report.failed.append(error)
-
-
-def _metadata(piece: _Piece, fingerprint: str) -> dict[str, Any]:
-    return record_metadata(piece.media, piece.source, fingerprint, round(time.time(), 3), piece.own)
-
-
-def _printable(source: str) -> str:
-    return source.encode("utf-8", "backslashreplace").decode()
 
 
 def _is_single(inputs: Any) -> bool:

@@ -6,23 +6,25 @@ import base64
 import gzip
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
 
 from senseweave.errors import StoreError
-from senseweave.retrieval.records.copies import Copies, as_record
-from senseweave.retrieval.records.first_schema import Record, source_of
-from senseweave.retrieval.stores.chroma import Store
+from senseweave.retrieval.records.conversion import converted
+from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.stores.base import StoredRecord
+from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.description import FORMAT as COLLECTION_FORMAT
 from senseweave.retrieval.stores.description import Description, collection_name
 
 FORMAT: Final = "senseweave-index-1"
 BATCH: Final = 1000
 
 
-def export_index(store: Store, path: str | Path) -> int:
+def export_index(store: Collections, path: str | Path) -> int:
     """Write every collection with its records; vectors as base64 of little-endian float32, names ending in .gz packed.
 
     The first line names the format; then a `collection` line before its `record` lines.
@@ -36,20 +38,16 @@ def export_index(store: Store, path: str | Path) -> int:
         _line(file, {"format": FORMAT})
         for description in store.descriptions.values():
             _line(file, {"collection": asdict(description)})
-            copies = Copies(store, description).matching()
-            for row in sorted(store.get(description, vectors=True), key=lambda one: one.id):
-                assert row.vector is not None
-                vector = base64.b64encode(row.vector.astype("<f4").tobytes()).decode()
-                entry: dict[str, Any] = {"record": row.id, "text": row.text, "metadata": row.metadata, "vector": vector}
-                if row.id in copies:
-                    entry["copies"] = [as_record(one.metadata) for one in copies[row.id]]
-                _line(file, entry)
+            for record in sorted(store.get(description, vectors=True), key=lambda record: record.id):
+                assert record.vector is not None
+                vector = base64.b64encode(record.vector.astype("<f4").tobytes()).decode()
+                _line(file, {"record": record.id, "text": record.text, "metadata": record.metadata, "vector": vector})
                 written += 1
     return written
 
 
-def import_index(store: Store, path: str | Path) -> int:
-    """Read what `export_index` wrote into a store; records that are there already are replaced, source by source.
+def import_index(store: Collections, path: str | Path) -> int:
+    """Read what `export_index` wrote, also that of 0.1, into a store; records that are there already are replaced.
 
     Returns:
         The number of records.
@@ -61,7 +59,6 @@ def import_index(store: Store, path: str | Path) -> int:
     source = Path(path)
     description: Description | None = None
     pending: list[Record] = []
-    copies: list[tuple[str, dict[str, Any]]] = []
     count = 0
     with _open(source, "rt") as file, store.writing():
         lines = _lines(file, source)
@@ -71,9 +68,10 @@ def import_index(store: Store, path: str | Path) -> int:
         for entry in lines:
             if "collection" in entry:
                 if description is not None:
-                    _write(store, description, pending, copies)
+                    _write(store, description, pending)
                 given = Description(**entry["collection"])
                 given.name = collection_name(store.prefix, given.space, given.modality)
+                given.format = COLLECTION_FORMAT
                 calibration = given.calibration
                 description = store.ensure(given)
                 if description.calibration != calibration and not store.count(description):
@@ -84,39 +82,19 @@ def import_index(store: Store, path: str | Path) -> int:
                 msg = f"{source}: a record comes before its collection"
                 raise StoreError(msg)
             vector = np.frombuffer(base64.b64decode(entry["vector"]), dtype="<f4")
-            pending.append(Record(entry["record"], vector, entry["text"] or "", entry["metadata"]))
-            copies += [(entry["record"], metadata) for metadata in entry.get("copies", ())]
+            record = StoredRecord(entry["record"], entry["metadata"], entry["text"], vector=vector)
+            pending += converted(record, entry.get("copies", ()), description)
             count += 1
             if len(pending) >= BATCH:
-                _write(store, description, pending, copies)
+                _write(store, description, pending)
         if description is not None:
-            _write(store, description, pending, copies)
+            _write(store, description, pending)
     return count
 
 
-def _write(store: Store, description: Description, pending: list[Record], copies: list[tuple[str, Any]]) -> None:
-    """Write records over those that are there; at sources that the export does not know, these stay."""
-    beside = Copies(store, description)
-    given = {one.id: one for one in pending}
-    named = {(record, str(metadata["source"])) for record, metadata in copies}
-    named |= {(one.id, source_of(one.id, one.metadata)) for one in pending}
-    for row in store.get(description, ids=list(given)):
-        if "source" in row.metadata and (row.id, row.metadata["source"]) not in named:
-            copies.append((row.id, row.metadata))
-        # Chroma would keep the metadata that the new record lacks.
-        lacking = {name: None for name in row.metadata if name not in given[row.id].metadata}
-        given[row.id] = replace(given[row.id], metadata={**lacking, **given[row.id].metadata})
-    replaced = [
-        one.id
-        for record, known in beside.of(given).items()
-        for one in known
-        if (record, one.metadata["source"]) in named
-    ]
-    store.upsert(description, list(given.values()))
-    beside.drop(replaced)
-    beside.write(copies)
+def _write(store: Collections, description: Description, pending: list[Record]) -> None:
+    store.upsert(description, list({record.id: record for record in pending}.values()))
     pending.clear()
-    copies.clear()
 
 
 def _open(path: Path, mode: str) -> IO[str]:

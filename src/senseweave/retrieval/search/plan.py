@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,13 @@ from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Modality
 from senseweave.retrieval.fusion import find_method
 from senseweave.retrieval.search.rerank import Reranker
-from senseweave.retrieval.stores.filters import Where
 
 
 @dataclass(frozen=True)
 class Plan:
     """How to rank; the docstring of `Index.search` says what each means.
+
+    `lists` holds the names of lists that `weights` may name beside the modalities.
 
     Raises:
         TypeError: If a value is of the wrong type; the message names the argument.
@@ -28,7 +29,6 @@ class Plan:
     k: int
     offset: int = 0
     method: str | None = None
-    where: Where | None = None
     weights: Mapping[str, float] | None = None
     quota: Mapping[str, int] | None = None
     min_score: float | None = None
@@ -36,6 +36,7 @@ class Plan:
     diversity: float | None = None
     reranker: Reranker | None = None
     rerank_depth: int = 50
+    lists: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("k", 1), ("offset", 0), ("rerank_depth", 1)):
@@ -50,12 +51,12 @@ class Plan:
         if self.diversity is not None and not 0 <= _real("diversity", self.diversity) <= 1:
             msg = f"diversity lies between 0 and 1, not {self.diversity}"
             raise ValueError(msg)
-        for name, count in _by_modality("quota", self.quota).items():
+        for name, count in _by_name("quota", self.quota, MODALITIES).items():
             _whole(f"the quota of {name}", count, 0)
-        if sum(_by_modality("quota", self.quota).values()) > self.k:
+        if sum(_by_name("quota", self.quota, MODALITIES).values()) > self.k:
             msg = f"the quotas {dict(self.quota or {})} add up to more than k={self.k}"
             raise ValueError(msg)
-        for name, weight in _by_modality("weights", self.weights).items():
+        for name, weight in _by_name("weights", self.weights, (*MODALITIES, *self.lists)).items():
             if _real(f"the weight of {name}", weight) < 0:
                 msg = f"the weight of {name} is at least 0, not {weight!r}"
                 raise ValueError(msg)
@@ -131,14 +132,14 @@ def _real(name: str, value: Any) -> float:
     return float(value)
 
 
-def _by_modality(name: str, given: Any) -> Mapping[str, Any]:
+def _by_name(argument: str, given: Any, known: Sequence[str]) -> Mapping[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        msg = f"{name} is a dict by modality, such as {{'image': 2}}, not {given!r}"
+        msg = f"{argument} must be a dict by name, such as {{'image': 2}}, not {given!r}"
         raise TypeError(msg)
-    unknown = [one for one in given if one not in MODALITIES]
+    unknown = [name for name in given if name not in known]
     if unknown:
-        msg = f"{name} names {', '.join(map(repr, unknown))}; the modalities are {', '.join(MODALITIES)}"
+        msg = f"{argument} names {', '.join(map(repr, unknown))}; known names are {', '.join(known)}"
         raise ValueError(msg)
     return given

@@ -11,8 +11,8 @@ from typing import Any, Final
 from senseweave.errors import StoreError
 from senseweave.media import Modality
 
-FORMAT: Final = 1
-"""Version of what is written into the metadata of collections; raised when older code could not read it."""
+FORMAT: Final = 2
+"""Version of what is written into a collection and its metadata; raised when older code could not read it."""
 Key = tuple[str, Modality]
 """Space and modality, by which an index knows its collections."""
 
@@ -29,6 +29,7 @@ class Description:
         dimension: Of its vectors.
         options: With which `senseweave.load` makes the space again, or None where it was not made by `load`.
         calibration: Statistics by query modality, as plain values.
+        format: Version in which its records are written.
     """
 
     name: str
@@ -38,11 +39,12 @@ class Description:
     dimension: int
     options: dict[str, Any] | None = None
     calibration: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
 
     def to_metadata(self) -> dict[str, Any]:
         """Flat values, as Chroma keeps them with a collection."""
         return {
-            "senseweave": FORMAT,
+            "senseweave": self.format,
             "space": self.space,
             "modality": self.modality,
             "fingerprint": self.fingerprint,
@@ -72,6 +74,7 @@ class Description:
             dimension=int(values["dimension"]),
             options=json.loads(values["options"]),
             calibration=json.loads(values["calibration"]),
+            format=int(values["senseweave"]),
         )
 
 

@@ -1,38 +1,61 @@
-"""Filters on metadata: a small language of plain dicts, compiled to what Chroma's `where` takes."""
+"""Filters on metadata: a small language of plain dicts, read into conditions that each store translates."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
-from senseweave.retrieval.records.first_schema import plain
+from senseweave.retrieval.records.schema import plain
 
 Filter = Mapping[str, Any]
 Where = dict[str, Any]
 NAMES: Final = 1000
 """Names in one condition; SQLite takes some ten thousand."""
-
-_COMPARISONS = {
-    "eq": "$eq",
-    "ne": "$ne",
-    "gt": "$gt",
-    "gte": "$gte",
-    "lt": "$lt",
-    "lte": "$lte",
-    "in": "$in",
-    "nin": "$nin",
-}
-_OPPOSITE = {
-    "$eq": "$ne", "$ne": "$eq", "$in": "$nin", "$nin": "$in",
-    "$gt": "$lte", "$lte": "$gt", "$lt": "$gte", "$gte": "$lt",
+COMPARISONS: Final = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin")
+OPPOSITE: Final = {
+    "eq": "ne", "ne": "eq", "in": "nin", "nin": "in", "gt": "lte", "lte": "gt", "lt": "gte", "gte": "lt",
 }  # fmt: skip
 
 
-def compile_filter(given: Filter | None) -> Where | None:
-    """Turn a filter into a Chroma `where`.
+@dataclass(frozen=True)
+class Compare:
+    """A comparison of one metadata field.
 
-    `{"author": "Ann"}` is equality, `{"year": [2023, 2024]}` one of several, `{"year": {"gte": 2020, "lt": 2024}}` a
+    Attributes:
+        field: Name of the field.
+        operator: One of `COMPARISONS`.
+        value: What it is compared with: a str, int, float or bool; for `in` and `nin` a tuple of values of one type.
+    """
+
+    field: str
+    operator: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """Holds where every part does."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """Holds where at least one part does."""
+
+    parts: tuple[Condition, ...]
+
+
+Condition: TypeAlias = Compare | AllOf | AnyOf
+"""What a store is asked for. Negation is resolved when a filter is read, so a store needs these three alone."""
+
+
+def parse_filter(given: Filter | None) -> Condition | None:
+    """Read a filter.
+
+    `{"author": "Ann"}` is equality, `{"year": [2023, 2024]}` membership, `{"year": {"gte": 2020, "lt": 2024}}` a
     range; several fields in one dict must all match. `and` and `or` take a list of filters, `not` takes one filter.
     Comparisons are `eq, ne, gt, gte, lt, lte, in, nin`, with or without a leading `$`.
 
@@ -43,29 +66,82 @@ def compile_filter(given: Filter | None) -> Where | None:
         given: The filter; None or an empty dict match everything.
 
     Returns:
-        A `where` dict, or None for no condition.
+        The condition, or None for no condition.
 
     Raises:
         ValueError: If the filter is not understood; the message says which part.
     """
     if given is None or (isinstance(given, Mapping) and not given):
         return None
-    return _compile(given, negated=False)
+    return _parse(given, negated=False)
 
 
-def any_of(field: str, names: Sequence[str]) -> list[Where]:
-    """Conditions that a field is one of some names, each of at most `NAMES`; none for no names."""
-    return [{field: {"$in": list(names[at : at + NAMES])}} for at in range(0, len(names), NAMES)]
+def compile_filter(given: Filter | None) -> Where | None:
+    """Return a filter as Chroma's `where`; see `parse_filter`."""
+    return chroma_where(parse_filter(given))
+
+
+def chroma_where(condition: Condition | None) -> Where | None:
+    """Return a condition as Chroma's `where`."""
+    if condition is None:
+        return None
+    if isinstance(condition, Compare):
+        value = list(condition.value) if condition.operator in ("in", "nin") else condition.value
+        return {condition.field: {f"${condition.operator}": value}}
+    name = "$and" if isinstance(condition, AllOf) else "$or"
+    return {name: [chroma_where(part) for part in condition.parts]}
+
+
+def matches(condition: Condition | None, metadata: Mapping[str, Any]) -> bool:
+    """Return whether a condition holds for some metadata; what a store without filters of its own can use."""
+    if condition is None:
+        return True
+    if isinstance(condition, AllOf):
+        return all(matches(part, metadata) for part in condition.parts)
+    if isinstance(condition, AnyOf):
+        return any(matches(part, metadata) for part in condition.parts)
+    return _compare(metadata.get(condition.field), condition.operator, condition.value)
+
+
+def any_of(field: str, values: Sequence[str]) -> list[Condition]:
+    """Return conditions that a field is one of some values, each of at most `NAMES`; none for no values."""
+    return [Compare(field, "in", tuple(values[at : at + NAMES])) for at in range(0, len(values), NAMES)]
+
+
+def both_hold(first: Condition | None, second: Condition | None) -> Condition | None:
+    """Return a condition that holds where both do; None stands for no condition."""
+    if first is None or second is None:
+        return first if second is None else second
+    return AllOf((first, second))
 
 
 def both(first: Where | None, second: Where | None) -> Where | None:
-    """A `where` that holds where both hold."""
+    """Return a `where` of Chroma that holds where both do; None stands for no condition."""
     if first is None or second is None:
         return first if second is None else second
     return {"$and": [first, second]}
 
 
-def _compile(given: Any, *, negated: bool) -> Where:
+def _compare(value: Any, operator: str, operand: Any) -> bool:
+    if operator == "in":
+        return any(_equal(value, one) for one in operand)
+    if operator == "nin":
+        return not any(_equal(value, one) for one in operand)
+    if operator in ("eq", "ne"):
+        return _equal(value, operand) == (operator == "eq")
+    if isinstance(value, (bool, str)) or not isinstance(value, (int, float)):
+        return False
+    return bool(
+        {"gt": value > operand, "gte": value >= operand, "lt": value < operand, "lte": value <= operand}[operator]
+    )
+
+
+def _equal(value: Any, operand: Any) -> bool:
+    """Return whether values are equal; True is not 1, as in stores that keep types apart."""
+    return isinstance(value, bool) == isinstance(operand, bool) and bool(value == operand)
+
+
+def _parse(given: Any, *, negated: bool) -> Condition:
     if not isinstance(given, Mapping) or not given:
         msg = f"a filter is a dict with at least one field, not {given!r}"
         raise ValueError(msg)
@@ -76,30 +152,30 @@ def _compile(given: Any, *, negated: bool) -> Where:
     return _joined(parts, any_of=negated)
 
 
-def _clause(name: str, value: Any, *, negated: bool) -> Where:
+def _clause(name: str, value: Any, *, negated: bool) -> Condition:
     word = name.removeprefix("$")
     if word in ("and", "or"):
         if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence) or not value:
             msg = f"{name!r} takes a list of filters, not {value!r}"
             raise ValueError(msg)
-        return _joined([_compile(one, negated=negated) for one in value], any_of=(word == "or") != negated)
+        return _joined([_parse(one, negated=negated) for one in value], any_of=(word == "or") != negated)
     if word == "not":
-        return _compile(value, negated=not negated)
+        return _parse(value, negated=not negated)
     if name.startswith("$"):
         msg = f"unknown operator {name!r}; there are and, or, not"
         raise ValueError(msg)
     return _field(name, value, negated=negated)
 
 
-def _field(name: str, value: Any, *, negated: bool) -> Where:
+def _field(name: str, value: Any, *, negated: bool) -> Condition:
     if not isinstance(value, Mapping):
-        operator = "$in" if isinstance(value, (list, tuple, set, frozenset)) else "$eq"
+        operator = "in" if isinstance(value, (list, tuple, set, frozenset)) else "eq"
         return _comparison(name, operator, value, negated=negated)
     parts = []
     for word, operand in value.items():
-        operator = _COMPARISONS.get(str(word).removeprefix("$"), "")
-        if not operator:
-            msg = f"unknown comparison {word!r} on {name!r}; there are {', '.join(_COMPARISONS)}"
+        operator = str(word).removeprefix("$")
+        if operator not in COMPARISONS:
+            msg = f"unknown comparison {word!r} on {name!r}; there are {', '.join(COMPARISONS)}"
             raise ValueError(msg)
         parts.append(_comparison(name, operator, operand, negated=negated))
     if not parts:
@@ -108,25 +184,25 @@ def _field(name: str, value: Any, *, negated: bool) -> Where:
     return _joined(parts, any_of=negated)
 
 
-def _comparison(name: str, operator: str, operand: Any, *, negated: bool) -> Where:
+def _comparison(name: str, operator: str, operand: Any, *, negated: bool) -> Condition:
     if negated:
-        operator = _OPPOSITE[operator]
-    if operator in ("$in", "$nin"):
+        operator = OPPOSITE[operator]
+    if operator in ("in", "nin"):
         values = sorted(operand, key=repr) if isinstance(operand, (set, frozenset)) else operand
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             msg = f"{name!r} is compared with a list of one or more values, not {operand!r}"
             raise ValueError(msg)
-        # Chroma wants one type per list; a mixed list becomes one condition per type.
+        # Stores want one type per list; a mixed list becomes one condition per type.
         kinds: dict[type, list[Any]] = {}
         for one in values:
             scalar = _scalar(name, one)
             kinds.setdefault(type(scalar), []).append(scalar)
-        return _joined([{name: {operator: same}} for same in kinds.values()], any_of=operator == "$in")
+        return _joined([Compare(name, operator, tuple(same)) for same in kinds.values()], any_of=operator == "in")
     scalar = _scalar(name, operand)
-    if operator in ("$gt", "$gte", "$lt", "$lte") and (isinstance(scalar, (str, bool))):
+    if operator in ("gt", "gte", "lt", "lte") and (isinstance(scalar, (str, bool))):
         msg = f"{name!r} is compared by order with a number, not {operand!r}"
         raise ValueError(msg)
-    return {name: {operator: scalar}}
+    return Compare(name, operator, scalar)
 
 
 def _scalar(name: str, given: Any) -> str | int | float | bool:
@@ -137,5 +213,5 @@ def _scalar(name: str, given: Any) -> str | int | float | bool:
     return value
 
 
-def _joined(parts: list[Where], *, any_of: bool) -> Where:
-    return parts[0] if len(parts) == 1 else {"$or" if any_of else "$and": parts}
+def _joined(parts: list[Condition], *, any_of: bool) -> Condition:
+    return parts[0] if len(parts) == 1 else (AnyOf if any_of else AllOf)(tuple(parts))

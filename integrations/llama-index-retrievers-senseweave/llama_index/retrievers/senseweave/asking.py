@@ -18,7 +18,7 @@ from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Media, Modality
 from senseweave.retrieval import Statistics, merge
 from senseweave.retrieval.fusion import EmbeddedPart, compose_query, find_method
-from senseweave.retrieval.ranking import resolve_method
+from senseweave.retrieval.merging import resolve_method
 
 LEAST_FETCHED = 10
 """Nodes asked of every store and modality, so that merging sees more than the tip of each list."""

@@ -1,0 +1,236 @@
+"""Writing of chunks: what is there stays, equal content is embedded once, the rest is decoded once and encoded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from senseweave.errors import EncodingError, MediaError
+from senseweave.media import Media, Modality
+from senseweave.retrieval.records.decoding import SHARED, shared_decoding
+from senseweave.retrieval.records.schema import (
+    PASSAGE,
+    Provenance,
+    Record,
+    content_key,
+    default_text,
+    is_gone,
+    provenance_of_media,
+    read_metadata,
+    record_id,
+    record_text,
+    write_metadata,
+)
+from senseweave.retrieval.report import Report
+from senseweave.retrieval.stores.base import StoredRecord
+from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.description import Description
+from senseweave.retrieval.stores.filters import any_of
+from senseweave.spaces.batch import Batch
+from senseweave.spaces.space import Space
+
+BUFFER: Final[dict[Modality, int]] = {"text": 512, "image": 128, "audio": 32, "video": 8}
+"""Chunks that are encoded and written together: enough for full batches, few enough to lose little when killed."""
+
+Fail = Callable[[MediaError, str | None], None]
+"""Called with an error and the source that it concerns."""
+
+
+@dataclass
+class Chunk:
+    """A chunk of media on its way into the index.
+
+    Attributes:
+        media: What is embedded.
+        source: What it is filed under.
+        own: The user's own values.
+        window: Length and overlap in seconds, of a window of a recording that was cut at fixed lengths.
+        text: The words of a text; None for media.
+    """
+
+    media: Media
+    source: str
+    own: dict[str, Any]
+    window: tuple[float, float] | None = None
+    text: str | None = None
+
+    def provenance(self, fingerprint: str) -> Provenance:
+        """Return what its record in a space says of it."""
+        return provenance_of_media(self.media, source=self.source, fingerprint=fingerprint, own=self.own)
+
+    def content(self) -> tuple[Any, ...] | None:
+        """Return what chunks of equal content share."""
+        return content_key(self.provenance(""), self.text)
+
+
+@dataclass
+class Lane:
+    """Spaces that take the chunks of a modality alike, and the chunks that wait to be written to them."""
+
+    modality: Modality
+    spaces: list[Space]
+    chunks: list[Chunk] = field(default_factory=list)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough chunks wait."""
+        return len(self.chunks) >= BUFFER[self.modality]
+
+
+def lanes(spaces: Iterable[Space], modality: Modality) -> list[Lane]:
+    """Put spaces together whose encoders take chunks of the same lengths."""
+    found: dict[tuple[Any, ...], Lane] = {}
+    for space in spaces:
+        if modality in space.modalities:
+            encoder = space.encoder(modality)
+            key = encoder.window_seconds, encoder.cut_at_pauses, encoder.max_length if modality == "text" else None
+            found.setdefault(key, Lane(modality, [])).spaces.append(space)
+    return list(found.values())
+
+
+class Writer:
+    """Writes chunks to the collections of an index and counts what it does."""
+
+    def __init__(self, collections: Collections, report: Report, fail: Fail, *, stop_at_errors: bool) -> None:
+        """Write to `collections`.
+
+        Args:
+            collections: Of the index; the caller holds the writing lock.
+            report: What is counted in.
+            fail: Told of what cannot be embedded.
+            stop_at_errors: Whether a vector that is not finite ends the call.
+        """
+        self._collections = collections
+        self._report = report
+        self._fail = fail
+        self._stop_at_errors = stop_at_errors
+
+    def write(self, lane: Lane) -> None:
+        """Write the chunks that wait in a lane, and empty it."""
+        chunks, lane.chunks = lane.chunks, []
+        pending = {space.name: self._settle(space, chunks) for space in lane.spaces}
+        wanted = {id(chunk) for groups in pending.values() for group in groups for chunk in group[:1]}
+        queue = [chunk for chunk in chunks if id(chunk) in wanted]
+        size = SHARED[lane.modality] if len(lane.spaces) > 1 else max(len(queue), 1)
+        for at in range(0, len(queue), size):
+            batch = queue[at : at + size]
+            windows = {i: chunk.window for i, chunk in enumerate(batch) if chunk.window is not None}
+            with shared_decoding([chunk.media for chunk in batch], windows, len(lane.spaces)):
+                for space in lane.spaces:
+                    ours = {id(group[0]): group for group in pending[space.name]}
+                    self._encode(space, [ours[id(chunk)] for chunk in batch if id(chunk) in ours])
+
+    def _settle(self, space: Space, chunks: Sequence[Chunk]) -> list[list[Chunk]]:
+        """Update what is there, write what needs no encoding, and return the rest in groups of equal content."""
+        modality = chunks[0].media.modality if chunks else "text"
+        description = self._collections.descriptions[space.name, modality]
+        by_id = {record_id(chunk.provenance(space.fingerprint)): chunk for chunk in chunks}
+        there = {record.id: record for record in self._collections.get(description, ids=list(by_id))}
+        self._update(description, by_id, there)
+        new = [chunk for identifier, chunk in by_id.items() if identifier not in there]
+        known = self._known(description, new)
+        groups: dict[Any, list[Chunk]] = {}
+        records: list[Record] = []
+        gone: list[str] = []
+        for chunk in new:
+            content = chunk.content()
+            stored = known.get(content)
+            if stored:
+                moved = next((record for record in stored if self._has_moved(record, by_id)), None)
+                records.append(self._copy(space, chunk, stored[0], moved))
+                if moved is not None:
+                    gone.append(moved.id)
+                    stored.remove(moved)
+                    stored.append(replace(moved, id=records[-1].id, metadata=records[-1].metadata))
+            else:
+                groups.setdefault(content, []).append(chunk)
+        self._collections.upsert(description, records)
+        self._collections.delete(description, gone)
+        return list(groups.values())
+
+    def _known(self, description: Description, chunks: Sequence[Chunk]) -> dict[Any, list[StoredRecord]]:
+        """Return the stored records that hold the content of some chunks, by content, the first added first."""
+        found: dict[Any, list[StoredRecord]] = {}
+        for condition in any_of("sha256", sorted({chunk.media.sha256 for chunk in chunks})):
+            for record in self._collections.get(description, condition=condition, vectors=True):
+                provenance = read_metadata(record.metadata)
+                if provenance.fingerprint == description.fingerprint:
+                    found.setdefault(content_key(provenance, record.text), []).append(record)
+        for records in found.values():
+            records.sort(key=lambda record: record.metadata.get("added_at", 0.0))
+        return found
+
+    def _has_moved(self, record: StoredRecord, by_id: Mapping[str, Chunk]) -> bool:
+        """Return whether a record's file has gone, so that the same content elsewhere takes its place."""
+        source = read_metadata(record.metadata).source
+        return record.id not in by_id and source is not None and is_gone(source)
+
+    def _copy(self, space: Space, chunk: Chunk, stored: StoredRecord, moved: StoredRecord | None) -> Record:
+        """Return the record of a chunk whose content is in the store, with the vector that it has there."""
+        assert stored.vector is not None
+        before = read_metadata(stored.metadata)
+        text = stored.text or ""
+        if before.source and text == default_text(before.modality, before.source):
+            text = default_text(before.modality, chunk.source)
+        if moved is None:
+            self._report.copies += 1
+            return self._record(space, chunk, stored.vector, text)
+        self._report.skipped += 1
+        self._report.updated += 1
+        earlier = read_metadata(moved.metadata)
+        kept = {name: value for name, value in earlier.own.items() if name not in PASSAGE}
+        return self._record(space, replace(chunk, own={**kept, **chunk.own}), stored.vector, text, earlier.added_at)
+
+    def _update(self, description: Description, by_id: Mapping[str, Chunk], there: Mapping[str, StoredRecord]) -> None:
+        """Take over metadata that changed."""
+        changes: dict[str, dict[str, Any]] = {}
+        for identifier, record in there.items():
+            own = {name: value for name, value in by_id[identifier].own.items() if value is not None}
+            wanted = {**dict.fromkeys(PASSAGE), **own}
+            change = {name: value for name, value in wanted.items() if record.metadata.get(name) != value}
+            self._report.skipped += 1
+            if change:
+                self._report.updated += 1
+                changes[identifier] = change
+        self._collections.update_metadata(description, changes)
+
+    def _encode(self, space: Space, groups: Sequence[list[Chunk]]) -> None:
+        """Embed the first chunk of each group, and write the group with its vector."""
+        if not groups:
+            return
+        description = self._collections.descriptions[space.name, groups[0][0].media.modality]
+        for chosen, batch in self._batches(space, groups):
+            records = []
+            for row, position in enumerate(batch.kept):
+                for chunk in chosen[position]:
+                    text = record_text(chunk.media, chunk.source, batch.descriptions[row])
+                    records.append(self._record(space, chunk, batch.vectors[row], text))
+                self._report.added += 1
+                self._report.copies += len(chosen[position]) - 1
+            self._collections.upsert(description, records)
+            for error in batch.failed:
+                for chunk in chosen[error.position or 0]:
+                    self._fail(type(error)(chunk.media.source, error.reason), chunk.source)
+
+    def _batches(self, space: Space, groups: Sequence[list[Chunk]]) -> Iterable[tuple[Sequence[list[Chunk]], Batch]]:
+        try:
+            media = [group[0].media for group in groups]
+            yield groups, space.encode(media, role="document", on_error="skip")
+            return
+        except EncodingError:
+            if self._stop_at_errors:
+                raise
+        for group in groups:  # one of them has no usable vector; alone, it fails alone
+            try:
+                yield [group], space.encode([group[0].media], role="document", on_error="skip")
+            except EncodingError as error:
+                for chunk in group:
+                    self._fail(MediaError(chunk.media.source, str(error)), chunk.source)
+
+    def _record(self, space: Space, chunk: Chunk, vector: Any, text: str, added_at: float | None = None) -> Record:
+        provenance = replace(
+            chunk.provenance(space.fingerprint), added_at=round(time.time(), 3) if added_at is None else added_at
+        )
+        return Record(record_id(provenance), vector, text, write_metadata(provenance))

@@ -1,0 +1,82 @@
+"""A collection of the index as a source of a ranking, and all sources of the content that a search found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from senseweave.media import Modality
+from senseweave.retrieval.calibration.cells import Calibration
+from senseweave.retrieval.calibration.statistics import Statistics
+from senseweave.retrieval.hits import Hit
+from senseweave.retrieval.ranking import Candidate, RankingSource
+from senseweave.retrieval.records.schema import content_key, read_metadata, record_source
+from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.description import Description
+from senseweave.retrieval.stores.filters import Condition, any_of
+
+
+class CollectionSource(RankingSource):
+    """One collection of an index, under a filter."""
+
+    def __init__(
+        self,
+        collections: Collections,
+        calibration: Calibration,
+        description: Description,
+        condition: Condition | None,
+    ) -> None:
+        """Ask the collection of a description for records for which a condition holds."""
+        self.name = description.name
+        self.space = description.space
+        self.modality = description.modality
+        self._collections = collections
+        self._calibration = calibration
+        self._description = description
+        self._condition = condition
+
+    def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
+        """Return the `k` records nearest to a unit vector, nearest first."""
+        (found,) = self._collections.query(
+            self._description, vector[None], k, condition=self._condition, with_vectors=with_vectors
+        )
+        return [
+            Candidate(record.id, record.metadata, record.text, record.similarity, record.vector) for record in found
+        ]
+
+    def statistics(self, query_modality: Modality) -> Statistics | None:
+        """Return the calibration of the cell, or None."""
+        return self._calibration.statistics(self._description, query_modality)
+
+    def is_empty(self) -> bool:
+        """Return whether the collection holds no records."""
+        return self._collections.count(self._description) == 0
+
+
+def with_all_sources(collections: Collections, hits: Sequence[Hit]) -> list[Hit]:
+    """Attach to each hit all sources of its content, its own first and then the first added."""
+    sources: dict[object, list[tuple[float, str]]] = {}
+    for key, description in collections.descriptions.items():
+        hashes = {hit.sha256 for hit in hits if (hit.space, hit.modality) == key and hit.sha256}
+        for condition in any_of("sha256", sorted(hashes)):
+            for record in collections.get(description, condition=condition):
+                provenance = read_metadata(record.metadata)
+                place = provenance.added_at or 0.0, record_source(record.id, record.metadata)
+                sources.setdefault((key, content_key(provenance, record.text)), []).append(place)
+    found = []
+    for hit in hits:
+        content = content_key_of_hit(hit)
+        others = [source for _, source in sorted(sources.get(((hit.space, hit.modality), content), []))]
+        found.append(replace(hit, sources=tuple(dict.fromkeys([hit.source, *others, *hit.sources]))))
+    return found
+
+
+def content_key_of_hit(hit: Hit) -> tuple[object, ...] | None:
+    """Return what hits of equal content share whatever their source, as records do."""
+    if hit.sha256 is None:
+        return None
+    if hit.modality == "text":
+        return "text", hit.text, hit.page
+    return hit.modality, hit.sha256, hit.span, hit.page

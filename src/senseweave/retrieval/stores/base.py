@@ -1,0 +1,108 @@
+"""What an index asks of a vector store: a small protocol, so that a further store is one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.stores.filters import Condition
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A record as a store returns it.
+
+    Attributes:
+        id: Its id in the collection.
+        metadata: Flat values.
+        text: Its text, or None where it was stored without.
+        similarity: Cosine similarity to the query; 0 where nothing was asked.
+        vector: Shape (dimension,), float32, where vectors were asked for.
+    """
+
+    id: str
+    metadata: dict[str, Any]
+    text: str | None
+    similarity: float = 0.0
+    vector: np.ndarray | None = None
+
+
+@runtime_checkable
+class VectorStore(Protocol):
+    """Named collections of records with cosine search. Safe to use from several threads.
+
+    A collection has metadata of its own, flat and small, in which an index keeps what it has to know. Conditions are
+    `Compare`, `AllOf` and `AnyOf` of `senseweave.retrieval.stores.filters`; a store that cannot translate one raises
+    `ValueError`.
+    """
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that holds the store, or None where it is elsewhere."""
+
+    @property
+    def place(self) -> str:
+        """What errors and `info` call the store."""
+
+    @property
+    def version(self) -> int:
+        """A number that changes when another process may have changed collections or their metadata."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Keep other writers out where the store does not order writes itself; may be entered again."""
+
+    def collections(self) -> dict[str, dict[str, Any]]:
+        """Return the metadata of every collection by its name."""
+
+    def make(self, name: str, metadata: Mapping[str, Any], dimension: int) -> dict[str, Any]:
+        """Make a collection for vectors of a dimension unless it is there, and return its metadata."""
+
+    def save_metadata(self, name: str, metadata: Mapping[str, Any]) -> None:
+        """Replace the metadata of a collection."""
+
+    def drop(self, name: str) -> None:
+        """Remove a collection with all its records."""
+
+    def upsert(self, name: str, records: Sequence[Record]) -> None:
+        """Write records; one whose id is there already is replaced whole."""
+
+    def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change metadata of records by id; a value of None removes a name."""
+
+    def get(
+        self,
+        name: str,
+        *,
+        ids: Sequence[str] | None = None,
+        condition: Condition | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        vectors: bool = False,
+    ) -> list[StoredRecord]:
+        """Return records by id or by condition, or all of them, in an order that does not change between calls."""
+
+    def query(
+        self,
+        name: str,
+        vectors: np.ndarray,
+        k: int,
+        *,
+        condition: Condition | None = None,
+        with_vectors: bool = False,
+    ) -> list[list[StoredRecord]]:
+        """Return the `k` records nearest to each row of `vectors`, shape (n, dimension), nearest first."""
+
+    def count(self, name: str) -> int:
+        """Return the number of records of a collection."""
+
+    def delete(self, name: str, ids: Sequence[str]) -> None:
+        """Remove records by id; ids that are not there are passed over."""
+
+    def close(self) -> None:
+        """Let go of files and connections that the store opened itself."""

@@ -1,0 +1,181 @@
+"""The collections of one index in a vector store: one for each space and modality, each with its description."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from threading import RLock
+from typing import Any, Protocol
+
+import numpy as np
+
+from senseweave.errors import FingerprintError, StoreError
+from senseweave.retrieval.records.conversion import convert_old
+from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.stores.base import StoredRecord, VectorStore
+from senseweave.retrieval.stores.description import Description, Key, collection_name
+from senseweave.retrieval.stores.filters import NAMES, Condition
+
+PAGE = 1000
+"""Records that are listed at a time."""
+
+
+class Named(Protocol):
+    """A collection by its name, such as a `Description`."""
+
+    @property
+    def name(self) -> str:
+        """Of the collection in the store."""
+
+
+class Collections:
+    """The collections of one index. Safe to use from several threads."""
+
+    def __init__(self, store: VectorStore, *, prefix: str = "") -> None:
+        """Read which collections of a store belong to an index.
+
+        Args:
+            store: Where they are.
+            prefix: Put before collection names, so that several indexes can share a store.
+        """
+        self.store = store
+        self.prefix = prefix
+        self._guard = RLock()
+        self._version = -1
+        self._descriptions: dict[Key, Description] = {}
+        self._closed = False
+        self.refresh()
+
+    @property
+    def descriptions(self) -> dict[Key, Description]:
+        """The collections of the index, read again if another process has written since."""
+        with self._guard:
+            if not self._closed and self.store.version != self._version:
+                self.refresh()
+            return self._descriptions
+
+    def refresh(self) -> None:
+        """Read again which collections there are."""
+        with self._guard:
+            version = self.store.version
+            found = {}
+            for name, values in self.store.collections().items():
+                # The whole name, not its beginning: indexes with other prefixes may share the store.
+                if "senseweave" in values and name == collection_name(self.prefix, values["space"], values["modality"]):
+                    description = Description.from_metadata(name, values)
+                    found[description.space, description.modality] = description
+            self._descriptions = found
+            self._version = version
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the only writer where the store does not order writes itself, and know what others wrote before.
+
+        Collections that version 0.1 wrote are converted first.
+
+        Raises:
+            StoreError: If another process keeps the lock for longer than the timeout.
+        """
+        with self.store.writing():
+            # What is written back, calibration above all, must build on what is there now.
+            self.refresh()
+            for description in self._descriptions.values():
+                convert_old(self.store, description)
+            yield
+
+    def ensure(self, description: Description) -> Description:
+        """Make the collection if it is missing, and check that it holds vectors of this fingerprint.
+
+        Raises:
+            FingerprintError: If it holds vectors of another space.
+            StoreError: If a collection of that name is not senseweave's.
+        """
+        key = (description.space, description.modality)
+        known = self.descriptions.get(key)
+        if known is None:
+            metadata = self.store.make(description.name, description.to_metadata(), description.dimension)
+            if not description.to_metadata().keys() <= metadata.keys():
+                msg = f"a collection {description.name!r} exists and is not senseweave's; give the index a prefix"
+                raise StoreError(msg)
+            known = self.descriptions[key] = Description.from_metadata(description.name, metadata)
+        if known.fingerprint != description.fingerprint:
+            raise FingerprintError(known.name, known.fingerprint, description.fingerprint)
+        return known
+
+    def save(self, description: Description) -> None:
+        """Write a description back, for example with new calibration."""
+        self.store.save_metadata(description.name, description.to_metadata())
+
+    def count(self, collection: Named) -> int:
+        """Return the number of records of a collection."""
+        return self.store.count(collection.name)
+
+    def upsert(self, collection: Named, records: Sequence[Record]) -> None:
+        """Write records; one whose id is there already is replaced whole."""
+        if records:
+            self.store.upsert(collection.name, records)
+
+    def update_metadata(self, collection: Named, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change metadata of records by id; a value of None removes a name."""
+        if changes:
+            self.store.update_metadata(collection.name, changes)
+
+    def delete(self, collection: Named, ids: Sequence[str]) -> None:
+        """Remove records by id."""
+        if ids:
+            self.store.delete(collection.name, ids)
+
+    def get(
+        self,
+        collection: Named,
+        *,
+        ids: Sequence[str] | None = None,
+        condition: Condition | None = None,
+        vectors: bool = False,
+    ) -> Iterator[StoredRecord]:
+        """Yield records by id or by condition, or all of them, a page at a time."""
+        if ids is not None:
+            for at in range(0, len(ids), NAMES):
+                page = ids[at : at + NAMES]
+                yield from self.store.get(collection.name, ids=page, condition=condition, vectors=vectors)
+            return
+        offset = 0
+        while True:
+            page_of_records = self.store.get(
+                collection.name, condition=condition, limit=PAGE, offset=offset, vectors=vectors
+            )
+            yield from page_of_records
+            offset += PAGE
+            if len(page_of_records) < PAGE:
+                return
+
+    def existing(self, collection: Named, ids: Sequence[str]) -> list[str]:
+        """Return those of some ids that are there."""
+        return [record.id for record in self.get(collection, ids=ids)]
+
+    def page(self, description: Description, offset: int, limit: int) -> list[StoredRecord]:
+        """Return some records with their vectors, in the order of the store."""
+        return self.store.get(description.name, limit=limit, offset=offset, vectors=True)
+
+    def query(
+        self,
+        description: Description,
+        vectors: np.ndarray,
+        k: int,
+        *,
+        condition: Condition | None = None,
+        with_vectors: bool = False,
+    ) -> list[list[StoredRecord]]:
+        """Return the records nearest to each query vector, nearest first, with their cosine similarities."""
+        return self.store.query(description.name, vectors, max(k, 1), condition=condition, with_vectors=with_vectors)
+
+    def close(self, *, store: bool = True) -> None:
+        """Use the collections no more, and let go of the store unless it belongs to somebody else.
+
+        Args:
+            store: Whether the store is closed too.
+        """
+        with self._guard:
+            self._closed = True
+            if store:
+                self.store.close()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senseweave.encoders.families import starter
 from senseweave.encoders.bridges.efficientnet_lite import imagenet_labels
+from senseweave.encoders.families import starter
 
 SHOWN = {
     "photo-01.jpg": {"tabby", "tiger cat", "Egyptian cat"},

@@ -32,11 +32,14 @@ def content(node: Node) -> bytes:
 def test_a_node_of_a_file_refers_to_it_and_says_where_it_came_from(kind: Any, files: Any) -> None:
     path: Path = files[kind][0]
     node = media_node(kind, path, author="Ann")
-    assert type(node) is Node
+    assert isinstance(node, Node)
+    assert node.class_name() == "Node"
     assert node.metadata == {
         "author": "Ann",
         "modality": kind,
         "source": str(path),
+        "file_path": str(path),
+        "mime_type": sw.Image(path).mime_type,
         "sha256": sw.Image(path).sha256,
     }
     assert content(node) == path.read_bytes()
@@ -149,7 +152,8 @@ def test_the_reader_is_a_reader_of_the_framework(folder: Path) -> None:
 
 def test_the_reader_makes_a_node_per_passage_picture_and_window(folder: Path) -> None:
     nodes = MediaReader(seconds=1, characters=30).load_data(folder, metadata={"shelf": 3})
-    assert [type(node) for node in nodes] == [Node] * 7
+    assert [node.class_name() for node in nodes] == ["Node"] * 7
+    assert [type(json_to_doc(doc_to_json(node))) for node in nodes] == [Node] * 7
     assert [node.metadata["modality"] for node in nodes] == [
         "text",
         "text",

@@ -9,9 +9,10 @@ import pytest
 from llama_index.core.llms.mock import MockLLMWithChatMemoryOfLastCall
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import MetadataMode, Node, QueryBundle
+from llama_index.core.storage.docstore.utils import doc_to_json, json_to_doc
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 from llama_index.retrievers.senseweave import MediaQueryBundle, SenseweaveRetriever
-from llama_index.retrievers.senseweave.hits import condition_of
+from llama_index.retrievers.senseweave.retrieval.filters import index_condition
 
 import senseweave as sw
 
@@ -37,7 +38,8 @@ def test_hits_become_whole_nodes_with_the_scores_of_the_index(index: sw.Index, f
     found = SenseweaveRetriever(index=index, similarity_top_k=10).retrieve("something green")
     assert [one.score for one in found] == [hit.score for hit in index.search("something green", k=10)]
     nodes = by_modality(found)
-    assert {type(node) for node in nodes.values()} == {Node}
+    assert all(isinstance(node, Node) and node.class_name() == "Node" for node in nodes.values())
+    assert {type(json_to_doc(doc_to_json(node))) for node in nodes.values()} == {Node}
     assert nodes["text"].get_content() == "a green field"
     for kind in ("image", "video"):
         assert nodes[kind].metadata["source"] == str(files[kind][1])
@@ -77,15 +79,17 @@ def test_filters_are_put_in_the_language_of_the_index(index: sw.Index) -> None:
         ],
         condition=FilterCondition.OR,
     )
-    assert condition_of(nested) == {
+    assert index_condition(nested) == {
         "or": [
             {"author": {"in": ["Ann", "Bob"]}},
             {"and": [{"year": {"gte": 2020}}, {"shelf": {"lt": 2}}]},
         ]
     }
-    assert condition_of(MetadataFilters(filters=[], condition=None)) is None
+    assert index_condition(MetadataFilters(filters=[], condition=None)) is None
     with pytest.raises(ValueError, match="no filter 'text_match'"):
-        condition_of(MetadataFilters(filters=[MetadataFilter(key="a", value="b", operator=FilterOperator.TEXT_MATCH)]))
+        index_condition(
+            MetadataFilters(filters=[MetadataFilter(key="a", value="b", operator=FilterOperator.TEXT_MATCH)])
+        )
 
 
 def test_a_vector_alone_cannot_ask_an_index(index: sw.Index) -> None:

@@ -21,7 +21,7 @@ from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import FilterCondition, MetadataFilter, MetadataFilters
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
 from llama_index.retrievers.senseweave import MediaQueryBundle, SenseweaveRetriever
-from llama_index.retrievers.senseweave.stores import ChromaView
+from llama_index.retrievers.senseweave.retrieval.stores import ChromaView
 from sensible import Sensible
 
 import senseweave as sw

@@ -1,6 +1,7 @@
 """A retriever that ranks text, images, audio and video of several vector stores, or of a senseweave index, fairly."""
 
-from llama_index.retrievers.senseweave.base import SenseweaveRetriever
-from llama_index.retrievers.senseweave.bundle import MediaQueryBundle
+from llama_index.retrievers.senseweave.items.bundle import MediaQueryBundle
+from llama_index.retrievers.senseweave.retrieval.retriever import SenseweaveRetriever
+from llama_index.retrievers.senseweave.version import __version__
 
-__all__ = ["MediaQueryBundle", "SenseweaveRetriever"]
+__all__ = ["MediaQueryBundle", "SenseweaveRetriever", "__version__"]

@@ -14,15 +14,13 @@ from llama_index.core.storage.docstore import BaseDocumentStore
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
-    FilterCondition,
-    FilterOperator,
-    MetadataFilter,
     MetadataFilters,
     VectorStoreQuery,
     VectorStoreQueryResult,
 )
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
-from llama_index.embeddings.senseweave.nodes import fingerprint_of
+from llama_index.embeddings.senseweave.items.nodes import read_fingerprint
+from llama_index.retrievers.senseweave.retrieval.filters import store_filters
 
 from senseweave.errors import FingerprintError
 from senseweave.media import MODALITIES, Modality, Text
@@ -94,7 +92,7 @@ class StoreView:
         Raises:
             FingerprintError: If the node says so; it names both fingerprints.
         """
-        expected = fingerprint_of(node)
+        expected = read_fingerprint(node)
         if expected not in (None, self.embed_model.fingerprint):
             raise FingerprintError(type(self.store).__name__, str(expected), self.embed_model.fingerprint)
 
@@ -235,29 +233,10 @@ def kept(modalities: Collection[Modality] | None) -> tuple[Modality, ...]:
 
 
 def _query(vector: list[float], k: int, modality: Modality, filters: MetadataFilters | None) -> VectorStoreQuery:
-    return VectorStoreQuery(query_embedding=vector, similarity_top_k=k, filters=_both(_filter(modality), filters))
-
-
-def _filter(modality: Modality) -> MetadataFilter:
-    if modality != "text":
-        return MetadataFilter(key="modality", value=modality)
-    # Nodes that stock readers made name no modality, and are text.
-    media: list[str] = [other for other in MODALITIES if other != "text"]
-    return MetadataFilter(key="modality", value=media, operator=FilterOperator.NIN)
+    return VectorStoreQuery(query_embedding=vector, similarity_top_k=k, filters=store_filters(modality, filters))
 
 
 def _modality(metadata: Mapping[str, Any]) -> str:
-    """Return the modality that `_filter` finds a node under, by its metadata."""
+    """Return the modality that `store_filters` finds a node under, by its metadata."""
     named = metadata.get("modality")
     return named if named in MODALITIES else "text"
-
-
-def _both(first: MetadataFilter, filters: MetadataFilters | None) -> MetadataFilters:
-    """Join conditions, without nesting where it can be helped, since not every store takes nested ones."""
-    if filters is None or not filters.filters:
-        return MetadataFilters(filters=[first])
-    if filters.condition in (None, FilterCondition.AND) or (
-        len(filters.filters) == 1 and filters.condition is FilterCondition.OR
-    ):
-        return MetadataFilters(filters=[first, *filters.filters])
-    return MetadataFilters(filters=[first, filters])

@@ -1,4 +1,4 @@
-"""The fields by which users say what may be read, the same for the embedding model and the reader."""
+"""The fields that say what may be read, the same for the embedding model and the reader."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from llama_index.core.bridge.pydantic import BaseModel, Field, field_serializer, model_validator
 
-from senseweave.media import MediaPolicy
+from senseweave.interop import MediaPolicy
 
 
 class PolicyFields(BaseModel):
@@ -33,7 +33,7 @@ class PolicyFields(BaseModel):
 
     @field_serializer("policy")
     def _plain_policy(self, policy: MediaPolicy | None) -> dict[str, Any] | None:
-        """Plain values that JSON can hold."""
+        """Return the policy as plain values that JSON can hold."""
         if policy is None:
             return None
         values = {field.name: getattr(policy, field.name) for field in fields(policy)}

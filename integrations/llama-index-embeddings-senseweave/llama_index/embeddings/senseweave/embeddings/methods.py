@@ -8,28 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.embeddings.base import mean_agg
 from llama_index.core.embeddings import MultiModalEmbedding
-from llama_index.embeddings.senseweave.batches import (
+from llama_index.embeddings.senseweave.embeddings.batches import (
     Batches,
     Embedding,
     aembed_mixed,
     dispatcher,
     embed_mixed,
-    placed,
-    vectors_of,
+    locate_errors,
+    require_vectors,
 )
-from llama_index.embeddings.senseweave.marked import MediaText
-from llama_index.embeddings.senseweave.nodes import as_media
-from llama_index.embeddings.senseweave.policies import PolicyFields
+from llama_index.embeddings.senseweave.embeddings.policy import PolicyFields
+from llama_index.embeddings.senseweave.items.nodes import as_media
+from llama_index.embeddings.senseweave.items.whole import MediaText
 
-from senseweave.encoders.base import Role
-from senseweave.media import Media, Modality
+from senseweave.interop import Media, Modality, Role
 
 if TYPE_CHECKING:
-    from senseweave.spaces import Space
+    from senseweave.interop import Space
 
 
 class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
-    """What `SenseweaveEmbedding` embeds with; every method differs from the others in modality, role and number alone.
+    """The embedding methods of `SenseweaveEmbedding`, which differ only in modality, role and number of inputs.
 
     Media may be a path, `Path`, URL, data URI, bytes, `BytesIO` or other binary file, decoded object, `senseweave`
     media, `MediaResource` or content block. A string given as text is text, whatever it looks like.
@@ -47,7 +46,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
 
     @dispatcher.span
     async def aget_query_embedding(self, query: str) -> Embedding:
-        """Like `get_query_embedding`, off the event loop."""
+        """Embed like `get_query_embedding`, off the event loop."""
         return (await self._batches("text", "query").arun([query]))[0]
 
     @dispatcher.span
@@ -57,7 +56,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
 
     @dispatcher.span
     async def aget_query_embedding_batch(self, queries: Sequence[str], show_progress: bool = False) -> list[Embedding]:
-        """Like `get_query_embedding_batch`, off the event loop."""
+        """Embed like `get_query_embedding_batch`, off the event loop."""
         return await self._batches("text", "query").arun(queries, show_progress=show_progress)
 
     def get_agg_embedding_from_queries(
@@ -69,7 +68,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
     async def aget_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
     ) -> Embedding:
-        """Like `get_agg_embedding_from_queries`, off the event loop."""
+        """Embed like `get_agg_embedding_from_queries`, off the event loop."""
         return (agg_fn or mean_agg)(await self.aget_query_embedding_batch(queries))
 
     @dispatcher.span
@@ -79,29 +78,29 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
 
     @dispatcher.span
     async def aget_text_embedding(self, text: str) -> Embedding:
-        """Like `get_text_embedding`, off the event loop."""
+        """Embed like `get_text_embedding`, off the event loop."""
         return (await self.aget_text_embedding_batch([text]))[0]
 
     @dispatcher.span
     def get_text_embedding_batch(self, texts: list[str], show_progress: bool = False, **kwargs: Any) -> list[Embedding]:
         """Embed passages in batches.
 
-        Among them may be what an index asks for in the place of a media node (see `marked`): that is embedded by its
-        media. LlamaIndex passes on further arguments of its own, which mean nothing here.
+        An index passes the text of a media node, which is embedded by its media (see `WholeNode`). Further arguments
+        of LlamaIndex are ignored.
         """
         if not _holds_media(texts):
             return self._batches("text").run(texts, show_progress=show_progress)
-        return vectors_of(embed_mixed(self, self._media_of_texts(texts), show_progress=show_progress))
+        return require_vectors(embed_mixed(self, self._read_texts(texts), show_progress=show_progress))
 
     @dispatcher.span
     async def aget_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
-        """Like `get_text_embedding_batch`, off the event loop."""
+        """Embed like `get_text_embedding_batch`, off the event loop."""
         if not _holds_media(texts):
             return await self._batches("text").arun(texts, show_progress=show_progress)
-        media = await asyncio.to_thread(self._media_of_texts, texts)
-        return vectors_of(await aembed_mixed(self, media, show_progress=show_progress))
+        media = await asyncio.to_thread(self._read_texts, texts)
+        return require_vectors(await aembed_mixed(self, media, show_progress=show_progress))
 
     @dispatcher.span
     def get_image_embedding(self, img_file_path: Any, role: Role = "document") -> Embedding:
@@ -110,7 +109,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
 
     @dispatcher.span
     async def aget_image_embedding(self, img_file_path: Any, role: Role = "document") -> Embedding:
-        """Like `get_image_embedding`, off the event loop."""
+        """Embed like `get_image_embedding`, off the event loop."""
         return (await self._batches("image", role).arun([img_file_path]))[0]
 
     @dispatcher.span
@@ -134,7 +133,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
     async def aget_image_embedding_batch(
         self, img_file_paths: Sequence[Any], show_progress: bool = False, role: Role = "document"
     ) -> list[Embedding]:
-        """Like `get_image_embedding_batch`, off the event loop."""
+        """Embed like `get_image_embedding_batch`, off the event loop."""
         return await self._batches("image", role).arun(img_file_paths, show_progress=show_progress)
 
     @dispatcher.span
@@ -144,7 +143,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
 
     @dispatcher.span
     async def aget_audio_embedding(self, audio: Any, role: Role = "document") -> Embedding:
-        """Like `get_audio_embedding`, off the event loop."""
+        """Embed like `get_audio_embedding`, off the event loop."""
         return (await self._batches("audio", role).arun([audio]))[0]
 
     @dispatcher.span
@@ -158,7 +157,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
     async def aget_audio_embedding_batch(
         self, audio: Sequence[Any], show_progress: bool = False, role: Role = "document"
     ) -> list[Embedding]:
-        """Like `get_audio_embedding_batch`, off the event loop."""
+        """Embed like `get_audio_embedding_batch`, off the event loop."""
         return await self._batches("audio", role).arun(audio, show_progress=show_progress)
 
     @dispatcher.span
@@ -168,7 +167,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
 
     @dispatcher.span
     async def aget_video_embedding(self, video: Any, role: Role = "document") -> Embedding:
-        """Like `get_video_embedding`, off the event loop."""
+        """Embed like `get_video_embedding`, off the event loop."""
         return (await self._batches("video", role).arun([video]))[0]
 
     @dispatcher.span
@@ -182,7 +181,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
     async def aget_video_embedding_batch(
         self, videos: Sequence[Any], show_progress: bool = False, role: Role = "document"
     ) -> list[Embedding]:
-        """Like `get_video_embedding_batch`, off the event loop."""
+        """Embed like `get_video_embedding_batch`, off the event loop."""
         return await self._batches("video", role).arun(videos, show_progress=show_progress)
 
     # The interface that LlamaIndex asks every model to fill: bare computation, without events, cache and rate limit.
@@ -217,10 +216,10 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
     async def _aget_image_embeddings(self, img_file_paths: Sequence[Any]) -> list[Embedding]:
         return await self._batches("image").acompute(img_file_paths)
 
-    def _media_of_texts(self, texts: Sequence[str]) -> list[Media]:
+    def _read_texts(self, texts: Sequence[str]) -> list[Media]:
         media = []
         for position, text in enumerate(texts):
-            with placed(position, len(texts)):
+            with locate_errors(position, len(texts)):
                 media.append(as_media("text", text, self.media_policy))
         return media
 

@@ -1,4 +1,4 @@
-"""What is asked: LlamaIndex's query bundle, with recordings and videos, as media of the core."""
+"""LlamaIndex's query bundle, also with recordings and videos, as media of the core."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from llama_index.core.schema import QueryBundle
 
-from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality, Text
+from senseweave.interop import MEDIA_OF, Media, MediaPolicy, Modality, Text
 
 
 @dataclass
@@ -29,8 +29,8 @@ class MediaQueryBundle(QueryBundle):
     video_path: str | None = None
 
 
-def parts_of(bundle: QueryBundle, policy: MediaPolicy) -> list[Media]:
-    """Return what of a bundle is to be embedded; the bundle is only read.
+def query_media(bundle: QueryBundle, policy: MediaPolicy) -> list[Media]:
+    """Return the media and texts of a bundle, which is not changed.
 
     Args:
         bundle: The bundle; blank strings are left out.

@@ -9,23 +9,21 @@ from typing import Any, Literal
 from llama_index.core.bridge.pydantic import Field, field_validator
 from llama_index.core.readers.base import BasePydanticReader
 from llama_index.core.schema import Node
-from llama_index.embeddings.senseweave.base import SenseweaveEmbedding
-from llama_index.embeddings.senseweave.nodes import node_of
-from llama_index.embeddings.senseweave.policies import PolicyFields
+from llama_index.embeddings.senseweave.embeddings.model import SenseweaveEmbedding
+from llama_index.embeddings.senseweave.embeddings.policy import PolicyFields
+from llama_index.embeddings.senseweave.items.nodes import node_from_media
 
-from senseweave.errors import MediaError
-from senseweave.media import Media, MediaPolicy, Modality, collect
-from senseweave.retrieval.records.chunking import pieces_of
+from senseweave.interop import Media, MediaError, MediaPolicy, Modality, collect, pieces_of
 
 logger = logging.getLogger(__name__)
 
 
 class MediaReader(PolicyFields, BasePydanticReader):
-    """Files of any kind, told by their content, to nodes of text, images, audio and video.
+    """Reads files of any kind, recognized by their content, into nodes of text, images, audio and video.
 
     Long recordings and videos become one node per window with its `start` and `end`; text becomes passages; a PDF
-    becomes the words and the picture of each page. The nodes are exactly `Node`s: LlamaIndex's vector stores take any
-    `Document` for text and lose its media.
+    becomes the words and the picture of each page. They are no `Document`s, which LlamaIndex's vector stores keep as
+    text without their media.
 
     Examples:
         ```python
@@ -36,18 +34,18 @@ class MediaReader(PolicyFields, BasePydanticReader):
     """
 
     embed_model: SenseweaveEmbedding | None = Field(
-        default=None, description="The model for which files are cut: what it hears, sees and reads at a time."
+        default=None, description="The model whose input lengths decide how files are split."
     )
     seconds: float | None = Field(
         default=None, gt=0, description="Length of a window of audio or video; None for what suits the model, else 30."
     )
-    overlap: float = Field(default=0.0, ge=0, description="Seconds that neighbouring windows share.")
+    overlap: float = Field(default=0.0, ge=0, description="Seconds that neighboring windows share.")
     characters: int | None = Field(
         default=None,
         gt=0,
         description="Most characters of a passage; None for what suits the model, else 1000.",
     )
-    character_overlap: int = Field(default=0, ge=0, description="Characters that neighbouring passages share.")
+    character_overlap: int = Field(default=0, ge=0, description="Characters that neighboring passages share.")
     modalities: tuple[Modality, ...] | None = Field(default=None, description="Only these modalities; None for all.")
     spool: str | None = Field(default=None, description="Folder for what has no path, see `media_node`.")
     on_error: Literal["raise", "skip"] = Field(
@@ -55,13 +53,13 @@ class MediaReader(PolicyFields, BasePydanticReader):
     )
     verify: bool | None = Field(
         default=None,
-        description="Whether every piece is decoded once, so that a file that was cut short is found here and not by "
-        "the model; None: where `on_error` is `skip`.",
+        description="Whether every chunk is decoded once, so that a truncated file is found here and not by the model; "
+        "None: where `on_error` is `skip`.",
     )
 
     @classmethod
     def class_name(cls) -> str:
-        """The name by which LlamaIndex serialises the class."""
+        """Return the name under which LlamaIndex serializes the class."""
         return "SenseweaveMediaReader"
 
     def lazy_load_data(  # type: ignore[override]  # LlamaIndex asks for documents, but its stores lose their media
@@ -70,8 +68,8 @@ class MediaReader(PolicyFields, BasePydanticReader):
         """Yield the nodes of some inputs, in order.
 
         Args:
-            inputs: One or several paths of files and folders, URLs (where the policy allows them), data URIs, bytes,
-                file objects or media. Strings here are places: give text as `senseweave.Text`.
+            inputs: Paths of files and folders, URLs (where the policy allows them), data URIs, bytes, file objects or
+                media; a single input or several. Strings are paths or URLs: give text as `senseweave.Text`.
             metadata: Further flat values, kept with every node.
 
         Raises:
@@ -79,17 +77,17 @@ class MediaReader(PolicyFields, BasePydanticReader):
                 a document only the pages that cannot be read.
             UnsupportedModalityError: If the model cannot embed an input; name the `modalities` that you want.
         """
-        for found in collect(inputs, policy=self.media_policy):
+        for media in collect(inputs, policy=self.media_policy):
             try:
-                if isinstance(found, MediaError):
-                    raise found
-                if self.modalities is None or found.modality in self.modalities:
-                    yield from self._nodes(found, metadata)
+                if isinstance(media, MediaError):
+                    raise media
+                if self.modalities is None or media.modality in self.modalities:
+                    yield from self._nodes(media, metadata)
             except MediaError as error:
-                self._failed(error)
+                self._fail(error)
 
     def load_data(self, inputs: Any, metadata: Mapping[str, Any] | None = None) -> list[Node]:  # type: ignore[override]
-        """Like `lazy_load_data`, all at once."""
+        """Return the nodes of some inputs in a list, see `lazy_load_data`."""
         return list(self.lazy_load_data(inputs, metadata))
 
     @property
@@ -101,12 +99,12 @@ class MediaReader(PolicyFields, BasePydanticReader):
 
     @field_validator("embed_model", mode="before")
     @classmethod
-    def _rebuilt_model(cls, given: Any) -> Any:
+    def _rebuild_model(cls, given: Any) -> Any:
         return SenseweaveEmbedding.from_dict(given) if isinstance(given, dict) else given
 
     def _nodes(self, media: Media, metadata: Mapping[str, Any] | None) -> Iterator[Node]:
-        verified = self.on_error == "skip" if self.verify is None else self.verify
-        pieces = pieces_of(
+        verify = self.on_error == "skip" if self.verify is None else self.verify
+        chunks = pieces_of(
             media,
             self.embed_model.space if self.embed_model is not None else None,
             seconds=self.seconds,
@@ -114,15 +112,15 @@ class MediaReader(PolicyFields, BasePydanticReader):
             characters=self.characters,
             character_overlap=self.character_overlap,
         )
-        for piece in pieces:
+        for chunk in chunks:
             try:
-                if verified:
-                    piece.verify()
-                yield node_of(piece, spool=self.spool, metadata=metadata)
+                if verify:
+                    chunk.verify()
+                yield node_from_media(chunk, spool=self.spool, metadata=metadata)
             except MediaError as error:
-                self._failed(error)
+                self._fail(error)
 
-    def _failed(self, error: MediaError) -> None:
+    def _fail(self, error: MediaError) -> None:
         if self.on_error == "raise":
             raise error
         logger.warning("left out: %s", error)

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serializer
 from llama_index.core.callbacks import CallbackManager
-from llama_index.core.schema import BaseNode
-from llama_index.embeddings.senseweave.batches import Outcome, aembed_mixed, embed_mixed
-from llama_index.embeddings.senseweave.methods import EmbeddingMethods
-from llama_index.embeddings.senseweave.nodes import media_of, stored_form
+from llama_index.core.schema import BaseNode, MetadataMode
+from llama_index.embeddings.senseweave.embeddings.batches import Outcome, aembed_mixed, embed_mixed
+from llama_index.embeddings.senseweave.embeddings.methods import EmbeddingMethods
+from llama_index.embeddings.senseweave.items.nodes import media_from_node, stored_node
 
-from senseweave.errors import MediaError
-from senseweave.media import Media, MediaPolicy, Modality
+import senseweave as sw
+from senseweave.interop import Media, MediaError, MediaPolicy, Modality
 
 if TYPE_CHECKING:
-    from senseweave.spaces import Space
+    from senseweave.interop import Space
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_BATCH_SIZE = 64
-"""Inputs per batch and event; how many of them share a forward pass is the space's business."""
+"""Inputs per batch and event; the space decides how many of them share a forward pass."""
 
 LOAD_FIELDS = (
     "device",
@@ -45,8 +45,8 @@ class SenseweaveEmbedding(EmbeddingMethods):
 
     `pip install "llama-index-embeddings-senseweave[starter]"`
 
-    As a transformation it embeds media nodes by their media and all others by their text, so that it belongs into an
-    `IngestionPipeline` or into the `transformations` of an index as well as into its `embed_model`.
+    As a transformation it embeds media nodes by their media and all others by their text: use it in an
+    `IngestionPipeline` or in the `transformations` of an index as well as for its `embed_model`.
 
     Examples:
         ```python
@@ -64,18 +64,18 @@ class SenseweaveEmbedding(EmbeddingMethods):
     device: str | None = Field(default=None, description="torch device; chosen by senseweave if None.")
     dtype: str | None = Field(default=None, description="Precision of the weights, for example `float16`.")
     revision: str | None = Field(default=None, description="Commit or tag of a model from a hub.")
-    dimensions: int | None = Field(default=None, gt=0, description="Keep only so many leading dimensions.")
+    dimensions: int | None = Field(default=None, gt=0, description="How many leading dimensions are kept.")
     normalize: bool = Field(default=True, description="Whether vectors have length 1.")
     max_length: int | None = Field(default=None, gt=0, description="Tokens of a text that the model reads.")
     batch_tokens: int | None = Field(default=None, gt=0, description="Padded tokens per batch of texts.")
     cache_size: int | None = Field(default=None, ge=0, description="How many finished vectors are remembered.")
     load_options: dict[str, Any] = Field(
         default_factory=dict,
-        description="Further options of the model's family; secrets among them are never serialised.",
+        description="Further options of the model's family; secrets among them are never serialized.",
         repr=False,
     )
     fingerprint_of_space: str | None = Field(
-        default=None, description="Set where a loaded space was given: what a rebuilt model must agree with."
+        default=None, description="Set where a loaded space was given: the fingerprint that a rebuilt model must have."
     )
     describe: bool = Field(
         default=True,
@@ -127,7 +127,7 @@ class SenseweaveEmbedding(EmbeddingMethods):
             device: torch device, for example `cuda:0`; chosen by senseweave if None.
             dtype: Precision of the weights, for example `float16`.
             revision: Commit or tag of a model from a hub.
-            dimensions: Keep only so many leading dimensions.
+            dimensions: How many leading dimensions are kept.
             normalize: Whether vectors have length 1.
             max_length: Tokens of a text that the model reads.
             batch_tokens: Padded tokens per batch of texts.
@@ -140,12 +140,13 @@ class SenseweaveEmbedding(EmbeddingMethods):
                 language models that take text alone.
             on_error: What the model as a transformation does with nodes whose media cannot be embedded: `raise`, or
                 `skip` to leave them out with a warning. The methods always raise: they owe a vector per input.
-            fingerprint_of_space: What the space must have; set by `to_dict` where a loaded space was given.
+            fingerprint_of_space: The fingerprint that the space must have; set by `to_dict` where a loaded space was
+                given.
             embed_batch_size: Inputs per batch and event.
-            callback_manager: Told of every batch.
-            num_workers: Batches that an async call has under way at a time; all if None.
+            callback_manager: Receives the events of every batch.
+            num_workers: How many batches an async call runs at a time; all if None.
             embeddings_cache: A key-value store in which vectors are kept.
-            rate_limiter: Asked before every batch that is computed.
+            rate_limiter: Acquired before every batch that is computed.
 
         Raises:
             ValueError: If options contradict each other.
@@ -179,28 +180,26 @@ class SenseweaveEmbedding(EmbeddingMethods):
             if options := self._changed_options():
                 msg = f"{', '.join(options)} cannot be changed on a loaded space; pass them to senseweave.load"
                 raise ValueError(msg)
-            self._space = self._checked(space)
+            self._space = self._check_space(space)
             self.fingerprint_of_space = space.fingerprint
 
     @classmethod
     def class_name(cls) -> str:
-        """The name by which LlamaIndex serialises the class."""
+        """Return the name under which LlamaIndex serializes the class."""
         return "SenseweaveEmbedding"
 
     @property
     def space(self) -> Space:
-        """The senseweave space, loaded when it is first asked for.
+        """The senseweave space, loaded at the first use.
 
         Raises:
             ModelError: If there is no such model.
             ImportError: If an extra is missing; the message holds the install line.
             TypeError: If the model's family has no such option.
         """
-        # No lock: threads that come here together are given the same space by `load`.
+        # No lock: `load` returns the same space to threads that come here together.
         if self._space is None:
-            import senseweave
-
-            self._space = self._checked(senseweave.load(self.model_name, **self._changed_options()))
+            self._space = self._check_space(sw.load(self.model_name, **self._changed_options()))
         space: Space = self._space
         return space
 
@@ -228,83 +227,84 @@ class SenseweaveEmbedding(EmbeddingMethods):
         return self.space.fingerprint
 
     def __call__(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> Sequence[BaseNode]:
-        """Embed nodes: those with an image, sound or video by it, the others by their text.
+        """Embed nodes: media nodes by their image, sound or video, the others by their text.
 
         Args:
             nodes: Nodes or documents; their `embedding` is set.
             show_progress: Whether to show a progress bar per modality.
-            **kwargs: What LlamaIndex passes to every transformation; means nothing here.
+            **kwargs: What LlamaIndex passes to every transformation; ignored here.
 
         Returns:
-            The nodes in order, ready for a vector store: of media nodes copies, which hold the transcript or labels as
-            their text where they had none, and can be deleted and replaced by an index or a pipeline.
+            Copies of the nodes in order, ready for a vector store: they name the space, media nodes without text hold
+            the transcript or labels, and an index or a pipeline can delete and replace them.
 
         Raises:
             MediaError: With `on_error="raise"`, if media of a node cannot be read, with the position of the node.
             UnsupportedModalityError: If the model cannot embed a modality that the nodes have.
         """
-        media = self._media_of_nodes(nodes)
-        done = embed_mixed(self, list(media.values()), show_progress=show_progress, on_error=self.on_error)
-        return self._ready(nodes, dict(zip(media, done, strict=True)))
+        media = self._read_nodes(nodes)
+        outcomes = embed_mixed(self, list(media.values()), show_progress=show_progress, on_error=self.on_error)
+        return self._finish(nodes, dict(zip(media, outcomes, strict=True)))
 
     async def acall(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> Sequence[BaseNode]:
-        """Like calling the model, off the event loop."""
-        media = await asyncio.to_thread(self._media_of_nodes, nodes)
-        done = await aembed_mixed(self, list(media.values()), show_progress=show_progress, on_error=self.on_error)
-        return await asyncio.to_thread(self._ready, nodes, dict(zip(media, done, strict=True)))
+        """Embed nodes like a call of the model, off the event loop."""
+        media = await asyncio.to_thread(self._read_nodes, nodes)
+        outcomes = await aembed_mixed(self, list(media.values()), show_progress=show_progress, on_error=self.on_error)
+        return await asyncio.to_thread(self._finish, nodes, dict(zip(media, outcomes, strict=True)))
 
-    def _media_of_nodes(self, nodes: Sequence[BaseNode]) -> dict[int, Media]:
-        """What is to be embedded, by the position of its node."""
+    def _read_nodes(self, nodes: Sequence[BaseNode]) -> dict[int, Media]:
+        """Return the media of nodes by the position of the node."""
         media = {}
         for position, node in enumerate(nodes):
             try:
-                media[position] = media_of(node, self.media_policy)
+                media[position] = media_from_node(node, self.media_policy, metadata_mode=MetadataMode.EMBED)
             except MediaError as error:
-                self._failed(error.at(position, len(nodes)))
+                self._fail(error.at(position, len(nodes)))
         return media
 
-    def _ready(self, nodes: Sequence[BaseNode], done: dict[int, Outcome]) -> list[BaseNode]:
-        """Set the nodes' vectors, and return what belongs into a store."""
-        ready = []
-        for position, one in done.items():
-            if isinstance(one, MediaError):
-                self._failed(one.at(position, len(nodes)))
+    def _finish(self, nodes: Sequence[BaseNode], outcomes: dict[int, Outcome]) -> list[BaseNode]:
+        """Set the nodes' vectors, and return what a store should hold."""
+        stored = []
+        for position, outcome in outcomes.items():
+            if isinstance(outcome, MediaError):
+                self._fail(outcome.at(position, len(nodes)))
                 continue
-            nodes[position].embedding = one.vector
-            description = one.description if self.describe else None
-            ready.append(stored_form(nodes[position], self.fingerprint, description))
-        return ready
+            nodes[position].embedding = outcome.vector
+            description = outcome.description if self.describe else None
+            stored.append(stored_node(nodes[position], self.fingerprint, description))
+        return stored
 
-    def _failed(self, error: MediaError) -> None:
+    def _fail(self, error: MediaError) -> None:
         if self.on_error == "raise":
             raise error
         logger.warning("left out: %s", error)
 
     def _changed_options(self) -> dict[str, Any]:
-        """What `senseweave.load` is given: whatever is not left at its default.
+        """Return the options of `senseweave.load` that are not left at their default.
 
-        The policy is not among them: it belongs to what is read, and models that differ in nothing else are one model.
+        The policy is not among them: models that differ only in what they may read are the same model.
         """
-        fields_of = type(self).model_fields
-        named = {name: getattr(self, name) for name in LOAD_FIELDS if getattr(self, name) != fields_of[name].default}
-        return {**named, **self.load_options}
+        fields = type(self).model_fields
+        changed = {name: getattr(self, name) for name in LOAD_FIELDS if getattr(self, name) != fields[name].default}
+        return {**changed, **self.load_options}
 
     def _check_options(self) -> None:
-        if known := sorted(set(LOAD_FIELDS) & set(self.load_options)):
-            msg = f"{', '.join(known)} in load_options have fields of their own"
+        if misplaced := sorted(set(LOAD_FIELDS) & set(self.load_options)):
+            msg = f"{', '.join(misplaced)} in load_options have fields of their own; pass them as arguments"
             raise ValueError(msg)
 
-    def _checked(self, space: Space) -> Space:
+    def _check_space(self, space: Space) -> Space:
         if self.fingerprint_of_space not in (None, space.fingerprint):
             msg = (
-                f"this model was made from a loaded space of fingerprint {self.fingerprint_of_space}, which "
-                f"{self.model_name!r} alone does not give ({space.fingerprint}): pass it, from_dict(data, space=...)"
+                f"cannot rebuild this model from {self.model_name!r} (fingerprint {space.fingerprint}): it "
+                f"was created from a space with fingerprint {self.fingerprint_of_space}; pass that space, "
+                "from_dict(data, space=...)"
             )
             raise ValueError(msg)
         return space
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what cannot be pickled, as LlamaIndex does; a given space goes along as its recipe."""
+        """Return the state without what cannot be pickled, as LlamaIndex does, a given space as its recipe."""
         state = super().__getstate__()
         if self.fingerprint_of_space is not None:
             state["__dict__"] = {**state["__dict__"], "space": self._space}

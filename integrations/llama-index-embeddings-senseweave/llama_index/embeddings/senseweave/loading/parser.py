@@ -9,7 +9,7 @@ from typing import Any
 from llama_index.core.bridge.pydantic import Field, SerializeAsAny
 from llama_index.core.node_parser import NodeParser, SentenceSplitter
 from llama_index.core.schema import BaseNode, TransformComponent
-from llama_index.embeddings.senseweave.nodes import is_whole
+from llama_index.embeddings.senseweave.items.nodes import is_whole
 
 
 class MediaNodeParser(TransformComponent):
@@ -27,12 +27,12 @@ class MediaNodeParser(TransformComponent):
     """
 
     text_parser: SerializeAsAny[NodeParser] = Field(
-        default_factory=SentenceSplitter, description="What splits documents of text."
+        default_factory=SentenceSplitter, description="The parser that splits documents of text."
     )
 
     @classmethod
     def class_name(cls) -> str:
-        """The name by which LlamaIndex serialises the class."""
+        """Return the name under which LlamaIndex serializes the class."""
         return "SenseweaveMediaNodeParser"
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[BaseNode]:
@@ -42,19 +42,19 @@ class MediaNodeParser(TransformComponent):
             nodes: Documents and nodes of any kind.
             **kwargs: What LlamaIndex passes to every transformation, for the parser of text.
         """
-        made: list[BaseNode] = []
+        parsed: list[BaseNode] = []
         for whole, run in _runs(nodes):
-            made += run if whole else self.text_parser(run, **kwargs)
-        return made
+            parsed += run if whole else self.text_parser(run, **kwargs)
+        return parsed
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[BaseNode]:
-        """Like calling the parser, with what its parser of text does asynchronously."""
-        made: list[BaseNode] = []
+        """Parse nodes like a call of the parser; its parser of text runs asynchronously."""
+        parsed: list[BaseNode] = []
         for whole, run in _runs(nodes):
-            made += run if whole else await self.text_parser.acall(run, **kwargs)
-        return made
+            parsed += run if whole else await self.text_parser.acall(run, **kwargs)
+        return parsed
 
 
 def _runs(nodes: Sequence[BaseNode]) -> list[tuple[bool, list[BaseNode]]]:
-    """Part nodes into runs of those that stay whole and those that do not, in order."""
+    """Return runs of nodes that stay whole and of nodes that do not, in order."""
     return [(whole, list(run)) for whole, run in groupby(nodes, is_whole)]

@@ -13,14 +13,14 @@ from llama_index.core.schema import BaseNode, IndexNode, NodeWithScore, QueryBun
 from llama_index.core.storage.docstore import BaseDocumentStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore, MetadataFilters
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
-from llama_index.retrievers.senseweave.asking import StoreSearch
-from llama_index.retrievers.senseweave.bundle import parts_of
-from llama_index.retrievers.senseweave.hits import condition_of, node_of_hit
-from llama_index.retrievers.senseweave.stores import StoreView, kept, view_of
+from llama_index.retrievers.senseweave.items.bundle import query_media
+from llama_index.retrievers.senseweave.items.hits import node_from_hit
+from llama_index.retrievers.senseweave.retrieval.asking import StoreSearch
+from llama_index.retrievers.senseweave.retrieval.filters import index_condition
+from llama_index.retrievers.senseweave.retrieval.stores import StoreView, kept, view_of
 from llama_index_instrumentation import get_dispatcher
 
-from senseweave.media import Media, MediaPolicy, Modality
-from senseweave.retrieval import METHODS, Index, Query
+from senseweave.interop import METHODS, Index, Media, MediaPolicy, Modality, Query
 
 DEFAULT_TOP_K = 10
 
@@ -181,7 +181,7 @@ class SenseweaveRetriever(BaseRetriever):
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         parts = self._parts(query_bundle)
         if self._index is not None:
-            return [node_of_hit(hit) for hit in self._index.search(Query(parts), **self._search_options())]
+            return [node_from_hit(hit) for hit in self._index.search(Query(parts), **self._search_options())]
         return self._stores.search(parts, query_bundle.embedding)
 
     @dispatcher.span
@@ -189,7 +189,7 @@ class SenseweaveRetriever(BaseRetriever):
         parts = await asyncio.to_thread(self._parts, query_bundle)
         if self._index is not None:
             hits = await self._index.asearch(Query(parts), **self._search_options())
-            return await asyncio.to_thread(lambda: [node_of_hit(hit) for hit in hits])
+            return await asyncio.to_thread(lambda: [node_from_hit(hit) for hit in hits])
         return await self._stores.asearch(parts, query_bundle.embedding)
 
     @property
@@ -200,7 +200,7 @@ class SenseweaveRetriever(BaseRetriever):
         return {
             "k": self.similarity_top_k,
             "modalities": None if self._all_modalities else self.modalities,
-            "filter": condition_of(self.filters),
+            "filter": index_condition(self.filters),
             "fusion": self.fusion,
         }
 
@@ -212,7 +212,7 @@ class SenseweaveRetriever(BaseRetriever):
         """
         if self.use_bundle_embedding and bundle.embedding is not None and self._index is None:
             return []
-        parts = parts_of(bundle, self.media_policy)
+        parts = query_media(bundle, self.media_policy)
         if not parts and bundle.embedding is None:
             msg = "the query bundle holds neither text nor media nor an embedding"
             raise ValueError(msg)

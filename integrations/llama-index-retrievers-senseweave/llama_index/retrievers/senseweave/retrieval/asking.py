@@ -11,8 +11,8 @@ import numpy as np
 from llama_index.core.schema import BaseNode, NodeWithScore
 from llama_index.core.vector_stores.types import MetadataFilters
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
-from llama_index.embeddings.senseweave.batches import Batches
-from llama_index.retrievers.senseweave.stores import Scored, StoreView
+from llama_index.embeddings.senseweave.embeddings.batches import Batches
+from llama_index.retrievers.senseweave.retrieval.stores import Scored, StoreView
 
 from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Media, Modality

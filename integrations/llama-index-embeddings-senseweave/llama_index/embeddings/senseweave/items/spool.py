@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import filetype  # type: ignore[import-untyped]
 from llama_index.core.utils import get_cache_dir
 
-from senseweave.media import Media
-from senseweave.media.base import path_of
+from senseweave.interop import Media, path_of
 
+PDF = "application/pdf"
 # LlamaIndex looks MIME types up in `filetype`, which knows these by older names.
 _FILETYPE_NAMES = {"audio/wav": "audio/x-wav", "audio/flac": "audio/x-flac", "audio/aiff": "audio/x-aiff"}
 
 
-def file_of(media: Media, folder: str | Path | None = None) -> tuple[Path, str]:
+def media_file(media: Media, folder: str | Path | None = None) -> tuple[Path, str]:
     """Return a file that holds the media, and its MIME type as LlamaIndex calls it.
 
     A local file is itself. What has no path is written to `folder`, and so is a page of a document as a PNG, since
@@ -31,26 +33,35 @@ def file_of(media: Media, folder: str | Path | None = None) -> tuple[Path, str]:
     Raises:
         MediaError: If the media cannot be read, or was given decoded and has no bytes.
     """
-    place = Path(folder) if folder is not None else Path(get_cache_dir()) / "senseweave"
+    folder = Path(folder) if folder is not None else Path(get_cache_dir()) / "senseweave"
     mime_type = _FILETYPE_NAMES.get(media.mime_type, media.mime_type)
-    if mime_type == "application/pdf":
+    if mime_type == PDF:
         buffer = io.BytesIO()
         media.decode().save(buffer, "PNG")
-        return _written(buffer.getvalue(), "image/png", place), "image/png"
+        return _write(buffer.getvalue(), "image/png", folder), "image/png"
     path = path_of(media)
     if path is not None:
         return path.absolute(), mime_type
-    return _written(media.read(), mime_type, place), mime_type
+    return _write(media.read(), mime_type, folder), mime_type
 
 
-def _written(data: bytes, mime_type: str, folder: Path) -> Path:
-    known = filetype.get_type(mime=mime_type)
+def is_spooled(given: Any) -> bool:
+    """Return whether a path is of a file that `media_file` wrote."""
+    return (
+        isinstance(given, Path)
+        and bool(re.fullmatch("[0-9a-f]{64}", given.stem))
+        and given.stem[:2] == given.parent.name
+    )
+
+
+def _write(data: bytes, mime_type: str, folder: Path) -> Path:
+    file_type = filetype.get_type(mime=mime_type)
     name = hashlib.sha256(data).hexdigest()
-    path = folder.absolute() / name[:2] / f"{name}{f'.{known.extension}' if known else ''}"
+    path = folder.absolute() / name[:2] / f"{name}{f'.{file_type.extension}' if file_type else ''}"
     if path.is_file() and path.stat().st_size == len(data):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and then moved, so that no reader ever sees half a file.
+    # Written beside its final name and then moved, so that no reader ever sees half a file.
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
     try:
         with os.fdopen(handle, "wb") as file:

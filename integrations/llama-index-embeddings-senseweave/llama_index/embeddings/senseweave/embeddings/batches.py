@@ -1,4 +1,4 @@
-"""Runs one embedding call: in batches, with both kinds of events, through the cache and the rate limiter."""
+"""Runs an embedding call: in batches, with both kinds of events, through the cache and the rate limiter."""
 
 from __future__ import annotations
 
@@ -15,28 +15,24 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.utils import get_tqdm_iterable
-from llama_index.embeddings.senseweave.nodes import as_media
+from llama_index.embeddings.senseweave.items.nodes import as_media
 from llama_index_instrumentation import get_dispatcher
 
-from senseweave.encoders.base import Role
-from senseweave.errors import MediaError, placed_among
-from senseweave.media import Media, MediaPolicy, Modality
-from senseweave.spaces.batch import Batch
+from senseweave.interop import Batch, Media, MediaError, MediaPolicy, Modality, OnError, Role, placed_among
 
 if TYPE_CHECKING:
-    from senseweave.spaces import Space
-    from senseweave.spaces.engine import OnError
+    from senseweave.interop import Space
 
 Embedding = list[float]
 
 CACHE_COLLECTION = "embeddings"
-"""The collection of an embeddings cache that LlamaIndex itself uses; the keys here cannot be taken for its."""
+"""The collection of an embeddings cache that LlamaIndex uses too; its keys differ from those made here."""
 
 dispatcher = get_dispatcher(__name__)
 
 
 class Embedded(NamedTuple):
-    """What one input became.
+    """The outcome of one input.
 
     Attributes:
         vector: Its vector.
@@ -48,11 +44,11 @@ class Embedded(NamedTuple):
 
 
 Outcome: TypeAlias = Embedded | MediaError
-"""What became of one input; errors only where they are asked for, with `on_error="skip"`."""
+"""The outcome of one input; an error only with `on_error="skip"`."""
 
 
 class Model(Protocol):
-    """What a call needs of the embedding model that makes it."""
+    """What a call needs of its embedding model."""
 
     embed_batch_size: int
     num_workers: int | None
@@ -69,7 +65,7 @@ class Model(Protocol):
         """What may be read."""
 
     def to_payload(self) -> dict[str, Any]:
-        """What events say of the model."""
+        """Return the description of the model in events."""
 
 
 class Batches:
@@ -85,11 +81,11 @@ class Batches:
 
     def run(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedding]:
         """Return the vectors of `items`, see `embed`."""
-        return vectors_of(self.embed(items, show_progress=show_progress))
+        return require_vectors(self.embed(items, show_progress=show_progress))
 
     async def arun(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedding]:
         """Return the vectors of `items`, see `aembed`."""
-        return vectors_of(await self.aembed(items, show_progress=show_progress))
+        return require_vectors(await self.aembed(items, show_progress=show_progress))
 
     def embed(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Outcome]:
         """Embed in batches of the model's `embed_batch_size`, one after the other.
@@ -109,7 +105,7 @@ class Batches:
         return done
 
     async def aembed(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Outcome]:
-        """Like `embed`, off the event loop; as many batches at a time as the model's `num_workers` says, or all."""
+        """Embed like `embed`, off the event loop, `num_workers` of the model's batches at a time, or all at once."""
         self._check_list(items)
         size = self.model.embed_batch_size
         jobs: list[Coroutine[Any, Any, list[Outcome]]] = [
@@ -122,17 +118,17 @@ class Batches:
             nested = await run_jobs(jobs, show_progress=show_progress, workers=workers, desc=self._progress_label)
         else:
             nested = await asyncio.gather(*jobs)
-        return [one for batch in nested for one in batch]
+        return [outcome for batch in nested for outcome in batch]
 
     def compute(self, items: Sequence[Any]) -> list[Embedding]:
         """Return the vectors of one batch without events, cache or rate limit."""
         self._check_list(items)
-        return vectors_of(self._encode(self._media(items)))
+        return require_vectors(self._encode(self._media(items)))
 
     async def acompute(self, items: Sequence[Any]) -> list[Embedding]:
-        """Like `compute`, off the event loop."""
+        """Embed like `compute`, off the event loop."""
         self._check_list(items)
-        return vectors_of(await self._aencode(await asyncio.to_thread(self._media, items)))
+        return require_vectors(await self._aencode(await asyncio.to_thread(self._media, items)))
 
     def _check_list(self, items: Sequence[Any]) -> None:
         one_array = isinstance(items, np.ndarray) and items.dtype != object
@@ -141,18 +137,18 @@ class Batches:
             or one_array
             or not isinstance(items, Collection)
         ):
-            msg = f"a batch of {self.modality} is a list of items; put the single {type(items).__name__} into a list"
+            msg = f"expected a list of {self.modality} inputs; put the single {type(items).__name__} into a list"
             raise TypeError(msg)
 
     def _run_batch(self, items: Sequence[Any], start: int, total: int) -> list[Outcome]:
-        with self._events() as finished, placed(start, total):
+        with self._events() as finished, locate_errors(start, total):
             media = self._media(items)
             done = self._cached(media)
             finished.append((_labels(media), done))
         return done
 
     async def _arun_batch(self, items: Sequence[Any], start: int, total: int) -> list[Outcome]:
-        with self._events() as finished, placed(start, total):
+        with self._events() as finished, locate_errors(start, total):
             media = await asyncio.to_thread(self._media, items)
             done = await self._acached(media)
             finished.append((await asyncio.to_thread(_labels, media), done))
@@ -160,7 +156,7 @@ class Batches:
 
     @contextmanager
     def _events(self) -> Iterator[list[tuple[list[str], list[Outcome]]]]:
-        """Tell of a batch's start and end by both of LlamaIndex's means; the caller puts its result in the list."""
+        """Report a batch's start and end by both of LlamaIndex's means; the caller puts its result in the list."""
         finished: list[tuple[list[str], list[Outcome]]] = []
         payload = self.model.to_payload()
         dispatcher.event(EmbeddingStartEvent(model_dict=payload))
@@ -169,8 +165,9 @@ class Batches:
         ) as event:
             yield finished
             ((labels, outcomes),) = finished
-            done = [(label, one) for label, one in zip(labels, outcomes, strict=True) if isinstance(one, Embedded)]
-            chunks, embeddings = [label for label, _ in done], [one.vector for _, one in done]
+            pairs = zip(labels, outcomes, strict=True)
+            done = [(label, outcome.vector) for label, outcome in pairs if isinstance(outcome, Embedded)]
+            chunks, embeddings = [label for label, _ in done], [vector for _, vector in done]
             event.on_end(payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: embeddings})
         dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=embeddings))
 
@@ -186,10 +183,10 @@ class Batches:
             self._wait_for_turn()
             with placed_among(list(missing.values()), len(media)):
                 computed = self._encode([media[i] for i in missing.values()])
-            for key, one in zip(missing, computed, strict=True):
-                known[key] = one
-                if isinstance(one, Embedded):
-                    cache.put(key, one._asdict(), collection=CACHE_COLLECTION)
+            for key, outcome in zip(missing, computed, strict=True):
+                known[key] = outcome
+                if isinstance(outcome, Embedded):
+                    cache.put(key, outcome._asdict(), collection=CACHE_COLLECTION)
         return [known[key] for key in keys]
 
     async def _acached(self, media: list[Media]) -> list[Outcome]:
@@ -204,18 +201,18 @@ class Batches:
             await self._await_turn()
             with placed_among(list(missing.values()), len(media)):
                 computed = await self._aencode([media[i] for i in missing.values()])
-            for key, one in zip(missing, computed, strict=True):
-                known[key] = one
-                if isinstance(one, Embedded):
-                    await cache.aput(key, one._asdict(), collection=CACHE_COLLECTION)
+            for key, outcome in zip(missing, computed, strict=True):
+                known[key] = outcome
+                if isinstance(outcome, Embedded):
+                    await cache.aput(key, outcome._asdict(), collection=CACHE_COLLECTION)
         return [known[key] for key in keys]
 
     def _media(self, items: Sequence[Any]) -> list[Media]:
-        """Take the inputs as media, loading the space first: the slow part, so never on an event loop."""
+        """Return the inputs as media, loading the space first: the slow part, so never on an event loop."""
         self.model.space.encoder(self.modality)
         media = []
         for position, item in enumerate(items):
-            with placed(position, len(items)):
+            with locate_errors(position, len(items)):
                 media.append(as_media(self.modality, item, self.model.media_policy))
         return media
 
@@ -226,13 +223,13 @@ class Batches:
         return _outcomes(await self.model.space.aencode(media, role=self.role, on_error=self.on_error))
 
     def _keys(self, media: list[Media]) -> list[str]:
-        """Cache keys that differ wherever model, options, modality, role, content or the part of it do."""
+        """Return cache keys that differ wherever model, options, modality, role, content or the part of it do."""
         shared = ("senseweave", self.model.space.fingerprint, self.modality, self.role)
         keys = []
-        for position, one in enumerate(media):
+        for position, item in enumerate(media):
             content: tuple[Any, ...]
             try:
-                content = (*shared, one.sha256, one.span, one.page)
+                content = (*shared, item.sha256, item.span, item.page)
             except MediaError as error:
                 if self.on_error == "raise":
                     raise error.at(position, len(media)) from error.__cause__
@@ -275,7 +272,7 @@ def embed_mixed(
 async def aembed_mixed(
     model: Model, media: Sequence[Media], *, show_progress: bool = False, on_error: OnError = "raise"
 ) -> list[Outcome]:
-    """Like `embed_mixed`, off the event loop."""
+    """Embed like `embed_mixed`, off the event loop."""
     done: dict[int, Outcome] = {}
     for modality, positions in (await asyncio.to_thread(_grouped, model, media)).items():
         batches = Batches(model, modality, on_error=on_error)
@@ -285,36 +282,36 @@ async def aembed_mixed(
     return [done[position] for position in range(len(media))]
 
 
-def vectors_of(outcomes: Sequence[Outcome]) -> list[Embedding]:
+def require_vectors(outcomes: Sequence[Outcome]) -> list[Embedding]:
     """Return the vectors of inputs.
 
     Raises:
-        MediaError: If one of them failed.
+        MediaError: If an input failed.
     """
     vectors = []
-    for one in outcomes:
-        if isinstance(one, MediaError):
-            raise one
-        vectors.append(one.vector)
+    for outcome in outcomes:
+        if isinstance(outcome, MediaError):
+            raise outcome
+        vectors.append(outcome.vector)
     return vectors
 
 
 @contextmanager
-def placed(start: int, total: int) -> Iterator[None]:
-    """Count the position in an error from the start of the whole call; an error without one happened at the start."""
+def locate_errors(start: int, total: int) -> Iterator[None]:
+    """Count the position in an error from the start of the whole call; an error without a position is at the start."""
     with placed_among(range(start, total), total):
         yield
 
 
 def _labels(media: list[Media]) -> list[str]:
-    """What events call the inputs: texts themselves, media by their source; never bytes."""
-    return [one.decode() if one.modality == "text" else one.source for one in media]
+    """Return the names of inputs in events: texts themselves, media by their source; never bytes."""
+    return [item.decode() if item.modality == "text" else item.source for item in media]
 
 
 def _grouped(model: Model, media: Sequence[Media]) -> dict[Modality, list[int]]:
     groups: dict[Modality, list[int]] = {}
-    for position, one in enumerate(media):
-        groups.setdefault(one.modality, []).append(position)
+    for position, item in enumerate(media):
+        groups.setdefault(item.modality, []).append(position)
     for modality in groups:
         model.space.encoder(modality)
     return groups
@@ -325,7 +322,7 @@ def _known(stored: dict[str, Any]) -> dict[str, Outcome]:
 
 
 def _outcomes(batch: Batch) -> list[Outcome]:
-    """What became of each item of a batch, in order."""
+    """Return the outcome of each item of a batch, in order."""
     done: dict[int, Outcome] = {error.position or 0: error for error in batch.failed}
     vectors: list[Embedding] = batch.vectors.tolist()
     for position, vector, text in zip(batch.kept, vectors, batch.descriptions, strict=True):

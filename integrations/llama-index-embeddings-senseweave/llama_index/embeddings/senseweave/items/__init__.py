@@ -1,0 +1,1 @@
+"""Nodes and media: how each is made from the other, and the files that nodes refer to."""

@@ -1,0 +1,1 @@
+"""Query bundles as media, and hits of an index as nodes."""

@@ -1,0 +1,51 @@
+"""Hits of a `senseweave.Index` and records of other writers as nodes that stock classes keep whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from llama_index.core.bridge.pydantic import AnyUrl
+from llama_index.core.schema import BaseNode, MediaResource, NodeWithScore, TextNode
+from llama_index.embeddings.senseweave.items.spool import media_file
+from llama_index.embeddings.senseweave.items.whole import make_node
+
+from senseweave.interop import Hit, Media, MediaError, MediaPolicy, Provenance, read_metadata
+
+
+def node_from_hit(hit: Hit) -> NodeWithScore:
+    """Return a hit as a node: its media by path or URL, with the transcript or labels as text."""
+    provenance = Provenance(
+        modality=hit.modality,
+        source=hit.source,
+        span=hit.span,
+        page=hit.page,
+        mime_type=hit.mime_type,
+        sha256=hit.sha256,
+        own=hit.metadata,
+    )
+    resources = {} if hit.modality == "text" else _resources(hit.source, lambda: hit.media, hit.mime_type)
+    return NodeWithScore(node=make_node(hit.id, hit.text, provenance, resources), score=hit.score)
+
+
+def complete_node(node: BaseNode, policy: MediaPolicy) -> BaseNode:
+    """Return a node with the media that its metadata name, where the core or another integration wrote it.
+
+    LlamaIndex's vector stores read records of others as plain `TextNode`s, without an image, sound or video.
+    """
+    provenance = read_metadata(node.metadata)
+    if type(node) is not TextNode or provenance.modality == "text" or provenance.source is None:
+        return node
+    resources = _resources(provenance.source, lambda: provenance.media(policy=policy), provenance.mime_type)
+    return make_node(node.node_id, node.text, provenance, resources)
+
+
+def _resources(source: str, media: Callable[[], Media], mime_type: str | None) -> dict[str, MediaResource]:
+    """Return the resource of media by its field; none where the file is not there, for that would end a synthesis."""
+    try:
+        found = media()
+        if "://" in source:
+            return {f"{found.modality}_resource": MediaResource(url=AnyUrl(source), mimetype=mime_type)}
+        path, mime_type = media_file(found)
+    except MediaError:
+        return {}
+    return {f"{found.modality}_resource": MediaResource(path=path, mimetype=mime_type)}

@@ -1,0 +1,67 @@
+"""LlamaIndex's metadata filters as conditions of an index, and joined with the filter on a modality for a store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
+
+from senseweave.interop import MODALITIES, Modality
+
+_OPERATORS = {
+    FilterOperator.EQ: "eq",
+    FilterOperator.NE: "ne",
+    FilterOperator.GT: "gt",
+    FilterOperator.GTE: "gte",
+    FilterOperator.LT: "lt",
+    FilterOperator.LTE: "lte",
+    FilterOperator.IN: "in",
+    FilterOperator.NIN: "nin",
+}
+
+
+def index_condition(filters: MetadataFilters | None) -> dict[str, Any] | None:
+    """Return LlamaIndex's filters in the index's own language.
+
+    Raises:
+        ValueError: If an operator has no counterpart; the message lists those that have one.
+    """
+    if filters is None or not filters.filters:
+        return None
+    conditions = []
+    for entry in filters.filters:
+        if isinstance(entry, MetadataFilters):
+            if (nested := index_condition(entry)) is not None:
+                conditions.append(nested)
+            continue
+        if entry.operator not in _OPERATORS:
+            operators = ", ".join(operator.value for operator in _OPERATORS)
+            msg = f"an index has no filter {entry.operator.value!r} (on {entry.key!r}); use one of {operators}"
+            raise ValueError(msg)
+        conditions.append({entry.key: {_OPERATORS[entry.operator]: entry.value}})
+    if filters.condition is FilterCondition.NOT:
+        return {"not": {"or": conditions}}
+    return {"or" if filters.condition is FilterCondition.OR else "and": conditions}
+
+
+def store_filters(modality: Modality, filters: MetadataFilters | None) -> MetadataFilters:
+    """Return the user's filters and the condition that a node is of a modality, both of which must hold.
+
+    They are not nested where it can be helped, since not every store takes nested filters.
+    """
+    condition = _modality_filter(modality)
+    if filters is None or not filters.filters:
+        return MetadataFilters(filters=[condition])
+    if filters.condition in (None, FilterCondition.AND) or (
+        len(filters.filters) == 1 and filters.condition is FilterCondition.OR
+    ):
+        return MetadataFilters(filters=[condition, *filters.filters])
+    return MetadataFilters(filters=[condition, filters])
+
+
+def _modality_filter(modality: Modality) -> MetadataFilter:
+    if modality != "text":
+        return MetadataFilter(key="modality", value=modality)
+    # Nodes that stock readers made name no modality, and are text.
+    media: list[str] = [other for other in MODALITIES if other != "text"]
+    return MetadataFilter(key="modality", value=media, operator=FilterOperator.NIN)

@@ -43,21 +43,23 @@ def match_labels(
     """Pair every labeled query with every collection whose space embeds it, and with the records there that answer it.
 
     Args:
-        store: Where the records are.
-        embed: Gives a query's vector in each space, by the space's name.
+        store: The collections that hold the records.
+        embed: Returns a query's vector in each space, by the space's name.
         labels: Pairs of a query and its answers: sources, ends of sources, or record ids.
     """
     contents = {key: _contents(store, description) for key, description in store.descriptions.items()}
     matched = []
     for query, answers in labels:
-        wanted = {answers} if isinstance(answers, str) else set(answers)
+        names = {answers} if isinstance(answers, str) else set(answers)
         parts = embed(query)
         for key, description in store.descriptions.items():
             if description.space in parts:
                 part = parts[description.space]
-                # A file that is named answers with its content, wherever else that is stored.
+                # A named file answers with its content, and so do all records of equal content.
                 named = (
-                    records for records in contents[key] if any(_is_named(*one, wanted) for one in records.items())
+                    records
+                    for records in contents[key]
+                    if any(_is_named(identifier, source, names) for identifier, source in records.items())
                 )
                 relevant = frozenset(identifier for records in named for identifier in records)
                 matched.append((description, Label(part.vector, part.modality, relevant)))
@@ -65,7 +67,7 @@ def match_labels(
 
 
 def _contents(store: Collections, description: Description) -> list[dict[str, str]]:
-    """Return the records of each content of a collection: their sources by their ids."""
+    """Return for each content of a collection its records, as a dict from record id to source."""
     found: dict[object, dict[str, str]] = {}
     for record in store.get(description):
         content = content_key(read_metadata(record.metadata), record.text)
@@ -74,8 +76,8 @@ def _contents(store: Collections, description: Description) -> list[dict[str, st
     return list(found.values())
 
 
-def _is_named(identifier: str, source: str, wanted: Collection[str]) -> bool:
-    return identifier in wanted or any(is_called(source, name) for name in wanted)
+def _is_named(identifier: str, source: str, names: Collection[str]) -> bool:
+    return identifier in names or any(is_called(source, name) for name in names)
 
 
 def is_called(source: str, name: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from senseweave.errors import MediaError, NoContentError
-from senseweave.media import Media, MediaPolicy, Modality, collect
+from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, collect
 from senseweave.media.base import source_name
 from senseweave.retrieval.records.chunking import pieces_of
 from senseweave.retrieval.records.schema import check_own, is_gone, is_unicode, record_id, record_source
@@ -70,7 +70,7 @@ class Ingest:
             msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
             raise ValueError(msg)
         if isinstance(metadata, Mapping):
-            check_own(metadata, "text")
+            _check_for_any(metadata)
         elif metadata is not None and not callable(metadata):
             msg = f"metadata must be a dict, or a function that returns a dict for each media, not {metadata!r}"
             raise TypeError(msg)
@@ -224,6 +224,22 @@ class Ingest:
             self._state(source).failed = True  # it may be whole again: its old records stay
         if not any(error.source == known.source and error.reason == known.reason for known in self.report.failed[-8:]):
             self.report.failed.append(error)
+
+
+def _check_for_any(metadata: Mapping[str, Any]) -> None:
+    """Check before anything is read that metadata can be stored with media of at least one modality.
+
+    Raises:
+        ValueError: If they cannot; the message is that for texts.
+    """
+    for modality in reversed(MODALITIES):
+        try:
+            check_own(metadata, modality)
+        except ValueError:
+            if modality == "text":
+                raise
+        else:
+            return
 
 
 def _is_single(inputs: Any) -> bool:

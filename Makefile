@@ -18,17 +18,16 @@ export HAYSTACK_TELEMETRY_ENABLED := False
 # Two processes: each holds models of its own, and computes with one thread (see conftest.py).
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist worksteal
-MUTATED ?= src/senseweave/media/policy.py src/senseweave/retrieval/stores/filters.py
 
 .PHONY: help setup demo test test-fast coverage mutants minimum lint types check bench docs clean constraints
 
 help:
 	@echo "make setup        .venv with everything, for all targets below"
 	@echo "make demo         index the sample corpus, search it, answer a question; offline"
-	@echo "make test         every test; offline"
+	@echo "make test         every test; offline (ARGS=\"-m kill\": a writer killed at twenty moments rather than three)"
 	@echo "make test-fast    tests that load no real model, start no process and kill none; under 3 minutes"
 	@echo "make coverage     every test, and the share of lines that they run"
-	@echo "make mutants      change the code of MUTATED in small ways, and print the changes that no test notices"
+	@echo "make mutants      change fusion, records, filters and policy in small ways; print what no test notices (hours; ARGS=media/policy.py)"
 	@echo "make minimum      each distribution with the lowest versions that it declares, in .venv-minimum"
 	@echo "make lint         ruff check and format check"
 	@echo "make types        mypy --strict on src/ and integrations/"
@@ -53,16 +52,16 @@ demo: setup
 	$(BIN)/senseweave demo
 
 test: setup
-	$(BIN)/python -m pytest -q $(PARALLEL) $(ARGS)
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "not kill" $(ARGS)
 
 test-fast: setup
-	$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow and not model and not kill" $(ARGS)
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "not integration and not slow and not model and not kill" $(ARGS)
 
 coverage: setup
-	$(BIN)/python -m pytest -q $(PARALLEL) --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "not kill" --cov --cov-report=term:skip-covered $(ARGS)
 
 mutants: setup
-	$(BIN)/python tools/mutants.py $(MUTATED)
+	$(BIN)/python tools/mutants.py $(ARGS)
 
 minimum: setup
 	$(BIN)/python tools/minimum.py
@@ -96,4 +95,4 @@ constraints: setup
 		--group lint constraints.in pyproject.toml --output-file constraints.txt
 
 clean:
-	rm -rf $(VENV) .venv-minimum mutants .coverage .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-minimum .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -1,6 +1,8 @@
 """Every test runs offline: no model hub, no network beyond this machine, no telemetry."""
 
 import os
+import sys
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
@@ -14,12 +16,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported; what a test starts inherits it
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from pathlib import Path
-
 import pytest
 from pytest_socket import socket_allow_hosts
 
 ROOT = Path(__file__).parent
+sys.path.insert(0, str(ROOT / "tests"))  # for helpers that several rooms' tests share
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that runs once a family of encoders."""
+    for item in items:
+        if "case" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.model)
 
 
 @pytest.fixture(autouse=True)

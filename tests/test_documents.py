@@ -42,6 +42,7 @@ def test_the_readme_has_an_example_for_the_core_and_for_each_framework() -> None
         assert name in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(README_BLOCKS)))
 def test_a_code_block_of_the_readme_runs_and_finds_the_cat(
     number: int, users_folder: Path, capsys: pytest.CaptureFixture[str]

@@ -1,11 +1,12 @@
 """The examples run offline as a user runs them, and answer with the right source first."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm_python
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 
@@ -13,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize("name", ["langchain_rag", "llama_index_rag", "haystack_rag"])
 def test_a_rag_example_answers_with_its_sources(name: str) -> None:
     question = "When is the polar bear at the zoo fed?"
-    command = [sys.executable, str(ROOT / "examples" / f"{name}.py"), "--question", question]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=580, env=os.environ)
+    example = str(ROOT / "examples" / f"{name}.py")
+    done = warm_python.run(example, "--question", question, env=os.environ, timeout=580)
     assert done.returncode == 0, done.stderr
     answer = next(line for line in done.stdout.splitlines() if line.startswith("answer"))
     source = next(line for line in done.stdout.splitlines() if line.startswith("source 1"))
@@ -24,8 +25,8 @@ def test_a_rag_example_answers_with_its_sources(name: str) -> None:
 
 
 def test_the_demo_shows_every_modality_and_answers_with_a_source() -> None:
-    command = [sys.executable, "-c", "from senseweave.cli import main; main()", "demo"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=580, env={**os.environ, "COLUMNS": "160"})
+    environment = {**os.environ, "COLUMNS": "160"}
+    done = warm_python.run("-c", "from senseweave.cli import main; main()", "demo", env=environment, timeout=580)
     assert done.returncode == 0, done.stderr
     for modality in ("text", "image", "audio", "video"):
         assert modality in done.stdout

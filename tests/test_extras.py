@@ -9,6 +9,8 @@ import pytest
 
 from senseweave.extras import require
 
+pytestmark = pytest.mark.slow
+
 
 def run(script: str, folder) -> str:
     done = subprocess.run(

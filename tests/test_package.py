@@ -46,6 +46,7 @@ def modules_after(statement: str) -> set[str]:
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [
@@ -59,6 +60,7 @@ def test_importing_loads_no_model_library(statement: str) -> None:
     assert not modules_after(statement) & HEAVY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("framework", "ours"),
     [

@@ -8,16 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm_python
 
 from senseweave.encoders.registry import BUILT_IN
 
+pytestmark = pytest.mark.slow
+
 
 def senseweave(*arguments: object, columns: int | None = 160) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from senseweave.cli import main; main()", *map(str, arguments)]
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     if columns is not None:
         environment["COLUMNS"] = str(columns)
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    return warm_python.run("-c", "from senseweave.cli import main; main()", *map(str, arguments), env=environment)
 
 
 @pytest.fixture(scope="module")

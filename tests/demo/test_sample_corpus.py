@@ -8,6 +8,8 @@ import pytest
 import senseweave as sw
 from senseweave.demo.corpus import Question, questions
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "examples" / "data"
 QUESTIONS = questions(CORPUS)

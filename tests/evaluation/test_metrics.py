@@ -18,6 +18,7 @@ def runs(seed=0, queries=25, documents=40):
     return qrels, run
 
 
+@pytest.mark.slow  # ranx compiles
 @pytest.mark.parametrize("k", [1, 5, 10, 30])
 @pytest.mark.parametrize(("name", "theirs"), [("recall", "recall"), ("ndcg", "ndcg"), ("mrr", "mrr"), ("map", "map")])
 def test_measures_equal_those_of_ranx(name, theirs, k):

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from leaf import files_of_wheel, heavy_modules_of, import_beside_others
 
+pytestmark = pytest.mark.slow
+
 
 def test_importing_the_package_adds_no_heavy_library_to_what_the_framework_loads() -> None:
     assert heavy_modules_of("from llama_index.retrievers.senseweave import SenseweaveRetriever") == []

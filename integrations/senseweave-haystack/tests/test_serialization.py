@@ -91,6 +91,7 @@ def _querying(place):
     return pipeline
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [_indexing, _querying])
 def test_a_pipeline_loads_in_a_fresh_interpreter_without_heavy_libraries(make, tmp_path):
     dumped = make(tmp_path).dumps()
@@ -101,6 +102,7 @@ def test_a_pipeline_loads_in_a_fresh_interpreter_without_heavy_libraries(make, t
     assert imported & set(HEAVY) == set()
 
 
+@pytest.mark.slow
 def test_importing_every_component_adds_no_model_library():
     assert _fresh_interpreter(IMPORT_ALL) & set(HEAVY) == set()
 

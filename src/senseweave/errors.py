@@ -1,4 +1,4 @@
-"""Every error that senseweave raises on purpose, under one base class."""
+"""The exceptions and warnings of senseweave."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class SenseweaveError(Exception):
 
 
 class MediaError(SenseweaveError):
-    """One input cannot be read, decoded or accepted.
+    """An input cannot be read, decoded or accepted.
 
     Attributes:
         source: Where the input came from: a path, a URL, or a short label such as `bytes`.
-        reason: What is wrong and what was expected.
-        position: Index of the input in the batch it was given in, counted from 0, or None.
+        reason: What is wrong, and what was expected.
+        position: Index of the input in its batch, from 0, or None.
         total: Number of inputs in that batch, or None.
     """
 
@@ -28,7 +28,7 @@ class MediaError(SenseweaveError):
         self.total = total
 
     def at(self, position: int, total: int) -> MediaError:
-        """Return this error with its place in a batch filled in."""
+        """Return this error with the position of the input in a batch."""
         located = type(self)(self.source, self.reason, position=position, total=total)
         located.__cause__ = self.__cause__
         return located
@@ -45,15 +45,15 @@ class MediaError(SenseweaveError):
 
 
 class PolicyError(MediaError):
-    """The media policy does not allow this input to be read."""
+    """The media policy does not allow reading an input."""
 
 
 class NoContentError(MediaError):
-    """An input could be read, but holds nothing to embed: it is empty, blank, or of a kind that is not taken."""
+    """An input was read, but has nothing to embed: it is empty, blank, or not text, an image, audio or video."""
 
 
 class UnsupportedModalityError(SenseweaveError, ValueError):
-    """A space or an index was asked for a modality that it lacks."""
+    """A space or an index does not embed the requested modality."""
 
     def __init__(self, name: str, modality: str, available: Iterable[str]) -> None:
         self.name = name
@@ -71,19 +71,19 @@ class ModelError(SenseweaveError):
 
 
 class WeightsError(ModelError):
-    """A checkpoint leaves weights uninitialised, or its checksum is not the pinned one."""
+    """A checkpoint lacks weights of the model, or its checksum differs from the pinned checksum."""
 
 
 class EncodingError(SenseweaveError):
-    """An encoder produced something that is not a usable vector."""
+    """An encoder returned something other than a usable vector."""
 
 
 class StoreError(SenseweaveError):
-    """An index cannot be opened, or refuses what was asked of it."""
+    """An index cannot be opened, or cannot do what was requested."""
 
 
 class FingerprintError(StoreError):
-    """Vectors of one space were offered to a collection of another."""
+    """Vectors of a space were passed to a collection of another space."""
 
     def __init__(self, collection: str, expected: str, given: str) -> None:
         self.collection = collection
@@ -100,12 +100,12 @@ class FingerprintError(StoreError):
 
 @contextmanager
 def placed_among(positions: Sequence[int], total: int) -> Iterator[None]:
-    """Give media errors the place of their item in what a caller gave, in place of that in a selection of it.
+    """Translate the position of media errors from a selection of inputs to the inputs of the caller.
 
     Args:
-        positions: Where each item of the selection stands in all that was given; an error without a place is the
-            first's.
-        total: How many items were given.
+        positions: Position among all inputs of each input in the selection. An error without a position belongs to
+            the first.
+        total: Number of all inputs.
     """
     try:
         yield
@@ -121,12 +121,12 @@ def _rebuild_media_error(
 
 
 class TruncationWarning(UserWarning):
-    """Text was longer than the model reads, and its end is not in the vector."""
+    """A text was longer than the model reads; its end is not in the vector."""
 
 
 class SilenceWarning(UserWarning):
-    """Audio without any sound was embedded; its vector means little."""
+    """Silent audio was embedded; its vector means little."""
 
 
 class PromptWarning(UserWarning):
-    """A model that looks as if it needed prompts for queries and documents goes without, because none are known."""
+    """A model that probably needs prompts for queries and documents is used without, because none are known."""

@@ -1,4 +1,4 @@
-"""Late imports of heavy libraries, with the exact install line when one is missing or broken."""
+"""Import heavy libraries late, with the exact install line if a library is missing or broken."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from types import ModuleType
 from typing import Final
 
 COMPANIONS: Final = ("torchvision", "torchaudio")
-"""Packages that work with the torch they were built for alone, and do not always say so to pip."""
+"""Packages that work only with the torch they were built for, which their metadata does not always say."""
 ASKS_FOR_COMPANIONS: Final = ("transformers", "sentence_transformers", "timm", "open_clip", "mteb")
-"""Libraries that import the companions wherever they find them, and fail as a whole when one is broken."""
+"""Libraries that import every installed companion, and do not import at all if a companion is broken."""
 
 _broken: dict[str, str] = {}
 _checked = False
@@ -21,22 +21,22 @@ _lock = Lock()
 
 
 def require(module: str, *, extra: str, feature: str | None = None) -> ModuleType:
-    """Import `module`, or explain which extra of senseweave brings it.
+    """Import `module`, or say which extra of senseweave installs it.
 
-    A torchvision or torchaudio that was built for another torch does not import, and takes transformers with it. It is
-    set aside with a warning, as if it were not installed, so that only the features that need it fail.
+    A torchvision or torchaudio built for another torch does not import, and neither does transformers next to it. It is
+    set aside with a warning, as if it were not installed, so that only features that need it fail.
 
     Args:
         module: Dotted name of the module to import.
         extra: The extra of the `senseweave` distribution that installs it.
-        feature: What needs it, for the message; the module's name if None.
+        feature: The feature that needs it, for the message; the name of the module if None.
 
     Returns:
         The imported module.
 
     Raises:
         ImportError: If the module is missing, or is installed but does not import (for example a torchvision
-            that was built for another torch); the message holds the `pip install` line.
+            built for another torch); the message contains the `pip install` line.
     """
     package = module.partition(".")[0]
     if package in ASKS_FOR_COMPANIONS:
@@ -50,10 +50,10 @@ def require(module: str, *, extra: str, feature: str | None = None) -> ModuleTyp
 
 
 def set_aside_broken_companions() -> None:
-    """Make companions of torch that do not import look as if they were not installed; once a process.
+    """Make companions of torch that do not import look as if they were not installed, once per process.
 
     Warns:
-        RuntimeWarning: Naming each of them, and why it does not import.
+        RuntimeWarning: For each such companion, with the reason why it does not import.
     """
     global _checked
     with _lock:
@@ -70,33 +70,33 @@ def _set_aside_if_broken(name: str) -> None:
         importlib.import_module(name)
     except Exception as error:
         _broken[name] = str(error)
-        for part in [one for one in sys.modules if one.partition(".")[0] == name]:
+        for part in [module for module in sys.modules if module.partition(".")[0] == name]:
             del sys.modules[part]
-        sys.modules[name] = None  # type: ignore[assignment]  # how Python is told that there is no such module
+        sys.modules[name] = None  # type: ignore[assignment]  # makes Python raise ModuleNotFoundError
         _forget_availability(name)
         warnings.warn(
-            f"{name} is installed but does not import, most often because it was built for another torch: {error} "
-            "senseweave goes on as if it were not installed; what needs it will say so",
+            f"{name} is installed but does not import, most often because it was built for another torch: {error}; "
+            "senseweave continues as if it were not installed",
             RuntimeWarning,
             stacklevel=4,
         )
 
 
 def _forget_availability(name: str) -> None:
-    """Let a transformers that was imported before look for the package again."""
+    """Clear the result of earlier checks for the package if transformers is already imported."""
     known = sys.modules.get("transformers.utils.import_utils")
-    for one in (f"is_{name}_available", f"is_{name}_v2_available"):
-        forget = getattr(getattr(known, one, None), "cache_clear", None)
-        if forget is not None:
-            forget()
+    for check in (f"is_{name}_available", f"is_{name}_v2_available"):
+        clear = getattr(getattr(known, check, None), "cache_clear", None)
+        if clear is not None:
+            clear()
 
 
 def _state(package: str, error: Exception) -> str:
-    halted = (getattr(error, "name", None) or "").partition(".")[0]
+    missing = (getattr(error, "name", None) or "").partition(".")[0]
     if package in _broken:
         return f"is installed but does not import ({_broken[package]})"
-    if halted in _broken:
-        return f"does not import without {halted}, which is installed but broken ({_broken[halted]})"
+    if missing in _broken:
+        return f"does not import without {missing}, which is installed but broken ({_broken[missing]})"
     if importlib.util.find_spec(package) is None:
         return "is not installed"
     return f"is installed but does not import ({error})"

@@ -1,4 +1,4 @@
-"""Names of a package that are imported when first used, so that importing the package costs next to nothing."""
+"""Import the public names of a package when they are first used, so that importing the package is cheap."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], 
     """Return the `__getattr__` and the `__dir__` of a package.
 
     Args:
-        package: Its `__name__`.
-        homes: The module that each public name is defined in.
+        package: The `__name__` of the package.
+        homes: The module that defines each public name.
     """
 
     def get(name: str) -> object:

@@ -105,7 +105,7 @@ main()
     command = [sys.executable, "-c", interrupted, "index", str(corpus / "texts"), "--into", str(tmp_path / "index")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 130
-    assert "the same command goes on from there" in done.stderr
+    assert "the same command continues from there" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -194,14 +194,14 @@ def test_a_reader_that_stops_early_is_no_error(index: tuple[Path, subprocess.Com
     [
         (["search", "no-such-index", "a cat"], "no-such-index"),
         (["info", "no-such-index"], "no such folder"),
-        (["info", "FOLDER"], "there is no index here; an index is a folder, made with: senseweave index"),
+        (["info", "FOLDER"], "there is no index here; create an index with: senseweave index"),
         (["search", "TEXT", "a cat"], "library.txt: is a file"),
         (["index", "TEXT", "--into", "TEXT"], "library.txt: is a file"),
         (["eval", "INDEX", "no-such.json"], "no-such.json: No such file"),
         (["models", "clop"], "'clop' is not a family"),
         (["index", "no-such-file", "--into", "somewhere"], "no-such-file"),
         (["search", "INDEX", "a cat", "--modality", "smell"], "'smell' is not a modality"),
-        (["search", "INDEX"], "give one query"),
+        (["search", "INDEX"], "pass one query"),
         (["search", "INDEX", "--image", "no-such.jpg"], "no-such.jpg"),
         (["search", "INDEX", "--image", "TEXT"], "library.txt"),
         (["search", "INDEX", "--audio", "TEXT"], "library.txt"),

@@ -47,6 +47,7 @@ def test_text_files_keep_their_path(folder):
 
 def test_the_files_of_a_store_are_no_content_of_its_folder(saved, tmp_path):
     part = "0f6c2c5e-7a39-4d0e-9a3c-3d9f3f1f6b11"
+    saved("store/senseweave.writer.lock", b"")
     for store, mark in (("store", "senseweave.lock"), ("store/inner", "chroma.sqlite3")):
         saved(f"{store}/{mark}", b"000000000001 000000000002\n")
         saved(f"{store}/{part}/header.bin", b"words")

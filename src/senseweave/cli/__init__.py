@@ -8,11 +8,12 @@ import sys
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0, done; 1, nothing could be added; 2, a mistake or an error, told in one line; 130, interrupted.
+    Exit codes: 0, success; 1, nothing could be added; 2, wrong usage or an
+    error, reported in one line; 130, interrupted.
     """
     try:
         from senseweave.cli.app import run
 
         run()
-    except KeyboardInterrupt:  # while the libraries are imported
+    except KeyboardInterrupt:  # while libraries are imported
         sys.exit(130)

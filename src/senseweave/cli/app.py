@@ -30,18 +30,18 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done, 1 nothing could be added, 2 a mistake or an error, 130 interrupted.",
+    epilog="Exit codes: 0 success, 1 nothing could be added, 2 wrong usage or an error, 130 interrupted.",
 )
 
-NOTHING_ADDED, MISTAKE, INTERRUPTED = 1, 2, 130
-"""Exit codes, besides 0; also those of `typer` and of a shell."""
+NOTHING_ADDED, FAILURE, INTERRUPTED = 1, 2, 130
+"""Exit codes other than 0; the last two are those of `typer` and of a shell."""
 
-IndexFolder = Annotated[Path, typer.Argument(help="Folder of an index that `senseweave index` made.")]
+IndexFolder = Annotated[Path, typer.Argument(help="Folder of an index created by `senseweave index`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 @app.callback(invoke_without_command=True)
-def _main(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+def _main(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     if version:
         render.console.print(__version__)
         raise typer.Exit
@@ -50,33 +50,35 @@ def _main(version: Annotated[bool, typer.Option("--version", help="Print the ver
 @app.command("index")
 def index_command(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders to add.")],
-    into: Annotated[Path, typer.Option("--into", help="Folder of the index; made if it does not exist.")],
+    into: Annotated[Path, typer.Option("--into", help="Folder of the index; created if it does not exist.")],
     space: Annotated[
         list[str] | None,
         typer.Option("--space", help="Model that embeds the media; may be repeated. [default: starter]"),
     ] = None,
-    sync: Annotated[bool, typer.Option("--sync", help="Also delete what has gone from the given folders.")] = False,
+    sync: Annotated[
+        bool, typer.Option("--sync", help="Also delete records of files that no longer exist in the given folders.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add files and folders of any modality to an index; what is already in it is skipped.
+    """Add files and folders of any modality to an index, skipping what it already contains.
 
-    Files that cannot be read are listed and the others are added. The exit code is 1 where nothing could be.
+    Files that cannot be read are listed, and the others are added. The exit code is 1 if nothing could be added.
     """
     from senseweave.retrieval import Index
 
     missing = [path for path in paths if not path.exists()]
     if missing:
-        msg = f"{missing[0]}: there is no such file or folder"
+        msg = f"{missing[0]}: no such file or folder"
         raise SenseweaveError(msg)
     if into.exists() and not into.is_dir():
-        msg = f"{into}: is a file; --into takes the folder of the index, which is made if it does not exist"
+        msg = f"{into}: is a file; --into expects the folder of the index, which is created if it does not exist"
         raise SenseweaveError(msg)
     try:
         with Index(into, spaces=space or None) as index, _progress("indexing", quiet=as_json) as step:
             report = index.add(paths, sync=sync, progress=step)
             size = len(index)
     except KeyboardInterrupt:
-        render.failure(f"interrupted; what was added is kept, and the same command goes on from there ({into})")
+        render.failure(f"interrupted; what was added to {into} is kept, and the same command continues from there")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         failures = [{"source": error.source, "reason": error.reason} for error in report.failed]
@@ -85,14 +87,14 @@ def index_command(
         render.report(report, into, size)
     if not any(report.counts.values()):
         if not report.failed:
-            render.warning(f"there is nothing to add in {', '.join(map(str, paths))}; hidden files are left out")
+            render.warning(f"nothing to add in {', '.join(map(str, paths))}; hidden files are skipped")
         raise typer.Exit(NOTHING_ADDED)
 
 
 @app.command()
 def search(
     folder: IndexFolder,
-    query: Annotated[str | None, typer.Argument(help="A question or description; always taken as text.")] = None,
+    query: Annotated[str | None, typer.Argument(help="A question or description; always read as text.")] = None,
     k: Annotated[int, typer.Option("-k", "--top", min=1, help="Number of hits.")] = 5,
     modality: Annotated[
         list[str] | None, typer.Option("--modality", help="Only hits of this modality; may be repeated.")
@@ -104,17 +106,19 @@ def search(
     """Search an index by a question, an image or a recording."""
     import senseweave as sw
 
-    given = [one for one in (query, image, audio) if one is not None]
-    if len(given) != 1:
-        msg = 'give one query: a text, --image FILE or --audio FILE, as in: senseweave search DIR "a dog on the grass"'
+    queries = [value for value in (query, image, audio) if value is not None]
+    if len(queries) != 1:
+        msg = (
+            'pass one query: a text, --image FILE or --audio FILE; example: senseweave search DIR "a dog on the grass"'
+        )
         raise SenseweaveError(msg)
-    asked: Any = query
+    searched: Any = query
     if image is not None:
-        asked = sw.Image(image)
+        searched = sw.Image(image)
     elif audio is not None:
-        asked = sw.Audio(audio)
+        searched = sw.Audio(audio)
     with _opened(folder) as index:
-        hits = index.search(asked, k=k, modalities=_modalities(modality))
+        hits = index.search(searched, k=k, modalities=_modalities(modality))
     if as_json:
         _print_json([render.hit_as_dict(rank, hit) for rank, hit in enumerate(hits, start=1)])
     else:
@@ -123,7 +127,7 @@ def search(
 
 @app.command()
 def info(folder: IndexFolder, as_json: AsJson = False) -> None:
-    """Say what an index holds: records per modality, spaces and fingerprints."""
+    """Show the contents of an index: records per modality, spaces and fingerprints."""
     with _opened(folder) as index:
         facts = index.info()
     if as_json:
@@ -138,27 +142,27 @@ def eval_command(
     questions: Annotated[
         Path, typer.Argument(help="Questions with their answers: JSON objects with `query` and `relevant`.")
     ],
-    k: Annotated[int, typer.Option("-k", "--top", min=1, help="Cut-off of the measures.")] = 10,
-    fusion: Annotated[str | None, typer.Option("--fusion", help="How scores are made comparable.")] = None,
+    k: Annotated[int, typer.Option("-k", "--top", min=1, help="Number of hits that the measures consider.")] = 10,
+    fusion: Annotated[str | None, typer.Option("--fusion", help="Fusion method that makes scores comparable.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how well an index answers questions whose answers are known, per modality and on the mix."""
+    """Measure how well an index answers questions with known answers, per modality and overall."""
     from senseweave.evaluation import evaluate, read_questions
 
-    asked = read_questions(questions)
+    entries = read_questions(questions)
     with _opened(folder) as index:
-        result = evaluate(index, asked, k=k, fusion=fusion)
+        result = evaluate(index, entries, k=k, fusion=fusion)
     missing = [{"question": number + 1, "answers": names} for number, names in sorted(result.missing.items())]
     if as_json:
         _print_json({"cells": result.rows(), "shares": result.shares, "missing": missing})
     else:
         render.evaluation(result.rows(), result.shares, k)
-        render.missing_answers(missing, len(asked), questions)
+        render.missing_answers(missing, len(entries), questions)
 
 
 @app.command()
 def models(
-    name: Annotated[str | None, typer.Argument(help="A family, to read all about it.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A family, to show its details.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the families of models that can be loaded: what they embed, dimensions, licenses, extras."""
@@ -176,9 +180,9 @@ def models(
 @app.command()
 def demo(
     into: Annotated[
-        Path | None, typer.Option("--into", help="Keep the index here instead of in a temporary folder.")
+        Path | None, typer.Option("--into", help="Folder to keep the index in; a temporary folder by default.")
     ] = None,
-    llm: Annotated[bool, typer.Option("--llm/--no-llm", help="Also let the offline chat model answer.")] = True,
+    llm: Annotated[bool, typer.Option("--llm/--no-llm", help="Whether the offline chat model answers as well.")] = True,
 ) -> None:
     """Index the sample corpus, search it across modalities, and answer a question with sources; offline."""
     from senseweave.demo.tour import tour
@@ -198,26 +202,30 @@ def run() -> None:
             app(standalone_mode=True)
         except OSError as error:
             render.failure(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
-            sys.exit(MISTAKE)
+            sys.exit(FAILURE)
         except (SenseweaveError, ImportError, ValueError) as error:
             render.failure(str(error))
-            sys.exit(MISTAKE)
+            sys.exit(FAILURE)
 
 
 def _opened(folder: Path) -> Index:
-    """Open the index in a folder; where there is none, say how to make one on the command line."""
+    """Open the index in a folder; if there is none, say how to create it on the command line."""
     from senseweave.retrieval import Index
     from senseweave.retrieval.stores.local_client import DATABASE
 
     if not (folder / DATABASE).is_file():
         state = "is a file" if folder.is_file() else "there is no index here" if folder.exists() else "no such folder"
-        msg = f"{folder}: {state}; an index is a folder, made with: senseweave index FILES --into FOLDER"
+        msg = f"{folder}: {state}; create an index with: senseweave index FILES --into FOLDER"
         raise SenseweaveError(msg)
     return Index.open(folder)
 
 
 def _modalities(names: list[str] | None) -> set[Modality] | None:
-    """Check the names that were given as modalities."""
+    """Return modalities by name.
+
+    Raises:
+        SenseweaveError: If a name is not a modality.
+    """
     from senseweave.media import MODALITIES
 
     chosen: set[Modality] = set()
@@ -236,7 +244,7 @@ def _one_line_warning(message: Warning | str, category: type[Warning], *_: Any, 
 
 @contextmanager
 def _progress(label: str, *, quiet: bool = False) -> Iterator[Any]:
-    """Show a bar on standard error while `step(done, total)` is called."""
+    """Show a progress bar on standard error, and yield the function `step(done, total)` that advances it."""
     if quiet:
         yield None
         return

@@ -1,4 +1,4 @@
-"""Keeps off the terminal what libmpg123, inside libsndfile, prints about broken MP3s, whose errors are reported."""
+"""Suppress what libmpg123, inside libsndfile, prints about broken MP3 files, whose errors are reported anyway."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MPG123 = re.compile(
 
 @contextmanager
 def without_decoder_notes() -> Iterator[None]:
-    """Hold back what native code writes to standard error, and print all but libmpg123's notes of it in the end.
+    """Collect what native code writes to standard error, and print it without libmpg123's notes at the end.
 
-    libmpg123 has a switch for this, which libsndfile 1.2.2 does not pass on. Python's own messages go out at once. This
-    is for a program that owns its process: while it lasts, file descriptor 2 of the whole process leads elsewhere.
+    libmpg123 has an option for this, which libsndfile 1.2.2 does not set. Python's own messages are printed at once.
+    Only for a program that owns its process: in this context, file descriptor 2 of the process is redirected.
     """
     try:
         owned = sys.stderr.fileno() == 2

@@ -1,4 +1,4 @@
-"""How results look in a terminal."""
+"""Print results in a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # `senseweave --help` needs neither numpy nor Chroma
     from senseweave.retrieval import Hit, Report
 
 PIPED_COLUMNS = 200
-"""Width of what goes into a pipe or a file, where nothing should be broken in two."""
+"""Width of output to a pipe or a file, in which no line should be wrapped."""
 
 
 def _width() -> int | None:
@@ -29,27 +29,27 @@ console = Console(width=_width())
 errors = Console(stderr=True)
 
 COLUMNS_FOR_A_TABLE = 72
-"""In a narrower terminal hits are a list."""
+"""In a narrower terminal hits are printed as a list."""
 COLUMNS_WITH_EXAMPLES = 130
-"""A narrower table of models leaves out the names of models, which would be broken in two."""
+"""A narrower table of families leaves out the example models, which would be wrapped."""
 MISSING_SHOWN = 10
-"""Questions with answers that an index lacks that are listed in a terminal."""
+"""Maximum number of listed questions whose answers are not in the index."""
 LINE_LENGTH = 90
-"""Characters of a hit's text that a table shows."""
+"""Maximum number of characters of the text of a hit in a table."""
 
 
 def failure(message: str) -> None:
-    """Print one line about what went wrong."""
+    """Print an error on one line."""
     errors.print(f"[bold red]error:[/] {escape(' '.join(message.split()))}", soft_wrap=True, highlight=False)
 
 
 def warning(message: str) -> None:
-    """Print one line about what to know."""
+    """Print a note on one line."""
     errors.print(f"[yellow]note:[/] {escape(' '.join(message.split()))}", soft_wrap=True, highlight=False)
 
 
 def report(outcome: Report, folder: Path, size: int) -> None:
-    """Print what adding to an index did."""
+    """Print the report of adding to an index."""
     others = {
         "copy" if outcome.copies == 1 else "copies": outcome.copies,
         "replaced": outcome.replaced,
@@ -67,16 +67,16 @@ def report(outcome: Report, folder: Path, size: int) -> None:
         console.print(f"  [red]failed[/] {escape(str(error))}", soft_wrap=True, highlight=False)
 
 
-def hits(found: Sequence[Hit], *, title: str | None = None, relative_to: Path | None = None) -> None:
-    """Print hits as a table: rank, score, modality, source, span and a line of text; as a list where it is narrow."""
-    if not found:
+def hits(results: Sequence[Hit], *, title: str | None = None, relative_to: Path | None = None) -> None:
+    """Print hits as a table: rank, score, modality, source, span and a line of text; as a list in a narrow terminal."""
+    if not results:
         console.print("nothing found")
         return
     if console.width < COLUMNS_FOR_A_TABLE:
-        for rank, hit in enumerate(found, start=1):
+        for rank, hit in enumerate(results, start=1):
             source = shorten_source(hit.source, relative_to)
-            told = f"{rank}. [cyan]{hit.modality}[/] {escape(source)} {place(hit)}".rstrip()
-            console.print(f"{told} ({hit.score:.3f})", highlight=False)
+            entry = f"{rank}. [cyan]{hit.modality}[/] {escape(source)} {place(hit)}".rstrip()
+            console.print(f"{entry} ({hit.score:.3f})", highlight=False)
             console.print(f"   {escape(line(hit.text))}", highlight=False)
         return
     table = Table(title=escape(title) if title else None, title_justify="left", title_style="bold")
@@ -86,14 +86,14 @@ def hits(found: Sequence[Hit], *, title: str | None = None, relative_to: Path | 
     table.add_column("source", overflow="fold")
     table.add_column("span", no_wrap=True)
     table.add_column("text", overflow="fold")
-    for rank, hit in enumerate(found, start=1):
+    for rank, hit in enumerate(results, start=1):
         source = shorten_source(hit.source, relative_to)
         table.add_row(str(rank), f"{hit.score:.3f}", hit.modality, escape(source), place(hit), escape(line(hit.text)))
     console.print(table)
 
 
 def hit_as_dict(rank: int, hit: Hit) -> dict[str, Any]:
-    """A hit as plain values, for JSON."""
+    """Return a hit as plain values, for JSON."""
     return {
         "rank": rank,
         "score": hit.score,
@@ -109,7 +109,7 @@ def hit_as_dict(rank: int, hit: Hit) -> dict[str, Any]:
 
 
 def info(facts: Mapping[str, Any]) -> None:
-    """Print what an index holds."""
+    """Print the contents of an index."""
     from senseweave.media import MODALITIES
 
     table = Table("space", "modality", "records", "fingerprint")
@@ -120,7 +120,7 @@ def info(facts: Mapping[str, Any]) -> None:
 
 
 def models(families: Iterable[Family]) -> None:
-    """Print a table of the families of models: what they embed, dimensions, extras, licenses, and one that loads."""
+    """Print a table of model families: what they embed, dimensions, extras, licenses, and an example."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("family", style="bold", no_wrap=True)
     table.add_column("embeds", style="cyan")
@@ -130,25 +130,25 @@ def models(families: Iterable[Family]) -> None:
     with_examples = console.width >= COLUMNS_WITH_EXAMPLES
     if with_examples:
         table.add_column("for example", no_wrap=True)
-    for one in families:
-        dimension = str(one.dimensions[0]) if one.dimensions[0] is not None else "any"
-        cells = [one.scheme, ", ".join(one.modalities), dimension, one.extra or "", escape(one.license)]
-        table.add_row(*cells, *([escape(one.examples[0])] if with_examples else []))
+    for family in families:
+        dimension = str(family.dimensions[0]) if family.dimensions[0] is not None else "any"
+        cells = [family.scheme, ", ".join(family.modalities), dimension, family.extra or "", escape(family.license)]
+        table.add_row(*cells, *([escape(family.examples[0])] if with_examples else []))
     console.print(table)
-    console.print("all about one family: senseweave models clip", highlight=False)
+    console.print("details of a family:  senseweave models clip", highlight=False)
     console.print('what an extra needs:  pip install "senseweave\\[image]"', highlight=False, soft_wrap=True)
 
 
-def family(one: Family) -> None:
-    """Print all about a family of models: what it is, examples that load, the extra that it needs."""
-    console.print(f"[bold]{one.scheme}[/] [cyan]{', '.join(one.modalities)}[/]", highlight=False)
-    console.print(escape(f"{one.summary}. License: {one.license}."), highlight=False)
-    for example, dimension in zip(one.examples, one.dimensions, strict=True):
-        told = f"  [dim]# {dimension} dimensions[/]" if dimension is not None else ""
-        console.print(f'    sw.load("{escape(example)}"){told}', highlight=False, soft_wrap=True)
-    if one.extra is not None:
-        console.print(f'    [dim]pip install "senseweave\\[{one.extra}]"[/]', highlight=False, soft_wrap=True)
-    options = ", ".join(f"{name}: {annotation}" for name, annotation in one.describe()["options"].items())
+def family(entry: Family) -> None:
+    """Print the details of a model family: what it is, examples, and the extra that it needs."""
+    console.print(f"[bold]{entry.scheme}[/] [cyan]{', '.join(entry.modalities)}[/]", highlight=False)
+    console.print(escape(f"{entry.summary}. License: {entry.license}."), highlight=False)
+    for example, dimension in zip(entry.examples, entry.dimensions, strict=True):
+        dimensions = f"  [dim]# {dimension} dimensions[/]" if dimension is not None else ""
+        console.print(f'    sw.load("{escape(example)}"){dimensions}', highlight=False, soft_wrap=True)
+    if entry.extra is not None:
+        console.print(f'    [dim]pip install "senseweave\\[{entry.extra}]"[/]', highlight=False, soft_wrap=True)
+    options = ", ".join(f"{name}: {annotation}" for name, annotation in entry.describe()["options"].items())
     console.print(escape(f"Options: {options or 'none'}."), highlight=False)
 
 
@@ -165,21 +165,21 @@ def evaluation(rows: Sequence[Mapping[str, Any]], shares: Mapping[str, Mapping[s
         console.print(f"of the first {k} for {query} queries: {parts}", highlight=False)
 
 
-def missing_answers(missing: Sequence[Mapping[str, Any]], asked: int, file: Path) -> None:
-    """Print which answers the index does not hold, so that a low figure is not taken for bad search."""
+def missing_answers(missing: Sequence[Mapping[str, Any]], questions: int, file: Path) -> None:
+    """Print which answers are not in the index, so that a low score is not mistaken for poor search."""
     if not missing:
         return
-    count = sum(len(one["answers"]) for one in missing)
-    warning(f"{count} answers of {len(missing)} of {asked} questions are not in the index and count as not found:")
-    for one in missing[:MISSING_SHOWN]:
-        names = ", ".join(one["answers"])
-        errors.print(f"  entry {one['question']} of {file.name}: {escape(names)}", highlight=False, soft_wrap=True)
+    count = sum(len(entry["answers"]) for entry in missing)
+    warning(f"{count} answers of {len(missing)} of {questions} questions are not in the index and count as not found:")
+    for entry in missing[:MISSING_SHOWN]:
+        names = ", ".join(entry["answers"])
+        errors.print(f"  entry {entry['question']} of {file.name}: {escape(names)}", highlight=False, soft_wrap=True)
     if len(missing) > MISSING_SHOWN:
         errors.print(f"  and {len(missing) - MISSING_SHOWN} more; --json lists them all", highlight=False)
 
 
 def place(hit: Hit) -> str:
-    """Where in its source a hit is: seconds or a page."""
+    """Return the span or the page of a hit."""
     if hit.span is not None:
         start, end = hit.span
         return f"{clock(start)}–{clock(end)}"  # noqa: RUF001
@@ -187,19 +187,19 @@ def place(hit: Hit) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as minutes and seconds, `1:05.0`."""
+    """Return seconds as minutes and seconds, for example `1:05.0`."""
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes)}:{rest:04.1f}"
 
 
 def line(text: str) -> str:
-    """The first characters of a text, on one line."""
+    """Return the first characters of a text, on one line."""
     flat = " ".join(text.split())
     return flat if len(flat) <= LINE_LENGTH else flat[: LINE_LENGTH - 1].rstrip() + "…"
 
 
 def shorten_source(source: str, relative_to: Path | None) -> str:
-    """A path relative to a folder, where it lies in it."""
+    """Return a path relative to a folder if it is in that folder, else the whole path."""
     if relative_to is not None:
         try:
             return str(Path(source).relative_to(relative_to))

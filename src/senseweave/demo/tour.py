@@ -1,4 +1,4 @@
-"""The tour that `senseweave demo` gives: index the sample corpus, search across modalities, answer with sources."""
+"""The tour of `senseweave demo`: index the sample corpus, search across modalities, answer with sources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 QUESTIONS_PER_MODALITY = 2
 ANSWERED_MODALITY = "video"
 CONTEXT_HITS = 1
-"""Passages that the offline model gets; it mixes up what more of them say."""
+"""Number of passages for the offline model, which confuses the contents of several."""
 
 
 def tour(
@@ -30,7 +30,7 @@ def tour(
 
     Args:
         console: Where to print.
-        into: Folder of the index; a temporary one, removed in the end, if None.
+        into: Folder of the index; None for a temporary folder, which is removed at the end.
         progress: Called with (done, total) while the corpus is indexed.
 
     Returns:
@@ -49,10 +49,10 @@ def tour(
                 highlight=False,
             )
             chosen = choose(questions(folder))
-            found = [(question, index.search(question.question, k=3)) for question in chosen]
-            console.print(summary(found))
+            results = [(question, index.search(question.question, k=3)) for question in chosen]
+            console.print(summary(results))
             if answer:
-                question, hits = next(pair for pair in found if pair[0].modality == ANSWERED_MODALITY)
+                question, hits = next(pair for pair in results if pair[0].modality == ANSWERED_MODALITY)
                 print_answer(console, question, hits, folder)
         finally:
             index.close()
@@ -62,23 +62,23 @@ def tour(
     return rest
 
 
-def choose(asked: list[Question]) -> list[Question]:
-    """The first few questions of each modality."""
+def choose(candidates: list[Question]) -> list[Question]:
+    """Return the first questions of each modality."""
     chosen: list[Question] = []
     for modality in ("text", "image", "audio", "video"):
-        chosen += [question for question in asked if question.modality == modality][:QUESTIONS_PER_MODALITY]
+        chosen += [question for question in candidates if question.modality == modality][:QUESTIONS_PER_MODALITY]
     return chosen
 
 
-def summary(found: list[tuple[Question, list[Hit]]]) -> Table:
-    """One row per question with its best hit."""
+def summary(results: list[tuple[Question, list[Hit]]]) -> Table:
+    """Return a table of each question with its best hit."""
     title = "one question, one ranking over text, images, audio and video"
     table = Table(title=title, title_justify="left", expand=True)
     table.add_column("question", ratio=4)
     table.add_column("score", justify="right", no_wrap=True, min_width=5)
     table.add_column("best hit", ratio=4)
     table.add_column("what it says or shows", ratio=6, no_wrap=True, overflow="ellipsis")
-    for question, hits in found:
+    for question, hits in results:
         best = hits[0]
         table.add_row(
             escape(question.question),
@@ -90,7 +90,7 @@ def summary(found: list[tuple[Question, list[Hit]]]) -> Table:
 
 
 def print_answer(console: Console, question: Question, hits: list[Hit], folder: Path) -> None:
-    """Let the offline chat model answer from the best hits, and print its sources."""
+    """Print the answer of the offline chat model from the best hits, with its sources."""
     from senseweave.demo.chat import OfflineChat
 
     chat = OfflineChat()

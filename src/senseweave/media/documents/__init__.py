@@ -1,6 +1,6 @@
-"""Documents: text whose words are read, and pages that can be drawn; one reader a document type."""
+"""Documents: their text and the images of their pages, with one reader per document type."""
 
 from senseweave.media.documents.base import DocumentReader
-from senseweave.media.documents.registry import document_reader, recognize
+from senseweave.media.documents.registry import document_reader
 
-__all__ = ["DocumentReader", "document_reader", "recognize"]
+__all__ = ["DocumentReader", "document_reader"]

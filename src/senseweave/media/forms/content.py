@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from senseweave.errors import MediaError
 from senseweave.media.modality import Modality
@@ -118,28 +117,7 @@ def sniff(head: bytes) -> Content:
     return _text(head)
 
 
-def identify(file: BinaryIO) -> Content | None:
-    """Return what a file holds, or None for an empty file.
-
-    Args:
-        file: Seekable, at position 0.
-    """
-    from senseweave.media.documents.registry import recognize
-
-    head = file.read(HEAD_BYTES)
-    if not head:
-        return None
-    content = sniff(head)
-    if tag := _tag_length(head):  # FLAC and AAC may follow such a tag as well as MP3
-        file.seek(tag)
-        tagged = sniff(file.read(HEAD_BYTES))
-        return tagged if tagged.reader in ("flac", "aac") else content
-    if content is _PLAIN or not content.modalities:
-        return recognize(file) or content
-    return content
-
-
-def _tag_length(head: bytes) -> int:
+def tag_length(head: bytes) -> int:
     """Return the length of an ID3v2 tag before the audio, or 0 if there is none."""
     if len(head) < 10 or head[:3] != b"ID3":
         return 0

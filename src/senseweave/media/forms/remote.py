@@ -13,7 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require
-from senseweave.media.forms.content import HEAD_BYTES, confirm, identify
+from senseweave.media.forms.content import HEAD_BYTES, confirm
+from senseweave.media.forms.recognition import identify
 from senseweave.media.forms.source import Source
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy

@@ -15,7 +15,8 @@ from typing import BinaryIO
 from urllib.parse import unquote, unquote_to_bytes
 
 from senseweave.errors import MediaError, NoContentError
-from senseweave.media.forms.content import Content, identify
+from senseweave.media.forms.content import Content
+from senseweave.media.forms.recognition import identify
 from senseweave.media.modality import Modality
 from senseweave.media.policy import CheckedFile, MediaPolicy
 

@@ -1,0 +1,83 @@
+"""Recognize content by its bytes, including documents for which other distributions bring a reader."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from importlib import metadata
+from typing import BinaryIO, Protocol, cast
+
+from senseweave.media.forms.content import HEAD_BYTES, Content, sniff, tag_length
+
+ENTRY_POINTS = "senseweave.readers"
+"""The entry-point group in which a distribution names the classes of its document readers."""
+BUILT_IN = {
+    "text": "senseweave.media.documents.plain:PlainTextReader",
+    "html": "senseweave.media.documents.html:HTMLReader",
+    "pdf": "senseweave.media.documents.pdf:PDFReader",
+}
+"""The document readers of senseweave, by the name that `Content.reader` holds."""
+_log = logging.getLogger(__name__)
+
+
+class Recognizer(Protocol):
+    """What recognition needs of a `senseweave.media.documents.DocumentReader`."""
+
+    name: str
+    draws_pages: bool
+
+    def recognize(self, file: BinaryIO) -> str | None:
+        """Return the MIME type of a document that the reader reads, or None for anything else."""
+
+
+def identify(file: BinaryIO) -> Content | None:
+    """Return what a file contains, or None for an empty file.
+
+    Args:
+        file: Seekable, at position 0.
+    """
+    head = file.read(HEAD_BYTES)
+    if not head:
+        return None
+    content = sniff(head)
+    if tag := tag_length(head):  # FLAC and AAC may follow such a tag as well as MP3
+        file.seek(tag)
+        tagged = sniff(file.read(HEAD_BYTES))
+        return tagged if tagged.reader in ("flac", "aac") else content
+    if content.reader == "text" or not content.modalities:
+        return _recognize(file) or content
+    return content
+
+
+def _recognize(file: BinaryIO) -> Content | None:
+    for reader in plugins():
+        file.seek(0)
+        try:
+            mime_type = reader.recognize(file)
+        except Exception:
+            _log.warning("document reader %r failed to recognize content", reader.name, exc_info=True)
+            continue
+        if mime_type is not None:
+            return Content(mime_type, ("text", "image") if reader.draws_pages else ("text",), reader.name)
+    return None
+
+
+@functools.cache
+def plugins() -> tuple[Recognizer, ...]:
+    """Return the document readers of other distributions, in the order of their names.
+
+    A reader that cannot be imported is skipped, and so is a reader whose name is taken; each is logged once.
+    """
+    readers: dict[str, Recognizer] = {}
+    for point in sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        try:
+            reader = cast(Recognizer, point.load()())
+            name = reader.name
+        except Exception:
+            _log.warning("document reader %r (%s) cannot be loaded", point.name, point.value, exc_info=True)
+            continue
+        if name in BUILT_IN or name in readers:
+            _log.warning("document reader %s is skipped: a reader named %r is registered", point.value, name)
+            continue
+        readers[name] = reader
+    return tuple(readers.values())

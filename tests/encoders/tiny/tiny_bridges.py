@@ -26,7 +26,9 @@ SIZES = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "nu
 VISION = {**SIZES, "image_size": 32, "patch_size": 8}
 ASKED = "What is this?"
 FRAMES = 3
-ROOM = 160
+ROOM = 400
+"""Positions of the text model: more than 40 written tokens such as `##tain` ever fill, each of up to nine pieces. Which
+pieces there are differs from run to run, as the trainer of the tokenizer breaks ties at random."""
 
 
 def text_of(folder: Path, items: Sequence[str]) -> np.ndarray:

@@ -170,3 +170,27 @@ def test_what_is_decoded_is_bounded_too(make):
         Video(video, policy=MediaPolicy(max_bytes=len(video) + 100)).decode(frames=1000)
     with pytest.raises(PolicyError, match="max_text_bytes"):
         Text.open(b"words " * 1000, policy=MediaPolicy(max_text_bytes=1000)).decode()
+
+
+def test_the_defaults_are_those_that_the_documentation_states():
+    policy = MediaPolicy()
+    assert (policy.root, policy.network, policy.mime_types) == (None, False, None)
+    assert (policy.trusted_hosts, policy.filesystems) == (frozenset(), frozenset())
+    assert (policy.max_bytes, policy.max_text_bytes) == (2_147_483_648, 67_108_864)  # 2 GiB, 64 MiB
+    assert (policy.max_pixels, policy.max_seconds, policy.max_pages) == (64_000_000, 14_400, 5000)
+    assert (policy.timeout, policy.decode_timeout, policy.max_redirects) == (30, 300, 5)
+
+
+def test_an_unchanged_file_is_opened_again_without_resolving_its_path(saved, monkeypatch):
+    path = saved("a.txt", b"words")
+    policy = MediaPolicy()
+    file, checked = policy.open_file(str(path))
+    file.close()
+    assert (checked.real, checked.size) == (path.resolve(), 5)
+    monkeypatch.setattr(MediaPolicy, "resolve", None)
+    file, again = policy.open_file(str(path), checked)
+    with file:
+        assert file.read() == b"words"
+    assert again is checked
+    with pytest.raises(AttributeError):
+        checked.size = 6

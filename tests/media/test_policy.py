@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -182,7 +183,7 @@ def test_the_defaults_are_those_that_the_documentation_states():
 
 
 def test_an_unchanged_file_is_opened_again_without_resolving_its_path(saved, monkeypatch):
-    path = saved("a.txt", b"words")
+    path = Path(saved("a.txt", b"words"))
     policy = MediaPolicy()
     file, checked = policy.open_file(str(path))
     file.close()

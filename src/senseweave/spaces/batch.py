@@ -1,4 +1,4 @@
-"""The result of encoding a batch: vectors, and all that a caller should know about how they came to be."""
+"""The result of encoding a batch: vectors, descriptions, truncation and failures."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Batch:
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1, float32.
+    """Scale rows to length 1, float32.
 
     Raises:
         EncodingError: If a row is zero.
     """
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not (norms > 0).all():
-        msg = "a vector of length 0 cannot be normalised"
+        msg = "a vector of length 0 cannot be normalized"
         raise EncodingError(msg)
     unit: np.ndarray = (vectors / norms).astype(np.float32, copy=False)
     return unit

@@ -61,7 +61,7 @@ class Engine:
         """Create an engine.
 
         Args:
-            finish: Turns raw vectors, shape (n, raw dimension), into the space's (truncated, normalised).
+            finish: Turns raw vectors, shape (n, raw dimension), into the space's (truncated, normalized).
             cache: Where finished vectors are kept.
         """
         self._finish = finish

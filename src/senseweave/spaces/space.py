@@ -49,7 +49,7 @@ class Space:
             name: What errors and hits call the space.
             encoders: One encoder per modality.
             normalize: Whether vectors have length 1.
-            dimensions: Keep only so many leading dimensions (Matryoshka truncation), then normalise.
+            dimensions: Keep only so many leading dimensions (Matryoshka truncation), then normalize.
             cache_size: How many finished vectors are remembered, so that none is computed twice; 0 for none.
             policy: What may be read when media come as paths, URLs or bytes.
             recipe: What `pickle` calls to build the space again: `(function, arguments, keywords)`.
@@ -153,7 +153,7 @@ class Space:
         on_error: OnError = "raise",
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """Embed recordings, one vector each: of a long one, the normalised mean of its windows.
+        """Embed recordings, one vector each: of a long one, the normalized mean of its windows.
 
         Items are paths, data URIs, bytes, file objects, `(samples, sampling_rate)` or `senseweave.Audio`.
         """
@@ -167,7 +167,7 @@ class Space:
         on_error: OnError = "raise",
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """Embed videos, one vector each: of a long one, the normalised mean of its segments."""
+        """Embed videos, one vector each: of a long one, the normalized mean of its segments."""
         return self._embed_one("video", videos, role, on_error, progress)
 
     def embed(
@@ -384,7 +384,7 @@ class Space:
         )
 
     def _finish(self, vectors: np.ndarray) -> np.ndarray:
-        """Truncate and normalise raw vectors."""
+        """Truncate and normalize raw vectors."""
         if self.dimensions is not None:
             vectors = vectors[:, : self.dimension]
         return unit_rows(vectors) if self.normalize else vectors

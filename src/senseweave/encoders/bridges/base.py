@@ -31,10 +31,10 @@ class Classifier(Protocol):
         """Turn a PIL image into the model's input."""
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
-        """Class scores before softmax, shape (n, classes), float32."""
+        """Return class scores before softmax, shape (n, classes), float32."""
 
     def identity(self) -> Mapping[str, object]:
-        """What makes its scores its own."""
+        """Return everything that decides the scores, for the fingerprint."""
 
     def load(self) -> None:
         """Load the model now."""
@@ -44,15 +44,15 @@ class Classifier(Protocol):
 
 
 class Recognizer(Protocol):
-    """A speech recogniser."""
+    """A speech recognizer."""
 
     sampling_rate: int
 
     def transcribe(self, sound: Waveform) -> str:
-        """What is said, or an empty string."""
+        """Return the transcript, or an empty string if nobody speaks."""
 
     def identity(self) -> Mapping[str, object]:
-        """What makes its transcripts its own."""
+        """Return everything that decides the transcripts, for the fingerprint."""
 
     def load(self) -> None:
         """Load the model now."""
@@ -62,7 +62,7 @@ class Recognizer(Protocol):
 
 
 def encode_texts(encoder: Encoder, texts: Sequence[str], role: Role = "document") -> np.ndarray:
-    """Run a text encoder over a few texts, shape (n, dimension), float32, rows of length 1."""
+    """Encode a few texts by a text encoder; return shape (n, dimension), float32, rows of length 1."""
     prepared = encoder.prepare(list(texts), role)
     vectors = np.empty((len(prepared), encoder.dimension), np.float32)
     order = sorted(range(len(prepared)), key=lambda place: prepared[place].cost)
@@ -132,7 +132,7 @@ class Labels(Encoder):
 
     @property
     def dimension(self) -> int:
-        """That of the text space."""
+        """The dimension of the text space."""
         return self.text.dimension
 
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
@@ -145,25 +145,25 @@ class Labels(Encoder):
         return Encoded(self.mix(weights), [self.describe(row) for row in weights])
 
     def mix(self, weights: np.ndarray) -> np.ndarray:
-        """Label vectors by class weights, shape (..., classes), with their mean removed: shape (..., dimension)."""
+        """Mix label vectors by class weights, shape (..., classes), less their mean; return shape (..., dimension)."""
         labels = self._labels()
         mixed: np.ndarray = weights @ labels.vectors - labels.mean
         return mixed
 
     def probabilities(self, prepared: Sequence[Any]) -> np.ndarray:
-        """Softmax of the logits at the temperature, shape (n, classes), float32."""
+        """Return the softmax of the logits at the temperature, shape (n, classes), float32."""
         logits = self.classifier.logits(prepared).astype(np.float32) / self.temperature
         exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
         weights: np.ndarray = exponents / exponents.sum(axis=1, keepdims=True)
         return weights
 
     def describe(self, weights: np.ndarray) -> str:
-        """The likeliest class names, likeliest first."""
+        """Return the likeliest class names, likeliest first."""
         best = np.argsort(-weights, kind="stable")[: self.described]
         return ", ".join(self.classifier.labels[i] for i in best)
 
     def identity(self) -> Mapping[str, object]:
-        """Classifier, text encoder, template and temperature."""
+        """Return the classifier, text encoder, template and temperature."""
         return {
             "bridge": "labels",
             "classifier": dict(self.classifier.identity()),
@@ -195,7 +195,7 @@ class Transcribe(Encoder):
     cut_at_pauses = True
 
     def __init__(self, recognizer: Recognizer, text: Encoder, *, window_seconds: float = 15.0) -> None:
-        """Put a speech recogniser in front of a text encoder; longer sound is windowed to `window_seconds`."""
+        """Put a speech recognizer in front of a text encoder; longer sound is windowed to `window_seconds`."""
         self.recognizer = recognizer
         self.text = text
         self.window_seconds = window_seconds
@@ -204,11 +204,11 @@ class Transcribe(Encoder):
 
     @property
     def dimension(self) -> int:
-        """That of the text space."""
+        """The dimension of the text space."""
         return self.text.dimension
 
     def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
-        """Pass the sound on; it is recognised in `forward`, one clip at a time."""
+        """Pass the sound on; it is recognized in `forward`, one clip at a time."""
         return [Prepared(sound) for sound in items]
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
@@ -218,7 +218,7 @@ class Transcribe(Encoder):
         return Encoded(vectors, transcripts)
 
     def identity(self) -> Mapping[str, object]:
-        """Recogniser, text encoder and window."""
+        """Recognizer, text encoder and window."""
         return {
             "bridge": "transcribe",
             "recognizer": dict(self.recognizer.identity()),
@@ -259,11 +259,11 @@ class FramesAndSpeech(Encoder):
 
     @property
     def dimension(self) -> int:
-        """That of the text space."""
+        """The dimension of the text space."""
         return self.frames.dimension
 
     def prepare(self, items: Sequence[Clip], role: Role) -> list[Prepared]:
-        """Preprocess the frames; the sound is recognised in `forward`."""
+        """Preprocess the frames; the sound is recognized in `forward`."""
         from PIL import Image as PillowImage
 
         return [

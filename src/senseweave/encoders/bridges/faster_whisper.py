@@ -25,7 +25,7 @@ class FasterWhisper(Loadable):
     def __init__(
         self, folder: Path, *, language: str | None = "en", compute_type: str = "int8", sha256: str | None = None
     ) -> None:
-        """Describe the recogniser; its weights are checked and loaded on first use.
+        """Describe the recognizer; its weights are checked and loaded on first use.
 
         Args:
             folder: Holds `model.bin`, `config.json`, `tokenizer.json`.

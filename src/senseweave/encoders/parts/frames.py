@@ -129,7 +129,7 @@ def pool_frames(vectors: np.ndarray, times: np.ndarray, pooling: FramePooling) -
             frames span, then their maximum (segmental consensus, Wang et al. 2016, arXiv 1608.00859, section 3.1).
 
     Returns:
-        Shape (dimension,), float32, not normalised.
+        Shape (dimension,), float32, not normalized.
     """
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = vectors / np.where(norms > 0, norms, 1)

@@ -182,7 +182,7 @@ def from_pretrained(cls: Any, checkpoint: Checkpoint, *, unused: tuple[str, ...]
         **options: Passed to `cls.from_pretrained`, for example `dtype` or `config`.
 
     Raises:
-        WeightsError: If the checkpoint leaves parameters uninitialised or holds them in other shapes.
+        WeightsError: If the checkpoint leaves parameters uninitialized or holds them in other shapes.
         ModelError: If it cannot be read as this kind of model.
     """
     safe_only = any(path.suffix == ".safetensors" for path in checkpoint.weights)
@@ -225,5 +225,5 @@ def require_whole(name: str, info: Mapping[str, Any], *, unused: tuple[str, ...]
         listed = ", ".join((missing + misshapen)[:8])
         more = f" and {len(missing) + len(misshapen) - 8} more" if len(missing) + len(misshapen) > 8 else ""
         why = "it is a checkpoint of another model, or incomplete"
-        msg = f"{name} leaves weights of the encoder uninitialised: {listed}{more}; {why}"
+        msg = f"{name} leaves weights of the encoder uninitialized: {listed}{more}; {why}"
         raise WeightsError(msg)

@@ -105,7 +105,7 @@ class Tokenizer:
 
 
 def position_limit(config: Mapping[str, Any]) -> int | None:
-    """How many tokens a model has positions for, or None where it has no such limit."""
+    """Return the number of tokens a model has positions for, or None if it has no such limit."""
     if config.get("model_type") in RELATIVE_POSITIONS:
         return None
     positions = config.get("max_position_embeddings") or config.get("n_positions")
@@ -115,6 +115,6 @@ def position_limit(config: Mapping[str, Any]) -> int | None:
 
 
 def least(*limits: float | None) -> int | None:
-    """The smallest of the limits that there are, or None if there is none."""
+    """Return the smallest of the limits that are set, or None if none is."""
     known = [int(limit) for limit in limits if limit is not None and 0 < limit < UNBOUNDED]
     return min(known, default=None)

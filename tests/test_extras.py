@@ -41,6 +41,7 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it():
 EMBED_TEXT = """
 import senseweave as sw
 print(sw.load("starter").embed_text(["a dog"]).shape)
+print("hidden:", [name for name in ("torchvision", "torchaudio") if sys.modules.get(name, name) is None])
 """
 
 
@@ -48,6 +49,7 @@ print(sw.load("starter").embed_text(["a dog"]).shape)
 def test_text_is_embedded_where_torchvision_and_torchaudio_are_broken(broken, first):
     printed = run(first + EMBED_TEXT, broken)
     assert "(1, 384)" in printed
+    assert "hidden: []" in printed
     for name in ("torchvision", "torchaudio"):
         assert f"RuntimeWarning: {name} is installed but does not import" in printed
         assert f"{name} wants another torch" in printed

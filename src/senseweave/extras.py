@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 import warnings
 from threading import Lock
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 COMPANIONS: Final = ("torchvision", "torchaudio")
 """Packages that work only with the torch they were built for, which their metadata does not always say."""
@@ -50,7 +51,7 @@ def require(module: str, *, extra: str, feature: str | None = None) -> ModuleTyp
 
 
 def set_aside_broken_companions() -> None:
-    """Make companions of torch that do not import look as if they were not installed, once per process.
+    """Keep transformers from importing companions of torch that do not import; checked once per process.
 
     Warns:
         RuntimeWarning: For each such companion, with the reason why it does not import.
@@ -61,7 +62,7 @@ def set_aside_broken_companions() -> None:
             return
         _checked = True
         for name in COMPANIONS:
-            if sys.modules.get(name) is None and importlib.util.find_spec(name) is not None:
+            if name not in sys.modules and importlib.util.find_spec(name) is not None:
                 _set_aside_if_broken(name)
 
 
@@ -72,8 +73,7 @@ def _set_aside_if_broken(name: str) -> None:
         _broken[name] = str(error)
         for part in [module for module in sys.modules if module.partition(".")[0] == name]:
             del sys.modules[part]
-        sys.modules[name] = None  # type: ignore[assignment]  # makes Python raise ModuleNotFoundError
-        _forget_availability(name)
+        _tell_transformers(name)
         warnings.warn(
             f"{name} is installed but does not import, most often because it was built for another torch: {error}; "
             "senseweave continues as if it were not installed",
@@ -82,21 +82,40 @@ def _set_aside_if_broken(name: str) -> None:
         )
 
 
-def _forget_availability(name: str) -> None:
-    """Clear the result of earlier checks for the package if transformers is already imported."""
-    known = sys.modules.get("transformers.utils.import_utils")
-    for check in (f"is_{name}_available", f"is_{name}_v2_available"):
-        clear = getattr(getattr(known, check, None), "cache_clear", None)
-        if clear is not None:
-            clear()
+def _tell_transformers(name: str) -> None:
+    """Let transformers find that a package is not available; it asks once per process and remembers the answer.
+
+    transformers 5 has no setting for this, so the function that looks for packages is replaced while it is asked.
+    """
+    if importlib.util.find_spec("transformers") is None:
+        return
+    known: Any = importlib.import_module("transformers.utils.import_utils")
+    look = known._is_package_available
+
+    def look_elsewhere(package: str, *options: Any, **more: Any) -> Any:
+        found = look(package, *options, **more)
+        if package != name:
+            return found
+        return (False, None) if isinstance(found, tuple) else False
+
+    known._is_package_available = look_elsewhere
+    try:
+        for check in (f"is_{name}_available", f"is_{name}_v2_available"):
+            available = getattr(known, check, None)
+            if available is not None:
+                available.cache_clear()
+                available()
+    finally:
+        known._is_package_available = look
 
 
 def _state(package: str, error: Exception) -> str:
-    missing = (getattr(error, "name", None) or "").partition(".")[0]
     if package in _broken:
         return f"is installed but does not import ({_broken[package]})"
-    if missing in _broken:
-        return f"does not import without {missing}, which is installed but broken ({_broken[missing]})"
+    frames = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
+    culprit = next((name for name in (module.partition(".")[0] for module in frames) if name in _broken), None)
+    if culprit is not None:
+        return f"does not import without {culprit}, which is installed but broken ({_broken[culprit]})"
     if importlib.util.find_spec(package) is None:
         return "is not installed"
     return f"is installed but does not import ({error})"

@@ -56,6 +56,17 @@ def test_a_code_block_of_the_readme_runs_and_finds_the_cat(
         assert "photo.jpg" in "\n".join(hits[:2]), printed
 
 
+def test_the_code_of_the_architecture_page_runs(users_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, object] = {"__name__": "__architecture__"}
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for number, block in enumerate(BLOCK.findall(text), start=1):
+        exec(compile(block, f"docs/architecture.md, block {number}", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "audio audio/mpeg (0.0, 5.0)" in printed
+    assert "'speaker': 'Ann'" in printed
+    assert "['a text of several words']" in printed
+
+
 @pytest.mark.parametrize(
     "document", ["README.md", "CONTRIBUTING.md", *[f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")]]
 )

@@ -24,6 +24,7 @@ _HOMES = {
     "Index": "senseweave.retrieval",
     "Hit": "senseweave.retrieval",
     "Query": "senseweave.retrieval",
+    "stores": "senseweave.stores",
     "classify": "senseweave.evaluation",
     "SenseweaveError": "senseweave.errors",
     "MediaError": "senseweave.errors",
@@ -39,6 +40,7 @@ _HOMES = {
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
+    from senseweave import stores as stores
     from senseweave.errors import EncodingError as EncodingError
     from senseweave.errors import FingerprintError as FingerprintError
     from senseweave.errors import MediaError as MediaError

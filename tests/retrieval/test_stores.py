@@ -179,3 +179,21 @@ def test_records_in_memory_are_searched_by_media_too(space, corpus_folder):
     with Index(MemoryStore(), spaces=[space]) as index:
         index.add(corpus_folder)
         assert index.search(sw.Image(corpus_folder / "red.png"), k=1)[0].source.endswith("red.png")
+
+
+def test_another_package_brings_a_store_by_its_name(tmp_path, monkeypatch):
+    info = tmp_path / "shelf_store-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shelf-store\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[senseweave.stores]\nShelf = shelf_store:Shelf\nMemory = shelf_store:Shelf\n"
+    )
+    (tmp_path / "shelf_store.py").write_text(
+        "import senseweave as sw\n\n\nclass Shelf(sw.stores.Memory):\n    place = 'a shelf'\n"
+    )
+    with pytest.raises(AttributeError, match="installed are Chroma, Memory"):
+        _ = sw.stores.Shelf
+    monkeypatch.syspath_prepend(tmp_path)
+    assert isinstance(sw.stores.Shelf(), VectorStore)
+    assert sw.stores.Memory is MemoryStore
+    assert "Shelf" in dir(sw.stores)

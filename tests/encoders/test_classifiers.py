@@ -115,7 +115,7 @@ def test_bridges_that_are_unknown_are_explained(text_model, image_model):
         sw.load(f"bridge:{text_model}", image="guess")
     with pytest.raises(ModelError, match="transcribe:FOLDER"):
         sw.load(f"bridge:{text_model}", audio="guess")
-    with pytest.raises(ModelError, match="through the image bridge"):
+    with pytest.raises(ModelError, match="needs an image bridge"):
         sw.load(f"bridge:{text_model}", video=True)
     with pytest.raises(ValueError, match="caption:MODEL"):
         sw.load(f"bridge:{text_model}", image="ocr", prompt="What is this?")

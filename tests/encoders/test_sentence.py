@@ -13,7 +13,7 @@ import tiny_text
 from tiny_sentence import save_sentence_model
 
 import senseweave as sw
-from senseweave.encoders.families.sentence import dimension_of
+from senseweave.encoders.families.sentence import read_dimension
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.errors import PromptWarning
 
@@ -35,7 +35,7 @@ def unit(vectors):
 )
 def test_the_dimension_is_read_without_loading_the_weights(folder, how, expected):
     name = save_sentence_model(folder, **how)
-    assert dimension_of(Checkpoint(name, folder)) == expected
+    assert read_dimension(Checkpoint(name, folder)) == expected
     space = sw.load(name, device="cpu")
     assert space.dimension == expected
     assert space.encoder("text")._loaded._value is None

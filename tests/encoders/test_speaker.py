@@ -28,7 +28,7 @@ def test_recordings_of_one_speaker_are_closer_than_those_of_two(corpus):
 
 
 def test_weights_of_another_checksum_are_not_loaded(tmp_path, monkeypatch):
-    from senseweave.encoders import speaker
+    from senseweave.encoders.families import speaker
 
     (tmp_path / "pretrained.pt").write_bytes(b"not the tested weights")
     encoder = speaker.SpeakerEncoder(tmp_path / "pretrained.pt", sha256=speaker.RESEMBLYZER_SHA256, device="cpu")

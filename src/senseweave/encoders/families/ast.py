@@ -26,7 +26,7 @@ def build(
 ) -> dict[Modality, Encoder]:
     """Build the audio encoder of an AST checkpoint such as `MIT/ast-finetuned-audioset-10-10-0.4593`.
 
-    The vector is the model's pooled output: the mean of the normalised class and distillation tokens (Gong et al. 2021,
+    The vector is the model's pooled output: the mean of the normalized class and distillation tokens (Gong et al. 2021,
     arXiv 2104.01778, section 2.1; YuanGongND/ast, src/models/ast_models.py).
     """
     checkpoint = resolve(name, revision=revision)

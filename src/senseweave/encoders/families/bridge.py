@@ -1,4 +1,4 @@
-"""Text spaces into which images and sounds are bridged: by labels, captions, the text in a picture or what is said."""
+"""Bridges of images, sounds and videos into a text space: by labels, captions, OCR or transcripts."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def build(
         msg = f"{name} does not embed text, so nothing can be bridged into its space"
         raise ModelError(msg)
     if prompt is not None and not str(image).startswith(("caption:", "ocr:")):
-        msg = f"prompt={prompt!r} is asked of a model that writes about images; name one with image='caption:MODEL'"
+        msg = f"prompt={prompt!r} needs a model that writes about images; choose one with image='caption:MODEL'"
         raise ValueError(msg)
     if language is not None and not str(audio).startswith("transcribe:"):
-        msg = f"language={language!r} is for speech; name a recogniser with audio='transcribe:FOLDER'"
+        msg = f"language={language!r} needs a speech recognizer; choose one with audio='transcribe:FOLDER'"
         raise ValueError(msg)
     models = {"device": device, "dtype": dtype}
     encoders: dict[Modality, Encoder] = {"text": text}
@@ -83,7 +83,7 @@ def build(
         encoders["audio"] = _audio_bridge(audio, text, models, template, temperature, language)
     if video:
         if image is None:
-            msg = f"video is seen through the image bridge; say which with image= ({IMAGE_BRIDGES})"
+            msg = f"video needs an image bridge for its frames; choose one with image= ({IMAGE_BRIDGES})"
             raise ModelError(msg)
         encoders["video"] = FrameVideo(encoders["image"], frames=frames, window_seconds=window_seconds)
     return encoders
@@ -94,7 +94,7 @@ FAMILY = Family(
     build=build,
     modalities=("text", "image", "audio", "video"),
     extra="image",
-    summary="a text model, and images, sounds and videos in its space by labels, captions, OCR or recognised speech",
+    summary="a text model, and images, sounds and videos in its space by labels, captions, OCR or recognized speech",
     examples=("bridge:sentence-transformers/all-MiniLM-L6-v2",),
     dimensions=(384,),
     license="by models",
@@ -114,7 +114,7 @@ def _image_bridge(
     if kind == "ocr":
         reader = writer_of(model, prompt=prompt, ask=READING_PROMPT, **models) if model else RapidOcr()
         return OCR(reader, text)
-    msg = f"image={named!r} is no bridge that is known; expected {IMAGE_BRIDGES}"
+    msg = f"image={named!r} is not a known bridge; expected {IMAGE_BRIDGES}"
     raise ModelError(msg)
 
 
@@ -127,8 +127,8 @@ def _audio_bridge(
     if kind == "transcribe" and model:
         folder = Path(model).expanduser()
         if not (folder / "model.bin").is_file():
-            msg = f"{model} is no folder with a Whisper model for faster-whisper (model.bin)"
+            msg = f"{model} is not a folder with a Whisper model for faster-whisper (model.bin)"
             raise ModelError(msg)
         return Transcribe(FasterWhisper(folder, language=language), text)
-    msg = f"audio={named!r} is no bridge that is known; expected {AUDIO_BRIDGES}"
+    msg = f"audio={named!r} is not a known bridge; expected {AUDIO_BRIDGES}"
     raise ModelError(msg)

@@ -54,7 +54,7 @@ class ClapAudio(Encoder):
 
     @property
     def window_seconds(self) -> float:
-        """The length that the model was trained on, in seconds."""
+        """The window that the model was trained on, in seconds."""
         extractor = self._extractor()
         return float(extractor.nb_max_samples / extractor.sampling_rate)
 
@@ -65,7 +65,7 @@ class ClapAudio(Encoder):
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Compute the projected vectors in float32."""
         torch = require("torch", extra=self.backbone.extra)
-        features = torch.from_numpy(np.stack([one.data for one in batch]))
+        features = torch.from_numpy(np.stack([item.data for item in batch]))
         # Every item is one window, so none is "longer": the fusion of a global with local views is never entered.
         longer = torch.zeros((len(batch), 1), dtype=torch.bool)
         with self.backbone.inference():
@@ -76,7 +76,7 @@ class ClapAudio(Encoder):
         return Encoded(vectors.float().cpu().numpy())
 
     def identity(self) -> Mapping[str, object]:
-        """Model; windows and padding are in the checkpoint's own files."""
+        """Return the identity of the model; its own files decide windows and padding."""
         return {"tower": "audio", "model": self.backbone.identity(), "is_longer": False}
 
     def _mel_spectrogram(self, samples: np.ndarray) -> np.ndarray:

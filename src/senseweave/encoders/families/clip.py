@@ -125,7 +125,7 @@ FAMILY = Family(
 
 
 def clip_folder(checkpoint: Checkpoint) -> Checkpoint:
-    """The folder that holds the CLIP model itself; in what sentence-transformers saves, that is `0_CLIPModel`."""
+    """Return the folder of the CLIP model itself; in folders of sentence-transformers it is `0_CLIPModel`."""
     if not (checkpoint.folder / "config.json").is_file():
         inner = checkpoint.folder / "0_CLIPModel"
         if (inner / "config.json").is_file():

@@ -112,12 +112,12 @@ class ContextualText(Encoder):
         """Run the model and pool over true tokens, in float32."""
         torch = require("torch", extra="text")
         with torch.inference_mode():
-            states, lengths = self._backend().states([one.data for one in batch], self.layers)
+            states, lengths = self._backend().states([item.data for item in batch], self.layers)
             vectors = pool(states, lengths, self.pooling)
         return Encoded(vectors.cpu().numpy())
 
     def identity(self) -> Mapping[str, object]:
-        """Weights, pooling, layers, prompts, length and number type."""
+        """Return weights, pooling, layers, prompts, length and number type."""
         return {
             "family": "contextual",
             "checkpoint": self.checkpoint.identity(),
@@ -152,12 +152,12 @@ def load_text_model(checkpoint: Checkpoint, dtype: str | None, device: str | Non
 
 
 def hidden_size(config: Mapping[str, Any]) -> int:
-    """The length of token states, whatever a configuration calls it."""
+    """Return the length of token states, under any of the names that configurations use."""
     return int(next(config[key] for key in ("hidden_size", "dim", "d_model", "n_embd") if config.get(key)))
 
 
 def require_text_model(checkpoint: Checkpoint, config: Mapping[str, Any], *, trust_remote_code: bool) -> None:
-    """Raise `ModelError` if a checkpoint is not one of text.
+    """Check that a checkpoint is a text model.
 
     Args:
         checkpoint: For its name.
@@ -183,7 +183,7 @@ def require_text_model(checkpoint: Checkpoint, config: Mapping[str, Any], *, tru
 
 
 def is_causal(model_type: object) -> bool:
-    """Whether transformers knows a causal language model of that type."""
+    """Return whether transformers has a causal language model of this type."""
     names = require("transformers.models.auto.modeling_auto", extra="text").MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     not_text = {"whisper", "trocr", "git", "musicgen", "musicgen_melody", "moshi"}
     return model_type in names and model_type not in not_text

@@ -45,7 +45,7 @@ ARCHITECTURES: dict[str, Pooled] = {
     "vit_mae": Pooled("cls", 1, "He et al. 2021, arXiv 2111.06377, A.1: class token; masking is switched off"),
     "beit": Pooled("pooler", 1, "Bao et al. 2021, arXiv 2106.08254: mean of the patches, then a norm"),
     "data2vec-vision": Pooled("pooler", 1, "Baevski et al. 2022, arXiv 2202.03555: mean of the patches, then a norm"),
-    "swin": Pooled("pooler", 0, "Liu et al. 2021, arXiv 2103.14030: global average pool of the normalised last stage"),
+    "swin": Pooled("pooler", 0, "Liu et al. 2021, arXiv 2103.14030: global average pool of the normalized last stage"),
     "swinv2": Pooled("pooler", 0, "Liu et al. 2021, arXiv 2111.09883: as Swin"),
     "convnext": Pooled("pooler", 0, "Liu et al. 2022, arXiv 2201.03545: global average pool, then a norm"),
     "convnextv2": Pooled("pooler", 0, "Woo et al. 2023, arXiv 2301.00808: as ConvNeXt"),
@@ -88,7 +88,7 @@ def build(
     kind = model_type(checkpoint)
     published = ARCHITECTURES.get(kind)
     if published is None:
-        msg = f"{name} is a {kind!r} model, not one of the image encoders that are known: {', '.join(ARCHITECTURES)}"
+        msg = f"{name} is a {kind!r} model; known image encoders are {', '.join(ARCHITECTURES)}"
         raise ModelError(msg)
     chosen = pooling or published.pooling
     if chosen not in ("cls", "mean", "pooler"):
@@ -145,13 +145,13 @@ def _dimension(config: Any) -> int:
 
 
 def _without_masking(model: Any) -> Any:
-    """Masked autoencoders see every patch when they encode; masking belongs to their training."""
+    """Turn off the masking of a masked autoencoder, which is for training only, and return the model."""
     model.config.mask_ratio = 0.0
     return model
 
 
 def _in_order(model: Any, batch: Mapping[str, Any]) -> Any:
-    """Noise that leaves the patches in their order, shape (n, patches): they are shuffled by it before masking."""
+    """Return ascending noise, shape (n, patches), by which the model sorts patches: they keep their order."""
     import torch
 
     count = model.embeddings.patch_embeddings.num_patches

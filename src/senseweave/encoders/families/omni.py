@@ -51,14 +51,14 @@ class OmniModel(Loadable):
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """Those that the checkpoint's configuration lists, else those that the loaded model has."""
+        """The modalities that the configuration lists, else those of the loaded model."""
         listed = self.checkpoint.json("sentence_bert_config.json").get("modality_config")
-        found = set(listed) if isinstance(listed, dict) else {str(one) for one in self().modalities}
+        found = set(listed) if isinstance(listed, dict) else {str(modality) for modality in self().modalities}
         return tuple(modality for modality in MODALITIES if modality in found)
 
     @property
     def front_end(self) -> Any:
-        """What prepares sound: the processor's feature extractor, or the processor itself."""
+        """The feature extractor of the processor, or the processor itself."""
         processor = self()[0].processor
         return getattr(processor, "feature_extractor", processor)
 
@@ -70,12 +70,12 @@ class OmniModel(Loadable):
         return np.asarray(vector, np.float32)
 
     def identity(self) -> dict[str, object]:
-        """Weights, configuration and number type."""
+        """Return weights, configuration and number type."""
         return {"checkpoint": self.checkpoint.identity(), "dtype": self._dtype or "float32"}
 
 
 class OmniEncoder(Encoder):
-    """One modality of such a model."""
+    """One modality of a model that sentence-transformers loads."""
 
     modality: ClassVar[Modality]
 
@@ -94,27 +94,27 @@ class OmniEncoder(Encoder):
         return [Prepared((self.as_input(item), role)) for item in items]
 
     def as_input(self, item: Any) -> dict[str, Any]:
-        """The item as sentence-transformers takes it, under the name of its modality."""
+        """Return an item as sentence-transformers takes it, under the name of its modality."""
         return {self.modality: item}
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Embed the items one at a time."""
-        return Encoded(np.stack([self.model.embed(*one.data) for one in batch]))
+        return Encoded(np.stack([self.model.embed(*item.data) for item in batch]))
 
     def identity(self) -> Mapping[str, object]:
-        """Model, modality and window."""
+        """Return model, modality and window."""
         options = dict(self.decode_options)
         return {"family": "omni", "modality": self.modality, "model": self.model.identity(), "decode": options}
 
 
 class OmniText(OmniEncoder):
-    """Texts; each is marked as text, so that one that names a file or a URL is never opened."""
+    """Texts, each marked as text, so that a string that names a file or a URL is never opened."""
 
     modality: ClassVar[Modality] = "text"
 
     @property
     def max_length(self) -> int | None:
-        """Tokens that are read, or None where the model names no limit."""
+        """Number of tokens that are read; None if the model names no limit."""
         limit = getattr(self.model()[0], "max_seq_length", None)
         return int(limit) if limit else None
 
@@ -122,9 +122,9 @@ class OmniText(OmniEncoder):
         """Count what truncation will remove."""
         tokenizer, limit = self.model()[0].tokenizer, self.max_length
         prepared = super().prepare(items, role)
-        for one, text in zip(prepared, items, strict=True):
+        for item, text in zip(prepared, items, strict=True):
             if limit is not None and callable(tokenizer):
-                one.dropped = max(0, len(tokenizer(text, truncation=False, verbose=False)["input_ids"]) - limit)
+                item.dropped = max(0, len(tokenizer(text, truncation=False, verbose=False)["input_ids"]) - limit)
         return prepared
 
 
@@ -152,7 +152,7 @@ class OmniAudio(OmniEncoder):
         return float(samples / front_end.sampling_rate) if samples else WINDOW_SECONDS
 
     def as_input(self, item: Waveform) -> dict[str, Any]:
-        """The samples with their rate."""
+        """Return the samples with their rate."""
         return {"audio": {"array": item.samples, "sampling_rate": item.sampling_rate}}
 
 
@@ -164,7 +164,7 @@ class OmniVideo(OmniEncoder):
     window_seconds = WINDOW_SECONDS
 
     def as_input(self, item: Clip) -> dict[str, Any]:
-        """The frames, shape (frames, channels, height, width)."""
+        """Return the frames, shape (frames, channels, height, width)."""
         return {"video": np.ascontiguousarray(item.frames.transpose(0, 3, 1, 2))}
 
 

@@ -42,7 +42,7 @@ class OpenClipSource:
     checkpoint: Checkpoint | None = None
 
     def identity(self) -> dict[str, object]:
-        """Checksums of the weights where they are files, else the tag that names them."""
+        """Return the checksums of weights in files, else the tag that names them."""
         if self.checkpoint is not None:
             return self.checkpoint.identity()
         assert self.pretrained is not None
@@ -81,7 +81,7 @@ def locate(name: str, *, revision: str | None = None) -> OpenClipSource:
         return OpenClipSource(name, architecture, tag)
     checkpoint = resolve(name, revision=revision)
     if "model_cfg" not in checkpoint.json("open_clip_config.json"):
-        msg = f"{name} has no open_clip_config.json with a model_cfg; it is no model of open_clip"
+        msg = f"{name} has no open_clip_config.json with a model_cfg; it is not an open_clip model"
         raise ModelError(msg)
     return OpenClipSource(name, f"local-dir:{checkpoint.folder}", checkpoint=checkpoint)
 
@@ -117,13 +117,13 @@ class OpenClipModel(Loadable):
         return by_transform(self._transform(), image)
 
     def features(self, pixels: Any) -> Any:
-        """Vectors of the image tower."""
+        """Return the vectors of the image tower."""
         model = self._model()
         parameter = next(model.parameters())
         return model.encode_image(pixels.to(parameter.device, parameter.dtype))
 
     def identity(self) -> dict[str, object]:
-        """Weights and number type."""
+        """Return weights and number type."""
         return {"library": "open_clip", **self.source.identity(), "dtype": self._dtype}
 
     def _load(self) -> Any:
@@ -146,7 +146,7 @@ class OpenClipModel(Loadable):
             if "state_dict" not in str(error):
                 msg = f"{source.name} cannot be loaded by open_clip: {error}"
                 raise ModelError(msg) from error
-            msg = f"{source.name} does not fill the weights of its architecture: {error}"
+            msg = f"{source.name} lacks weights of its architecture: {error}"
             raise WeightsError(msg) from error
         except (OSError, ValueError, KeyError) as error:
             msg = f"{source.name} cannot be loaded by open_clip: {error}"
@@ -190,7 +190,7 @@ class OpenClipText(Encoder):
 
     @property
     def batch_budget(self) -> int:
-        """Texts per batch: all are padded to one length."""
+        """Number of texts in a batch; all are padded to one length."""
         return self._batch_texts
 
     @property
@@ -217,17 +217,17 @@ class OpenClipText(Encoder):
         """Compute the text features in float32."""
         torch = require("torch", extra="openclip")
         model = self.model()
-        tokens = torch.from_numpy(np.stack([one.data for one in batch])).to(next(model.parameters()).device)
+        tokens = torch.from_numpy(np.stack([item.data for item in batch])).to(next(model.parameters()).device)
         with torch.inference_mode():
             return Encoded(model.encode_text(tokens).float().cpu().numpy())
 
     def identity(self) -> Mapping[str, object]:
-        """The model."""
+        """Return the tower and the identity of the model."""
         return {"tower": "text", "model": self.model.identity()}
 
 
 def full_length(tokenizer: Any, text: str) -> int:
-    """Tokens of a text before truncation, special tokens included, for both kinds of open_clip tokenizers."""
+    """Return the number of tokens before truncation, special tokens included, for both kinds of tokenizers."""
     wrapped = getattr(tokenizer, "tokenizer", None)
     if callable(wrapped):  # open_clip's wrapper of a transformers tokenizer, or of T5's for SigLIP
         clean = getattr(tokenizer, "clean_fn", str)

@@ -37,7 +37,7 @@ Verdict = Literal["isolate", "batch", "fatal"]
 
 
 class OpenAIText(Encoder):
-    """Vectors that a server computes.
+    """Texts whose vectors a server computes.
 
     The key is read from the environment when the client is made, and kept nowhere else: it is in no argument,
     representation, log line, error or pickle of this library.
@@ -105,7 +105,7 @@ class OpenAIText(Encoder):
 
     @property
     def dimension(self) -> int:
-        """What was asked for, else what OpenAI documents, else what the server answers to a probe."""
+        """The dimensions that were requested, else those that OpenAI documents, else those of a probe."""
         return self._asked_dimensions or DIMENSIONS.get(self.model) or self._probed()
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
@@ -118,9 +118,9 @@ class OpenAIText(Encoder):
         return prepared
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
-        """Ask the server; texts that it refuses are reported one by one, and do not take others with them."""
+        """Send a request; a text that the server refuses is an error of its own and leaves the others their vectors."""
         vectors: dict[int, np.ndarray] = {}
-        empty = [i for i, one in enumerate(batch) if not one.data]
+        empty = [i for i, item in enumerate(batch) if not item.data]
         errors = dict.fromkeys(empty, "the API does not embed an empty text")
         asked = [i for i in range(len(batch)) if i not in errors]
         waiting = [asked] if asked else []
@@ -143,7 +143,7 @@ class OpenAIText(Encoder):
         return Encoded(rows, errors=errors)
 
     def identity(self) -> Mapping[str, object]:
-        """Model, server, dimensions, prompts and length."""
+        """Return model, server, dimensions, prompts and length."""
         return {
             "family": "openai",
             "model": self.model,
@@ -154,7 +154,7 @@ class OpenAIText(Encoder):
         }
 
     def _attempt(self, texts: list[str]) -> tuple[np.ndarray | None, Verdict, str]:
-        """One request: its vectors, or how to go on and why.
+        """Send one request; return its vectors, or how to go on and why.
 
         Raises:
             ModelError: If no request to this server can succeed: a wrong key, model or address.
@@ -189,11 +189,11 @@ class OpenAIText(Encoder):
     def _request(self, texts: list[str]) -> np.ndarray:
         options = {"dimensions": self._asked_dimensions} if self._asked_dimensions else {}
         answer = self._client().embeddings.create(model=self.model, input=texts, **options)
-        rows = sorted(answer.data, key=lambda one: one.index)
+        rows = sorted(answer.data, key=lambda row: row.index)
         if len(rows) != len(texts):
             msg = f"openai:{self.model}: the server answered {len(rows)} vectors to {len(texts)} texts"
             raise ModelError(msg)
-        return np.asarray([one.embedding for one in rows], dtype=np.float32)
+        return np.asarray([row.embedding for row in rows], dtype=np.float32)
 
     def _make_client(self) -> Any:
         openai = require("openai", extra="openai", feature="text by an embedding API")
@@ -216,7 +216,7 @@ class OpenAIText(Encoder):
         return f"tried {self._max_retries + 1} times"
 
     def _clean(self, message: str) -> str:
-        """A message without the key, which servers like to repeat."""
+        """Return a message without the key, which servers like to repeat."""
         key = os.environ.get(self._key_variable)
         return message.replace(key, "[key]") if key else message
 

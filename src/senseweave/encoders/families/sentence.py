@@ -64,7 +64,7 @@ class SentenceText(Encoder):
         """
         self.checkpoint = checkpoint
         self.batch_budget = batch_tokens
-        self.prompts = prompts_of(checkpoint, prompts)
+        self.prompts = folder_prompts(checkpoint, prompts)
         self._tasks = find_tasks(checkpoint.name)
         self._device = device
         self._dtype = dtype
@@ -75,7 +75,7 @@ class SentenceText(Encoder):
 
     @cached_property
     def _own_dimension(self) -> int:
-        known = dimension_of(self.checkpoint)
+        known = read_dimension(self.checkpoint)
         return known if known is not None else int(self._loaded().model.get_embedding_dimension())
 
     @property
@@ -98,8 +98,8 @@ class SentenceText(Encoder):
         limit = loaded.limit(self._asked_length, role)
         prepared = loaded.tokenizer.prepare(texts, limit, bucket=role)
         if loaded.by_text:
-            for one, text in zip(prepared, items, strict=True):
-                one.data = text
+            for item, text in zip(prepared, items, strict=True):
+                item.data = text
         return prepared
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
@@ -111,11 +111,11 @@ class SentenceText(Encoder):
         task = self._tasks.get(role, role)
         with torch.inference_mode():
             if loaded.backend is not None:
-                features = loaded.packed_features([one.data for one in batch])
+                features = loaded.packed_features([item.data for item in batch])
             elif loaded.by_text or loaded.tokenizer is None:
-                features = loaded.preprocess([one.data for one in batch], prompt, task, self._asked_length)
+                features = loaded.preprocess([item.data for item in batch], prompt, task, self._asked_length)
             else:
-                features = loaded.tokenizer.pad([one.data for one in batch], loaded.model.device)
+                features = loaded.tokenizer.pad([item.data for item in batch], loaded.model.device)
                 features["modality"] = "text"
             if prompt and loaded.skips_prompt and loaded.tokenizer is not None:
                 features["prompt_length"] = loaded.prompt_length(prompt)
@@ -128,7 +128,7 @@ class SentenceText(Encoder):
         return Encoded(vectors.float().cpu().numpy())
 
     def identity(self) -> Mapping[str, object]:
-        """Weights and configuration of every module, prompts, length and number type."""
+        """Return weights and configuration of every module, prompts, length and number type."""
         return {
             "family": "sentence",
             "checkpoint": files_identity(self.checkpoint),
@@ -166,19 +166,19 @@ class _Loaded:
         self.skips_prompt = any(getattr(module, "include_prompt", True) is False for module in model)
 
     def limit(self, asked: int | None, role: Role | None = None) -> int | None:
-        """Tokens of a text of `role` that are read."""
+        """Return the number of tokens of a text of `role` that are read."""
         saved = getattr(self.first, f"{role}_length", None) if role else None
         config: dict[str, Any] = getattr(getattr(self.first, "config", None), "to_dict", dict)()
         return least(asked or saved or self.model.max_seq_length, position_limit(config))
 
     def prompt_length(self, prompt: str) -> int:
-        """Tokens of the prompt, without the special token that ends a text: what pooling leaves out."""
+        """Return the number of tokens of the prompt that pooling leaves out, without the special token at the end."""
         assert self.tokenizer is not None
         ids = self.tokenizer.prepare([prompt], None)[0].data["input_ids"]
         return len(ids) - (ids[-1] in self.tokenizer.tokenizer.all_special_ids)
 
     def packed_features(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Token states as the module after the transformer takes them: padded, with their mask."""
+        """Return token states as the module after the transformer takes them: padded, with their mask."""
         torch = require("torch", extra="text")
         assert self.backend is not None
         states, lengths = self.backend.states(items, (-1,))
@@ -224,8 +224,8 @@ class _Loaded:
         }
 
 
-def dimension_of(checkpoint: Checkpoint) -> int | None:
-    """The length of a model's vectors, read from the configuration of its modules; None if they do not tell."""
+def read_dimension(checkpoint: Checkpoint) -> int | None:
+    """Return the length of a model's vectors from the configuration of its modules; None if it is not there."""
     for folder, kind in reversed(module_folders(checkpoint)):
         config = Checkpoint(checkpoint.name, folder).json("config.json")
         if kind == "Dense" and "out_features" in config:
@@ -244,13 +244,13 @@ def dimension_of(checkpoint: Checkpoint) -> int | None:
 
 
 def module_folders(checkpoint: Checkpoint) -> list[tuple[Path, str]]:
-    """Folder and class name of every module in `modules.json`, in order."""
+    """Return folder and class name of every module in `modules.json`, in order."""
     modules = checkpoint.json_list("modules.json")
-    return [(checkpoint.folder / one.get("path", ""), str(one["type"]).rpartition(".")[2]) for one in modules]
+    return [(checkpoint.folder / module.get("path", ""), str(module["type"]).rpartition(".")[2]) for module in modules]
 
 
 def files_identity(checkpoint: Checkpoint) -> dict[str, object]:
-    """SHA-256 of the weights, the configuration and the vocabulary of every module."""
+    """Return the SHA-256 of the weights, the configuration and the vocabulary of every module."""
     folders = {checkpoint.folder, *(folder for folder, _ in module_folders(checkpoint))}
     identity: dict[str, object] = {}
     for folder in sorted(folders):
@@ -261,8 +261,8 @@ def files_identity(checkpoint: Checkpoint) -> dict[str, object]:
     return identity
 
 
-def prompts_of(checkpoint: Checkpoint, given: Mapping[str, str] | None) -> Prompts:
-    """The prompts of a sentence-transformers folder: given, else saved in it, else known by its names."""
+def folder_prompts(checkpoint: Checkpoint, given: Mapping[str, str] | None) -> Prompts:
+    """Return the prompts of a sentence-transformers folder: given, else saved in it, else known by its names."""
     saved = checkpoint.json("config_sentence_transformers.json")
     card = checkpoint.folder / "README.md"
     routed = any(kind == "Router" for _, kind in module_folders(checkpoint))

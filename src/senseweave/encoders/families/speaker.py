@@ -20,7 +20,7 @@ from senseweave.media import Modality, Waveform
 
 EXTRA = "audio-models"
 RESEMBLYZER_SHA256 = "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"
-"""Of `pretrained.pt` in the package Resemblyzer 0.1.4."""
+"""Checksum of `pretrained.pt` in the package Resemblyzer 0.1.4."""
 SAMPLING_RATE = 16_000
 FRAME, SHIFT, BANDS = 400, 160, 40
 """Samples per frame and between frames (25 and 10 ms), and mel bands (resemblyzer/hparams.py)."""
@@ -40,7 +40,7 @@ class SpeakerEncoder(Encoder):
     """Recordings to vectors that are close for one voice and far for two.
 
     A recording's vector is the mean of those of its partial utterances, each an LSTM's last state, projected, rectified
-    and normalised (Wan et al. 2017, arXiv 1710.10467; resemblyzer/voice_encoder.py, embed_utterance). Resemblyzer also
+    and normalized (Wan et al. 2017, arXiv 1710.10467; resemblyzer/voice_encoder.py, embed_utterance). Resemblyzer also
     cuts silence out by voice activity detection first; here silence stays in, so that no second detector is needed.
     """
 
@@ -76,7 +76,7 @@ class SpeakerEncoder(Encoder):
 
     @property
     def dimension(self) -> int:
-        """256."""
+        """The width of the projection, 256."""
         return DIMENSION
 
     def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
@@ -98,15 +98,15 @@ class SpeakerEncoder(Encoder):
         model = self._model()
         device = next(model.parameters()).device
         with torch.inference_mode():
-            partials = torch.from_numpy(np.concatenate([one.data for one in batch])).to(device)
+            partials = torch.from_numpy(np.concatenate([item.data for item in batch])).to(device)
             _, (hidden, _) = model["lstm"](partials)
             projected = torch.relu(model["linear"](hidden[-1]))
             units = (projected / projected.norm(dim=1, keepdim=True)).cpu().numpy()
-        edges = np.cumsum([one.cost for one in batch])[:-1]
+        edges = np.cumsum([item.cost for item in batch])[:-1]
         return Encoded(np.stack([part.mean(axis=0) for part in np.split(units, edges)]))
 
     def identity(self) -> Mapping[str, object]:
-        """Weights and window."""
+        """Return weights and window."""
         return {
             "family": "speaker",
             "sha256": self.sha256 or sha256_of(self.weights),
@@ -131,7 +131,7 @@ class SpeakerEncoder(Encoder):
 
 
 def raised(samples: np.ndarray) -> np.ndarray:
-    """Raise what is quieter than -30 dBFS to it; leave louder sound, and silence, as they are."""
+    """Amplify sound below -30 dBFS to that level; leave louder sound and silence as they are."""
     rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
     if rms == 0:
         return samples
@@ -140,7 +140,7 @@ def raised(samples: np.ndarray) -> np.ndarray:
 
 
 def partial_starts(samples: int) -> list[int]:
-    """First frames of the partial utterances of a recording (resemblyzer/voice_encoder.py, compute_partial_slices)."""
+    """Return the first frame of each partial utterance (resemblyzer/voice_encoder.py, compute_partial_slices)."""
     frames = -(-(samples + 1) // SHIFT)
     step = round(SAMPLING_RATE / PARTIALS_PER_SECOND / SHIFT)
     starts = list(range(0, max(1, frames - PARTIAL_FRAMES + step + 1), step))
@@ -149,7 +149,7 @@ def partial_starts(samples: int) -> list[int]:
 
 
 def mel_filters() -> np.ndarray:
-    """Slaney's mel filters, as librosa's default, shape (201, 40), float32."""
+    """Return Slaney's mel filters, the default of librosa, shape (201, 40), float32."""
     audio_utils = require("transformers.audio_utils", extra=EXTRA)
     filters: np.ndarray = audio_utils.mel_filter_bank(
         num_frequency_bins=FRAME // 2 + 1,
@@ -164,7 +164,7 @@ def mel_filters() -> np.ndarray:
 
 
 def mel_spectrogram(samples: np.ndarray, filters: np.ndarray) -> np.ndarray:
-    """Power, not its logarithm, in mel bands of centred frames (librosa.feature.melspectrogram), shape (frames, 40)."""
+    """Return power (not its logarithm) in mel bands of centered frames, shape (frames, 40), as librosa does."""
     torch = require("torch", extra=EXTRA)
     spectrum = torch.stft(
         torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)),

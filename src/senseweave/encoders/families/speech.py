@@ -74,37 +74,37 @@ class SpeechEncoder(Encoder):
 
     @property
     def decode_options(self) -> Mapping[str, object]:
-        """The rate that the model was trained on."""
+        """The sampling rate that the model was trained on."""
         return {"sampling_rate": self.sampling_rate}
 
     @property
     def sampling_rate(self) -> int:
-        """In Hz, by the model's feature extractor."""
+        """The sampling rate of the model's feature extractor, in Hz."""
         return int(self._extractor().sampling_rate)
 
     @property
     def batch_budget(self) -> int:
-        """Samples per batch."""
+        """Number of samples in a batch."""
         return round(self._batch_seconds * self.sampling_rate)
 
     @abstractmethod
     def states(self, model: Any, inputs: Any, layers: bool) -> Any:
-        """Run the model; an output with `last_hidden_state`, and with `hidden_states` if `layers`."""
+        """Run the model; return its output with `last_hidden_state`, and with `hidden_states` if `layers`."""
 
     @abstractmethod
     def frames(self, samples: int) -> int | None:
-        """How many leading frames of the output stand for sound rather than padding; None for all."""
+        """Return the number of leading output frames of sound, which padding follows; None for all frames."""
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Run the model and average the states of true frames, in float32."""
         torch = require("torch", extra=self.backbone.extra)
-        inputs = self.backbone.to_device(torch.from_numpy(np.stack([one.data for one in batch])))
+        inputs = self.backbone.to_device(torch.from_numpy(np.stack([item.data for item in batch])))
         with self.backbone.inference():
             output = self.states(self.backbone(), inputs, self.layers != (-1,))
             # The last layer's states are followed by a norm in some models, which only `last_hidden_state` has seen.
             chosen = [output.last_hidden_state if n == -1 else self._layer(output, n) for n in self.layers]
-            states = torch.stack([one.float() for one in chosen]).mean(dim=0)
-            rows = [row[: self.frames(one.cost)].mean(dim=0) for row, one in zip(states, batch, strict=True)]
+            states = torch.stack([layer.float() for layer in chosen]).mean(dim=0)
+            rows = [row[: self.frames(item.cost)].mean(dim=0) for row, item in zip(states, batch, strict=True)]
         return Encoded(torch.stack(rows).cpu().numpy())
 
     def _layer(self, output: Any, number: int) -> Any:
@@ -115,7 +115,7 @@ class SpeechEncoder(Encoder):
         return states[number]
 
     def identity(self) -> Mapping[str, object]:
-        """Model, layers and window."""
+        """Return model, layers and window."""
         return {
             "family": "speech",
             "model": self.backbone.identity(),
@@ -129,7 +129,7 @@ class WhisperEncoder(SpeechEncoder):
 
     @property
     def window_seconds(self) -> float:
-        """What the encoder was trained on: 30 seconds."""
+        """The window that the encoder was trained on, 30 seconds."""
         extractor = self._extractor()
         return float(extractor.n_samples / extractor.sampling_rate)
 
@@ -148,7 +148,7 @@ class WhisperEncoder(SpeechEncoder):
         return model(inputs, output_hidden_states=layers)
 
     def frames(self, samples: int) -> int:
-        """Spectrogram frames that begin within the sound, halved by the second convolution (at least 1)."""
+        """Return the frames that begin within the sound, halved by the second convolution (at least 1)."""
         return (-(-samples // int(self._extractor().hop_length)) - 1) // 2 + 1
 
 
@@ -173,7 +173,7 @@ class WaveformEncoder(SpeechEncoder):
         self.window_seconds = window_seconds
 
     def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
-        """Standardise each clip by itself where the model asks for it; pad what is shorter than one frame to one."""
+        """Standardize each clip by itself where the model asks for it; pad what is shorter than one frame to one."""
         extractor = self._extractor()
         config = self.backbone.config
         kernels = getattr(config, "conv_kernel", MOONSHINE_KERNELS)
@@ -216,7 +216,7 @@ class SpectralEncoder(WaveformEncoder):
 
 
 def receptive_field(kernels: Sequence[int], strides: Sequence[int]) -> int:
-    """Samples that one output frame of stacked convolutions sees; fewer give no frame at all."""
+    """Return the number of samples that an output frame sees; fewer give no frame at all."""
     field = 1
     for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
         field = (field - 1) * stride + kernel

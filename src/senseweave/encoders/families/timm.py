@@ -156,7 +156,7 @@ class TimmModel(Loadable):
             if "state_dict" not in str(error):
                 msg = f"{source.name} is not a model that timm knows: {error}"
                 raise ModelError(msg) from error
-            msg = f"{source.name} does not fill the weights of its architecture: {error}"
+            msg = f"{source.name} lacks weights of its architecture: {error}"
             raise WeightsError(msg) from error
         except (OSError, KeyError, ValueError) as error:
             msg = f"{source.name} cannot be loaded by timm: {error}"

@@ -26,14 +26,14 @@ Layer = int | Literal["matrix"]
 
 @dataclass(frozen=True)
 class TokenVectors:
-    """The tokens of one text, each with its place and its vector.
+    """The tokens of a text, each with its position and its vector.
 
     Attributes:
         text: The text.
         tokens: Tokens as the model's vocabulary writes them, special tokens included.
         spans: For each token the characters `(start, end)` of `text` that it stands for; `(0, 0)` for special tokens.
         special: Whether a token was added by the tokenizer and stands for no part of the text, shape (tokens,), bool.
-        vectors: Shape (tokens, dimension), float32, as the model has them: not normalised.
+        vectors: Shape (tokens, dimension), float32, as the model has them: not normalized.
         layer: Which layer they are from.
         dropped: Tokens that truncation removed.
     """
@@ -79,7 +79,7 @@ class TokenText(ContextualText):
         """Tokenize with places in the text.
 
         Raises:
-            ModelError: If the tokenizer is not a fast one, which alone knows where its tokens are.
+            ModelError: If the tokenizer is not a fast tokenizer; others do not know the positions of tokens.
         """
         tokenizer = self._tokenizer()
         if not tokenizer.tokenizer.is_fast:
@@ -89,7 +89,7 @@ class TokenText(ContextualText):
 
     def forward_tokens(self, batch: Sequence[Prepared], layer: Layer | None = None) -> list[np.ndarray]:
         """Vectors of the true tokens of each item, shape (tokens, dimension), float32."""
-        states, mask = self._states([one.data for one in batch], self.layer if layer is None else layer)
+        states, mask = self._states([item.data for item in batch], self.layer if layer is None else layer)
         return [rows[keep.bool()].cpu().numpy() for rows, keep in zip(states, mask, strict=True)]
 
     def token_names(self, ids: Sequence[int]) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class TokenText(ContextualText):
         """Pool the token vectors of each text."""
         torch = require("torch", extra="text")
         with torch.inference_mode():
-            states, mask = self._states([one.data for one in batch], self.layer)
+            states, mask = self._states([item.data for item in batch], self.layer)
             return Encoded(pool(states[mask.bool()], mask.sum(dim=1).tolist(), self.pooling).cpu().numpy())
 
     def identity(self) -> Mapping[str, object]:
@@ -116,7 +116,7 @@ class TokenText(ContextualText):
         torch = require("torch", extra="text")
         model = self._model()
         names = ("input_ids", "attention_mask", "token_type_ids")
-        inputs = [{name: one[name] for name in names if name in one} for one in items]
+        inputs = [{name: item[name] for name in names if name in item} for item in items]
         features = self._tokenizer().pad(inputs, model.device)
         with torch.inference_mode():
             if layer == "matrix":

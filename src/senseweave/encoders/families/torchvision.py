@@ -39,7 +39,7 @@ class Recipe:
 
     @property
     def window_seconds(self) -> float:
-        """Time that one clip covers."""
+        """Seconds that a clip covers."""
         return self.frames / self.frame_rate
 
 
@@ -82,7 +82,7 @@ class VideoNetwork(Encoder):
             ModelError: If the architecture is unknown.
         """
         if architecture not in RECIPES:
-            msg = f"{architecture!r} is not one of torchvision's video networks that are known: {', '.join(RECIPES)}"
+            msg = f"{architecture!r} is not a known video network of torchvision; known are {', '.join(RECIPES)}"
             raise ModelError(msg)
         self.architecture = architecture
         self.weights = weights
@@ -99,7 +99,7 @@ class VideoNetwork(Encoder):
 
     @property
     def dimension(self) -> int:
-        """What goes into the classifier."""
+        """The length of the input of the classifier."""
         return self.recipe.dimension
 
     def prepare(self, items: Sequence[Clip], role: Role) -> list[Prepared]:
@@ -113,12 +113,12 @@ class VideoNetwork(Encoder):
         torch = require("torch", extra="video-models")
         model = self._model()
         parameter = next(model.parameters())
-        clips = torch.from_numpy(np.stack([one.data for one in batch])).to(parameter.device, parameter.dtype)
+        clips = torch.from_numpy(np.stack([item.data for item in batch])).to(parameter.device, parameter.dtype)
         with torch.inference_mode():
             return Encoded(model(clips).float().cpu().numpy())
 
     def identity(self) -> Mapping[str, object]:
-        """Architecture, weights and sampling."""
+        """Return architecture, weights and sampling."""
         return {
             "video": "torchvision",
             "architecture": self.architecture,

@@ -87,13 +87,13 @@ class VideoClips(Encoder):
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Compute the vectors in float32."""
         torch = require("torch", extra=self.backbone.extra)
-        pixels = self.backbone.to_device(torch.from_numpy(np.stack([one.data for one in batch])))
+        pixels = self.backbone.to_device(torch.from_numpy(np.stack([item.data for item in batch])))
         with self.backbone.inference():
             vectors = self._features(self.backbone(), {"pixel_values": pixels}).float().cpu().numpy()
         return Encoded(vectors)
 
     def identity(self) -> Mapping[str, object]:
-        """Model, window and pooling."""
+        """Return model, window and pooling."""
         return {
             "video": "clips",
             "model": self.backbone.identity(),

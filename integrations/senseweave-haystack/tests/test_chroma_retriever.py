@@ -135,7 +135,9 @@ def test_a_top_k_that_is_no_number_of_documents_is_named(wrong):
 
 def test_an_embedding_of_another_length_names_the_collection_and_both_lengths():
     retriever = SenseweaveChromaRetriever(document_store=_store("two-numbers"))
-    with pytest.raises(ValueError, match=r"has 3 numbers.*'two-numbers'.*dimension of 2.*model that embedded"):
+    with pytest.raises(
+        ValueError, match=r"query embedding has 3 dimensions.*'two-numbers'.*dimension of 2.*model that embedded"
+    ):
         retriever.run(query_embedding=[1.0, 0.0, 0.0])
 
 

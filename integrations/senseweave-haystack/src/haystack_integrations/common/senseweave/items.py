@@ -6,6 +6,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from haystack.dataclasses import ByteStream, Document
 from haystack_integrations.common.senseweave.loading import is_missing, source_to_media
@@ -103,18 +104,22 @@ def hit_to_document(hit: sw.Hit) -> Document:
         sha256=hit.sha256,
         own=hit.metadata,
     )
-    meta = {**write_metadata(provenance, file_path=True), **result_meta(hit)}
+    meta = {**write_metadata(provenance, file_path=True), "space": hit.space, **result_meta(hit)}
     return Document(id=hit.id, content=hit.text, meta=meta, score=hit.score)
 
 
-def result_meta(hit: sw.Hit) -> dict[str, object]:
-    """Return what the meta of a result say besides its record: how it was scored, and where its content is found too.
+def result_meta(hit: sw.Hit) -> dict[str, Any]:
+    """Return what the meta of a result say besides its record: its scores, and all that it stands for.
 
     :param hit: The result.
-    :returns: `space`, `raw_score` and `fusion`; `sources` where there are several.
+    :returns: `raw_score` and `fusion`; `sources` where its content has several, and `spans` where results are grouped.
     """
-    meta: dict[str, object] = {"space": hit.space, "raw_score": hit.raw_score, "fusion": hit.calibration}
-    return {**meta, "sources": list(hit.sources)} if len(hit.sources) > 1 else meta
+    meta: dict[str, Any] = {"raw_score": hit.raw_score, "fusion": hit.calibration}
+    if len(hit.sources) > 1:
+        meta["sources"] = list(hit.sources)
+    if hit.spans:
+        meta["spans"] = [list(span) for span in hit.spans]
+    return meta
 
 
 def _check_place(document: Document, provenance: Provenance) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from haystack import Document, component
 from haystack.document_stores.types import FilterPolicy
-from haystack.document_stores.types.filter_policy import apply_filter_policy
 from haystack.utils.filters import document_matches_filter
 from haystack_integrations.common.senseweave.components import Configured, run_in_thread
 from haystack_integrations.common.senseweave.retrieval import (
@@ -21,13 +20,13 @@ from haystack_integrations.common.senseweave.retrieval import (
     check_top_k,
     read_filter_policy,
 )
-from haystack_integrations.components.retrievers.senseweave.filters import divide
+from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, divide
 
 if TYPE_CHECKING:
     from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
 LEAST_FETCHED = 64
-"""Documents asked of Chroma at first where some of the conditions can only be checked on what it returns."""
+"""Documents that are fetched at first where some conditions can only be checked on what Chroma returns."""
 
 _opening = Lock()
 """Held while a store connects: two threads that use one store for the first time would make two connections."""
@@ -76,16 +75,17 @@ class SenseweaveChromaRetriever(Configured):
         :param document_store: The store.
         :param filters: Conditions on the Documents.
         :param top_k: How many Documents to return at most.
-        :param filter_policy: Whether filters given to `run` replace these or are merged with them.
+        :param filter_policy: Whether filters given to `run` replace these or are joined with them by AND. What must
+            always hold, such as a tenant, needs `merge`.
         :param return_embedding: Whether the Documents come with their embeddings. A pipeline copies them number by
             number from component to component, which takes longer than the search.
-        :raises TypeError: If `document_store` is no `ChromaDocumentStore`.
+        :raises TypeError: If `document_store` is not a `ChromaDocumentStore`.
         :raises ValueError: If `top_k` is negative.
         """
         if not callable(getattr(document_store, "search_embeddings", None)):
             msg = (
                 f"SenseweaveChromaRetriever expects a ChromaDocumentStore, not {type(document_store).__name__}; "
-                "other stores come with embedding retrievers of their own."
+                "other stores have embedding retrievers of their own."
             )
             raise TypeError(msg)
         self.document_store = document_store
@@ -104,7 +104,7 @@ class SenseweaveChromaRetriever(Configured):
                 self._is_open = True
 
     async def warm_up_async(self) -> None:
-        """Open the store in a thread, so that the event loop goes on. Calling it again does nothing."""
+        """Open the store in a thread, so that the event loop is not blocked. Calling it again does nothing."""
         if not self._is_open:
             await asyncio.to_thread(self.warm_up)
 
@@ -128,7 +128,8 @@ class SenseweaveChromaRetriever(Configured):
         """Retrieve the Documents that are nearest to an embedding.
 
         :param query_embedding: The embedding of the query, from an embedder of the Documents' model.
-        :param filters: Conditions on the Documents; how they go with those of the constructor says `filter_policy`.
+        :param filters: Conditions on the Documents; `filter_policy` says whether they replace those of the
+            constructor.
         :param top_k: How many Documents to return at most; None for the number of the constructor.
         :param return_embedding: Whether the Documents come with their embeddings; None for the constructor's choice.
         :returns: A dictionary with `documents`, best first; `score` is their cosine similarity.
@@ -138,28 +139,28 @@ class SenseweaveChromaRetriever(Configured):
         :raises haystack.errors.FilterError: If the filters are not well formed.
         """
         check_embedding(query_embedding)
-        wanted = self.top_k if top_k is None else check_top_k(top_k)
-        if wanted == 0:
+        count = self.top_k if top_k is None else check_top_k(top_k)
+        if count == 0:
             return {"documents": []}
         self.warm_up()
-        pushed, checked = divide(apply_filter_policy(self.filter_policy, self.filters, filters))
-        documents = self._search(query_embedding, wanted, pushed, checked)
+        pushed, checked = divide(apply_policy(self.filter_policy, self.filters, filters))
+        documents = self._search(query_embedding, count, pushed, checked)
         self._check_spaces(query_embedding, documents)
         with_embedding = self.return_embedding if return_embedding is None else return_embedding
-        return {"documents": _scored(query_embedding, documents, with_embedding=with_embedding)[:wanted]}
+        return {"documents": _score(query_embedding, documents, with_embedding=with_embedding)[:count]}
 
     run_async = run_in_thread(run)
 
     def _search(
-        self, query_embedding: list[float], wanted: int, pushed: dict[str, Any] | None, checked: dict[str, Any] | None
+        self, query_embedding: list[float], count: int, pushed: dict[str, Any] | None, checked: dict[str, Any] | None
     ) -> list[Document]:
         if checked is None:
-            return self._nearest(query_embedding, wanted, pushed)
-        fetched = max(LEAST_FETCHED, 4 * wanted)
+            return self._nearest(query_embedding, count, pushed)
+        fetched = max(LEAST_FETCHED, 4 * count)
         while True:
             found = self._nearest(query_embedding, fetched, pushed)
-            matching = [one for one in found if document_matches_filter(checked, one)]
-            if len(matching) >= wanted or len(found) < fetched:
+            matching = [document for document in found if document_matches_filter(checked, document)]
+            if len(matching) >= count or len(found) < fetched:
                 return matching
             fetched *= 4
 
@@ -172,13 +173,13 @@ class SenseweaveChromaRetriever(Configured):
             if "dimension" not in str(error):
                 raise
             msg = (
-                f"the query embedding has {len(query_embedding)} numbers, which the embeddings in collection "
-                f"{self._collection()!r} have not ({error}); embed queries with the model that embedded the Documents"
+                f"query embedding has {len(query_embedding)} dimensions, but collection {self._collection()!r} holds "
+                f"embeddings of another length ({error}); embed queries with the model that embedded the Documents"
             )
             raise ValueError(msg) from error
 
     def _check_spaces(self, query_embedding: list[float], found: list[Document]) -> None:
-        """Refuse a store with embeddings of two spaces: those of the other are never near, so look for them once."""
+        """Check that the store holds embeddings of one space; others are never near, so they are looked for once."""
         fingerprint = check_fingerprints(found, self._collection())
         if fingerprint is not None and not self._is_checked:
             others = {"field": f"meta.{FINGERPRINT}", "operator": "!=", "value": fingerprint}
@@ -189,15 +190,15 @@ class SenseweaveChromaRetriever(Configured):
         return str(self.document_store.to_dict()["init_parameters"]["collection_name"])
 
 
-def _scored(query_embedding: list[float], documents: list[Document], *, with_embedding: bool) -> list[Document]:
+def _score(query_embedding: list[float], documents: list[Document], *, with_embedding: bool) -> list[Document]:
     """Return the Documents with similarities in the place of Chroma's distances, best first."""
     if not documents:
         return []
-    query, stored = np.asarray(query_embedding), np.asarray([one.embedding for one in documents])
+    query, stored = np.asarray(query_embedding), np.asarray([document.embedding for document in documents])
     lengths = np.linalg.norm(query) * np.linalg.norm(stored, axis=1)
     similarities = stored @ query / np.maximum(lengths, 1e-12)
     scored = [
-        replace(one, score=float(score), embedding=one.embedding if with_embedding else None)
-        for one, score in zip(documents, similarities, strict=True)
+        replace(document, score=float(score), embedding=document.embedding if with_embedding else None)
+        for document, score in zip(documents, similarities, strict=True)
     ]
-    return sorted(scored, key=lambda one: -(one.score or 0.0))
+    return sorted(scored, key=lambda document: -(document.score or 0.0))

@@ -7,12 +7,13 @@ from dataclasses import fields
 from typing import Any, TypeAlias
 
 from haystack import Document
+from haystack.document_stores.types import FilterPolicy
 from haystack.errors import FilterError
 
 Filters: TypeAlias = dict[str, Any]
 
 _OPPOSITE = {"==": "!=", "!=": "==", "in": "not in", "not in": "in"}
-"""Exact opposites in Chroma. Those of `>` and its like are none: neither side matches a Document without the field."""
+"""Exact opposites in Chroma. `>` and `<=` are not: neither matches a Document without the field."""
 _ORDER = (">", ">=", "<", "<=")
 _DOCUMENT_FIELDS = {field.name for field in fields(Document)}
 _INDEX_COMPARISONS = {
@@ -29,8 +30,30 @@ _INDEX_NAMES = {"file_path": "source"}
 """Meta fields of Documents that an index stores under another name."""
 
 
+def join_filters(*filters: Filters | None) -> Filters | None:
+    """Return the filters that hold where all of several do.
+
+    :param filters: Haystack filters; None and {} hold everywhere.
+    :returns: The filters joined with AND, or None.
+    """
+    return _joined("AND", [each for each in filters if each])
+
+
+def apply_policy(policy: FilterPolicy, own: Filters | None, given: Filters | None) -> Filters | None:
+    """Return the filters of a call.
+
+    Unlike Haystack's function, merging never drops a condition: where both are about one field, both must hold.
+
+    :param policy: Whether the filters of the call replace those of the component or are joined with them.
+    :param own: Filters of the component.
+    :param given: Filters of the call.
+    :returns: The filters, or None.
+    """
+    return join_filters(own, given) if policy == FilterPolicy.MERGE else given or own or None
+
+
 def divide(filters: Filters | None) -> tuple[Filters | None, Filters | None]:
-    """Divide filters into what Chroma answers exactly and what has to be checked on the Documents that it returns.
+    """Return what Chroma answers exactly, and what has to be checked on the Documents that it returns.
 
     Chroma's integration has no NOT, ignores `id` in a search, takes `meta.a.b` for `b`, and compares neither dates nor
     None. A NOT is rewritten by De Morgan's laws where that is exact.
@@ -55,7 +78,7 @@ def divide(filters: Filters | None) -> tuple[Filters | None, Filters | None]:
 
 
 def for_index(filters: Filters | None) -> Filters | None:
-    """Translate filters for `senseweave.Index.search`.
+    """Return filters as `senseweave.Index.search` takes them.
 
     :param filters: Haystack filters, or None.
     :returns: The index's filter, or None.
@@ -65,7 +88,7 @@ def for_index(filters: Filters | None) -> Filters | None:
         return None
     operator = _operator(filters)
     if "field" not in filters:
-        conditions = [for_index(one) for one in _conditions(filters)]
+        conditions = [for_index(each) for each in _conditions(filters)]
         if not conditions:
             return None
         return {"not": {"and": conditions}} if operator == "NOT" else {operator.lower(): conditions}
@@ -77,13 +100,13 @@ def for_index(filters: Filters | None) -> Filters | None:
 
 
 def _for_chroma(condition: Filters, *, negated: bool) -> Filters | None:
-    """Return a condition, or its opposite, in what Chroma answers exactly; None where there is no such thing."""
+    """Return a condition, or its opposite, in what Chroma answers exactly; None where there is none."""
     operator = _operator(condition)
     if "field" in condition:
         return _comparison(condition, operator, negated=negated)
     negated = negated != (operator == "NOT")
-    translated = [_for_chroma(one, negated=negated) for one in _conditions(condition)]
-    known = [one for one in translated if one is not None]
+    translated = [_for_chroma(each, negated=negated) for each in _conditions(condition)]
+    known = [each for each in translated if each is not None]
     if len(known) < len(translated) or not known:
         return None
     any_of = (operator == "OR") != negated
@@ -98,7 +121,7 @@ def _comparison(condition: Filters, operator: str, *, negated: bool) -> Filters 
     if operator in _ORDER:
         exact = isinstance(value, int | float) and not isinstance(value, bool) and not negated
     elif operator in ("in", "not in"):
-        kinds = {type(one) for one in value} if isinstance(value, list) else set()
+        kinds = {type(each) for each in value} if isinstance(value, list) else set()
         exact = len(kinds) == 1 and kinds <= {str, int, float, bool}
     elif operator in _OPPOSITE:
         exact = isinstance(value, str | int | float | bool)
@@ -110,10 +133,10 @@ def _comparison(condition: Filters, operator: str, *, negated: bool) -> Filters 
 
 
 def _searches_content(filters: Filters) -> bool:
-    """Tell whether a condition on the words of a Document is among the filters, which Chroma alone knows."""
+    """Return whether a filter has a condition on the words of a Document, which only Chroma can check."""
     if "field" in filters:
         return filters["field"] == "content" and "contains" in str(filters.get("operator"))
-    return any(_searches_content(one) for one in filters.get("conditions", []))
+    return any(_searches_content(each) for each in filters.get("conditions", []))
 
 
 def _operator(condition: Filters) -> str:

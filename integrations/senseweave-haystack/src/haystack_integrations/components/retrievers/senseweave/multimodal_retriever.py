@@ -4,7 +4,9 @@
 """One ranking of texts, images, recordings and videos out of several stores or an index of senseweave."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from haystack import Document, component, default_from_dict
@@ -13,16 +15,19 @@ from haystack.components.retrievers.types import EmbeddingRetriever
 from haystack.core.serialization import component_from_dict, component_to_dict, import_class_by_name
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 from haystack.document_stores.types import FilterPolicy
-from haystack.document_stores.types.filter_policy import apply_filter_policy
 from haystack_integrations.common.senseweave.components import Configured, check_modalities
+from haystack_integrations.common.senseweave.items import hit_to_document, result_meta
 from haystack_integrations.common.senseweave.loading import source_to_media
 from haystack_integrations.common.senseweave.retrieval import check_top_k, read_filter_policy
 from haystack_integrations.components.embedders.senseweave import SenseweaveTextEmbedder
-from haystack_integrations.components.retrievers.senseweave.index_search import IndexSearch
-from haystack_integrations.components.retrievers.senseweave.stores_search import StoresSearch
+from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, for_index
+from haystack_integrations.components.retrievers.senseweave.lists import RetrieverLists
 
 import senseweave as sw
-from senseweave.interop import Modality
+from senseweave.interop import Modality, Plan, Ranking, Reranker, as_reranker
+
+OPTIONS = ("fusion", "weights", "quota", "min_score", "offset", "group", "diversity", "rerank", "rerank_depth")
+"""Parameters of how to rank, which a call can set for itself."""
 
 
 @component
@@ -65,6 +70,13 @@ class SenseweaveMultimodalRetriever(Configured):
         statistics: dict[str, dict[str, Any]] | None = None,
         auto_calibrate: bool = True,
         weights: dict[str, float] | None = None,
+        quota: dict[str, int] | None = None,
+        min_score: float | None = None,
+        offset: int = 0,
+        group: bool = False,
+        diversity: float | None = None,
+        rerank: str | Reranker | None = None,
+        rerank_depth: int = 50,
         filters: dict[str, Any] | None = None,
         top_k: int = 10,
         filter_policy: str | FilterPolicy = FilterPolicy.REPLACE,
@@ -80,7 +92,7 @@ class SenseweaveMultimodalRetriever(Configured):
         :param embedders: The text embedder of the retrievers, or one for each by the retriever's name. If None,
             `SenseweaveTextEmbedder()`.
         :param modalities: Only Documents of these modalities, by their `meta["modality"]`; with retrievers,
-            those that name none are text. Each modality is then asked for, and calibrated, by itself: give it where a
+            those that name none are text. Each modality is then searched and calibrated by itself: give it where a
             store holds several.
         :param fusion: How scores are made comparable, a name in `senseweave.retrieval.METHODS`; None takes the default.
         :param statistics: With retrievers: what is known of the scores in each list, see `calibrate`. Lists are named
@@ -88,15 +100,24 @@ class SenseweaveMultimodalRetriever(Configured):
         :param auto_calibrate: With retrievers: whether what is not in `statistics` is estimated at the first query,
             from up to a thousand Documents that each retriever returns. It needs retrievers that can return
             embeddings, as those of Chroma and `InMemoryEmbeddingRetriever` can.
-        :param weights: By list (with an index, by modality), for the fusion `weighted_rrf`.
-        :param filters: Conditions on the Documents.
+        :param weights: By modality or by list, for the fusion `weighted_rrf`.
+        :param quota: By modality, the smallest number of Documents of each page while there are as many.
+        :param min_score: Leave out Documents with a lower `score`.
+        :param offset: How many of the best Documents to leave out, for the next page.
+        :param group: Whether chunks of one source become one Document, the best of them.
+        :param diversity: From 0 to 1: how much Documents should differ from each other.
+        :param rerank: Name of a cross-encoder, or an object with `name` and `scores(query, hits)`, that orders the best
+            `rerank_depth` Documents again. A component with an object cannot be serialized.
+        :param rerank_depth: How many Documents are reranked.
+        :param filters: Conditions on the Documents. The filters of the retrievers themselves always hold too.
         :param top_k: How many Documents to return at most.
-        :param filter_policy: Whether filters given to `run` replace these or are merged with them.
+        :param filter_policy: Whether filters given to `run` replace these or are joined with them by AND.
         :param root_path: A query given as a file must lie under this folder, symbolic links resolved, and relative
             paths are looked for there. None allows every local file.
         :param network: Whether a query may be an http or https URL.
+        :raises TypeError: If an option has a value of the wrong type.
         :raises ValueError: If not exactly one of `index` and `retrievers` is given, the embedders do not fit the
-            retrievers, a modality is unknown, or `top_k` is negative.
+            retrievers, a modality is unknown, or an option makes no sense.
         """
         if (index is None) == (not retrievers):
             msg = "SenseweaveMultimodalRetriever takes index or retrievers, one of the two"
@@ -113,36 +134,50 @@ class SenseweaveMultimodalRetriever(Configured):
         self.statistics = dict(statistics or {})
         self.auto_calibrate = auto_calibrate
         self.weights = weights
+        self.quota = quota
+        self.min_score = min_score
+        self.offset = offset
+        self.group = group
+        self.diversity = diversity
+        self.rerank = rerank
+        self.rerank_depth = rerank_depth
         self.filters = filters or {}
         self.top_k = check_top_k(top_k)
         self.filter_policy = read_filter_policy(filter_policy)
         self.root_path = str(root_path) if root_path is not None else None
         self.network = network
-        self._search: IndexSearch | StoresSearch
-        if retrievers and self.embedders:
-            self._search = StoresSearch(
-                retrievers,
-                self.embedders,
-                self.modalities,
-                fusion,
-                self.statistics,
-                weights,
-                auto_calibrate=auto_calibrate,
-            )
-        else:
-            self._search = IndexSearch(index, self.modalities, fusion, weights)
+        self._index: sw.Index | None = None
+        self._opening = Lock()
+        self._rerankers: dict[str, Reranker] = {}
+        self._lists = RetrieverLists(
+            retrievers or {}, self.embedders or {}, modalities, self.statistics, auto_calibrate=auto_calibrate
+        )
+        self._plan(max(self.top_k, 1), {})
 
     def warm_up(self) -> None:
-        """Open the index, or warm up retrievers and embedders. Calling it again does nothing."""
-        self._search.warm_up()
+        """Open the index and load what embeds questions, or warm up retrievers and embedders."""
+        if self.index is not None:
+            for space in self._opened().spaces.values():
+                space.load([modality for modality in space.modalities if modality == "text"])
+        self._lists.warm_up()
 
     async def warm_up_async(self) -> None:
         """Like `warm_up`, without blocking the event loop."""
-        await self._search.warm_up_async()
+        if self.index is not None and self._index is None:
+            await asyncio.to_thread(self.warm_up)
+        await self._lists.warm_up_async()
 
     def close(self) -> None:
-        """Close the index, or the retrievers and embedders; the next run opens them again."""
-        self._search.close()
+        """Close the index, or the retrievers and embedders; the next run opens them again.
+
+        An index that was given open is left open.
+        """
+        with self._opening:
+            index, self._index = self._index, None
+        if index is not None and index is not self.index:
+            index.close()
+        self._rerankers.clear()
+        self._lists.close()
 
     async def close_async(self) -> None:
         """Like `close`, in a thread."""
@@ -156,18 +191,25 @@ class SenseweaveMultimodalRetriever(Configured):
 
         :param documents: By the name of the list, Documents with embeddings: those of the store, or a sample of some
             hundred.
-        :param queries: Questions that have nothing to do with most Documents. None takes general phrases.
-        :raises ValueError: If the component searches an index, a name is none of a list, or Documents lack embeddings.
+        :param queries: Questions that have nothing to do with most Documents; general phrases if None.
+        :raises ValueError: If the component searches an index, there is no list of a name, or Documents lack
+            embeddings.
         """
-        self.statistics.update(self._search.calibrate(documents, queries))
+        if self.index is not None:
+            msg = "an index calibrates itself when media are added"
+            raise ValueError(msg)
+        self.statistics.update(self._lists.calibrate(documents, queries))
 
     def _parameters(self) -> dict[str, Any]:
+        if self.rerank is not None and not isinstance(self.rerank, str):
+            msg = f"{type(self.rerank).__name__} cannot be serialized as rerank; give the name of a cross-encoder"
+            raise ValueError(msg)
         parameters = Configured._parameters(self)
-        parameters["index"] = self._search.place() if isinstance(self._search, IndexSearch) else None
+        parameters["index"] = self._index_folder()
         retrievers = self.retrievers or {}
-        parameters["retrievers"] = {name: component_to_dict(one, name) for name, one in retrievers.items()} or None
+        parameters["retrievers"] = {name: component_to_dict(each, name) for name, each in retrievers.items()} or None
         if isinstance(self.embedders, dict):
-            parameters["embedders"] = {name: component_to_dict(one, name) for name, one in self.embedders.items()}
+            parameters["embedders"] = {name: component_to_dict(each, name) for name, each in self.embedders.items()}
         elif self.embedders is not None:
             parameters["embedders"] = component_to_dict(self.embedders, "embedders")
         return parameters
@@ -183,7 +225,7 @@ class SenseweaveMultimodalRetriever(Configured):
         for name in ("retrievers", "embedders"):
             values = parameters.get(name)
             if isinstance(values, dict) and "type" not in values:
-                parameters[name] = {key: _component(one, key) for key, one in values.items()}
+                parameters[name] = {key: _component(each, key) for key, each in values.items()}
         return default_from_dict(cls, {**data, "init_parameters": parameters})
 
     @component.output_types(documents=list[Document])
@@ -193,23 +235,33 @@ class SenseweaveMultimodalRetriever(Configured):
         filters: dict[str, Any] | None = None,
         top_k: int | None = None,
         media: str | Path | ByteStream | ImageContent | FileContent | None = None,
+        options: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Retrieve Documents of all modalities for a question, or for an image, a recording or a video.
 
         :param query: The question.
-        :param filters: Conditions on the Documents; how they go with those of the constructor says `filter_policy`.
+        :param filters: Conditions on the Documents; `filter_policy` says whether they replace those of the constructor.
+            The filters of the retrievers themselves always hold too.
         :param top_k: How many Documents to return at most; None for the number of the constructor.
         :param media: Instead of a question: a path, a permitted URL, or a container of bytes.
+        :param options: Other values for this call of `fusion`, `weights`, `quota`, `min_score`, `offset`, `group`,
+            `diversity`, `rerank` and `rerank_depth`.
         :returns: A dictionary with `documents`, best first. `score` is calibrated and comparable within one call;
-            `meta` holds `raw_score` (the similarity), `fusion` (the method) and, from an index, `space`.
-        :raises TypeError: If `query` is not a string, or `top_k` no whole number.
-        :raises ValueError: If not exactly one of `query` and `media` is given.
+            `meta` holds `raw_score` (the similarity), `fusion` (the method) and, from an index, `space`. Where content
+            is found at several sources, `meta["sources"]` lists them.
+        :raises TypeError: If `query` is not a string, or an option has a value of the wrong type.
+        :raises ValueError: If not exactly one of `query` and `media` is given, or an option makes no sense.
         :raises senseweave.FingerprintError: If a store holds embeddings of another space of senseweave than the
             embedder of its queries.
         :raises haystack.errors.FilterError: If the filters are not well formed.
         """
-        asked, wanted, conditions = self._inputs(query, filters, top_k, media)
-        return {"documents": self._search.run(asked, wanted, conditions) if wanted else []}
+        question, count, conditions = self._inputs(query, filters, top_k, media)
+        plan = self._plan(max(count, 1), options or {})
+        if count == 0:
+            return {"documents": []}
+        if self.index is not None:
+            return {"documents": self._search_index(question, plan, conditions)}
+        return {"documents": _documents(self._lists.rank(question, plan, conditions))}
 
     @component.output_types(documents=list[Document])
     async def run_async(
@@ -218,10 +270,16 @@ class SenseweaveMultimodalRetriever(Configured):
         filters: dict[str, Any] | None = None,
         top_k: int | None = None,
         media: str | Path | ByteStream | ImageContent | FileContent | None = None,
+        options: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Like `run`, without blocking the event loop; stores are asked side by side."""
-        asked, wanted, conditions = await asyncio.to_thread(self._inputs, query, filters, top_k, media)
-        return {"documents": await self._search.run_async(asked, wanted, conditions) if wanted else []}
+        """Like `run`, without blocking the event loop; stores are searched side by side."""
+        question, count, conditions = await asyncio.to_thread(self._inputs, query, filters, top_k, media)
+        plan = self._plan(max(count, 1), options or {})
+        if count == 0:
+            return {"documents": []}
+        if self.index is not None:
+            return {"documents": await asyncio.to_thread(self._search_index, question, plan, conditions)}
+        return {"documents": _documents(await self._lists.arank(question, plan, conditions))}
 
     def _inputs(
         self, query: Any, filters: dict[str, Any] | None, top_k: int | None, media: Any
@@ -236,9 +294,58 @@ class SenseweaveMultimodalRetriever(Configured):
             )
             raise TypeError(msg)
         policy = sw.MediaPolicy(root=self.root_path, network=self.network)
-        asked = query if query is not None else source_to_media(media, policy=policy)
-        wanted = self.top_k if top_k is None else check_top_k(top_k)
-        return asked, wanted, apply_filter_policy(self.filter_policy, self.filters, filters)
+        question = query if query is not None else source_to_media(media, policy=policy)
+        count = self.top_k if top_k is None else check_top_k(top_k)
+        return question, count, apply_policy(self.filter_policy, self.filters, filters)
+
+    def _plan(self, k: int, options: dict[str, Any]) -> Plan:
+        """Return how to rank: the options of a call over those of the constructor."""
+        if unknown := set(options) - set(OPTIONS):
+            msg = f"unknown option {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(OPTIONS)}"
+            raise ValueError(msg)
+        values = {name: getattr(self, name) for name in OPTIONS} | options
+        method, reranker = values.pop("fusion"), values.pop("rerank")
+        if isinstance(reranker, str):
+            reranker = self._rerankers.setdefault(reranker, as_reranker(reranker))
+        elif reranker is not None:
+            reranker = as_reranker(reranker)
+        return Plan(k=k, method=method, reranker=reranker, lists=self._lists.names, **values)
+
+    def _search_index(self, question: str | sw.Media, plan: Plan, conditions: dict[str, Any] | None) -> list[Document]:
+        hits = self._opened().search(
+            question,
+            plan.k,
+            modalities=self.modalities,
+            filter=for_index(conditions),
+            fusion=plan.method,
+            rerank=plan.reranker,
+            **{name: getattr(plan, name) for name in OPTIONS if name not in ("fusion", "rerank")},
+        )
+        return [hit_to_document(hit) for hit in hits]
+
+    def _opened(self) -> sw.Index:
+        with self._opening:
+            if self._index is None:
+                self._index = self.index if isinstance(self.index, sw.Index) else sw.Index.open(str(self.index))
+            return self._index
+
+    def _index_folder(self) -> str | None:
+        """Return the folder of the index; an index on a Chroma client has none, and cannot be serialized."""
+        if not isinstance(self.index, sw.Index):
+            return self.index
+        info = self.index.info()
+        if info["bytes"] is None:
+            msg = "an index that is open on a Chroma client cannot be serialized; give the folder of the index"
+            raise ValueError(msg)
+        return str(info["place"])
+
+
+def _documents(rankings: list[Ranking]) -> list[Document]:
+    """Return the Documents of a ranking with their scores."""
+    return [
+        replace(ranking.item, score=ranking.hit.score, meta={**ranking.item.meta, **result_meta(ranking.hit)})
+        for ranking in rankings
+    ]
 
 
 def _component(data: dict[str, Any], name: str) -> Any:

@@ -251,9 +251,14 @@ class Batches:
 
 
 def embed_mixed(
-    model: Model, media: Sequence[Media], *, show_progress: bool = False, on_error: OnError = "raise"
+    model: Model,
+    media: Sequence[Media],
+    role: Role = "document",
+    *,
+    show_progress: bool = False,
+    on_error: OnError = "raise",
 ) -> list[Outcome]:
-    """Embed documents of any modalities, each modality in batches of its own; the result is in the order of `media`.
+    """Embed media of any modalities, each modality in batches of its own; the result is in the order of `media`.
 
     Raises:
         UnsupportedModalityError: If the model lacks a modality, before anything is computed.
@@ -262,7 +267,7 @@ def embed_mixed(
     """
     done: dict[int, Outcome] = {}
     for modality, positions in _grouped(model, media).items():
-        batches = Batches(model, modality, on_error=on_error)
+        batches = Batches(model, modality, role, on_error=on_error)
         with placed_among(positions, len(media)):
             group = batches.embed([media[i] for i in positions], show_progress=show_progress)
         done.update(zip(positions, group, strict=True))
@@ -270,12 +275,17 @@ def embed_mixed(
 
 
 async def aembed_mixed(
-    model: Model, media: Sequence[Media], *, show_progress: bool = False, on_error: OnError = "raise"
+    model: Model,
+    media: Sequence[Media],
+    role: Role = "document",
+    *,
+    show_progress: bool = False,
+    on_error: OnError = "raise",
 ) -> list[Outcome]:
     """Embed like `embed_mixed`, off the event loop."""
     done: dict[int, Outcome] = {}
     for modality, positions in (await asyncio.to_thread(_grouped, model, media)).items():
-        batches = Batches(model, modality, on_error=on_error)
+        batches = Batches(model, modality, role, on_error=on_error)
         with placed_among(positions, len(media)):
             group = await batches.aembed([media[i] for i in positions], show_progress=show_progress)
         done.update(zip(positions, group, strict=True))

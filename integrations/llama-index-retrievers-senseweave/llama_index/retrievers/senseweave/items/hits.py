@@ -23,7 +23,7 @@ def node_from_hit(hit: Hit) -> NodeWithScore:
         sha256=hit.sha256,
         own=hit.metadata,
     )
-    resources = {} if hit.modality == "text" else _resources(hit.source, lambda: hit.media, hit.mime_type)
+    resources = {} if hit.modality == "text" else _resources(provenance, lambda: hit.media)
     return NodeWithScore(node=make_node(hit.id, hit.text, provenance, resources), score=hit.score)
 
 
@@ -35,17 +35,17 @@ def complete_node(node: BaseNode, policy: MediaPolicy) -> BaseNode:
     provenance = read_metadata(node.metadata)
     if type(node) is not TextNode or provenance.modality == "text" or provenance.source is None:
         return node
-    resources = _resources(provenance.source, lambda: provenance.media(policy=policy), provenance.mime_type)
+    resources = _resources(provenance, lambda: provenance.media(policy=policy))
     return make_node(node.node_id, node.text, provenance, resources)
 
 
-def _resources(source: str, media: Callable[[], Media], mime_type: str | None) -> dict[str, MediaResource]:
-    """Return the resource of media by its field; none where the file is not there, for that would end a synthesis."""
+def _resources(provenance: Provenance, read: Callable[[], Media]) -> dict[str, MediaResource]:
+    """Return the resource of media by its field; none where the file cannot be read, which would end a synthesis."""
+    field = f"{provenance.modality}_resource"
+    if "://" in (provenance.source or ""):
+        return {field: MediaResource(url=AnyUrl(str(provenance.source)), mimetype=provenance.mime_type)}
     try:
-        found = media()
-        if "://" in source:
-            return {f"{found.modality}_resource": MediaResource(url=AnyUrl(source), mimetype=mime_type)}
-        path, mime_type = media_file(found)
+        path, mime_type = media_file(read())
     except MediaError:
         return {}
-    return {f"{found.modality}_resource": MediaResource(path=path, mimetype=mime_type)}
+    return {field: MediaResource(path=path, mimetype=mime_type)}

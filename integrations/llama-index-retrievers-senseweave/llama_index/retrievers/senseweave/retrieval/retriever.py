@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 from llama_index.core import VectorStoreIndex
@@ -14,13 +14,27 @@ from llama_index.core.storage.docstore import BaseDocumentStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore, MetadataFilters
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
 from llama_index.retrievers.senseweave.items.bundle import query_media
-from llama_index.retrievers.senseweave.items.hits import node_from_hit
-from llama_index.retrievers.senseweave.retrieval.asking import StoreSearch
+from llama_index.retrievers.senseweave.items.hits import complete_node, node_from_hit
+from llama_index.retrievers.senseweave.retrieval.embedding import aembed_query, embed_query, given_query
 from llama_index.retrievers.senseweave.retrieval.filters import index_condition
-from llama_index.retrievers.senseweave.retrieval.stores import StoreView, kept, view_of
+from llama_index.retrievers.senseweave.retrieval.stores import StoreSource, StoreView, view_store
 from llama_index_instrumentation import get_dispatcher
 
-from senseweave.interop import METHODS, Index, Media, MediaPolicy, Modality, Query
+from senseweave.interop import (
+    MODALITIES,
+    Index,
+    Media,
+    MediaPolicy,
+    Modality,
+    Plan,
+    Query,
+    Ranking,
+    Reranker,
+    arank,
+    as_reranker,
+    chosen_modalities,
+    rank,
+)
 
 DEFAULT_TOP_K = 10
 
@@ -55,6 +69,14 @@ class SenseweaveRetriever(BaseRetriever):
         modalities: Collection[Modality] | None = None,
         filters: MetadataFilters | None = None,
         fusion: str | None = None,
+        offset: int = 0,
+        min_score: float | None = None,
+        group: bool = False,
+        diversity: float | None = None,
+        rerank: str | Reranker | None = None,
+        rerank_depth: int = 50,
+        weights: Mapping[str, float] | None = None,
+        quota: Mapping[str, int] | None = None,
         use_bundle_embedding: bool = False,
         docstore: BaseDocumentStore | None = None,
         root: str | None = None,
@@ -71,31 +93,37 @@ class SenseweaveRetriever(BaseRetriever):
             vector_stores: A vector store, or several of them (one per space).
             embed_model: The model of the store's vectors, or as many as there are stores.
             index: A `senseweave.Index`, which has its own models, instead of stores.
-            similarity_top_k: How many nodes.
+            similarity_top_k: How many nodes to return.
             modalities: Only nodes of these modalities; None for all.
             filters: Condition on metadata.
             fusion: How similarities are made comparable, a name in `senseweave.retrieval.METHODS`; None takes the
                 core's choice, `none` leaves the cosine similarities as they are.
-            use_bundle_embedding: Whether a bundle's `embedding` stands before its text and media. It is only used
-                where there is nothing else to embed if False, because LlamaIndex's retrievers leave the vectors of
-                their own model in bundles that they share.
+            offset: Leave out so many of the best, for the next page.
+            min_score: Leave out nodes whose calibrated score is lower.
+            group: Return the best node of each source alone.
+            diversity: From 0 to 1: how much nodes should differ from each other (maximal marginal relevance).
+            rerank: A cross-encoder's name or a reranker, which orders the best `rerank_depth` nodes anew.
+            rerank_depth: How many nodes the reranker reads.
+            weights: By modality, for the fusion method `weighted_rrf`.
+            quota: By modality, the least number of nodes in an answer while there are so many.
+            use_bundle_embedding: Whether a bundle's `embedding` comes before its text and media. If False it is only
+                used where there is nothing else to embed, because LlamaIndex's retrievers leave the vectors of their
+                own model in bundles that they share.
             docstore: Where the nodes are, for stores that hold vectors alone.
             root: Media of queries must lie under this folder.
             network: Whether http and https URLs of queries may be fetched.
             policy: All limits on reading; instead of `root` and `network`.
-            callback_manager: Told of every retrieval.
+            callback_manager: Receives the events of every retrieval.
             object_map: Objects that index nodes stand for, by id.
             objects: The same, as index nodes.
             verbose: Whether to print what is retrieved from objects.
 
         Raises:
+            TypeError: If an option is of the wrong type; the message names it.
             ValueError: If the number of models does not fit, or an option makes no sense.
         """
         if similarity_top_k < 1:
             msg = f"similarity_top_k must be at least 1, not {similarity_top_k}"
-            raise ValueError(msg)
-        if fusion is not None and fusion not in METHODS:
-            msg = f"unknown fusion method {fusion!r}; there are {', '.join(METHODS)}"
             raise ValueError(msg)
         if policy is not None and (root is not None or network):
             msg = "give either policy or root and network, not both"
@@ -104,13 +132,23 @@ class SenseweaveRetriever(BaseRetriever):
             msg = "give vector_stores or an index, one of the two"
             raise ValueError(msg)
         self.similarity_top_k = similarity_top_k
-        self.modalities = kept(modalities)
+        self.modalities = None if modalities is None else chosen_modalities(modalities, MODALITIES)
         self.filters = filters
         self.fusion = fusion
+        self.reranker = None if rerank is None else as_reranker(rerank)
+        self.options: dict[str, Any] = {
+            "offset": offset,
+            "min_score": min_score,
+            "group": group,
+            "diversity": diversity,
+            "rerank_depth": rerank_depth,
+            "weights": weights,
+            "quota": quota,
+        }
         self.use_bundle_embedding = use_bundle_embedding
-        self._all_modalities = modalities is None
         self._index = index
         self._views = [] if vector_stores is None else _views(vector_stores, embed_model, docstore)
+        _ = self._plan  # wrong options are errors here, and not of the first query
         if policy is None and (root is not None or network):
             policy = MediaPolicy(root=root, network=network)
         self.media_policy = policy or (index.policy if index is not None else self._views[0].embed_model.media_policy)
@@ -137,14 +175,14 @@ class SenseweaveRetriever(BaseRetriever):
         Raises:
             ValueError: If not exactly one of index, nodes and vector_stores is given.
         """
-        if sum(one is not None for one in (index, nodes, vector_stores)) != 1:
+        if sum(source is not None for source in (index, nodes, vector_stores)) != 1:
             msg = "give exactly one of index, nodes and vector_stores"
             raise ValueError(msg)
         if isinstance(index, Index):
             return cls(index=index, **options)
         if nodes is not None:
             if embed_model is not None and not isinstance(embed_model, SenseweaveEmbedding):
-                msg = "nodes are embedded by one model"
+                msg = f"nodes are embedded by one model; embed_model must be a SenseweaveEmbedding, not {embed_model!r}"
                 raise ValueError(msg)
             return cls.from_nodes(nodes, embed_model, **options)
         if vector_stores is not None:
@@ -179,47 +217,71 @@ class SenseweaveRetriever(BaseRetriever):
 
     @dispatcher.span
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        parts = self._parts(query_bundle)
+        media = self._media(query_bundle)
         if self._index is not None:
-            return [node_from_hit(hit) for hit in self._index.search(Query(parts), **self._search_options())]
-        return self._stores.search(parts, query_bundle.embedding)
+            return [node_from_hit(hit) for hit in self._index.search(Query(media), **self._search_options())]
+        models = [view.embed_model for view in self._views]
+        embedded = embed_query(models, media) if media else given_query(models, query_bundle.embedding or [])
+        return self._nodes(rank(Query(media) if media else None, self._sources(), embedded, self._plan))
 
     @dispatcher.span
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        parts = await asyncio.to_thread(self._parts, query_bundle)
+        media = await asyncio.to_thread(self._media, query_bundle)
         if self._index is not None:
-            hits = await self._index.asearch(Query(parts), **self._search_options())
+            hits = await self._index.asearch(Query(media), **self._search_options())
             return await asyncio.to_thread(lambda: [node_from_hit(hit) for hit in hits])
-        return await self._stores.asearch(parts, query_bundle.embedding)
+        models = [view.embed_model for view in self._views]
+        if media:
+            embedded = await aembed_query(models, media)
+        else:
+            embedded = await asyncio.to_thread(given_query, models, query_bundle.embedding or [])
+        ranking = await arank(Query(media) if media else None, self._sources(), embedded, self._plan)
+        return await asyncio.to_thread(self._nodes, ranking)
 
     @property
-    def _stores(self) -> StoreSearch:
-        return StoreSearch(self._views, self.similarity_top_k, self.modalities, self.filters, self.fusion)
+    def _plan(self) -> Plan:
+        return Plan(k=self.similarity_top_k, method=self.fusion, reranker=self.reranker, **self.options)
+
+    def _sources(self) -> list[StoreSource]:
+        """Return every store as one source per modality."""
+        chosen = [modality for modality in MODALITIES if self.modalities is None or modality in self.modalities]
+        return [
+            StoreSource(f"{number}:{modality}", view, modality, self.filters)
+            for number, view in enumerate(self._views)
+            for modality in chosen
+        ]
+
+    def _nodes(self, ranking: Sequence[Ranking]) -> list[NodeWithScore]:
+        return [
+            NodeWithScore(node=complete_node(place.item, self.media_policy), score=place.hit.score) for place in ranking
+        ]
 
     def _search_options(self) -> dict[str, Any]:
         return {
             "k": self.similarity_top_k,
-            "modalities": None if self._all_modalities else self.modalities,
+            "modalities": self.modalities,
             "filter": index_condition(self.filters),
             "fusion": self.fusion,
+            "rerank": self.reranker,
+            **self.options,
         }
 
-    def _parts(self, bundle: QueryBundle) -> list[Media]:
-        """What is to be embedded; nothing where the bundle's own vector is to be used.
+    def _media(self, bundle: QueryBundle) -> list[Media]:
+        """Return the media and texts to embed; none where the bundle's own vector is to be used.
 
         Raises:
             ValueError: If there is neither.
         """
         if self.use_bundle_embedding and bundle.embedding is not None and self._index is None:
             return []
-        parts = query_media(bundle, self.media_policy)
-        if not parts and bundle.embedding is None:
+        media = query_media(bundle, self.media_policy)
+        if not media and bundle.embedding is None:
             msg = "the query bundle holds neither text nor media nor an embedding"
             raise ValueError(msg)
-        if not parts and self._index is not None:
+        if not media and self._index is not None:
             msg = "a senseweave.Index is asked by text or media; it cannot be asked by the bundle's embedding"
             raise ValueError(msg)
-        return parts
+        return media
 
 
 def _views(
@@ -234,4 +296,4 @@ def _views(
     if not stores or len(models) != len(stores):
         msg = f"{len(stores)} vector stores need as many models, or one for all, not {len(models)}"
         raise ValueError(msg)
-    return [view_of(store, model, docstore) for store, model in zip(stores, models, strict=True)]
+    return [view_store(store, model, docstore) for store, model in zip(stores, models, strict=True)]

@@ -1,15 +1,15 @@
-"""What the retriever asks of a vector store: nodes with similarities per modality, and vectors to calibrate by."""
+"""Vector stores of LlamaIndex as sources of a ranking: nodes of a modality by vector, and what is known of them."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from llama_index.core.schema import BaseNode
+from llama_index.core.schema import BaseNode, MetadataMode
 from llama_index.core.storage.docstore import BaseDocumentStore
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import (
@@ -22,79 +22,82 @@ from llama_index.embeddings.senseweave import SenseweaveEmbedding
 from llama_index.embeddings.senseweave.items.nodes import read_fingerprint
 from llama_index.retrievers.senseweave.retrieval.filters import store_filters
 
-from senseweave.errors import FingerprintError
-from senseweave.media import MODALITIES, Modality, Text
-from senseweave.retrieval import Statistics, StoreStatistics
-from senseweave.retrieval.calibration.probes import PROBES
-from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample, evenly_spaced
-
-Scored = tuple[BaseNode, float]
-"""A node and its cosine similarity to the query."""
+from senseweave.interop import (
+    MODALITIES,
+    PROBES,
+    Candidate,
+    FingerprintError,
+    Modality,
+    RankingSource,
+    Sample,
+    Statistics,
+    StoreStatistics,
+    Text,
+    chroma_sample,
+    evenly_spaced,
+    read_metadata,
+)
 
 
 class StoreView:
-    """One vector store with the model of its vectors, as the retriever sees it; see `view_of`."""
+    """A vector store with the model of its vectors. A store of a class that is not known gives cosine similarities."""
 
     def __init__(
         self, store: BasePydanticVectorStore, embed_model: SenseweaveEmbedding, docstore: BaseDocumentStore | None
     ) -> None:
-        """Look at `store`, whose nodes are in `docstore` where it does not hold them itself."""
+        """View `store`, whose nodes are in `docstore` if it does not hold them itself."""
         self.store = store
         self.embed_model = embed_model
         self.docstore = docstore
 
-    def find(self, vector: list[float], k: int, modality: Modality, filters: MetadataFilters | None) -> list[Scored]:
-        """Return the nodes of one modality nearest to a unit vector, best first.
+    def find(self, query: VectorStoreQuery, with_vectors: bool) -> list[Candidate]:
+        """Return the nodes that answer a query of the store, nearest first."""
+        return self.candidates(self.store.query(query), with_vectors)
 
-        Args:
-            vector: The query's vector in the store's space.
-            k: How many.
-            modality: Of the nodes.
-            filters: Further conditions on metadata.
+    def candidates(self, result: VectorStoreQueryResult, with_vectors: bool) -> list[Candidate]:
+        """Return a store's answer as candidates.
+
+        Raises:
+            FingerprintError: If a node says that it was embedded in another space; it names both fingerprints.
         """
-        return self._scored(self.store.query(_query(vector, k, modality, filters)))
-
-    async def afind(
-        self, vector: list[float], k: int, modality: Modality, filters: MetadataFilters | None
-    ) -> list[Scored]:
-        """Like `find`, off the event loop: stores without async methods of their own are asked in a thread."""
-        if type(self.store).aquery is BasePydanticVectorStore.aquery:
-            return await asyncio.to_thread(self.find, vector, k, modality, filters)
-        result = await self.store.aquery(_query(vector, k, modality, filters))
-        return await asyncio.to_thread(self._scored, result)
+        pairs = zip(self._nodes(result), result.similarities or [], strict=True)
+        found = [(node, self._cosine(score)) for node, score in pairs if node is not None]
+        vectors = self._vectors([node for node, _ in found]) if found and with_vectors else [None] * len(found)
+        for node, _ in found:
+            fingerprint = read_fingerprint(node)
+            if fingerprint not in (None, self.embed_model.fingerprint):
+                raise FingerprintError(type(self.store).__name__, str(fingerprint), self.embed_model.fingerprint)
+        return [
+            Candidate(
+                node.node_id, node.metadata, node.get_content(MetadataMode.NONE), cosine, vector=vector, item=node
+            )
+            for (node, cosine), vector in zip(found, vectors, strict=True)
+        ]
 
     def statistics(self, modality: Modality, query_modality: Modality) -> Statistics | None:
-        """Return what is known of queries of one modality against nodes of another, or None."""
+        """Return what is known of queries of a modality against nodes of another, or None."""
         del modality, query_modality
         return None
 
     def is_empty(self, modality: Modality) -> bool:
-        """Whether the store is known to hold nothing of a modality, as far as `statistics` was asked."""
+        """Return whether the store holds nothing of a modality, as far as `statistics` has looked."""
         del modality
         return False
 
-    def _similarity(self) -> Callable[[float], float]:
-        """Return what makes a cosine similarity of the number that the store gives."""
-        return float
+    def _cosine(self, score: float) -> float:
+        """Return the cosine similarity that a score of the store stands for."""
+        return float(score)
 
-    def _scored(self, result: VectorStoreQueryResult) -> list[Scored]:
-        similarity = self._similarity()
-        found = []
-        for node, score in zip(self._nodes(result), result.similarities or [], strict=True):
-            if node is not None:
-                self._check_fingerprint(node)
-                found.append((node, similarity(score)))
-        return found
-
-    def _check_fingerprint(self, node: BaseNode) -> None:
-        """Refuse nodes that the model as a transformation embedded in another space.
+    def _vectors(self, nodes: Sequence[BaseNode]) -> Sequence[np.ndarray]:
+        """Return the vectors of nodes.
 
         Raises:
-            FingerprintError: If the node says so; it names both fingerprints.
+            ValueError: If the store does not give them.
         """
-        expected = read_fingerprint(node)
-        if expected not in (None, self.embed_model.fingerprint):
-            raise FingerprintError(type(self.store).__name__, str(expected), self.embed_model.fingerprint)
+        if any(node.embedding is None for node in nodes):
+            msg = f"diversity compares vectors, which {type(self.store).__name__} does not return; leave diversity out"
+            raise ValueError(msg)
+        return [np.asarray(node.embedding, np.float32) for node in nodes]
 
     def _nodes(self, result: VectorStoreQueryResult) -> Sequence[BaseNode | None]:
         if result.nodes is not None:
@@ -113,37 +116,30 @@ class StoreView:
 
 
 class CalibratedView(StoreView):
-    """A view of a store that gives out its vectors, so that what similarities mean there can be estimated."""
+    """A view of a store that gives out its vectors, so that what similarities mean there can be estimated.
 
-    def __init__(
-        self, store: BasePydanticVectorStore, embed_model: SenseweaveEmbedding, docstore: BaseDocumentStore | None
-    ) -> None:
-        """Look at `store`, whose nodes are in `docstore` where it does not hold them itself."""
-        super().__init__(store, embed_model, docstore)
-        self._statistics = StoreStatistics[Modality](self._sample, self._probes, count=self._count)
+    Estimated from general phrases (for media, from the store's own) against a sample of the store's vectors, and kept
+    until the store has doubled or halved.
+    """
 
     def statistics(self, modality: Modality, query_modality: Modality) -> Statistics | None:
-        """Return what is known of queries of one modality against nodes of another, or None.
-
-        Estimated from general phrases (for media, from the store's own) against a sample of the store's vectors, and
-        kept until the store has doubled or halved.
-        """
+        """Return what is known of queries of a modality against nodes of another, or None."""
         return self._statistics.of(modality, query_modality)
 
     def is_empty(self, modality: Modality) -> bool:
-        """Whether the store is known to hold nothing of a modality, as far as `statistics` was asked."""
+        """Return whether the store holds nothing of a modality, as far as `statistics` has looked."""
         return self._statistics.is_empty(modality)
 
-    def _probes(self, modality: Modality) -> np.ndarray:
-        del modality  # one space holds them all
-        return self._phrases
+    @cached_property
+    def _statistics(self) -> StoreStatistics[Modality]:
+        return StoreStatistics(self._sample, lambda _: self._phrases, count=self._count)
 
     @cached_property
     def _phrases(self) -> np.ndarray:
         return self.embed_model.space.encode([Text(phrase) for phrase in PROBES], role="query").vectors
 
     def _count(self) -> int:
-        """How many vectors the store holds."""
+        """Return how many vectors the store holds."""
         raise NotImplementedError
 
     def _sample(self, modality: Modality) -> Sample:
@@ -152,7 +148,7 @@ class CalibratedView(StoreView):
 
 
 class ChromaView(CalibratedView):
-    """A view of LlamaIndex's `ChromaVectorStore`, which gives exp(-distance) in place of similarities."""
+    """A view of LlamaIndex's `ChromaVectorStore`, which gives exp(-distance) instead of similarities."""
 
     def _count(self) -> int:
         return int(self.store.client.count())
@@ -162,12 +158,20 @@ class ChromaView(CalibratedView):
         where = {"modality": modality} if modality != "text" else {"modality": {"$nin": others}}
         return chroma_sample(self.store.client, where)
 
-    def _similarity(self) -> Callable[[float], float]:
+    def _vectors(self, nodes: Sequence[BaseNode]) -> Sequence[np.ndarray]:
+        stored = self.store.client.get(ids=[node.node_id for node in nodes], include=["embeddings"])
+        vectors = dict(zip(stored["ids"], stored["embeddings"], strict=True))
+        return [np.asarray(vectors[node.node_id], np.float32) for node in nodes]
+
+    def _cosine(self, score: float) -> float:
+        distance = -math.log(score)
+        return 1.0 - (distance / 2.0 if self._distance == "l2" else distance)  # l2 is squared: |a - b|^2 = 2 - 2 cos
+
+    @property
+    def _distance(self) -> str:
         configuration = self.store.client.configuration
         settings = configuration.get("hnsw") or configuration.get("spann") or {}
-        if settings.get("space", "l2") == "l2":
-            return lambda score: 1.0 + math.log(score) / 2.0  # Chroma's l2 is squared: |a - b|^2 = 2 - 2 cos
-        return lambda score: 1.0 + math.log(score)
+        return str(settings.get("space", "l2"))
 
 
 class SimpleView(CalibratedView):
@@ -175,16 +179,16 @@ class SimpleView(CalibratedView):
 
     store: SimpleVectorStore
 
-    def find(self, vector: list[float], k: int, modality: Modality, filters: MetadataFilters | None) -> list[Scored]:
-        """Return the nodes of one modality nearest to a unit vector, best first; see `StoreView.find`."""
+    def find(self, query: VectorStoreQuery, with_vectors: bool) -> list[Candidate]:
+        """Return the nodes that answer a query of the store, nearest first."""
         self._check_dimensions()
-        return super().find(vector, k, modality, filters)
+        return super().find(query, with_vectors)
 
     def _check_dimensions(self) -> None:
-        """Refuse a store of another model, which NumPy would refuse in words that name neither.
+        """Check that the store holds vectors of the model's dimension; NumPy's own error would name neither.
 
         Raises:
-            ValueError: If it holds vectors of another dimension than the model's.
+            ValueError: If it holds others.
         """
         lengths = {len(vector) for vector in self.store.data.embedding_dict.values()}
         if lengths - {self.embed_model.dimension}:
@@ -201,42 +205,56 @@ class SimpleView(CalibratedView):
     def _sample(self, modality: Modality) -> Sample:
         self._check_dimensions()
         data = self.store.data
-        ids = [one for one in data.embedding_dict if _modality(data.metadata_dict.get(one, {})) == modality]
-        return np.asarray([data.embedding_dict[one] for one in evenly_spaced(ids)], np.float32), len(ids)
+        ids = [key for key in data.embedding_dict if read_metadata(data.metadata_dict.get(key)).modality == modality]
+        return np.asarray([data.embedding_dict[key] for key in evenly_spaced(ids)], np.float32), len(ids)
+
+    def _vectors(self, nodes: Sequence[BaseNode]) -> Sequence[np.ndarray]:
+        return [np.asarray(self.store.get(node.node_id), np.float32) for node in nodes]
 
 
-def view_of(
+@dataclass(frozen=True)
+class StoreSource(RankingSource):
+    """The nodes of one modality in a store that meet the user's filters, as the ranking asks for them."""
+
+    name: str
+    view: StoreView
+    modality: Modality
+    filters: MetadataFilters | None
+
+    @property
+    def space(self) -> str:  # type: ignore[override]
+        """The fingerprint of the store's model."""
+        return self.view.embed_model.fingerprint
+
+    def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
+        """Return the `k` nodes nearest to a unit vector, nearest first."""
+        return self.view.find(self._query(vector, k), with_vectors)
+
+    async def aquery(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
+        """Query off the event loop: stores without async methods of their own are asked in a thread."""
+        if type(self.view.store).aquery is BasePydanticVectorStore.aquery:
+            return await super().aquery(vector, k, with_vectors=with_vectors)
+        result = await self.view.store.aquery(self._query(vector, k))
+        return await asyncio.to_thread(self.view.candidates, result, with_vectors)
+
+    def statistics(self, query_modality: Modality) -> Statistics | None:
+        """Return what is known of queries of a modality against these nodes, or None."""
+        return self.view.statistics(self.modality, query_modality)
+
+    def is_empty(self) -> bool:
+        """Return whether there are no such nodes, as far as `statistics` has looked."""
+        return self.view.is_empty(self.modality)
+
+    def _query(self, vector: np.ndarray, k: int) -> VectorStoreQuery:
+        filters = store_filters(self.modality, self.filters)
+        return VectorStoreQuery(query_embedding=vector.tolist(), similarity_top_k=k, filters=filters)
+
+
+def view_store(
     store: BasePydanticVectorStore, embed_model: SenseweaveEmbedding, docstore: BaseDocumentStore | None = None
 ) -> StoreView:
-    """Return the view that fits a store. Stores that it does not know are taken to give cosine similarities."""
+    """Return the view that fits a store."""
     views: dict[str, type[StoreView]] = {"ChromaVectorStore": ChromaView, "SimpleVectorStore": SimpleView}
     names = [base.__name__ for base in type(store).__mro__]
     view = next((views[name] for name in names if name in views), StoreView)
     return view(store, embed_model, docstore)
-
-
-def kept(modalities: Collection[Modality] | None) -> tuple[Modality, ...]:
-    """Return the modalities to ask for, in their usual order.
-
-    Raises:
-        ValueError: If one does not exist.
-    """
-    if modalities is None:
-        return MODALITIES
-    chosen = [modalities] if isinstance(modalities, str) else modalities
-    unknown = [one for one in chosen if one not in MODALITIES]
-    if unknown or not chosen:
-        msg = f"unknown modality {', '.join(map(repr, unknown))}" if unknown else "no modalities"
-        msg = f"{msg}; there are {', '.join(MODALITIES)}"
-        raise ValueError(msg)
-    return tuple(one for one in MODALITIES if one in chosen)
-
-
-def _query(vector: list[float], k: int, modality: Modality, filters: MetadataFilters | None) -> VectorStoreQuery:
-    return VectorStoreQuery(query_embedding=vector, similarity_top_k=k, filters=store_filters(modality, filters))
-
-
-def _modality(metadata: Mapping[str, Any]) -> str:
-    """Return the modality that `store_filters` finds a node under, by its metadata."""
-    named = metadata.get("modality")
-    return named if named in MODALITIES else "text"

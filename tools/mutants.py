@@ -69,7 +69,7 @@ def replacements(node: ast.AST) -> Iterator[ast.AST]:
         yield changed
     elif isinstance(changed, ast.UnaryOp) and isinstance(changed.op, ast.Not):
         yield changed.operand
-    elif isinstance(changed, ast.Return) and changed.value is not None:
+    elif isinstance(changed, ast.Return) and ast.unparse(changed) not in ("return", "return None"):
         changed.value = ast.Constant(None)
         yield changed
 

@@ -195,3 +195,32 @@ def test_an_unchanged_file_is_opened_again_without_resolving_its_path(saved, mon
     assert again is checked
     with pytest.raises(AttributeError):
         checked.size = 6
+
+
+def test_what_is_exactly_as_large_as_a_limit_is_allowed_and_what_is_larger_is_not():
+    policy = MediaPolicy(max_bytes=10, max_text_bytes=4, max_pixels=12, max_seconds=0.5)
+    policy.check_bytes("a", 10)
+    policy.check_decoded("a", 10)
+    policy.check_text("a", 4)
+    policy.check_pixels("a", 4, 3)
+    policy.check_seconds("a", 0.5)
+    for check, size in (
+        (policy.check_bytes, (11,)),
+        (policy.check_decoded, (11,)),
+        (policy.check_text, (5,)),
+        (policy.check_pixels, (13, 1)),
+        (policy.check_pixels, (2, 7)),
+        (policy.check_seconds, (0.51,)),
+    ):
+        with pytest.raises(PolicyError, match="the policy allows"):
+            check("a", *size)
+
+
+def test_a_file_that_changed_since_it_was_checked_is_checked_anew(saved):
+    path = Path(saved("a.txt", b"words"))
+    policy = MediaPolicy(max_bytes=8)
+    file, checked = policy.open_file(str(path))
+    file.close()
+    path.write_bytes(b"many more words")
+    with pytest.raises(PolicyError, match="has 15 bytes"):
+        policy.open_file(str(path), checked)

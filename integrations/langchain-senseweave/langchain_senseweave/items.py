@@ -23,18 +23,19 @@ from senseweave.interop import (
 
 DESCRIPTION_LENGTH = 1000
 """Characters of a transcript or label line that a document keeps; text is never cut."""
-_SCORES = ("score", "raw_score")
+_DEPENDENT = ("score", "raw_score", "sources", "spans")
+"""Metadata of a result that depend on the question."""
 
 
 class ResultMetadata(dict[str, Any]):
     """Metadata of a search result, equal to others that say the same of the record.
 
-    `score` and `raw_score` depend on the question, so they are not compared: components of LangChain that drop equal
-    documents (`MultiQueryRetriever`) find those that several questions brought.
+    Scores depend on the question, so they are not compared: components of LangChain that drop equal documents, such as
+    `MultiQueryRetriever`, recognize a document that several questions found.
     """
 
     def __eq__(self, other: object) -> bool:
-        return _without_scores(self) == _without_scores(other) if isinstance(other, dict) else NotImplemented
+        return _stored(self) == _stored(other) if isinstance(other, dict) else NotImplemented
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -128,13 +129,24 @@ def document_from_hit(hit: sw.Hit) -> Document:
     )
     text = hit.text if hit.modality == "text" else _describe(hit.text, place_label(provenance))
     document = Document(page_content=text, metadata=write_metadata(provenance), id=hit.id)
-    return result_document(document, hit.score, hit.raw_score, hit.space)
+    return result_document(document, hit, hit.space)
 
 
-def result_document(document: Document, score: float, raw_score: float, space: str) -> Document:
-    """Return a stored document as a search result, with its scores and the space that found it in its metadata."""
-    scores = {"score": score, "raw_score": raw_score, "space": space}
-    return document.model_copy(update={"metadata": ResultMetadata({**document.metadata, **scores})})
+def result_document(document: Document, hit: sw.Hit, space: str) -> Document:
+    """Return a stored document as a search result.
+
+    Args:
+        document: As the store keeps it.
+        hit: The result, of which the metadata gain the scores, and where there are several all `sources` of the same
+            content and all `spans` of a grouped source.
+        space: Name of the space that found it.
+    """
+    result: dict[str, Any] = {"score": hit.score, "raw_score": hit.raw_score, "space": space}
+    if len(hit.sources) > 1:
+        result["sources"] = list(hit.sources)
+    if len(hit.spans) > 1:
+        result["spans"] = [list(span) for span in hit.spans]
+    return document.model_copy(update={"metadata": ResultMetadata({**document.metadata, **result})})
 
 
 def document_text(media: sw.Media, description: str | None = None, source: str | None = None) -> str:
@@ -190,5 +202,5 @@ def _check_span(provenance: Provenance) -> None:
             raise ValueError(msg)
 
 
-def _without_scores(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in metadata.items() if name not in _SCORES}
+def _stored(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metadata.items() if name not in _DEPENDENT}

@@ -50,6 +50,8 @@ from senseweave.retrieval.records.schema import (
 from senseweave.retrieval.search.embedding import embed_query
 from senseweave.retrieval.search.plan import Plan, chosen_modalities
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
+from senseweave.retrieval.stores.filters import compile_filter
+from senseweave.retrieval.stores.local_client import fresh_client
 from senseweave.spaces import Batch, Space, load
 from senseweave.spaces.engine import OnError, Progress
 
@@ -105,10 +107,12 @@ __all__ = [
     "chosen_modalities",
     "chroma_sample",
     "collect",
+    "compile_filter",
     "content_key",
     "embed_query",
     "evenly_spaced",
     "frame_files",
+    "fresh_client",
     "image_file",
     "lazy_names",
     "load",

@@ -55,8 +55,7 @@ def create_media_retriever_tool(
     """
     allowed = policy
     if allowed is None:
-        ask = getattr(retriever, "_media_policy", None)
-        allowed = ask() if callable(ask) else None
+        allowed = getattr(retriever, "media_policy", None)
 
     def answer(documents: list[Document]) -> tuple[Any, list[Document]]:
         blocks = content_blocks(documents, limits=limits, modalities=modalities, policy=allowed, on_error=on_error)

@@ -14,7 +14,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from pydantic import ValidationError
 
 from langchain_senseweave import MediaLoader, SenseweaveChroma, SenseweaveEmbeddings, SenseweaveRetriever
-from senseweave import Image, Index, MediaError, UnsupportedModalityError
+from senseweave import Audio, Image, Index, MediaError, UnsupportedModalityError
 from senseweave.retrieval.merging import DEFAULT_METHOD
 
 
@@ -201,14 +201,20 @@ def test_wrong_arguments_are_errors(store, index, tmp_path, red_png):
         retriever.invoke("sea", k=0)
     with pytest.raises(ValueError, match="unknown modality 'smell'"):
         retriever.invoke("sea", modalities=["smell"])
-    with pytest.raises(ValueError, match="no modalities; there are text, image"):
+    with pytest.raises(ValueError, match="no modality is asked for; there are text, image"):
         retriever.invoke("sea", modalities=[])
-    with pytest.raises(ValueError, match="no modalities"):
+    with pytest.raises(ValueError, match="no modality is asked for"):
         retriever.model_copy(update={"modalities": []}).invoke("sea")
-    with pytest.raises(ValidationError, match="no modalities"):
+    with pytest.raises(ValidationError, match="no modality is asked for"):
         SenseweaveRetriever(index=index, modalities=[])
     with pytest.raises(TypeError, match="top_k"):
         retriever.invoke("sea", top_k=3)
+    with pytest.raises(ValueError, match="min_score"):
+        SenseweaveRetriever(index=index, min_score="high")
+    with pytest.raises(ValidationError, match="unknown fusion method 'best'"):
+        SenseweaveRetriever(index=index, fusion="best")
+    with pytest.raises(ValidationError, match="add up to more than k=2"):
+        SenseweaveRetriever(index=index, k=2, quota={"image": 3})
     with pytest.raises(MediaError, match=r"missing\.png"):
         retriever.retrieve_by_image("missing.png")
     empty = tmp_path / "empty"
@@ -219,3 +225,138 @@ def test_wrong_arguments_are_errors(store, index, tmp_path, red_png):
 
 def test_an_image_given_as_media_keeps_its_identity(retriever, blue_png):
     assert sources(retriever.retrieve_by_image(Image(blue_png), k=1, modalities=["image"])) == ["blue.png"]
+
+
+def scores(documents):
+    return [document.metadata["score"] for document in documents]
+
+
+def test_offset_gives_the_next_page_of_the_same_ranking(retriever):
+    pages = [retriever.invoke("sea", k=3, offset=offset) for offset in (0, 3)]
+    assert [*pages[0], *pages[1]] == retriever.invoke("sea", k=6)
+    assert retriever.model_copy(update={"offset": 3, "k": 3}).invoke("sea") == pages[1]
+
+
+def test_min_score_leaves_out_what_scores_lower(retriever):
+    documents = retriever.invoke("sea", k=6)
+    least = scores(documents)[2]
+    kept = retriever.invoke("sea", k=6, min_score=least)
+    assert scores(kept) == [score for score in scores(documents) if score >= least]
+    assert len(kept) < len(documents)
+
+
+def test_a_quota_keeps_a_place_for_a_modality(retriever):
+    texts = retriever.invoke("a dog on the grass", k=3, modalities=["text"])
+    assert len(texts) == 3
+    documents = retriever.invoke("a dog on the grass", k=3, quota={"video": 1, "audio": 1})
+    assert {"video", "audio"} <= {document.metadata["modality"] for document in documents}
+    assert len(documents) == 3
+
+
+def test_weights_order_modalities_under_weighted_rrf(retriever):
+    options = {"k": 2, "modalities": ["text", "image"], "fusion": "weighted_rrf"}
+    for modality in ("text", "image"):
+        best = retriever.invoke("sea", weights={modality: 5.0}, **options)
+        assert [document.metadata["modality"] for document in best] == [modality] * 2
+    with pytest.raises(ValueError, match="weights"):
+        retriever.invoke("sea", weights={"text": 2.0}, fusion="none")
+
+
+class Longest:
+    """Prefers long names of sources."""
+
+    name = "longest"
+
+    def scores(self, query, hits):
+        return [len(hit.source) for hit in hits]
+
+
+def test_a_reranker_orders_the_best_anew(retriever):
+    documents = retriever.invoke("sea", k=3, modalities=["text"], rerank=Longest())
+    assert sources(documents)[0] == "bread.txt"
+    assert scores(documents) == sorted((len(document.metadata["source"]) for document in documents), reverse=True)
+    with pytest.raises(TypeError, match="rerank"):
+        retriever.invoke("sea", rerank=7)
+
+
+def test_a_reranker_given_by_name_is_made_once(store, monkeypatch):
+    made = []
+
+    def make(name):
+        made.append(name)
+        return Longest()
+
+    monkeypatch.setattr("langchain_senseweave.retrieval.retriever.as_reranker", make)
+    retriever = SenseweaveRetriever(vector_stores=[store], rerank="a-model")
+    retriever.invoke("sea")
+    retriever.invoke("sea")
+    assert made == ["a-model"]
+
+
+@pytest.fixture(params=["stores", "index"])
+def over_windows(request, space, embeddings, tone_wav, high_wav, tmp_path):
+    """A retriever over three windows of a recording and one of another."""
+    windows = [Audio(tone_wav, span=(start, start + 1.0)) for start in range(3)] + [Audio(high_wav)]
+    if request.param == "stores":
+        store = SenseweaveChroma(f"c{uuid.uuid4().hex}", embeddings)
+        store.add_media(windows)
+        yield SenseweaveRetriever(vector_stores=[store])
+        return
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        index.add(windows)
+        yield SenseweaveRetriever(index=index)
+
+
+def test_grouping_joins_the_chunks_of_a_source_and_names_their_spans(over_windows, tone_wav):
+    assert len(over_windows.retrieve_by_audio(tone_wav)) == 4
+    documents = over_windows.retrieve_by_audio(tone_wav, group=True)
+    assert sorted(sources(documents)) == ["high.wav", "tone.wav"]
+    (grouped,) = [document for document in documents if document.metadata["source"] == str(tone_wav)]
+    assert sorted(grouped.metadata["spans"]) == [[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]]
+
+
+async def test_options_give_the_same_async(retriever, red_png):
+    options = {"k": 3, "offset": 1, "quota": {"audio": 1}, "group": True, "diversity": 0.5}
+    found = retriever.invoke("sea", **options)
+    again = await retriever.ainvoke("sea", **options)
+    assert again == found
+    assert scores(again) == scores(found)
+    assert await retriever.aretrieve_by_image(red_png, **options) == retriever.retrieve_by_image(red_png, **options)
+
+
+def test_the_filter_of_a_call_narrows_that_of_the_retriever(retriever):
+    narrowed = retriever.model_copy(update={"filter": {"modality": ["text", "image"]}})
+    found = narrowed.invoke("sea", k=9, filter={"mime_type": {"ne": "text/plain"}})
+    assert sorted(sources(found)) == ["blue.png", "red.png"]
+    assert narrowed.invoke("sea", filter={"modality": "audio"}) == []
+
+
+def test_every_chunk_of_a_text_that_was_split_can_be_found(embeddings, tmp_path):
+    splitters = pytest.importorskip("langchain_text_splitters")
+    (tmp_path / "guide.txt").write_text(" ".join(f"Valve {n} is closed before winter number {n}." for n in range(9)))
+    splitter = splitters.RecursiveCharacterTextSplitter(chunk_size=90, chunk_overlap=0)
+    chunks = splitter.split_documents(MediaLoader(tmp_path / "guide.txt").load())
+    store = SenseweaveChroma(f"c{uuid.uuid4().hex}", embeddings)
+    store.add_documents(chunks)
+    assert len(chunks) > 4
+    found = SenseweaveRetriever(vector_stores=[store], k=20).invoke("valve")
+    assert sorted(document.page_content for document in found) == sorted(chunk.page_content for chunk in chunks)
+
+
+def test_a_document_that_several_questions_find_is_recognized(retriever):
+    first, second = retriever.invoke("sea", k=9), retriever.invoke("how to bake bread", k=9)
+    assert sorted(scores(first)) != sorted(scores(second))
+    assert len(first) == len(second) == 8
+    assert all(document in first for document in second)
+
+
+def test_equal_content_at_two_places_is_one_result_that_names_both(make_space, red_png, tmp_path):
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(red_png.read_bytes())
+    stores = []
+    for seed, path in enumerate((red_png, copy)):
+        store = SenseweaveChroma(f"c{uuid.uuid4().hex}", SenseweaveEmbeddings(model=make_space(seed)))
+        store.add_media(path)
+        stores.append(store)
+    (document,) = SenseweaveRetriever(vector_stores=stores).invoke("red")
+    assert sorted(document.metadata["sources"]) == sorted(map(str, (red_png, copy)))

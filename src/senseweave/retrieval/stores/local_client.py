@@ -72,6 +72,22 @@ def reopen_client(client: Any, folder: Path) -> Any:
     return open_client(folder)
 
 
+def fresh_client(client: Any) -> Any | None:
+    """Return a client that reads a client's folder anew and leaves that client open; None for a server or memory.
+
+    Chroma keeps its vector index in memory. After another process has written, searches with a condition fail in this
+    process with an `InternalError` ("Error finding id").
+    """
+    import chromadb
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    settings = client.get_settings()
+    if not settings.is_persistent:
+        return None
+    SharedSystemClient._identifier_to_system.pop(settings.persist_directory, None)
+    return chromadb.Client(settings, tenant=client.tenant, database=client.database)
+
+
 def close_client(client: Any) -> None:
     """Let go of a client's files, as far as no other client of this process shares them."""
     close = getattr(client, "close", None)

@@ -1,0 +1,241 @@
+"""What the retriever asks of different stores, and what it makes of their scores."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from langchain_chroma import Chroma
+from langchain_core.documents import Document
+from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
+
+from langchain_senseweave import SenseweaveChroma, SenseweaveEmbeddings, SenseweaveRetriever
+from langchain_senseweave.retrieval.sources import StoreQuery, view_store
+from senseweave import Text
+
+TEXTS = ["a dog on the grass", "bread from the oven", "the train is late"]
+
+
+class Foreign(VectorStore):
+    """A store of which only what every store has is known."""
+
+    def __init__(self, embeddings):
+        self._inner = InMemoryVectorStore(embeddings)
+
+    @property
+    def embeddings(self):
+        return self._inner.embeddings
+
+    def add_texts(self, texts, metadatas=None, **kwargs):
+        return self._inner.add_texts(texts, metadatas, **kwargs)
+
+    def similarity_search(self, query, k=4, **kwargs):
+        return self._inner.similarity_search(query, k, **kwargs)
+
+    def similarity_search_with_score(self, query, k=4, **kwargs):
+        return self._inner.similarity_search_with_score(query, k, **kwargs)
+
+    def _select_relevance_score_fn(self):
+        return lambda score: score
+
+    @classmethod
+    def from_texts(cls, texts, embedding, metadatas=None, **kwargs):
+        store = cls(embedding)
+        store.add_texts(texts, metadatas)
+        return store
+
+
+def cosines(embeddings, query):
+    return np.array(embeddings.embed_documents(TEXTS)) @ np.array(embeddings.embed_query(query))
+
+
+@pytest.mark.parametrize("metric", ["l2", "cosine", "ip"])
+def test_distances_of_every_metric_become_cosine_similarities(embeddings, tmp_path, metric):
+    store = Chroma(
+        "texts", embeddings, persist_directory=str(tmp_path), collection_configuration={"hnsw": {"space": metric}}
+    )
+    store.add_texts(TEXTS)
+    found = SenseweaveRetriever(vector_stores=[store]).invoke("the dog")
+    similarity = dict(zip(TEXTS, cosines(embeddings, "the dog"), strict=True))
+    for document in found:
+        assert document.metadata["raw_score"] == pytest.approx(similarity[document.page_content], abs=1e-4)
+
+
+def test_a_store_of_which_little_is_known_can_be_asked_by_text_and_not_by_media(embeddings, red_png):
+    store = Foreign.from_texts(TEXTS, embeddings, [{"n": n} for n in range(3)])
+    retriever = SenseweaveRetriever(vector_stores=[store], k=2)
+    found = retriever.invoke("the dog")
+    assert len(found) == 2
+    assert found[0].page_content == TEXTS[0]
+    assert found[0].metadata["raw_score"] == pytest.approx(cosines(embeddings, "the dog")[0], abs=1e-5)
+    assert retriever.invoke("the dog", filter=lambda one: one.metadata["n"] == 1)[0].page_content == TEXTS[1]
+    assert retriever.invoke("the dog", modalities=["image"]) == []
+    with pytest.raises(TypeError, match="Foreign gives no scores for a vector"):
+        retriever.retrieve_by_image(red_png)
+
+
+def test_statistics_are_estimated_once_and_again_when_the_store_has_doubled(embeddings, tmp_path):
+    store = SenseweaveChroma("texts", embeddings, persist_directory=str(tmp_path))
+    store.add_texts(TEXTS)
+    view = view_store(store)
+    first = view.statistics("text", "text")
+    assert first is not None
+    assert first.documents == 3
+    store.add_texts(["one more"])
+    assert view.statistics("text", "text") is first
+    store.add_texts([f"text {n}" for n in range(8)])
+    assert view.statistics("text", "text").documents == 12
+    assert view.statistics("image", "text") is None
+
+
+def test_text_without_a_modality_counts_as_text_in_every_store(embeddings, tmp_path, red_png):
+    documents = [Document(TEXTS[0], id="1"), Document(TEXTS[1], id="2", metadata={"modality": "text"})]
+    stores = [
+        SenseweaveChroma("texts", embeddings, persist_directory=str(tmp_path)),
+        InMemoryVectorStore(embeddings),
+        Foreign(embeddings),
+    ]
+    for store in stores:
+        store.add_texts([one.page_content for one in documents], [one.metadata for one in documents], ids=["1", "2"])
+        vector = np.array(embeddings.embed_query("the dog"), dtype=np.float32)
+        found = view_store(store).find(StoreQuery(Text("the dog")), vector, 5, "text")
+        assert {document.page_content for document, _ in found} == set(TEXTS[:2])
+        assert view_store(store).find(StoreQuery(Text("the dog")), vector, 5, "image") == []
+
+
+def test_a_document_that_uses_the_name_modality_for_something_else_counts_as_text(embeddings, tmp_path):
+    stores = [
+        Chroma("scans", embeddings, persist_directory=str(tmp_path)),
+        InMemoryVectorStore(embeddings),
+        Foreign(embeddings),
+    ]
+    for store in stores:
+        store.add_texts(TEXTS[:2], [{"modality": "CT"}, {"modality": "text"}])
+        retriever = SenseweaveRetriever(vector_stores=[store])
+        assert {one.page_content for one in retriever.invoke("the dog")} == set(TEXTS[:2])
+        assert {one.page_content for one in retriever.invoke("the dog", modalities=["text"])} == set(TEXTS[:2])
+        assert retriever.invoke("the dog", modalities=["image"]) == []
+
+
+def test_a_store_without_embeddings_is_refused():
+    class Without(Foreign):
+        @property
+        def embeddings(self):
+            return None
+
+    with pytest.raises(ValueError, match="Without has no embeddings"):
+        SenseweaveRetriever(vector_stores=[Without(SenseweaveEmbeddings())])
+
+
+def value_filter(name, value):
+    return {name: value}
+
+
+def function_filter(name, value):
+    return lambda document: document.metadata[name] == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "make_filter"),
+    [
+        (SenseweaveChroma, value_filter),
+        (InMemoryVectorStore, value_filter),
+        (InMemoryVectorStore, function_filter),
+        (Foreign, function_filter),
+    ],
+)
+def test_the_filter_of_a_call_narrows_that_of_the_retriever(embeddings, tmp_path, kind, make_filter):
+    metadata = [{"owner": owner, "year": year} for owner in ("ann", "bob") for year in (2023, 2024)]
+    if kind is SenseweaveChroma:
+        store = SenseweaveChroma("texts", embeddings, persist_directory=str(tmp_path))
+        store.add_texts([f"text {n}" for n in range(4)], metadata)
+    else:
+        store = kind.from_texts([f"text {n}" for n in range(4)], embeddings, metadata)
+    retriever = SenseweaveRetriever(vector_stores=[store], filter=make_filter("owner", "ann"))
+    assert len(retriever.invoke("text")) == 2
+    (found,) = retriever.invoke("text", filter=make_filter("year", 2024))
+    assert (found.metadata["owner"], found.metadata["year"]) == ("ann", 2024)
+    assert retriever.invoke("text", filter=make_filter("owner", "bob")) == []
+
+
+def test_filters_in_a_language_that_is_not_known_are_joined_or_refused(embeddings):
+    class Equal(Foreign):
+        """Takes a dict of values as filter."""
+
+        def similarity_search_with_score(self, query, k=4, filter=None, **kwargs):  # noqa: A002
+            wanted = filter.items()
+            test = {"filter": lambda document: wanted <= document.metadata.items()}
+            return self._inner.similarity_search_with_score(query, k, **test)
+
+    store = Equal.from_texts(TEXTS, embeddings, [{"owner": "ann", "n": n} for n in range(3)])
+    retriever = SenseweaveRetriever(vector_stores=[store], filter={"owner": "ann"})
+    assert [document.page_content for document in retriever.invoke("dog", filter={"n": 1})] == [TEXTS[1]]
+    with pytest.raises(ValueError, match="cannot be joined for Equal"):
+        retriever.invoke("dog", filter={"owner": "bob"})
+
+
+@pytest.mark.parametrize("kind", [Chroma, InMemoryVectorStore])
+def test_diverse_results_differ_from_each_other(embeddings, tmp_path, kind):
+    options = {"persist_directory": str(tmp_path)} if kind is Chroma else {}
+    texts = ["dog dog", "dog", "dog dog dog", "dog bread"]
+    store = kind.from_texts(texts, embeddings, **options)
+    retriever = SenseweaveRetriever(vector_stores=[store], k=2)
+    assert "dog bread" not in {document.page_content for document in retriever.invoke("dog")}
+    assert "dog bread" in {document.page_content for document in retriever.invoke("dog", diversity=0.9)}
+
+
+def test_a_store_that_gives_no_vectors_says_that_it_cannot_spread_results(embeddings):
+    retriever = SenseweaveRetriever(vector_stores=[Foreign.from_texts(TEXTS, embeddings)], diversity=0.5)
+    with pytest.raises(ValueError, match="Foreign does not give the vectors"):
+        retriever.invoke("dog")
+
+
+def test_a_store_that_embeds_text_itself_is_asked_once_a_search(embeddings):
+    class Counting(Foreign):
+        calls = 0
+
+        def similarity_search_with_score(self, query, k=4, **kwargs):
+            type(self).calls += 1
+            return super().similarity_search_with_score(query, k, **kwargs)
+
+    SenseweaveRetriever(vector_stores=[Counting.from_texts(TEXTS, embeddings)]).invoke("dog")
+    assert Counting.calls == 1
+
+
+def test_what_another_process_adds_is_found(embeddings, tmp_path):
+    store = SenseweaveChroma("texts", embeddings, persist_directory=str(tmp_path))
+    store.add_texts(TEXTS)
+    retriever = SenseweaveRetriever(vector_stores=[store], k=9)
+    assert len(retriever.invoke("the dog")) == 3
+    code = (
+        "import chromadb, sys\n"
+        "collection = chromadb.PersistentClient(sys.argv[1]).get_collection('texts')\n"
+        "vectors = collection.get(include=['embeddings'])['embeddings']\n"
+        "collection.add(ids=['a', 'b', 'c'], embeddings=vectors, documents=['new'] * 3)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    for diversity in (None, 0.1):
+        found = retriever.invoke("the dog", diversity=diversity)
+        assert sorted(document.page_content for document in found) == sorted([*TEXTS, "new", "new", "new"])
+
+
+def test_vectors_of_any_length_are_asked_as_the_embeddings_made_them(embeddings, tmp_path):
+    class Long(SenseweaveEmbeddings):
+        """Has vectors of length 3."""
+
+        def embed_media(self, media, *, role="document"):
+            return [[3 * value for value in vector] for vector in super().embed_media(media, role=role)]
+
+    asked = []
+
+    class Listening(Chroma):
+        def similarity_search_by_vector_with_relevance_scores(self, embedding, *args, **kwargs):
+            asked.append(np.linalg.norm(embedding))
+            return super().similarity_search_by_vector_with_relevance_scores(embedding, *args, **kwargs)
+
+    store = Listening("texts", Long(model=embeddings.space), persist_directory=str(tmp_path))
+    store.add_texts(TEXTS)
+    assert SenseweaveRetriever(vector_stores=[store]).invoke("the dog")[0].page_content == TEXTS[0]
+    assert asked == pytest.approx([3.0] * len(asked))

@@ -23,6 +23,17 @@ _BATCH = 16
 """Chunks that are described in one batch; bounds how far a lazy loader reads ahead."""
 
 
+class ParserOptions(ChunkOptions, total=False):
+    """The arguments of `MediaParser`, which describes them."""
+
+    embeddings: MediaEmbeddings | None
+    describe: bool
+    root: str | Path | None
+    network: bool
+    policy: MediaPolicy | None
+    on_error: OnError
+
+
 class MediaParser(BaseBlobParser):
     """Turns a blob of any modality into documents, lazily.
 
@@ -180,7 +191,7 @@ class MediaParser(BaseBlobParser):
 class MediaLoader(BaseLoader):
     """Loads files and folders of text, images, audio and video as documents, lazily.
 
-    `MediaParser` has the same arguments but for `paths`. Kinds of files are told by their content.
+    Kinds of files are told by their content.
 
     Instantiate:
         ```python
@@ -196,40 +207,15 @@ class MediaLoader(BaseLoader):
         ```
     """
 
-    def __init__(
-        self,
-        paths: Any,
-        *,
-        embeddings: MediaEmbeddings | None = None,
-        describe: bool = True,
-        root: str | Path | None = None,
-        network: bool = False,
-        policy: MediaPolicy | None = None,
-        on_error: OnError = "raise",
-        **chunking: Unpack[ChunkOptions],
-    ) -> None:
+    def __init__(self, paths: Any, **options: Unpack[ParserOptions]) -> None:
         """Set what is loaded and how.
 
         Args:
             paths: A list of, or a single: file, folder (walked in sorted order), URL, bytes, media.
-            embeddings: Embeddings of the store; see `MediaParser`, as for all that follows.
-            describe: Whether to describe while loading.
-            root: Local files must lie under this folder; None allows all.
-            network: Whether http and https URLs may be fetched.
-            policy: All limits on reading, instead of `root` and `network`.
-            on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why.
-            **chunking: `seconds`, `overlap`, `characters` and `character_overlap`.
+            **options: Arguments of `MediaParser`.
         """
         self.paths = paths
-        self.parser = MediaParser(
-            embeddings=embeddings,
-            describe=describe,
-            root=root,
-            network=network,
-            policy=policy,
-            on_error=on_error,
-            **chunking,
-        )
+        self.parser = MediaParser(**options)
 
     def lazy_load(self) -> Iterator[Document]:
         """Yield documents, file by file, holding a few chunks in memory at a time.

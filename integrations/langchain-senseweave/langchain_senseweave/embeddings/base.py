@@ -14,6 +14,11 @@ from langchain_core.runnables import run_in_executor
 from langchain_senseweave.items import media_from
 from senseweave.interop import Media, MediaPolicy, Modality, Role, Text, pieces_of
 
+Items = Sequence[Any] | None
+"""Media in any of the forms that `senseweave` reads, or blobs."""
+Vectors = list[list[float]]
+"""One vector per item."""
+
 
 class ChunkOptions(TypedDict, total=False):
     """How media are divided into chunks.
@@ -40,7 +45,7 @@ class MediaEmbeddings(Embeddings):
     """
 
     @abstractmethod
-    def embed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
+    def embed_media(self, media: Sequence[Media], *, role: Role = "document") -> Vectors:
         """Embed media of any modality, in order.
 
         Args:
@@ -52,7 +57,7 @@ class MediaEmbeddings(Embeddings):
         """
 
     @abstractmethod
-    async def aembed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
+    async def aembed_media(self, media: Sequence[Media], *, role: Role = "document") -> Vectors:
         """Run `embed_media` off the event loop."""
 
     def describe_media(
@@ -108,7 +113,7 @@ class MediaEmbeddings(Embeddings):
         """What may be read when media are given as paths or URLs; None for the default of `senseweave`."""
         return None
 
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+    def embed_documents(self, texts: list[str]) -> Vectors:
         """Embed texts as documents. A text is never opened as a file or a URL, whatever it looks like.
 
         Args:
@@ -133,7 +138,7 @@ class MediaEmbeddings(Embeddings):
         """
         return self.embed_media(_texts([text]), role="query")[0]
 
-    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+    async def aembed_documents(self, texts: list[str]) -> Vectors:
         """Run `embed_documents` off the event loop."""
         return await self.aembed_media(_texts(texts), role="document")
 
@@ -141,9 +146,7 @@ class MediaEmbeddings(Embeddings):
         """Run `embed_query` off the event loop; calls that wait together are computed as one batch."""
         return (await self.aembed_media(_texts([text]), role="query"))[0]
 
-    def embed_image(
-        self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
-    ) -> list[list[float]]:
+    def embed_image(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Embed images.
 
         Args:
@@ -161,49 +164,35 @@ class MediaEmbeddings(Embeddings):
         """
         return self.embed_media(self._media_list("image", uris, paths), role=role)
 
-    def embed_images(
-        self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
-    ) -> list[list[float]]:
+    def embed_images(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Embed images, as `embed_image` does; some stores look for this name."""
         return self.embed_image(uris, paths=paths, role=role)
 
-    def embed_audio(
-        self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
-    ) -> list[list[float]]:
+    def embed_audio(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Embed recordings, one vector each; arguments and errors are those of `embed_image`."""
         return self.embed_media(self._media_list("audio", uris, paths), role=role)
 
-    def embed_video(
-        self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
-    ) -> list[list[float]]:
+    def embed_video(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Embed videos, one vector each; arguments and errors are those of `embed_image`."""
         return self.embed_media(self._media_list("video", uris, paths), role=role)
 
-    async def aembed_image(
-        self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
-    ) -> list[list[float]]:
+    async def aembed_image(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Run `embed_image` off the event loop."""
         return await self.aembed_media(await run_in_executor(None, self._media_list, "image", uris, paths), role=role)
 
-    async def aembed_images(
-        self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
-    ) -> list[list[float]]:
+    async def aembed_images(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Run `embed_images` off the event loop."""
         return await self.aembed_image(uris, paths=paths, role=role)
 
-    async def aembed_audio(
-        self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
-    ) -> list[list[float]]:
+    async def aembed_audio(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Run `embed_audio` off the event loop."""
         return await self.aembed_media(await run_in_executor(None, self._media_list, "audio", uris, paths), role=role)
 
-    async def aembed_video(
-        self, uris: Sequence[Any] | None = None, *, paths: Sequence[Any] | None = None, role: Role = "document"
-    ) -> list[list[float]]:
+    async def aembed_video(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Run `embed_video` off the event loop."""
         return await self.aembed_media(await run_in_executor(None, self._media_list, "video", uris, paths), role=role)
 
-    def _media_list(self, modality: Modality, uris: Sequence[Any] | None, paths: Sequence[Any] | None) -> list[Media]:
+    def _media_list(self, modality: Modality, uris: Items, paths: Items) -> list[Media]:
         """Return the media that a method was given, under either of its arguments' names."""
         method = f"embed_{modality}"
         if (uris is None) == (paths is None):

@@ -15,16 +15,8 @@ from langchain_senseweave.embeddings.base import MediaEmbeddings
 from langchain_senseweave.embeddings.space import SenseweaveEmbeddings
 from langchain_senseweave.items import document_from_media, document_text, media_from, media_from_document
 from langchain_senseweave.loading import MediaParser, OnError
-from langchain_senseweave.retrieval.media_search import MediaSearch
-from senseweave.interop import (
-    FingerprintError,
-    Media,
-    MediaError,
-    Modality,
-    placed_among,
-    read_metadata,
-    source_name,
-)
+from langchain_senseweave.retrieval.media_search import MediaSearch, Pairs, Where
+from senseweave.interop import FingerprintError, Media, MediaError, Modality, placed_among, read_metadata, source_name
 
 try:
     from langchain_chroma import Chroma
@@ -147,10 +139,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
             self._write(*self._embed(documents), ids, update=True)
 
     def add_images(
-        self,
-        uris: Sequence[Any],
-        metadatas: list[dict[str, Any]] | None = None,
-        ids: list[str] | None = None,
+        self, uris: Sequence[Any], metadatas: list[dict[str, Any]] | None = None, ids: list[str] | None = None
     ) -> list[str]:
         """Add images. The store keeps a line of text and where they are, never their bytes.
 
@@ -222,48 +211,35 @@ class SenseweaveChroma(MediaSearch, Chroma):
                     parser.report(MediaError(chunk.source, reason))
             embedded = parser.each(able, embeddings.embed_described)
             incomplete |= {source_name(chunk) for i, chunk in enumerate(able) if i not in embedded}
-            fresh: dict[str, tuple[Document, list[float]]] = {}
+            documents, vectors = [], []
             for i, (vector, words) in embedded.items():
                 document = document_from_media(able[i], words, metadata=metadata)
                 if document.id not in added:
-                    fresh[str(document.id)] = document, vector
-            documents, vectors = [document for document, _ in fresh.values()], [vector for _, vector in fresh.values()]
-            self._write(documents, vectors, list(fresh))
-            added |= {identifier: document.metadata["source"] for identifier, (document, _) in fresh.items()}
+                    added[str(document.id)] = document.metadata["source"]
+                    documents.append(document)
+                    vectors.append(vector)
+            self._write(documents, vectors, [str(document.id) for document in documents])
         if replace and "source" not in (metadata or {}):
             self._delete_stale(set(added.values()) - incomplete, added)
         return list(added)
 
     async def aadd_images(
-        self,
-        uris: Sequence[Any],
-        metadatas: list[dict[str, Any]] | None = None,
-        ids: list[str] | None = None,
+        self, uris: Sequence[Any], metadatas: list[dict[str, Any]] | None = None, ids: list[str] | None = None
     ) -> list[str]:
         """Run `add_images` off the event loop."""
         return await run_in_executor(None, self.add_images, uris, metadatas, ids)
 
-    async def aadd_media(
-        self,
-        media: Any,
-        metadata: dict[str, Any] | None = None,
-        *,
-        seconds: float | None = None,
-        overlap: float = 0.0,
-        replace: bool = True,
-        on_error: OnError = "raise",
-    ) -> list[str]:
-        """Run `add_media` off the event loop."""
-        options = {"seconds": seconds, "overlap": overlap, "replace": replace, "on_error": on_error}
-        return await run_in_executor(None, lambda: self.add_media(media, metadata, **options))  # type: ignore[arg-type]
+    async def aadd_media(self, media: Any, metadata: dict[str, Any] | None = None, **options: Any) -> list[str]:
+        """Run `add_media` off the event loop; its options are those of `add_media`."""
+        return await run_in_executor(None, lambda: self.add_media(media, metadata, **options))
 
     def similarity_search_by_image_with_relevance_score(
         self,
         uri: Any,
         k: int = 4,
-        filter: dict[str, Any] | None = None,  # noqa: A002
+        filter: Where = None,  # noqa: A002
         **kwargs: Any,
-    ) -> list[tuple[Document, float]]:
+    ) -> Pairs:
         """Search as `similarity_search_by_image` does, and return relevance scores, of which larger is closer.
 
         They are those of `similarity_search_with_relevance_scores`. `Chroma` 1.1's method of this name always raises.
@@ -282,28 +258,15 @@ class SenseweaveChroma(MediaSearch, Chroma):
             The documents, in no certain order.
         """
         stored = self.get(ids=list(ids))
-        records = zip(stored["ids"], stored["documents"], stored["metadatas"], strict=True)
-        return [
-            Document(text, id=identifier, metadata=metadata or {})
-            for identifier, text, metadata in records
-            if text is not None
-        ]
+        records = zip(stored["documents"], stored["ids"], stored["metadatas"], strict=True)
+        return [Document(text, id=key, metadata=metadata or {}) for text, key, metadata in records if text is not None]
 
     def fork(self, new_name: str) -> SenseweaveChroma:
-        """Fork the collection, as in `Chroma`.
-
-        Args:
-            new_name: Name of the fork.
-
-        Returns:
-            A store over the fork.
-        """
+        """Return a store over a fork of the collection under another name, as in `Chroma`."""
         forked = super().fork(new_name)
         return type(self)(forked._collection_name, self._embedding_function, client=self._client)
 
-    def _search_by_media(
-        self, modality: Modality, uri: Any, k: int, where: dict[str, Any] | None, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
+    def _search_by_media(self, modality: Modality, uri: Any, k: int, where: Where, **kwargs: Any) -> Pairs:
         """Return documents with their distances, nearest first."""
         vector = self._media_embeddings().embed_media(self._media(modality, [uri]), role="query")[0]
         return self.similarity_search_by_vector_with_relevance_scores(vector, k, where, **kwargs)

@@ -11,7 +11,7 @@ from senseweave.interop import Modality
 
 Where = dict[str, Any] | None
 """Condition on metadata, as in `Chroma`."""
-Scored = list[tuple[Document, float]]
+Pairs = list[tuple[Document, float]]
 """Documents with their distances, nearest first."""
 
 
@@ -22,7 +22,7 @@ class MediaSearch:
     `k`, a condition on metadata `filter`, and further arguments as in `Chroma`, for example `where_document`.
     """
 
-    def _search_by_media(self, modality: Modality, uri: Any, k: int, where: Where, **kwargs: Any) -> Scored:
+    def _search_by_media(self, modality: Modality, uri: Any, k: int, where: Where, **kwargs: Any) -> Pairs:
         """Return documents with their distances, nearest first."""
         raise NotImplementedError
 
@@ -38,33 +38,15 @@ class MediaSearch:
         """Return the documents of any modality that are most similar to a video, most similar first."""
         return _documents(self._search_by_media("video", uri, k, filter, **kwargs))
 
-    def similarity_search_by_image_with_score(
-        self,
-        uri: Any,
-        k: int = 4,
-        filter: Where = None,  # noqa: A002
-        **kwargs: Any,
-    ) -> Scored:
+    def similarity_search_by_image_with_score(self, uri: Any, k: int = 4, filter: Where = None, **kwargs: Any) -> Pairs:  # noqa: A002
         """Return documents and distances, as `similarity_search_with_score` does: smaller is closer."""
         return self._search_by_media("image", uri, k, filter, **kwargs)
 
-    def similarity_search_by_audio_with_score(
-        self,
-        uri: Any,
-        k: int = 4,
-        filter: Where = None,  # noqa: A002
-        **kwargs: Any,
-    ) -> Scored:
+    def similarity_search_by_audio_with_score(self, uri: Any, k: int = 4, filter: Where = None, **kwargs: Any) -> Pairs:  # noqa: A002
         """Return documents and distances, as `similarity_search_with_score` does: smaller is closer."""
         return self._search_by_media("audio", uri, k, filter, **kwargs)
 
-    def similarity_search_by_video_with_score(
-        self,
-        uri: Any,
-        k: int = 4,
-        filter: Where = None,  # noqa: A002
-        **kwargs: Any,
-    ) -> Scored:
+    def similarity_search_by_video_with_score(self, uri: Any, k: int = 4, filter: Where = None, **kwargs: Any) -> Pairs:  # noqa: A002
         """Return documents and distances, as `similarity_search_with_score` does: smaller is closer."""
         return self._search_by_media("video", uri, k, filter, **kwargs)
 
@@ -81,5 +63,5 @@ class MediaSearch:
         return await run_in_executor(None, lambda: self.similarity_search_by_video(uri, k, **kwargs))
 
 
-def _documents(scored: Scored) -> list[Document]:
+def _documents(scored: Pairs) -> list[Document]:
     return [document for document, _ in scored]

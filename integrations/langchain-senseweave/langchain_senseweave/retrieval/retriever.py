@@ -36,6 +36,7 @@ from senseweave.interop import (
     unit,
 )
 
+Config = RunnableConfig | None
 _OPTIONS = (
     "k",
     "modalities",
@@ -142,7 +143,7 @@ class SenseweaveRetriever(BaseRetriever):
         self._views = [view_store(store) for store in self.vector_stores]
         return self
 
-    def retrieve_by_image(self, image: Any, config: RunnableConfig | None = None, **options: Any) -> list[Document]:
+    def retrieve_by_image(self, image: Any, config: Config = None, **options: Any) -> list[Document]:
         """Return documents of any modality that fit an image.
 
         Args:
@@ -160,29 +161,23 @@ class SenseweaveRetriever(BaseRetriever):
         """
         return self._retrieve("image", image, config, options)
 
-    def retrieve_by_audio(self, audio: Any, config: RunnableConfig | None = None, **options: Any) -> list[Document]:
+    def retrieve_by_audio(self, audio: Any, config: Config = None, **options: Any) -> list[Document]:
         """Return documents that fit a recording; see `retrieve_by_image`."""
         return self._retrieve("audio", audio, config, options)
 
-    def retrieve_by_video(self, video: Any, config: RunnableConfig | None = None, **options: Any) -> list[Document]:
+    def retrieve_by_video(self, video: Any, config: Config = None, **options: Any) -> list[Document]:
         """Return documents that fit a video; see `retrieve_by_image`."""
         return self._retrieve("video", video, config, options)
 
-    async def aretrieve_by_image(
-        self, image: Any, config: RunnableConfig | None = None, **options: Any
-    ) -> list[Document]:
+    async def aretrieve_by_image(self, image: Any, config: Config = None, **options: Any) -> list[Document]:
         """Run `retrieve_by_image` off the event loop."""
         return await self._aretrieve("image", image, config, options)
 
-    async def aretrieve_by_audio(
-        self, audio: Any, config: RunnableConfig | None = None, **options: Any
-    ) -> list[Document]:
+    async def aretrieve_by_audio(self, audio: Any, config: Config = None, **options: Any) -> list[Document]:
         """Run `retrieve_by_audio` off the event loop."""
         return await self._aretrieve("audio", audio, config, options)
 
-    async def aretrieve_by_video(
-        self, video: Any, config: RunnableConfig | None = None, **options: Any
-    ) -> list[Document]:
+    async def aretrieve_by_video(self, video: Any, config: Config = None, **options: Any) -> list[Document]:
         """Run `retrieve_by_video` off the event loop."""
         return await self._aretrieve("video", video, config, options)
 
@@ -197,14 +192,12 @@ class SenseweaveRetriever(BaseRetriever):
         embeddings = (view.embeddings for view in self._views if isinstance(view.embeddings, MediaEmbeddings))
         return next((each.media_policy for each in embeddings), None)
 
-    def _retrieve(
-        self, modality: Modality, item: Any, config: RunnableConfig | None, options: dict[str, Any]
-    ) -> list[Document]:
+    def _retrieve(self, modality: Modality, item: Any, config: Config, options: dict[str, Any]) -> list[Document]:
         media = self._media(modality, item)
         return self.invoke(media.source, config, media=media, **options)
 
     async def _aretrieve(
-        self, modality: Modality, item: Any, config: RunnableConfig | None, options: dict[str, Any]
+        self, modality: Modality, item: Any, config: Config, options: dict[str, Any]
     ) -> list[Document]:
         media = await run_in_executor(None, self._media, modality, item)
         return await self.ainvoke(media.source, config, media=media, **options)

@@ -136,27 +136,31 @@ def test_a_hit_becomes_a_document_of_the_same_media_and_text(space, tone_wav, re
     assert (text.page_content, text.metadata["batch"]) == ("the sea", 1)
 
 
-def test_the_place_of_a_chunk_stands_in_its_text_once(red_png):
-    written = document_from_media(Image(red_png), "a red field")
-    hit = Hit(
+def image_hit(score, source="red.png", text=""):
+    return Hit(
         id="1",
-        score=0.5,
-        raw_score=0.4,
+        score=score,
+        raw_score=score / 2,
         modality="image",
-        source=str(red_png),
-        text=written.page_content,
+        source=source,
+        text=text,
         space="toy",
         calibration="none",
     )
+
+
+def test_the_place_of_a_chunk_stands_in_its_text_once(red_png):
+    written = document_from_media(Image(red_png), "a red field")
+    hit = image_hit(0.5, str(red_png), written.page_content)
     assert document_from_hit(hit).page_content == f"a red field (image {red_png})"
 
 
 def test_results_are_equal_whatever_question_found_them(red_png):
     stored = document_from_media(Image(red_png), "a red field")
-    first, second = (result_document(stored, score, score / 2, "toy") for score in (0.9, 0.1))
+    first, second = (result_document(stored, image_hit(score), "toy") for score in (0.9, 0.1))
     assert (first.metadata["score"], second.metadata["score"]) == (0.9, 0.1)
     assert first == second
     assert first.metadata == second.metadata
     assert (first.metadata != second.metadata) is False
-    assert first != result_document(document_from_media(Image(red_png), "red"), 0.9, 0.45, "toy")
-    assert first.metadata != result_document(stored, 0.9, 0.45, "another space").metadata
+    assert first != result_document(document_from_media(Image(red_png), "red"), image_hit(0.9), "toy")
+    assert first.metadata != result_document(stored, image_hit(0.9), "another space").metadata

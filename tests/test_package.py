@@ -1,6 +1,7 @@
 """What importing costs, what the package exports, and the layers it is built in."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -104,6 +105,25 @@ def test_a_module_imports_only_from_its_own_layer_or_a_lower_one(path: Path) -> 
         for name in names:
             if name.startswith("senseweave."):
                 assert rank(name) <= own, f"{path.name} imports {name}"
+
+
+INTEGRATIONS = [
+    path
+    for path in sorted((ROOT / "integrations").rglob("*.py"))
+    if not {"tests", "examples", "benchmarks", "pydoc"} & set(path.relative_to(ROOT).parts)
+]
+
+
+@pytest.mark.parametrize("path", INTEGRATIONS, ids=lambda path: str(path.relative_to(ROOT / "integrations")))
+def test_an_integration_uses_only_what_the_core_states(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            ours = [alias.name for alias in node.names if alias.name.split(".")[0] == "senseweave"]
+            assert set(ours) <= {"senseweave"}, ours
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "senseweave":
+            assert node.module in ("senseweave", "senseweave.interop"), node.module
+            home = importlib.import_module(node.module)
+            assert {alias.name for alias in node.names} <= set(home.__all__), f"{path.name}: {node.module}"
 
 
 def test_no_two_modules_need_each_other_to_be_imported() -> None:

@@ -210,7 +210,7 @@ def test_a_folder_opens_again_with_its_records_and_its_space_by_name(tmp_path, s
     again = Index.open(tmp_path / "index")
     assert len(again) == 12
     assert again.info()["spaces"] == ["tiny"]
-    with pytest.raises(StoreError, match=r"was not made by senseweave\.load; pass it"):
+    with pytest.raises(StoreError, match=r"was not created by senseweave\.load; pass it"):
         again.search("red")
     assert Index(tmp_path / "index", spaces=[space]).search("red", k=1)[0].source.endswith("red.png")
 

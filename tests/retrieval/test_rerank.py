@@ -53,7 +53,7 @@ def test_only_the_best_hits_are_read_again(index, cross_encoder):
 
 
 def test_a_picture_alone_cannot_be_reranked_by_words(index, cross_encoder, corpus_folder):
-    with pytest.raises(ValueError, match="reads text, and the query has none"):
+    with pytest.raises(ValueError, match="reads text, but the query has no text"):
         index.search(sw.Image(corpus_folder / "red.png"), rerank=cross_encoder)
 
 

@@ -103,7 +103,7 @@ def test_an_index_on_another_store_finds_what_one_on_chroma_finds(make, index, s
         remaining = len(other)
     with Index(store) as again:  # remembers its spaces only by name, and this one was not made by load
         assert len(again) == remaining
-        with pytest.raises(StoreError, match="was not made by"):
+        with pytest.raises(StoreError, match="was not created by"):
             again.search("red")
 
 

@@ -1,4 +1,4 @@
-"""One search result, with where it came from and how its score was made."""
+"""A search result: what was found, where it came from and how its score was made."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Hit:
         score: Calibrated: comparable with every other hit of the same search; larger is better.
         raw_score: Cosine similarity of query and record.
         modality: `text`, `image`, `audio` or `video`.
-        source: Absolute path, URL or label of where the content came from; with a filter, one of which it holds.
-        sources: That and every other source at which the same content stands.
+        source: Absolute path, URL or label of where the content came from; with a filter, a source that matches it.
+        sources: All sources of the same content, `source` first.
         text: The text itself, the transcript, or the line of labels that the encoder gave.
         space: Name of the space that found it.
         calibration: Name of the method that made `score`.
-        mime_type: As found when it was added, or None.
+        mime_type: The MIME type detected when the content was added, or None.
         span: `(start, end)` in seconds inside the source, or None.
         page: Page number from 1, or None.
-        metadata: The user's own values.
-        spans: With grouping: the spans of this source that were found, best first.
+        metadata: The user's own metadata.
+        spans: With grouping, the spans found in this source, best first.
         policy: What may be read when `media` is used.
-        origin: What the hit was made from while a search is under way; None in results.
+        origin: What the hit was made from, while a search is running; None in results.
     """
 
     id: str
@@ -60,19 +60,19 @@ class Hit:
 
     @property
     def start(self) -> float | None:
-        """Seconds from the start of the source, or None."""
+        """Where the hit begins, in seconds from the start of the source, or None."""
         return self.span[0] if self.span else None
 
     @property
     def end(self) -> float | None:
-        """Seconds from the start of the source, or None."""
+        """Where the hit ends, in seconds from the start of the source, or None."""
         return self.span[1] if self.span else None
 
     @property
     def media(self) -> Media:
-        """The media itself, read under the index's policy when something is asked of it.
+        """The media itself, read under the index's policy when it is first used.
 
-        It is read from `source`, or if there is no such file any more, from another of `sources`.
+        It is read from `source`, or from another of `sources` if that file is gone.
 
         Raises:
             MediaError: If it was added as bytes or a decoded object, of which an index keeps no copy.
@@ -86,20 +86,21 @@ class Hit:
                 metadata=self.metadata,
                 policy=self.policy,
             )
-        places = [one for one in self.sources if not self._is_label(one)]
+        places = [source for source in self.sources if not self._is_label(source)]
         if not places:
             kind = self.source.partition(":")[0]
             msg = (
-                f"was added as {kind}, of which the index keeps no copy: add files or URLs to read them again from hits"
+                f"was added as {kind}, and the index keeps no copy of it; "
+                "add files or URLs if hits should give their media"
             )
             raise MediaError(self.source, msg)
-        place = next((one for one in places if not is_gone(one)), places[0])
+        place = next((source for source in places if not is_gone(source)), places[0])
         return MEDIA_OF[self.modality](
             place, span=self.span, page=self.page, metadata=self.metadata, policy=self.policy
         )
 
     def _is_label(self, source: str) -> bool:
-        """Whether a source is what bytes and decoded objects are named by: a kind and the start of their hash."""
+        """Return whether a source is the label of bytes or a decoded object: a kind and the start of its hash."""
         _, colon, rest = source.partition(":")
         is_path = "/" in source or "\\" in source
         return bool(colon and not is_path and self.sha256 and self.sha256.startswith(rest))
@@ -117,15 +118,15 @@ def hit_from_record(
     calibration: str,
     policy: MediaPolicy | None,
 ) -> Hit:
-    """Return a hit made from what a store keeps of a record.
+    """Return a hit for a record of a store.
 
     Args:
         identifier: The record's id.
-        metadata: Its flat metadata, whoever wrote them.
+        metadata: Its flat metadata, in the form of any writer.
         text: Its text.
         score: Its calibrated score.
         raw_score: Its cosine similarity to the query.
-        modality: Of its collection, for a record that names none.
+        modality: Modality of its collection, for a record that names none.
         space: Name of the space that found it.
         calibration: Name of the fusion method that made `score`.
         policy: What may be read when the hit's media are used.

@@ -1,4 +1,4 @@
-"""The index: spaces, a store and calibration; add media, search them, delete them."""
+"""The index: add media to a vector store, search them, delete them."""
 
 from __future__ import annotations
 
@@ -61,28 +61,28 @@ class Index:
         prefix: str = "",
         lock_timeout: float = 600.0,
     ) -> None:
-        """Open an index, or make one.
+        """Open an index, or create a new index.
 
         Args:
             place: A folder, an open Chroma client (`PersistentClient`, `HttpClient`, `EphemeralClient`), or a
-                `VectorStore`. A client or store that was given stays open when the index is closed.
-            spaces: Names that `senseweave.load` takes, or loaded spaces. None: those that the index was made with, and
-                for a new one `starter`.
-            create: Whether to make the index where there is none.
-            policy: What may be read when inputs are paths or URLs, and when a hit's media are read again.
-            prefix: Put before collection names, so that several indexes can share one client.
+                `VectorStore`. A client or store that you pass stays open when the index is closed.
+            spaces: Names that `senseweave.load` takes, or loaded spaces. None takes the spaces that the index was
+                created with, or `starter` for a new index.
+            create: Whether to create the index if there is none.
+            policy: What may be read when inputs are paths or URLs, and when the media of a hit are read again.
+            prefix: Prefix of collection names, so that several indexes can share a client.
             lock_timeout: Seconds to wait while another process writes to the folder.
 
         Raises:
             StoreError: If there is no index and `create` is False, or another process writes for too long.
-            FingerprintError: If the index was made with a space of the same name that gives other vectors.
+            FingerprintError: If the index was created with a space of the same name that gives other vectors.
         """
         self.policy = policy or MediaPolicy()
         self._owns_store = not isinstance(place, VectorStore)
         if spaces is None and self._owns_store and not holds_store(place, create=create):
             spaces = DEFAULT_SPACES
-        # Loaded before the store is made, so that a space that cannot be had leaves nothing behind.
-        given = load_all(spaces)
+        # Loaded before the store is created, so that a space that fails to load leaves nothing behind.
+        loaded = load_all(spaces)
         store = (
             place if isinstance(place, VectorStore) else ChromaStore(place, create=create, lock_timeout=lock_timeout)
         )
@@ -90,20 +90,20 @@ class Index:
         self._loaded: dict[str, Space] = {}
         self._loading = RLock()
         if not create and not self._store.descriptions:
-            msg = f"{place}: there is a store, but no index of senseweave in it"
+            msg = f"{place}: the store holds no senseweave index; senseweave.Index(...) creates one in it"
             raise StoreError(msg)
         if spaces is None and not self._store.descriptions:
-            given = load_all(DEFAULT_SPACES)
-        for space in given:
+            loaded = load_all(DEFAULT_SPACES)
+        for space in loaded:
             self._add_space(space)
         self._calibration = Calibration(self._store, lambda: self.spaces)
 
     @classmethod
     def open(cls, place: Any, **options: Any) -> Index:
-        """Open an index that exists, with the spaces that it was made with.
+        """Open an existing index with the spaces that it was created with.
 
         Raises:
-            StoreError: If there is none; the message is one line.
+            StoreError: If there is no index; the message is one line.
         """
         return cls(place, create=False, **options)
 
@@ -135,17 +135,17 @@ class Index:
         characters: int | None = None,
         character_overlap: int = 0,
     ) -> Report:
-        """Add files, folders, URLs or media; what is there unchanged is skipped, changed files replace their records.
+        """Add files, folders, URLs or media; unchanged content is skipped, changed files replace their records.
 
         Args:
             inputs: One or several paths of files and folders, URLs (where the policy allows them), bytes or media.
                 Strings here are places: give text as `senseweave.Text`.
-            metadata: Flat values kept with every record, or a function that gives them for each media.
+            metadata: Flat values kept with every record, or a function that returns them for a media.
             on_error: `skip` reports inputs that cannot be indexed in `report.failed`; `raise` stops at the first.
             progress: Called with (media done, media in all).
             sync: Also remove records of files that have gone from the folders among the inputs.
             overlap: Seconds that neighbouring windows of audio and video share.
-            characters: Most characters of a passage of text; None takes what the text encoder reads, at most 1000.
+            characters: Most characters per passage of text; None takes what the text encoder reads, at most 1000.
             character_overlap: Characters that neighbouring passages share, at most.
 
         Returns:
@@ -200,21 +200,21 @@ class Index:
             filter: A condition on metadata, see `senseweave.retrieval.stores.filters.compile_filter`.
             fusion: How scores are made comparable, a name in `senseweave.retrieval.METHODS`; None takes the default.
             min_score: Leave out hits whose calibrated score is lower.
-            offset: Leave out so many of the best, for the next page.
+            offset: How many of the best hits to leave out, for the next page.
             group: Join the windows, pages and passages of one source into one hit, with its best spans in `hit.spans`.
-            diversity: From 0 to 1: how much hits should differ from each other (maximal marginal relevance).
-            rerank: A cross-encoder's name or a reranker, which orders the best `rerank_depth` hits anew.
-            rerank_depth: How many hits the reranker reads, at least all up to the end of the page.
+            diversity: How much hits should differ from each other, from 0 to 1 (maximal marginal relevance).
+            rerank: A cross-encoder's name or a reranker, which reorders the best `rerank_depth` hits.
+            rerank_depth: How many hits the reranker reads; always at least all hits up to the end of the page.
             weights: By modality, for the method `weighted_rrf`.
-            quota: By modality, the least number of hits on each page while there are so many.
+            quota: By modality, the minimum number of hits on each page, as long as there are enough.
 
         Returns:
             Hits, best first.
 
         Raises:
-            UnsupportedModalityError: If no space embeds the query, or the index does not hold a modality asked for.
+            UnsupportedModalityError: If no space embeds the query, or the index does not hold a requested modality.
             TypeError: If an argument is of the wrong type; the message says which.
-            ValueError: If one makes no sense.
+            ValueError: If an argument has an impossible value.
         """
         parsed = as_query(query)
         plan = Plan(
@@ -255,25 +255,25 @@ class Index:
         sources: Collection[str | Path] | str | Path | None = None,
         filter: Filter | None = None,  # noqa: A002  (what every store calls it)
     ) -> int:
-        """Remove records by id, by source or by a condition on metadata, and say how many.
+        """Remove records by id, by source or by a condition on metadata, and return their number.
 
-        Content with several sources has a record for each: by source or condition the records that are named or match
-        go, and the content stays under its other sources; by id all records of the same content go.
+        Content with several sources has a record for each of them. Deleting by source or condition removes the records
+        that match, and the content stays under its other sources; deleting by id removes all records of the content.
 
         Raises:
             ValueError: If not exactly one of the three is given.
         """
-        if sum(given is not None for given in (ids, sources, filter)) != 1:
-            msg = "delete takes exactly one of ids, sources and filter"
+        if sum(argument is not None for argument in (ids, sources, filter)) != 1:
+            msg = "delete needs exactly one of ids, sources and filter"
             raise ValueError(msg)
         condition = parse_filter(filter)
         conditions: list[Condition | None] = [condition]
         if sources is not None:
             listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
-            paths = sorted({name for given in listed for name in (str(given), os.path.abspath(given))})
+            paths = sorted({name for source in listed for name in (str(source), os.path.abspath(source))})
             conditions = [*any_of("source", paths)]
         elif ids is None and condition is None:
-            msg = "an empty filter would delete everything; name a condition"
+            msg = "an empty filter would delete every record; pass at least one condition"
             raise ValueError(msg)
         named = list(dict.fromkeys([ids] if isinstance(ids, str) else ids)) if ids is not None else None
         removed = 0
@@ -298,7 +298,7 @@ class Index:
         return found
 
     def modalities_of(self, ids: Collection[str]) -> dict[str, Modality]:
-        """Return the modality of each of some records; ids that are not in the index are left out."""
+        """Return the modality of each record by its id; ids that are not in the index are left out."""
         return {
             identifier: description.modality
             for description in self._store.descriptions.values()
@@ -306,15 +306,15 @@ class Index:
         }
 
     def export(self, path: str | Path) -> int:
-        """Write everything to one file of JSON lines (packed if its name ends in .gz); returns how many records."""
+        """Write every record to a file of JSON lines (compressed if its name ends in .gz), and return their number."""
         return export_index(self._store, path)
 
     def import_(self, path: str | Path) -> int:
-        """Read what `export` wrote, whichever store it came from; returns the number of records in the file.
+        """Read a file that `export` wrote, from any store, and return the number of its records.
 
         Raises:
             StoreError: If the file is not an export.
-            FingerprintError: If it holds vectors of other spaces under names that this index has.
+            FingerprintError: If it holds vectors of another space under the name of a space of this index.
         """
         return import_index(self._store, path)
 
@@ -324,14 +324,14 @@ class Index:
         *,
         labels: Sequence[tuple[str | Media, Answers]] = (),
     ) -> None:
-        """Tell the index what is asked of it: sample queries for `pseudo_positive`, labelled ones for `platt`.
+        """Learn from queries: sample queries for the method `pseudo_positive`, labelled queries for `platt`.
 
-        Neither is needed for the default method. Vectors of the queries are kept with the index, their words are not.
+        The default method needs neither. The index keeps the vectors of the queries, but not their words.
 
         Args:
-            queries: Queries as users put them, without answers; 20 are a start.
-            labels: Pairs of a query and what answers it: a source (or the end of one, such as `photos/dog.jpg`), a
-                record id, or several of these; 30 are a start.
+            queries: Queries as users write them, without answers; start with 20.
+            labels: Pairs of a query and its answers: a source (or the end of its path, such as `photos/dog.jpg`), a
+                record id, or several of these; start with 30.
 
         Raises:
             TypeError: If queries or labels are not lists of these.
@@ -352,7 +352,7 @@ class Index:
                 self._calibration.learn_labels(match_labels(self._store, self._embedded, labels))
 
     def info(self) -> dict[str, Any]:
-        """What the index holds: place, size on disk and, per collection, space, modality, records, fingerprint."""
+        """Return the place and size on disk and, per collection, its space, modality, records and fingerprint."""
         folder = self._store.store.folder
         collections = [
             {
@@ -381,7 +381,7 @@ class Index:
         return sum(self._store.count(description) for description in self._store.descriptions.values())
 
     def close(self) -> None:
-        """Let go of the store; the spaces stay loaded for others that use them."""
+        """Close the store, unless you passed it; the spaces stay loaded for others that use them."""
         self._store.close(store=self._owns_store)
 
     def __enter__(self) -> Index:
@@ -397,7 +397,7 @@ class Index:
         return {name: parts[0] for name, parts in embed_query(as_query(query), self.spaces).items()}
 
     def _equal_content(self, description: Description, ids: Sequence[str]) -> list[str]:
-        """Return the ids of some records and of all others of the same content."""
+        """Return the ids of the named records and of all other records of the same content."""
         named = list(self._store.get(description, ids=ids))
         contents = {content_key(read_metadata(record.metadata), record.text) for record in named} - {None}
         hashes = {str(record.metadata["sha256"]) for record in named if "sha256" in record.metadata}

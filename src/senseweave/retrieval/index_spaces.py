@@ -1,4 +1,4 @@
-"""The spaces of an index: given by name or loaded, recorded with its collections, and loaded again from that."""
+"""The spaces of an index: load them by name, record them with the collections, and load them again from the record."""
 
 from __future__ import annotations
 
@@ -12,34 +12,37 @@ from senseweave.spaces.space import Space
 
 
 def load_all(spaces: Sequence[str | Space] | str | Space | None) -> list[Space]:
-    """Load those that are given by name, and check that all of them can embed."""
+    """Return spaces, each loaded if it is a name, after checking that their weights are there."""
     listed = [spaces] if isinstance(spaces, (str, Space)) else spaces or ()
-    loaded = [load(one) if isinstance(one, str) else one for one in listed]
-    for one in loaded:
-        _ = one.fingerprint  # weights that are missing or broken show here
+    loaded = [load(space) if isinstance(space, str) else space for space in listed]
+    for space in loaded:
+        _ = space.fingerprint  # weights that are missing or broken show here
     return loaded
 
 
-def load_recorded(described: Sequence[Description]) -> Space:
-    """Load the space that some collections were made with.
+def load_recorded(descriptions: Sequence[Description]) -> Space:
+    """Load the space with which some collections were created.
 
     Raises:
-        StoreError: If it was not made by `senseweave.load`.
-        FingerprintError: If what is loaded gives other vectors now.
+        StoreError: If it was not created by `senseweave.load`.
+        FingerprintError: If the space gives other vectors now.
     """
-    name, options = described[0].space, described[0].options
+    name, options = descriptions[0].space, descriptions[0].options
     if options is None:
-        msg = f"the space {name!r} of this index was not made by senseweave.load; pass it: Index(..., spaces=[space])"
+        msg = (
+            f"cannot load space {name!r} of this index: it was not created by senseweave.load; "
+            "pass it: Index(..., spaces=[space])"
+        )
         raise StoreError(msg)
     space = load(name, **options)
-    for one in described:
-        if one.fingerprint != space.fingerprint:
-            raise FingerprintError(one.name, one.fingerprint, space.fingerprint)
+    for description in descriptions:
+        if description.fingerprint != space.fingerprint:
+            raise FingerprintError(description.name, description.fingerprint, space.fingerprint)
     return space
 
 
 def describe(space: Space, prefix: str) -> list[Description]:
-    """What the collections of a space say of themselves, one for each modality that it embeds."""
+    """Return the descriptions of the collections of a space, one for each modality that it embeds."""
     options = load_options(space)
     return [
         Description(
@@ -55,7 +58,7 @@ def describe(space: Space, prefix: str) -> list[Description]:
 
 
 def load_options(space: Space) -> dict[str, Any] | None:
-    """The load options that an index records, or None where the space was not made by `senseweave.load`."""
+    """Return the load options that an index records, or None if the space was not created by `senseweave.load`."""
     recipe = space._recipe
     if recipe is None or recipe[0] is not load:
         return None

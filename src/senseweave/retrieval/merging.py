@@ -1,4 +1,4 @@
-"""One ranking out of several result lists: for the index, and for anyone who keeps vectors in another store."""
+"""Merge several result lists into one ranking: for the index, and for vectors kept in another store."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ UNCALIBRATED_METHOD = "dbsf"
 
 @dataclass(frozen=True)
 class Ranked(Generic[T]):
-    """One result of `merge`.
+    """A result of `merge`.
 
     Attributes:
-        item: The item as it was given.
-        score: Comparable with every other result of the same call; larger is better.
-        raw_score: The similarity that it came with.
+        item: The item from the list, unchanged.
+        score: Comparable with the score of every other result of the same call; larger is better.
+        raw_score: Its similarity in the list.
         list_name: The list it came from.
         method: The name of the method that made `score`.
     """
@@ -51,20 +51,20 @@ def merge(
 
     Args:
         lists: By name (of the modality or the store), pairs of an item and its cosine similarity. Similarities, not
-            distances: of a cosine distance d, give 1 - d.
+            distances: for a cosine distance d, pass 1 - d.
         k: How many results to return.
         method: A name in `METHODS`. None takes `above_chance` where every list that is not empty has statistics,
             and `dbsf` otherwise.
-        statistics: By the same names, made by `background` and told of the query by `Statistics.for_query`.
+        statistics: By the same names, made by `background`, then by `Statistics.for_query` for this query.
         weights: By the same names, for `weighted_rrf`; lists that are not named weigh 1.
-        key: What makes two items of different lists the same; by default none are. The better score is kept
-            (for the rank methods: the sum).
+        key: Returns equal values for items that are the same in different lists; by default none are. The better
+            score is kept (for the rank methods: the sum).
 
     Returns:
         At most `k` results, best first; equal scores by raw similarity, then by the order of the lists.
 
     Raises:
-        ValueError: If the method is unknown, lacks the statistics it needs, or weights are given to one that has none.
+        ValueError: If the method is unknown, lacks the statistics it needs, or is given weights that it does not take.
     """
     statistics = statistics or {}
     method = resolve_method(method, [name for name, items in lists.items() if items], statistics)
@@ -87,12 +87,12 @@ def merge(
         ]
     if key is not None:
         results = _joined(results, key, add=fusion.additive)
-    results.sort(key=lambda one: (-one.score, -one.raw_score))
+    results.sort(key=lambda result: (-result.score, -result.raw_score))
     return results[: max(k, 0)]
 
 
 def resolve_method(method: str | None, names: Sequence[str], statistics: Mapping[str, Statistics]) -> str:
-    """The method to use for lists of these names, having checked that it can be.
+    """Return the method to use for lists of these names, after checking that its statistics are there.
 
     Raises:
         ValueError: If it is unknown, or a list lacks the statistics that it needs.
@@ -109,15 +109,15 @@ def resolve_method(method: str | None, names: Sequence[str], statistics: Mapping
 
 def _joined(results: Sequence[Ranked[T]], key: Callable[[T], Hashable], *, add: bool) -> list[Ranked[T]]:
     best: dict[Hashable, Ranked[T]] = {}
-    for one in results:
-        identity = key(one.item)
+    for result in results:
+        identity = key(result.item)
         known = best.get(identity)
         if known is None:
-            best[identity] = one
+            best[identity] = result
             continue
-        better = one if one.score > known.score else known
+        better = result if result.score > known.score else known
         if add:
-            total = one.score + known.score
+            total = result.score + known.score
             better = Ranked(better.item, total, better.raw_score, better.list_name, better.method)
         best[identity] = better
     return list(best.values())

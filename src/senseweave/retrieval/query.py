@@ -1,4 +1,4 @@
-"""What is asked: a text, a media, or several of them with weights."""
+"""A query: a text, a media, or several weighted parts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Part = tuple[Media, float]
 
 
 class Query:
-    """A query of several parts, for example a picture of the place and words for what should not be in it.
+    """A query of several parts, for example an image of the place and words for what should not be in it.
 
         Query([("a beach", 1), (Image("sea.jpg"), 0.7), ("people", -0.5)])
 
     A record's score is the weighted sum of its calibrated scores for the parts, divided by the length of the weights
     (the square root of the sum of their squares); a part that a space cannot embed counts as 0 there. Fusion methods
-    that look at the list alone score the list of such sums of similarities.
+    that use no statistics score the list of the same weighted sums of similarities.
     """
 
     def __init__(self, parts: Sequence[str | Media | tuple[str | Media, float]]) -> None:
@@ -30,9 +30,9 @@ class Query:
             ValueError: If there are no parts, a weight is 0 or not finite, or none is positive.
         """
         if isinstance(parts, (str, Media)) or not parts:
-            msg = "a Query takes a list of one or more parts"
+            msg = "a Query takes a list of at least one part"
             raise ValueError(msg)
-        self.parts: tuple[Part, ...] = tuple(_part(one) for one in parts)
+        self.parts: tuple[Part, ...] = tuple(_part(part) for part in parts)
         if not any(weight > 0 for _, weight in self.parts):
             msg = "at least one part of a query needs a positive weight"
             raise ValueError(msg)
@@ -46,32 +46,32 @@ class Query:
         return f"Query({list(self.parts)!r})"
 
 
-def as_query(given: Any) -> Query:
-    """Take a string (always text), a media or a Query.
+def as_query(query: Any) -> Query:
+    """Return a `Query` for a string (always text) or a media; a `Query` is returned as it is.
 
     Raises:
         TypeError: If it is something else.
         ValueError: If it is an empty text.
     """
-    if isinstance(given, Query):
-        return given
-    if isinstance(given, (str, Media)):
-        return Query([given])
-    msg = f"a query is a str, sw.Image, sw.Audio, sw.Video, sw.Text or sw.Query, not {type(given).__name__}"
+    if isinstance(query, Query):
+        return query
+    if isinstance(query, (str, Media)):
+        return Query([query])
+    msg = f"a query must be a str, sw.Image, sw.Audio, sw.Video, sw.Text or sw.Query, not {type(query).__name__}"
     raise TypeError(msg)
 
 
-def _part(given: Any) -> Part:
-    content, weight = given if isinstance(given, tuple) and len(given) == 2 else (given, 1.0)
+def _part(part: Any) -> Part:
+    content, weight = part if isinstance(part, tuple) and len(part) == 2 else (part, 1.0)
     if isinstance(content, str):
         if not content.strip():
             msg = "a query text cannot be empty"
             raise ValueError(msg)
         content = Text(content)
     if not isinstance(content, Media):
-        msg = f"a part of a query is a str or media, with or without a weight, not {given!r}"
+        msg = f"a part of a query must be a str or media, with or without a weight, not {part!r}"
         raise TypeError(msg)
     if not isinstance(weight, numbers.Real) or not math.isfinite(weight) or weight == 0:
-        msg = f"a weight is a finite number other than 0, not {weight!r}"
+        msg = f"a weight must be a finite number other than 0, not {weight!r}"
         raise ValueError(msg)
     return content, float(weight)

@@ -23,7 +23,7 @@ from senseweave.retrieval.merging import resolve_method
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.records.schema import content_key, read_metadata
 from senseweave.retrieval.search.grouping import group_by_source
-from senseweave.retrieval.search.paging import best_positions, page_of
+from senseweave.retrieval.search.paging import best_positions, cut_page
 from senseweave.retrieval.search.plan import Plan
 from senseweave.retrieval.search.rerank import rerank
 
@@ -375,7 +375,7 @@ def _page(query: Query | None, hits: list[Hit], depth: int, plan: Plan) -> list[
         hits = rerank(query, [hits[at] for at in best_positions(hits, depth, plan, plan.pages)], plan.reranker)
     if plan.group:
         hits = group_by_source(hits)
-    page = page_of(hits, [hit.origin.lead.vector for hit in hits], plan)
+    page = cut_page(hits, [hit.origin.lead.vector for hit in hits], plan)
     return [Ranking(replace(hit, origin=None), hit.origin.lead.item, hit.origin.source) for hit in page]
 
 

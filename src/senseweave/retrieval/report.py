@@ -1,4 +1,4 @@
-"""What an `add` did."""
+"""The report of `Index.add`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from senseweave.errors import MediaError
 
 @dataclass
 class Report:
-    """Counts of records (a long recording or text has several), and what could not be indexed.
+    """Counts of records (a long recording or text has several), and the inputs that could not be indexed.
 
     Attributes:
         added: Records written.
-        copies: Further sources of records that are there: content is kept once, with every source it stands at.
-        skipped: Records that were there already, unchanged, at this very source.
+        copies: Records of content that was there already under another source.
+        skipped: Records that were there already, unchanged, under the same source.
         replaced: Records removed because their source has other content now.
-        deleted: Records removed because their source is gone (`sync=True` alone). Of content that stands elsewhere too,
-            the source is removed and the record stays.
+        deleted: Records removed because their source is gone (only with `sync=True`); records of the same content
+            under other sources stay.
         updated: Records whose own metadata changed, or whose file has moved.
-        failed: One error per input that could not be indexed, each with its source and reason.
+        failed: An error for each input that could not be indexed, with its source and the reason.
     """
 
     added: int = 0
@@ -32,8 +32,8 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        """All that was done, by name; failures are not."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "failed"}
+        """All counts by name, without failures."""
+        return {count.name: getattr(self, count.name) for count in fields(self) if count.name != "failed"}
 
     def __str__(self) -> str:
         named = {("copy" if (name, count) == ("copies", 1) else name): count for name, count in self.counts.items()}

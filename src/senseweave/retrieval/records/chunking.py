@@ -1,4 +1,4 @@
-"""How media are cut for a space: into what its encoders hear, see and read at a time."""
+"""Cut media for a space: into pieces that its encoders can hear, see or read at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
 from senseweave.spaces.space import Space
 
 CHARACTERS_PER_TOKEN: Final = 4
-"""English text has 4 to 5; passages are cut so that they are read to their end."""
+"""English text has 4 to 5; the lower number keeps a passage within what the encoder reads."""
 
 
 def pieces_of(
@@ -22,15 +22,15 @@ def pieces_of(
     characters: int | None = None,
     character_overlap: int = 0,
 ) -> Iterator[Media]:
-    """Yield the pieces of a media that an index of `space` stores, in order; see `senseweave.media.split`.
+    """Yield the pieces into which an index of `space` cuts a media, in order; see `senseweave.media.split`.
 
     Args:
-        media: What to cut.
-        space: Whose encoders say how much they take at a time, and whether sound is cut at pauses; None for pieces of
-            common lengths, which suit no encoder in particular.
-        seconds: Length of a window of audio or video; None for the encoder's own, or 30 where it has none.
+        media: The media to cut.
+        space: The space whose encoders determine the length of pieces, and whether sound is cut at pauses; None for
+            default lengths.
+        seconds: Length of a window of audio or video; None for the encoder's own length, or 30 if it has none.
         overlap: Seconds that neighbouring windows share.
-        characters: Most characters of a passage; None for what the text encoder reads, at most 1000.
+        characters: Most characters per passage; None for what the text encoder reads, at most 1000.
         character_overlap: Characters that neighbouring passages share, at most.
 
     Raises:

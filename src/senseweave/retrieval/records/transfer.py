@@ -1,4 +1,4 @@
-"""Export and import: an index as one file of JSON lines, whatever its store."""
+"""Export an index of any store to a file of JSON lines, and import it into another."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ BATCH: Final = 1000
 
 
 def export_index(store: Collections, path: str | Path) -> int:
-    """Write every collection with its records; vectors as base64 of little-endian float32, names ending in .gz packed.
+    """Write every collection with its records; vectors are base64 of little-endian float32, `.gz` files compressed.
 
-    The first line names the format; then a `collection` line before its `record` lines.
+    The first line names the format; after it, each `collection` line comes before its `record` lines.
 
     Returns:
         The number of records.
@@ -47,7 +47,7 @@ def export_index(store: Collections, path: str | Path) -> int:
 
 
 def import_index(store: Collections, path: str | Path) -> int:
-    """Read what `export_index` wrote, also that of 0.1, into a store; records that are there already are replaced.
+    """Read a file of `export_index`, of this version or 0.1, into a store, replacing records with the same ids.
 
     Returns:
         The number of records.
@@ -63,23 +63,23 @@ def import_index(store: Collections, path: str | Path) -> int:
     with _open(source, "rt") as file, store.writing():
         lines = _lines(file, source)
         if next(lines, {}).get("format") != FORMAT:
-            msg = f"{source} is not an exported index (its first line does not say {FORMAT})"
+            msg = f"{source} is not an exported index: its first line must name the format {FORMAT}"
             raise StoreError(msg)
         for entry in lines:
             if "collection" in entry:
                 if description is not None:
                     _write(store, description, pending)
-                given = Description(**entry["collection"])
-                given.name = collection_name(store.prefix, given.space, given.modality)
-                given.format = COLLECTION_FORMAT
-                calibration = given.calibration
-                description = store.ensure(given)
+                exported = Description(**entry["collection"])
+                exported.name = collection_name(store.prefix, exported.space, exported.modality)
+                exported.format = COLLECTION_FORMAT
+                calibration = exported.calibration
+                description = store.ensure(exported)
                 if description.calibration != calibration and not store.count(description):
                     description.calibration = calibration
                     store.save(description)
                 continue
             if description is None:
-                msg = f"{source}: a record comes before its collection"
+                msg = f"{source}: a record line comes before the line of its collection"
                 raise StoreError(msg)
             vector = np.frombuffer(base64.b64decode(entry["vector"]), dtype="<f4")
             record = StoredRecord(entry["record"], entry["metadata"], entry["text"], vector=vector)
@@ -112,9 +112,9 @@ def _lines(file: IO[str], source: Path) -> Iterator[dict[str, Any]]:
         try:
             entry = json.loads(line)
         except json.JSONDecodeError as error:
-            msg = f"{source}, line {number}: is not JSON ({error}); the export may be cut short"
+            msg = f"{source}, line {number}: not valid JSON ({error}); the export may be incomplete"
             raise StoreError(msg) from error
         if not isinstance(entry, dict):
-            msg = f"{source}, line {number}: expected an object"
+            msg = f"{source}, line {number}: expected a JSON object, not {type(entry).__name__}"
             raise StoreError(msg)
         yield entry

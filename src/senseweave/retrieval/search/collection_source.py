@@ -28,7 +28,7 @@ class CollectionSource(RankingSource):
         description: Description,
         condition: Condition | None,
     ) -> None:
-        """Ask the collection of a description for records for which a condition holds."""
+        """Search the collection of a description, limited to records that match a condition."""
         self.name = description.name
         self.space = description.space
         self.modality = description.modality

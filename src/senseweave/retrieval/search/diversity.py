@@ -28,7 +28,7 @@ def marginal_relevance(
         spaces: The space of each vector.
         k: How many to choose.
         diversity: From 0 (by score alone) to 1.
-        after: Positions of candidates that were chosen before, from which the others are to differ as well.
+        after: Positions of candidates that earlier pages chose; the others should differ from these as well.
 
     Returns:
         Positions of the chosen candidates, in the order of choice.
@@ -37,7 +37,7 @@ def marginal_relevance(
         ValueError: If `diversity` is not within [0, 1].
     """
     if not 0 <= diversity <= 1:
-        msg = f"diversity lies between 0 and 1, not {diversity}"
+        msg = f"diversity must be between 0 and 1, not {diversity}"
         raise ValueError(msg)
     values = np.asarray(scores, dtype=np.float64)
     if not values.size:
@@ -46,8 +46,8 @@ def marginal_relevance(
     relevance = (values - values.min()) / spread if spread > 0 else np.ones_like(values)
     units = [_unit(vector) for vector in vectors]
     closest = np.zeros(len(values))
-    for one in after:
-        closest = np.maximum(closest, _cosines(one, units, spaces))
+    for position in after:
+        closest = np.maximum(closest, _cosines(position, units, spaces))
     left = sorted(set(range(len(values))).difference(after))
     chosen: list[int] = []
     while left and len(chosen) < k:
@@ -57,12 +57,12 @@ def marginal_relevance(
     return chosen
 
 
-def _cosines(one: int, units: Sequence[np.ndarray | None], spaces: Sequence[str]) -> np.ndarray:
-    """The cosine of a candidate with each, 0 where they cannot be compared; shape (n,)."""
-    own = units[one]
+def _cosines(position: int, units: Sequence[np.ndarray | None], spaces: Sequence[str]) -> np.ndarray:
+    """Return the cosine of a candidate with every candidate, 0 where they cannot be compared; shape (n,)."""
+    own = units[position]
     return np.array(
         [
-            float(own @ unit) if own is not None and unit is not None and space == spaces[one] else 0.0
+            float(own @ unit) if own is not None and unit is not None and space == spaces[position] else 0.0
             for unit, space in zip(units, spaces, strict=True)
         ]
     )

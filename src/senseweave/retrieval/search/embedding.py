@@ -1,4 +1,4 @@
-"""A query as vectors: every part embedded once in every space that can."""
+"""Embed a query: every part once, in every space that can embed it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def embed_query(query: Query, spaces: Mapping[str, Space]) -> dict[str, list[Emb
             for vector, (media, weight) in zip(vectors, parts, strict=True)
         ]
     if not embedded:
-        asked = next(media.modality for media, weight in query.parts if weight > 0)
+        modality = next(media.modality for media, weight in query.parts if weight > 0)
         known = [m for m in MODALITIES if any(m in space.modalities for space in spaces.values())]
-        raise UnsupportedModalityError("the index", asked, known)
+        raise UnsupportedModalityError("the index", modality, known)
     return embedded

@@ -1,4 +1,4 @@
-"""Hits of one source joined into one: the best window, page or passage stands for it and the spans of all are kept."""
+"""Group hits by source: the best window, page or passage represents its source, and keeps the spans of the others."""
 
 from __future__ import annotations
 

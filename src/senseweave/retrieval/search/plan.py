@@ -1,4 +1,4 @@
-"""What a search was asked for besides the query: checked at once, before anything is embedded."""
+"""The options of a search besides the query: checked at once, before anything is embedded."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Plan:
         for name, least in (("k", 1), ("offset", 0), ("rerank_depth", 1)):
             object.__setattr__(self, name, _whole(name, getattr(self, name), least))
         if not isinstance(self.group, bool):
-            msg = f"group is True or False, not {self.group!r}"
+            msg = f"group must be True or False, not {self.group!r}"
             raise TypeError(msg)
         if self.method is not None:
             find_method(self.method)
         if self.min_score is not None:
             _real("min_score", self.min_score)
         if self.diversity is not None and not 0 <= _real("diversity", self.diversity) <= 1:
-            msg = f"diversity lies between 0 and 1, not {self.diversity}"
+            msg = f"diversity must be between 0 and 1, not {self.diversity}"
             raise ValueError(msg)
         for name, count in _by_name("quota", self.quota, MODALITIES).items():
             _whole(f"the quota of {name}", count, 0)
@@ -58,54 +58,58 @@ class Plan:
             raise ValueError(msg)
         for name, weight in _by_name("weights", self.weights, (*MODALITIES, *self.lists)).items():
             if _real(f"the weight of {name}", weight) < 0:
-                msg = f"the weight of {name} is at least 0, not {weight!r}"
+                msg = f"the weight of {name} must be at least 0, not {weight!r}"
                 raise ValueError(msg)
 
     @property
-    def wanted(self) -> int:
-        """Hits up to the end of the page."""
+    def page_end(self) -> int:
+        """Number of hits up to the end of the requested page."""
         return self.offset + self.k
 
     @property
     def pages(self) -> int:
-        """Pages of `k` hits up to the end of the one that is asked for."""
-        return math.ceil(self.wanted / self.k)
+        """Number of pages of `k` hits up to and including the requested page."""
+        return math.ceil(self.page_end / self.k)
 
     def pool(self, page: int) -> int:
-        """Hits among which a page, counted from 0, and those before it are chosen."""
+        """Return the number of best hits from which a page, counted from 0, and the pages before it are chosen."""
         size = self.k * (page + 1)
         return max(4 * size, 50) if self.diversity is not None else size
 
     @property
     def depth(self) -> int:
-        """Candidates to look at before any of them is dropped; with quotas, of every collection."""
-        depth = self.pool(self.pages - 1) if self.quota or self.diversity is not None else self.wanted
+        """Number of candidates to fetch before any is dropped; with quotas, from every collection."""
+        depth = self.pool(self.pages - 1) if self.quota or self.diversity is not None else self.page_end
         return max(depth, self.rerank_depth) if self.reranker is not None else depth
 
 
-def chosen_modalities(given: Any, available: Collection[Modality]) -> set[Modality]:
-    """The modalities to search: those that are asked for, or all that the index holds.
+def chosen_modalities(modalities: Any, available: Collection[Modality]) -> set[Modality]:
+    """Return the modalities to search: the requested modalities, or all that the index holds.
+
+    Args:
+        modalities: A modality, a collection of modalities, or None for all.
+        available: The modalities that the index holds.
 
     Raises:
-        TypeError: If they are neither a name nor several.
-        ValueError: If there are none, or one does not exist.
-        UnsupportedModalityError: If the index does not hold one that was asked for.
+        TypeError: If `modalities` is neither a name nor a collection of names.
+        ValueError: If it is empty, or names a modality that does not exist.
+        UnsupportedModalityError: If the index does not hold a requested modality.
     """
-    if given is None:
+    if modalities is None:
         return set(available)
-    if not isinstance(given, Collection) or isinstance(given, (bytes, Mapping)):
-        msg = f"modalities is a set of {', '.join(MODALITIES)}, or None for all, not {given!r}"
+    if not isinstance(modalities, Collection) or isinstance(modalities, (bytes, Mapping)):
+        msg = f"modalities must be a set of {', '.join(MODALITIES)}, or None for all, not {modalities!r}"
         raise TypeError(msg)
-    wanted: list[Any] = [given] if isinstance(given, str) else list(given)
-    unknown = sorted((one for one in wanted if one not in MODALITIES), key=repr)
-    if unknown or not wanted:
-        what = f"unknown modality {', '.join(map(repr, unknown))}" if unknown else "no modality is asked for"
-        msg = f"{what}; there are {', '.join(MODALITIES)}, and None for all"
+    requested: list[Any] = [modalities] if isinstance(modalities, str) else list(modalities)
+    unknown = sorted((name for name in requested if name not in MODALITIES), key=repr)
+    if unknown or not requested:
+        problem = f"unknown modality {', '.join(map(repr, unknown))}" if unknown else "modalities is empty"
+        msg = f"{problem}; expected some of {', '.join(MODALITIES)}, or None for all"
         raise ValueError(msg)
     for modality in MODALITIES:
-        if modality in wanted and modality not in available:
-            raise UnsupportedModalityError("the index", modality, [one for one in MODALITIES if one in available])
-    return set(wanted)
+        if modality in requested and modality not in available:
+            raise UnsupportedModalityError("the index", modality, [name for name in MODALITIES if name in available])
+    return set(requested)
 
 
 def _whole(name: str, value: Any, least: int) -> int:
@@ -114,32 +118,32 @@ def _whole(name: str, value: Any, least: int) -> int:
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):
-        msg = f"{name} is a whole number, not {value!r}"
+        msg = f"{name} must be a whole number, not {value!r}"
         raise TypeError(msg)
     if number < least:
-        msg = f"{name} is at least {least}, not {value!r}"
+        msg = f"{name} must be at least {least}, not {value!r}"
         raise ValueError(msg)
     return number
 
 
 def _real(name: str, value: Any) -> float:
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        msg = f"{name} is a number, not {value!r}"
+        msg = f"{name} must be a number, not {value!r}"
         raise TypeError(msg)
     if not math.isfinite(value):
-        msg = f"{name} is a finite number, not {value!r}"
+        msg = f"{name} must be a finite number, not {value!r}"
         raise ValueError(msg)
     return float(value)
 
 
-def _by_name(argument: str, given: Any, known: Sequence[str]) -> Mapping[str, Any]:
-    if given is None:
+def _by_name(argument: str, values: Any, known: Sequence[str]) -> Mapping[str, Any]:
+    if values is None:
         return {}
-    if not isinstance(given, Mapping):
-        msg = f"{argument} must be a dict by name, such as {{'image': 2}}, not {given!r}"
+    if not isinstance(values, Mapping):
+        msg = f"{argument} must be a dict by name, such as {{'image': 2}}, not {values!r}"
         raise TypeError(msg)
-    unknown = [name for name in given if name not in known]
+    unknown = [name for name in values if name not in known]
     if unknown:
         msg = f"{argument} names {', '.join(map(repr, unknown))}; known names are {', '.join(known)}"
         raise ValueError(msg)
-    return given
+    return values

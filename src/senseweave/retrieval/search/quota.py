@@ -1,4 +1,4 @@
-"""Quotas: a least share of the results for each group, whatever its scores."""
+"""Quotas: a minimum number of results for each group, whatever its scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a collection says of itself: the space and modality that it holds, and how their scores are to be read."""
+"""The description of a collection: its space and modality, and the calibration of its scores."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from senseweave.errors import StoreError
 from senseweave.media import Modality
 
 FORMAT: Final = 2
-"""Version of what is written into a collection and its metadata; raised when older code could not read it."""
+"""Version of the records and metadata of a collection; raised when older code could not read them."""
 Key = tuple[str, Modality]
-"""Space and modality, by which an index knows its collections."""
+"""Space and modality, which identify a collection of an index."""
 
 
 @dataclass
 class Description:
-    """What a collection's own metadata say of it.
+    """The description of a collection, kept in the collection's own metadata.
 
     Attributes:
         name: The collection's name in Chroma.
         space: Name of the space whose vectors it holds.
-        modality: Of its records.
-        fingerprint: Of the space.
-        dimension: Of its vectors.
-        options: With which `senseweave.load` makes the space again, or None where it was not made by `load`.
+        modality: Modality of its records.
+        fingerprint: Fingerprint of the space.
+        dimension: Length of its vectors.
+        options: Options with which `senseweave.load` creates the space again; None if `load` did not create it.
         calibration: Statistics by query modality, as plain values.
-        format: Version in which its records are written.
+        format: Version of the format of its records.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Description:
     format: int = FORMAT
 
     def to_metadata(self) -> dict[str, Any]:
-        """Flat values, as Chroma keeps them with a collection."""
+        """Return the description as flat values, which Chroma keeps with a collection."""
         return {
             "senseweave": self.format,
             "space": self.space,
@@ -55,15 +55,15 @@ class Description:
 
     @classmethod
     def from_metadata(cls, name: str, values: Mapping[str, Any]) -> Description:
-        """The inverse of `to_metadata`.
+        """Return the description from which `to_metadata` made these values.
 
         Raises:
-            StoreError: If a newer version wrote it.
+            StoreError: If a newer version of senseweave wrote them.
         """
         if int(values["senseweave"]) > FORMAT:
             msg = (
                 f"collection {name!r} was written by a newer senseweave "
-                f"(format {values['senseweave']}, this reads {FORMAT})"
+                f"(format {values['senseweave']}; this version reads up to {FORMAT}); upgrade senseweave"
             )
             raise StoreError(msg)
         return cls(
@@ -79,6 +79,6 @@ class Description:
 
 
 def collection_name(prefix: str, space: str, modality: Modality) -> str:
-    """A name that Chroma allows: letters, digits, dots, dashes and underscores."""
+    """Return a name that Chroma allows: letters, digits, dots, dashes and underscores."""
     plain = re.sub(r"[^a-zA-Z0-9]+", "-", space).strip("-") or "space"
     return f"{prefix}{plain}-{modality}"

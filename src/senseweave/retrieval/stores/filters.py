@@ -1,4 +1,4 @@
-"""Filters on metadata: a small language of plain dicts, read into conditions that each store translates."""
+"""Filters on metadata: plain dicts, parsed into conditions that each store translates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from senseweave.retrieval.records.schema import plain
 Filter = Mapping[str, Any]
 Where = dict[str, Any]
 NAMES: Final = 1000
-"""Names in one condition; SQLite takes some ten thousand."""
+"""Most values in a condition; SQLite takes some ten thousand."""
 COMPARISONS: Final = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin")
 OPPOSITE: Final = {
     "eq": "ne", "ne": "eq", "in": "nin", "nin": "in", "gt": "lte", "lte": "gt", "lt": "gte", "gte": "lt",
@@ -49,11 +49,11 @@ class AnyOf:
 
 
 Condition: TypeAlias = Compare | AllOf | AnyOf
-"""What a store is asked for. Negation is resolved when a filter is read, so a store needs these three alone."""
+"""A condition for a store. Negation is resolved when a filter is parsed, so a store needs only these three."""
 
 
 def parse_filter(given: Filter | None) -> Condition | None:
-    """Read a filter.
+    """Parse a filter.
 
     `{"author": "Ann"}` is equality, `{"year": [2023, 2024]}` membership, `{"year": {"gte": 2020, "lt": 2024}}` a
     range; several fields in one dict must all match. `and` and `or` take a list of filters, `not` takes one filter.
@@ -69,7 +69,7 @@ def parse_filter(given: Filter | None) -> Condition | None:
         The condition, or None for no condition.
 
     Raises:
-        ValueError: If the filter is not understood; the message says which part.
+        ValueError: If the filter cannot be parsed; the message names the part.
     """
     if given is None or (isinstance(given, Mapping) and not given):
         return None
@@ -93,7 +93,7 @@ def chroma_where(condition: Condition | None) -> Where | None:
 
 
 def matches(condition: Condition | None, metadata: Mapping[str, Any]) -> bool:
-    """Return whether a condition holds for some metadata; what a store without filters of its own can use."""
+    """Return whether metadata match a condition; for stores without filters of their own."""
     if condition is None:
         return True
     if isinstance(condition, AllOf):
@@ -104,7 +104,7 @@ def matches(condition: Condition | None, metadata: Mapping[str, Any]) -> bool:
 
 
 def any_of(field: str, values: Sequence[str]) -> list[Condition]:
-    """Return conditions that a field is one of some values, each of at most `NAMES`; none for no values."""
+    """Return conditions that match any of these values of a field, at most `NAMES` values each; none for no values."""
     return [Compare(field, "in", tuple(values[at : at + NAMES])) for at in range(0, len(values), NAMES)]
 
 
@@ -124,9 +124,9 @@ def both(first: Where | None, second: Where | None) -> Where | None:
 
 def _compare(value: Any, operator: str, operand: Any) -> bool:
     if operator == "in":
-        return any(_equal(value, one) for one in operand)
+        return any(_equal(value, member) for member in operand)
     if operator == "nin":
-        return not any(_equal(value, one) for one in operand)
+        return not any(_equal(value, member) for member in operand)
     if operator in ("eq", "ne"):
         return _equal(value, operand) == (operator == "eq")
     if isinstance(value, (bool, str)) or not isinstance(value, (int, float)):
@@ -141,14 +141,16 @@ def _equal(value: Any, operand: Any) -> bool:
     return isinstance(value, bool) == isinstance(operand, bool) and bool(value == operand)
 
 
-def _parse(given: Any, *, negated: bool) -> Condition:
-    if not isinstance(given, Mapping) or not given:
-        msg = f"a filter is a dict with at least one field, not {given!r}"
+def _parse(part: Any, *, negated: bool) -> Condition:
+    if not isinstance(part, Mapping) or not part:
+        msg = f"a filter must be a dict with at least one field, not {part!r}"
         raise ValueError(msg)
-    if not all(isinstance(name, str) for name in given):
-        msg = f"the fields of a filter are named by str, not {next(one for one in given if not isinstance(one, str))!r}"
+    if not all(isinstance(name, str) for name in part):
+        msg = (
+            f"the field names of a filter must be str, not {next(name for name in part if not isinstance(name, str))!r}"
+        )
         raise ValueError(msg)
-    parts = [_clause(name, value, negated=negated) for name, value in given.items()]
+    parts = [_clause(name, value, negated=negated) for name, value in part.items()]
     return _joined(parts, any_of=negated)
 
 
@@ -158,11 +160,11 @@ def _clause(name: str, value: Any, *, negated: bool) -> Condition:
         if isinstance(value, (str, Mapping)) or not isinstance(value, Sequence) or not value:
             msg = f"{name!r} takes a list of filters, not {value!r}"
             raise ValueError(msg)
-        return _joined([_parse(one, negated=negated) for one in value], any_of=(word == "or") != negated)
+        return _joined([_parse(part, negated=negated) for part in value], any_of=(word == "or") != negated)
     if word == "not":
         return _parse(value, negated=not negated)
     if name.startswith("$"):
-        msg = f"unknown operator {name!r}; there are and, or, not"
+        msg = f"unknown operator {name!r}; known operators are and, or, not"
         raise ValueError(msg)
     return _field(name, value, negated=negated)
 
@@ -175,7 +177,7 @@ def _field(name: str, value: Any, *, negated: bool) -> Condition:
     for word, operand in value.items():
         operator = str(word).removeprefix("$")
         if operator not in COMPARISONS:
-            msg = f"unknown comparison {word!r} on {name!r}; there are {', '.join(COMPARISONS)}"
+            msg = f"unknown comparison {word!r} on {name!r}; known comparisons are {', '.join(COMPARISONS)}"
             raise ValueError(msg)
         parts.append(_comparison(name, operator, operand, negated=negated))
     if not parts:
@@ -190,25 +192,25 @@ def _comparison(name: str, operator: str, operand: Any, *, negated: bool) -> Con
     if operator in ("in", "nin"):
         values = sorted(operand, key=repr) if isinstance(operand, (set, frozenset)) else operand
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-            msg = f"{name!r} is compared with a list of one or more values, not {operand!r}"
+            msg = f"{name!r} must be compared with a list of at least one value, not {operand!r}"
             raise ValueError(msg)
-        # Stores want one type per list; a mixed list becomes one condition per type.
+        # Stores need lists of a single type; a mixed list becomes a condition for each type.
         kinds: dict[type, list[Any]] = {}
-        for one in values:
-            scalar = _scalar(name, one)
+        for value in values:
+            scalar = _scalar(name, value)
             kinds.setdefault(type(scalar), []).append(scalar)
         return _joined([Compare(name, operator, tuple(same)) for same in kinds.values()], any_of=operator == "in")
     scalar = _scalar(name, operand)
     if operator in ("gt", "gte", "lt", "lte") and (isinstance(scalar, (str, bool))):
-        msg = f"{name!r} is compared by order with a number, not {operand!r}"
+        msg = f"{name!r} must be compared by gt, gte, lt and lte with a number, not {operand!r}"
         raise ValueError(msg)
     return Compare(name, operator, scalar)
 
 
-def _scalar(name: str, given: Any) -> str | int | float | bool:
-    value: Any = plain(given)
+def _scalar(name: str, operand: Any) -> str | int | float | bool:
+    value: Any = plain(operand)
     if not isinstance(value, (str, int, float, bool)) or (isinstance(value, float) and not math.isfinite(value)):
-        msg = f"{name!r} is compared with a str, int, finite float or bool, not {given!r}"
+        msg = f"{name!r} must be compared with a str, int, finite float or bool, not {operand!r}"
         raise ValueError(msg)
     return value
 

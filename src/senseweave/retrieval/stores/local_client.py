@@ -1,4 +1,4 @@
-"""Chroma clients of folders: opened, opened anew after another process wrote, and closed."""
+"""Open Chroma clients of folders, reopen them after another process wrote, and close them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from senseweave.errors import StoreError
 from senseweave.extras import require
 
 DATABASE: Final = "chroma.sqlite3"
-"""The file by which a folder is known to hold a Chroma store."""
+"""The file that every folder of a Chroma store holds."""
 
 
 def holds_store(place: Any, *, create: bool) -> bool:
-    """Whether there is a Chroma store at a place; a client that was given always has one. Makes nothing.
+    """Return whether there is a Chroma store at a place, without creating anything; a client always has a store.
 
     Raises:
-        StoreError: If there is none and none is to be made, or none can be made there.
+        StoreError: If there is no store and `create` is False, or the place cannot hold a store.
     """
     if not isinstance(place, (str, os.PathLike)):
         return True
@@ -27,16 +27,16 @@ def holds_store(place: Any, *, create: bool) -> bool:
     if (folder / DATABASE).is_file():
         return True
     if not create:
-        msg = f"{folder}: there is no index here; senseweave.Index({str(folder)!r}) makes one"
+        msg = f"{folder}: there is no index here; senseweave.Index({str(folder)!r}) creates one"
         raise StoreError(msg)
     if folder.exists() and not folder.is_dir():
-        msg = f"{folder} is a file; an index is a folder"
+        msg = f"{folder} is a file; an index needs a folder"
         raise StoreError(msg)
     return False
 
 
 def open_client(folder: Path) -> Any:
-    """A client of the folder's store, which is made if there is none.
+    """Return a client of the folder's store, which is created if there is none.
 
     Raises:
         StoreError: If the store cannot be read, or is open in this process with other settings.
@@ -56,18 +56,18 @@ def open_client(folder: Path) -> Any:
     except StoreError:
         from chromadb.api.shared_system_client import SharedSystemClient
 
-        # A system that did not start stays registered, and would be handed to the next client of the folder.
+        # A system that did not start stays registered, and would be given to the next client of the folder.
         if str(folder) not in SharedSystemClient._identifier_to_refcount:
             SharedSystemClient._identifier_to_system.pop(str(folder), None)
         raise
 
 
 def reopen_client(client: Any, folder: Path) -> Any:
-    """A client that reads the folder anew, in place of `client`."""
+    """Close a client and return a new client that reads the folder again."""
     from chromadb.api.shared_system_client import SharedSystemClient
 
     close_client(client)
-    # Where others in this process share the system, it lives on for them; the index needs one that reads the disk anew.
+    # Other clients in this process may share the system and keep it; the index needs a system that rereads the disk.
     SharedSystemClient._identifier_to_system.pop(str(folder), None)
     return open_client(folder)
 
@@ -89,7 +89,7 @@ def fresh_client(client: Any) -> Any | None:
 
 
 def close_client(client: Any) -> None:
-    """Let go of a client's files, as far as no other client of this process shares them."""
+    """Close a client's files, unless another client of this process shares them."""
     close = getattr(client, "close", None)
     if close is not None:
         close()
@@ -97,7 +97,7 @@ def close_client(client: Any) -> None:
 
 @contextlib.contextmanager
 def readable(place: Any) -> Iterator[None]:
-    """Turn what Chroma raises while it opens a store or a collection into one line that names the place."""
+    """Turn errors of Chroma while it opens a store or a collection into a one-line error that names the place."""
     from chromadb.errors import ChromaError, NotFoundError
 
     try:

@@ -138,7 +138,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
 
     @dispatcher.span
     def get_audio_embedding(self, audio: Any, role: Role = "document") -> Embedding:
-        """Embed a recording: of a long one, the normalised mean of its windows."""
+        """Embed a recording: of a long one, the normalized mean of its windows."""
         return self._batches("audio", role).run([audio])[0]
 
     @dispatcher.span
@@ -162,7 +162,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
 
     @dispatcher.span
     def get_video_embedding(self, video: Any, role: Role = "document") -> Embedding:
-        """Embed a video: of a long one, the normalised mean of its segments."""
+        """Embed a video: of a long one, the normalized mean of its segments."""
         return self._batches("video", role).run([video])[0]
 
     @dispatcher.span

@@ -42,6 +42,9 @@ from senseweave.interop import (
 class StoreView:
     """A vector store with the model of its vectors. A store of a class that is not known gives cosine similarities."""
 
+    estimates: StoreStatistics[Modality] | None = None
+    """What similarities mean in the store, by modality; None where it does not give out its vectors."""
+
     def __init__(
         self, store: BasePydanticVectorStore, embed_model: SenseweaveEmbedding, docstore: BaseDocumentStore | None
     ) -> None:
@@ -73,16 +76,6 @@ class StoreView:
             )
             for (node, cosine), vector in zip(found, vectors, strict=True)
         ]
-
-    def statistics(self, modality: Modality, query_modality: Modality) -> Statistics | None:
-        """Return what is known of queries of a modality against nodes of another, or None."""
-        del modality, query_modality
-        return None
-
-    def is_empty(self, modality: Modality) -> bool:
-        """Return whether the store holds nothing of a modality, as far as `statistics` has looked."""
-        del modality
-        return False
 
     def _cosine(self, score: float) -> float:
         """Return the cosine similarity that a score of the store stands for."""
@@ -122,16 +115,9 @@ class CalibratedView(StoreView):
     until the store has doubled or halved.
     """
 
-    def statistics(self, modality: Modality, query_modality: Modality) -> Statistics | None:
-        """Return what is known of queries of a modality against nodes of another, or None."""
-        return self._statistics.of(modality, query_modality)
-
-    def is_empty(self, modality: Modality) -> bool:
-        """Return whether the store holds nothing of a modality, as far as `statistics` has looked."""
-        return self._statistics.is_empty(modality)
-
     @cached_property
-    def _statistics(self) -> StoreStatistics[Modality]:
+    def estimates(self) -> StoreStatistics[Modality]:  # type: ignore[override]
+        """What similarities mean in the store, by modality."""
         return StoreStatistics(self._sample, lambda _: self._phrases, count=self._count)
 
     @cached_property
@@ -239,11 +225,12 @@ class StoreSource(RankingSource):
 
     def statistics(self, query_modality: Modality) -> Statistics | None:
         """Return what is known of queries of a modality against these nodes, or None."""
-        return self.view.statistics(self.modality, query_modality)
+        estimates = self.view.estimates
+        return None if estimates is None else estimates.of(self.modality, query_modality)
 
     def is_empty(self) -> bool:
         """Return whether there are no such nodes, as far as `statistics` has looked."""
-        return self.view.is_empty(self.modality)
+        return self.view.estimates is not None and self.view.estimates.is_empty(self.modality)
 
     def _query(self, vector: np.ndarray, k: int) -> VectorStoreQuery:
         filters = store_filters(self.modality, self.filters)

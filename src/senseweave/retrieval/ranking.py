@@ -283,7 +283,7 @@ def _distinct(source: RankingSource, answer: Sequence[Candidate]) -> list[_Entry
                 entries.append(_Entry(source, [candidate], key, [place], {source.name}))
                 by_key.setdefault(key, []).append(entries[-1])
         else:
-            entries.append(_Entry(source, [candidate], ("id", candidate.id), [place], {source.name}))
+            entries.append(_Entry(source, [candidate], ("id", candidate.id, candidate.text), [place], {source.name}))
     for entry in entries:
         if len(entry.members) > 1:
             order = sorted(range(len(entry.members)), key=lambda at: _added(entry.members[at]))

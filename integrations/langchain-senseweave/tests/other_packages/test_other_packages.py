@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from langchain_core.documents import Document
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.stores import InMemoryByteStore
 from langchain_core.vectorstores import InMemoryVectorStore
 
@@ -24,6 +25,17 @@ def test_cache_backed_embeddings_cache_text_and_give_the_same_vectors(embeddings
     assert cached.embed_documents(["dog", "cat"]) == embeddings.embed_documents(["dog", "cat"])
     assert cached.embed_query("dog") == embeddings.embed_query("dog")
     assert (len(list(documents.yield_keys())), len(list(queries.yield_keys()))) == (2, 1)
+
+
+def test_the_multi_query_retriever_shows_each_document_once(embeddings, tmp_path):
+    multi_query = pytest.importorskip("langchain_classic.retrievers.multi_query")
+    store = SenseweaveChroma("notes", embeddings, persist_directory=str(tmp_path / "db"))
+    store.add_texts(["how to bake bread", "coffee in the morning", "a dog in the park"])
+    model = FakeListChatModel(responses=["bread recipe\nbaking a loaf\nbread"])
+    retriever = SenseweaveRetriever(vector_stores=[store], k=3)
+    found = multi_query.MultiQueryRetriever.from_llm(retriever=retriever, llm=model).invoke("bread")
+    assert len(found) == 3
+    assert len({document.id for document in found}) == 3
 
 
 def test_the_ensemble_retriever_keeps_every_image(embeddings, red_png, blue_png, tone_wav, tmp_path):

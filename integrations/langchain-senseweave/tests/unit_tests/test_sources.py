@@ -239,3 +239,11 @@ def test_vectors_of_any_length_are_asked_as_the_embeddings_made_them(embeddings,
     store.add_texts(TEXTS)
     assert SenseweaveRetriever(vector_stores=[store]).invoke("the dog")[0].page_content == TEXTS[0]
     assert asked == pytest.approx([3.0] * len(asked))
+
+
+def test_equal_ids_of_different_content_are_two_results(make_space):
+    stores = [InMemoryVectorStore(SenseweaveEmbeddings(model=make_space(seed))) for seed in (1, 2)]
+    for store, text in zip(stores, TEXTS, strict=False):
+        store.add_texts([text, "in both stores"], ids=["1", "2"])
+    found = SenseweaveRetriever(vector_stores=stores, k=9).invoke("the dog")
+    assert sorted(document.page_content for document in found) == sorted([*TEXTS[:2], "in both stores"])

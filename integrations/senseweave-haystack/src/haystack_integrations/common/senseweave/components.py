@@ -51,6 +51,27 @@ class Configured:
         return {name: _plain(getattr(self, name)) for name in names}
 
 
+class Lifecycle(Configured):
+    """Base of the components that hold a model or a store."""
+
+    _is_warm = False
+
+    def warm_up(self) -> None:
+        """Load the model or open the store. Calling it again does nothing."""
+
+    async def warm_up_async(self) -> None:
+        """Like `warm_up`, in a thread, so that the event loop is not blocked."""
+        if not self._is_warm:
+            await asyncio.to_thread(self.warm_up)
+
+    def close(self) -> None:
+        """Release the model or the store; the next run loads or opens it again."""
+
+    async def close_async(self) -> None:
+        """Like `close`, in a thread."""
+        await asyncio.to_thread(self.close)
+
+
 def run_in_thread(
     run: Callable[Concatenate[S, P], dict[str, Any]],
 ) -> Callable[..., Coroutine[Any, Any, dict[str, Any]]]:

@@ -12,13 +12,13 @@ from weakref import WeakKeyDictionary, WeakSet
 import numpy as np
 from haystack.utils import ComponentDevice, Secret
 from haystack.utils.auth import EnvVarSecret
-from haystack_integrations.common.senseweave.components import Configured
+from haystack_integrations.common.senseweave.components import Lifecycle
 
 import senseweave as sw
 from senseweave.interop import MODALITIES, Modality
 
 
-class SpaceComponent(Configured):
+class SpaceComponent(Lifecycle):
     """Base of the components that embed. The space is loaded by `warm_up` or on first use, whichever comes first.
 
     Components of equal settings share one space, and so one model in memory. What may be read is not part of the
@@ -73,11 +73,6 @@ class SpaceComponent(Configured):
             space.load([modality for modality in space.modalities if modality in self.embeds])
             self._is_warm = True
 
-    async def warm_up_async(self) -> None:
-        """Like `warm_up`, in a thread, so that the event loop is not blocked."""
-        if not self._is_warm:
-            await asyncio.to_thread(self.warm_up)
-
     def close(self) -> None:
         """Release the space; its model is freed when no other component uses it. The next run loads it again."""
         with self._space_lock:
@@ -90,10 +85,6 @@ class SpaceComponent(Configured):
                 last = not holders
             if last:
                 space.close()
-
-    async def close_async(self) -> None:
-        """Like `close`, in a thread."""
-        await asyncio.to_thread(self.close)
 
     @property
     def fingerprint(self) -> str:

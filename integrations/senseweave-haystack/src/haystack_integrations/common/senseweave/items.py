@@ -95,15 +95,8 @@ def hit_to_document(hit: sw.Hit) -> Document:
     :param hit: The hit.
     :returns: The Document; `score` is comparable within one search, `meta["raw_score"]` is the similarity.
     """
-    provenance = Provenance(
-        modality=hit.modality,
-        source=hit.source,
-        span=hit.span,
-        page=hit.page,
-        mime_type=hit.mime_type,
-        sha256=hit.sha256,
-        own=hit.metadata,
-    )
+    names = ("modality", "source", "span", "page", "mime_type", "sha256")
+    provenance = Provenance(**{name: getattr(hit, name) for name in names}, own=hit.metadata)
     meta = {**write_metadata(provenance, file_path=True), "space": hit.space, **result_meta(hit)}
     return Document(id=hit.id, content=hit.text, meta=meta, score=hit.score)
 

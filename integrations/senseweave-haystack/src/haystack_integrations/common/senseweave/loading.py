@@ -21,24 +21,22 @@ def source_to_media(
     *,
     policy: sw.MediaPolicy,
     modality: Modality | None = None,
-    page: int | None = None,
 ) -> sw.Media:
     """Return the media that a source holds; nothing is decoded yet.
 
     :param source: A path, a URL that the policy permits, a `ByteStream`, an `ImageContent` or a `FileContent`.
     :param policy: What may be read.
     :param modality: The modality of the source; detected from its content if None.
-    :param page: Page of a PDF, counted from 1.
-    :returns: The media.
+    :returns: The media; of a PDF its first page.
     :raises TypeError: If `source` is of another type.
     :raises senseweave.MediaError: If the modality cannot be detected, because the source cannot be read or is of no
         type that senseweave knows.
     """
     given = source_content(source, policy)
     if modality == "text":
-        return sw.Text.open(given, page=page, policy=policy)
+        return sw.Text.open(given, policy=policy)
     if modality is not None:
-        return MEDIA_OF[modality](given, page=page, policy=policy)
+        return MEDIA_OF[modality](given, policy=policy)
     if isinstance(given, str | Path) and Path(given).is_dir():
         raise sw.MediaError(str(given), "is a folder, not a file")
     first = next(collect([given], policy=policy), None)
@@ -47,8 +45,8 @@ def source_to_media(
     if isinstance(first, sw.MediaError):
         raise first
     if first.mime_type == "application/pdf":
-        return sw.Image(given, page=page or 1, policy=policy)
-    return first.part(page=page)
+        return sw.Image(given, page=1, policy=policy)
+    return first
 
 
 def source_content(source: Source, policy: sw.MediaPolicy) -> str | Path | bytes:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from haystack import Document
-from haystack.document_stores.types import FilterPolicy
 
 import senseweave as sw
 
@@ -74,13 +73,3 @@ def check_embedding(query_embedding: Any) -> None:
         if not math.isfinite(value):
             msg = f"{expected} a list with {value}."
             raise ValueError(msg)
-
-
-def read_filter_policy(given: str | FilterPolicy) -> FilterPolicy:
-    """Return a filter policy from the policy or its name.
-
-    :param given: The policy, or its name.
-    :returns: The policy.
-    :raises ValueError: If there is no such policy.
-    """
-    return FilterPolicy.from_str(given) if isinstance(given, str) else given

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Retrieves from Chroma by embedding, with similarities as scores and the best Document first."""
 
-import asyncio
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,12 @@ import numpy as np
 from haystack import Document, component
 from haystack.document_stores.types import FilterPolicy
 from haystack.utils.filters import document_matches_filter
-from haystack_integrations.common.senseweave.components import Configured, run_in_thread
+from haystack_integrations.common.senseweave.components import Lifecycle, run_in_thread
 from haystack_integrations.common.senseweave.retrieval import (
     FINGERPRINT,
     check_embedding,
     check_fingerprints,
     check_top_k,
-    read_filter_policy,
 )
 from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, divide
 
@@ -33,7 +31,7 @@ _opening = Lock()
 
 
 @component
-class SenseweaveChromaRetriever(Configured):
+class SenseweaveChromaRetriever(Lifecycle):
     """Retrieves Documents from a `ChromaDocumentStore` by embedding.
 
     Scores are cosine similarities, whatever distance the collection was made with, and the best Document comes first,
@@ -91,31 +89,22 @@ class SenseweaveChromaRetriever(Configured):
         self.document_store = document_store
         self.filters = filters or {}
         self.top_k = check_top_k(top_k)
-        self.filter_policy = read_filter_policy(filter_policy)
+        self.filter_policy = FilterPolicy(filter_policy)
         self.return_embedding = return_embedding
-        self._is_open = False
+        self._is_warm = False
         self._is_checked = False
 
     def warm_up(self) -> None:
         """Open the store. Calling it again does nothing."""
-        if not self._is_open:
+        if not self._is_warm:
             with _opening:
                 self.document_store.count_documents()
-                self._is_open = True
-
-    async def warm_up_async(self) -> None:
-        """Open the store in a thread, so that the event loop is not blocked. Calling it again does nothing."""
-        if not self._is_open:
-            await asyncio.to_thread(self.warm_up)
+                self._is_warm = True
 
     def close(self) -> None:
         """Close the store; the next run opens it again."""
-        self._is_open = self._is_checked = False
+        self._is_warm = self._is_checked = False
         self.document_store.close()
-
-    async def close_async(self) -> None:
-        """Like `close`, in a thread."""
-        await asyncio.to_thread(self.close)
 
     @component.output_types(documents=list[Document])
     def run(

@@ -15,10 +15,10 @@ from haystack.components.retrievers.types import EmbeddingRetriever
 from haystack.core.serialization import component_from_dict, component_to_dict, import_class_by_name
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 from haystack.document_stores.types import FilterPolicy
-from haystack_integrations.common.senseweave.components import Configured, check_modalities
+from haystack_integrations.common.senseweave.components import Lifecycle, check_modalities
 from haystack_integrations.common.senseweave.items import hit_to_document, result_meta
 from haystack_integrations.common.senseweave.loading import source_to_media
-from haystack_integrations.common.senseweave.retrieval import check_top_k, read_filter_policy
+from haystack_integrations.common.senseweave.retrieval import check_top_k
 from haystack_integrations.components.embedders.senseweave import SenseweaveTextEmbedder
 from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, for_index
 from haystack_integrations.components.retrievers.senseweave.lists import RetrieverLists
@@ -31,7 +31,7 @@ OPTIONS = ("fusion", "weights", "quota", "min_score", "offset", "group", "divers
 
 
 @component
-class SenseweaveMultimodalRetriever(Configured):
+class SenseweaveMultimodalRetriever(Lifecycle):
     """Retrieves from several stores, or from a `senseweave.Index`, and merges what they find into one fair ranking.
 
     Similarities of different models or modalities cannot be compared: a good match of a question and a photograph may
@@ -143,7 +143,7 @@ class SenseweaveMultimodalRetriever(Configured):
         self.rerank_depth = rerank_depth
         self.filters = filters or {}
         self.top_k = check_top_k(top_k)
-        self.filter_policy = read_filter_policy(filter_policy)
+        self.filter_policy = FilterPolicy(filter_policy)
         self.root_path = str(root_path) if root_path is not None else None
         self.network = network
         self._index: sw.Index | None = None
@@ -179,10 +179,6 @@ class SenseweaveMultimodalRetriever(Configured):
         self._rerankers.clear()
         self._lists.close()
 
-    async def close_async(self) -> None:
-        """Like `close`, in a thread."""
-        await asyncio.to_thread(self.close)
-
     def calibrate(self, documents: dict[str, list[Document]], queries: list[str] | None = None) -> None:
         """Learn how high similarities are in each list when nothing fits; the result is kept in `statistics`.
 
@@ -204,7 +200,7 @@ class SenseweaveMultimodalRetriever(Configured):
         if self.rerank is not None and not isinstance(self.rerank, str):
             msg = f"{type(self.rerank).__name__} cannot be serialized as rerank; give the name of a cross-encoder"
             raise ValueError(msg)
-        parameters = Configured._parameters(self)
+        parameters = Lifecycle._parameters(self)
         parameters["index"] = self._index_folder()
         retrievers = self.retrievers or {}
         parameters["retrievers"] = {name: component_to_dict(each, name) for name, each in retrievers.items()} or None

@@ -9,7 +9,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import distributions, packages_distributions, version
+from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -190,7 +190,3 @@ def test_wheel_and_sdist_hold_license_readme_changelog_and_version(built: tuple[
     with tarfile.open(sdist) as archive:
         names = archive.getnames()
     assert {f"{stem}/{file}" for file in ("LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml")} <= set(names)
-
-
-def test_the_installed_core_has_the_declared_version() -> None:
-    assert version("senseweave") == declared_version()

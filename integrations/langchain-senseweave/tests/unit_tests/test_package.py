@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from importlib import metadata
 from pathlib import Path
 
 import langchain_senseweave
@@ -24,7 +23,8 @@ def test_the_minimum_versions_that_are_tested_are_those_that_are_declared():
 
 
 def test_the_version_is_that_of_the_distribution():
-    assert langchain_senseweave.__version__ == metadata.version("langchain-senseweave")
+    hatch = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["tool"]["hatch"]["version"]
+    assert f'__version__ = "{langchain_senseweave.__version__}"' in (PACKAGE / hatch["path"]).read_text()
 
 
 def test_nothing_depends_on_packages_that_are_archived_or_heavy():

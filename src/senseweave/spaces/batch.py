@@ -18,7 +18,7 @@ class Batch:
         kept: Positions in the input of the rows of `vectors`, ascending.
         descriptions: The transcript or label line of each row, or None for encoders that make none.
         dropped: Tokens that truncation removed from each row's text.
-        failed: One error per item that is not in `kept`, each with its position.
+        failed: An error for each item that is not in `kept`, with its position.
     """
 
     vectors: np.ndarray

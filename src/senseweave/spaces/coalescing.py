@@ -1,4 +1,4 @@
-"""Merges concurrent small requests into one batch, off the event loop."""
+"""Merge small concurrent requests into one batch, off the event loop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from senseweave.media import Media, Modality
 from senseweave.spaces.batch import Batch
 
 Run = Callable[[Modality, Sequence[Media], Role], Batch]
-"""Encodes media of one modality, collecting failures instead of raising them."""
+"""A function that encodes media of one modality, collecting failures instead of raising them."""
 
 
 @dataclass
@@ -26,7 +26,7 @@ class _Request:
 
 
 class Coalescer:
-    """Runs requests on one worker thread; those that wait while it is busy are answered together.
+    """Runs requests on a worker thread; requests that wait while it is busy are answered together.
 
     An item's vector does not depend on its batch, so a caller cannot tell whether its request was merged.
     """
@@ -48,14 +48,14 @@ class Coalescer:
         return future
 
     def close(self) -> None:
-        """Stop the worker after the requests that were already queued."""
+        """Stop the worker after the requests already queued."""
         with self._lock:
             worker, self._worker = self._worker, None
         if worker is not None:
             worker.shutdown(wait=False)
 
-    def _one_by_one(self, group: Sequence[_Request]) -> None:
-        """Answer each request for itself, so that an error reaches only the caller whose item it is."""
+    def _answer_separately(self, group: Sequence[_Request]) -> None:
+        """Answer each request separately, so that an error reaches only the caller whose item caused it."""
         for request in group:
             try:
                 request.future.set_result(self._run(request.modality, request.media, request.role))
@@ -76,7 +76,7 @@ class Coalescer:
                 if len(group) == 1:
                     group[0].future.set_exception(error)
                 else:
-                    self._one_by_one(group)
+                    self._answer_separately(group)
                 continue
             start = 0
             for request in group:
@@ -85,7 +85,7 @@ class Coalescer:
 
 
 def _part(whole: Batch, start: int, length: int) -> Batch:
-    """Cut the answer to one request out of the answer to all."""
+    """Return the part of a batch that answers one request."""
     rows = [row for row, position in enumerate(whole.kept) if start <= position < start + length]
     return Batch(
         vectors=whole.vectors[rows],

@@ -1,4 +1,4 @@
-"""The engine: decodes in threads, drops duplicates, batches by cost, runs an encoder and puts everything in order."""
+"""The engine: decode in threads, drop duplicates, batch by cost, run an encoder, and restore the order of the input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from senseweave.spaces.cache import CachedVector, VectorCache
 
 OnError = Literal["raise", "skip"]
 Progress = Callable[[int, int], None]
-"""Called with (items done, items in all)."""
+"""A function that is called with (items done, items in all)."""
 
 TEXT_POOL = 4096
 """Texts that are sorted by length together; larger pools pad no less and hold more in memory."""
@@ -33,7 +33,7 @@ DECODE_THREADS = min(4, os.cpu_count() or 1)
 
 @dataclass
 class _Item:
-    """One distinct content of a call and every position at which it was given."""
+    """A distinct content of a call, with every position at which it occurs."""
 
     media: Media
     key: Hashable
@@ -48,7 +48,7 @@ class _Item:
 
 @dataclass
 class _Unit:
-    """One prepared item, or one window of a long one."""
+    """A prepared item, or a window of a long item."""
 
     item: _Item
     prepared: Prepared
@@ -61,7 +61,7 @@ class Engine:
         """Create an engine.
 
         Args:
-            finish: Turns raw vectors, shape (n, raw dimension), into the space's (truncated, normalized).
+            finish: Turns raw vectors, shape (n, raw dimension), into truncated, normalized vectors of the space.
             cache: Where finished vectors are kept.
         """
         self._finish = finish
@@ -81,9 +81,9 @@ class Engine:
         """Encode `media`, all of the encoder's modality.
 
         Raises:
-            MediaError: With `on_error="raise"`, the first item that cannot be read, with its position; vectors
-                that were finished before it stay in the cache.
-            EncodingError: If the encoder returns something that is not finite.
+            MediaError: With `on_error="raise"`, for the first item that cannot be read, with its position; vectors
+                finished before it stay in the cache.
+            EncodingError: If the encoder returns a value that is not finite.
         """
         total = len(media)
         done: dict[int, CachedVector] = {}
@@ -114,7 +114,7 @@ class Engine:
             dropped=[done[i].dropped for i in kept],
             failed=[failed[i] for i in sorted(failed)],
         )
-        _warn_of_losses(encoder, batch, [item for item in pending if item.silent])
+        _warn_about_losses(encoder, batch, [item for item in pending if item.silent])
         return batch
 
     def _distinct(
@@ -125,18 +125,19 @@ class Engine:
         fail: Callable[[_Item, MediaError], None],
         finish: Callable[[_Item, CachedVector], None],
     ) -> list[_Item]:
-        """Group equal contents, and leave out those that are cached."""
+        """Return an item for each distinct content that is not cached; finish the cached contents."""
         items: dict[Hashable, _Item] = {}
-        for position, one in enumerate(media):
+        text_role = role if encoder.modality == "text" else None
+        for position, item_media in enumerate(media):
             try:
-                key = (encoder.modality, role if encoder.modality == "text" else None, one.sha256, one.span, one.page)
+                key = (encoder.modality, text_role, item_media.sha256, item_media.span, item_media.page)
             except MediaError as error:
-                fail(_Item(one, None, [position]), error)
+                fail(_Item(item_media, None, [position]), error)
                 continue
             if key in items:
                 items[key].positions.append(position)
             else:
-                items[key] = _Item(one, key, [position])
+                items[key] = _Item(item_media, key, [position])
         pending = []
         for item in items.values():
             cached = self.cache.get(item.key)
@@ -184,7 +185,7 @@ class Engine:
         """Decode and prepare in threads, a bounded number of items ahead, and yield units in the order of items."""
 
         def start(item: _Item) -> tuple[list[_Unit], Iterator[_Unit]]:
-            units = _units_of(encoder, item, role)
+            units = _prepare_units(encoder, item, role)
             head = list(islice(units, UNIT_POOL))
             return head, units
 
@@ -199,7 +200,7 @@ class Engine:
                     for following in islice(todo, 1):
                         waiting.append((following, threads.submit(start, following)))
                     try:
-                        yield from _counted(item, chain(*future.result()))
+                        yield from _count_units(item, chain(*future.result()))
                     except MediaError as error:
                         item.expected = None
                         fail(item, error)
@@ -229,17 +230,17 @@ class Engine:
         finish: Callable[[_Item, CachedVector], None],
         fail: Callable[[_Item, MediaError], None],
     ) -> None:
-        """Finish the items that have all their vectors; only then report those that have none."""
+        """Finish the items whose vectors are complete, then report the items that failed."""
         vectors = np.array(encoded.vectors, dtype=np.float32)
         if vectors.shape != (len(batch), encoder.dimension):
             msg = (
-                f"the {encoder.modality} encoder returned shape {vectors.shape} for {len(batch)} items "
-                f"of dimension {encoder.dimension}"
+                f"the {encoder.modality} encoder returned vectors of shape {vectors.shape}; "
+                f"expected ({len(batch)}, {encoder.dimension})"
             )
             raise EncodingError(msg)
         errors = dict(encoded.errors)
         for row in np.flatnonzero(~vectors[:, :dimension].any(axis=1)):
-            errors.setdefault(int(row), "the model gives it a vector of length 0, which points nowhere")
+            errors.setdefault(int(row), "the model returned a vector of length 0, which has no direction")
         vectors[list(errors)] = 1.0
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
@@ -268,7 +269,7 @@ class Engine:
 
 
 def _whole_characters(media: Media) -> str:
-    """The text of a media; half a character is refused here, because one would fail a whole batch in a tokenizer.
+    """Return the text of a media, after checking that it has no lone surrogate, which would fail a whole batch.
 
     Raises:
         MediaError: If the text cannot be read, or holds a lone surrogate.
@@ -277,13 +278,13 @@ def _whole_characters(media: Media) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        found = f"holds half a character ({text[error.start]!r} at {error.start}), as broken decoding leaves it"
-        raise MediaError(media.source, f"{found}; decode with errors='replace'") from error
+        problem = f"holds half a character ({text[error.start]!r} at {error.start}), as broken decoding leaves it"
+        raise MediaError(media.source, f"{problem}; decode with errors='replace'") from error
     return text
 
 
-def _counted(item: _Item, units: Iterator[_Unit]) -> Iterator[_Unit]:
-    """Yield the units of an item, and tell it how many there are before the last one goes out."""
+def _count_units(item: _Item, units: Iterator[_Unit]) -> Iterator[_Unit]:
+    """Yield the units of an item, and set their number on the item before the last unit."""
     last: _Unit | None = None
     count = 0
     for unit in units:
@@ -296,13 +297,14 @@ def _counted(item: _Item, units: Iterator[_Unit]) -> Iterator[_Unit]:
     yield last
 
 
-def _units_of(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]:
+def _prepare_units(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]:
+    """Decode and prepare an item, and yield its units in order."""
     media = item.media
     decoded: Any
     if media.shared is not None:
         stream: Iterator[Any] = iter([media.shared(encoder.decode_options)])
     elif encoder.window_seconds is not None and media.modality in ("audio", "video"):
-        stream = _decoded_windows(encoder, media, encoder.window_seconds)
+        stream = _decode_windows(encoder, media, encoder.window_seconds)
     else:
         stream = iter([media.decode(**encoder.decode_options)])
     for decoded in stream:
@@ -312,8 +314,8 @@ def _units_of(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]:
             yield _Unit(item, prepared)
 
 
-def _decoded_windows(encoder: Encoder, media: Media, seconds: float) -> Iterator[Any]:
-    """What each window of a long recording or video sounds or looks like, in order."""
+def _decode_windows(encoder: Encoder, media: Media, seconds: float) -> Iterator[Any]:
+    """Yield the decoded windows of a long recording or video, in order."""
     options: dict[str, Any] = dict(encoder.decode_options)
     if encoder.cut_at_pauses:
         for window in media.windows(seconds, at_pauses=True):
@@ -342,7 +344,7 @@ def _batches(pool: list[_Unit], budget: int) -> Iterator[list[_Unit]]:
             yield batch
 
 
-def _warn_of_losses(encoder: Encoder, batch: Batch, silent: list[_Item]) -> None:
+def _warn_about_losses(encoder: Encoder, batch: Batch, silent: list[_Item]) -> None:
     cut = sum(1 for dropped in batch.dropped if dropped)
     if cut:
         warnings.warn(
@@ -355,7 +357,7 @@ def _warn_of_losses(encoder: Encoder, batch: Batch, silent: list[_Item]) -> None
     if silent:
         named = ", ".join(item.media.source for item in silent[:3])
         warnings.warn(
-            f"{len(silent)} of the recordings are silent ({named}); their vectors mean little",
+            f"{len(silent)} of the recordings are silent ({named}); their vectors carry no meaning",
             SilenceWarning,
             stacklevel=4,
         )

@@ -1,4 +1,4 @@
-"""From a name to a space: which family a model belongs to, and one model in memory for equal arguments."""
+"""Load a space by name: find the family of its model, and keep a single model in memory for equal arguments."""
 
 from __future__ import annotations
 
@@ -30,28 +30,27 @@ def load(
 
     Args:
         name: `starter`, a hub id, a local folder, or `scheme:name` to choose the family (see `senseweave models`). The
-            space is named by a folder's absolute path, so that an index or a pickle finds it from anywhere.
+            space of a folder is named by its absolute path, so that an index or a pickle finds it from anywhere.
         normalize: Whether vectors have length 1.
-        dimensions: Keep only so many leading dimensions (Matryoshka truncation).
-        cache_size: How many finished vectors are remembered; 0 for none.
-        policy: What may be read when media are given as paths, URLs or bytes.
-        **options: Of the family: `device`, `dtype`, `revision`, `max_length`, `batch_tokens`, `prompts`, `pooling`, ...
+        dimensions: How many leading dimensions to keep (Matryoshka truncation); None for all.
+        cache_size: How many finished vectors to keep; 0 for none.
+        policy: What may be read when media come as paths, URLs or bytes.
+        **options: Options of the family, such as `device`, `dtype`, `revision`, `max_length`, `prompts` or `pooling`.
 
     Returns:
-        The space. Equal arguments give the same space as long as it is in use anywhere. Weights are loaded when first
-        used.
+        The space. Equal arguments return the same space while it is in use anywhere. Weights are loaded on first use.
 
     Raises:
-        ModelError: If there is no such model, or it cannot be loaded.
+        ModelError: If the model does not exist or cannot be loaded.
         ImportError: If an extra is missing; the message holds the install line.
-        TypeError: If the family has no such option; the message lists those it has. Or if a value is of another type.
+        TypeError: If the family has no such option (the message lists its options), or a value has the wrong type.
         ValueError: If a value is impossible.
     """
     name = os.fspath(name) if isinstance(name, os.PathLike) else name
     if not isinstance(name, str) or not name.strip():
-        msg = f"a model is named by a string such as 'starter', not {name!r}"
+        msg = f"the name of a model must be a string such as 'starter', not {name!r}"
         raise TypeError(msg)
-    name = _placed(name)
+    name = _absolute_name(name)
     shared = {"normalize": normalize, "dimensions": dimensions, "cache_size": cache_size, "policy": policy}
     key = repr((name, sorted(shared.items()), sorted(options.items())))
     with _lock:
@@ -75,8 +74,8 @@ def _space_class(family: Family) -> type[Space]:
     return space
 
 
-def _placed(name: str) -> str:
-    """The name with the absolute path of the local folder that it names, if it names one."""
+def _absolute_name(name: str) -> str:
+    """Return a name with the path of its local folder made absolute; a name without a folder stays as it is."""
     if name != "starter" and os.path.isdir(name):
         return os.path.abspath(name)
     scheme, _, rest = name.partition(":")

@@ -1,4 +1,4 @@
-"""A space: one encoder per modality, one dimension, one fingerprint; what is embedded in it can be compared."""
+"""A space: an encoder per modality, all of one dimension, whose vectors can be compared with each other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MEDIA_TYPES: dict[Modality, Callable[..., Media]] = {"text": Text, "image": Ima
 class Space:
     """Encoders whose vectors can be compared with each other.
 
-    Made by `senseweave.load`. Safe to use from several threads; pickles by its name and options, not its weights.
+    Created by `senseweave.load`. Safe to use from several threads; pickled by name and options, without weights.
     """
 
     def __init__(
@@ -43,22 +43,22 @@ class Space:
         policy: MediaPolicy | None = None,
         recipe: tuple[Any, ...] | None = None,
     ) -> None:
-        """Put encoders of one dimension together.
+        """Combine encoders of one dimension.
 
         Args:
-            name: What errors and hits call the space.
-            encoders: One encoder per modality.
+            name: The name of the space in errors and hits.
+            encoders: The encoder of each modality.
             normalize: Whether vectors have length 1.
-            dimensions: Keep only so many leading dimensions (Matryoshka truncation), then normalize.
-            cache_size: How many finished vectors are remembered, so that none is computed twice; 0 for none.
+            dimensions: How many leading dimensions to keep (Matryoshka truncation); None for all.
+            cache_size: How many finished vectors to keep, so that none is computed twice; 0 for none.
             policy: What may be read when media come as paths, URLs or bytes.
-            recipe: What `pickle` calls to build the space again: `(function, arguments, keywords)`.
+            recipe: How `pickle` builds the space again: `(function, arguments, keywords)`.
 
         Raises:
             ValueError: If there are no encoders.
         """
         if not encoders:
-            msg = f"{name} has no encoders"
+            msg = f"space {name} has no encoders; pass at least one"
             raise ValueError(msg)
         self.name = name
         self.encoders = {modality: encoders[modality] for modality in MODALITIES if modality in encoders}
@@ -77,7 +77,7 @@ class Space:
 
     @property
     def dimension(self) -> int:
-        """Length of every vector of the space."""
+        """The length of every vector of the space."""
         full = next(iter(self.encoders.values())).dimension
         if self.dimensions is None:
             return full
@@ -88,7 +88,7 @@ class Space:
 
     @property
     def max_length(self) -> int | None:
-        """The tokens of a text that the model sees, or None where there is no such limit or no text encoder."""
+        """The most tokens of a text that the model reads; None if there is no limit or no text encoder."""
         text = self.encoders.get("text")
         return text.max_length if text is not None else None
 
@@ -114,19 +114,19 @@ class Space:
         on_error: OnError = "raise",
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """Embed strings, which are taken as text whatever they look like.
+        """Embed strings; each is taken as text, even if it looks like a path or URL.
 
         Args:
-            texts: The texts; a single string is refused, because its letters would be embedded one by one.
-            role: `query` or `document`; families with prompts prepend the one for the role.
-            on_error: `raise`, or `skip` to leave out what cannot be embedded.
+            texts: The texts; a single string is an error, because each letter of it would be embedded as a text.
+            role: `query` or `document`; families with prompts prepend the prompt of the role.
+            on_error: `raise`, or `skip` to leave out items that cannot be embedded.
             progress: Called with (items done, items in all).
 
         Returns:
-            Shape (n, dimension), float32; rows of length 1 unless the space was loaded with `normalize=False`.
+            Shape (n, dimension), float32; rows have length 1 unless the space was loaded with `normalize=False`.
 
         Raises:
-            TypeError: If `texts` is one string, or an item is not a string.
+            TypeError: If `texts` is a single string, or an item is not a string.
             UnsupportedModalityError: If the space has no text encoder.
         """
         return self._embed_one("text", texts, role, on_error, progress)
@@ -153,7 +153,7 @@ class Space:
         on_error: OnError = "raise",
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """Embed recordings, one vector each: of a long one, the normalized mean of its windows.
+        """Embed recordings, one vector each; a long recording gets the normalized mean of its windows.
 
         Items are paths, data URIs, bytes, file objects, `(samples, sampling_rate)` or `senseweave.Audio`.
         """
@@ -167,7 +167,7 @@ class Space:
         on_error: OnError = "raise",
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """Embed videos, one vector each: of a long one, the normalized mean of its segments."""
+        """Embed videos, one vector each; a long video gets the normalized mean of its segments."""
         return self._embed_one("video", videos, role, on_error, progress)
 
     def embed(
@@ -178,7 +178,7 @@ class Space:
         on_error: OnError = "raise",
         progress: Progress | None = None,
     ) -> np.ndarray:
-        """Embed media of several modalities in one call, rows in the order of `media`."""
+        """Embed media of several modalities in one call; rows are in the order of `media`."""
         return self.encode(media, role=role, on_error=on_error, progress=progress).vectors
 
     def encode(
@@ -193,7 +193,7 @@ class Space:
 
         Raises:
             TypeError: If an item is not `Media`.
-            UnsupportedModalityError: If an item's modality is not the space's, before anything is computed.
+            UnsupportedModalityError: If the space does not embed an item's modality; nothing is computed then.
             MediaError: With `on_error="raise"`, for the first item that cannot be read.
         """
         _check_choices(role, on_error)
@@ -252,18 +252,18 @@ class Space:
         return merged
 
     def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Cosine similarity of every row of `a` with every row of `b`, shape (len(a), len(b)), float32."""
+        """Return the cosine similarity of every row of `a` with every row of `b`, shape (len(a), len(b)), float32."""
         left, right = (unit_rows(np.atleast_2d(np.asarray(x, dtype=np.float32))) for x in (a, b))
         return np.asarray(left @ right.T)
 
     def load(self, modalities: Modality | Iterable[Modality] | None = None) -> None:
-        """Load the models now, so that the first request is as quick as the next; what is loaded stays as it is.
+        """Load the models now, so that the first request is as quick as later requests; loaded models stay loaded.
 
         Args:
-            modalities: Those whose encoders are loaded; all of the space's if None.
+            modalities: The modalities whose encoders to load; None for all of the space.
 
         Raises:
-            UnsupportedModalityError: If the space lacks one of them, before anything is loaded.
+            UnsupportedModalityError: If the space lacks one of the modalities; nothing is loaded then.
             ModelError: If a model cannot be loaded.
         """
         named = (modalities,) if isinstance(modalities, str) else modalities
@@ -289,13 +289,13 @@ class Space:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._recipe is None:
-            msg = f"{self.name} was not made by senseweave.load and cannot be pickled"
+            msg = f"cannot pickle space {self.name}: it was not created by senseweave.load"
             raise TypeError(msg)
         function, arguments, keywords = self._recipe
         return partial(function, **keywords), arguments
 
     def media(self, modality: Modality, item: Any) -> Media:
-        """Take `item` as media of `modality` under the space's policy; `Media` of that modality pass as they are."""
+        """Return `item` as media of `modality`, read under the space's policy; `Media` are returned unchanged."""
         if isinstance(item, Media):
             if item.modality != modality:
                 msg = f"expected {modality}, but was given {item!r}"
@@ -309,10 +309,10 @@ class Space:
         return _MEDIA_TYPES[modality](item, policy=self.policy)
 
     def encoder(self, modality: Modality) -> Encoder:
-        """The encoder of `modality`.
+        """Return the encoder of `modality`.
 
         Raises:
-            UnsupportedModalityError: If the space lacks it; the error names the modalities it has.
+            UnsupportedModalityError: If the space does not embed it; the message names the modalities it embeds.
         """
         try:
             return self.encoders[modality]
@@ -322,8 +322,8 @@ class Space:
     def _as_media(self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError) -> list[Media]:
         _check_choices(role, on_error)
         self.encoder(modality)
-        one_array = isinstance(items, np.ndarray) and items.dtype != object
-        if isinstance(items, (str, bytes, Path, Media)) or one_array or not isinstance(items, Iterable):
+        is_array = isinstance(items, np.ndarray) and items.dtype != object
+        if isinstance(items, (str, bytes, Path, Media)) or is_array or not isinstance(items, Iterable):
             msg = f"embed_{modality} takes a list of items; put the single {type(items).__name__} into a list"
             raise TypeError(msg)
         return [self.media(modality, item) for item in items]
@@ -351,15 +351,15 @@ class Space:
 
     def _grouped(self, media: Sequence[Media]) -> dict[Modality, list[int]]:
         groups: dict[Modality, list[int]] = {}
-        for position, one in enumerate(media):
-            if not isinstance(one, Media):
+        for position, item in enumerate(media):
+            if not isinstance(item, Media):
                 msg = (
-                    f"item {position + 1} is {type(one).__name__}, not media: "
+                    f"item {position + 1} is {type(item).__name__}, not media: "
                     "wrap it in sw.Text, sw.Image, sw.Audio or sw.Video"
                 )
                 raise TypeError(msg)
-            self.encoder(one.modality)
-            groups.setdefault(one.modality, []).append(position)
+            self.encoder(item.modality)
+            groups.setdefault(item.modality, []).append(position)
         return groups
 
     def _merged(self, groups: Mapping[Modality, list[int]], batches: Mapping[Modality, Batch], total: int) -> Batch:

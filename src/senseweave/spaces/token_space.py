@@ -1,4 +1,4 @@
-"""A space that also gives the vectors of single tokens."""
+"""A space that also returns the vectors of single tokens."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from senseweave.spaces.space import Space
 
 
 class TokenSpace(Space):
-    """Made by `senseweave.load("tokens:...")`: tokens with their places and vectors, and pooled vectors of texts."""
+    """A space of `senseweave.load("tokens:...")`: tokens with their spans and vectors, and pooled vectors of texts."""
 
     def embed_tokens(self, texts: Sequence[str], *, layer: Layer | None = None) -> list[TokenVectors]:
-        """Give every token of every text with its place and its vector.
+        """Return every token of every text with its span and its vector.
 
         Args:
-            texts: The texts, which are text whatever they look like.
+            texts: The texts; each is taken as text, even if it looks like a path or URL.
             layer: `matrix` for the context-free rows of the embedding matrix, or a layer by number: 0 is the input of
-                the first, -1 the output of the last; the one the space was loaded with if None.
+                the first, -1 the output of the last; None takes the layer with which the space was loaded.
 
         Returns:
-            One entry per text, in order.
+            An entry for each text, in order.
 
         Raises:
-            TypeError: If `texts` is one string, or an item is not a string.
+            TypeError: If `texts` is a single string, or an item is not a string.
             ModelError: If the model has no fast tokenizer.
             ValueError: If there is no such layer.
 
@@ -42,32 +42,35 @@ class TokenSpace(Space):
         check_layer(chosen)
         prepared = encoder.prepare_tokens(texts)
         vectors: dict[int, np.ndarray] = {}
-        full = [index for index, one in enumerate(prepared) if one.error is None]
+        full = [index for index, item in enumerate(prepared) if item.error is None]
         for places in _batches([prepared[index].cost for index in full], encoder.batch_budget):
             positions = [full[place] for place in places]
-            found = encoder.forward_tokens([prepared[index] for index in positions], chosen)
-            vectors.update(zip(positions, found, strict=True))
+            batch = encoder.forward_tokens([prepared[index] for index in positions], chosen)
+            vectors.update(zip(positions, batch, strict=True))
         for index in set(range(len(prepared))).difference(full):
             vectors[index] = np.zeros((0, encoder.dimension), np.float32)
         if not all(np.isfinite(rows).all() for rows in vectors.values()):
-            msg = f"{self.name} gave token vectors that are not finite; a lower precision may overflow: try float32"
+            msg = (
+                f"{self.name} returned token vectors that are not finite; a lower precision may overflow: "
+                "try dtype='float32'"
+            )
             raise EncodingError(msg)
-        _warn_of_truncation([one.dropped for one in prepared], encoder.max_length)
+        _warn_of_truncation([item.dropped for item in prepared], encoder.max_length)
         return [
             TokenVectors(
                 text=text,
-                tokens=encoder.token_names(one.data["input_ids"]),
-                spans=tuple((int(start), int(end)) for start, end in one.data["offset_mapping"]),
-                special=np.asarray(one.data["special_tokens_mask"], dtype=bool),
+                tokens=encoder.token_names(item.data["input_ids"]),
+                spans=tuple((int(start), int(end)) for start, end in item.data["offset_mapping"]),
+                special=np.asarray(item.data["special_tokens_mask"], dtype=bool),
                 vectors=vectors[index],
                 layer=chosen,
-                dropped=one.dropped,
+                dropped=item.dropped,
             )
-            for index, (text, one) in enumerate(zip(texts, prepared, strict=True))
+            for index, (text, item) in enumerate(zip(texts, prepared, strict=True))
         ]
 
     def embedding_matrix(self) -> np.ndarray:
-        """A copy of the model's input embeddings, shape (vocabulary, width), float32."""
+        """Return a copy of the model's input embeddings, shape (vocabulary, width), float32."""
         return self._token_encoder.embedding_matrix()
 
     @property
@@ -78,7 +81,7 @@ class TokenSpace(Space):
 
 
 def _batches(costs: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Positions in batches of like length, whose padded sum stays within the budget."""
+    """Yield positions in batches of similar length, whose padded sum stays within the budget."""
     batch: list[int] = []
     for position in sorted(range(len(costs)), key=lambda i: -costs[i]):
         if batch and costs[batch[0]] * (len(batch) + 1) > budget:

@@ -35,7 +35,7 @@ async def heartbeat(longest: list[float]) -> None:
 
 
 async def idle(seconds: float) -> float:
-    """Return the longest stall in seconds while nothing is asked: what the machine itself adds."""
+    """Return the longest stall in seconds while no question is asked: what the machine itself adds."""
     longest = [0.0]
     beating = asyncio.create_task(heartbeat(longest))
     await asyncio.sleep(seconds)
@@ -43,25 +43,25 @@ async def idle(seconds: float) -> float:
     return longest[0]
 
 
-async def asked_together(pipeline: Pipeline, questions: list[str]) -> tuple[float, float]:
-    """Ask all questions at once; return the seconds that took and the longest stall in seconds."""
+async def ask_together(pipeline: Pipeline, questions: list[str]) -> tuple[float, float]:
+    """Ask all questions at once; return the seconds it took and the longest stall in seconds."""
     longest = [0.0]
     beating = asyncio.create_task(heartbeat(longest))
     await asyncio.sleep(10 * BEAT)
     start = time.perf_counter()
-    await asyncio.gather(*(pipeline.run_async(inputs(one)) for one in questions))
+    await asyncio.gather(*(pipeline.run_async(inputs(question)) for question in questions))
     seconds = time.perf_counter() - start
     beating.cancel()
     return seconds, longest[0]
 
 
 def inputs(question: str) -> dict[str, dict[str, str]]:
-    """What the pipeline takes for one question."""
+    """Return the inputs of the pipeline for a question."""
     return {"embedder": {"text": question}, "prompt": {"query": question}}
 
 
 def main() -> None:
-    """Print one line per case."""
+    """Print a line for each case."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--documents", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=5)
@@ -88,7 +88,7 @@ def main() -> None:
         cases = ["first use: opens the store and loads the model", *["model loaded"] * given.rounds]
         for number, case in enumerate(cases):
             questions = [f"Which room is on floor {i} of house {number}?" for i in range(QUESTIONS)]
-            seconds, stall = asyncio.run(asked_together(pipeline, questions))
+            seconds, stall = asyncio.run(ask_together(pipeline, questions))
             print(f"{QUESTIONS} at once, {case}: {1000 * seconds:.0f} ms in all, longest stall {1000 * stall:.1f} ms")
         start = time.perf_counter()
         for i in range(QUESTIONS):

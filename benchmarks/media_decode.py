@@ -1,6 +1,6 @@
-"""Decoding speed beside the obvious alternatives: `python benchmarks/media_decode.py [--rounds 7]`.
+"""Decoding speed next to the obvious alternatives: `python benchmarks/media_decode.py [--rounds 7]`.
 
-Every row of a table runs once per round, in shuffled order. What is printed is processor time, which other work on the
+Every row of a table runs once per round, in shuffled order. The table shows processor time, which other work on the
 machine hardly changes: the median, and the ratio to the first row within the same round. Peers that are not installed
 are left out.
 """
@@ -31,7 +31,7 @@ REPEATS = 5
 
 
 def compare(title: str, rows: dict[str, Work], rounds: int) -> None:
-    """Time the rows in turn and print them; the first is what the others are compared with."""
+    """Time the rows in turn and print them; the others are compared with the first."""
     taken: dict[str, list[float]] = {name: [] for name in rows}
     for work in rows.values():
         work()  # imports, caches
@@ -50,7 +50,7 @@ def compare(title: str, rows: dict[str, Work], rounds: int) -> None:
 
 
 def photograph(width: int, height: int) -> bytes:
-    """A JPEG with the detail of a photograph: noise of every scale."""
+    """Return a JPEG with the detail of a photograph: noise of every scale."""
     from PIL import Image as PILImage
 
     rng, picture = np.random.default_rng(0), np.zeros((height, width, 3))
@@ -64,7 +64,7 @@ def photograph(width: int, height: int) -> bytes:
 
 
 def images(rounds: int) -> None:
-    """JPEGs: decoded, and decoded and resized as CLIP wants them."""
+    """Time decoding of JPEGs, and decoding with resizing for CLIP."""
     import torch
 
     torch.set_num_threads(1)
@@ -102,7 +102,7 @@ def resized(data: bytes, at_least: tuple[int, int] | None = None) -> np.ndarray:
 
 
 def sound_files(folder: Path) -> dict[str, Path]:
-    """Thirty seconds of stereo sound in every container."""
+    """Write thirty seconds of stereo sound in every container, and return the files by container."""
     import av
     import soundfile
 
@@ -128,7 +128,7 @@ def sound_files(folder: Path) -> dict[str, Path]:
 
 
 def sounds(rounds: int) -> None:
-    """Thirty seconds at 44.1 kHz to mono at 16 kHz."""
+    """Time decoding of thirty seconds at 44.1 kHz to mono at 16 kHz."""
     with tempfile.TemporaryDirectory() as folder:
         for kind, path in sound_files(Path(folder)).items():
             rows: dict[str, Work] = {"senseweave": lambda path=path: Audio(path).decode(sampling_rate=16_000)}
@@ -143,7 +143,7 @@ def sounds(rounds: int) -> None:
 
 
 def by_soundfile(path: Path) -> np.ndarray:
-    """Read in one piece, average, resample."""
+    """Read the whole file, average its channels and resample."""
     import soundfile
     import soxr
 
@@ -157,7 +157,9 @@ def by_av(path: Path) -> np.ndarray:
 
     with av.open(str(path)) as container:
         resampler = av.AudioResampler(format="flt", layout="mono", rate=16_000)
-        parts = [made.to_ndarray() for frame in container.decode(audio=0) for made in resampler.resample(frame)]
+        parts = [
+            resampled.to_ndarray() for frame in container.decode(audio=0) for resampled in resampler.resample(frame)
+        ]
         return np.concatenate(parts, axis=1)[0]
 
 
@@ -176,7 +178,7 @@ def by_torchcodec(path: Path) -> object:
 
 
 def works(module: str) -> bool:
-    """Whether a module imports: a peer may be installed for another build of torch."""
+    """Return whether a module imports: a peer may be installed for another build of torch."""
     try:
         importlib.import_module(module)
     except Exception:
@@ -185,7 +187,7 @@ def works(module: str) -> bool:
 
 
 def videos(rounds: int) -> None:
-    """Eight frames of a minute of H.264."""
+    """Time decoding of eight frames out of a minute of H.264."""
     import av
 
     with tempfile.TemporaryDirectory() as folder:

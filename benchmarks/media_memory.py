@@ -1,7 +1,7 @@
-"""Memory that the windows of a two-hour recording take: `python benchmarks/media_memory.py [--hours 2]`.
+"""Memory that decoding the windows of a two-hour recording takes: `python benchmarks/media_memory.py [--hours 2]`.
 
 For each container the recording is written in blocks, and then decoded window by window at 16 kHz in a process of its
-own, whose peak resident memory is printed. One further row decodes the last window alone, which is a search hit.
+own, whose peak resident memory is printed. A further row decodes only the last window, as for a search hit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SECONDS_PER_BLOCK = 10
 
 @functools.cache
 def block(index: int) -> np.ndarray:
-    """Ten seconds of stereo sound, shape (n, 2): a tone under noise, of which there are six."""
+    """Return ten seconds of stereo sound, shape (n, 2): a tone under noise, different for each of six blocks."""
     time_axis = np.arange(SECONDS_PER_BLOCK * RATE) / RATE
     tone = 0.3 * np.sin(2 * np.pi * (200 + 10 * (index % 60)) * time_axis)
     noise = np.random.default_rng(index).normal(0, 0.05, (len(time_axis), 2))
@@ -30,7 +30,7 @@ def block(index: int) -> np.ndarray:
 
 
 def write(path: Path, hours: float) -> None:
-    """Write the recording by soundfile, or by PyAV where that cannot."""
+    """Write the recording with soundfile, or with PyAV for containers that soundfile cannot write."""
     blocks = range(round(hours * 3600 / SECONDS_PER_BLOCK))
     if path.suffix != ".m4a":
         import soundfile
@@ -62,7 +62,7 @@ def windows(path: str, answer: object) -> None:
 
 
 def last_window(path: str, answer: object) -> None:
-    """Decode the last window alone."""
+    """Decode only the last window."""
     from senseweave.media import Audio
 
     start = time.process_time()
@@ -71,14 +71,14 @@ def last_window(path: str, answer: object) -> None:
 
 
 def report(answer: object, count: int, start: float) -> None:
-    """Send the number of windows, the processor time that they took, and the peak of resident memory in megabytes."""
-    # Not getrusage: its maximum is inherited from the process that started this one.
+    """Send the number of windows, the processor time they took, and the peak of resident memory in megabytes."""
+    # Not getrusage: its maximum is inherited from the process that started this process.
     peak = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
     answer.put((count, time.process_time() - start, peak))  # type: ignore[attr-defined]
 
 
 def main() -> None:
-    """Print a row per container."""
+    """Print a row for each container."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=float, default=2.0)
     kinds = ("wav", "flac", "mp3", "ogg", "m4a")

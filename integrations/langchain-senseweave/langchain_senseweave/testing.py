@@ -1,6 +1,6 @@
 """A pytest suite for the author of any LangChain embeddings of images, audio or video, not of senseweave's alone.
 
-LangChain's own suites cover text. This one covers the methods that its stores look for: `embed_image(uris=[...])`,
+LangChain's own suites cover text. This suite covers the methods that its stores look for: `embed_image(uris=[...])`,
 `embed_audio` and `embed_video`. Inherit it in a test module, beside those of `langchain_tests`:
 
     class TestMyMedia(MultimodalEmbeddingsTests):
@@ -36,7 +36,7 @@ import pytest
 from langchain_core.documents.base import Blob
 from langchain_core.embeddings import Embeddings
 
-_COLOURS = ((210, 40, 30), (30, 160, 60), (40, 50, 200))
+_COLORS = ((210, 40, 30), (30, 160, 60), (40, 50, 200))
 _FREQUENCIES = (220.0, 660.0, 1980.0)
 _SUFFIXES = {"image": ".png", "audio": ".wav", "video": ".mp4"}
 
@@ -76,7 +76,7 @@ class MultimodalEmbeddingsTests:
         """Run each test for the modalities that it is about."""
         if "modality" in metafunc.fixturenames:
             lacking = metafunc.definition.name == "test_a_modality_that_is_lacking_is_an_error"
-            every = [one for one in _SUFFIXES if (one in self.modalities) != lacking]
+            every = [modality for modality in _SUFFIXES if (modality in self.modalities) != lacking]
             metafunc.parametrize("modality", every)
 
     @pytest.fixture
@@ -148,7 +148,7 @@ class MultimodalEmbeddingsTests:
             self._assert_close(self._method(model, modality)(uris=[item]), [expected])
 
     def test_an_unreadable_file_is_named(self, model: Any, samples: Any, tmp_path: Path, modality: str) -> None:
-        """One bad file among good ones is an error that says which."""
+        """A bad file among good files is an error that names it."""
         broken = tmp_path / f"broken{_SUFFIXES[modality]}"
         broken.write_bytes(b"this is no media at all " * 10)
         embed = self._method(model, modality)
@@ -220,7 +220,7 @@ class MultimodalEmbeddingsTests:
 
 
 def sample_files(folder: Path, modality: str) -> list[Path]:
-    """Draw three small files of one modality, each with other content.
+    """Draw three small files of a modality, each with different content.
 
     Args:
         folder: Where they are written.
@@ -239,7 +239,7 @@ def sample_files(folder: Path, modality: str) -> list[Path]:
 def _pixels(number: int, phase: int = 0) -> np.ndarray:
     y, x = np.mgrid[0:64, 0:96]
     stripes = ((x + y * number + phase * 8) // 16 % 2)[..., None]
-    pixels: np.ndarray = (np.array(_COLOURS[number]) * (0.4 + 0.6 * stripes)).astype(np.uint8)
+    pixels: np.ndarray = (np.array(_COLORS[number]) * (0.4 + 0.6 * stripes)).astype(np.uint8)
     return pixels
 
 

@@ -13,9 +13,7 @@ import pytest
 from PIL import Image as PILImage
 
 from langchain_senseweave import SenseweaveEmbeddings
-from senseweave.encoders.base import Encoded, Encoder, Prepared
-from senseweave.media import Clip
-from senseweave.spaces import Space
+from senseweave.interop import Clip, Encoded, Encoder, Prepared, Space
 
 DIMENSION = 32
 
@@ -39,7 +37,7 @@ class ToyEncoder(Encoder):
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         rotation = np.random.default_rng(self.seed).standard_normal((DIMENSION, DIMENSION))
-        return Encoded(np.stack([one.data for one in batch]).astype(np.float32) @ rotation.astype(np.float32))
+        return Encoded(np.stack([prepared.data for prepared in batch]).astype(np.float32) @ rotation.astype(np.float32))
 
     def identity(self) -> dict[str, object]:
         return {"toy": self.modality, "seed": self.seed}

@@ -182,7 +182,7 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
         return keys
 
     def _known(self, keys: Sequence[str], values: Sequence[bytes | None]) -> dict[str, list[float]]:
-        """Return the stored vectors by their keys, of which `values` has one for each distinct key."""
+        """Return the stored vectors by their keys; `values` are those of the distinct keys."""
         stored = zip(dict.fromkeys(keys), values, strict=True)
         return {key: np.frombuffer(value, dtype="<f4").tolist() for key, value in stored if value is not None}
 

@@ -257,7 +257,7 @@ class SenseweaveRetriever(BaseRetriever):
         return settings
 
     def _reranker(self, given: Any) -> Reranker:
-        """Return a reranker as it was given, or the one of a name, whose model is kept for later searches."""
+        """Return a reranker that was given, or that of a name, whose model is kept for later searches."""
         if not isinstance(given, str):
             return as_reranker(given)
         if given not in self._rerankers:

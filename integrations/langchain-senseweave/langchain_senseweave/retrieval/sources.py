@@ -303,7 +303,7 @@ def _all_hold(tests: Collection[Callable[[Document], Any]]) -> Callable[[Documen
 
 
 def _equality(condition: Mapping[str, Any]) -> Callable[[Document], bool]:
-    """Return a test whether a document has the values of a dict, or one of several where a value is a list."""
+    """Return a test whether a document has the values of a dict; a list stands for any of its values."""
     for name, value in condition.items():
         if name.startswith("$") or isinstance(value, Mapping):
             msg = f"InMemoryVectorStore takes a function or a dict of values as filter, not {dict(condition)!r}"

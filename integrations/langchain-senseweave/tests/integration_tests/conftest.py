@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from senseweave.spaces import Space, load
+from senseweave.interop import Space, load
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -99,7 +99,7 @@ def test_descriptions_are_kept_too(space, red_png, tone_wav):
 
         def describe_media(self, media, *, on_error="raise"):
             self.described += len(media)
-            return ["red" if one.modality == "image" else None for one in media]
+            return ["red" if item.modality == "image" else None for item in media]
 
     describing = Describing(model=space)
     cached = MediaCacheBackedEmbeddings(describing, InMemoryByteStore())

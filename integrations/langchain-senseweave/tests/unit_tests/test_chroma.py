@@ -20,7 +20,7 @@ def store(embeddings, tmp_path):
     return SenseweaveChroma("media", embeddings, persist_directory=str(tmp_path / "db"))
 
 
-def vectors_of(store):
+def stored_vectors(store):
     found = store.get(include=["embeddings"])
     return {identifier: vector.tolist() for identifier, vector in zip(found["ids"], found["embeddings"], strict=True)}
 
@@ -38,7 +38,7 @@ def test_documents_are_embedded_as_what_they_are(store, embeddings, red_png, ton
         Document("a caption", id="plain"),
     ]
     assert store.add_documents(documents) == ["image", "sound", "part", "text", "plain"]
-    vectors = vectors_of(store)
+    vectors = stored_vectors(store)
     assert vectors["image"] == pytest.approx(embeddings.embed_image([red_png])[0], abs=1e-6)
     assert vectors["sound"] == pytest.approx(embeddings.embed_audio([tone_wav])[0], abs=1e-6)
     assert vectors["part"] != pytest.approx(vectors["sound"], abs=1e-6)
@@ -49,7 +49,7 @@ def test_documents_are_embedded_as_what_they_are(store, embeddings, red_png, ton
 
 def test_add_texts_routes_by_modality_and_takes_fewer_metadatas(store, embeddings, red_png):
     ids = store.add_texts(["red", "plain"], metadatas=[{"modality": "image", "source": str(red_png)}])
-    vectors = vectors_of(store)
+    vectors = stored_vectors(store)
     assert vectors[ids[0]] == pytest.approx(embeddings.embed_image([red_png])[0], abs=1e-6)
     assert vectors[ids[1]] == pytest.approx(embeddings.embed_documents(["plain"])[0], abs=1e-6)
 
@@ -90,7 +90,7 @@ def test_a_changed_file_replaces_what_the_store_made_of_it(store, embeddings, re
     (new,) = store.add_media(red_png)
     assert new != old
     assert sorted(store.get()["ids"]) == sorted([*kept, new])
-    assert vectors_of(store)[new] == pytest.approx(embeddings.embed_image([blue_png])[0], abs=1e-6)
+    assert stored_vectors(store)[new] == pytest.approx(embeddings.embed_image([blue_png])[0], abs=1e-6)
 
 
 async def test_a_file_that_is_cut_otherwise_replaces_its_pieces_unless_they_are_to_stay(store, tone_wav):
@@ -174,7 +174,7 @@ def test_a_truncated_file_does_not_take_the_others_with_it(store, red_png, blue_
         ids = store.add_media([red_png, broken, tone_wav], on_error="skip")
     assert sum("left out" in str(one.message) for one in warned) == 1
     assert {one.metadata["source"] for one in store.get_by_ids(ids)} == {str(red_png), str(tone_wav)}
-    written = vectors_of(store)
+    written = stored_vectors(store)
     assert written[ids[0]] == pytest.approx(store.embeddings.embed_image([red_png])[0], abs=1e-5)
     assert written[ids[1]] == pytest.approx(store.embeddings.embed_audio([tone_wav])[0], abs=1e-5)
     with pytest.raises(MediaError, match=r"broken\.png"):
@@ -297,16 +297,16 @@ def test_text_embeddings_work_for_text_and_refuse_media(red_png):
 def test_updating_an_image_embeds_its_new_pixels(store, embeddings, red_png, blue_png):
     (identifier,) = store.add_images([red_png], ids=["one"])
     store.update_document(identifier, Document("blue", metadata={"modality": "image", "source": str(blue_png)}))
-    assert vectors_of(store)["one"] == pytest.approx(embeddings.embed_image([blue_png])[0], abs=1e-6)
+    assert stored_vectors(store)["one"] == pytest.approx(embeddings.embed_image([blue_png])[0], abs=1e-6)
     store.update_document(identifier, Document("words now", metadata={"modality": "text"}))
-    assert vectors_of(store)["one"] == pytest.approx(embeddings.embed_documents(["words now"])[0], abs=1e-6)
+    assert stored_vectors(store)["one"] == pytest.approx(embeddings.embed_documents(["words now"])[0], abs=1e-6)
 
 
 def test_from_documents_routes_too(embeddings, red_png):
     documents = MediaLoader([red_png]).load()
     store = SenseweaveChroma.from_documents(documents, embeddings, collection_name=f"c{uuid.uuid4().hex}")
     assert isinstance(store, SenseweaveChroma)
-    assert vectors_of(store)[documents[0].id] == pytest.approx(embeddings.embed_image([red_png])[0], abs=1e-6)
+    assert stored_vectors(store)[documents[0].id] == pytest.approx(embeddings.embed_image([red_png])[0], abs=1e-6)
 
 
 def indexed(loader, records, store):

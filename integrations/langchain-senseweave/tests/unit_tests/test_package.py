@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[2]
 def test_the_minimum_versions_that_are_tested_are_those_that_are_declared():
     project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
     declared = [*project["dependencies"], *project["optional-dependencies"]["chroma"]]
-    lowest = dict(re.match(r"([\w-]+)>=([\d.]+)", one).groups() for one in declared if ">=" in one)
+    lowest = dict(re.match(r"([\w-]+)>=([\d.]+)", item).groups() for item in declared if ">=" in item)
     pinned = dict(re.findall(r"^([\w-]+)==([\d.]+)$", (PACKAGE / "tests" / "requirements-min.txt").read_text(), re.M))
     del lowest["senseweave"]
     assert {name: _numbers(version) for name, version in pinned.items()} == {

@@ -148,7 +148,7 @@ def test_an_index_moves_by_export_and_import(tmp_path, space, tiny, index):
     with pytest.raises(FingerprintError):
         Index(tmp_path / "strange", spaces=[tiny.make_space(seed="x")]).import_(tmp_path / "plain.jsonl")
     (tmp_path / "torn.jsonl").write_text((tmp_path / "plain.jsonl").read_text()[:5000])
-    with pytest.raises(StoreError, match="not JSON"):
+    with pytest.raises(StoreError, match="not valid JSON"):
         Index(tmp_path / "torn", spaces=[space]).import_(tmp_path / "torn.jsonl")
     (tmp_path / "other.jsonl").write_text('{"hello": 1}\n')
     with pytest.raises(StoreError, match="not an exported index"):

@@ -49,7 +49,7 @@ def test_the_ensemble_retriever_keeps_every_image(embeddings, red_png, blue_png,
     )
     found = ensemble.invoke("red")
     assert len(found) == 5
-    assert {one.metadata.get("modality") for one in found} == {None, "image", "audio"}
+    assert {entry.metadata.get("modality") for entry in found} == {None, "image", "audio"}
 
 
 def test_lancedb_adds_and_finds_images(embeddings, red_png, blue_png, tmp_path):

@@ -72,8 +72,8 @@ def test_add_media_takes_folders_bytes_and_media(store, tmp_path, red_png, tone_
     ids = store.add_media([tmp_path / "files", tone_wav, data], {"batch": 1}, seconds=1.0)
     stored = store.get(include=["metadatas"])
     assert sorted(stored["ids"]) == sorted(ids)
-    assert sorted(one["modality"] for one in stored["metadatas"]) == ["audio"] * 3 + ["image"] * 2 + ["text"]
-    assert all(one["batch"] == 1 for one in stored["metadatas"])
+    assert sorted(entry["modality"] for entry in stored["metadatas"]) == ["audio"] * 3 + ["image"] * 2 + ["text"]
+    assert all(entry["batch"] == 1 for entry in stored["metadatas"])
 
 
 def test_adding_the_same_again_changes_nothing(store, red_png, tone_wav):
@@ -142,7 +142,7 @@ def test_what_is_given_twice_in_one_call_is_added_once(store, red_png, tmp_path,
     assert ids == [documents[0].id] * 2
     assert store.get()["ids"] == ids[:1]
     assert store.add_documents([Document("a", id="x"), Document("b", id="x"), Document("c", id="y")]) == ["x", "x", "y"]
-    assert {one.id: one.page_content for one in store.get_by_ids(["x", "y"])} == {"x": "b", "y": "c"}
+    assert {entry.id: entry.page_content for entry in store.get_by_ids(["x", "y"])} == {"x": "b", "y": "c"}
 
 
 def test_ids_and_metadata_of_another_number_are_errors(store, red_png, blue_png):
@@ -172,8 +172,8 @@ def test_a_truncated_file_does_not_take_the_others_with_it(store, red_png, blue_
     broken.write_bytes(blue_png.read_bytes()[:60])
     with pytest.warns(UserWarning, match=r"left out: .*broken\.png: ") as warned:
         ids = store.add_media([red_png, broken, tone_wav], on_error="skip")
-    assert sum("left out" in str(one.message) for one in warned) == 1
-    assert {one.metadata["source"] for one in store.get_by_ids(ids)} == {str(red_png), str(tone_wav)}
+    assert sum("left out" in str(entry.message) for entry in warned) == 1
+    assert {entry.metadata["source"] for entry in store.get_by_ids(ids)} == {str(red_png), str(tone_wav)}
     written = stored_vectors(store)
     assert written[ids[0]] == pytest.approx(store.embeddings.embed_image([red_png])[0], abs=1e-5)
     assert written[ids[1]] == pytest.approx(store.embeddings.embed_audio([tone_wav])[0], abs=1e-5)
@@ -194,7 +194,7 @@ class Describing(SenseweaveEmbeddings):
     """Has words for every image."""
 
     def describe_media(self, media, *, on_error="raise"):
-        return ["a field of one colour" if one.modality == "image" else None for one in media]
+        return ["a field of one colour" if entry.modality == "image" else None for entry in media]
 
     embed_described = MediaEmbeddings.embed_described
 
@@ -204,7 +204,7 @@ def test_the_store_describes_what_the_loader_did_not(space, red_png, tone_wav, t
     documents = MediaLoader([red_png, tone_wav]).load()
     documents.append(Document("my own words", metadata={"modality": "image", "source": str(red_png)}))
     ids = store.add_documents(documents, ids=["1", "2", "3"])
-    texts = {one.id: one.page_content for one in store.get_by_ids(ids)}
+    texts = {entry.id: entry.page_content for entry in store.get_by_ids(ids)}
     assert texts == {
         "1": f"a field of one colour (image {red_png})",
         "2": documents[1].page_content,

@@ -84,12 +84,12 @@ def test_k_modalities_and_filter_are_fields_and_arguments_of_a_call(retriever):
     assert len(retriever.invoke("sea")) == 4
     assert len(retriever.invoke("sea", k=2)) == 2
     narrowed = retriever.model_copy(update={"k": 5, "modalities": ["image", "audio"]})
-    assert {one.metadata["modality"] for one in narrowed.invoke("sea")} == {"image", "audio"}
-    assert {one.metadata["modality"] for one in narrowed.invoke("sea", modalities=["video"])} == {"video"}
+    assert {entry.metadata["modality"] for entry in narrowed.invoke("sea")} == {"image", "audio"}
+    assert {entry.metadata["modality"] for entry in narrowed.invoke("sea", modalities=["video"])} == {"video"}
     wav = {"mime_type": "audio/wav"}
-    assert {one.metadata["mime_type"] for one in retriever.invoke("sea", filter=wav)} == {"audio/wav"}
+    assert {entry.metadata["mime_type"] for entry in retriever.invoke("sea", filter=wav)} == {"audio/wav"}
     filtered = retriever.model_copy(update={"filter": wav})
-    assert {one.metadata["mime_type"] for one in filtered.invoke("sea")} == {"audio/wav"}
+    assert {entry.metadata["mime_type"] for entry in filtered.invoke("sea")} == {"audio/wav"}
 
 
 async def test_async_gives_what_sync_gives_with_the_same_arguments(retriever, red_png, tone_wav, clip_mp4):
@@ -143,12 +143,14 @@ def test_stores_of_two_spaces_are_merged_and_each_says_its_space(make_space, fil
     stores = []
     for seed, modalities in [(1, ["text"]), (2, ["text", "image"])]:
         store = SenseweaveChroma(f"c{uuid.uuid4().hex}", SenseweaveEmbeddings(model=make_space(seed, modalities)))
-        store.add_documents([one for one in MediaLoader(files).load() if one.metadata["modality"] == modalities[-1]])
+        store.add_documents(
+            [entry for entry in MediaLoader(files).load() if entry.metadata["modality"] == modalities[-1]]
+        )
         stores.append(store)
     documents = SenseweaveRetriever(vector_stores=stores, k=5).invoke("the sea is blue")
-    assert {one.metadata["space"] for one in documents} == {"toy-1", "toy-2"}
+    assert {entry.metadata["space"] for entry in documents} == {"toy-1", "toy-2"}
     by_image = SenseweaveRetriever(vector_stores=stores, k=5).retrieve_by_image(files / "red.png")
-    assert {one.metadata["space"] for one in by_image} == {"toy-2"}
+    assert {entry.metadata["space"] for entry in by_image} == {"toy-2"}
 
 
 def test_the_same_piece_in_two_stores_is_one_result(make_space, files):
@@ -167,8 +169,8 @@ def test_scores_are_calibrated_where_vectors_can_be_sampled(store):
     retriever = SenseweaveRetriever(vector_stores=store)
     raw = retriever.invoke("sea", k=12, fusion="none")
     calibrated = retriever.invoke("sea", k=12)
-    assert [one.metadata["score"] for one in raw] == [one.metadata["raw_score"] for one in raw]
-    assert [one.metadata["score"] for one in calibrated] != [one.metadata["raw_score"] for one in calibrated]
+    assert [entry.metadata["score"] for entry in raw] == [entry.metadata["raw_score"] for entry in raw]
+    assert [entry.metadata["score"] for entry in calibrated] != [entry.metadata["raw_score"] for entry in calibrated]
     assert retriever.invoke("sea", k=12, fusion="above_chance") == calibrated
 
 
@@ -178,12 +180,12 @@ def test_other_stores_and_other_embeddings_can_be_asked(files, embeddings):
     retriever = SenseweaveRetriever(vector_stores=[memory], k=1)
     assert retriever.invoke("dog")[0].page_content == "a dog"
     assert retriever.invoke("dog", filter={"n": [2, 3]})[0].page_content == "bread"
-    assert retriever.invoke("dog", filter=lambda one: one.metadata["n"] == 2)[0].page_content == "bread"
+    assert retriever.invoke("dog", filter=lambda entry: entry.metadata["n"] == 2)[0].page_content == "bread"
     assert retriever.invoke("dog", modalities=["image"]) == []
     foreign = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
     foreign.add_texts(["one", "two"])
     both = SenseweaveRetriever(vector_stores=[memory, foreign], k=4)
-    assert {one.metadata["space"] for one in both.invoke("dog")} == {"toy-0", "DeterministicFakeEmbedding"}
+    assert {entry.metadata["space"] for entry in both.invoke("dog")} == {"toy-0", "DeterministicFakeEmbedding"}
     with pytest.raises(UnsupportedModalityError, match="embeds: text"):
         SenseweaveRetriever(vector_stores=[foreign]).retrieve_by_image(files / "red.png")
 

@@ -70,7 +70,7 @@ def test_a_store_of_which_little_is_known_can_be_asked_by_text_and_not_by_media(
     assert len(found) == 2
     assert found[0].page_content == TEXTS[0]
     assert found[0].metadata["raw_score"] == pytest.approx(cosines(embeddings, "the dog")[0], abs=1e-5)
-    assert retriever.invoke("the dog", filter=lambda one: one.metadata["n"] == 1)[0].page_content == TEXTS[1]
+    assert retriever.invoke("the dog", filter=lambda entry: entry.metadata["n"] == 1)[0].page_content == TEXTS[1]
     assert retriever.invoke("the dog", modalities=["image"]) == []
     with pytest.raises(TypeError, match="Foreign gives no scores for a vector"):
         retriever.retrieve_by_image(red_png)
@@ -98,7 +98,9 @@ def test_text_without_a_modality_counts_as_text_in_every_store(embeddings, tmp_p
         Foreign(embeddings),
     ]
     for store in stores:
-        store.add_texts([one.page_content for one in documents], [one.metadata for one in documents], ids=["1", "2"])
+        store.add_texts(
+            [entry.page_content for entry in documents], [entry.metadata for entry in documents], ids=["1", "2"]
+        )
         vector = np.array(embeddings.embed_query("the dog"), dtype=np.float32)
         found = view_store(store).find(StoreQuery(Text("the dog")), vector, 5, "text")
         assert {document.page_content for document, _ in found} == set(TEXTS[:2])
@@ -114,8 +116,8 @@ def test_a_document_that_uses_the_name_modality_for_something_else_counts_as_tex
     for store in stores:
         store.add_texts(TEXTS[:2], [{"modality": "CT"}, {"modality": "text"}])
         retriever = SenseweaveRetriever(vector_stores=[store])
-        assert {one.page_content for one in retriever.invoke("the dog")} == set(TEXTS[:2])
-        assert {one.page_content for one in retriever.invoke("the dog", modalities=["text"])} == set(TEXTS[:2])
+        assert {entry.page_content for entry in retriever.invoke("the dog")} == set(TEXTS[:2])
+        assert {entry.page_content for entry in retriever.invoke("the dog", modalities=["text"])} == set(TEXTS[:2])
         assert retriever.invoke("the dog", modalities=["image"]) == []
 
 

@@ -1,4 +1,4 @@
-"""What the contract suite needs to know of a family: a tiny model, inputs, and how the authors compute."""
+"""What the contract suite needs to know about a family: a tiny model, inputs, and the authors' computation."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Reference = Callable[[Path, Sequence[Any], str], np.ndarray]
 
 @dataclass(frozen=True)
 class Case:
-    """One modality of a tiny model, for `EncoderContract`.
+    """A modality of a tiny model, for `EncoderContract`.
 
     Attributes:
         id: Name of the case in test ids, for example `sentence-e5`.
         modality: The modality of its items.
-        make: Saves a tiny model into an empty folder, and returns the name that `sw.load` is given for it (mostly
-            the folder itself, sometimes `scheme:folder`). Cases with the same `make` share the model.
-        items: Makes at least four distinct items, of different lengths where the modality has lengths. It is given a
+        make: Saves a tiny model into an empty folder, and returns the name by which `sw.load` loads it (mostly the
+            folder itself, sometimes `scheme:folder`). Cases with the same `make` share the model.
+        items: Makes at least four distinct items, of different lengths where the modality has lengths. It gets a
             folder into which it may write files. Texts are strings; other media are paths.
         reference: The computation that the authors document, with the raw library; its docstring names the source.
         options: Passed to `sw.load`; a function of the folder where they name a part of it.

@@ -42,7 +42,7 @@ np.savez(sys.argv[2], **vectors)
 
 
 def applies_to(condition: Callable[[Case], bool]) -> Callable[[Test], Test]:
-    """Mark a contract as one that holds for some cases only."""
+    """Mark a contract that holds for some cases only."""
 
     def mark(test: Test) -> Test:
         test.applies = condition  # type: ignore[attr-defined]
@@ -78,22 +78,22 @@ class EncoderContract:
 
     @pytest.fixture(scope="module")
     def models(self, tmp_path_factory: pytest.TempPathFactory) -> CaseModels:
-        """The models of all cases."""
+        """Return the models of all cases."""
         return CaseModels(tmp_path_factory.mktemp("models"))
 
     @pytest.fixture(scope="module")
     def space(self, case: Case, models: CaseModels) -> Space:
-        """The space of the case."""
+        """Return the space of the case."""
         return models.space(case)
 
     @pytest.fixture(scope="module")
     def items(self, case: Case, models: CaseModels) -> list[Any]:
-        """The items of the case."""
+        """Return the items of the case."""
         return models.items(case)
 
     @pytest.fixture(scope="module")
     def vectors(self, case: Case, space: Space, items: list[Any]) -> np.ndarray:
-        """The vectors of the items, computed in one call."""
+        """Return the vectors of the items, computed in a single call."""
         return embed(space, case, items)
 
     def test_an_item_has_the_same_vector_alone_and_in_a_batch(
@@ -121,7 +121,7 @@ class EncoderContract:
             assert error.reason.startswith(surrogate if error.position == 1 else empty)
 
     def test_distinct_items_have_distinct_vectors(self, vectors: np.ndarray) -> None:
-        """Different content is told apart."""
+        """Different content has different vectors."""
         similar = vectors @ vectors.T
         np.fill_diagonal(similar, 0)
         assert similar.max() < 0.99999
@@ -242,7 +242,7 @@ class EncoderContract:
     def test_every_form_of_the_same_content_has_the_same_vector(
         self, case: Case, space: Space, items: list[Any], vectors: np.ndarray
     ) -> None:
-        """A path, its bytes and the like give one vector."""
+        """A path, its bytes and other forms of an item give the same vector."""
         forms = case.forms(items[0]) if case.forms is not None else [items[0], sw.Text(items[0])]
         for form in forms:
             np.testing.assert_allclose(embed(space, case, [form])[0], vectors[0], atol=case.tolerance)
@@ -261,7 +261,7 @@ class EncoderContract:
 
     @applies_to(lambda case: case.long_item is not None and not case.splits_long)
     def test_a_text_that_is_too_long_is_reported(self, case: Case, space: Space, tmp_path: Path) -> None:
-        """Truncation is counted and warned of."""
+        """Truncation is counted, and a warning is issued."""
         assert case.long_item is not None
         with pytest.warns(TruncationWarning, match="longer than"):
             batch = space.encode([sw.Text(case.long_item(tmp_path)), sw.Text("short")])

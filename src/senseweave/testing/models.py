@@ -36,7 +36,7 @@ class CaseModels:
         return self._model(case)[0]
 
     def name(self, case: Case) -> str:
-        """Return the name that `senseweave.load` is given for the model of a case."""
+        """Return the name by which `senseweave.load` loads the model of a case."""
         return self._model(case)[1]
 
     def items(self, case: Case) -> list[Any]:
@@ -47,10 +47,10 @@ class CaseModels:
 
     def space(self, case: Case, **options: Any) -> Space:
         """Return the space of a case on the CPU, without a cache, so that every vector is computed."""
-        given = {"cache_size": 0, **case.options_at(self.folder(case)), **options}
+        options = {"cache_size": 0, **case.options_at(self.folder(case)), **options}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            space = load(self.name(case), **given)
+            space = load(self.name(case), **options)
         self._spaces.append(space)
         return space
 
@@ -85,7 +85,7 @@ class CaseModels:
         return folder
 
     def decoded(self, case: Case, space: Space, items: Sequence[Any]) -> list[Any]:
-        """Return items as the encoder is given them: what references are computed from."""
+        """Return items as the encoder receives them; references are computed from these."""
         if case.modality == "text":
             return list(items)
         options = space.encoder(case.modality).decode_options

@@ -370,7 +370,7 @@ def test_an_impossible_option_is_an_error_before_anything_is_computed(bert, opti
         sw.load(str(bert), **options)
 
 
-@pytest.mark.parametrize("family", map(family_for, BUILT_IN), ids=lambda family: family.scheme)
+@pytest.mark.parametrize("family", [family_for(scheme) for scheme in BUILT_IN], ids=lambda family: family.scheme)
 def test_the_documentation_lists_every_family_with_its_options(family):
     document = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text(encoding="utf-8")
     (row,) = [line for line in document.splitlines() if line.startswith(f"| `{family.scheme}` |")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,16 +36,28 @@ def long_text(folder: Path) -> str:
     return " ".join(SENTENCES * 6)
 
 
+def wordpiece_vocabulary() -> dict[str, int]:
+    """Return the words of `SENTENCES` and their characters with their ids, after the special tokens.
+
+    It is written down rather than trained: WordPiece's trainer breaks ties at random, so that each run would test
+    other models.
+    """
+    words = sorted(set(re.findall(r"\w+|[^\w\s]", " ".join(SENTENCES).lower())))
+    characters = sorted(set("".join(words)))
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters]
+    tokens += [f"##{character}" for character in characters]
+    tokens += [word for word in words if len(word) > 1]
+    return {token: index for index, token in enumerate(tokens)}
+
+
 def wordpiece_tokenizer(folder: Path) -> Any:
-    """BERT's kind: lower case, WordPiece, [CLS] and [SEP]."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    """Build BERT's kind of tokenizer: lower case, WordPiece, [CLS] and [SEP]."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece(wordpiece_vocabulary(), unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(SENTENCES, trainers.WordPieceTrainer(vocab_size=220, special_tokens=special))
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )

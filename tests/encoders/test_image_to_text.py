@@ -70,11 +70,11 @@ def test_what_a_vision_language_model_writes_depends_on_what_it_is_asked(text_mo
     assert len({space.fingerprint for space in (caption, read, asked)}) == 3
 
 
-def test_models_that_cannot_be_asked_are_refused_with_the_reason(text_model, writer, tmp_path):
+def test_models_that_take_no_prompt_are_refused_with_the_reason(text_model, writer, tmp_path):
     name = f"bridge:{text_model}"
-    with pytest.raises(ModelError, match="writes nothing about images"):
+    with pytest.raises(ModelError, match="does not describe images"):
         sw.load(name, image=f"caption:{text_model}")
-    with pytest.raises(ModelError, match="is not asked: leave prompt='Why' out"):
+    with pytest.raises(ModelError, match="takes no prompt; leave prompt='Why' out"):
         sw.load(name, image=f"caption:{writer('captioner')}", prompt="Why")
     silent = writer("vision_language")
     (silent / "chat_template.jinja").unlink()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senseweave.encoders.parts.long_images import GREATEST_RATIO, middle_of, processor_crops, transform_crops
+from senseweave.encoders.parts.long_images import GREATEST_RATIO, crop_middle, processor_crops, transform_crops
 
 
 def strip(long, short=1, lying=True):
@@ -20,7 +20,7 @@ def strip(long, short=1, lying=True):
 @pytest.mark.parametrize("long", [20_000, 20_001, 200 * 3])
 def test_the_middle_stays_where_it_is(long, lying):
     image = strip(long, 3, lying)
-    middle = middle_of(image)
+    middle = crop_middle(image)
     before, after = (np.asarray(one if lying else one.transpose(Image.Transpose.TRANSPOSE)) for one in (image, middle))
     assert after.shape[1] in (3 * GREATEST_RATIO, 3 * GREATEST_RATIO + 1)
     start = (before.shape[1] - after.shape[1]) / 2
@@ -30,7 +30,7 @@ def test_the_middle_stays_where_it_is(long, lying):
 
 def test_images_of_common_shapes_are_left_alone():
     image = strip(GREATEST_RATIO * 2, 2)
-    assert middle_of(image) is image
+    assert crop_middle(image) is image
 
 
 @pytest.mark.parametrize("lying", [True, False])
@@ -40,7 +40,9 @@ def test_resizing_the_short_side_and_cropping_the_centre_gives_the_same_for_the_
 
     processor = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     image = strip(long, 1, lying)
-    whole, middle = (processor(images=[one], return_tensors="np")["pixel_values"] for one in (image, middle_of(image)))
+    whole, middle = (
+        processor(images=[one], return_tensors="np")["pixel_values"] for one in (image, crop_middle(image))
+    )
     np.testing.assert_allclose(middle, whole, atol=0.02)
 
 

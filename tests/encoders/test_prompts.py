@@ -65,13 +65,13 @@ def test_saved_prompts_that_are_empty_are_placeholders_and_the_registry_is_asked
 
 
 def test_given_prompts_come_before_all_and_may_be_none():
-    assert find_prompts("intfloat/e5-base-v2", given={"query": "q "}).query == "q "
-    assert find_prompts("intfloat/e5-base-v2", given={}).query == ""
+    assert find_prompts("intfloat/e5-base-v2", prompts={"query": "q "}).query == "q "
+    assert find_prompts("intfloat/e5-base-v2", prompts={}).query == ""
 
 
 def test_prompts_are_given_by_role():
     with pytest.raises(ValueError, match="'passage'"):
-        find_prompts("x", given={"passage": "passage: "})
+        find_prompts("x", prompts={"passage": "passage: "})
 
 
 def test_a_local_folder_is_known_by_the_name_it_was_saved_from():

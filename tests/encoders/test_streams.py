@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from senseweave.encoders.runtime import streams
-from senseweave.encoders.runtime.streams import LEAST_SHARE, run_streams, shares_of
+from senseweave.encoders.runtime.streams import LEAST_SHARE, divide_texts, run_streams
 
 
 @given(st.lists(st.integers(1, 600), min_size=1, max_size=60), st.integers(1, 16))
 def test_shares_cover_every_text_once_in_order(lengths, threads):
-    shares = shares_of(lengths, threads)
+    shares = divide_texts(lengths, threads)
     places = [place for share in shares for place in range(*share.indices(len(lengths)))]
     assert places == list(range(len(lengths)))
     assert 1 <= len(shares) <= threads
@@ -27,15 +27,15 @@ def test_shares_cover_every_text_once_in_order(lengths, threads):
 
 def test_shares_have_about_equal_tokens():
     lengths = list(range(200, 20, -1))
-    tokens = [sum(lengths[share]) for share in shares_of(lengths, 4)]
+    tokens = [sum(lengths[share]) for share in divide_texts(lengths, 4)]
     assert len(tokens) == 4
     assert max(tokens) - min(tokens) <= 2 * max(lengths)
 
 
 def test_few_tokens_are_not_divided():
-    assert shares_of([LEAST_SHARE], 8) == [slice(0, 1)]
-    assert len(shares_of([10] * 40, 8)) == 1
-    assert len(shares_of([LEAST_SHARE // 4] * 8, 8)) == 2
+    assert divide_texts([LEAST_SHARE], 8) == [slice(0, 1)]
+    assert len(divide_texts([10] * 40, 8)) == 1
+    assert len(divide_texts([LEAST_SHARE // 4] * 8, 8)) == 2
 
 
 def test_streams_share_out_the_threads_of_the_caller_and_give_them_back():

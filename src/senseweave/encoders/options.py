@@ -61,6 +61,6 @@ def _require(right: bool, name: str, expected: str, value: object) -> None:
 
 
 def _require_positive(name: str, value: Any) -> None:
-    if not value > 0 and name != "dimensions":  # whose upper end is an error too, told with both by the space
+    if not value > 0 and name != "dimensions":  # the space checks both of its bounds
         msg = f"{name} must be positive, not {value!r}"
         raise ValueError(msg)

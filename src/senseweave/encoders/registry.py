@@ -18,12 +18,12 @@ from senseweave.media import Modality
 
 
 def schemes() -> tuple[str, ...]:
-    """Return the schemes of all families, the built-in ones first; no family is imported."""
+    """Return the schemes of all families, built-in families first; no family is imported."""
     return (*BUILT_IN, *plugins.schemes())
 
 
 def families() -> tuple[Family, ...]:
-    """Return all families that can be imported, the built-in ones first.
+    """Return all families that can be imported, built-in families first.
 
     A plugin that cannot be imported is left out, and logged once.
     """
@@ -120,7 +120,7 @@ def build_encoders(name: str, options: Mapping[str, Any]) -> Mapping[Modality, E
 def build_family(
     family: Family, model: str, options: Mapping[str, Any], dimensions: int | None
 ) -> Mapping[Modality, Encoder]:
-    """Build the encoders of one model of a family.
+    """Build the encoders of a model of a family.
 
     Raises:
         TypeError: If the family has no such option; the message lists those it has.

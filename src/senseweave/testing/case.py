@@ -30,7 +30,7 @@ class Case:
             folder into which it may write files. Texts are strings; other media are paths.
         reference: The computation that the authors document, with the raw library; its docstring names the source.
         options: Passed to `sw.load`; a function of the folder where they name a part of it.
-        forms: For media other than text: forms of one item that must agree, given its path (bytes, data URI, ...).
+        forms: For media other than text: forms of an item that must agree, made from its path (bytes, data URI, ...).
         prompts: Texts that the reference puts before queries and documents, where the family has them.
         long_item: Makes an item that is longer than the model reads at once; None for modalities without length.
         splits_long: Whether a long item is split into windows (audio, video) rather than truncated (text).

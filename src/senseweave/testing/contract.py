@@ -99,7 +99,7 @@ class EncoderContract:
     def test_an_item_has_the_same_vector_alone_and_in_a_batch(
         self, case: Case, space: Space, items: list[Any], vectors: np.ndarray
     ) -> None:
-        """Batching and order change no vector."""
+        """Check that batching and order change no vector."""
         alone = np.concatenate([embed(space, case, [item]) for item in items])
         np.testing.assert_allclose(alone, vectors, atol=case.tolerance)
         shuffled = embed(space, case, items[::-1])[::-1]
@@ -109,7 +109,7 @@ class EncoderContract:
     def test_a_text_that_is_empty_or_broken_has_a_vector_or_an_error_of_its_own(
         self, case: Case, space: Space, items: list[Any], vectors: np.ndarray
     ) -> None:
-        """An item without a vector is an error of that item, never of the batch."""
+        """Check that an item without a vector is an error of that item, never of the batch."""
         broken = {1: "half a \ud800 character", 2: "", 3: "  \n"}
         batch = space.encode([sw.Text(text) for text in (items[0], *broken.values(), items[1])], on_error="skip")
         assert {0, 4} <= set(batch.kept)
@@ -121,7 +121,7 @@ class EncoderContract:
             assert error.reason.startswith(surrogate if error.position == 1 else empty)
 
     def test_distinct_items_have_distinct_vectors(self, vectors: np.ndarray) -> None:
-        """Different content has different vectors."""
+        """Check that different content has different vectors."""
         similar = vectors @ vectors.T
         np.fill_diagonal(similar, 0)
         assert similar.max() < 0.99999
@@ -129,13 +129,13 @@ class EncoderContract:
     def test_the_same_content_has_the_same_vector_twice(
         self, case: Case, space: Space, items: list[Any], vectors: np.ndarray
     ) -> None:
-        """The computation is deterministic."""
+        """Check that the computation is deterministic."""
         np.testing.assert_array_equal(embed(space, case, items), vectors)
 
     def test_the_same_content_has_the_same_vector_after_the_model_was_freed(
         self, case: Case, models: CaseModels, items: list[Any], vectors: np.ndarray
     ) -> None:
-        """A model can be freed and loaded again."""
+        """Check that a model can be freed and loaded again."""
         space = models.space(case, cache_size=1)
         embed(space, case, items[:1])
         space.close()
@@ -145,7 +145,7 @@ class EncoderContract:
     def test_a_model_that_was_loaded_needs_its_files_no_more(
         self, case: Case, models: CaseModels, items: list[Any], vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """`load` reads everything that a model is made of."""
+        """Check that `load` reads everything that a model is made of."""
         folder = models.copy(case)
         space = models.space_at(case, folder, monkeypatch)
         space.load([case.modality])
@@ -155,7 +155,7 @@ class EncoderContract:
     def test_vectors_equal_the_computation_that_the_authors_document(
         self, case: Case, space: Space, models: CaseModels, items: list[Any], vectors: np.ndarray
     ) -> None:
-        """The vectors are those of the model's authors."""
+        """Check that the vectors are those of the model's authors."""
         expected = case.reference(models.folder(case), models.decoded(case, space, items), "document")
         np.testing.assert_allclose(vectors, unit(expected), atol=case.reference_tolerance)
 
@@ -163,7 +163,7 @@ class EncoderContract:
     def test_half_types_stay_within_their_bound(
         self, case: Case, models: CaseModels, items: list[Any], vectors: np.ndarray
     ) -> None:
-        """A number type of 16 bits changes the direction of a vector by little, and not its type."""
+        """Check that a number type of 16 bits changes the direction of a vector by little, and not its type."""
         for dtype in sorted(case.half_types):
             half = embed(models.space(case, dtype=dtype), case, items)
             assert half.dtype == np.float32
@@ -172,7 +172,7 @@ class EncoderContract:
     def test_vectors_are_finite_float32_of_length_one(
         self, space: Space, items: list[Any], vectors: np.ndarray
     ) -> None:
-        """Vectors have the announced shape and are normalized."""
+        """Check that vectors have the announced shape and are normalized."""
         assert vectors.dtype == np.float32
         assert vectors.shape == (len(items), space.dimension)
         assert np.isfinite(vectors).all()
@@ -182,7 +182,7 @@ class EncoderContract:
     def test_a_weight_that_is_not_finite_gives_an_error_and_no_vector(
         self, case: Case, models: CaseModels, items: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A vector that is not finite is an error."""
+        """Check that a vector that is not finite is an error."""
         assert case.poison is not None
         folder = models.damaged(case, lambda tensor: np.full_like(tensor, np.nan), case.poison)
         expected, words = (WeightsError, "is pinned") if case.relocate else (sw.EncodingError, "not finite")
@@ -193,7 +193,7 @@ class EncoderContract:
     def test_a_checkpoint_that_lacks_a_weight_is_refused_by_name(
         self, case: Case, models: CaseModels, items: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A checkpoint without one of its weights is an error that names it."""
+        """Check that a checkpoint without a weight is an error that names it."""
         assert case.missing is not None
         folder = models.damaged(case, None, case.missing)
         with pytest.raises(case.missing_error, match=re.escape(case.missing_as or case.missing)):
@@ -203,7 +203,7 @@ class EncoderContract:
     def test_prompts_of_queries_and_documents_are_applied(
         self, case: Case, space: Space, models: CaseModels, items: list[Any]
     ) -> None:
-        """Both roles of a text equal the authors' computation."""
+        """Check that both roles of a text equal the authors' computation."""
         for role in ("query", "document"):
             expected = unit(case.reference(models.folder(case), items, role))
             np.testing.assert_allclose(embed(space, case, items, role=role), expected, atol=case.reference_tolerance)
@@ -212,7 +212,7 @@ class EncoderContract:
     def test_queries_and_documents_of_a_model_with_prompts_differ(
         self, case: Case, space: Space, items: list[Any]
     ) -> None:
-        """Prompts make a difference."""
+        """Check that prompts make a difference."""
         queries, documents = (embed(space, case, items, role=role) for role in ("query", "document"))
         assert np.abs(queries - documents).max() > 1e-3
 
@@ -220,7 +220,7 @@ class EncoderContract:
     def test_a_role_changes_nothing_of_other_media(
         self, case: Case, space: Space, items: list[Any], vectors: np.ndarray
     ) -> None:
-        """Only texts have prompts."""
+        """Check that only texts have prompts."""
         for role in ("query", "document"):
             np.testing.assert_allclose(embed(space, case, items[:2], role=role), vectors[:2], atol=case.tolerance)
 
@@ -228,7 +228,7 @@ class EncoderContract:
     def test_strings_are_text_whatever_they_look_like(
         self, case: Case, space: Space, models: CaseModels, tmp_path: Path
     ) -> None:
-        """A string that names a file or a URL is never opened."""
+        """Check that a string that names a file or a URL is never opened."""
         from PIL import Image
 
         picture = tmp_path / "dog.png"
@@ -242,14 +242,14 @@ class EncoderContract:
     def test_every_form_of_the_same_content_has_the_same_vector(
         self, case: Case, space: Space, items: list[Any], vectors: np.ndarray
     ) -> None:
-        """A path, its bytes and other forms of an item give the same vector."""
+        """Check that a path, its bytes and other forms of an item give the same vector."""
         forms = case.forms(items[0]) if case.forms is not None else [items[0], sw.Text(items[0])]
         for form in forms:
             np.testing.assert_allclose(embed(space, case, [form])[0], vectors[0], atol=case.tolerance)
 
     @applies_to(lambda case: case.long_item is not None and case.splits_long)
     def test_what_is_too_long_is_split_into_windows(self, case: Case, space: Space, tmp_path: Path) -> None:
-        """The vector of a long item is the mean of those of its windows."""
+        """Check that the vector of a long item is the mean of those of its windows."""
         assert case.long_item is not None
         item = case.long_item(tmp_path)
         encoder = space.encoder(case.modality)
@@ -261,7 +261,7 @@ class EncoderContract:
 
     @applies_to(lambda case: case.long_item is not None and not case.splits_long)
     def test_a_text_that_is_too_long_is_reported(self, case: Case, space: Space, tmp_path: Path) -> None:
-        """Truncation is counted, and a warning is issued."""
+        """Check that truncation is counted, and a warning is issued."""
         assert case.long_item is not None
         with pytest.warns(TruncationWarning, match="longer than"):
             batch = space.encode([sw.Text(case.long_item(tmp_path)), sw.Text("short")])
@@ -273,7 +273,7 @@ class EncoderContract:
 
     @applies_to(lambda case: not case.complete)
     def test_asking_for_a_modality_that_is_lacking_names_those_there_are(self, case: Case, space: Space) -> None:
-        """A modality that a space does not embed is an error that lists those it does."""
+        """Check that a modality that a space does not embed is an error that lists those it does."""
         lacking = [modality for modality in MODALITIES if modality not in space.modalities]
         assert lacking
         for modality in lacking:
@@ -281,7 +281,7 @@ class EncoderContract:
                 getattr(space, f"embed_{modality}")([b"\x00"] if modality != "text" else ["a dog"])
 
     def test_a_second_process_computes_the_same_vectors(self, models: CaseModels, tmp_path: Path) -> None:
-        """Vectors do not depend on the process that computes them."""
+        """Check that vectors do not depend on the process that computes them."""
         from_here, jobs = {}, []
         for case in self.cases:
             items = models.items(case)

@@ -55,11 +55,11 @@ class CaseModels:
         return space
 
     def space_at(self, case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Space:
-        """Return a new space of a case whose model is in another folder than the one in which it was made."""
+        """Return a new space of a case whose model is in another folder than that of `space`."""
         if case.relocate is not None:
             case.relocate(monkeypatch, folder)
         name = self.name(case).replace(str(self.folder(case)), str(folder))
-        # Equal arguments would give the space that is there already; the size of the cache tells them apart.
+        # Equal arguments would give the space that is there already; the size of the cache makes them differ.
         return load(name, cache_size=next(self._numbers), **case.options_at(folder))
 
     def copy(self, case: Case) -> Path:
@@ -68,9 +68,9 @@ class CaseModels:
         return Path(shutil.copytree(source, self._new_folder("copy") / source.name, symlinks=True))
 
     def damaged(self, case: Case, change: Callable[[Any], Any] | None, suffix: str) -> Path:
-        """Return a copy of the model's folder in which one tensor is changed, or removed if `change` is None.
+        """Return a copy of the model's folder in which a tensor is changed, or removed if `change` is None.
 
-        Of weights that come as packages, one byte of a file is changed instead.
+        Of weights that come as packages, a byte of a file is changed instead.
         """
         folder = self.copy(case)
         if case.relocate is not None:
@@ -124,12 +124,12 @@ def _change_tensors(file: Path, change: Callable[[Any], Any] | None, suffix: str
     with safe_open(file, "np") as stored:
         tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
         metadata = stored.metadata()
-    found = [key for key in tensors if key.endswith(suffix)]
-    for key in found:
+    matching = [key for key in tensors if key.endswith(suffix)]
+    for key in matching:
         if change is None:
             del tensors[key]
         else:
             tensors[key] = change(tensors[key])
-    if found:
+    if matching:
         save_file(tensors, file, metadata)
-    return bool(found)
+    return bool(matching)

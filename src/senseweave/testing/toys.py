@@ -18,7 +18,7 @@ DECODE_OPTIONS: Mapping[Modality, Mapping[str, object]] = {"video": {"frames": 2
 
 
 class ToyEncoder(Encoder):
-    """Hashed words, coarse pixels, loudness by frequency band, or the mean of frames: enough to tell content apart."""
+    """Hashed words, coarse pixels, loudness by frequency band, or the mean of frames: enough to distinguish content."""
 
     batch_budget = 8
 

@@ -49,7 +49,7 @@ class Recognizer(Protocol):
     sampling_rate: int
 
     def transcribe(self, sound: Waveform) -> str:
-        """Return the transcript, or an empty string if nobody speaks."""
+        """Return the transcript, or an empty string if there is no speech."""
 
     def identity(self) -> Mapping[str, object]:
         """Return everything that decides the transcripts, for the fingerprint."""
@@ -141,7 +141,7 @@ class Labels(Encoder):
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Classify, and mix the label vectors."""
-        weights = self.probabilities([one.data for one in batch])
+        weights = self.probabilities([image.data for image in batch])
         return Encoded(self.mix(weights), [self.describe(row) for row in weights])
 
     def mix(self, weights: np.ndarray) -> np.ndarray:
@@ -187,7 +187,7 @@ class Labels(Encoder):
 
 
 class Transcribe(Encoder):
-    """Speech in a text space: what is said in a window, embedded as text."""
+    """Speech in a text space: the transcript of a window, embedded as text."""
 
     modality: ClassVar[Modality] = "audio"
     window_seconds: float
@@ -213,12 +213,12 @@ class Transcribe(Encoder):
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Transcribe and embed."""
-        transcripts = [self.recognizer.transcribe(one.data) for one in batch]
+        transcripts = [self.recognizer.transcribe(clip.data) for clip in batch]
         vectors = encode_texts(self.text, [transcript or NO_SPEECH for transcript in transcripts])
         return Encoded(vectors, transcripts)
 
     def identity(self) -> Mapping[str, object]:
-        """Recognizer, text encoder and window."""
+        """Return recognizer, text encoder and window."""
         return {
             "bridge": "transcribe",
             "recognizer": dict(self.recognizer.identity()),
@@ -228,7 +228,7 @@ class Transcribe(Encoder):
 
 
 class FramesAndSpeech(Encoder):
-    """Video in a text space: the mean of its frames' vectors, joined with what is said in it.
+    """Video in a text space: the mean of its frames' vectors, joined with that of its speech.
 
     v = norm(mean of frame vectors) + `speech_weight` * norm(transcript vector); without speech, the frames alone.
     """
@@ -274,22 +274,22 @@ class FramesAndSpeech(Encoder):
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Embed frames and speech of each segment."""
         vectors, descriptions = [], []
-        for one in batch:
-            frames, sound = one.data
+        for segment in batch:
+            frames, sound = segment.data
             weights = self.frames.probabilities([frame.data for frame in frames]).mean(axis=0)
             seen = self.frames.mix(weights)  # mixing is linear: this is the mean of the frames' vectors
             description = self.frames.describe(weights)
             vector = seen / np.linalg.norm(seen)
-            said = self.speech.recognizer.transcribe(sound) if sound is not None else ""
-            if said:
-                vector = vector + self.speech_weight * encode_texts(self.speech.text, [said])[0]
-                description = f"{said} [{description}]"
+            transcript = self.speech.recognizer.transcribe(sound) if sound is not None else ""
+            if transcript:
+                vector = vector + self.speech_weight * encode_texts(self.speech.text, [transcript])[0]
+                description = f"{transcript} [{description}]"
             vectors.append(vector)
             descriptions.append(description)
         return Encoded(np.stack(vectors).astype(np.float32), descriptions)
 
     def identity(self) -> Mapping[str, object]:
-        """Both bridges, the frames per segment, the window and the weight of speech."""
+        """Return both bridges, the frames per segment, the window and the weight of speech."""
         return {
             "bridge": "frames and speech",
             "frames": dict(self.frames.identity()),

@@ -13,7 +13,7 @@ from senseweave.encoders.bridges.base import Labels
 from senseweave.encoders.families.speech import WAVEFORM_WINDOW
 from senseweave.encoders.families.timm import TimmModel, locate
 from senseweave.encoders.parts.backbone import Backbone, feature_extractor, image_processor
-from senseweave.encoders.parts.long_images import seen_by
+from senseweave.encoders.parts.long_images import visible_part
 from senseweave.encoders.parts.spectrogram import FRAME, SHIFT
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
@@ -46,22 +46,22 @@ class ImageClassifier(Loadable):
 
     @property
     def labels(self) -> Sequence[str]:
-        """Names of the classes in the order of the logits."""
+        """The names of the classes in the order of the logits."""
         return named_classes(self._backbone)
 
     def prepare(self, image: Any) -> np.ndarray:
         """Prepare a PIL image by the model's own processor, shape (3, height, width)."""
         processor = self._processor()
-        inputs = processor(images=[seen_by(processor, image)], return_tensors="np")
+        inputs = processor(images=[visible_part(processor, image)], return_tensors="np")
         pixels: np.ndarray = np.asarray(inputs["pixel_values"], np.float32)
         return pixels[0]  # type: ignore[no-any-return]
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
-        """Class scores before softmax, shape (n, classes), float32."""
-        return logits_of(self._backbone, batch)
+        """Compute class scores before softmax, shape (n, classes), float32."""
+        return compute_logits(self._backbone, batch)
 
     def identity(self) -> Mapping[str, object]:
-        """The model."""
+        """Return what identifies the model."""
         return {"classifier": "transformers", "model": self._backbone.identity()}
 
 
@@ -79,7 +79,7 @@ class TimmClassifier(Loadable):
 
     @property
     def labels(self) -> Sequence[str]:
-        """Names of the classes in the order of the logits."""
+        """The names of the classes in the order of the logits."""
         return self._model.labels
 
     def prepare(self, image: Any) -> np.ndarray:
@@ -87,14 +87,14 @@ class TimmClassifier(Loadable):
         return self._model.transform(image)
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
-        """Class scores before softmax, shape (n, classes), float32."""
+        """Compute class scores before softmax, shape (n, classes), float32."""
         torch = require("torch", extra="image")
         with torch.inference_mode():
             scores: np.ndarray = self._model.logits(torch.from_numpy(np.stack(batch))).float().cpu().numpy()
         return scores
 
     def identity(self) -> Mapping[str, object]:
-        """The model."""
+        """Return what identifies the model."""
         return {"classifier": "timm", "model": self._model.identity()}
 
 
@@ -125,33 +125,33 @@ class SoundClassifier(Loadable):
 
     @property
     def labels(self) -> Sequence[str]:
-        """Names of the classes in the order of the logits."""
+        """The names of the classes in the order of the logits."""
         return named_classes(self._backbone)
 
     @property
     def sampling_rate(self) -> int:
-        """In Hz, by the model's feature extractor."""
+        """The sampling rate of the model's feature extractor, in Hz."""
         return int(self._extractor().sampling_rate)
 
     @property
     def window_seconds(self) -> float:
-        """What the model reads at once: the frames of a spectrogram model, 15 s of a model on waveforms."""
+        """The seconds that the model reads at once: the frames of a spectrogram model, 15 s of a model on waveforms."""
         frames = getattr(self._extractor(), "max_length", None)
         return float(frames * SHIFT / self.sampling_rate) if frames else WAVEFORM_WINDOW
 
     def prepare(self, sound: Waveform) -> np.ndarray:
-        """Compute the model's input for one window; what is shorter than one frame is padded to one."""
+        """Compute the model's input for one window; what is shorter than a frame is padded to a frame."""
         samples = np.pad(sound.samples, (0, max(0, FRAME - len(sound.samples))))
         inputs = self._extractor()(samples, sampling_rate=sound.sampling_rate, return_tensors="np")
         values: np.ndarray = np.asarray(next(iter(inputs.values())), np.float32)
         return values[0]  # type: ignore[no-any-return]
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
-        """Class scores before softmax, shape (n, classes), float32; inputs of one length."""
-        return logits_of(self._backbone, batch)
+        """Compute class scores before softmax, shape (n, classes), float32; inputs of one length."""
+        return compute_logits(self._backbone, batch)
 
     def identity(self) -> Mapping[str, object]:
-        """The model."""
+        """Return what identifies the model."""
         return {"classifier": "transformers audio", "model": self._backbone.identity()}
 
 
@@ -175,22 +175,22 @@ class SoundLabels(Labels):
 
     @property
     def decode_options(self) -> Mapping[str, object]:
-        """The rate that the classifier was trained on."""
+        """The sampling rate that the classifier was trained on."""
         return {"sampling_rate": self._sounds.sampling_rate}
 
     @property
     def window_seconds(self) -> float:
-        """What the classifier reads at once."""
+        """The seconds that the classifier reads at once."""
         return self._sounds.window_seconds
 
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
         """Prepare windows for the classifier; only equal lengths share a batch."""
         inputs = [self._sounds.prepare(sound) for sound in items]
-        return [Prepared(one, bucket=one.shape) for one in inputs]
+        return [Prepared(window, bucket=window.shape) for window in inputs]
 
 
 def named_classes(backbone: Backbone) -> tuple[str, ...]:
-    """Names of a classifier's classes in the order of its logits.
+    """Return the names of a classifier's classes in the order of its logits.
 
     Raises:
         ModelError: If the checkpoint calls them `LABEL_0`, `LABEL_1` and so on, which says nothing.
@@ -203,8 +203,8 @@ def named_classes(backbone: Backbone) -> tuple[str, ...]:
     return labels
 
 
-def logits_of(backbone: Backbone, batch: Sequence[Any]) -> np.ndarray:
-    """Class scores of inputs of one shape, shape (n, classes), float32."""
+def compute_logits(backbone: Backbone, batch: Sequence[Any]) -> np.ndarray:
+    """Compute class scores of inputs of one shape, shape (n, classes), float32."""
     torch = require("torch", extra=backbone.extra)
     inputs = backbone.to_device(torch.from_numpy(np.stack(batch)))
     with backbone.inference():

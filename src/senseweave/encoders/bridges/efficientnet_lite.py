@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from senseweave.encoders.parts.long_images import middle_of
-from senseweave.encoders.runtime.checkpoint import sha256_of, verify_sha256
+from senseweave.encoders.parts.long_images import crop_middle
+from senseweave.encoders.runtime.checkpoint import hash_file, verify_sha256
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device
 from senseweave.errors import WeightsError
 from senseweave.extras import require
@@ -47,7 +47,7 @@ class EfficientNetLite0(Loadable):
         torch = require("torch", extra="starter")
         from PIL import Image
 
-        image = middle_of(image)
+        image = crop_middle(image)
         short = int(SIZE / CROP)
         scale = short / min(image.size)
         width, height = (max(SIZE, round(side * scale)) for side in image.size)
@@ -57,7 +57,7 @@ class EfficientNetLite0(Loadable):
         return torch.from_numpy(((pixels - MEAN) / STD).transpose(2, 0, 1).copy())
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
-        """Class scores before softmax, shape (n, 1000), float32."""
+        """Compute class scores before softmax, shape (n, 1000), float32."""
         torch = require("torch", extra="starter")
         model = self._model()
         device = next(model.parameters()).device
@@ -69,7 +69,7 @@ class EfficientNetLite0(Loadable):
         """Checksum of the weights and the preprocessing."""
         return {
             "classifier": "efficientnet-lite0",
-            "sha256": self.sha256 or sha256_of(self.weights),
+            "sha256": self.sha256 or hash_file(self.weights),
             "size": SIZE,
             "crop": CROP,
             "mean": MEAN,
@@ -118,16 +118,17 @@ def timm_names(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def imagenet_labels() -> tuple[str, ...]:
-    """The names of the 1,000 ImageNet classes (the first WordNet lemma of each), in the order of the logits."""
+    """Return the names of the 1,000 ImageNet classes (the first WordNet lemma of each), in the order of the logits."""
     data = require("timm.data", extra="starter")
     names = data.ImageNetInfo()
     return tuple(names.index_to_description(index).partition(",")[0] for index in range(1000))
 
 
 def imagenet_definitions() -> tuple[str, ...]:
-    """The names with WordNet's definitions, in the same order.
+    """Return the names with WordNet's definitions, in the same order.
 
-    Embedded in place of the bare names they raise recall of text to image and tell `crane`, the bird, from the machine.
+    Embedded in place of the bare names they raise recall of text to image, and separate `crane`, the bird, from the
+    machine.
     """
     data = require("timm.data", extra="starter")
     names = data.ImageNetInfo()

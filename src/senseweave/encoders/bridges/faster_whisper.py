@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from senseweave.encoders.runtime.checkpoint import sha256_of, verify_sha256
+from senseweave.encoders.runtime.checkpoint import hash_file, verify_sha256
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.extras import require
 from senseweave.media import Waveform
@@ -41,7 +41,7 @@ class FasterWhisper(Loadable):
         self.parts = (self._model,)
 
     def transcribe(self, sound: Waveform) -> str:
-        """What is said in `sound` (mono, 16 kHz), or an empty string where nothing is."""
+        """Return the transcript of `sound` (mono, 16 kHz), or an empty string if there is no speech."""
         if sound.silent:
             return ""
         segments, _ = self._model().transcribe(
@@ -58,7 +58,7 @@ class FasterWhisper(Loadable):
         """Checksum of the weights, language and number type."""
         return {
             "recognizer": "faster-whisper",
-            "sha256": self.sha256 or sha256_of(self.folder / "model.bin"),
+            "sha256": self.sha256 or hash_file(self.folder / "model.bin"),
             "language": self.language,
             "compute_type": self.compute_type,
         }

@@ -1,4 +1,4 @@
-"""Bridges from images to a text space by text: captions that a model writes, and text that stands in the picture."""
+"""Bridges from images to a text space by text: captions that a model writes, and text that is read in the picture."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Writer(Protocol):
     """What turns an image into text."""
 
     def write(self, image: Any) -> str:
-        """Text about or in a PIL image, or an empty string."""
+        """Return text about or in a PIL image, or an empty string."""
 
     def identity(self) -> Mapping[str, object]:
-        """What makes its texts its own."""
+        """Return everything that decides the texts, for the fingerprint."""
 
     def load(self) -> None:
         """Load the model now."""
@@ -64,7 +64,7 @@ class ImageToText(Encoder):
 
     @property
     def dimension(self) -> int:
-        """That of the text space."""
+        """The dimension of the text space."""
         return self.text.dimension
 
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
@@ -73,7 +73,7 @@ class ImageToText(Encoder):
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Write, and embed what was written."""
-        texts = [self.writer.write(one.data).strip() for one in batch]
+        texts = [self.writer.write(image.data).strip() for image in batch]
         vectors = np.stack([encode_whole(self.text, text or self.empty) for text in texts])
         return Encoded(vectors, texts)
 
@@ -93,7 +93,7 @@ class Caption(ImageToText):
 
 
 class OCR(ImageToText):
-    """Images in a text space by the text that stands in them: scans, screenshots, slides, signs."""
+    """Images in a text space by the text in them: scans, screenshots, slides, signs."""
 
     empty = NO_TEXT
 
@@ -144,12 +144,12 @@ class Captioner(Loadable):
         return str(self._tokenizer().decode(tokens, skip_special_tokens=True)).strip()
 
     def identity(self) -> Mapping[str, object]:
-        """Model and length."""
+        """Return model and length."""
         return {"writer": "transformers", "model": self._backbone.identity(), "max_new_tokens": self.max_new_tokens}
 
 
 def greedy(backbone: Backbone, inputs: Mapping[str, Any], max_new_tokens: int) -> Any:
-    """The tokens that a model generates, each the likeliest, so that equal images have equal texts; shape (tokens,).
+    """Generate the likeliest token at each step, so that equal images have equal texts; shape (tokens,).
 
     Raises:
         EncodingError: If scores are not finite: the likeliest of those would be any token.
@@ -185,7 +185,7 @@ class RapidOcr(Loadable):
         self._reading = Lock()
 
     def write(self, image: Any) -> str:
-        """The lines of text in an image, from top to bottom, one per line."""
+        """Return the lines of text in an image, from top to bottom."""
         pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])  # the engine reads BGR
         engine = self._engine()
         too_thin = require("rapidocr.utils.process_img", extra="ocr").ResizeImgError
@@ -197,7 +197,7 @@ class RapidOcr(Loadable):
         return "\n".join(result.txts or ())
 
     def identity(self) -> Mapping[str, object]:
-        """Package, version and threshold."""
+        """Return package, version and threshold."""
         require("rapidocr", extra="ocr", feature="reading text in images")
         return {"writer": "rapidocr", "version": version("rapidocr"), "least_score": self.least_score}
 

@@ -33,7 +33,7 @@ class VisionLanguage(Loadable):
 
         Args:
             name: Hub id or local folder, for example `HuggingFaceTB/SmolVLM-256M-Instruct`.
-            prompt: What is asked about every image.
+            prompt: The question about every image.
             device: torch device; the best there is if None.
             dtype: `float32`, `bfloat16` or `float16`.
             revision: Of a hub model.
@@ -48,17 +48,17 @@ class VisionLanguage(Loadable):
         self.parts = (self._processor, self._backbone)
 
     def write(self, image: Any) -> str:
-        """What the model answers to the prompt about a PIL image."""
+        """Return the model's answer to the prompt about a PIL image."""
         processor = self._processor()
-        asked = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": self.prompt}]}
-        text = processor.apply_chat_template([asked], add_generation_prompt=True, tokenize=False)
+        question = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": self.prompt}]}
+        text = processor.apply_chat_template([question], add_generation_prompt=True, tokenize=False)
         inputs = processor(images=[image], text=[text], return_tensors="pt")
         tensors = {name: self._backbone.to_device(tensor) for name, tensor in inputs.items()}
         tokens = greedy(self._backbone, tensors, self.max_new_tokens)[inputs["input_ids"].shape[1] :]
         return str(processor.decode(tokens, skip_special_tokens=True)).strip()
 
     def identity(self) -> Mapping[str, object]:
-        """Model, prompt and length."""
+        """Return model, prompt and length."""
         return {
             "writer": "vision-language",
             "model": self._backbone.identity(),
@@ -75,35 +75,35 @@ class VisionLanguage(Loadable):
             msg = f"{checkpoint.name} does not say how images and text must be prepared for it: {error}"
             raise ModelError(msg) from error
         if not getattr(processor, "chat_template", None):
-            msg = f"{checkpoint.name} has no chat template, so it cannot be asked about an image"
+            msg = f"{checkpoint.name} has no chat template, so it takes no prompt about an image"
             raise ModelError(msg)
         return processor
 
 
-def writer_of(name: str, *, prompt: str | None, ask: str, **options: Any) -> Writer:
-    """The writer for a model that turns images into text: one that is asked, or one that writes unasked.
+def find_writer(name: str, *, prompt: str | None, default: str, **options: Any) -> Writer:
+    """Return the writer for a model that turns images into text, whether it takes a prompt or not.
 
     Args:
         name: Hub id or local folder.
-        prompt: What is asked; `ask` if None.
-        ask: What to ask where nothing else is said.
+        prompt: The question; `default` if None.
+        default: The question if `prompt` is None.
         **options: `device` and `dtype`.
 
     Raises:
-        ModelError: If the model writes nothing about images, or takes no prompt and is given one.
+        ModelError: If the model writes nothing about images, or takes no prompt and `prompt` is set.
     """
     checkpoint = resolve(name)
     kind = model_type(checkpoint)
     if kind in CAPTIONERS:
         if prompt is not None:
-            msg = f"{name} is a {kind!r} model, which is not asked: leave prompt={prompt!r} out"
+            msg = f"{name} is a {kind!r} model, which takes no prompt; leave prompt={prompt!r} out"
             raise ModelError(msg)
         return Captioner(name, **options)
     mappings = require("transformers.models.auto.modeling_auto", extra="image")
     if kind not in mappings.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         msg = (
-            f"{name} is a {kind!r} model, which writes nothing about images; expected one of {', '.join(CAPTIONERS)}, "
+            f"{name} is a {kind!r} model, which does not describe images; expected {', '.join(CAPTIONERS)}, "
             "or a vision-language model that transformers knows for image-text-to-text"
         )
         raise ModelError(msg)
-    return VisionLanguage(name, prompt=ask if prompt is None else prompt, **options)
+    return VisionLanguage(name, prompt=default if prompt is None else prompt, **options)

@@ -38,7 +38,7 @@ def build(
     def extractor() -> Any:
         channels, frames, bands = model.input_size
         if channels != 1:
-            msg = f"{name} reads images of {channels} channels, not spectrograms of one"
+            msg = f"{name} reads images of {channels} channels, not spectrograms of 1 channel"
             raise ModelError(msg)
         require("torchaudio.compliance.kaldi", extra="audio-models", feature="the filter banks of AudioMAE")
         transformers = require("transformers", extra="audio-models")

@@ -11,7 +11,7 @@ from senseweave.encoders.bridges.base import Labels, Transcribe
 from senseweave.encoders.bridges.classifiers import ImageClassifier, SoundClassifier, SoundLabels, TimmClassifier
 from senseweave.encoders.bridges.faster_whisper import FasterWhisper
 from senseweave.encoders.bridges.image_to_text import OCR, Caption, RapidOcr
-from senseweave.encoders.bridges.vision_language import CAPTION_PROMPT, READING_PROMPT, writer_of
+from senseweave.encoders.bridges.vision_language import CAPTION_PROMPT, READING_PROMPT, find_writer
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.frames import FRAMES, WINDOW_SECONDS, FrameVideo
 from senseweave.encoders.registry import build_encoders
@@ -52,7 +52,7 @@ def build(
         window_seconds: Longer video is cut into segments of this length.
         template: What a class name is put into before it is embedded.
         temperature: Divides a classifier's logits.
-        prompt: What a vision-language model is asked about an image; for a description, or the text in it, if None.
+        prompt: The question to a vision-language model about an image; for a description, or the text in it, if None.
         language: What is spoken, such as `de`, for Whisper models of several languages; detected if None.
         device: torch device; the best there is if None.
         dtype: `float32`, `bfloat16` or `float16`.
@@ -67,13 +67,13 @@ def build(
     chosen = {option: value for option, value in given.items() if value is not None}
     text = build_encoders(name, {**chosen, **(options or {})}).get("text")
     if text is None:
-        msg = f"{name} does not embed text, so nothing can be bridged into its space"
+        msg = f"{name} does not embed text, so no other modality can be bridged into its space"
         raise ModelError(msg)
     if prompt is not None and not str(image).startswith(("caption:", "ocr:")):
-        msg = f"prompt={prompt!r} needs a model that writes about images; choose one with image='caption:MODEL'"
+        msg = f"prompt={prompt!r} needs a model that writes about images; choose it with image='caption:MODEL'"
         raise ValueError(msg)
     if language is not None and not str(audio).startswith("transcribe:"):
-        msg = f"language={language!r} needs a speech recognizer; choose one with audio='transcribe:FOLDER'"
+        msg = f"language={language!r} needs a speech recognizer; choose it with audio='transcribe:FOLDER'"
         raise ValueError(msg)
     models = {"device": device, "dtype": dtype}
     encoders: dict[Modality, Encoder] = {"text": text}
@@ -83,7 +83,7 @@ def build(
         encoders["audio"] = _audio_bridge(audio, text, models, template, temperature, language)
     if video:
         if image is None:
-            msg = f"video needs an image bridge for its frames; choose one with image= ({IMAGE_BRIDGES})"
+            msg = f"video needs an image bridge for its frames; choose it with image= ({IMAGE_BRIDGES})"
             raise ModelError(msg)
         encoders["video"] = FrameVideo(encoders["image"], frames=frames, window_seconds=window_seconds)
     return encoders
@@ -110,9 +110,9 @@ def _image_bridge(
         classifier = TimmClassifier(model.removeprefix("timm:"), **models) if timm else ImageClassifier(model, **models)
         return Labels(classifier, text, template=template, temperature=temperature)
     if kind == "caption" and model:
-        return Caption(writer_of(model, prompt=prompt, ask=CAPTION_PROMPT, **models), text)
+        return Caption(find_writer(model, prompt=prompt, default=CAPTION_PROMPT, **models), text)
     if kind == "ocr":
-        reader = writer_of(model, prompt=prompt, ask=READING_PROMPT, **models) if model else RapidOcr()
+        reader = find_writer(model, prompt=prompt, default=READING_PROMPT, **models) if model else RapidOcr()
         return OCR(reader, text)
     msg = f"image={named!r} is not a known bridge; expected {IMAGE_BRIDGES}"
     raise ModelError(msg)

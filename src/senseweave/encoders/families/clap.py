@@ -44,12 +44,12 @@ class ClapAudio(Encoder):
 
     @property
     def dimension(self) -> int:
-        """Length of the projection that both towers share."""
+        """The length of the projection that both towers share."""
         return int(self.backbone.config.projection_dim)
 
     @property
     def decode_options(self) -> Mapping[str, object]:
-        """The rate that the model was trained on, 48 kHz."""
+        """The sampling rate that the model was trained on, 48 kHz."""
         return {"sampling_rate": self._extractor().sampling_rate}
 
     @property
@@ -96,7 +96,7 @@ class ClapAudio(Encoder):
 
 
 def filled(samples: np.ndarray, length: int, padding: str) -> np.ndarray:
-    """Bring sound to `length` samples as CLAP's feature extractor does, without its random crop.
+    """Repeat, pad or cut sound to `length` samples as CLAP's feature extractor does, without its random crop.
 
     Args:
         samples: Shape (n,); the engine's windows are no longer than `length`, but for a sample of rounding.

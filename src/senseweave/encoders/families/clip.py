@@ -43,7 +43,7 @@ class DistilledText(SentenceText):
 
     @property
     def logit_scale(self) -> float | None:
-        """What the CLIP multiplies cosines by before a softmax over labels."""
+        """The factor that CLIP multiplies cosines by before a softmax over labels."""
         return scalar(getattr(self.backbone(), "logit_scale", None), exponential=True)
 
 

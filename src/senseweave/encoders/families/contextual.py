@@ -18,7 +18,7 @@ from senseweave.extras import require
 from senseweave.media import Modality
 
 DEFAULT_BATCH_TOKENS = 2048
-"""Tokens per batch: enough for the kernels, few enough for the caches of a CPU; larger ones suit a GPU
+"""Tokens per batch: enough for the kernels, few enough for the caches of a CPU; larger batches suit a GPU
 (`benchmarks/text_throughput.py --batch-tokens` compares)."""
 
 LAST_FOUR: tuple[int, ...] = (-1, -2, -3, -4)
@@ -85,7 +85,7 @@ class ContextualText(Encoder):
         require_text_model(checkpoint, self._config, trust_remote_code=trust_remote_code)
         self._device = device
         self._dtype = dtype
-        self._asked_length = max_length
+        self._max_length = max_length
         self._tokenizer: Lazy[Tokenizer] = Lazy(lambda: Tokenizer.load(checkpoint, trust_remote_code=trust_remote_code))
         self._backend: Lazy[TextBackend] = Lazy(
             lambda: choose_backend(checkpoint.name, self._load_model(), self._tokenizer())
@@ -99,9 +99,9 @@ class ContextualText(Encoder):
 
     @property
     def max_length(self) -> int | None:
-        """Tokens that are read: what was asked for, else what the tokenizer allows; never more than the positions."""
-        asked = self._asked_length or self._tokenizer().max_length
-        return least(asked, position_limit(self._config))
+        """The tokens that are read: `max_length`, else the tokenizer's limit; never more than the positions."""
+        limit = self._max_length or self._tokenizer().max_length
+        return least(limit, position_limit(self._config))
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
         """Tokenize without padding, counting what truncation removes."""

@@ -44,7 +44,7 @@ def build(
     encoders = build_encoders(name, {**chosen, **(options or {})})
     image = encoders.get("image")
     if image is None:
-        msg = f"{name} has no image encoder to look at frames with; it embeds: {', '.join(encoders)}"
+        msg = f"{name} has no image encoder for frames; it embeds {', '.join(encoders)}"
         raise ModelError(msg)
     video = FrameVideo(image, pooling=pooling, frames=frames, window_seconds=window_seconds)
     return {**encoders, "video": video}

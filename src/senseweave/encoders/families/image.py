@@ -57,7 +57,7 @@ ARCHITECTURES: dict[str, Pooled] = {
 make up at random is never used: `cls` reads the state itself."""
 
 WITHOUT_POOLER = ("data2vec-vision",)
-"""Architectures whose class in transformers has to be asked for the pooler that the pooling above reads."""
+"""Architectures whose class in transformers builds only on request the pooler that the pooling above reads."""
 WITH_OPTIONAL_POOLER = ("vit", "deit", "ijepa")
 """Architectures whose class in transformers adds a pooler that the pooling above does not read."""
 
@@ -88,7 +88,7 @@ def build(
     kind = model_type(checkpoint)
     published = ARCHITECTURES.get(kind)
     if published is None:
-        msg = f"{name} is a {kind!r} model; known image encoders are {', '.join(ARCHITECTURES)}"
+        msg = f"{name} is a {kind!r} model; expected an image encoder: {', '.join(ARCHITECTURES)}"
         raise ModelError(msg)
     chosen = pooling or published.pooling
     if chosen not in ("cls", "mean", "pooler"):

@@ -46,7 +46,7 @@ class OmniModel(Loadable):
         self.parts = (self._model,)
 
     def __call__(self) -> Any:
-        """The model, in eval mode."""
+        """Return the model in eval mode, loading it if needed."""
         return self._model()
 
     @property
@@ -86,7 +86,7 @@ class OmniEncoder(Encoder):
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors that all modalities share."""
+        """The length of the vectors that all modalities share."""
         return int(self.model().get_embedding_dimension())
 
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
@@ -114,12 +114,12 @@ class OmniText(OmniEncoder):
 
     @property
     def max_length(self) -> int | None:
-        """Number of tokens that are read; None if the model names no limit."""
+        """The number of tokens that are read; None if the model names no limit."""
         limit = getattr(self.model()[0], "max_seq_length", None)
         return int(limit) if limit else None
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
-        """Count what truncation will remove."""
+        """Count the tokens that truncation will remove."""
         tokenizer, limit = self.model()[0].tokenizer, self.max_length
         prepared = super().prepare(items, role)
         for item, text in zip(prepared, items, strict=True):
@@ -141,12 +141,12 @@ class OmniAudio(OmniEncoder):
 
     @property
     def decode_options(self) -> Mapping[str, object]:
-        """The front end's rate."""
+        """The sampling rate of the front end."""
         return {"sampling_rate": int(self.model.front_end.sampling_rate)}
 
     @property
     def window_seconds(self) -> float:
-        """The front end's length, where it has one."""
+        """The seconds that the front end reads, if it has a limit."""
         front_end = self.model.front_end
         samples = getattr(front_end, "nb_max_samples", None) or getattr(front_end, "n_samples", None)
         return float(samples / front_end.sampling_rate) if samples else WINDOW_SECONDS

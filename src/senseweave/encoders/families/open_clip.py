@@ -15,7 +15,7 @@ from senseweave.encoders.family import Family
 from senseweave.encoders.parts.image_model import ModelImage
 from senseweave.encoders.parts.long_images import by_transform
 from senseweave.encoders.parts.towers import BATCH_IMAGES, scalar
-from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve, sha256_of
+from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
@@ -47,7 +47,7 @@ class OpenClipSource:
             return self.checkpoint.identity()
         assert self.pretrained is not None
         path = Path(self.pretrained)
-        weights = sha256_of(path) if path.is_file() else self.pretrained
+        weights = hash_file(path) if path.is_file() else self.pretrained
         return {"architecture": self.architecture, "weights": weights}
 
 
@@ -104,12 +104,12 @@ class OpenClipModel(Loadable):
         self.parts = (self._dimension, self._model, self.tokenizer, self._transform)
 
     def __call__(self) -> Any:
-        """The model, in eval mode."""
+        """Return the model in eval mode, loading it if needed."""
         return self._model()
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors that both towers share."""
+        """The length of the vectors that both towers share."""
         return self._dimension()
 
     def transform(self, image: Any) -> np.ndarray:
@@ -180,7 +180,7 @@ class OpenClipText(Encoder):
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors that both towers share."""
+        """The length of the vectors that both towers share."""
         return self.model.dimension
 
     @property
@@ -190,17 +190,17 @@ class OpenClipText(Encoder):
 
     @property
     def batch_budget(self) -> int:
-        """Number of texts in a batch; all are padded to one length."""
+        """The number of texts in a batch; all are padded to the same length."""
         return self._batch_texts
 
     @property
     def logit_scale(self) -> float | None:
-        """What cosines are multiplied by before a softmax or sigmoid over labels."""
+        """The factor that cosines are multiplied by before a softmax or sigmoid over labels."""
         return scalar(getattr(self.model(), "logit_scale", None), exponential=True)
 
     @property
     def logit_bias(self) -> float | None:
-        """What is added after that, by models trained with a sigmoid (SigLIP)."""
+        """The bias that models trained with a sigmoid (SigLIP) add to the scaled cosines."""
         return scalar(getattr(self.model(), "logit_bias", None))
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:

@@ -30,7 +30,7 @@ MAX_REQUEST_TEXTS = 2048
 MAX_REQUEST_TOKENS = 300_000
 """Texts and tokens of one request (API reference of `POST /embeddings`)."""
 DEFAULT_BATCH_TOKENS = 100_000
-"""Tokens per request: a third of what is allowed, so that one answer takes seconds and a retry repeats less."""
+"""Tokens per request: a third of the limit, so that one answer takes seconds and a retry repeats less."""
 KEY_VARIABLE = "OPENAI_API_KEY"
 
 Verdict = Literal["isolate", "batch", "fatal"]
@@ -75,7 +75,7 @@ class OpenAIText(Encoder):
             prompts: Text put before queries and documents, by role; from the registry if None.
             max_retries: How often a request is sent again after 408, 409, 429, 5xx, or no answer, waiting longer each
                 time, or as long as the server asks for.
-            timeout: Seconds that one answer may take.
+            timeout: Seconds that an answer may take.
 
         Raises:
             ValueError: If the model cannot have so many dimensions, or a limit is not positive.
@@ -92,7 +92,7 @@ class OpenAIText(Encoder):
         self._limit = max_length or MAX_INPUT_TOKENS
         self.max_length = self._limit
         self.batch_budget = min(batch_tokens, MAX_REQUEST_TOKENS)
-        self.prompts = find_prompts(model, given=prompts)
+        self.prompts = find_prompts(model, prompts=prompts)
         self._asked_dimensions = dimensions if model in SHORTENED else None
         self._key_variable = key_variable
         self._tokenizer = tokenizer
@@ -122,8 +122,8 @@ class OpenAIText(Encoder):
         vectors: dict[int, np.ndarray] = {}
         empty = [i for i, item in enumerate(batch) if not item.data]
         errors = dict.fromkeys(empty, "the API does not embed an empty text")
-        asked = [i for i in range(len(batch)) if i not in errors]
-        waiting = [asked] if asked else []
+        remaining = [i for i in range(len(batch)) if i not in errors]
+        waiting = [remaining] if remaining else []
         while waiting:
             positions = waiting.pop()
             answer, verdict, reason = self._attempt([batch[i].data for i in positions])
@@ -154,7 +154,7 @@ class OpenAIText(Encoder):
         }
 
     def _attempt(self, texts: list[str]) -> tuple[np.ndarray | None, Verdict, str]:
-        """Send one request; return its vectors, or how to go on and why.
+        """Send one request; return its vectors, or the next step and the reason.
 
         Raises:
             ModelError: If no request to this server can succeed: a wrong key, model or address.
@@ -182,7 +182,7 @@ class OpenAIText(Encoder):
     def _probe(self) -> int:
         answer, _, reason = self._attempt(["dimension"])
         if answer is None:
-            msg = f"openai:{self.model} does not tell the length of its vectors: {reason}"
+            msg = f"openai:{self.model} does not give the length of its vectors: {reason}"
             raise ModelError(msg)
         return int(answer.shape[1])
 
@@ -202,7 +202,7 @@ class OpenAIText(Encoder):
             if self.base_url is None and "OPENAI_BASE_URL" not in os.environ:
                 msg = f"openai:{self.model} needs a key: set the environment variable {self._key_variable}"
                 raise ModelError(msg)
-            key = "unused"  # many servers that speak the protocol ask for none, and the client insists on one
+            key = "unused"  # many servers that speak the protocol need no key, and the client insists on one
         return openai.OpenAI(api_key=key, base_url=self.base_url, max_retries=self._max_retries, timeout=self._timeout)
 
     def _make_counter(self) -> TokenCounter:

@@ -14,7 +14,7 @@ from senseweave.encoders.family import Family
 from senseweave.encoders.parts.prompts import Prompts, find_prompts, find_tasks
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend, log_padding
-from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, Checkpoint, resolve, sha256_of
+from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, Checkpoint, hash_file, resolve
 from senseweave.encoders.runtime.tokenization import Tokenizer, least, position_limit
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import ModelError
@@ -28,7 +28,7 @@ PACKED_MODULES = frozenset({"Pooling", "Dense", "Normalize", "LayerNorm"})
 
 
 class SentenceText(Encoder):
-    """A `SentenceTransformer` whose modules compute, and whose own `encode` is never given a string.
+    """A `SentenceTransformer` whose modules compute, and whose own `encode` never receives a string.
 
     sentence-transformers 6.2 takes a string that names an image file or looks like a URL for an image, and opens it.
     Here strings are tokenized before its modules see them, or marked as text where a model has its own way.
@@ -51,7 +51,7 @@ class SentenceText(Encoder):
         """Describe the encoder; the model is loaded when it is first used.
 
         Args:
-            checkpoint: A folder with `modules.json`, or one of transformers, which is then pooled as the library does.
+            checkpoint: A folder with `modules.json`, or of transformers, which is then pooled as the library does.
             device: torch device; the best there is if None.
             dtype: `float32`, `bfloat16` or `float16`; vectors come out as float32 in any case.
             max_length: Tokens that are read, prompt and special tokens included; what the model was saved with if None.
@@ -68,25 +68,25 @@ class SentenceText(Encoder):
         self._tasks = find_tasks(checkpoint.name)
         self._device = device
         self._dtype = dtype
-        self._asked_length = max_length
+        self._max_length = max_length
         self._trust_remote_code = trust_remote_code
         self._loaded: Lazy[_Loaded] = Lazy(self._load)
         self.parts = (self._loaded,)
 
     @cached_property
     def _own_dimension(self) -> int:
-        known = read_dimension(self.checkpoint)
-        return known if known is not None else int(self._loaded().model.get_embedding_dimension())
+        dimension = read_dimension(self.checkpoint)
+        return dimension if dimension is not None else int(self._loaded().model.get_embedding_dimension())
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors that the last module makes."""
+        """The length of the vectors that the last module makes."""
         return self._own_dimension
 
     @property
     def max_length(self) -> int | None:
-        """Tokens that are read: what was asked for, else what the model was saved with."""
-        return self._loaded().limit(self._asked_length)
+        """The number of tokens that are read: `max_length`, else the limit that the model was saved with."""
+        return self._loaded().limit(self._max_length)
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
         """Tokenize with the prompt of the role, counting what truncation removes."""
@@ -95,7 +95,7 @@ class SentenceText(Encoder):
         texts = [prompt + text for text in items]
         if loaded.tokenizer is None:
             return [Prepared(text, cost=max(1, len(text) // 4), bucket=role) for text in items]
-        limit = loaded.limit(self._asked_length, role)
+        limit = loaded.limit(self._max_length, role)
         prepared = loaded.tokenizer.prepare(texts, limit, bucket=role)
         if loaded.by_text:
             for item, text in zip(prepared, items, strict=True):
@@ -113,7 +113,7 @@ class SentenceText(Encoder):
             if loaded.backend is not None:
                 features = loaded.packed_features([item.data for item in batch])
             elif loaded.by_text or loaded.tokenizer is None:
-                features = loaded.preprocess([item.data for item in batch], prompt, task, self._asked_length)
+                features = loaded.preprocess([item.data for item in batch], prompt, task, self._max_length)
             else:
                 features = loaded.tokenizer.pad([item.data for item in batch], loaded.model.device)
                 features["modality"] = "text"
@@ -133,7 +133,7 @@ class SentenceText(Encoder):
             "family": "sentence",
             "checkpoint": files_identity(self.checkpoint),
             "prompts": self.prompts.identity(),
-            "max_length": self._asked_length,
+            "max_length": self._max_length,
             "dtype": self._dtype or "float32",
         }
 
@@ -165,11 +165,11 @@ class _Loaded:
         """Computes token states instead of the first module, where that is faster and proven equal."""
         self.skips_prompt = any(getattr(module, "include_prompt", True) is False for module in model)
 
-    def limit(self, asked: int | None, role: Role | None = None) -> int | None:
+    def limit(self, max_length: int | None, role: Role | None = None) -> int | None:
         """Return the number of tokens of a text of `role` that are read."""
         saved = getattr(self.first, f"{role}_length", None) if role else None
         config: dict[str, Any] = getattr(getattr(self.first, "config", None), "to_dict", dict)()
-        return least(asked or saved or self.model.max_seq_length, position_limit(config))
+        return least(max_length or saved or self.model.max_seq_length, position_limit(config))
 
     def prompt_length(self, prompt: str) -> int:
         """Return the number of tokens of the prompt that pooling leaves out, without the special token at the end."""
@@ -202,11 +202,11 @@ class _Loaded:
         backend = choose_backend(name, self.first.auto_model, self.tokenizer)
         return backend if isinstance(backend, Packed) else None
 
-    def preprocess(self, texts: Sequence[str], prompt: str, task: str, asked: int | None) -> dict[str, Any]:
+    def preprocess(self, texts: Sequence[str], prompt: str, task: str, max_length: int | None) -> dict[str, Any]:
         """Let the model tokenize, each text marked as text."""
         torch = require("torch", extra="text")
-        if asked is not None:
-            self.model.max_seq_length = asked
+        if max_length is not None:
+            self.model.max_seq_length = max_length
         routes = getattr(self.first, "sub_modules", None)  # of a Router
         taker = routes[task][0] if routes is not None and task in routes else self.first
         marked = hasattr(taker, "modality_config")
@@ -257,17 +257,17 @@ def files_identity(checkpoint: Checkpoint) -> dict[str, object]:
         weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
         texts = [folder / name for name in ("config.json", "tokenizer.json", "vocab.txt", "sentence_bert_config.json")]
         for path in (*weights, *(path for path in texts if path.is_file())):
-            identity[str(path.relative_to(checkpoint.folder))] = sha256_of(path)
+            identity[str(path.relative_to(checkpoint.folder))] = hash_file(path)
     return identity
 
 
-def folder_prompts(checkpoint: Checkpoint, given: Mapping[str, str] | None) -> Prompts:
-    """Return the prompts of a sentence-transformers folder: given, else saved in it, else known by its names."""
+def folder_prompts(checkpoint: Checkpoint, prompts: Mapping[str, str] | None) -> Prompts:
+    """Return the prompts of a sentence-transformers folder: `prompts`, else saved in it, else by its names."""
     saved = checkpoint.json("config_sentence_transformers.json")
     card = checkpoint.folder / "README.md"
     routed = any(kind == "Router" for _, kind in module_folders(checkpoint))
-    if routed and given is None and not any((saved.get("prompts") or {}).values()):
-        given = {}  # queries and documents take different modules, and need no prompts to be told apart
+    if routed and prompts is None and not any((saved.get("prompts") or {}).values()):
+        prompts = {}  # queries and documents take different modules, which separate them without prompts
     aliases = [checkpoint.folder.resolve().name, str(checkpoint.json("config.json").get("_name_or_path") or "")]
     return find_prompts(
         checkpoint.name,
@@ -275,7 +275,7 @@ def folder_prompts(checkpoint: Checkpoint, given: Mapping[str, str] | None) -> P
         saved=saved.get("prompts"),
         default_name=saved.get("default_prompt_name"),
         card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
-        given=given,
+        prompts=prompts,
     )
 
 

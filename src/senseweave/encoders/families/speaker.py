@@ -11,7 +11,7 @@ import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.family import Family
-from senseweave.encoders.runtime.checkpoint import sha256_of, verify_sha256
+from senseweave.encoders.runtime.checkpoint import hash_file, verify_sha256
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device
 from senseweave.encoders.runtime.weight_files import fill, read_tensors
 from senseweave.errors import ModelError
@@ -37,7 +37,7 @@ BATCH_PARTIALS = 64
 
 
 class SpeakerEncoder(Encoder):
-    """Recordings to vectors that are close for one voice and far for two.
+    """Recordings to vectors that are close for the same voice and far for different voices.
 
     A recording's vector is the mean of those of its partial utterances, each an LSTM's last state, projected, rectified
     and normalized (Wan et al. 2017, arXiv 1710.10467; resemblyzer/voice_encoder.py, embed_utterance). Resemblyzer also
@@ -109,7 +109,7 @@ class SpeakerEncoder(Encoder):
         """Return weights and window."""
         return {
             "family": "speaker",
-            "sha256": self.sha256 or sha256_of(self.weights),
+            "sha256": self.sha256 or hash_file(self.weights),
             "window_seconds": self.window_seconds,
         }
 

@@ -38,7 +38,7 @@ MOONSHINE_KERNELS, MOONSHINE_STRIDES = (127, 7, 3), (64, 3, 2)
 """Of Moonshine's convolutions, which its configuration does not name (Jeffries et al. 2024, arXiv 2410.15608)."""
 WAVEFORM_WINDOW = 15.0
 """Seconds; models on waveforms were trained on crops of at most 250,000 samples, 15.6 s (Baevski et al. 2020, arXiv
-2006.11477, section 4.2), and attention over longer ones costs their square."""
+2006.11477, section 4.2), and attention over longer clips costs their square."""
 BATCH_SECONDS = 60.0
 """Seconds of sound per batch."""
 
@@ -84,7 +84,7 @@ class SpeechEncoder(Encoder):
 
     @property
     def batch_budget(self) -> int:
-        """Number of samples in a batch."""
+        """The number of samples in a batch."""
         return round(self._batch_seconds * self.sampling_rate)
 
     @abstractmethod
@@ -173,7 +173,7 @@ class WaveformEncoder(SpeechEncoder):
         self.window_seconds = window_seconds
 
     def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
-        """Standardize each clip by itself where the model asks for it; pad what is shorter than one frame to one."""
+        """Standardize each clip by itself where the model asks for it; pad what is shorter than a frame to a frame."""
         extractor = self._extractor()
         config = self.backbone.config
         kernels = getattr(config, "conv_kernel", MOONSHINE_KERNELS)
@@ -192,7 +192,7 @@ class WaveformEncoder(SpeechEncoder):
         return model(inputs, output_hidden_states=layers)
 
     def frames(self, samples: int) -> None:
-        """All: there is no padding."""
+        """Return None: there is no padding, so all frames are true."""
 
 
 class SpectralEncoder(WaveformEncoder):
@@ -246,7 +246,7 @@ def build(
         batch_seconds: Seconds of sound per batch.
 
     Raises:
-        ValueError: If another window is asked of Whisper than the one it was trained on.
+        ValueError: If `window_seconds` of Whisper is not the window that it was trained on.
     """
     checkpoint = resolve(name, revision=revision)
     class_name = class_for(checkpoint, CLASSES, "speech")
@@ -258,7 +258,7 @@ def build(
         extra="audio-models",
         device=device,
         dtype=dtype,
-        # Fine-tuned checkpoints leave out the vector that stands for masked frames, which only training uses.
+        # Fine-tuned checkpoints leave out the vector of masked frames, which only training uses.
         unused=("decoder.",) if encoder_alone else ("masked_spec_embed",),
         part=(lambda model: model.encoder) if encoder_alone else None,
     )

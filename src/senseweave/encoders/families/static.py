@@ -49,8 +49,8 @@ class StaticText(Encoder):
         """Describe the encoder; the vectors are loaded when they are first used.
 
         Args:
-            checkpoint: A folder of model2vec, or one of sentence-transformers whose first module is a StaticEmbedding.
-            max_length: Tokens that are read; the model's own limit, if it has one, if None.
+            checkpoint: A folder of model2vec, or of sentence-transformers whose first module is a StaticEmbedding.
+            max_length: Tokens that are read; None for the model's own limit, if there is any.
             batch_tokens: Tokens per batch.
             prompts: Text put before queries and documents, by role.
         """
@@ -70,7 +70,7 @@ class StaticText(Encoder):
 
     @property
     def dimension(self) -> int:
-        """Length of the token vectors."""
+        """The length of the token vectors."""
         return int(self._table().vectors.shape[1])
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
@@ -83,7 +83,7 @@ class StaticText(Encoder):
         return prepared
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
-        """Average."""
+        """Average the token vectors of each text."""
         table = self._table()
         rows = np.zeros((len(batch), table.vectors.shape[1]), np.float32)
         errors = {}
@@ -95,7 +95,7 @@ class StaticText(Encoder):
         return Encoded(rows, errors=errors)
 
     def identity(self) -> Mapping[str, object]:
-        """Vectors, tokenizer, prompts and length."""
+        """Return vectors, tokenizer, prompts and length."""
         return {
             "family": "static",
             "checkpoint": files_identity(self.checkpoint),
@@ -157,13 +157,13 @@ class _Table:
         return cls(vectors, tensors.get("weights"), tensors.get("mapping"), tokenizer, unknown)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids without special tokens."""
+        """Return token ids without special tokens."""
         with self._lock:
             encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [[i for i in text.ids if i != self.unknown] for text in encoded]
 
     def of(self, ids: Sequence[int]) -> np.ndarray:
-        """Vectors of token ids, shape (len(ids), dimension), float32."""
+        """Return the vectors of token ids, shape (len(ids), dimension), float32."""
         rows = ids if self.mapping is None else self.mapping[ids]
         vectors = self.vectors[rows].astype(np.float32)
         return vectors if self.weights is None else vectors * self.weights[ids][:, None].astype(np.float32)

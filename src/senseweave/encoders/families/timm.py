@@ -15,7 +15,7 @@ from senseweave.encoders.family import Family
 from senseweave.encoders.parts.image_model import ModelImage
 from senseweave.encoders.parts.long_images import by_transform
 from senseweave.encoders.parts.towers import BATCH_IMAGES
-from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve, sha256_of
+from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device, pick_dtype
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
@@ -39,11 +39,11 @@ class TimmSource:
     weights: Path | None = None
 
     def identity(self) -> dict[str, object]:
-        """Checksums of the files that decide what is computed."""
+        """Return the checksums of the files that decide what is computed."""
         if self.checkpoint is not None:
             return self.checkpoint.identity()
         assert self.weights is not None
-        return {"architecture": self.architecture, "sha256": sha256_of(self.weights)}
+        return {"architecture": self.architecture, "sha256": hash_file(self.weights)}
 
 
 def locate(name: str, *, revision: str | None = None) -> TimmSource:
@@ -89,7 +89,7 @@ class TimmModel(Loadable):
 
     @property
     def dimension(self) -> int:
-        """Length of the pooled features."""
+        """The length of the pooled features."""
         model = self._model()
         return int(getattr(model, "head_hidden_size", None) or model.num_features)
 
@@ -101,7 +101,7 @@ class TimmModel(Loadable):
 
     @property
     def labels(self) -> Sequence[str]:
-        """Names of the classes in the order of the logits.
+        """The names of the classes in the order of the logits.
 
         Raises:
             ModelError: If the model has no classes, or does not say what they are called.
@@ -124,16 +124,16 @@ class TimmModel(Loadable):
         return by_transform(self._transform(), image)
 
     def features(self, pixels: Any) -> Any:
-        """Pooled features before the classifier: `forward_head(..., pre_logits=True)`, as timm's model cards do."""
+        """Compute the features before the classifier: `forward_head(..., pre_logits=True)`, as timm's cards do."""
         model = self._model()
         return model.forward_head(model.forward_features(self._on_device(pixels)), pre_logits=True)
 
     def logits(self, pixels: Any) -> Any:
-        """Class scores before softmax."""
+        """Compute class scores before softmax."""
         return self._model()(self._on_device(pixels))
 
     def identity(self) -> dict[str, object]:
-        """Weights, configuration and number type."""
+        """Return weights, configuration and number type."""
         return {"library": "timm", **self.source.identity(), "dtype": self._dtype or "float32"}
 
     def _on_device(self, pixels: Any) -> Any:
@@ -175,7 +175,7 @@ def build(
     """Build the image encoder of a timm model.
 
     Args:
-        name: A hub id (`timm/vit_small_patch14_dinov2.lvd142m`), one of timm's own names with its tag, a local
+        name: A hub id (`timm/vit_small_patch14_dinov2.lvd142m`), a timm name with its tag, a local
             folder with timm's config.json, or `architecture//path/to/checkpoint`.
         device: torch device; the best there is if None.
         dtype: `float32`, `bfloat16` or `float16`.

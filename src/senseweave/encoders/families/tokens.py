@@ -13,7 +13,7 @@ from senseweave.encoders.detection import Rule, Signs
 from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS, ContextualText, is_causal
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.pooling import Pooling, pool
-from senseweave.encoders.runtime.backend import states_of
+from senseweave.encoders.runtime.backend import average_layers
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import ModelError
@@ -31,8 +31,8 @@ class TokenVectors:
     Attributes:
         text: The text.
         tokens: Tokens as the model's vocabulary writes them, special tokens included.
-        spans: For each token the characters `(start, end)` of `text` that it stands for; `(0, 0)` for special tokens.
-        special: Whether a token was added by the tokenizer and stands for no part of the text, shape (tokens,), bool.
+        spans: For each token the characters `(start, end)` of `text` that it covers; `(0, 0)` for special tokens.
+        special: Whether a token was added by the tokenizer and covers no part of the text, shape (tokens,), bool.
         vectors: Shape (tokens, dimension), float32, as the model has them: not normalized.
         layer: Which layer they are from.
         dropped: Tokens that truncation removed.
@@ -51,12 +51,12 @@ class TokenVectors:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The part of the text that each token stands for; empty for special tokens."""
+        """The part of the text that each token covers; empty for special tokens."""
         return tuple(self.text[start:end] for start, end in self.spans)
 
 
 class TokenText(ContextualText):
-    """A model whose tokens are what is wanted; a text as a whole has the pooled vector of its tokens."""
+    """A model read token by token; a text as a whole has the pooled vector of its tokens."""
 
     def __init__(self, checkpoint: Checkpoint, *, layer: Layer = -1, **options: Any) -> None:
         """Describe the encoder.
@@ -76,28 +76,28 @@ class TokenText(ContextualText):
         self.parts = (self._tokenizer, self._model)
 
     def prepare_tokens(self, texts: Sequence[str]) -> list[Prepared]:
-        """Tokenize with places in the text.
+        """Tokenize with the positions of tokens in the text.
 
         Raises:
             ModelError: If the tokenizer is not a fast tokenizer; others do not know the positions of tokens.
         """
         tokenizer = self._tokenizer()
         if not tokenizer.tokenizer.is_fast:
-            msg = f"{self.checkpoint.name} has no fast tokenizer (tokenizer.json), so its tokens have no known places"
+            msg = f"{self.checkpoint.name} has no fast tokenizer (tokenizer.json), which locates tokens in a text"
             raise ModelError(msg)
         return tokenizer.prepare(texts, self.max_length, offsets=True)
 
     def forward_tokens(self, batch: Sequence[Prepared], layer: Layer | None = None) -> list[np.ndarray]:
-        """Vectors of the true tokens of each item, shape (tokens, dimension), float32."""
+        """Return the vectors of the true tokens of each item, shape (tokens, dimension), float32."""
         states, mask = self._states([item.data for item in batch], self.layer if layer is None else layer)
         return [rows[keep.bool()].cpu().numpy() for rows, keep in zip(states, mask, strict=True)]
 
     def token_names(self, ids: Sequence[int]) -> tuple[str, ...]:
-        """Tokens as the vocabulary writes them."""
+        """Return tokens as the vocabulary writes them."""
         return tuple(self._tokenizer().tokenizer.convert_ids_to_tokens(list(ids)))
 
     def embedding_matrix(self) -> np.ndarray:
-        """A copy of the model's input embeddings, shape (vocabulary, width), float32."""
+        """Return a copy of the model's input embeddings, shape (vocabulary, width), float32."""
         matrix: np.ndarray = self._model().get_input_embeddings().weight.detach().float().cpu().numpy().copy()
         return matrix
 
@@ -109,7 +109,7 @@ class TokenText(ContextualText):
             return Encoded(pool(states[mask.bool()], mask.sum(dim=1).tolist(), self.pooling).cpu().numpy())
 
     def identity(self) -> Mapping[str, object]:
-        """That of a contextual encoder, and the layer."""
+        """Return the identity of a contextual encoder, and the layer."""
         return {**super().identity(), "family": "tokens", "layer": self.layer}
 
     def _states(self, items: Sequence[Mapping[str, Any]], layer: Layer) -> tuple[Any, Any]:
@@ -122,7 +122,7 @@ class TokenText(ContextualText):
             if layer == "matrix":
                 states = model.get_input_embeddings()(features["input_ids"]).float()
             else:
-                states = states_of(self.checkpoint.name, model, features, (int(layer),))
+                states = average_layers(self.checkpoint.name, model, features, (int(layer),))
         return states, features["attention_mask"]
 
 
@@ -147,7 +147,7 @@ def build(
     batch_tokens: int = DEFAULT_BATCH_TOKENS,
     trust_remote_code: bool = False,
 ) -> dict[Modality, Any]:
-    """Build the encoder of a model whose tokens are wanted, see `TokenText`."""
+    """Build the encoder of a model that is read token by token, see `TokenText`."""
     encoder = TokenText(
         resolve(name, revision=revision, code=trust_remote_code),
         layer=layer,

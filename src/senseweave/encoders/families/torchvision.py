@@ -11,7 +11,7 @@ import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.family import Family
-from senseweave.encoders.runtime.checkpoint import sha256_of
+from senseweave.encoders.runtime.checkpoint import hash_file
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
 from senseweave.encoders.runtime.weight_files import fill, read_tensors
 from senseweave.errors import ModelError
@@ -39,7 +39,7 @@ class Recipe:
 
     @property
     def window_seconds(self) -> float:
-        """Seconds that a clip covers."""
+        """The seconds that a clip covers."""
         return self.frames / self.frame_rate
 
 
@@ -82,7 +82,7 @@ class VideoNetwork(Encoder):
             ModelError: If the architecture is unknown.
         """
         if architecture not in RECIPES:
-            msg = f"{architecture!r} is not a known video network of torchvision; known are {', '.join(RECIPES)}"
+            msg = f"{architecture!r} is not a known video network of torchvision; expected {', '.join(RECIPES)}"
             raise ModelError(msg)
         self.architecture = architecture
         self.weights = weights
@@ -122,7 +122,7 @@ class VideoNetwork(Encoder):
         return {
             "video": "torchvision",
             "architecture": self.architecture,
-            "sha256": sha256_of(self.weights),
+            "sha256": hash_file(self.weights),
             "frames": self.frames,
             "window_seconds": self.window_seconds,
             "dtype": self._dtype or "float32",

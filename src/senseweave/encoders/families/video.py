@@ -48,7 +48,7 @@ class VideoClips(Encoder):
             dimension: Reads the vectors' length from its configuration.
             frames: Reads from it how many frames a clip has.
             features: Computes vectors from `pixel_values`, shape (n, frames, channels, height, width).
-            window_seconds: Time that one clip covers; longer video is cut into such windows.
+            window_seconds: Time that a clip covers; longer video is cut into such windows.
             batch_clips: Clips per batch.
             what: Of the vectors' meaning, what neither weights nor configuration say, for the fingerprint.
         """
@@ -64,7 +64,7 @@ class VideoClips(Encoder):
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors."""
+        """The length of the vectors."""
         return self._dimension(self.backbone.config)
 
     @property
@@ -158,7 +158,7 @@ def build(
 
     Args:
         name: Hub id or local folder, for example `MCG-NJU/videomae-base-finetuned-kinetics`.
-        window_seconds: Time that one clip covers; what the authors sampled if None, see `ARCHITECTURES`. Longer video
+        window_seconds: Time that a clip covers; what the authors sampled if None, see `ARCHITECTURES`. Longer video
             is cut into such windows and averaged, so that a longer window costs less and sees coarser.
         device: torch device; the best there is if None.
         dtype: `float32`, `bfloat16` or `float16`.
@@ -171,7 +171,7 @@ def build(
     checkpoint = resolve(name, revision=revision)
     kind = model_type(checkpoint)
     if kind not in ARCHITECTURES:
-        msg = f"{name} is a {kind!r} model, not one of the family 'video' ({', '.join(ARCHITECTURES)})"
+        msg = f"{name} is a {kind!r} model; the family 'video' loads {', '.join(ARCHITECTURES)}"
         raise ModelError(msg)
     architecture = ARCHITECTURES[kind]
     class_name, unused = architecture.class_name, architecture.unused

@@ -57,25 +57,25 @@ class Backbone(Loadable):
         self.parts = (self._config, self._model)
 
     def __call__(self) -> Any:
-        """The model, in eval mode."""
+        """Return the model in eval mode, loading it if needed."""
         return self._model()
 
     @property
     def config(self) -> Any:
-        """The model's configuration, defaults filled in."""
+        """The model's configuration with its defaults filled in."""
         return self._config()
 
     def inference(self) -> AbstractContextManager[Any]:
-        """Where to compute: no gradients are kept."""
+        """Return the context to compute in: it keeps no gradients."""
         return require("torch", extra=self.extra).inference_mode()  # type: ignore[no-any-return]
 
     def to_device(self, tensor: Any) -> Any:
-        """Move a tensor to the model, and floating-point ones to its number type."""
+        """Move a tensor to the model's device, and a floating-point tensor to its number type."""
         model = self._model()
         return tensor.to(model.device, model.dtype) if tensor.is_floating_point() else tensor.to(model.device)
 
     def identity(self) -> dict[str, object]:
-        """Weights, configuration, class and number type."""
+        """Return the checksums of the files, the class and the number type."""
         return {
             "class": self._class_name,
             "checkpoint": self.checkpoint.identity(),
@@ -99,11 +99,11 @@ class Backbone(Loadable):
 
 
 def transformers_class(name: str, checkpoint: Checkpoint, extra: str) -> Any:
-    """A class of transformers by its name.
+    """Return a class of transformers by its name.
 
     Raises:
         ImportError: If it does not import, for example because torchvision was built for another torch: transformers
-            looks for torchvision and torchaudio, and stops at one that is broken.
+            looks for torchvision and torchaudio, and stops where either is broken.
     """
     transformers = require("transformers", extra=extra)
     try:
@@ -117,35 +117,35 @@ def transformers_class(name: str, checkpoint: Checkpoint, extra: str) -> Any:
 
 
 def model_type(checkpoint: Checkpoint) -> str:
-    """The `model_type` of a checkpoint's config.json.
+    """Return the `model_type` of a checkpoint's config.json.
 
     Raises:
         ModelError: If it has none.
     """
-    found = checkpoint.json("config.json").get("model_type")
-    if not isinstance(found, str):
-        msg = f"{checkpoint.name} has no config.json that names a model_type; it is no checkpoint of transformers"
+    kind = checkpoint.json("config.json").get("model_type")
+    if not isinstance(kind, str):
+        msg = f"{checkpoint.name} has no config.json that names a model_type; it is not a transformers checkpoint"
         raise ModelError(msg)
-    return found
+    return kind
 
 
 def class_for(checkpoint: Checkpoint, classes: Mapping[str, str], family: str) -> str:
-    """The transformers class that loads a checkpoint, from a table by `model_type`.
+    """Return the transformers class that loads a checkpoint, from a table by `model_type`.
 
     Raises:
         ModelError: If the checkpoint is of another family; the message names the types that the family has.
     """
-    found = model_type(checkpoint)
-    if found not in classes:
-        msg = f"{checkpoint.name} is a {found!r} model, not one of the family {family!r} ({', '.join(classes)})"
+    kind = model_type(checkpoint)
+    if kind not in classes:
+        msg = f"{checkpoint.name} is a {kind!r} model; the family {family!r} loads {', '.join(classes)}"
         raise ModelError(msg)
-    return classes[found]
+    return classes[kind]
 
 
 def image_processor(checkpoint: Checkpoint, extra: str) -> Any:
-    """The image processor of a checkpoint, on Pillow.
+    """Load the image processor of a checkpoint, on Pillow.
 
-    The Pillow backend is the one that models were trained with, and needs no torchvision; resizing by torchvision
+    Models were trained with the Pillow backend, which needs no torchvision; resizing by torchvision
     gives slightly other pixels.
 
     Raises:
@@ -155,7 +155,7 @@ def image_processor(checkpoint: Checkpoint, extra: str) -> Any:
 
 
 def feature_extractor(checkpoint: Checkpoint, extra: str) -> Any:
-    """The feature extractor of an audio checkpoint; no tokenizer is needed.
+    """Load the feature extractor of an audio checkpoint; no tokenizer is needed.
 
     Raises:
         ModelError: If the checkpoint does not say how sound is prepared for it.
@@ -164,7 +164,7 @@ def feature_extractor(checkpoint: Checkpoint, extra: str) -> Any:
 
 
 def tokenizer(checkpoint: Checkpoint, extra: str) -> Any:
-    """The tokenizer of a checkpoint.
+    """Load the tokenizer of a checkpoint.
 
     Raises:
         ModelError: If the checkpoint has none.

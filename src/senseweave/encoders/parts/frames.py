@@ -60,12 +60,12 @@ class FrameVideo(Encoder):
 
     @property
     def dimension(self) -> int:
-        """That of the image encoder."""
+        """The dimension of the image encoder."""
         return self.image.dimension
 
     @property
     def batch_budget(self) -> int:
-        """Frames per batch: that of the image encoder, and at least one segment."""
+        """The number of frames in a batch: the budget of the image encoder, and at least one segment."""
         return max(self.image.batch_budget, self.frames)
 
     def prepare(self, items: Sequence[Clip], role: Role) -> list[Prepared]:
@@ -80,10 +80,10 @@ class FrameVideo(Encoder):
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Embed the frames of all segments together, then pool each segment's."""
-        vectors, described = self._embed([frame for one in batch for frame in one.data[0]])
+        vectors, described = self._embed([frame for segment in batch for frame in segment.data[0]])
         rows, descriptions, start = [], [], 0
-        for one in batch:
-            frames, times = one.data
+        for segment in batch:
+            frames, times = segment.data
             stop = start + len(frames)
             rows.append(pool_frames(vectors[start:stop], times, self.pooling))
             descriptions.append("; ".join(dict.fromkeys(filter(None, described[start:stop]))))
@@ -91,7 +91,7 @@ class FrameVideo(Encoder):
         return Encoded(np.stack(rows), descriptions if any(descriptions) else None)
 
     def identity(self) -> Mapping[str, object]:
-        """Image encoder, pooling, frames and window."""
+        """Return image encoder, pooling, frames and window."""
         return {
             "video": "frames",
             "image": dict(self.image.identity()),
@@ -101,7 +101,7 @@ class FrameVideo(Encoder):
         }
 
     def _embed(self, frames: list[Prepared]) -> tuple[np.ndarray, list[str]]:
-        """Run the image encoder within its own buckets and budget: shape (frames, dimension), and what it describes."""
+        """Run the image encoder within its buckets and budget; return shape (frames, dimension), and descriptions."""
         vectors = np.empty((len(frames), self.dimension), np.float32)
         described = [""] * len(frames)
         buckets: dict[Hashable, list[int]] = {}
@@ -119,7 +119,7 @@ class FrameVideo(Encoder):
 
 
 def pool_frames(vectors: np.ndarray, times: np.ndarray, pooling: FramePooling) -> np.ndarray:
-    """Reduce the vectors of a segment's frames to one.
+    """Pool the vectors of a segment's frames into one vector.
 
     Args:
         vectors: Shape (frames, dimension), float32.

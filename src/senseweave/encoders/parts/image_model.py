@@ -18,22 +18,22 @@ class ImageModel(Protocol):
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors."""
+        """The length of the vectors."""
 
     def transform(self, image: Any) -> np.ndarray:
         """Prepare a PIL image, shape (3, height, width), float32."""
 
     def features(self, pixels: Any) -> Any:
-        """Vectors of a tensor of prepared images, shape (n, dimension)."""
+        """Compute the vectors of a tensor of prepared images, shape (n, dimension)."""
 
     def identity(self) -> dict[str, object]:
-        """What makes its vectors its own."""
+        """Return everything that decides the vectors, for the fingerprint."""
 
     def load(self) -> None:
-        """Load it now."""
+        """Load the model now."""
 
     def close(self) -> None:
-        """Free it."""
+        """Free the model."""
 
 
 class ModelImage(Encoder):
@@ -49,7 +49,7 @@ class ModelImage(Encoder):
 
         Args:
             model: The model.
-            what: What tells its vectors from others of the same weights, for the fingerprint.
+            what: What distinguishes its vectors from others of the same weights, for the fingerprint.
             extra: The extra of senseweave that installs what it needs.
             batch_images: Images per batch.
         """
@@ -61,7 +61,7 @@ class ModelImage(Encoder):
 
     @property
     def dimension(self) -> int:
-        """That of the model."""
+        """The dimension of the model."""
         return self.model.dimension
 
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
@@ -72,9 +72,9 @@ class ModelImage(Encoder):
         """Compute the vectors in float32."""
         torch = require("torch", extra=self._extra)
         with torch.inference_mode():
-            pixels = torch.from_numpy(np.stack([one.data for one in batch]))
+            pixels = torch.from_numpy(np.stack([image.data for image in batch]))
             return Encoded(self.model.features(pixels).float().cpu().numpy())
 
     def identity(self) -> Mapping[str, object]:
-        """The model."""
+        """Return what identifies the model."""
         return {**self._what, "model": self.model.identity()}

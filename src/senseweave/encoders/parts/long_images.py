@@ -10,8 +10,8 @@ GREATEST_RATIO: Final = 64
 """Long side over short side. A strip of 1 x 20,000 pixels, 20 kB as a file, would be resized to 224 x 4,480,000."""
 
 
-def middle_of(image: Any) -> Any:
-    """The middle of a PIL image that is longer than `GREATEST_RATIO` times its short side, else the image itself.
+def crop_middle(image: Any) -> Any:
+    """Return the middle of a PIL image longer than `GREATEST_RATIO` times its short side, else the image itself.
 
     What is left out lies far outside any centre crop, so that resizing the short side and cropping the centre gives
     the same as for the whole image.
@@ -28,23 +28,23 @@ def middle_of(image: Any) -> Any:
 
 def by_transform(transform: Any, image: Any) -> np.ndarray:
     """Prepare a PIL image by a transform of torchvision, shape (3, height, width), float32."""
-    array: np.ndarray = transform(middle_of(image) if transform_crops(transform) else image).numpy()
+    array: np.ndarray = transform(crop_middle(image) if transform_crops(transform) else image).numpy()
     return array
 
 
-def seen_by(processor: Any, image: Any) -> Any:
-    """What an image processor of transformers need be given of a PIL image."""
-    return middle_of(image) if processor_crops(processor) else image
+def visible_part(processor: Any, image: Any) -> Any:
+    """Return the part of a PIL image that an image processor of transformers reads."""
+    return crop_middle(image) if processor_crops(processor) else image
 
 
 def processor_crops(processor: Any) -> bool:
-    """Whether an image processor of transformers resizes the short side and crops the centre."""
+    """Return whether an image processor of transformers resizes the short side and crops the centre."""
     size = getattr(processor, "size", None)
     edge = size.get("shortest_edge") if isinstance(size, dict) else getattr(size, "shortest_edge", None)
     return bool(edge and getattr(processor, "do_center_crop", False))
 
 
 def transform_crops(transform: Any) -> bool:
-    """Whether a transform of torchvision, as of timm and open_clip, resizes the short side and crops the centre."""
+    """Return whether a transform of torchvision (timm, open_clip) resizes the short side and crops the centre."""
     steps = {type(step).__name__: step for step in getattr(transform, "transforms", ())}
     return "CenterCrop" in steps and isinstance(getattr(steps.get("Resize"), "size", None), int)

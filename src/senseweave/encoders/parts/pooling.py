@@ -15,7 +15,7 @@ def pool(states: Any, lengths: Sequence[int], pooling: Pooling) -> Any:
     """Reduce token states to one vector per text.
 
     Args:
-        states: torch tensor, shape (tokens of all texts, dimension), float32: the texts one after the other.
+        states: torch tensor, shape (tokens of all texts, dimension), float32: the texts in order.
         lengths: Number of tokens of each text.
         pooling: `cls` is the first token (Devlin et al. 2018, arXiv 1810.04805), `mean` the mean and `max` the greatest
             of each component over all tokens (Reimers and Gurevych 2019, arXiv 1908.10084, section 3), `last` the last

@@ -25,7 +25,7 @@ QUERY_KEYS = (
 DOCUMENT_KEYS = (
     "document", "passage", "search_document", "retrieval.passage", "retrieval_document", "Retrieval-document", "corpus",
 )  # fmt: skip
-"""Names under which models save the prompt of a role in `config_sentence_transformers.json`; the first one wins."""
+"""Names under which models save the prompt of a role in `config_sentence_transformers.json`; the first wins."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Prompts:
     Attributes:
         query: Put before queries; empty for nothing.
         document: Put before documents; empty for nothing.
-        source: Where they were found: `given`, `config`, `registry: ...` or `none`.
+        source: Where they come from: `given`, `config`, `registry: ...` or `none`.
     """
 
     query: str
@@ -43,11 +43,11 @@ class Prompts:
     source: str
 
     def of(self, role: Role) -> str:
-        """The prompt of a role."""
+        """Return the prompt of a role."""
         return self.query if role == "query" else self.document
 
     def identity(self) -> dict[str, str]:
-        """What of it changes vectors."""
+        """Return what changes vectors."""
         return {"query": self.query, "document": self.document}
 
 
@@ -117,7 +117,7 @@ _ASYMMETRIC_CARD = re.compile(r"[\"'`](query|passage|search_query|search_documen
 
 
 def find_tasks(name: str) -> dict[Role, str]:
-    """The task that a model is asked for by role, for models that choose adapters by task; empty for all others."""
+    """Return the task of a role, for models that choose adapters by task; it is empty for all others."""
     return next((dict(tasks) for pattern, tasks in TASKS if re.search(pattern, name.lower())), {})
 
 
@@ -128,47 +128,51 @@ def find_prompts(
     saved: Mapping[str, str | None] | None = None,
     default_name: str | None = None,
     card: str = "",
-    given: Mapping[str, str] | None = None,
+    prompts: Mapping[str, str] | None = None,
 ) -> Prompts:
-    """Decide the prompts of a model: those given, else those that it was saved with, else those of the registry.
+    """Decide the prompts of a model: `prompts`, else those that it was saved with, else those of the registry.
 
     Args:
         name: What the user called the model.
         aliases: Other names that it has, for example of the hub id that a local folder was saved from.
         saved: `prompts` of its `config_sentence_transformers.json`.
-        default_name: `default_prompt_name` of that file: the saved prompt that is used for want of one by role.
+        default_name: `default_prompt_name` of that file: the saved prompt that is used if no role has a prompt.
         card: Its README, searched for signs of prompts.
-        given: Prompts by role from the caller; a role that is left out has none.
+        prompts: Prompts by role from the caller; a role that is left out has none.
 
     Raises:
-        ValueError: If `given` names something else than a role.
+        ValueError: If a key of `prompts` is not a role.
 
     Warns:
         PromptWarning: If the model looks as if it needed prompts and none are known.
     """
-    if given is not None:
-        check_roles(given)
-        return Prompts(given.get("query", ""), given.get("document", ""), "given")
+    if prompts is not None:
+        check_roles(prompts)
+        return Prompts(prompts.get("query", ""), prompts.get("document", ""), "given")
     saved = saved or {}
     query = next((saved[key] for key in QUERY_KEYS if saved.get(key)), None)
     document = next((saved[key] for key in DOCUMENT_KEYS if saved.get(key)), None)
     if query or document:
         return Prompts(query or "", document or "", "config")
-    for known in REGISTRY:
-        for one in (name, *aliases):
-            if re.search(known.pattern, one.lower()):
-                return Prompts(known.query, known.document, f"registry: {known.source}")
+    for entry in REGISTRY:
+        for alias in (name, *aliases):
+            if re.search(entry.pattern, alias.lower()):
+                return Prompts(entry.query, entry.document, f"registry: {entry.source}")
     default = saved.get(default_name or "")
     if default:
         return Prompts(default, default, "config")
     others = sorted(key for key, value in saved.items() if value)
-    if others or _ASYMMETRIC_CARD.search(card) or any(_ASYMMETRIC_NAME.search(one.lower()) for one in (name, *aliases)):
+    if (
+        others
+        or _ASYMMETRIC_CARD.search(card)
+        or any(_ASYMMETRIC_NAME.search(alias.lower()) for alias in (name, *aliases))
+    ):
         reason = (
-            f"it was saved with the prompts {', '.join(others)}" if others else "its name or model card speaks of them"
+            f"it was saved with the prompts {', '.join(others)}" if others else "its name or model card mentions them"
         )
         warnings.warn(
             f"{name} looks as if it needed prompts for queries and documents ({reason}), but none are known; its "
-            "vectors will be worse than they could be. Give them, for example prompts={'query': 'query: ', "
+            "vectors will be worse than they could be. Pass them, for example prompts={'query': 'query: ', "
             "'document': 'passage: '}, or prompts={} if it needs none",
             PromptWarning,
             stacklevel=2,
@@ -177,8 +181,8 @@ def find_prompts(
 
 
 def check_roles(prompts: Mapping[str, str]) -> None:
-    """Raise ValueError where prompts are given by something else than a role."""
+    """Raise ValueError if a key of `prompts` is not a role."""
     unknown = sorted(set(map(str, prompts)) - set(ROLES))
     if unknown:
-        msg = f"prompts are given by role ({', '.join(ROLES)}), not {', '.join(map(repr, unknown))}"
+        msg = f"prompts must have roles as keys ({', '.join(ROLES)}), not {', '.join(map(repr, unknown))}"
         raise ValueError(msg)

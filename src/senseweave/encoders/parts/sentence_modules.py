@@ -21,8 +21,8 @@ def load_modules(
 ) -> Any:
     """Load a `SentenceTransformer` from local files, in eval mode.
 
-    sentence-transformers 6.2 only logs the weights that a checkpoint lacks, and starts from random ones; here that is
-    an error.
+    sentence-transformers 6.2 only logs the weights that a checkpoint lacks, and starts from random weights; here that
+    is an error.
 
     Args:
         checkpoint: The folder.
@@ -85,7 +85,7 @@ def require_loaded(name: str, model: Any, *, unused: tuple[str, ...] = ()) -> No
         missing = [
             key
             for key, tensor in model.state_dict(keep_vars=True).items()
-            if not getattr(tensor, "_is_hf_initialized", False) and not any(one.search(key) for one in ignored)
+            if not getattr(tensor, "_is_hf_initialized", False) and not any(pattern.search(key) for pattern in ignored)
         ]
         require_whole(name, {"missing_keys": missing}, unused=unused)
         return

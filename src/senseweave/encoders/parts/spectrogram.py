@@ -57,17 +57,17 @@ class SpectrogramEncoder(Encoder):
 
     @property
     def decode_options(self) -> Mapping[str, object]:
-        """The rate that the model was trained on."""
+        """The sampling rate that the model was trained on."""
         return {"sampling_rate": self._extractor().sampling_rate}
 
     @property
     def window_seconds(self) -> float:
-        """What the model's frames cover: 1024 frames are 10.24 s."""
+        """The seconds that the model's frames cover: 1024 frames are 10.24 s."""
         extractor = self._extractor()
         return float(extractor.max_length * SHIFT / extractor.sampling_rate)
 
     def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
-        """Compute filter banks, shape (frames, bands); a clip shorter than one frame is padded to one."""
+        """Compute filter banks, shape (frames, bands); a clip shorter than a frame is padded to a frame."""
         extractor = self._extractor()
         prepared = []
         for sound in items:
@@ -79,12 +79,12 @@ class SpectrogramEncoder(Encoder):
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Compute the vectors in float32."""
         torch = require("torch", extra="audio-models")
-        banks = torch.from_numpy(np.stack([one.data for one in batch]))
+        banks = torch.from_numpy(np.stack([clip.data for clip in batch]))
         with torch.inference_mode():
             return Encoded(self._features(banks).float().cpu().numpy())
 
     def identity(self) -> Mapping[str, object]:
-        """Model and front end."""
+        """Return model and front end."""
         extractor = self._extractor()
         front = ("sampling_rate", "num_mel_bins", "max_length", "do_normalize", "mean", "std")
         return {**self._identity(), "front end": {name: getattr(extractor, name) for name in front}}

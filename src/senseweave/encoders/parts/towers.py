@@ -10,7 +10,7 @@ import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.parts.backbone import Backbone, image_processor, tokenizer
-from senseweave.encoders.parts.long_images import seen_by
+from senseweave.encoders.parts.long_images import visible_part
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -25,7 +25,7 @@ BATCH_IMAGES = 16
 
 
 def projected(method: str) -> Features:
-    """Vectors from a `get_..._features` method of transformers, which returns them as `pooler_output`."""
+    """Return the vectors of a `get_..._features` method of transformers, which returns them as `pooler_output`."""
 
     def features(model: Any, batch: Mapping[str, Any]) -> Any:
         output = getattr(model, method)(**batch)
@@ -78,15 +78,15 @@ class TowerText(Encoder):
 
     @property
     def dimension(self) -> int:
-        """Length of the projection that both towers share."""
+        """The length of the projection that both towers share."""
         return self._dimension(self.backbone.config)
 
     @property
     def max_length(self) -> int:
-        """Tokens that are read.
+        """The number of tokens that are read.
 
         Raises:
-            ValueError: If more were asked for than the tower can take.
+            ValueError: If `max_length` is more than the tower can take.
         """
         longest = self._longest(self.backbone.config)
         if self._max_length is not None and self._max_length > longest:
@@ -98,12 +98,12 @@ class TowerText(Encoder):
 
     @property
     def logit_scale(self) -> float | None:
-        """What the authors multiply cosines by before a softmax or sigmoid over labels, if there is such a scale."""
+        """The factor that the authors multiply cosines by before a softmax or sigmoid over labels, if there is any."""
         return scalar(getattr(self.backbone(), self._scale, None), exponential=True)
 
     @property
     def logit_bias(self) -> float | None:
-        """What is added after that, by models trained with a sigmoid (SigLIP)."""
+        """The bias that models trained with a sigmoid (SigLIP) add to the scaled cosines."""
         return scalar(getattr(self.backbone(), "logit_bias", None))
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
@@ -124,7 +124,7 @@ class TowerText(Encoder):
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Pad as the model was trained, and compute the projected vectors in float32."""
-        rows = [one.data for one in batch]
+        rows = [text.data for text in batch]
         tokenize = self._tokenizer()
         with self._tokenizing:
             if self.fixed_length:
@@ -138,7 +138,7 @@ class TowerText(Encoder):
         return Encoded(vectors)
 
     def identity(self) -> Mapping[str, object]:
-        """Model, length and padding."""
+        """Return model, length and padding."""
         return {
             "tower": "text",
             "model": self.backbone.identity(),
@@ -181,7 +181,7 @@ class TowerImage(Encoder):
 
     @property
     def dimension(self) -> int:
-        """Length of the vectors."""
+        """The length of the vectors."""
         return self._dimension(self.backbone.config)
 
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
@@ -189,9 +189,9 @@ class TowerImage(Encoder):
         processor = self._processor()
         prepared = []
         for image in items:
-            seen = seen_by(processor, image)
+            part = visible_part(processor, image)
             inputs = {
-                name: np.asarray(value)[0] for name, value in processor(images=[seen], return_tensors="np").items()
+                name: np.asarray(value)[0] for name, value in processor(images=[part], return_tensors="np").items()
             }
             shapes = tuple(array.shape for array in inputs.values())
             prepared.append(Prepared(inputs, bucket=shapes))
@@ -201,7 +201,7 @@ class TowerImage(Encoder):
         """Compute the vectors in float32."""
         torch = require("torch", extra=self.backbone.extra)
         tensors = {
-            name: self.backbone.to_device(torch.from_numpy(np.stack([one.data[name] for one in batch])))
+            name: self.backbone.to_device(torch.from_numpy(np.stack([image.data[name] for image in batch])))
             for name in batch[0].data
         }
         with self.backbone.inference():
@@ -209,12 +209,12 @@ class TowerImage(Encoder):
         return Encoded(vectors)
 
     def identity(self) -> Mapping[str, object]:
-        """Model and pooling; the preprocessing is in the checkpoint's own files."""
+        """Return model and pooling; the preprocessing is in the checkpoint's own files."""
         return {"tower": "image", "model": self.backbone.identity(), **self._what}
 
 
 def scalar(parameter: Any, *, exponential: bool = False) -> float | None:
-    """A one-element parameter as a float, through exp where it is stored as a logarithm; None for None."""
+    """Return a parameter of one element as a float, through exp if it is stored as a logarithm; None for None."""
     if parameter is None:
         return None
     value = parameter.detach().float()

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
-from senseweave.encoders.runtime.streams import run_streams, shares_of
+from senseweave.encoders.runtime.streams import divide_texts, run_streams
 from senseweave.encoders.runtime.tokenization import OFFSET_POSITIONS, Tokenizer, least, position_limit
 from senseweave.extras import require
 
 TOLERANCE = 1e-5
-"""Greatest difference that the packed backend may show to the plain one, relative to the largest state."""
+"""Greatest difference between the states of the packed and the padded backend, relative to the largest state."""
 PACKED_TYPES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert")
-"""Model types whose attention sees every token of its text, and whose positions can be given: what packing needs."""
+"""Model types whose attention sees every token of its text and that take positions as input: what packing needs."""
 SAMPLE_TOKENS = 48
 """The longest text of the proof; models of `PACKED_TYPES` compute longer ones no differently."""
 WORTH_SHARING = 250_000_000
@@ -30,10 +30,10 @@ Items = Sequence[Mapping[str, Any]]
 
 
 class TextBackend(Protocol):
-    """Computes token states of tokenized texts. Another way to compute is another class with this one method."""
+    """Computes token states of tokenized texts. Another way to compute is another class with this method."""
 
     def states(self, items: Items, layers: Sequence[int]) -> tuple[Any, list[int]]:
-        """States of the true tokens of all texts, one after the other.
+        """Return the states of the true tokens of all texts, in order.
 
         Returns:
             A torch tensor of shape (tokens of all texts, dimension), float32, averaged over `layers`, and the number
@@ -52,7 +52,7 @@ class Padded:
     def states(self, items: Items, layers: Sequence[int]) -> tuple[Any, list[int]]:
         """Pad, compute, and leave the padding out."""
         features = self.tokenizer.pad(items, self.model.device)
-        states = states_of(self.name, self.model, features, layers)
+        states = average_layers(self.name, self.model, features, layers)
         mask = features["attention_mask"].bool()
         return states[mask], mask.sum(dim=1).tolist()
 
@@ -83,9 +83,9 @@ class Packed:
     def states(self, items: Items, layers: Sequence[int]) -> tuple[Any, list[int]]:
         """Concatenate and compute: a large batch in several streams, a short query on one core."""
         torch = require("torch", extra="text")
-        lengths = [len(one["input_ids"]) for one in items]
+        lengths = [len(item["input_ids"]) for item in items]
         threads = torch.get_num_threads()
-        shares = shares_of(lengths, threads)
+        shares = divide_texts(lengths, threads)
         few = sum(lengths) * self.weights < WORTH_SHARING
         if threads == 1 or (len(shares) == 1 and not few):
             return self._states(items, layers), lengths
@@ -94,21 +94,21 @@ class Packed:
 
     def _states(self, items: Items, layers: Sequence[int]) -> Any:
         torch = require("torch", extra="text")
-        lengths = [len(one["input_ids"]) for one in items]
+        lengths = [len(item["input_ids"]) for item in items]
         places = [place + self.offset for length in lengths for place in range(length)]
         features = {
-            "input_ids": torch.tensor([[i for one in items for i in one["input_ids"]]]),
+            "input_ids": torch.tensor([[i for item in items for i in item["input_ids"]]]),
             "position_ids": torch.tensor([places]),
         }
         if self.token_types:
             features["token_type_ids"] = torch.zeros_like(features["input_ids"])
         with _Lengths(lengths):
-            states = states_of(self.name, self.model, features, layers)
+            states = average_layers(self.name, self.model, features, layers)
         return states[0]
 
 
 def choose_backend(name: str, model: Any, tokenizer: Tokenizer) -> TextBackend:
-    """Return the packed backend if it runs and equals the padded one on this very model, else the padded one.
+    """Return the packed backend if it runs and equals the padded backend on this very model, else the padded.
 
     Logs why a model is not packed: at level INFO where packing is not for it, at WARNING where it was tried and failed.
 
@@ -135,7 +135,7 @@ def choose_backend(name: str, model: Any, tokenizer: Tokenizer) -> TextBackend:
             difference = float((found - expected).abs().max()) / max(1.0, float(expected.abs().max()))
             if packed_lengths == lengths and difference <= TOLERANCE:
                 return packed
-            reason = f"packed states differ from padded ones by {difference:.1e}, more than {TOLERANCE:.0e}"
+            reason = f"packed states differ from padded states by {difference:.1e}, more than {TOLERANCE:.0e}"
         except Exception as error:  # private operators and model code may fail in any way; the padded backend remains
             reason = f"packing failed with {type(error).__name__}: {error}"
     for key, module in linears.items():
@@ -166,8 +166,8 @@ def why_not_packed(model: Any) -> str | None:
     return None
 
 
-def states_of(name: str, model: Any, features: Mapping[str, Any], layers: Sequence[int]) -> Any:
-    """Token states averaged over layers, shape (n, tokens, dimension), float32.
+def average_layers(name: str, model: Any, features: Mapping[str, Any], layers: Sequence[int]) -> Any:
+    """Return token states averaged over layers, shape (n, tokens, dimension), float32.
 
     Args:
         name: What errors call the model.
@@ -208,15 +208,15 @@ class _Lengths:
 def attend_within_texts(
     module: Any, query: Any, key: Any, value: Any, attention_mask: Any, scaling: float | None = None, **unused: Any
 ) -> tuple[Any, None]:
-    """Scaled dot-product attention inside each text of a packed batch.
+    """Compute scaled dot-product attention inside each text of a packed batch.
 
     Args:
         module: The layer that asks.
         query: Shape (1, heads, tokens of all texts, head dimension); `key` and `value` alike.
         key: See `query`.
         value: See `query`.
-        attention_mask: Not needed: every token of a text is a true one.
-        scaling: Factor of the logits; one over the root of the head dimension if None.
+        attention_mask: Not needed: no token of a text is padding.
+        scaling: Factor of the logits; 1 over the root of the head dimension if None.
         **unused: What other attention functions of transformers are given.
 
     Returns:
@@ -239,7 +239,7 @@ def attend_within_texts(
 
 
 def register_packed_attention() -> None:
-    """Make `attend_within_texts` known to transformers; without a mask function, masks are left as given: none."""
+    """Make `attend_within_texts` known to transformers; without a mask function, masks stay None."""
     transformers = require("transformers", extra="text")
     transformers.AttentionInterface.register(PACKED_ATTENTION, attend_within_texts)
 
@@ -269,14 +269,14 @@ def prepack_linears(model: Any) -> None:
 
 
 def linear_weights(model: Any) -> int:
-    """The multiplications that one token costs in the linear layers of a model."""
+    """Return the number of multiplications that a token costs in the linear layers of a model."""
     torch = require("torch", extra="text")
     linears = (module for module in model.modules() if isinstance(module, torch.nn.Linear))
-    return sum(one.in_features * one.out_features for one in linears)
+    return sum(linear.in_features * linear.out_features for linear in linears)
 
 
 def _sample(tokenizer: Tokenizer, config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Texts of lengths that come alone and twice, tokenized."""
+    """Return tokenized texts, of lengths that come alone and twice."""
     sentence = "to see whether two ways of computing agree, some texts are short and others are long "
     texts = [sentence * 2, sentence * 2, sentence, "some texts", "are short", "agree"]
-    return [one.data for one in tokenizer.prepare(texts, least(SAMPLE_TOKENS, position_limit(config)))]
+    return [text.data for text in tokenizer.prepare(texts, least(SAMPLE_TOKENS, position_limit(config)))]

@@ -23,7 +23,7 @@ PICKLE_PATTERNS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 CODE_PATTERNS = ["*.py"]
 """What is fetched besides where `trust_remote_code` is given."""
 CONFIG_PATTERNS = ["*.json", "*/*.json"]
-"""What is fetched to tell the family of a model before its weights are."""
+"""Files that are fetched before the weights, to detect the family of a model."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Checkpoint:
     Attributes:
         name: What the user called it.
         folder: Where its files are.
-        revision: The hub revision that was asked for, or None.
+        revision: The requested hub revision, or None.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Checkpoint:
     revision: str | None = None
 
     def json(self, file: str) -> dict[str, Any]:
-        """Read one of its JSON files, or an empty dict if it has none of that name."""
+        """Read a JSON file of the checkpoint, or an empty dict if that file is missing."""
         content = self._read(file)
         if content is None:
             return {}
@@ -51,11 +51,11 @@ class Checkpoint:
         return content
 
     def json_list(self, file: str) -> list[dict[str, Any]]:
-        """Read one of its JSON files that holds a list of objects, or an empty list if it has none of that name."""
+        """Read a JSON file of the checkpoint that holds a list of objects, or an empty list if that file is missing."""
         content = self._read(file)
         if content is None:
             return []
-        if not isinstance(content, list) or not all(isinstance(one, dict) for one in content):
+        if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
             msg = f"{self.name}: {file} is not a list of objects"
             raise ModelError(msg)
         return content
@@ -78,10 +78,10 @@ class Checkpoint:
         return safe or tuple(found)
 
     def identity(self) -> dict[str, object]:
-        """SHA-256 of its weights and of the configuration and tokenizer files that decide what they compute."""
+        """Return the SHA-256 of the weights, and of the configuration and tokenizer files that decide what they do."""
         texts = ("*.json", "*/config.json", "vocab.txt", "merges.txt", "*.model")
         files = (*self.weights, *sorted(path for pattern in texts for path in self.folder.glob(pattern)))
-        return {str(path.relative_to(self.folder)): sha256_of(path) for path in files}
+        return {str(path.relative_to(self.folder)): hash_file(path) for path in files}
 
 
 def resolve(
@@ -151,7 +151,7 @@ def verify_sha256(path: Path, expected: str) -> Path:
     Raises:
         WeightsError: If it has another; the file is then not loaded.
     """
-    found = sha256_of(path)
+    found = hash_file(path)
     if found != expected:
         msg = (
             f"{path.name} has SHA-256 {found}, but {expected} is pinned; it is damaged or not the file that was tested"
@@ -160,8 +160,8 @@ def verify_sha256(path: Path, expected: str) -> Path:
     return path
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, computed once per size and time of change."""
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content, computed once per size and time of change."""
     stat = os.stat(path)
     return _sha256(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
 

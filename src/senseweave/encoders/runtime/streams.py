@@ -1,7 +1,7 @@
 """Streams: a batch divided among threads that compute on their own core, instead of all cores meeting at every layer.
 
-Cores that share one matrix product wait for each other at its end, some forty times a batch; where another program
-takes one of them now and then, all wait for it. Streams wait for each other once a batch.
+Cores that share a matrix product wait for each other at its end, some forty times a batch; where another program
+takes a core now and then, all wait for it. Streams wait for each other once a batch.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _lock = Lock()
 _pool: ThreadPoolExecutor | None = None
 
 
-def shares_of(lengths: Sequence[int], threads: int) -> list[slice]:
-    """Divide texts into neighbouring shares of about equal tokens, one for each stream.
+def divide_texts(lengths: Sequence[int], threads: int) -> list[slice]:
+    """Divide texts into neighbouring shares of about equal tokens, a share for each stream.
 
     Args:
         lengths: Tokens of each text.
         threads: How many threads there are to compute.
 
     Returns:
-        At most `threads` slices that cover all texts in order; a single one if the texts are too few to divide.
+        At most `threads` slices that cover all texts in order; a single slice if the texts are too few to divide.
     """
     total = sum(lengths)
     streams = max(1, min(threads, total // LEAST_SHARE, len(lengths)))
@@ -76,7 +76,7 @@ def run_streams(compute: Callable[[Share], Result], shares: Sequence[Share], eac
 
 
 def _threads() -> ThreadPoolExecutor:
-    """The threads of all streams, made once: torch prepares each thread that it computes in."""
+    """Return the threads of all streams, made once: torch prepares each thread that it computes in."""
     global _pool
     with _lock:
         if _pool is None:

@@ -36,27 +36,27 @@ class TokenCounter:
 
 
 def by_bytes() -> TokenCounter:
-    """An upper bound without any vocabulary: a byte-level tokenizer makes no more tokens than there are bytes."""
+    """Return a bound that needs no vocabulary: a byte-level tokenizer makes no more tokens than there are bytes."""
     return TokenCounter(lambda texts, limit: [(len(text.encode()), len(text)) for text in texts], exact=False)
 
 
 def by_tokenizer(checkpoint: Checkpoint) -> TokenCounter:
-    """Counts by a tokenizer of transformers, special tokens included."""
+    """Return counts by a tokenizer of transformers, special tokens included."""
     tokenizer = Tokenizer.load(checkpoint)
 
     def places(texts: Sequence[str], limit: int) -> list[Place]:
         whole = tokenizer.prepare(texts, None)
         cut = tokenizer.prepare(texts, limit, offsets=True)
         return [
-            (len(one.data["input_ids"]), max((end for _, end in short.data["offset_mapping"]), default=0))
-            for one, short in zip(whole, cut, strict=True)
+            (len(full.data["input_ids"]), max((end for _, end in short.data["offset_mapping"]), default=0))
+            for full, short in zip(whole, cut, strict=True)
         ]
 
     return TokenCounter(places, exact=True)
 
 
 def by_tiktoken(model: str) -> TokenCounter | None:
-    """Counts by OpenAI's own tokenizer, or None where its vocabulary is not at hand.
+    """Return counts by OpenAI's own tokenizer, or None where its vocabulary is not at hand.
 
     tiktoken fetches the vocabulary of a model when it is first used, and keeps it in `TIKTOKEN_CACHE_DIR`.
     """

@@ -12,7 +12,7 @@ from senseweave.errors import ModelError
 from senseweave.extras import require
 
 WITHOUT_TOKENS = "it holds no token that the model has a vector for"
-"""What is said of an empty text where a tokenizer puts no special token around it, as GPT-2's."""
+"""The error of an empty text where a tokenizer puts no special token around it, as GPT-2's."""
 UNBOUNDED = 1_000_000
 """Tokenizers without a limit say so by a very large number; from here on it is taken for none."""
 OFFSET_POSITIONS = (
@@ -33,7 +33,7 @@ class Tokenizer:
     """A tokenizer of transformers behind a lock: its fast tokenizers keep the truncation of the last call as state."""
 
     def __init__(self, tokenizer: Any) -> None:
-        """Take a tokenizer; one without a padding token pads with its last special token, which is masked out."""
+        """Take a tokenizer; if it has no padding token it pads with its last special token, which is masked out."""
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         self.tokenizer = tokenizer
@@ -100,7 +100,7 @@ class Tokenizer:
         Returns:
             torch tensors of shape (n, tokens), int64, on `device`.
         """
-        padded = self.tokenizer.pad([dict(one) for one in batch], padding=True, return_tensors="pt", verbose=False)
+        padded = self.tokenizer.pad([dict(text) for text in batch], padding=True, return_tensors="pt", verbose=False)
         return {name: tensor.to(device) for name, tensor in padded.items()}
 
 
@@ -115,6 +115,6 @@ def position_limit(config: Mapping[str, Any]) -> int | None:
 
 
 def least(*limits: float | None) -> int | None:
-    """Return the smallest of the limits that are set, or None if none is."""
-    known = [int(limit) for limit in limits if limit is not None and 0 < limit < UNBOUNDED]
-    return min(known, default=None)
+    """Return the smallest of the limits that are set, or None if all are unset."""
+    finite = [int(limit) for limit in limits if limit is not None and 0 < limit < UNBOUNDED]
+    return min(finite, default=None)

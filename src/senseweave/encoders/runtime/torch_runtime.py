@@ -36,7 +36,7 @@ class Lazy(Generic[T]):
         self()
 
     def close(self) -> None:
-        """Let the value go; the next use makes it again."""
+        """Free the value; the next use makes it again."""
         with self._lock:
             self._value = None
 
@@ -45,10 +45,10 @@ class Part(Protocol):
     """What can be loaded before it is used, and freed."""
 
     def load(self) -> None:
-        """Load it now; nothing happens if it is loaded."""
+        """Load the model now; nothing happens if it is loaded."""
 
     def close(self) -> None:
-        """Free it; the next use loads it again."""
+        """Free the model; the next use loads it again."""
 
 
 class Loadable:
@@ -72,7 +72,7 @@ class Loadable:
 
 
 def pick_device(device: str | None, *, extra: str = "text") -> str:
-    """Return `device`, or the best one there is: cuda, mps or cpu."""
+    """Return `device`, or the best device there is: cuda, mps or cpu."""
     torch = require("torch", extra=extra)
     if device is not None:
         return str(torch.device(device))
@@ -87,7 +87,7 @@ def pick_dtype(dtype: str | None, *, extra: str = "text") -> Any:
     """Return the torch dtype of that name; float32 for None.
 
     Raises:
-        ValueError: If the name is not one of `DTYPES`.
+        ValueError: If the name is not in `DTYPES`.
     """
     torch = require("torch", extra=extra)
     name = dtype or "float32"

@@ -36,13 +36,18 @@ def long_text(folder: Path) -> str:
     return " ".join(SENTENCES * 6)
 
 
+def sentence_words() -> list[str]:
+    """Return the words and punctuation marks of `SENTENCES`, sorted."""
+    return sorted(set(re.findall(r"\w+|[^\w\s]", " ".join(SENTENCES).lower())))
+
+
 def wordpiece_vocabulary() -> dict[str, int]:
     """Return the words of `SENTENCES` and their characters with their ids, after the special tokens.
 
     It is written down rather than trained: WordPiece's trainer breaks ties at random, so that each run would test
     other models.
     """
-    words = sorted(set(re.findall(r"\w+|[^\w\s]", " ".join(SENTENCES).lower())))
+    words = sentence_words()
     characters = sorted(set("".join(words)))
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters]
     tokens += [f"##{character}" for character in characters]
@@ -102,16 +107,21 @@ def bpe_tokenizer(folder: Path, *, causal: bool = False) -> Any:
 
 
 def unigram_tokenizer(folder: Path) -> Any:
-    """SentencePiece's kind, as ALBERT and T5 have it: Unigram with ▁ for spaces."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    """Build SentencePiece's kind of tokenizer, as ALBERT and T5 have it: Unigram with ▁ for spaces.
+
+    Its vocabulary is written down too, because training makes another at each run.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.Unigram())
+    words = sentence_words()
+    vocabulary = [(token, 0.0) for token in ["<pad>", "</s>", "<unk>", "[CLS]", "[SEP]"]]
+    vocabulary += [(character, -6.0) for character in ["▁", *sorted(set("".join(words)))]]
+    vocabulary += [(f"▁{word}", -8.0) for word in words]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=2))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    special = ["<pad>", "</s>", "<unk>", "[CLS]", "[SEP]"]
-    trainer = trainers.UnigramTrainer(vocab_size=200, special_tokens=special, unk_token="<unk>")
-    tokenizer.train_from_iterator(SENTENCES, trainer)
+    tokenizer.add_special_tokens(["<pad>", "</s>", "<unk>", "[CLS]", "[SEP]"])
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,

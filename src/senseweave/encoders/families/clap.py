@@ -59,7 +59,7 @@ class ClapAudio(Encoder):
         return float(extractor.nb_max_samples / extractor.sampling_rate)
 
     def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
-        """Compute log-mel spectrograms, shape (channels, frames, mel bands): 1 channel unfused, 4 equal ones fused."""
+        """Compute log-mel spectrograms, shape (channels, frames, mel bands): 1 channel, or 4 equal if fused."""
         return [Prepared(self._mel_spectrogram(sound.samples)) for sound in items]
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:

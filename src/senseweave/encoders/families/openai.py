@@ -202,7 +202,7 @@ class OpenAIText(Encoder):
             if self.base_url is None and "OPENAI_BASE_URL" not in os.environ:
                 msg = f"openai:{self.model} needs a key: set the environment variable {self._key_variable}"
                 raise ModelError(msg)
-            key = "unused"  # many servers that speak the protocol need no key, and the client insists on one
+            key = "unused"  # many servers that speak the protocol need no key, but the client insists on it
         return openai.OpenAI(api_key=key, base_url=self.base_url, max_retries=self._max_retries, timeout=self._timeout)
 
     def _make_counter(self) -> TokenCounter:

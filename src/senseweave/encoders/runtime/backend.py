@@ -17,7 +17,7 @@ TOLERANCE = 1e-5
 PACKED_TYPES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert")
 """Model types whose attention sees every token of its text and that take positions as input: what packing needs."""
 SAMPLE_TOKENS = 48
-"""The longest text of the proof; models of `PACKED_TYPES` compute longer ones no differently."""
+"""The longest text of the proof; models of `PACKED_TYPES` compute longer texts no differently."""
 WORTH_SHARING = 250_000_000
 """Multiplications, some 3 ms of a core, below which sharing every product among cores costs more than it gains."""
 PACKED_ATTENTION = "senseweave_packed"

@@ -119,7 +119,7 @@ def test_indexing_again_adds_nothing(files: Path, index: tuple[Path, subprocess.
 def test_a_search_prints_rank_score_modality_source_and_text(
     index: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
-    found = senseweave("search", index[0], "a cat", "-k", 2)
+    found = senseweave("search", index[0], "a cat", "-k", 2, columns=200)
     assert found.returncode == 0, found.stderr
     assert "photo-01.jpg" in found.stdout
     assert "image" in found.stdout

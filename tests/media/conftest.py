@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import select
+import selectors
 import struct
 import subprocess
 import sys
@@ -170,7 +170,9 @@ class Judge:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.process.stdin.write(json.dumps([kind, str(path)]) + "\n")
         self.process.stdin.flush()
-        ready, _, _ = select.select([self.process.stdout], [], [], _SECONDS + 30 * (not hasattr(self, "warm")))
+        with selectors.DefaultSelector() as waiting:  # select() takes no descriptor above 1023
+            waiting.register(self.process.stdout, selectors.EVENT_READ)
+            ready = waiting.select(_SECONDS + 30 * (not hasattr(self, "warm")))
         self.warm = True
         line = self.process.stdout.readline() if ready else ""
         if line:

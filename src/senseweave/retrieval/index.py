@@ -21,17 +21,16 @@ from senseweave.retrieval.index_spaces import describe, load_all, load_recorded
 from senseweave.retrieval.query import Query, as_query
 from senseweave.retrieval.ranking import rank
 from senseweave.retrieval.records.ingest import Ingest, Metadata
-from senseweave.retrieval.records.schema import content_key, read_metadata, record_source
+from senseweave.retrieval.records.schema import record_source
 from senseweave.retrieval.records.transfer import export_index, import_index
 from senseweave.retrieval.report import Report
-from senseweave.retrieval.search.collection_source import CollectionSource, with_all_sources
+from senseweave.retrieval.search.collection_source import CollectionSource, equal_content, with_all_sources
 from senseweave.retrieval.search.embedding import embed_query
 from senseweave.retrieval.search.plan import Plan, chosen_modalities
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
 from senseweave.retrieval.stores.base import VectorStore
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.collections import Collections
-from senseweave.retrieval.stores.description import Description
 from senseweave.retrieval.stores.filters import Condition, Filter, any_of, parse_filter
 from senseweave.retrieval.stores.local_client import holds_store
 from senseweave.spaces.engine import OnError, Progress
@@ -280,7 +279,7 @@ class Index:
         with self._store.writing():
             for description in self._store.descriptions.values():
                 if named is not None:
-                    chosen = self._equal_content(description, named)
+                    chosen = equal_content(self._store, description, named)
                 else:
                     found = (self._store.get(description, condition=condition) for condition in conditions)
                     chosen = [record.id for records in found for record in records]
@@ -395,18 +394,6 @@ class Index:
 
     def _embedded(self, query: str | Media) -> dict[str, EmbeddedPart]:
         return {name: parts[0] for name, parts in embed_query(as_query(query), self.spaces).items()}
-
-    def _equal_content(self, description: Description, ids: Sequence[str]) -> list[str]:
-        """Return the ids of the named records and of all other records of the same content."""
-        named = list(self._store.get(description, ids=ids))
-        contents = {content_key(read_metadata(record.metadata), record.text) for record in named} - {None}
-        hashes = {str(record.metadata["sha256"]) for record in named if "sha256" in record.metadata}
-        found = {record.id: None for record in named}
-        for condition in any_of("sha256", sorted(hashes)):
-            for record in self._store.get(description, condition=condition):
-                if content_key(read_metadata(record.metadata), record.text) in contents:
-                    found[record.id] = None
-        return list(found)
 
     def _add_space(self, space: Space) -> None:
         for description in describe(space, self._store.prefix):

@@ -73,6 +73,19 @@ def with_all_sources(collections: Collections, hits: Sequence[Hit]) -> list[Hit]
     return found
 
 
+def equal_content(collections: Collections, description: Description, ids: Sequence[str]) -> list[str]:
+    """Return the ids of some records of a collection, and of all others of the same content."""
+    named = list(collections.get(description, ids=ids))
+    contents = {content_key(read_metadata(record.metadata), record.text) for record in named} - {None}
+    hashes = {str(record.metadata["sha256"]) for record in named if "sha256" in record.metadata}
+    found = {record.id: None for record in named}
+    for condition in any_of("sha256", sorted(hashes)):
+        for record in collections.get(description, condition=condition):
+            if content_key(read_metadata(record.metadata), record.text) in contents:
+                found[record.id] = None
+    return list(found)
+
+
 def content_key_of_hit(hit: Hit) -> tuple[object, ...] | None:
     """Return what hits of equal content share whatever their source, as records do."""
     if hit.sha256 is None:

@@ -35,7 +35,7 @@ def test_what_can_be_right_is_taken(options):
         ({"dtype": "fp16"}, ValueError, "dtype must be one of float32, bfloat16, float16, not 'fp16'"),
         ({"prompts": "query: "}, TypeError, "prompts must be a mapping from roles to texts"),
         ({"prompts": {"query": 3}}, TypeError, "prompts must be a mapping from roles to texts"),
-        ({"prompts": {"passage": "x"}}, ValueError, r"by role \(query, document\), not 'passage'"),
+        ({"prompts": {"passage": "x"}}, ValueError, r"must have roles as keys \(query, document\), not 'passage'"),
         ({"layers": -1}, TypeError, "layers must be a sequence of whole numbers"),
         ({"layers": ()}, ValueError, "layers must name at least one layer"),
     ],

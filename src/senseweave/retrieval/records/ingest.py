@@ -197,7 +197,9 @@ class Ingest:
         """Remove records of files under the folders that are no longer there."""
         roots = tuple(os.path.abspath(folder) + os.sep for folder in folders)
         for description in list(self._collections.descriptions.values()):
-            sources = {record.id: record_source(record.id, record.metadata) for record in self._all(description)}
+            sources = {
+                record.id: record_source(record.id, record.metadata) for record in self._collections.get(description)
+            }
             gone = [
                 identifier
                 for identifier, source in sources.items()
@@ -205,9 +207,6 @@ class Ingest:
             ]
             self._collections.delete(description, gone)
             self.report.deleted += len(gone)
-
-    def _all(self, description: Description) -> Iterable[StoredRecord]:
-        return self._collections.get(description)
 
     def _is_replaced(self, description: Description, record: StoredRecord) -> bool:
         state = self._states[str(record.metadata["source"])]

@@ -12,7 +12,7 @@ from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.ranking import Candidate, RankingSource
-from senseweave.retrieval.records.schema import content_key, read_metadata, record_source
+from senseweave.retrieval.records.schema import Provenance, content_key, read_metadata, record_source
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.description import Description
 from senseweave.retrieval.stores.filters import Condition, any_of
@@ -67,7 +67,7 @@ def with_all_sources(collections: Collections, hits: Sequence[Hit]) -> list[Hit]
                 sources.setdefault((key, content_key(provenance, record.text)), []).append(place)
     found = []
     for hit in hits:
-        content = content_key_of_hit(hit)
+        content = content_key(Provenance(hit.modality, span=hit.span, page=hit.page, sha256=hit.sha256), hit.text)
         others = [source for _, source in sorted(sources.get(((hit.space, hit.modality), content), []))]
         found.append(replace(hit, sources=tuple(dict.fromkeys([hit.source, *others, *hit.sources]))))
     return found
@@ -84,12 +84,3 @@ def equal_content(collections: Collections, description: Description, ids: Seque
             if content_key(read_metadata(record.metadata), record.text) in contents:
                 found[record.id] = None
     return list(found)
-
-
-def content_key_of_hit(hit: Hit) -> tuple[object, ...] | None:
-    """Return what hits of equal content share whatever their source, as records do."""
-    if hit.sha256 is None:
-        return None
-    if hit.modality == "text":
-        return "text", hit.text, hit.page
-    return hit.modality, hit.sha256, hit.span, hit.page

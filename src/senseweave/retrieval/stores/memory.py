@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from senseweave.errors import StoreError
+from senseweave.retrieval.calibration.statistics import unit_rows
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.filters import Condition, matches
@@ -111,7 +112,7 @@ class MemoryStore:
             records = [record for record in self._collection(name).values() if matches(condition, record.metadata)]
         if not records:
             return [[] for _ in vectors]
-        table = _unit_rows(vectors) @ _unit_rows(np.stack([record.vector for record in records])).T
+        table = unit_rows(vectors) @ unit_rows(np.stack([record.vector for record in records])).T
         found = []
         for similarities in table:
             order = np.argsort(-similarities, kind="stable")[:k]
@@ -148,9 +149,3 @@ def _known(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def _stored(record: Record, similarity: float = 0.0, *, with_vector: bool) -> StoredRecord:
     vector = record.vector if with_vector else None
     return StoredRecord(record.id, dict(record.metadata), record.text, similarity, vector)
-
-
-def _unit_rows(vectors: np.ndarray) -> np.ndarray:
-    rows = np.atleast_2d(np.asarray(vectors, np.float32))
-    unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return unit

@@ -14,7 +14,7 @@ from langchain_core.documents.base import Blob
 
 from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
 from langchain_senseweave.items import document_from_media, read_policy
-from senseweave.interop import Media, MediaError, MediaPolicy, collect, pieces_of
+from senseweave.interop import Media, MediaError, MediaPolicy, chunk_media, collect
 
 OnError = Literal["raise", "skip"]
 T = TypeVar("T")
@@ -123,7 +123,7 @@ class MediaParser(BaseBlobParser):
 
     def chunks(self, inputs: Any) -> Iterator[Media]:
         """Yield the chunks from which `documents` makes documents; see `lazy_parse`."""
-        chunk = self.embeddings.chunk if self.embeddings is not None else pieces_of
+        chunk = self.embeddings.chunk if self.embeddings is not None else chunk_media
         for media in collect(inputs, policy=self.policy):
             if isinstance(media, MediaError):
                 self.report(media)

@@ -37,7 +37,7 @@ from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sam
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
 from senseweave.retrieval.ranking import Candidate, Ranking, RankingSource, arank, rank
-from senseweave.retrieval.records.chunking import pieces_of
+from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.retrieval.records.schema import (
     FILE_PATH,
     Provenance,
@@ -118,7 +118,7 @@ __all__ = [
     "load",
     "merge",
     "path_of",
-    "pieces_of",
+    "chunk_media",
     "placed_among",
     "provenance_of_media",
     "rank",

@@ -12,7 +12,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
 from langchain_senseweave.items import media_from
-from senseweave.interop import Media, MediaPolicy, Modality, Role, Text, pieces_of
+from senseweave.interop import Media, MediaPolicy, Modality, Role, Text, chunk_media
 
 Items = Sequence[Any] | None
 """Media in any of the forms that `senseweave` reads, or blobs."""
@@ -96,7 +96,7 @@ class MediaEmbeddings(Embeddings):
         Returns:
             Windows with spans, pages, passages, or the media itself.
         """
-        return pieces_of(media, **options)
+        return chunk_media(media, **options)
 
     @property
     @abstractmethod

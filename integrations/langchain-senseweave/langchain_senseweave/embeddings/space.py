@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
 from langchain_senseweave.items import read_policy
-from senseweave.interop import Media, MediaPolicy, Modality, Progress, Role, Space, load, pieces_of
+from senseweave.interop import Media, MediaPolicy, Modality, Progress, Role, Space, chunk_media, load
 
 _LOAD_FIELDS = (
     "device",
@@ -178,7 +178,7 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
 
     def chunk(self, media: Media, **options: Unpack[ChunkOptions]) -> Iterator[Media]:
         """Divide a media into chunks that the space's encoders take at a time; see `MediaEmbeddings.chunk`."""
-        return pieces_of(media, self.space if media.modality in self.modalities else None, **options)
+        return chunk_media(media, self.space if media.modality in self.modalities else None, **options)
 
     def _load_arguments(self) -> dict[str, Any]:
         """Return the options of `senseweave.load` that were set."""

@@ -1,4 +1,4 @@
-"""Cut media for a space: into pieces that its encoders can hear, see or read at once."""
+"""Divide media into chunks that the encoders of a space hear, see or read at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHARACTERS_PER_TOKEN: Final = 4
 """English text has 4 to 5; the lower number keeps a passage within what the encoder reads."""
 
 
-def pieces_of(
+def chunk_media(
     media: Media,
     space: Space | None = None,
     *,
@@ -22,11 +22,11 @@ def pieces_of(
     characters: int | None = None,
     character_overlap: int = 0,
 ) -> Iterator[Media]:
-    """Yield the pieces into which an index of `space` cuts a media, in order; see `senseweave.media.split`.
+    """Yield the chunks into which an index of `space` divides a media, in order; see `senseweave.media.split`.
 
     Args:
-        media: The media to cut.
-        space: The space whose encoders determine the length of pieces, and whether sound is cut at pauses; None for
+        media: The media to divide.
+        space: The space whose encoders determine the length of chunks, and whether sound is cut at pauses; None for
             default lengths.
         seconds: Length of a window of audio or video; None for the encoder's own length, or 30 if it has none.
         overlap: Seconds that neighbouring windows share.

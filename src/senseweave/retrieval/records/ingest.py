@@ -11,7 +11,7 @@ from typing import Any
 from senseweave.errors import MediaError, NoContentError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, collect
 from senseweave.media.base import source_name
-from senseweave.retrieval.records.chunking import pieces_of
+from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.retrieval.records.schema import check_own, is_gone, is_unicode, record_id, record_source
 from senseweave.retrieval.records.writing import Chunk, Lane, Writer, lanes
 from senseweave.retrieval.report import Report
@@ -160,7 +160,7 @@ class Ingest:
         fixed = None if encoder.cut_at_pauses or not encoder.window_seconds else encoder.window_seconds
         state = self._state(source)
         count = 0
-        for part in pieces_of(media, lane.spaces[0], **self._chunking):
+        for part in chunk_media(media, lane.spaces[0], **self._chunking):
             passage = {name: value for name, value in part.metadata.items() if name not in media.metadata}
             window = (fixed, self._chunking["overlap"]) if fixed and part.modality in ("audio", "video") else None
             text = part.decode() if part.modality == "text" else None

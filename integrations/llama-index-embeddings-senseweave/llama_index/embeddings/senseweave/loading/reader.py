@@ -13,7 +13,7 @@ from llama_index.embeddings.senseweave.embeddings.model import SenseweaveEmbeddi
 from llama_index.embeddings.senseweave.embeddings.policy import PolicyFields
 from llama_index.embeddings.senseweave.items.nodes import node_from_media
 
-from senseweave.interop import Media, MediaError, MediaPolicy, Modality, collect, pieces_of
+from senseweave.interop import Media, MediaError, MediaPolicy, Modality, chunk_media, collect
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class MediaReader(PolicyFields, BasePydanticReader):
 
     def _nodes(self, media: Media, metadata: Mapping[str, Any] | None) -> Iterator[Node]:
         verify = self.on_error == "skip" if self.verify is None else self.verify
-        chunks = pieces_of(
+        chunks = chunk_media(
             media,
             self.embed_model.space if self.embed_model is not None else None,
             seconds=self.seconds,

@@ -20,8 +20,8 @@ from haystack_integrations.common.senseweave.loading import source_content, sour
 import senseweave as sw
 from senseweave.interop import (
     Provenance,
+    chunk_media,
     collect,
-    pieces_of,
     provenance_of_media,
     record_id,
     source_name,
@@ -168,16 +168,16 @@ class MediaToDocument(SpaceComponent):
                 yield media if not isinstance(source, ByteStream) else type(media)(source_label(source), media.reason)
                 continue
             try:
-                for chunk_media in self._split(media):
-                    document = _chunk_document(chunk_media, media, source, own, counts)
-                    yield _Chunk(document, chunk_media, position)
+                for chunk in self._split(media):
+                    document = _chunk_document(chunk, media, source, own, counts)
+                    yield _Chunk(document, chunk, position)
             except sw.MediaError as error:
                 yield error
 
     def _split(self, media: sw.Media) -> Iterator[sw.Media]:
         """Yield the chunks of a media as the describing model takes them, or of common lengths without a model."""
         space = self._loaded() if self.describe_with is not None else None
-        return pieces_of(
+        return chunk_media(
             media,
             space if space is not None and media.modality in space.modalities else None,
             seconds=self.seconds,

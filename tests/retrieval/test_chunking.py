@@ -9,7 +9,7 @@ import pytest
 
 from senseweave import Audio, Image, Text, UnsupportedModalityError
 from senseweave.encoders.base import Encoded, Encoder
-from senseweave.retrieval.records.chunking import pieces_of
+from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.spaces import Space
 
 
@@ -36,7 +36,7 @@ class Plain(Encoder):
 
 
 def spans(media, space, **options):
-    return [one.span for one in pieces_of(media, space, **options)]
+    return [chunk.span for chunk in chunk_media(media, space, **options)]
 
 
 def test_sound_is_cut_to_the_window_of_the_encoder_unless_said_otherwise():
@@ -49,20 +49,20 @@ def test_sound_is_cut_to_the_window_of_the_encoder_unless_said_otherwise():
 def test_passages_are_no_longer_than_the_text_encoder_reads():
     text = Text("word " * 300)
     short = Space("x", {"text": Plain("text", max_length=32)})
-    lengths = [len(one.decode()) for one in pieces_of(text, short)]
+    lengths = [len(chunk.decode()) for chunk in chunk_media(text, short)]
     assert max(lengths) <= 4 * 32
-    assert "".join(one.decode() for one in pieces_of(text, short)) == text.decode()
-    assert max(len(one.decode()) for one in pieces_of(text, Space("x", {"text": Plain("text")}))) > 900
-    assert max(len(one.decode()) for one in pieces_of(text, short, characters=500)) > 400
+    assert "".join(chunk.decode() for chunk in chunk_media(text, short)) == text.decode()
+    assert max(len(chunk.decode()) for chunk in chunk_media(text, Space("x", {"text": Plain("text")}))) > 900
+    assert max(len(chunk.decode()) for chunk in chunk_media(text, short, characters=500)) > 400
 
 
 def test_without_a_space_pieces_have_common_lengths():
     sound = Audio((np.zeros(8000 * 70), 8000))
     assert spans(sound, None) == [(0, 30), (30, 60), (40, 70)]
     assert spans(sound, None, seconds=50) == [(0, 50), (20, 70)]
-    assert max(len(one.decode()) for one in pieces_of(Text("word " * 300))) > 900
+    assert max(len(chunk.decode()) for chunk in chunk_media(Text("word " * 300))) > 900
 
 
 def test_a_modality_that_the_space_lacks_is_an_error():
     with pytest.raises(UnsupportedModalityError, match="image"):
-        list(pieces_of(Image(np.zeros((4, 4, 3), np.uint8)), Space("x", {"text": Plain("text")})))
+        list(chunk_media(Image(np.zeros((4, 4, 3), np.uint8)), Space("x", {"text": Plain("text")})))

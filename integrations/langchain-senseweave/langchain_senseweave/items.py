@@ -11,10 +11,10 @@ from langchain_core.documents.base import Blob
 
 import senseweave as sw
 from senseweave.interop import (
-    MEDIA_OF,
+    MEDIA_CLASSES,
     Modality,
     Provenance,
-    provenance_of_media,
+    media_provenance,
     read_metadata,
     record_id,
     source_name,
@@ -61,7 +61,7 @@ def media_from(modality: Modality, item: Any, *, policy: sw.MediaPolicy | None =
         return item
     if isinstance(item, Blob):
         item = item.path if item.data is None else item.as_bytes()
-    return MEDIA_OF[modality](item, policy=policy)
+    return MEDIA_CLASSES[modality](item, policy=policy)
 
 
 def media_from_document(document: Document, *, policy: sw.MediaPolicy | None = None) -> sw.Media:
@@ -104,7 +104,7 @@ def document_from_media(
         MediaError: If the media cannot be read.
     """
     own = {**media.metadata, **(metadata or {})}
-    provenance = provenance_of_media(media, source=own.pop("source", None) or None, own=own)
+    provenance = media_provenance(media, source=own.pop("source", None) or None, own=own)
     text = document_text(media, description, provenance.source)
     return Document(page_content=text, metadata=write_metadata(provenance), id=record_id(provenance))
 

@@ -7,7 +7,7 @@ from haystack_integrations.common.senseweave import document_to_media, hit_to_do
 from haystack_integrations.components.converters.senseweave import MediaToDocument
 
 import senseweave as sw
-from senseweave.interop import Provenance, provenance_of_media, write_metadata
+from senseweave.interop import Provenance, media_provenance, write_metadata
 
 POLICY = sw.MediaPolicy()
 
@@ -24,7 +24,7 @@ def _same(media, expected):
 def test_a_record_is_read_as_its_media_whoever_wrote_it(photo, tone, samples, file_path):
     video = samples / "video" / "video-01.mp4"
     for media in (sw.Image(photo), sw.Audio(tone, span=(1, 2)), sw.Video(video, span=(0.5, 1.5))):
-        meta = write_metadata(provenance_of_media(media, fingerprint="f" * 16, added_at=1.0), file_path=file_path)
+        meta = write_metadata(media_provenance(media, fingerprint="f" * 16, added_at=1.0), file_path=file_path)
         assert ("file_path" in meta) == file_path
         assert _same(_read(meta), media)
 

@@ -8,7 +8,7 @@ from haystack.dataclasses import ByteStream
 from haystack_integrations.components.converters.senseweave import MediaToDocument
 
 import senseweave as sw
-from senseweave.interop import provenance_of_media, read_metadata, record_id
+from senseweave.interop import media_provenance, read_metadata, record_id
 
 
 def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
@@ -90,7 +90,7 @@ def test_ids_depend_on_content_and_source_and_on_nothing_else(photo, tmp_path):
     (again,) = converter.run(sources=[str(photo)])["documents"]
     (moved,) = converter.run(sources=[elsewhere / "another-name.png"])["documents"]
     assert first.id == again.id != moved.id
-    assert first.id == record_id(provenance_of_media(sw.Image(photo)))
+    assert first.id == record_id(media_provenance(sw.Image(photo)))
     assert first.meta["sha256"] == moved.meta["sha256"]
     photo.write_bytes(photo.read_bytes() + b"\0")
     (changed,) = converter.run(sources=[photo])["documents"]

@@ -10,7 +10,7 @@ import numpy as np
 from senseweave.encoders.base import Role
 from senseweave.errors import UnsupportedModalityError
 from senseweave.extras import require
-from senseweave.media import MEDIA_OF, MODALITIES, Clip, Media, Modality
+from senseweave.media import MEDIA_CLASSES, MODALITIES, Clip, Media, Modality
 from senseweave.spaces import Space, load
 
 
@@ -128,13 +128,13 @@ def _as_rows(values: Any) -> np.ndarray:
 
 def _media(modality: Modality, item: Any) -> Media:
     if modality == "text":
-        return MEDIA_OF["text"](item if isinstance(item, str) else " ".join(map(str, item)))
+        return MEDIA_CLASSES["text"](item if isinstance(item, str) else " ".join(map(str, item)))
     if modality == "audio" and hasattr(item, "get_all_samples"):  # a torchcodec decoder
         samples = item.get_all_samples()
         item = (samples.data.numpy(), samples.sample_rate)
     if modality == "video":
         item = _clip(item)
-    return MEDIA_OF[modality](item)
+    return MEDIA_CLASSES[modality](item)
 
 
 def _clip(item: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from senseweave.evaluation.metrics import MEASURES, modality_share
 from senseweave.evaluation.significance import Interval, bootstrap
-from senseweave.media import MEDIA_OF, MODALITIES, Media, Modality
+from senseweave.media import MEDIA_CLASSES, MODALITIES, Media, Modality
 from senseweave.retrieval import Hit, Index, Query
 from senseweave.retrieval.calibration.labels import is_called
 from senseweave.retrieval.search.plan import chosen_modalities
@@ -204,7 +204,7 @@ def _question(entry: Any, number: int, file: Path, folder: Path) -> Question:
     query: str | Media | None = entry.get("query", entry.get("question"))
     for modality in MODALITIES[1:]:
         if query is None and isinstance(entry.get(modality), str):
-            query = MEDIA_OF[modality](folder / entry[modality])
+            query = MEDIA_CLASSES[modality](folder / entry[modality])
     relevant = entry.get("relevant", entry.get("answers"))
     if query is None or not isinstance(relevant, (list, dict)) or not relevant:
         msg = f"{where}: needs 'query' (or 'image', 'audio', 'video') and 'relevant', a list or an object with grades"

@@ -17,7 +17,7 @@ from senseweave.errors import (
 )
 from senseweave.lazy import lazy_names
 from senseweave.media import (
-    MEDIA_OF,
+    MEDIA_CLASSES,
     MODALITIES,
     Audio,
     Clip,
@@ -29,7 +29,7 @@ from senseweave.media import (
     Video,
     collect,
 )
-from senseweave.media.base import path_of, source_name
+from senseweave.media.base import local_path, source_name
 from senseweave.media.export import DEFAULT_PIXELS, Exported, ImageFormat, frame_files, image_file, sound_file
 from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, StoreStatistics, background, merge
 from senseweave.retrieval.calibration.probes import PROBES
@@ -42,7 +42,7 @@ from senseweave.retrieval.records.schema import (
     FILE_PATH,
     Provenance,
     content_key,
-    provenance_of_media,
+    media_provenance,
     read_metadata,
     record_id,
     write_metadata,
@@ -58,7 +58,7 @@ from senseweave.spaces.engine import OnError, Progress
 __all__ = [
     "DEFAULT_PIXELS",
     "FILE_PATH",
-    "MEDIA_OF",
+    "MEDIA_CLASSES",
     "METHODS",
     "MODALITIES",
     "PROBES",
@@ -106,6 +106,7 @@ __all__ = [
     "background",
     "chosen_modalities",
     "chroma_sample",
+    "chunk_media",
     "collect",
     "compile_filter",
     "content_key",
@@ -116,11 +117,10 @@ __all__ = [
     "image_file",
     "lazy_names",
     "load",
+    "local_path",
+    "media_provenance",
     "merge",
-    "path_of",
-    "chunk_media",
     "placed_among",
-    "provenance_of_media",
     "rank",
     "read_metadata",
     "record_id",

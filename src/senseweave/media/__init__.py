@@ -1,7 +1,7 @@
 """Inputs of four modalities, from whatever form they come in to decoded arrays with provenance."""
 
 from senseweave.media.base import Media
-from senseweave.media.collecting import MEDIA_OF, collect
+from senseweave.media.collecting import MEDIA_CLASSES, collect
 from senseweave.media.decoded import Clip, Waveform
 from senseweave.media.kinds.audio import Audio
 from senseweave.media.kinds.image import Image
@@ -12,7 +12,7 @@ from senseweave.media.policy import MediaPolicy
 from senseweave.media.splitting import split
 
 __all__ = [
-    "MEDIA_OF",
+    "MEDIA_CLASSES",
     "MODALITIES",
     "Audio",
     "Clip",

@@ -205,7 +205,7 @@ def _shortened(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def path_of(media: Media) -> Path | None:
+def local_path(media: Media) -> Path | None:
     """Return the local path of a media, or None if it was created from something else."""
     path = getattr(media._source, "path", None)
     return Path(path) if path is not None else None
@@ -213,5 +213,5 @@ def path_of(media: Media) -> Path | None:
 
 def source_name(media: Media) -> str:
     """Return the absolute path of a local file, and the `source` of any other media."""
-    path = path_of(media)
+    path = local_path(media)
     return os.path.abspath(path) if path is not None else media.source

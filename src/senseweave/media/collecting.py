@@ -19,7 +19,7 @@ from senseweave.media.kinds.video import Video
 from senseweave.media.modality import Modality
 from senseweave.media.policy import DEFAULT_POLICY, MediaPolicy
 
-MEDIA_OF: dict[Modality, type[Media]] = {"text": Text, "image": Image, "audio": Audio, "video": Video}
+MEDIA_CLASSES: dict[Modality, type[Media]] = {"text": Text, "image": Image, "audio": Audio, "video": Video}
 """The media class of each modality."""
 INDEX_MARK: Final = "senseweave.lock"
 """The file that marks a folder as an index."""
@@ -74,7 +74,7 @@ def media_in(source: Source) -> Iterator[Media]:
     kind = content.modalities[0]
     if {"audio", "video"} <= set(content.modalities):
         kind = _audio_or_video(source)
-    yield MEDIA_OF[kind](source, policy=source.policy)
+    yield MEDIA_CLASSES[kind](source, policy=source.policy)
 
 
 def _document(source: Source) -> Iterator[Media]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from senseweave.errors import MediaError
-from senseweave.media import MEDIA_OF, Media, MediaPolicy, Modality, Text
+from senseweave.media import MEDIA_CLASSES, Media, MediaPolicy, Modality, Text
 from senseweave.retrieval.records.schema import is_gone, read_metadata
 
 Span = tuple[float, float]
@@ -95,7 +95,7 @@ class Hit:
             )
             raise MediaError(self.source, msg)
         place = next((source for source in places if not is_gone(source)), places[0])
-        return MEDIA_OF[self.modality](
+        return MEDIA_CLASSES[self.modality](
             place, span=self.span, page=self.page, metadata=self.metadata, policy=self.policy
         )
 

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import numpy as np
 
 from senseweave.errors import MediaError
-from senseweave.media import MEDIA_OF, MODALITIES, Media, MediaPolicy, Modality, Text
+from senseweave.media import MEDIA_CLASSES, MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.base import source_name
 
 Span = tuple[float, float]
@@ -98,7 +98,9 @@ class Provenance:
         if not self.source:
             reason = f"a record of modality {self.modality} needs metadata['source'], the path or URL of its file"
             raise MediaError((text or self.modality)[:60], reason)
-        return MEDIA_OF[self.modality](self.source, span=self.span, page=self.page, metadata=self.own, policy=policy)
+        return MEDIA_CLASSES[self.modality](
+            self.source, span=self.span, page=self.page, metadata=self.own, policy=policy
+        )
 
 
 def read_metadata(metadata: Mapping[str, Any] | None) -> Provenance:
@@ -164,7 +166,7 @@ def write_metadata(provenance: Provenance, *, file_path: bool = False) -> dict[s
     return {**own, **{name: value for name, value in written.items() if value is not None and name not in kept}}
 
 
-def provenance_of_media(
+def media_provenance(
     media: Media,
     *,
     source: str | None = None,

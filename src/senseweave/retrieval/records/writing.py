@@ -17,7 +17,7 @@ from senseweave.retrieval.records.schema import (
     content_key,
     default_text,
     is_gone,
-    provenance_of_media,
+    media_provenance,
     read_metadata,
     record_id,
     record_text,
@@ -58,7 +58,7 @@ class Chunk:
 
     def provenance(self, fingerprint: str) -> Provenance:
         """Return what its record in a space says of it."""
-        return provenance_of_media(self.media, source=self.source, fingerprint=fingerprint, own=self.own)
+        return media_provenance(self.media, source=self.source, fingerprint=fingerprint, own=self.own)
 
     def content(self) -> tuple[Any, ...] | None:
         """Return what chunks of equal content share."""

@@ -24,15 +24,15 @@ from llama_index.embeddings.senseweave.items.spool import PDF, is_spooled, media
 from llama_index.embeddings.senseweave.items.whole import MediaText, WholeNode, make_node
 
 from senseweave.interop import (
-    MEDIA_OF,
+    MEDIA_CLASSES,
     Media,
     MediaError,
     MediaPolicy,
     Modality,
     Provenance,
     Text,
-    path_of,
-    provenance_of_media,
+    local_path,
+    media_provenance,
     read_metadata,
     record_id,
 )
@@ -107,12 +107,12 @@ def node_from_media(
     """
     own = {**media.metadata, **(metadata or {})}
     if media.modality == "text":
-        provenance = provenance_of_media(media, own=own)
+        provenance = media_provenance(media, own=own)
         return make_node(_node_id(provenance), media.decode(), provenance, {})
     media.check()
     path, mime_type = media_file(media, spool)
-    provenance = provenance_of_media(media, own=own)
-    if path_of(media) is None and "://" not in media.source and media.mime_type != PDF:
+    provenance = media_provenance(media, own=own)
+    if local_path(media) is None and "://" not in media.source and media.mime_type != PDF:
         provenance = replace(provenance, source=str(path))  # a label leads no other reader to the bytes
     resource = MediaResource(path=path, mimetype=mime_type)
     return make_node(_node_id(provenance), text, provenance, {f"{media.modality}_resource": resource})
@@ -189,7 +189,9 @@ def media_from_node(
     provenance = read_metadata({**node.metadata, "modality": kind})
     if provenance.mime_type == PDF and is_spooled(given) and os.path.isfile(provenance.source or ""):
         given = provenance.source  # the resource is a picture of the page
-    return MEDIA_OF[kind](given, policy=policy, span=provenance.span, page=provenance.page, metadata=provenance.own)
+    return MEDIA_CLASSES[kind](
+        given, policy=policy, span=provenance.span, page=provenance.page, metadata=provenance.own
+    )
 
 
 def is_whole(node: BaseNode) -> bool:
@@ -211,7 +213,7 @@ def as_media(modality: Modality, item: Any, policy: MediaPolicy | None) -> Media
             msg = f"expected {modality}, but was given {item!r}"
             raise TypeError(msg)
         return item
-    return Text(item) if modality == "text" else MEDIA_OF[modality](_unwrap(item), policy=policy)
+    return Text(item) if modality == "text" else MEDIA_CLASSES[modality](_unwrap(item), policy=policy)
 
 
 def _node_id(provenance: Provenance) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import filetype  # type: ignore[import-untyped]
 from llama_index.core.utils import get_cache_dir
 
-from senseweave.interop import Media, path_of
+from senseweave.interop import Media, local_path
 
 PDF = "application/pdf"
 # LlamaIndex looks MIME types up in `filetype`, which knows these by older names.
@@ -39,7 +39,7 @@ def media_file(media: Media, folder: str | Path | None = None) -> tuple[Path, st
         buffer = io.BytesIO()
         media.decode().save(buffer, "PNG")
         return _write(buffer.getvalue(), "image/png", folder), "image/png"
-    path = path_of(media)
+    path = local_path(media)
     if path is not None:
         return path.absolute(), mime_type
     return _write(media.read(), mime_type, folder), mime_type

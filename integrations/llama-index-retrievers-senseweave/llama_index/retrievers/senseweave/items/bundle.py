@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from llama_index.core.schema import QueryBundle
 
-from senseweave.interop import MEDIA_OF, Media, MediaPolicy, Modality, Text
+from senseweave.interop import MEDIA_CLASSES, Media, MediaPolicy, Modality, Text
 
 
 @dataclass
@@ -42,4 +42,4 @@ def query_media(bundle: QueryBundle, policy: MediaPolicy) -> list[Media]:
         "video": getattr(bundle, "video_path", None),
     }
     texts: list[Media] = [Text(text) for text in bundle.embedding_strs if text.strip()]
-    return texts + [MEDIA_OF[modality](path, policy=policy) for modality, path in paths.items() if path]
+    return texts + [MEDIA_CLASSES[modality](path, policy=policy) for modality, path in paths.items() if path]

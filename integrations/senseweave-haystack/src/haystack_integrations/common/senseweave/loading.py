@@ -10,7 +10,7 @@ from typing import TypeAlias
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 
 import senseweave as sw
-from senseweave.interop import MEDIA_OF, Modality, collect
+from senseweave.interop import MEDIA_CLASSES, Modality, collect
 
 Source: TypeAlias = str | Path | ByteStream | ImageContent | FileContent
 """What a query or a converter may be given: a path or permitted URL, or one of Haystack's containers of bytes."""
@@ -36,7 +36,7 @@ def source_to_media(
     if modality == "text":
         return sw.Text.open(given, policy=policy)
     if modality is not None:
-        return MEDIA_OF[modality](given, policy=policy)
+        return MEDIA_CLASSES[modality](given, policy=policy)
     if isinstance(given, str | Path) and Path(given).is_dir():
         raise sw.MediaError(str(given), "is a folder, not a file")
     first = next(collect([given], policy=policy), None)

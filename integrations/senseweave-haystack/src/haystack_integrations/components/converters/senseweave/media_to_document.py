@@ -22,7 +22,7 @@ from senseweave.interop import (
     Provenance,
     chunk_media,
     collect,
-    provenance_of_media,
+    media_provenance,
     record_id,
     source_name,
     write_metadata,
@@ -229,7 +229,7 @@ def _chunk_document(
     if chunk.modality != "text":
         values.pop("modality", None)
     values.pop("file_path", None)
-    provenance = provenance_of_media(chunk, source=name, own=values)
+    provenance = media_provenance(chunk, source=name, own=values)
     source_id = record_id(Provenance(media.modality, name, sha256=media.sha256))
     meta = write_metadata(provenance, file_path=path is not None)
     meta |= {"source_id": source_id, "split_id": counts[source_id]}

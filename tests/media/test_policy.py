@@ -155,11 +155,19 @@ def test_a_policy_travels_and_compares():
     assert hash(policy)
 
 
-@pytest.mark.parametrize("limit", ["max_bytes", "max_pixels", "max_seconds", "max_pages", "timeout", "decode_timeout"])
+LIMITS = ["max_bytes", "max_text_bytes", "max_pixels", "max_seconds", "max_pages", "timeout", "decode_timeout"]
+
+
+@pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
-def test_a_limit_that_is_none_is_refused(limit, value):
-    with pytest.raises(ValueError, match=limit):
+def test_a_limit_must_be_greater_than_0(limit, value):
+    with pytest.raises(ValueError, match=f"{limit} must be greater than 0, not {value}"):
         MediaPolicy(**{limit: value})
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_any_limit_greater_than_0_is_accepted(limit):
+    assert getattr(MediaPolicy(**{limit: 0.5}), limit) == 0.5
 
 
 def test_what_is_decoded_is_bounded_too(make):
@@ -224,3 +232,61 @@ def test_a_file_that_changed_since_it_was_checked_is_checked_anew(saved):
     path.write_bytes(b"many more words")
     with pytest.raises(PolicyError, match="has 15 bytes"):
         policy.open_file(str(path), checked)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+        (OSError("the drive is gone"), "the drive is gone"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_an_error_with_the_reason_of_the_system(saved, monkeypatch, error, reason):
+    path = saved("a.txt", b"words")
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(MediaError) as raised:
+        MediaPolicy().open_file(str(path))
+    assert raised.value.reason == f"cannot be opened ({reason})"
+
+
+@pytest.mark.parametrize("change", ["another file at the same path", "a link to the same file elsewhere"])
+def test_a_path_that_changes_while_it_is_opened_is_refused(tmp_path, monkeypatch, change):
+    file, link, twin = tmp_path / "file", tmp_path / "link", tmp_path / "twin"
+    file.write_bytes(b"words")
+    os.link(file, twin)
+    link.symlink_to(file)
+    opened = os.open
+
+    def open_then_change(*arguments):
+        descriptor = opened(*arguments)
+        if change == "another file at the same path":
+            file.unlink()
+            file.write_bytes(b"other words")
+        else:
+            link.unlink()
+            link.symlink_to(twin)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_then_change)
+    with pytest.raises(PolicyError, match="was replaced while it was being opened"):
+        MediaPolicy().open_file(str(link))
+
+
+def test_files_are_read_on_systems_that_lack_the_flags_of_unix(saved, monkeypatch):
+    for flag in ("O_NONBLOCK", "O_NOFOLLOW"):
+        monkeypatch.delattr(os, flag)
+    file, _ = MediaPolicy().open_file(str(saved("a.txt", b"words")))
+    with file:
+        assert file.read() == b"words"
+
+
+@pytest.mark.parametrize("length", [80, 81])
+def test_an_invalid_path_is_quoted_up_to_80_characters(length):
+    path = "a\0" + "b" * (length - 2)
+    with pytest.raises(MediaError, match="is not a valid path") as error:
+        MediaPolicy().resolve(path)
+    assert error.value.source == (path if length == 80 else path[:79] + "…")

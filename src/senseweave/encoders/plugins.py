@@ -52,7 +52,7 @@ def family_for(scheme: str) -> Family:
 
 @cache
 def _entries() -> dict[str, EntryPoint]:
-    """Entry points by scheme; a built-in family keeps its scheme, else the first distribution by name has it."""
+    """Return entry points by scheme; a built-in family keeps its scheme, else the first distribution by name has it."""
     found: dict[str, EntryPoint] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, _distribution(entry), entry.value)):
         if entry.name in BUILT_IN:
@@ -72,7 +72,7 @@ def _entries() -> dict[str, EntryPoint]:
 
 @cache
 def _load(scheme: str) -> tuple[Family | None, str]:
-    """The family of an entry point, or None and the reason."""
+    """Return the family of an entry point, or None and the reason."""
     entry = _entries()[scheme]
     plugin = f"the model family {scheme!r} of the distribution {_distribution(entry)} ({entry.value})"
     try:

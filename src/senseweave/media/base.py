@@ -23,7 +23,7 @@ Encoded: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | B
 
 
 class Media:
-    """One input of one modality, read only when something is asked of it.
+    """One input of one modality, read only when it is needed.
 
     Two media are equal if they have the same modality, source (path, URL, bytes or decoded values), span and page.
     Equality reads no file; to compare contents, compare `sha256`.

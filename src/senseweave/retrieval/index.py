@@ -14,7 +14,7 @@ import numpy as np
 from senseweave.errors import StoreError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.retrieval.calibration.cells import Calibration
-from senseweave.retrieval.calibration.labels import Answers, check_asked, match_labels
+from senseweave.retrieval.calibration.labels import Answers, check_queries, match_labels
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.index_spaces import describe, load_all, load_recorded
@@ -323,7 +323,7 @@ class Index:
         *,
         labels: Sequence[tuple[str | Media, Answers]] = (),
     ) -> None:
-        """Learn from queries: sample queries for the method `pseudo_positive`, labelled queries for `platt`.
+        """Learn from queries: sample queries for the method `pseudo_positive`, labeled queries for `platt`.
 
         The default method needs neither. The index keeps the vectors of the queries, but not their words.
 
@@ -334,9 +334,9 @@ class Index:
 
         Raises:
             TypeError: If queries or labels are not lists of these.
-            ValueError: If none of the labelled answers is in the index.
+            ValueError: If none of the labeled answers is in the index.
         """
-        check_asked(queries, labels)
+        check_queries(queries, labels)
         with self._store.writing():
             self._calibration.renew()
             embedded = [self._embedded(query) for query in queries]

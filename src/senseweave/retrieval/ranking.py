@@ -1,7 +1,8 @@
 """Several lists or stores, one ranking: the engine that the index and every integration use.
 
-Whatever can be asked by a vector is a `RankingSource`. The engine composes the query, asks every source, joins equal
-content, makes the scores comparable, and then drops, reranks, groups, spreads and cuts out the page as a `Plan` says.
+Whatever can be searched by a vector is a `RankingSource`. The engine composes the query, searches every source, joins
+equal content, makes the scores comparable, and then drops, reranks, groups, spreads and cuts out the page as a `Plan`
+says.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from senseweave.retrieval.search.plan import Plan
 from senseweave.retrieval.search.rerank import rerank
 
 LEAST_FETCHED: Final = 10
-"""Records asked of every source, so that the methods that look at one list see more than its tip."""
+"""Records requested from every source, so that the methods that look at one list see more than its tip."""
 EQUAL_SIMILARITY: Final = 1e-4
 """Equal content has equal vectors; stores round their similarities by less than this."""
 DIGITS: Final = 6
@@ -44,7 +45,7 @@ class Candidate:
         metadata: Flat values, whoever wrote them; see `senseweave.retrieval.records.schema.read_metadata`.
         text: Its text.
         similarity: Cosine similarity of query and record.
-        vector: Its vector, where vectors were asked for.
+        vector: Its vector, if vectors were requested.
         item: What it is in a framework, such as a document.
     """
 
@@ -57,7 +58,7 @@ class Candidate:
 
 
 class RankingSource:
-    """Records of one modality that can be asked by vector: a collection, a store's share, a wrapped retriever.
+    """Records of one modality that can be searched by vector: a collection, a store's share, a wrapped retriever.
 
     A source applies its own filters. What a user set on a wrapped store or retriever is kept: further conditions join
     it with AND.
@@ -81,12 +82,12 @@ class RankingSource:
         return await asyncio.to_thread(self.query, vector, k, with_vectors=with_vectors)
 
     def statistics(self, query_modality: Modality) -> Statistics | None:
-        """Return what is known of queries of a modality against these records, or None."""
+        """Return the statistics of queries of a modality against these records, or None if they are not known."""
         del query_modality
         return None
 
     def is_empty(self) -> bool:
-        """Return whether there are no records; False where that is not known without asking."""
+        """Return whether there are no records; False where only a search would tell."""
         return False
 
 
@@ -107,7 +108,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of one source."""
+    """A search of one source."""
 
     source: RankingSource
     vector: np.ndarray
@@ -123,14 +124,14 @@ def rank(
     *,
     policy: MediaPolicy | None = None,
 ) -> list[Ranking]:
-    """Ask sources and make one ranking of their answers.
+    """Search sources and make one ranking of their answers.
 
     Chunks of one source are never joined, unless they are equal content of different files. Equal content of
     different sources is one result that names them all.
 
     Args:
-        query: What is asked; None where nothing but a vector is known, which cannot be reranked.
-        sources: What is asked. One whose space has no parts in `embedded` is left out.
+        query: The query; None if only its vector is known, which cannot be reranked.
+        sources: What to search. A source whose space has no parts in `embedded` is left out.
         embedded: By space, the parts of the query that it can embed, as unit vectors.
         plan: How to rank.
         policy: What may be read when the media of hits are used.
@@ -148,7 +149,9 @@ def rank(
         requests, result = _advance(steps, answers)
         if result is not None:
             return result
-        answers = [one.source.query(one.vector, one.k, with_vectors=one.with_vectors) for one in requests]
+        answers = [
+            request.source.query(request.vector, request.k, with_vectors=request.with_vectors) for request in requests
+        ]
 
 
 async def arank(
@@ -159,15 +162,17 @@ async def arank(
     *,
     policy: MediaPolicy | None = None,
 ) -> list[Ranking]:
-    """Like `rank`, off the event loop; sources are asked side by side."""
+    """Like `rank`, off the event loop; sources are searched side by side."""
     steps = _steps(query, sources, embedded, plan, policy)
     answers: list[Sequence[Candidate]] | None = None
     while True:
         requests, result = await asyncio.to_thread(_advance, steps, answers)
         if result is not None:
             return result
-        asked = (one.source.aquery(one.vector, one.k, with_vectors=one.with_vectors) for one in requests)
-        answers = list(await asyncio.gather(*asked))
+        searches = (
+            request.source.aquery(request.vector, request.k, with_vectors=request.with_vectors) for request in requests
+        )
+        answers = list(await asyncio.gather(*searches))
 
 
 @dataclass
@@ -205,16 +210,16 @@ def _steps(
     plan: Plan,
     policy: MediaPolicy | None,
 ) -> _Steps:
-    """Yield what to ask of the sources until the ranking is complete, and return it."""
-    able = [source for source in sources if embedded.get(source.space)]
+    """Yield the requests to make until the ranking is complete, and return it."""
+    sources = [source for source in sources if embedded.get(source.space)]
     length = query.length if query is not None else _length(embedded)
-    method, queries = _composed(able, embedded, plan, length)
-    asked = [source for source in able if source.name in queries]
-    weights = _weights(asked, plan, method)
+    method, queries = _compose(sources, embedded, plan, length)
+    sources = [source for source in sources if source.name in queries]
+    weights = _weights(sources, plan, method)
     depth = plan.depth
     while True:
-        entries = yield from _fetched(asked, queries, max(depth, LEAST_FETCHED), plan)
-        ranked = _joined(entries, queries, method, weights)
+        entries = yield from _fetch(sources, queries, max(depth, LEAST_FETCHED), plan)
+        ranked = _join(entries, queries, method, weights)
         ranked = ranked if plan.quota else ranked[:depth]
         hits = [_hit(entry, method, policy) for entry in ranked]
         if not plan.group or _holds_sources(hits, depth, plan):
@@ -223,17 +228,17 @@ def _steps(
     return _page(query, hits, depth, plan)
 
 
-def _composed(
-    able: Sequence[RankingSource], embedded: Mapping[str, Sequence[EmbeddedPart]], plan: Plan, length: float
+def _compose(
+    sources: Sequence[RankingSource], embedded: Mapping[str, Sequence[EmbeddedPart]], plan: Plan, length: float
 ) -> tuple[FusionMethod, dict[str, tuple[np.ndarray, Statistics | None]]]:
-    """Return the fusion method, and by source the vector to ask with and the statistics to score with."""
+    """Return the fusion method, and by source the vector to search with and the statistics to score with."""
     calibrated = plan.method is None or find_method(plan.method).needs_statistics
     cells = {
         source.name: [source.statistics(part.modality) if calibrated else None for part in embedded[source.space]]
-        for source in able
+        for source in sources
     }
     # Some stores count by walking through all records, as long as a search takes: what has statistics is not counted.
-    filled = [source for source in able if None not in cells[source.name] or not source.is_empty()]
+    filled = [source for source in sources if None not in cells[source.name] or not source.is_empty()]
     complete = {name: known[0] for name, known in cells.items() if known[0] is not None and None not in known}
     method = find_method(resolve_method(plan.method, [source.name for source in filled], complete))
     return method, {
@@ -241,15 +246,15 @@ def _composed(
     }
 
 
-def _fetched(
-    asked: Sequence[RankingSource],
+def _fetch(
+    sources: Sequence[RankingSource],
     queries: Mapping[str, tuple[np.ndarray, Statistics | None]],
     depth: int,
     plan: Plan,
 ) -> Generator[list[Request], list[Sequence[Candidate]], dict[str, list[_Entry]]]:
-    """Ask every source until it has answered with `depth` different contents, or with all that it holds."""
-    entries: dict[str, list[_Entry]] = {source.name: [] for source in asked}
-    open_sources, k = list(asked), depth
+    """Search every source until it has answered with `depth` different contents, or with all that it holds."""
+    entries: dict[str, list[_Entry]] = {source.name: [] for source in sources}
+    open_sources, k = list(sources), depth
     while open_sources:
         answers = yield [
             Request(source, queries[source.name][0], k, plan.diversity is not None) for source in open_sources
@@ -286,13 +291,13 @@ def _distinct(source: RankingSource, answer: Sequence[Candidate]) -> list[_Entry
             entries.append(_Entry(source, [candidate], ("id", candidate.id, candidate.text), [place], {source.name}))
     for entry in entries:
         if len(entry.members) > 1:
-            order = sorted(range(len(entry.members)), key=lambda at: _added(entry.members[at]))
+            order = sorted(range(len(entry.members)), key=lambda at: _arrival(entry.members[at]))
             entry.members = [entry.members[at] for at in order]
             entry.places = [entry.places[at] for at in order]
     return entries
 
 
-def _joined(
+def _join(
     entries: Mapping[str, list[_Entry]],
     queries: Mapping[str, tuple[np.ndarray, Statistics | None]],
     method: FusionMethod,
@@ -315,18 +320,18 @@ def _joined(
             if at is None:
                 slots.append(scored)
             else:
-                slots[at] = _united(slots[at], scored, additive=method.additive)
+                slots[at] = _unite(slots[at], scored, additive=method.additive)
     ranked = [entry for slots in joined.values() for entry in slots]
-    ranked.sort(key=_order)
+    ranked.sort(key=_sort_key)
     return ranked
 
 
-def _order(entry: _Entry) -> tuple[float, float, str]:
-    """Return what entries are sorted by, so that ties stand in the same order in every store."""
+def _sort_key(entry: _Entry) -> tuple[float, float, str]:
+    """Return the key that sorts entries, so that ties come in the same order in every store."""
     return -round(entry.score, DIGITS), -round(entry.lead.similarity, DIGITS), entry.places[0]
 
 
-def _united(first: _Entry, second: _Entry, *, additive: bool) -> _Entry:
+def _unite(first: _Entry, second: _Entry, *, additive: bool) -> _Entry:
     """Return equal content of two lists as one entry, led by the better score."""
     better, other = (second, first) if second.score > first.score else (first, second)
     return _Entry(
@@ -370,7 +375,7 @@ def _page(query: Query | None, hits: list[Hit], depth: int, plan: Plan) -> list[
         hits = [hit for hit in hits if hit.score >= plan.min_score]
     if plan.reranker is not None:
         if query is None:
-            msg = "a reranker reads the query, and here nothing but its vector is known"
+            msg = "a reranker reads the query, and only its vector is known here; pass the query, or no reranker"
             raise ValueError(msg)
         hits = rerank(query, [hits[at] for at in best_positions(hits, depth, plan, plan.pages)], plan.reranker)
     if plan.group:
@@ -379,21 +384,21 @@ def _page(query: Query | None, hits: list[Hit], depth: int, plan: Plan) -> list[
     return [Ranking(replace(hit, origin=None), hit.origin.lead.item, hit.origin.source) for hit in page]
 
 
-def _weights(asked: Sequence[RankingSource], plan: Plan, method: FusionMethod) -> dict[str, float]:
+def _weights(sources: Sequence[RankingSource], plan: Plan, method: FusionMethod) -> dict[str, float]:
     """Return the weight of each source, which a plan gives by its name or its modality."""
     given = plan.weights or {}
     if given and not method.weighted:
         msg = f"weights belong to the method weighted_rrf, not to {method.name}"
         raise ValueError(msg)
-    named = {source.name: given.get(source.name, given.get(source.modality)) for source in asked}
+    named = {source.name: given.get(source.name, given.get(source.modality)) for source in sources}
     return {name: weight for name, weight in named.items() if weight is not None}
 
 
 def _length(embedded: Mapping[str, Sequence[EmbeddedPart]]) -> float:
-    """Return the length of the weights of a query of which nothing but vectors are known."""
+    """Return the length of the weights of a query whose vectors alone are known."""
     return max((math.sqrt(sum(part.weight**2 for part in parts)) for parts in embedded.values()), default=1.0)
 
 
-def _added(candidate: Candidate) -> tuple[float, str]:
+def _arrival(candidate: Candidate) -> tuple[float, str]:
     provenance = read_metadata(candidate.metadata)
     return provenance.added_at or 0.0, provenance.source or candidate.id

@@ -43,7 +43,7 @@ class EfficientNetLite0(Loadable):
         return self._labels()
 
     def prepare(self, image: Any) -> Any:
-        """Resize the short side, crop the centre and scale pixels; a float32 tensor of shape (3, 224, 224)."""
+        """Resize the short side, crop the center and scale pixels; a float32 tensor of shape (3, 224, 224)."""
         torch = require("torch", extra="starter")
         from PIL import Image
 

@@ -13,7 +13,7 @@ GREATEST_RATIO: Final = 64
 def crop_middle(image: Any) -> Any:
     """Return the middle of a PIL image longer than `GREATEST_RATIO` times its short side, else the image itself.
 
-    What is left out lies far outside any centre crop, so that resizing the short side and cropping the centre gives
+    What is left out lies far outside any center crop, so that resizing the short side and cropping the center gives
     the same as for the whole image.
     """
     short, long = sorted(image.size)
@@ -38,13 +38,13 @@ def visible_part(processor: Any, image: Any) -> Any:
 
 
 def processor_crops(processor: Any) -> bool:
-    """Return whether an image processor of transformers resizes the short side and crops the centre."""
+    """Return whether an image processor of transformers resizes the short side and crops the center."""
     size = getattr(processor, "size", None)
     edge = size.get("shortest_edge") if isinstance(size, dict) else getattr(size, "shortest_edge", None)
     return bool(edge and getattr(processor, "do_center_crop", False))
 
 
 def transform_crops(transform: Any) -> bool:
-    """Return whether a transform of torchvision (timm, open_clip) resizes the short side and crops the centre."""
+    """Return whether a transform of torchvision (timm, open_clip) resizes the short side and crops the center."""
     steps = {type(step).__name__: step for step in getattr(transform, "transforms", ())}
     return "CenterCrop" in steps and isinstance(getattr(steps.get("Resize"), "size", None), int)

@@ -81,6 +81,6 @@ class DocumentReader(Protocol):
 
 
 def reject_page(source: Source, page: int | None) -> None:
-    """Raise MediaError if a page is asked for, on behalf of a reader whose documents have no pages."""
+    """Raise MediaError if a page is requested, on behalf of a reader whose documents have no pages."""
     if page is not None:
         raise MediaError(source.label, f"is {source.content.mime_type}, which has no pages")

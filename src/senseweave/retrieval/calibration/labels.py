@@ -15,7 +15,7 @@ from senseweave.retrieval.stores.description import Description
 Answers = str | Collection[str]
 
 
-def check_asked(queries: Any, labels: Any) -> None:
+def check_queries(queries: Any, labels: Any) -> None:
     """Check the types of sample queries and labels.
 
     Raises:

@@ -15,7 +15,7 @@ def fit_logistic(scores: np.ndarray, relevant: np.ndarray, *, steps: int = 100) 
 
     Args:
         scores: Scores of the examples, shape (n,).
-        relevant: Whether each example is relevant, shape (n,), bool; at least one is and one is not.
+        relevant: Whether each example is relevant, shape (n,), bool; at least one True and one False.
         steps: Largest number of iterations.
 
     Returns:

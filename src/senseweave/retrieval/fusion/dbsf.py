@@ -10,7 +10,7 @@ from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.fusion.base import ListMethod
 
 EQUAL: Final = 1e-8
-"""A list whose scores deviate by less is taken for one of equal scores, so that nothing is divided by rounding."""
+"""A list whose scores deviate by less counts as a list of equal scores, so that nothing is divided by rounding."""
 
 
 class DistributionBased(ListMethod):

@@ -11,7 +11,7 @@ from senseweave.retrieval.stores.base import StoredRecord, VectorStore
 from senseweave.retrieval.stores.description import FORMAT, Description
 
 COPY_OF: Final = "senseweave_copy_of"
-"""In 0.1, metadata of a row of the second collection: the id of the record whose content has one more source."""
+"""In 0.1, metadata of a row of the second collection: the id of the record whose content has a further source."""
 SUFFIX: Final = "-copies"
 """Of the second collection's name in 0.1."""
 BATCH: Final = 500
@@ -32,9 +32,9 @@ def convert_old(store: VectorStore, description: Description) -> None:
     ids = [record.id for record in store.get(description.name)]
     for at in range(0, len(ids), BATCH):
         for record in store.get(description.name, ids=ids[at : at + BATCH], vectors=True):
-            new = converted(record, copies.get(record.id, ()), description)
+            new = convert_record(record, copies.get(record.id, ()), description)
             store.upsert(description.name, new)
-            if record.id not in {one.id for one in new}:
+            if record.id not in {replacement.id for replacement in new}:
                 store.delete(description.name, [record.id])
     description.format = FORMAT
     store.save_metadata(description.name, description.to_metadata())
@@ -42,7 +42,7 @@ def convert_old(store: VectorStore, description: Description) -> None:
         store.drop(description.name + SUFFIX)
 
 
-def converted(record: StoredRecord, copies: Sequence[Mapping[str, Any]], description: Description) -> list[Record]:
+def convert_record(record: StoredRecord, copies: Sequence[Mapping[str, Any]], description: Description) -> list[Record]:
     """Return the records that one record of 0.1 becomes: one for each of its sources.
 
     Args:

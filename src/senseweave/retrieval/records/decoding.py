@@ -14,7 +14,7 @@ from senseweave.media import Media, Modality
 SHARED: Final[dict[Modality, int]] = {"text": 512, "image": 16, "audio": 32, "video": 8}
 """Chunks whose decoded form is held at a time: enough for full batches, few enough for the memory of a laptop."""
 NEAR_SECONDS: Final = 2e-3
-"""A streamed window is the one that was planned if it begins this near to it: samples fall on a grid."""
+"""A streamed window is the planned window if it begins this near to it: samples fall on a grid."""
 
 _Options = tuple[tuple[str, Any], ...]
 
@@ -152,7 +152,7 @@ def _runs(chunks: Sequence[Media], windows: Mapping[int, tuple[float, float]]) -
 
 
 def _follows(before: Media, after: Media, seconds: float, overlap: float) -> bool:
-    """Return whether a window is the next of the same stream; the last one of a recording begins earlier."""
+    """Return whether a window is the next of the same stream; the last window of a recording begins earlier."""
     if before.span is None or after.span is None or before._source is not after._source:
         return False
     return before.span[0] < after.span[0] < before.span[0] + seconds - overlap + NEAR_SECONDS

@@ -28,9 +28,9 @@ FILE_PATH: Final = "file_path"
 PASSAGE: Final = ("character_start", "character_end")
 """Metadata of a passage of a text: its position, which chunking writes and not the user."""
 TIMED: Final = ("audio", "video")
-"""Modalities in which a span can be meant."""
+"""Modalities in which a record can have a span."""
 PAGED: Final = ("text", "image")
-"""Modalities in which a page can be meant."""
+"""Modalities in which a record can have a page."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Provenance:
 
 
 def read_metadata(metadata: Mapping[str, Any] | None) -> Provenance:
-    """Return what a record's metadata say, whoever wrote them: the core, an integration or version 0.1.
+    """Return the provenance in a record's metadata, whoever wrote them: the core, an integration or version 0.1.
 
     A value under a name of the schema that cannot be the schema's (a date in `start` of a text, `modality="CT"`) is
     the user's own, and is found in `own`.
@@ -144,8 +144,8 @@ def write_metadata(provenance: Provenance, *, file_path: bool = False) -> dict[s
     """Return the flat metadata of a record: the schema's values, and the user's own beside them.
 
     Args:
-        provenance: What is known; what is None is left out.
-        file_path: Whether the source stands under `file_path` too, for components of Haystack and LlamaIndex.
+        provenance: What to write; None is left out.
+        file_path: Whether to write the source under `file_path` too, for components of Haystack and LlamaIndex.
     """
     start, end = provenance.span if provenance.span is not None else (None, None)
     written = {
@@ -174,7 +174,7 @@ def media_provenance(
     added_at: float | None = None,
     own: Mapping[str, Any] | None = None,
 ) -> Provenance:
-    """Return what is known of a chunk of media.
+    """Return the provenance of a chunk of media.
 
     Args:
         media: The chunk.
@@ -205,7 +205,7 @@ def record_id(provenance: Provenance) -> str:
     span = "" if start is None else f"{start:.3f}-{end:.3f}"
     page = "" if provenance.page is None else str(provenance.page)
     key = (provenance.modality, provenance.sha256, span, page, provenance.source, provenance.fingerprint)
-    return hashlib.sha256("\n".join(str(one or "") for one in key).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join(str(value or "") for value in key).encode()).hexdigest()[:32]
 
 
 def content_key(provenance: Provenance, text: str | None = None) -> tuple[Any, ...] | None:
@@ -236,7 +236,7 @@ def default_text(modality: Modality, source: str) -> str:
 
 
 def record_source(identifier: str, metadata: Mapping[str, Any]) -> str:
-    """Return the source of a stored record; one that another program wrote without a source goes by its id."""
+    """Return the source of a stored record, or its id if another program wrote it without a source."""
     return read_metadata(metadata).source or identifier
 
 

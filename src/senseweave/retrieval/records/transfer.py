@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from senseweave.errors import StoreError
-from senseweave.retrieval.records.conversion import converted
+from senseweave.retrieval.records.conversion import convert_record
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
@@ -83,7 +83,7 @@ def import_index(store: Collections, path: str | Path) -> int:
                 raise StoreError(msg)
             vector = np.frombuffer(base64.b64decode(entry["vector"]), dtype="<f4")
             record = StoredRecord(entry["record"], entry["metadata"], entry["text"], vector=vector)
-            pending += converted(record, entry.get("copies", ()), description)
+            pending += convert_record(record, entry.get("copies", ()), description)
             count += 1
             if len(pending) >= BATCH:
                 _write(store, description, pending)

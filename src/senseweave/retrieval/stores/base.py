@@ -22,8 +22,8 @@ class StoredRecord:
         id: Its id in the collection.
         metadata: Flat values.
         text: Its text, or None where it was stored without.
-        similarity: Cosine similarity to the query; 0 where nothing was asked.
-        vector: Shape (dimension,), float32, where vectors were asked for.
+        similarity: Cosine similarity to the query; 0 outside a search.
+        vector: Shape (dimension,), float32, if vectors were requested.
     """
 
     id: str
@@ -38,8 +38,8 @@ class VectorStore(Protocol):
     """Named collections of records with cosine search. Safe to use from several threads.
 
     A collection has metadata of its own, flat and small, in which an index keeps what it has to know. Conditions are
-    `Compare`, `AllOf` and `AnyOf` of `senseweave.retrieval.stores.filters`; a store that cannot translate one raises
-    `ValueError`.
+    `Compare`, `AllOf` and `AnyOf` of `senseweave.retrieval.stores.filters`; a store raises `ValueError` for a condition
+    that it cannot translate.
     """
 
     @property
@@ -70,7 +70,7 @@ class VectorStore(Protocol):
         """Remove a collection with all its records."""
 
     def upsert(self, name: str, records: Sequence[Record]) -> None:
-        """Write records; one whose id is there already is replaced whole."""
+        """Write records; each replaces a record of the same id as a whole."""
 
     def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""

@@ -21,7 +21,7 @@ from senseweave.retrieval.stores.lock import FolderLock
 PAGE: Final = 1000
 """Records that are listed at a time."""
 MOST: Final = 2**31 - 1
-"""Records that Chroma can be asked for at once."""
+"""Most records to request from Chroma at once."""
 HNSW: Final = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 400}
 """Chroma's defaults (100, 16, 100) miss some of the true nearest; benchmarks/search_latency.py prints how many."""
 
@@ -131,7 +131,7 @@ class ChromaStore:
             self._handles.pop(name, None)
 
     def upsert(self, name: str, records: Sequence[Record]) -> None:
-        """Write records; one whose id is there already is replaced whole."""
+        """Write records; each replaces a record of the same id as a whole."""
         for chunk in self._chunks(records):
             with self._write():
                 handle = self._handle(name)
@@ -161,7 +161,7 @@ class ChromaStore:
         offset: int = 0,
         vectors: bool = False,
     ) -> list[StoredRecord]:
-        """Return records by id or by condition, or all of them, asked for a page at a time."""
+        """Return records by id or by condition, or all of them, a page at a time."""
         include = ["metadatas", "documents", *(["embeddings"] if vectors else [])]
         where = chroma_where(condition)
         found: list[StoredRecord] = []

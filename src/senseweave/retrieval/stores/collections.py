@@ -111,7 +111,7 @@ class Collections:
         return self.store.count(collection.name)
 
     def upsert(self, collection: Named, records: Sequence[Record]) -> None:
-        """Write records; one whose id is there already is replaced whole."""
+        """Write records; each replaces a record of the same id as a whole."""
         if records:
             self.store.upsert(collection.name, records)
 

@@ -60,7 +60,7 @@ class MemoryStore:
             del self._records[name], self._metadata[name]
 
     def upsert(self, name: str, records: Sequence[Record]) -> None:
-        """Write records; one whose id is there already is replaced whole."""
+        """Write records; each replaces a record of the same id as a whole."""
         with self._guard:
             self._collection(name).update(
                 {

@@ -1,0 +1,46 @@
+"""Text from outside, as it may be shown: no character of it moves a cursor, reorders a line or hides another."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Control, format (which has the marks of direction) and surrogate characters, separators of lines and paragraphs
+(Unicode Standard, section 4.5)."""
+_SHOWN: Final = frozenset("\u00ad\u200c\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2")
+"""Format characters that scripts, emoji and typesetting need; they hide and reorder nothing."""
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""Return a text with every character escaped that a terminal, a log or a page would obey rather than show.
+
+    Escapes are those of Python, such as `\x1b`, `\u202e`; bytes of a file name that are no Unicode are shown as
+    `\xe9`.
+
+    Args:
+        text: The text.
+        keep: Characters to leave as they are, such as a line break.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(character if _shows(character) or character in keep else _escaped(character) for character in text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return the beginning of a text as it may be shown, at most `limit` characters and `…` where it goes on."""
+    whole = printable(text[: limit + 1])
+    return whole if len(text) <= limit and len(whole) <= limit else f"{whole[:limit]}…"
+
+
+def _shows(character: str) -> bool:
+    return character in _SHOWN or unicodedata.category(character) not in _HIDDEN
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that Python could not decode (PEP 383)
+        return f"\\x{code - 0xDC00:02x}"
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character) or (
+        f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    )

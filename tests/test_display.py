@@ -1,0 +1,39 @@
+"""What text from outside looks like where a person reads it."""
+
+import pytest
+
+from senseweave.display import printable, shorten
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("Grüße, 東京, שלום, 👩\u200d🔬", "Grüße, 東京, שלום, 👩\u200d🔬"),
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("\x9b31m", "\\x9b31m"),
+        ("invoice\u202efdp.exe", "invoice\\u202efdp.exe"),
+        ("a\u2066b\u2069", "a\\u2066b\\u2069"),
+        ("line\nnext\r\tend", "line\\nnext\\r\\tend"),
+        ("caf\udce9.png", "caf\\xe9.png"),
+        ("\ud800", "\\ud800"),
+        ("soft\u00adhyphen zero\u200bwidth", "soft\u00adhyphen zero\\u200bwidth"),
+        ("tag\U000e0041", "tag\\U000e0041"),
+        ("\u2028", "\\u2028"),
+        ("\x00\x7f", "\\x00\\x7f"),
+    ],
+)
+def test_what_would_be_obeyed_is_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert printable(printable(text)) == shown
+
+
+def test_kept_characters_stay() -> None:
+    assert printable("a\nb\x1b", keep="\n") == "a\nb\\x1b"
+
+
+def test_a_shortened_text_says_that_it_goes_on() -> None:
+    assert shorten("word", 4) == "word"
+    assert shorten("words", 4) == "word…"
+    assert shorten("\x1b\x1b", 4) == "\\x1b…"
+    assert len(shorten("\x1b" * 1_000_000, 50)) == 51

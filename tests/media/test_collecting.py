@@ -7,6 +7,7 @@ import pytest
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.media import Audio, Image, MediaPolicy, Text, collect
+from senseweave.media.collecting import as_media, first_media
 
 
 @pytest.fixture
@@ -159,3 +160,25 @@ def test_collecting_is_lazy(saved, tmp_path):
     assert next(walk).source.endswith("0.txt")
     (tmp_path / "c" / "1.txt").unlink()
     assert isinstance(next(walk), MediaError)
+
+
+def test_an_input_becomes_media_of_the_modality_that_is_asked_for(saved, make):
+    path = saved("a.dat", make.image(make.picture()))
+    assert as_media("image", path) == Image(path)
+    image = Image(path)
+    assert as_media("image", image) is image
+    with pytest.raises(TypeError, match="expected audio, but was given Image"):
+        as_media("audio", image)
+    with pytest.raises(TypeError, match="a text must be a str, not bytes"):
+        as_media("text", b"words")
+
+
+def test_the_first_media_of_a_file_is_told_by_its_content(saved, make, tmp_path):
+    path = saved("a.dat", make.sound(make.tone()))
+    assert first_media(path) == Audio(path)
+    pdf = saved("b.dat", make.pdf(["a dog", ""]))
+    assert first_media(pdf) == Image(pdf, page=1)
+    with pytest.raises(MediaError, match="is a folder, not a file"):
+        first_media(tmp_path)
+    with pytest.raises(MediaError, match="no such file"):
+        first_media(tmp_path / "missing")

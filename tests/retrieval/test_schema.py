@@ -112,3 +112,16 @@ def test_media_are_made_of_what_was_read(corpus_folder):
     assert read_metadata({"source": "x"}).media("words").decode() == "words"
     with pytest.raises(sw.MediaError, match=r"metadata\['source'\]"):
         read_metadata({"modality": "image"}).media("a cat")
+
+
+@pytest.mark.parametrize("own", [{"start": 2, "end": 1}, {"end": 0}, {"start": 1}, {"start_s": 0.0, "end_s": "late"}])
+def test_numbers_that_are_no_span_are_named_where_a_span_can_be_meant(own):
+    wrong = read_metadata({"modality": "audio", "source": "a.mp3", **own}).misplaced_span
+    assert "0 <= start < end" in wrong
+    assert all(repr(value) in wrong for value in own.values())
+    assert read_metadata({"modality": "text", "source": "a.txt", **own}).misplaced_span is None
+
+
+def test_a_date_and_a_span_are_no_misplaced_numbers():
+    assert read_metadata({"modality": "audio", "source": "a.mp3", "start": "2024-01-31"}).misplaced_span is None
+    assert WHOLE.misplaced_span is None

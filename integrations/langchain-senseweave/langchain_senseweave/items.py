@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from langchain_core.documents import Document
@@ -11,18 +10,18 @@ from langchain_core.documents.base import Blob
 
 import senseweave as sw
 from senseweave.interop import (
-    MEDIA_CLASSES,
     Modality,
     Provenance,
+    as_media,
+    labeled_description,
     media_provenance,
+    place_label,
     read_metadata,
     record_id,
     source_name,
     write_metadata,
 )
 
-DESCRIPTION_LENGTH = 1000
-"""Characters of a transcript or label line that a document keeps; text is never cut."""
 _DEPENDENT = ("score", "raw_score", "sources", "spans")
 """Metadata of a result that depend on the question."""
 
@@ -43,6 +42,13 @@ class ResultMetadata(dict[str, Any]):
     __hash__ = None
 
 
+def unwrap_blob(item: Any) -> Any:
+    """Return the path or bytes of a LangChain `Blob`; anything else passes as it is."""
+    if isinstance(item, Blob):
+        return item.path if item.data is None else item.as_bytes()
+    return item
+
+
 def media_from(modality: Modality, item: Any, *, policy: sw.MediaPolicy | None = None) -> sw.Media:
     """Return media of a modality made from anything that `senseweave` reads, or from a LangChain `Blob`.
 
@@ -54,14 +60,7 @@ def media_from(modality: Modality, item: Any, *, policy: sw.MediaPolicy | None =
     Raises:
         TypeError: If `item` is media of another modality.
     """
-    if isinstance(item, sw.Media):
-        if item.modality != modality:
-            msg = f"expected {modality}, but was given {item!r}"
-            raise TypeError(msg)
-        return item
-    if isinstance(item, Blob):
-        item = item.path if item.data is None else item.as_bytes()
-    return MEDIA_CLASSES[modality](item, policy=policy)
+    return as_media(modality, unwrap_blob(item), policy)
 
 
 def media_from_document(document: Document, *, policy: sw.MediaPolicy | None = None) -> sw.Media:
@@ -78,8 +77,9 @@ def media_from_document(document: Document, *, policy: sw.MediaPolicy | None = N
         ValueError: If its span makes no sense.
     """
     provenance = read_metadata(document.metadata)
-    if provenance.modality in ("audio", "video"):
-        _check_span(provenance)
+    if wrong := provenance.misplaced_span:
+        msg = f"{provenance.source}: {wrong}"
+        raise ValueError(msg)
     media = provenance.media(document.page_content, policy=policy)
     if provenance.modality != "text" and provenance.sha256 not in (None, media.sha256):
         raise sw.MediaError(media.source, "has changed since the document was made of it; load it again")
@@ -118,18 +118,9 @@ def document_from_hit(hit: sw.Hit) -> Document:
     Returns:
         A document like those of `MediaLoader`, whose metadata also holds `score`, `raw_score` and `space`.
     """
-    provenance = Provenance(
-        modality=hit.modality,
-        source=hit.source,
-        span=hit.span,
-        page=hit.page,
-        mime_type=hit.mime_type,
-        sha256=hit.sha256,
-        own=hit.metadata,
-    )
-    text = hit.text if hit.modality == "text" else _describe(hit.text, place_label(provenance))
-    document = Document(page_content=text, metadata=write_metadata(provenance), id=hit.id)
-    return result_document(document, hit, hit.space)
+    provenance = hit.provenance
+    text = hit.text if hit.modality == "text" else labeled_description(hit.text, place_label(provenance))
+    return result_document(Document(text, metadata=write_metadata(provenance), id=hit.id), hit, hit.space)
 
 
 def result_document(document: Document, hit: sw.Hit, space: str) -> Document:
@@ -141,11 +132,7 @@ def result_document(document: Document, hit: sw.Hit, space: str) -> Document:
             content and all `spans` of a grouped source.
         space: Name of the space that found it.
     """
-    result: dict[str, Any] = {"score": hit.score, "raw_score": hit.raw_score, "space": space}
-    if len(hit.sources) > 1:
-        result["sources"] = list(hit.sources)
-    if len(hit.spans) > 1:
-        result["spans"] = [list(span) for span in hit.spans]
+    result = {"score": hit.score, "space": space, **hit.result_metadata}
     return document.model_copy(update={"metadata": ResultMetadata({**document.metadata, **result})})
 
 
@@ -154,52 +141,7 @@ def document_text(media: sw.Media, description: str | None = None, source: str |
     if isinstance(media, sw.Text):
         return media.decode()
     place = Provenance(media.modality, source or source_name(media), media.span, media.page)
-    return _describe(description, place_label(place))
-
-
-def read_policy(policy: sw.MediaPolicy | None, root: str | Path | None, network: bool) -> sw.MediaPolicy | None:
-    """Return what may be read as two forms of argument say; None where neither was given.
-
-    Raises:
-        ValueError: If both were given.
-    """
-    if policy is not None and (root is not None or network):
-        msg = "give either policy or root and network, not both"
-        raise ValueError(msg)
-    return sw.MediaPolicy(root=root, network=network) if root is not None or network else policy
-
-
-def place_label(provenance: Provenance, otherwise: str | None = None) -> str:
-    """Return modality, source and place of a chunk, for example `audio talk.mp3 0:15.0-0:30.0`.
-
-    Args:
-        provenance: What is known of the chunk.
-        otherwise: What stands for a source that is not known.
-    """
-    label = f"{provenance.modality} {provenance.source or otherwise or 'without a source'}"
-    if provenance.span is not None:
-        start, end = (f"{int(seconds // 60)}:{seconds % 60:04.1f}" for seconds in provenance.span)
-        return f"{label} {start}-{end}"
-    return f"{label} page {provenance.page}" if provenance.page is not None else label
-
-
-def _describe(description: str | None, label: str) -> str:
-    """Return a description followed by where the chunk is from, unless it says so already."""
-    words = " ".join((description or "").split())
-    if words == label or words.endswith(f"({label})"):
-        return words
-    if len(words) > DESCRIPTION_LENGTH:
-        words = f"{words[: DESCRIPTION_LENGTH - 1].rstrip()}…"
-    return f"{words} ({label})" if words else label
-
-
-def _check_span(provenance: Provenance) -> None:
-    """Check that no numbers that were meant as a span were left to the user's own values."""
-    for start, end in (("start", "end"), ("start_s", "end_s")):
-        if isinstance(provenance.own.get(end), (int, float)):
-            given = (provenance.own.get(start, 0.0), provenance.own[end])
-            msg = f"{provenance.source}: a span is (start, end) in seconds with 0 <= start < end, not {given}"
-            raise ValueError(msg)
+    return labeled_description(description, place_label(place))
 
 
 def _stored(metadata: Mapping[str, Any]) -> dict[str, Any]:

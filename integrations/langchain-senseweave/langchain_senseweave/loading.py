@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Unpack
+from typing import Any, Unpack
 
 from langchain_core.document_loaders import BaseBlobParser, BaseLoader
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
 from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
-from langchain_senseweave.items import document_from_media, read_policy
-from senseweave.interop import Media, MediaError, MediaPolicy, chunk_media, collect
-
-OnError = Literal["raise", "skip"]
-T = TypeVar("T")
-
-_BATCH = 16
-"""Chunks that are described in one batch; bounds how far a lazy loader reads ahead."""
+from langchain_senseweave.items import document_from_media, unwrap_blob
+from senseweave.interop import ChunkLoader, MediaError, MediaPolicy, OnError, choose_policy, chunk_media
 
 
 class ParserOptions(ChunkOptions, total=False):
@@ -84,19 +78,21 @@ class MediaParser(BaseBlobParser):
             ValueError: If both `policy` and `root` or `network` are given, or `on_error` is unknown.
             TypeError: If an argument is unknown.
         """
-        given = read_policy(policy, root, network)
-        if on_error not in ("raise", "skip"):
-            msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
-            raise ValueError(msg)
         if unknown := set(chunking) - set(ChunkOptions.__annotations__):
             known = ", ".join(ChunkOptions.__annotations__)
             msg = f"unknown argument {', '.join(sorted(unknown))}; arguments for chunks are {known}"
             raise TypeError(msg)
-        self.embeddings = embeddings
-        self.describe = describe
-        self.chunking = chunking
-        self.policy = embeddings.media_policy if given is None and embeddings is not None else given
-        self.on_error = on_error
+        given = choose_policy(policy, root, network)
+        self.loader = ChunkLoader(
+            _warn,
+            on_error,
+            embeddings.media_policy if given is None and embeddings is not None else given,
+            unwrap=unwrap_blob,
+            chunk=partial(embeddings.chunk if embeddings is not None else chunk_media, **chunking),
+            describe=embeddings.describe_media if embeddings is not None and describe else None,
+            described=embeddings.modalities if embeddings is not None and describe else (),
+            verify=on_error == "skip",  # else a truncated file would fail in the store, and all others with it
+        )
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:
         """Yield the documents of one blob.
@@ -107,85 +103,14 @@ class MediaParser(BaseBlobParser):
         Raises:
             MediaError: If it cannot be read, unless `on_error` is `skip`.
         """
-        given = blob.path if blob.data is None else blob.as_bytes()
-        metadata = dict(blob.metadata)
-        if blob.data is not None and blob.source:
-            metadata["source"] = blob.source
-        yield from self.documents([given], metadata=metadata)
+        source = {"source": blob.source} if blob.data is not None and blob.source else {}
+        return self.documents([blob], metadata={**blob.metadata, **source})
 
     def documents(self, inputs: Any, *, metadata: dict[str, Any] | None = None) -> Iterator[Document]:
-        """Yield the documents of paths, folders, URLs, bytes or media; see `lazy_parse`."""
-        for chunk, description in self._described_chunks(inputs):
-            try:
-                yield document_from_media(chunk, description, metadata=metadata)
-            except MediaError as error:
-                self.report(error)
-
-    def chunks(self, inputs: Any) -> Iterator[Media]:
-        """Yield the chunks from which `documents` makes documents; see `lazy_parse`."""
-        chunk = self.embeddings.chunk if self.embeddings is not None else chunk_media
-        for media in collect(inputs, policy=self.policy):
-            if isinstance(media, MediaError):
-                self.report(media)
-                continue
-            try:
-                yield from chunk(media, **self.chunking)
-            except MediaError as error:
-                self.report(error)
-
-    def _described_chunks(self, inputs: Any) -> Iterator[tuple[Media, str | None]]:
-        """Yield chunks, each with its description."""
-        chunks = self.chunks(inputs)
-        while batch := list(islice(chunks, _BATCH)):
-            descriptions = self._describe(batch)
-            yield from ((batch[i], descriptions[i]) for i in sorted(descriptions))
-
-    def _describe(self, batch: list[Media]) -> dict[int, str | None]:
-        """Return the descriptions of chunks by their position, without those that could not be read."""
-        able: list[int] = []
-        descriptions: dict[int, str | None] = {}
-        if self.embeddings is not None and self.describe:
-            known = set(self.embeddings.modalities) - {"text"}
-            able = [i for i, chunk in enumerate(batch) if chunk.modality in known]
-            made = self.each([batch[i] for i in able], self.embeddings.describe_media) if able else {}
-            descriptions = {able[position]: words for position, words in made.items()}
-        for i in sorted(set(range(len(batch))) - set(able)):
-            try:
-                if self.on_error == "skip":  # else a truncated file would fail in the store, and all others with it
-                    batch[i].verify()
-                descriptions[i] = None
-            except MediaError as error:
-                self.report(error)
-        return descriptions
-
-    def each(self, media: list[Media], make: Callable[[list[Media]], Sequence[T]]) -> dict[int, T]:
-        """Return what a function makes of each item, by position, without items that it cannot read.
-
-        Args:
-            media: The items.
-            make: Returns one result per item, or raises a `MediaError`.
-
-        Raises:
-            MediaError: If an item cannot be read, unless `on_error` is `skip`: then a warning says why.
-        """
-        try:
-            return dict(enumerate(make(media)))
-        except MediaError:
-            if self.on_error == "raise":
-                raise
-        made = {}
-        for position, item in enumerate(media):
-            try:
-                made[position] = make([item])[0]
-            except MediaError as error:
-                self.report(type(error)(error.source, error.reason))  # without "item 1 of 1", which would mislead
-        return made
-
-    def report(self, error: MediaError) -> None:
-        """Raise an error, or warn of it, as `on_error` says."""
-        if self.on_error == "raise":
-            raise error
-        warnings.warn(f"left out: {error}", UserWarning, stacklevel=3)
+        """Yield the documents of paths, folders, URLs, bytes, blobs or media; see `lazy_parse`."""
+        return self.loader.load(
+            inputs, lambda chunk: document_from_media(chunk.media, chunk.description, metadata=metadata)
+        )
 
 
 class MediaLoader(BaseLoader):
@@ -224,3 +149,7 @@ class MediaLoader(BaseLoader):
             MediaError: If a file cannot be read, unless `on_error` is `skip`.
         """
         yield from self.parser.documents(self.paths)
+
+
+def _warn(error: MediaError) -> None:
+    warnings.warn(f"left out: {error}", UserWarning, stacklevel=3)

@@ -30,7 +30,10 @@ from senseweave.media import (
     collect,
 )
 from senseweave.media.base import local_path, source_name
+from senseweave.media.collecting import as_media, first_media
 from senseweave.media.export import DEFAULT_PIXELS, Exported, ImageFormat, frame_files, image_file, sound_file
+from senseweave.media.files import keep_bytes
+from senseweave.media.policy import choose_policy
 from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, StoreStatistics, background, merge
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample, evenly_spaced
@@ -38,6 +41,8 @@ from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
 from senseweave.retrieval.ranking import Candidate, Ranking, RankingSource, arank, rank
 from senseweave.retrieval.records.chunking import chunk_media
+from senseweave.retrieval.records.labels import labeled_description, place_label
+from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk
 from senseweave.retrieval.records.schema import (
     FILE_PATH,
     Provenance,
@@ -65,6 +70,7 @@ __all__ = [
     "Audio",
     "Batch",
     "Candidate",
+    "ChunkLoader",
     "Clip",
     "EmbeddedPart",
     "Encoded",
@@ -77,6 +83,7 @@ __all__ = [
     "ImageFormat",
     "Index",
     "Lazy",
+    "LoadedChunk",
     "Media",
     "MediaError",
     "MediaPolicy",
@@ -102,8 +109,10 @@ __all__ = [
     "UnsupportedModalityError",
     "Video",
     "arank",
+    "as_media",
     "as_reranker",
     "background",
+    "choose_policy",
     "chosen_modalities",
     "chroma_sample",
     "chunk_media",
@@ -112,14 +121,18 @@ __all__ = [
     "content_key",
     "embed_query",
     "evenly_spaced",
+    "first_media",
     "frame_files",
     "fresh_client",
     "image_file",
+    "keep_bytes",
+    "labeled_description",
     "lazy_names",
     "load",
     "local_path",
     "media_provenance",
     "merge",
+    "place_label",
     "placed_among",
     "rank",
     "read_metadata",

@@ -40,7 +40,7 @@ def collect(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Media
         Media; in place of an input that cannot be read, the MediaError that says why.
     """
     policy = policy or DEFAULT_POLICY
-    for value in [inputs] if _is_single(inputs) else inputs:
+    for value in [inputs] if is_single(inputs) else inputs:
         if isinstance(value, Media):
             yield value
             continue
@@ -57,6 +57,42 @@ def collect(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Media
                 yield from media_in(source)
         except MediaError as error:
             yield error
+
+
+def as_media(modality: Modality, item: Any, policy: MediaPolicy | None = None) -> Media:
+    """Return an input as media of a modality; media are returned unchanged.
+
+    Raises:
+        TypeError: If it is media of another modality, or a text is not a string.
+        MediaError: If it cannot be such media.
+    """
+    if isinstance(item, Media):
+        if item.modality != modality:
+            msg = f"expected {modality}, but was given {item!r}"
+            raise TypeError(msg)
+        return item
+    if modality == "text":
+        if not isinstance(item, str):
+            msg = f"a text must be a str, not {type(item).__name__}"
+            raise TypeError(msg)
+        return Text(item)
+    return MEDIA_CLASSES[modality](item, policy=policy)
+
+
+def first_media(value: Any, policy: MediaPolicy | None = None) -> Media:
+    """Return the media of a single file, URL, data URI, bytes or file object; of a PDF, the image of its first page.
+
+    Raises:
+        MediaError: If it is a folder, cannot be read, or is not text, an image, audio or video.
+    """
+    if isinstance(value, (str, os.PathLike)) and os.path.isdir(value):
+        raise MediaError(os.fspath(value), "is a folder, not a file")
+    first = next(collect([value], policy=policy), None)
+    if first is None:
+        raise MediaError(str(value) if isinstance(value, (str, os.PathLike)) else "input", "holds nothing to embed")
+    if isinstance(first, MediaError):
+        raise first
+    return Image(value, page=1, policy=policy) if first.mime_type == "application/pdf" else first
 
 
 def media_in(source: Source) -> Iterator[Media]:
@@ -133,6 +169,7 @@ def _listing_errors(unreadable: list[OSError]) -> Iterator[MediaError]:
         yield MediaError(str(error.filename), f"folder cannot be read ({error.strerror})")
 
 
-def _is_single(inputs: Any) -> bool:
+def is_single(inputs: Any) -> bool:
+    """Return whether `inputs` is a single input and not several."""
     single = isinstance(inputs, Media | str | bytes | bytearray | memoryview | os.PathLike) or hasattr(inputs, "read")
     return single or not isinstance(inputs, Iterable)

@@ -176,6 +176,18 @@ class MediaPolicy:
 DEFAULT_POLICY = MediaPolicy()
 
 
+def choose_policy(policy: MediaPolicy | None, root: str | Path | None, network: bool) -> MediaPolicy | None:
+    """Return what may be read as two forms of argument say: all limits at once, or two of them; None for neither.
+
+    Raises:
+        ValueError: If both were given.
+    """
+    if policy is not None and (root is not None or network):
+        msg = "give either policy or root and network, not both"
+        raise ValueError(msg)
+    return MediaPolicy(root=root, network=network) if root is not None or network else policy
+
+
 def _open(real: Path) -> BinaryIO:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(real, flags), "rb")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from senseweave.errors import MediaError
-from senseweave.media import MEDIA_CLASSES, Media, MediaPolicy, Modality, Text
-from senseweave.retrieval.records.schema import is_gone, read_metadata
+from senseweave.media import MEDIA_CLASSES, Media, MediaPolicy, Modality
+from senseweave.retrieval.records.schema import Provenance, is_gone, read_metadata
 
 Span = tuple[float, float]
 
@@ -69,6 +69,32 @@ class Hit:
         return self.span[1] if self.span else None
 
     @property
+    def provenance(self) -> Provenance:
+        """Where the hit comes from: what the metadata of its record say."""
+        return Provenance(
+            modality=self.modality,
+            source=self.source,
+            span=self.span,
+            page=self.page,
+            mime_type=self.mime_type,
+            sha256=self.sha256,
+            own=self.metadata,
+        )
+
+    @property
+    def result_metadata(self) -> dict[str, Any]:
+        """What a framework's document of the hit says besides its record, as plain values.
+
+        `raw_score`; `sources` where the content has several, and `spans` where results are grouped.
+        """
+        values: dict[str, Any] = {"raw_score": self.raw_score}
+        if len(self.sources) > 1:
+            values["sources"] = list(self.sources)
+        if self.spans:
+            values["spans"] = [list(span) for span in self.spans]
+        return values
+
+    @property
     def media(self) -> Media:
         """The media itself, read under the index's policy when it is first used.
 
@@ -78,14 +104,7 @@ class Hit:
             MediaError: If it was added as bytes or a decoded object, of which an index keeps no copy.
         """
         if self.modality == "text":
-            return Text(
-                self.text,
-                source=self.source,
-                page=self.page,
-                mime_type=self.mime_type,
-                metadata=self.metadata,
-                policy=self.policy,
-            )
+            return self.provenance.media(self.text, policy=self.policy)
         places = [source for source in self.sources if not self._is_label(source)]
         if not places:
             kind = self.source.partition(":")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import numpy as np
 
 from senseweave.encoders.base import ROLES, Encoder, Role
 from senseweave.errors import MediaError, UnsupportedModalityError, placed_among
-from senseweave.media import MODALITIES, Audio, Image, Media, MediaPolicy, Modality, Text, Video
+from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
+from senseweave.media.collecting import as_media
 from senseweave.spaces.batch import Batch, unit_rows
 from senseweave.spaces.cache import VectorCache
 from senseweave.spaces.coalescing import Coalescer
@@ -22,8 +23,6 @@ from senseweave.spaces.engine import Engine, OnError, Progress
 
 FINGERPRINT_VERSION = 1
 """Raised whenever the same model and options would give other vectors than before."""
-
-_MEDIA_TYPES: dict[Modality, Callable[..., Media]] = {"text": Text, "image": Image, "audio": Audio, "video": Video}
 
 
 class Space:
@@ -296,17 +295,7 @@ class Space:
 
     def media(self, modality: Modality, item: Any) -> Media:
         """Return `item` as media of `modality`, read under the space's policy; `Media` are returned unchanged."""
-        if isinstance(item, Media):
-            if item.modality != modality:
-                msg = f"expected {modality}, but was given {item!r}"
-                raise TypeError(msg)
-            return item
-        if modality == "text":
-            if not isinstance(item, str):
-                msg = f"a text must be a str, not {type(item).__name__}"
-                raise TypeError(msg)
-            return Text(item)
-        return _MEDIA_TYPES[modality](item, policy=self.policy)
+        return as_media(modality, item, self.policy)
 
     def encoder(self, modality: Modality) -> Encoder:
         """Return the encoder of `modality`.

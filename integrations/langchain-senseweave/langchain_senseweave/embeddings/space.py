@@ -11,8 +11,7 @@ from langchain_core.runnables import run_in_executor
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
-from langchain_senseweave.items import read_policy
-from senseweave.interop import Media, MediaPolicy, Modality, Progress, Role, Space, chunk_media, load
+from senseweave.interop import Media, MediaPolicy, Modality, Progress, Role, Space, choose_policy, chunk_media, load
 
 _LOAD_FIELDS = (
     "device",
@@ -98,7 +97,7 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
     @model_validator(mode="after")
     def _take_space(self) -> Self:
         """Keep a given space in a private attribute, so that the fields stay plain values."""
-        read_policy(self.policy, self.root, self.network)
+        choose_policy(self.policy, self.root, self.network)
         known = set(_LOAD_FIELDS) & set(self.load_options)
         if known:
             msg = f"{', '.join(sorted(known))} in load_options have fields of their own"
@@ -137,7 +136,7 @@ class SenseweaveEmbeddings(BaseModel, MediaEmbeddings):
     @property
     def media_policy(self) -> MediaPolicy | None:
         """What may be read when media are given as paths or URLs."""
-        given = read_policy(self.policy, self.root, self.network)
+        given = choose_policy(self.policy, self.root, self.network)
         return given if given is not None else self.space.policy
 
     def embed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:

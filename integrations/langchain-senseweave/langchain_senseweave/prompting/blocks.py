@@ -18,7 +18,7 @@ from langchain_core.messages.content import (
 from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.runnables import Runnable, RunnableLambda, run_in_executor
 
-from langchain_senseweave.items import media_from_document, place_label
+from langchain_senseweave.items import media_from_document
 from senseweave.interop import (
     DEFAULT_PIXELS,
     MODALITIES,
@@ -31,6 +31,7 @@ from senseweave.interop import (
     Video,
     frame_files,
     image_file,
+    place_label,
     read_metadata,
     sound_file,
 )

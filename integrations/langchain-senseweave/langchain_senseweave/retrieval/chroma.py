@@ -14,9 +14,18 @@ from langchain_core.runnables import run_in_executor
 from langchain_senseweave.embeddings.base import MediaEmbeddings
 from langchain_senseweave.embeddings.space import SenseweaveEmbeddings
 from langchain_senseweave.items import document_from_media, document_text, media_from, media_from_document
-from langchain_senseweave.loading import MediaParser, OnError
+from langchain_senseweave.loading import MediaParser
 from langchain_senseweave.retrieval.media_search import MediaSearch, Pairs, Where
-from senseweave.interop import FingerprintError, Media, MediaError, Modality, placed_among, read_metadata, source_name
+from senseweave.interop import (
+    FingerprintError,
+    Media,
+    MediaError,
+    Modality,
+    OnError,
+    placed_among,
+    read_metadata,
+    source_name,
+)
 
 try:
     from langchain_chroma import Chroma
@@ -198,18 +207,18 @@ class SenseweaveChroma(MediaSearch, Chroma):
             MediaError: If something cannot be read, unless `on_error` is `skip`; what came before it is in the store.
         """
         embeddings = self._media_embeddings()
-        parser = MediaParser(embeddings=embeddings, seconds=seconds, overlap=overlap, on_error=on_error)
+        loader = MediaParser(embeddings=embeddings, seconds=seconds, overlap=overlap, on_error=on_error).loader
         added: dict[str, str] = {}
         incomplete: set[str] = set()
-        chunks = parser.chunks(media)
+        chunks = (chunk.media for chunk in loader.chunks(media))
         while batch := list(islice(chunks, _BATCH)):
             able = [chunk for chunk in batch if chunk.modality in embeddings.modalities]
             for chunk in batch:
                 if chunk.modality not in embeddings.modalities:
                     known = ", ".join(embeddings.modalities)
                     reason = f"is {chunk.modality}, which the model does not embed; it embeds: {known}"
-                    parser.report(MediaError(chunk.source, reason))
-            embedded = parser.each(able, embeddings.embed_described)
+                    loader.fail(MediaError(chunk.source, reason))
+            embedded = loader.each(able, embeddings.embed_described)
             incomplete |= {source_name(chunk) for i, chunk in enumerate(able) if i not in embedded}
             documents, vectors = [], []
             for i, (vector, words) in embedded.items():

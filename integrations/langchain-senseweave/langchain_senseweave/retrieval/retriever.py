@@ -15,7 +15,7 @@ from langchain_core.vectorstores import VectorStore
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from langchain_senseweave.embeddings.base import MediaEmbeddings
-from langchain_senseweave.items import document_from_hit, media_from, read_policy, result_document
+from langchain_senseweave.items import document_from_hit, media_from, result_document
 from langchain_senseweave.retrieval.sources import StoreQuery, StoreSource, StoreView, view_store
 from senseweave.interop import (
     MODALITIES,
@@ -31,6 +31,7 @@ from senseweave.interop import (
     UnsupportedModalityError,
     arank,
     as_reranker,
+    choose_policy,
     chosen_modalities,
     rank,
     unit,
@@ -138,7 +139,7 @@ class SenseweaveRetriever(BaseRetriever):
             if store.embeddings is None:
                 msg = f"{type(store).__name__} has no embeddings, so that a query cannot be embedded for it"
                 raise ValueError(msg)
-        read_policy(self.policy, self.root, self.network)
+        choose_policy(self.policy, self.root, self.network)
         _plan(self._settings({}))
         self._views = [view_store(store) for store in self.vector_stores]
         return self
@@ -184,7 +185,7 @@ class SenseweaveRetriever(BaseRetriever):
     @property
     def media_policy(self) -> MediaPolicy | None:
         """What may be read of queries and results that are given as paths or URLs."""
-        given = read_policy(self.policy, self.root, self.network)
+        given = choose_policy(self.policy, self.root, self.network)
         if given is not None:
             return given
         if self.index is not None:

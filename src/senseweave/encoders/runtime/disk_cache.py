@@ -6,12 +6,13 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import platformdirs
+
+from senseweave.media.files import write_file
 
 CACHE_VARIABLE = "SENSEWEAVE_CACHE"
 """Environment variable that names the cache folder; empty turns the cache off."""
@@ -47,18 +48,5 @@ def cached_array(key: Mapping[str, object], compute: Callable[[], np.ndarray]) -
             return stored
     array = compute()
     with contextlib.suppress(OSError):
-        _store(path, array)
+        write_file(path, lambda file: np.save(file, array, allow_pickle=False))
     return array
-
-
-def _store(path: Path, array: np.ndarray) -> None:
-    """Write the file atomically, so that no process reads a partial file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.save(file, array, allow_pickle=False)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

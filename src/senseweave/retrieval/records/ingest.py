@@ -11,6 +11,7 @@ from typing import Any
 from senseweave.errors import MediaError, NoContentError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, collect
 from senseweave.media.base import source_name
+from senseweave.media.collecting import is_single
 from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.retrieval.records.schema import check_own, is_gone, is_unicode, record_id, record_source
 from senseweave.retrieval.records.writing import Chunk, Lane, Writer, lanes
@@ -93,7 +94,7 @@ class Ingest:
 
     def run(self, inputs: Any, *, sync: bool) -> Report:
         """Add everything, then remove what it replaces."""
-        given = [inputs] if _is_single(inputs) else list(inputs)
+        given = [inputs] if is_single(inputs) else list(inputs)
         folders = [item for item in given if _is_folder(item, self._policy)]
         if sync and not folders:
             msg = "sync=True removes what is gone from a folder: give a folder"
@@ -239,11 +240,6 @@ def _check_for_any(metadata: Mapping[str, Any]) -> None:
                 raise
         else:
             return
-
-
-def _is_single(inputs: Any) -> bool:
-    kinds = (str, bytes, bytearray, memoryview, os.PathLike, Media)
-    return isinstance(inputs, kinds) or hasattr(inputs, "read") or not isinstance(inputs, Iterable)
 
 
 def _is_folder(given: Any, policy: MediaPolicy) -> bool:

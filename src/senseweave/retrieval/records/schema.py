@@ -102,6 +102,15 @@ class Provenance:
             self.source, span=self.span, page=self.page, metadata=self.own, policy=policy
         )
 
+    @property
+    def misplaced_span(self) -> str | None:
+        """What is wrong with numbers under the names of a span that `read_metadata` left to the user; else None."""
+        for names in (("start", "end"), OLD_SPAN) if self.modality in TIMED else ():
+            start, end = (self.own.get(name) for name in names)
+            if any(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in (start, end)):
+                return f"a span is (start, end) in seconds with 0 <= start < end, not ({start!r}, {end!r})"
+        return None
+
 
 def read_metadata(metadata: Mapping[str, Any] | None) -> Provenance:
     """Return the provenance in a record's metadata, whoever wrote them: the core, an integration or version 0.1.

@@ -25,8 +25,8 @@ import base64
 import inspect
 import math
 import socket
-import wave
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,9 @@ import pytest
 from langchain_core.documents.base import Blob
 from langchain_core.embeddings import Embeddings
 
-_COLORS = ((210, 40, 30), (30, 160, 60), (40, 50, 200))
-_FREQUENCIES = (220.0, 660.0, 1980.0)
-_SUFFIXES = {"image": ".png", "audio": ".wav", "video": ".mp4"}
+from senseweave.testing import SUFFIXES, sample_files
+
+__all__ = ["FORMS", "MultimodalEmbeddingsTests", "sample_files"]
 
 FORMS = ("str", "path", "file_uri", "data_uri", "bytes", "blob", "blob_data", "pil")
 """The forms that an input may have; `pil` is for images alone."""
@@ -76,7 +76,7 @@ class MultimodalEmbeddingsTests:
         """Run each test for the modalities that it is about."""
         if "modality" in metafunc.fixturenames:
             lacking = metafunc.definition.name == "test_a_modality_that_is_lacking_is_an_error"
-            every = [modality for modality in _SUFFIXES if (modality in self.modalities) != lacking]
+            every = [modality for modality in SUFFIXES if (modality in self.modalities) != lacking]
             metafunc.parametrize("modality", every)
 
     @pytest.fixture
@@ -85,13 +85,9 @@ class MultimodalEmbeddingsTests:
         return self.embeddings_class(**self.embedding_model_params)
 
     @pytest.fixture
-    def samples(self, tmp_path: Path) -> Callable[[str], list[Path]]:
+    def samples(self, tmp_path: Path) -> Callable[..., list[Path]]:
         """Draws three small files of a modality."""
-
-        def draw(modality: str) -> list[Path]:
-            return sample_files(tmp_path, modality)
-
-        return draw
+        return partial(sample_files, tmp_path)
 
     def test_media_methods_take_uris_and_return_lists_of_floats(self, model: Any, samples: Any, modality: str) -> None:
         """`embed_<modality>(uris=[...])` gives one list of plain, finite Python floats per item, as stores need."""
@@ -149,10 +145,10 @@ class MultimodalEmbeddingsTests:
 
     def test_an_unreadable_file_is_named(self, model: Any, samples: Any, tmp_path: Path, modality: str) -> None:
         """A bad file among good files is an error that names it."""
-        broken = tmp_path / f"broken{_SUFFIXES[modality]}"
+        broken = tmp_path / f"broken{SUFFIXES[modality]}"
         broken.write_bytes(b"this is no media at all " * 10)
         embed = self._method(model, modality)
-        for bad in (broken, tmp_path / f"missing{_SUFFIXES[modality]}"):
+        for bad in (broken, tmp_path / f"missing{SUFFIXES[modality]}"):
             with pytest.raises(Exception, match=bad.stem):
                 embed(uris=[str(samples(modality)[0]), str(bad)])
 
@@ -217,58 +213,6 @@ class MultimodalEmbeddingsTests:
 
     def _assert_close(self, given: Any, expected: Any) -> None:
         np.testing.assert_allclose(np.array(given), np.array(expected), atol=self.tolerance, rtol=0)
-
-
-def sample_files(folder: Path, modality: str) -> list[Path]:
-    """Draw three small files of a modality, each with different content.
-
-    Args:
-        folder: Where they are written.
-        modality: `image` (PNG), `audio` (WAV, one second) or `video` (MP4, one second; needs PyAV).
-
-    Returns:
-        Their paths.
-    """
-    write = {"image": _write_image, "audio": _write_audio, "video": _write_video}[modality]
-    paths = [folder / f"sample-{number}{_SUFFIXES[modality]}" for number in range(3)]
-    for number, path in enumerate(paths):
-        write(path, number)
-    return paths
-
-
-def _pixels(number: int, phase: int = 0) -> np.ndarray:
-    y, x = np.mgrid[0:64, 0:96]
-    stripes = ((x + y * number + phase * 8) // 16 % 2)[..., None]
-    pixels: np.ndarray = (np.array(_COLORS[number]) * (0.4 + 0.6 * stripes)).astype(np.uint8)
-    return pixels
-
-
-def _write_image(path: Path, number: int) -> None:
-    from PIL import Image as PILImage
-
-    PILImage.fromarray(_pixels(number)).save(path)
-
-
-def _write_audio(path: Path, number: int) -> None:
-    times = np.arange(16_000) / 16_000
-    samples = (
-        0.4 * np.sin(2 * np.pi * _FREQUENCIES[number] * times) * (1 + np.sin(2 * np.pi * (number + 1) * times)) / 2
-    )
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16_000)
-        file.writeframes((samples * 32767).astype("<i2").tobytes())
-
-
-def _write_video(path: Path, number: int) -> None:
-    av = pytest.importorskip("av")
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        for index in range(10):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(_pixels(number, index), format="rgb24")))
-        container.mux(stream.encode())
 
 
 def _form(path: Path, modality: str, form: str) -> Any:

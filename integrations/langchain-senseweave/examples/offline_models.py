@@ -43,7 +43,7 @@ def _quote(question: str, blocks: list[Any]) -> str:
     for block in blocks:
         if block["type"] != "text" or block["text"].startswith("Question: "):
             continue
-        label = re.match(r"\[(\d+)\] \w+ \S+(?: [\d:.-]+)?:? ?", block["text"])
+        label = re.search(r"^\[(\d+)\] .*?:(?: |$)", block["text"], re.MULTILINE)
         if label:
             number = label[1]
         for sentence in re.split(r"(?<=[.!?])\s+|\n+", block["text"][label.end() if label else 0 :]):

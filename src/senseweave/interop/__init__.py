@@ -15,6 +15,15 @@ from senseweave.errors import (
     UnsupportedModalityError,
     placed_among,
 )
+from senseweave.interop.prompting import (
+    SYSTEM_PROMPT,
+    OnUnreadable,
+    PromptDocument,
+    PromptFile,
+    PromptLimits,
+    PromptPart,
+    prompt_parts,
+)
 from senseweave.lazy import lazy_names
 from senseweave.media import (
     MEDIA_CLASSES,
@@ -67,6 +76,7 @@ __all__ = [
     "METHODS",
     "MODALITIES",
     "PROBES",
+    "SYSTEM_PROMPT",
     "Audio",
     "Batch",
     "Candidate",
@@ -89,9 +99,14 @@ __all__ = [
     "MediaPolicy",
     "Modality",
     "OnError",
+    "OnUnreadable",
     "Plan",
     "Prepared",
     "Progress",
+    "PromptDocument",
+    "PromptFile",
+    "PromptLimits",
+    "PromptPart",
     "Provenance",
     "Query",
     "Ranked",
@@ -134,6 +149,7 @@ __all__ = [
     "merge",
     "place_label",
     "placed_among",
+    "prompt_parts",
     "rank",
     "read_metadata",
     "record_id",

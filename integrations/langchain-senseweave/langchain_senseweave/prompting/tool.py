@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import Document
@@ -13,8 +13,8 @@ from langchain_core.runnables import run_in_executor
 from langchain_core.tools import StructuredTool
 from pydantic import BaseModel, Field
 
-from langchain_senseweave.prompting.blocks import DEFAULT_LIMITS, BlockLimits, content_blocks
-from senseweave.interop import MediaPolicy, Modality
+from langchain_senseweave.prompting.blocks import DEFAULT_LIMITS, content_blocks
+from senseweave.interop import MediaPolicy, Modality, OnUnreadable, PromptLimits
 
 _SHOWN: tuple[Modality, ...] = ("text", "image", "video")
 
@@ -30,10 +30,10 @@ def create_media_retriever_tool(
     name: str,
     description: str,
     *,
-    limits: BlockLimits = DEFAULT_LIMITS,
+    limits: PromptLimits = DEFAULT_LIMITS,
     modalities: Collection[Modality] = _SHOWN,
     policy: MediaPolicy | None = None,
-    on_error: Literal["raise", "skip"] = "skip",
+    on_error: OnUnreadable = "skip",
 ) -> StructuredTool:
     """Return a tool with which an agent searches media and sees what it finds.
 
@@ -53,9 +53,7 @@ def create_media_retriever_tool(
     Returns:
         The tool.
     """
-    allowed = policy
-    if allowed is None:
-        allowed = getattr(retriever, "media_policy", None)
+    allowed = policy if policy is not None else getattr(retriever, "media_policy", None)
 
     def answer(documents: list[Document]) -> tuple[Any, list[Document]]:
         blocks = content_blocks(documents, limits=limits, modalities=modalities, policy=allowed, on_error=on_error)

@@ -31,23 +31,22 @@ def kinds(blocks):
     return [block["type"] for block in blocks]
 
 
-def test_every_item_follows_a_label_with_its_number_source_and_place(documents, red_png, tone_wav):
+def test_every_item_follows_a_label_with_its_number_source_and_place(documents):
     blocks = content_blocks(documents)
-    assert kinds(blocks) == ["text"] * 3 + ["image", "text", "audio", "text"] + ["image"] * 4
-    assert blocks[0]["text"].startswith("[1] text ")
-    assert blocks[1]["text"] == "The sea is blue."
-    assert blocks[2]["text"] == f"[2] image {red_png}: a red field"
-    assert blocks[4]["text"] == f"[3] audio {tone_wav} 0:00.0-0:01.0: a tone"
-    assert blocks[6]["text"].startswith("[4] video ")
+    assert kinds(blocks) == ["text", "text", "image", "text", "audio", "text"] + ["image"] * 4
+    assert blocks[0]["text"] == "[1] text, sea.txt: The sea is blue."
+    assert blocks[1]["text"] == "[2] image, red.png: a red field"
+    assert blocks[3]["text"] == "[3] audio, tone.wav, 0:00 to 0:01: a tone"
+    assert blocks[5]["text"] == "[4] video, clip.mp4, 0:00 to 0:02:"
 
 
 def test_blocks_hold_the_media_themselves(documents):
     blocks = content_blocks(documents)
-    picture = PILImage.open(io.BytesIO(base64.b64decode(blocks[3]["base64"])))
-    assert (picture.size, blocks[3]["mime_type"]) == ((40, 30), "image/jpeg")
-    with wave.open(io.BytesIO(base64.b64decode(blocks[5]["base64"]))) as sound:
+    picture = PILImage.open(io.BytesIO(base64.b64decode(blocks[2]["base64"])))
+    assert (picture.size, blocks[2]["mime_type"]) == ((40, 30), "image/jpeg")
+    with wave.open(io.BytesIO(base64.b64decode(blocks[4]["base64"]))) as sound:
         assert sound.getnframes() / sound.getframerate() == pytest.approx(1.0, abs=0.01)
-    assert blocks[5]["mime_type"] == "audio/wav"
+    assert blocks[4]["mime_type"] == "audio/wav"
 
 
 def test_models_of_openai_form_take_the_blocks(documents):
@@ -62,7 +61,7 @@ def test_limits_on_count_pixels_and_seconds_hold(documents, tmp_path, tone_wav):
     width, height = PILImage.open(io.BytesIO(base64.b64decode(block["base64"]))).size
     assert width * height <= 10_000
 
-    assert len(content_blocks(documents, limits=BlockLimits(documents=1))) == 2
+    assert len(content_blocks(documents, limits=BlockLimits(documents=1))) == 1
     assert kinds(content_blocks(documents, limits=BlockLimits(images=2))).count("image") == 2
     assert kinds(content_blocks(documents, limits=BlockLimits(images=0))).count("image") == 0
 
@@ -71,6 +70,13 @@ def test_limits_on_count_pixels_and_seconds_hold(documents, tmp_path, tone_wav):
     assert kinds(blocks) == ["text", "audio", "text", "audio", "text"]
     with wave.open(io.BytesIO(base64.b64decode(blocks[3]["base64"]))) as sound:
         assert sound.getnframes() / sound.getframerate() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_video_is_a_block_of_its_own_where_asked_for(clip_mp4):
+    document = document_from_media(Video(clip_mp4, span=(0.0, 2.0)))
+    (_, block) = content_blocks([document], limits=BlockLimits(video_as="file"))
+    assert (block["type"], block["mime_type"]) == ("video", "video/mp4")
+    assert base64.b64decode(block["base64"]) == clip_mp4.read_bytes()
 
 
 def test_what_the_model_does_not_take_stands_as_its_text(documents):

@@ -3,27 +3,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts ranked Documents of several modalities and a question into messages for a chat generator."""
 
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from haystack import Document, component, logging
 from haystack.dataclasses import ChatMessage, FileContent, ImageContent, TextContent
 from haystack_integrations.common.senseweave.components import Configured, check_choice, check_modalities, run_in_thread
 from haystack_integrations.common.senseweave.items import document_provenance, document_to_media
-from haystack_integrations.common.senseweave.prompting import document_label
 
 import senseweave as sw
-from senseweave.interop import DEFAULT_PIXELS, Exported, Modality, frame_files, image_file, sound_file
+from senseweave.interop import (
+    DEFAULT_PIXELS,
+    SYSTEM_PROMPT,
+    ImageFormat,
+    Modality,
+    OnUnreadable,
+    PromptDocument,
+    PromptFile,
+    PromptLimits,
+    PromptPart,
+    prompt_parts,
+)
 
 logger = logging.getLogger(__name__)
 
 Part: TypeAlias = TextContent | ImageContent | FileContent
-
-DEFAULT_SYSTEM_PROMPT = (
-    "Answer the question from the numbered sources that come before it. Name the numbers of the sources you used. "
-    "If they do not hold the answer, say so."
-)
 
 
 @component
@@ -50,7 +56,7 @@ class MultimodalPromptBuilder(Configured):
     def __init__(
         self,
         *,
-        system_prompt: str | None = DEFAULT_SYSTEM_PROMPT,
+        system_prompt: str | None = SYSTEM_PROMPT,
         modalities: list[Modality] | None = None,
         max_documents: int = 8,
         max_characters: int | None = None,
@@ -60,12 +66,12 @@ class MultimodalPromptBuilder(Configured):
         frames: int = 4,
         video_as: Literal["frames", "file"] = "frames",
         max_file_bytes: int = 20 * 1024 * 1024,
-        image_format: Literal["jpeg", "png"] = "jpeg",
+        image_format: ImageFormat = "jpeg",
         detail: Literal["auto", "high", "low"] | None = None,
         file_path_meta_field: str = "file_path",
         root_path: str | Path | None = None,
         network: bool = False,
-        on_error: Literal["raise", "skip"] = "skip",
+        on_error: OnUnreadable = "skip",
     ) -> None:
         """Create the component.
 
@@ -91,8 +97,6 @@ class MultimodalPromptBuilder(Configured):
             `raise`.
         :raises ValueError: If a choice or a limit makes no sense.
         """
-        check_choice("video_as", video_as, ("frames", "file"))
-        check_choice("image_format", image_format, ("jpeg", "png"))
         check_choice("on_error", on_error, ("raise", "skip"))
         check_modalities(modalities or ())
         self.system_prompt = system_prompt
@@ -111,6 +115,17 @@ class MultimodalPromptBuilder(Configured):
         self.root_path = str(root_path) if root_path is not None else None
         self.network = network
         self.on_error = on_error
+        self._limits = PromptLimits(
+            documents=max_documents,
+            characters=max_characters,
+            images=max_images,
+            pixels=max_pixels,
+            seconds=max_seconds,
+            frames=frames,
+            video_as=video_as,
+            file_bytes=max_file_bytes,
+            image_format=image_format,
+        )
 
     @component.output_types(prompt=list[ChatMessage], documents=list[Document])
     def run(self, query: str, documents: list[Document]) -> dict[str, Any]:
@@ -123,80 +138,57 @@ class MultimodalPromptBuilder(Configured):
         :raises TypeError: If `query` is not a string or `documents` is not a list of Documents.
         :raises senseweave.MediaError: With `on_error="raise"`, for a file that cannot be read.
         """
-        _check(query, documents)
-        parts = [*self.parts(documents), TextContent(text=f"Question: {query}")]
+        if not isinstance(query, str):
+            msg = f"MultimodalPromptBuilder expects a string as query, not {type(query).__name__}"
+            raise TypeError(msg)
+        if not isinstance(documents, list) or any(not isinstance(document, Document) for document in documents):
+            msg = f"MultimodalPromptBuilder expects a list of Documents as documents, not {type(documents).__name__}"
+            raise TypeError(msg)
         system = [ChatMessage.from_system(self.system_prompt)] if self.system_prompt else []
-        prompt = [*system, ChatMessage.from_user(content_parts=parts)]
+        prompt = [*system, ChatMessage.from_user(content_parts=self.parts(documents, query))]
         return {"prompt": prompt, "documents": documents[: self.max_documents]}
 
     run_async = run_in_thread(run)
 
-    def parts(self, documents: list[Document]) -> list[Part]:
-        """Return what `run` puts before the question.
+    def parts(self, documents: list[Document], query: str | None = None) -> list[Part]:
+        """Return what the message of the user holds.
 
         :param documents: Ranked Documents, best first.
+        :param query: The question, which comes last.
         :returns: Labels and contents, in rank order.
         :raises senseweave.MediaError: With `on_error="raise"`, for a file that cannot be read.
         """
-        budget = _Budget(self.max_images, self.max_seconds)
-        parts: list[Part] = []
-        for number, document in enumerate(documents[: self.max_documents], start=1):
-            parts += self._parts(number, document, budget)
-        return parts
+        parts = prompt_parts(
+            map(self._prompt_document, documents),
+            question=query,
+            limits=self._limits,
+            modalities=self.modalities,
+            on_error=self.on_error,
+            warn=logger.warning,
+        )
+        return [self._part(part) for part in parts]
 
-    def _parts(self, number: int, document: Document, budget: "_Budget") -> list[Part]:
-        content = document.content or ""
-        said = content[: self.max_characters] if self.max_characters is not None else content
-        try:
-            media = document_to_media(
-                document,
-                policy=sw.MediaPolicy(root=self.root_path, network=self.network),
-                file_path_meta_field=self.file_path_meta_field,
+    def _prompt_document(self, document: Document) -> PromptDocument:
+        field = self.file_path_meta_field
+        provenance = document_provenance(document, file_path_meta_field=field)
+        source = provenance.source or document.meta.get("url") or document.meta.get("file_name")
+        policy = sw.MediaPolicy(root=self.root_path, network=self.network)
+        return PromptDocument(
+            text=document.content or "",
+            provenance=replace(provenance, source=str(source) if source else None),
+            read=partial(document_to_media, document, policy=policy, file_path_meta_field=field),
+            name=f"Document {document.id[:12]}",
+        )
+
+    def _part(self, part: PromptPart) -> Part:
+        if not isinstance(part, PromptFile):
+            return TextContent(text=part.text)
+        data, mime_type = part.file.base64, part.file.mime_type
+        if part.modality == "image":
+            return ImageContent(
+                data, mime_type=mime_type, detail=self.detail, meta={"file_path": part.name}, validation=False
             )
-            modality: Modality = media.modality
-            shown = self._shown(media, budget) if modality != "text" else []
-        except sw.MediaError as error:
-            if self.on_error == "raise":
-                raise
-            logger.warning("Document {id} is shown as text alone: {reason}", id=document.id, reason=str(error))
-            modality, shown = document_provenance(document).modality, []
-        label = document_label(number, document, modality, file_path_meta_field=self.file_path_meta_field)
-        return [TextContent(text=f"{label} {said}".rstrip()), *shown]
-
-    def _shown(self, media: sw.Media, budget: "_Budget") -> list[Part]:
-        if self.modalities is not None and media.modality not in self.modalities:
-            return []
-        if isinstance(media, sw.Audio):
-            seconds = min(media.duration, budget.seconds)
-            budget.seconds -= seconds
-            return [self._file(media, sound_file(media, max_seconds=seconds))] if seconds > 0 else []
-        if isinstance(media, sw.Video) and self.video_as == "file" and media.size <= self.max_file_bytes:
-            return [self._file(media, Exported(media.read(), media.mime_type))]
-        files: list[Exported] = []
-        if isinstance(media, sw.Image) and budget.images > 0:
-            files = [image_file(media, max_pixels=self.max_pixels, image_format=self.image_format)]
-        elif isinstance(media, sw.Video) and budget.images > 0:
-            frames = min(self.frames, budget.images)
-            found = frame_files(media, frames=frames, max_pixels=self.max_pixels, image_format=self.image_format)
-            files = [file for _, file in found]
-        budget.images -= len(files)
-        return [
-            ImageContent(
-                base64_image=file.base64,
-                mime_type=file.mime_type,
-                detail=self.detail,
-                meta={"file_path": media.source},
-                validation=False,
-            )
-            for file in files
-        ]
-
-    @staticmethod
-    def _file(media: sw.Media, file: Exported) -> FileContent:
-        name = PurePath(media.source).name
-        if file.mime_type == "audio/wav":
-            name = f"{PurePath(name).stem}.wav"
-        return FileContent(base64_data=file.base64, mime_type=file.mime_type, filename=name, validation=False)
+        return FileContent(data, mime_type=mime_type, filename=part.name, validation=False)
 
 
 def documents_to_tool_result(documents: list[Document]) -> list[TextContent | ImageContent]:
@@ -226,20 +218,3 @@ def documents_to_tool_result(documents: list[Document]) -> list[TextContent | Im
     """
     builder = MultimodalPromptBuilder(modalities=["text", "image", "video"])
     return [part for part in builder.parts(documents) if not isinstance(part, FileContent)]
-
-
-@dataclass
-class _Budget:
-    """How many images and seconds of sound may still be shown."""
-
-    images: int
-    seconds: float
-
-
-def _check(query: Any, documents: Any) -> None:
-    if not isinstance(query, str):
-        msg = f"MultimodalPromptBuilder expects a string as query, not {type(query).__name__}"
-        raise TypeError(msg)
-    if not isinstance(documents, list) or any(not isinstance(document, Document) for document in documents):
-        msg = f"MultimodalPromptBuilder expects a list of Documents as documents, not {type(documents).__name__}"
-        raise TypeError(msg)

@@ -62,7 +62,10 @@ def requirements(name: str, extra: str | None = None) -> set[str]:
 @cache
 def owners() -> dict[str, set[str]]:
     """Distributions that bring a module: by the first name, in shared packages by as many as tell them apart."""
-    found = {name: {normalized(one) for one in several} for name, several in packages_distributions().items()}
+    found = {
+        name: {normalized(distribution) for distribution in several}
+        for name, several in packages_distributions().items()
+    }
     for distribution in distributions():
         for file in distribution.files or ():
             if file.parts[0] in NAMESPACES and file.suffix == ".py":

@@ -52,7 +52,7 @@ class Footage(Encoder):
         return [Prepared(item) for item in items]
 
     def forward(self, batch):
-        colors = np.stack([one.data.frames.reshape(-1, 3).mean(axis=0) for one in batch]) + 1
+        colors = np.stack([item.data.frames.reshape(-1, 3).mean(axis=0) for item in batch]) + 1
         return Encoded(np.pad(colors, ((0, 0), (0, 61))).astype(np.float32))
 
     def identity(self):
@@ -164,7 +164,17 @@ def test_what_one_writes_every_other_reads_as_the_same_media(kind, writer, reade
 def test_all_four_write_the_same_provenance(kind, chunks, space):
     chunk = chunks[kind]
     written = {name: read_metadata(write(chunk, space, {"shelf": 3})[0]) for name, write in WRITERS.items()}
-    told = {(one.modality, one.source, one.span, one.page, one.mime_type, one.sha256) for one in written.values()}
+    told = {
+        (
+            provenance.modality,
+            provenance.source,
+            provenance.span,
+            provenance.page,
+            provenance.mime_type,
+            provenance.sha256,
+        )
+        for provenance in written.values()
+    }
     assert len(told) == 1, written
 
 

@@ -149,8 +149,8 @@ def photographs(stamps: Path) -> dict[str, list[tuple[Path, str]]]:
     return by_subject
 
 
-def sense_of(subject: str, synsets: dict[str, Synset], senses: dict[str, list[str]]) -> Synset | None:
-    """The concrete noun that a subject names: the whole of it, or its last words."""
+def find_sense(subject: str, synsets: dict[str, Synset], senses: dict[str, list[str]]) -> Synset | None:
+    """Return the concrete noun that a subject names: the whole of it, or its last words; None if there is none."""
     words = subject.split()
     for start in range(len(words)):
         name = " ".join(words[start:])
@@ -167,8 +167,8 @@ def build(folder: Path) -> tuple[list[Document], list[Question], list[str]]:
     if manifest.exists():
         stored = json.loads(manifest.read_text())
         return (
-            [Document(**one) for one in stored["documents"]],
-            [Question(**one) for one in stored["questions"]],
+            [Document(**document) for document in stored["documents"]],
+            [Question(**question) for question in stored["questions"]],
             stored["distractors"],
         )
     share = fetch(folder) / "usr" / "share"
@@ -188,7 +188,7 @@ def build(folder: Path) -> tuple[list[Document], list[Question], list[str]]:
 
     shapes: list[tuple[str, ...]] = [()] * 8 + [("text",)] * 5 + [("audio",)] * 3 + [("text", "audio")] * 4
     for subject, pictures in sorted(photographs(share / "tuxpaint" / "stamps").items()):
-        synset = sense_of(subject, synsets, senses)
+        synset = find_sense(subject, synsets, senses)
         kinds = rng.choice(shapes) if synset is not None and synset.key not in used else ()
         topic = f"photo {subject}"
         for number, (path, _) in enumerate(pictures[:3]):
@@ -227,8 +227,8 @@ def build(folder: Path) -> tuple[list[Document], list[Question], list[str]]:
     manifest.write_text(
         json.dumps(
             {
-                "documents": [asdict(one) for one in documents],
-                "questions": [asdict(one) for one in questions],
+                "documents": [asdict(document) for document in documents],
+                "questions": [asdict(question) for question in questions],
                 "distractors": distractors,
             }
         )
@@ -245,7 +245,7 @@ def speak(words: str, path: Path) -> None:
 if __name__ == "__main__":
     made, asked, others = build(Path(sys.argv[1]))
     for modality in ("text", "image", "audio"):
-        print(f"{modality}: {sum(one.modality == modality for one in made)} documents")
+        print(f"{modality}: {sum(document.modality == modality for document in made)} documents")
     for group in ("image only", "text only", "audio only", "several"):
-        print(f"{group}: {sum(one.group == group for one in asked)} questions")
+        print(f"{group}: {sum(question.group == group for question in asked)} questions")
     print(f"{len(others)} unrelated texts")

@@ -72,18 +72,18 @@ def draw(kind: str, whole: Corpus, others: np.ndarray, rng: np.random.Generator)
     return Corpus(vectors, topics)
 
 
-def cells_of(
-    corpus: Corpus, known: Vectors, asked: np.ndarray, labelled: np.ndarray, topics: np.ndarray
+def estimate_statistics(
+    corpus: Corpus, known: Vectors, samples: np.ndarray, labeled: np.ndarray, topics: np.ndarray
 ) -> dict[str, dict[str, Statistics]]:
-    """Statistics by kind and modality: from general phrases, from 20 queries, and with a fit to 30 labelled ones."""
+    """Return statistics by kind and modality: of general phrases, of 20 queries, and fitted to 30 labels."""
     probes = {name: as_an_index_does(known.probes, corpus.vectors[name]) for name in MODALITIES}
-    queries = {name: background(known.questions[asked], corpus.vectors[name]) for name in MODALITIES}
-    answers = corpus.answers(topics[labelled])
+    queries = {name: background(known.questions[samples], corpus.vectors[name]) for name in MODALITIES}
+    answers = corpus.answers(topics[labeled])
     scores = {
         name: np.concatenate(
             [
                 METHODS["above_chance"].score(corpus.vectors[name] @ vector, probes[name].for_query(vector))
-                for vector in known.questions[labelled]
+                for vector in known.questions[labeled]
             ]
         )
         for name in MODALITIES
@@ -98,7 +98,7 @@ def cells_of(
 
 
 def as_an_index_does(probes: np.ndarray, documents: np.ndarray) -> Statistics:
-    """Statistics of a sample of the documents, and of each probe's best match among all."""
+    """Return statistics of a sample of the documents, and of each probe's best match among all."""
     sample = documents[evenly_spaced(range(len(documents)), SAMPLE)]
     best = (unit_rows(probes) @ unit_rows(documents).T).max(axis=1)
     return background(probes, sample, size=len(documents), best=best)
@@ -133,9 +133,9 @@ def evaluate(kind: str, whole: Corpus, vectors: Vectors, topics: np.ndarray) -> 
     for repeat in range(REPEATS):
         rng = np.random.default_rng(repeat)
         corpus = draw(kind, whole, vectors.distractors, rng)
-        asked = rng.choice(len(topics), KNOWN_QUERIES, replace=False)
-        labelled = rng.choice(len(topics), LABELLED_QUERIES, replace=False)
-        cells = cells_of(corpus, vectors, asked, labelled, topics)
+        samples = rng.choice(len(topics), KNOWN_QUERIES, replace=False)
+        labeled = rng.choice(len(topics), LABELLED_QUERIES, replace=False)
+        cells = estimate_statistics(corpus, vectors, samples, labeled, topics)
         for name in RANKERS:
             method, _, extra = name.partition(", ")
             source = cells["queries" if "queries" in extra else "labels" if "labels" in extra else "probes"]
@@ -144,7 +144,7 @@ def evaluate(kind: str, whole: Corpus, vectors: Vectors, topics: np.ndarray) -> 
                 return METHODS[method].score(row, source[modality].for_query(vector))
 
             values = ndcg(corpus, vectors.questions, topics, score)
-            values[np.union1d(asked, labelled)] = np.nan  # what a method has learned from is not asked of it
+            values[np.union1d(samples, labeled)] = np.nan  # what a method has learned from is not samples of it
             found[name].append(values)
     with np.errstate(all="ignore"):
         import warnings
@@ -191,10 +191,10 @@ def main() -> None:
 
 def report(documents: list[Document], questions: list[Question], vectors: Vectors) -> list[str]:
     """All tables."""
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(one.topic for one in questions))}
-    topics = np.array([numbers[one.topic] for one in questions])
-    groups = np.array([one.group for one in questions])
-    places = {name: [i for i, one in enumerate(documents) if one.modality == name] for name in MODALITIES}
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(question.topic for question in questions))}
+    topics = np.array([numbers[question.topic] for question in questions])
+    groups = np.array([question.group for question in questions])
+    places = {name: [i for i, document in enumerate(documents) if document.modality == name] for name in MODALITIES}
     whole = Corpus(
         {name: vectors.documents[at] for name, at in places.items()},
         {name: np.array([numbers.get(documents[i].topic or "", -1) for i in at]) for name, at in places.items()},

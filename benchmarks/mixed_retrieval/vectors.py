@@ -32,13 +32,13 @@ def embed(model: str, folder: Path, documents: list[Document], questions: list[Q
         with np.load(kept) as stored:
             return Vectors(*(stored[name] for name in ("documents", "questions", "distractors", "probes")))
     media = {
-        "text": lambda one: sw.Text(one.text),
-        "image": lambda one: sw.Image(one.path),
-        "audio": lambda one: sw.Audio(one.path),
+        "text": lambda document: sw.Text(document.text),
+        "image": lambda document: sw.Image(document.path),
+        "audio": lambda document: sw.Audio(document.path),
     }
     rows = np.zeros((len(documents), space.dimension), np.float32)
     for modality, make in media.items():
-        places = [i for i, one in enumerate(documents) if one.modality == modality]
+        places = [i for i, document in enumerate(documents) if document.modality == modality]
         for start in range(0, len(places), SEGMENT):
             chunk = places[start : start + SEGMENT]
             rows[chunk] = space.embed([make(documents[i]) for i in chunk])
@@ -46,7 +46,7 @@ def embed(model: str, folder: Path, documents: list[Document], questions: list[Q
         print()
     vectors = Vectors(
         rows,
-        space.embed_text([one.text for one in questions], role="query"),
+        space.embed_text([question.text for question in questions], role="query"),
         space.embed_text(others),
         space.embed_text(PROBES, role="query"),
     )

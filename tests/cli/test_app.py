@@ -58,7 +58,7 @@ def test_the_exit_code_tells_that_nothing_could_be_added(corpus: Path, tmp_path:
     assert json.loads(done.stdout)["failed"][0]["source"] == str(broken)
 
 
-def test_a_file_whose_content_is_there_already_is_told_as_a_copy(corpus: Path, tmp_path: Path) -> None:
+def test_a_file_with_content_already_in_the_index_is_counted_as_a_copy(corpus: Path, tmp_path: Path) -> None:
     for name in ("first.txt", "second.txt"):
         shutil.copy(corpus / "texts" / "library.txt", tmp_path / name)
         done = senseweave("index", tmp_path / name, "--into", tmp_path / "index")
@@ -66,14 +66,14 @@ def test_a_file_whose_content_is_there_already_is_told_as_a_copy(corpus: Path, t
     assert "0 added, 1 copy, 0 unchanged, 0 failed" in done.stdout
 
 
-def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = senseweave("index", tmp_path / "empty", "--into", tmp_path / "index")
     assert done.returncode == 1
     assert "nothing to add in" in done.stderr
 
 
-def test_a_link_to_a_folder_is_told(corpus: Path, tmp_path: Path) -> None:
+def test_a_link_to_a_folder_is_reported(corpus: Path, tmp_path: Path) -> None:
     folder = tmp_path / "notes"
     folder.mkdir()
     shutil.copy(corpus / "texts" / "library.txt", folder)
@@ -84,7 +84,7 @@ def test_a_link_to_a_folder_is_told(corpus: Path, tmp_path: Path) -> None:
     assert "linked: is a link to a folder" in done.stdout
 
 
-def test_a_broken_mp3_is_told_once_and_without_the_notes_of_its_decoder(corpus: Path, tmp_path: Path) -> None:
+def test_a_damaged_mp3_is_indexed_without_printing_the_notes_of_its_decoder(corpus: Path, tmp_path: Path) -> None:
     data = bytearray((corpus / "audio" / "recording-03.mp3").read_bytes())
     data[5000:9000] = bytes(4000)
     (tmp_path / "holes.mp3").write_bytes(data)
@@ -150,7 +150,7 @@ def test_info_counts_records_by_modality(index: tuple[Path, subprocess.Completed
     assert senseweave("info", index[0]).returncode == 0
 
 
-def test_models_are_listed_with_what_they_embed_dimension_extra_and_licence() -> None:
+def test_models_are_listed_with_modalities_dimension_extra_and_license() -> None:
     listed = senseweave("models")
     assert listed.returncode == 0, listed.stderr
     (clap,) = (line.split() for line in listed.stdout.splitlines() if line.startswith(" clap "))
@@ -165,13 +165,13 @@ def test_a_narrow_terminal_leaves_out_the_names_that_it_would_break() -> None:
     assert max(map(len, listed.splitlines())) <= 72
 
 
-def test_one_family_is_told_with_its_examples() -> None:
+def test_a_named_family_is_described_with_its_examples() -> None:
     told = senseweave("models", "clip").stdout
     assert 'sw.load("openai/clip-vit-base-patch32")  # 512 dimensions' in told
     assert 'pip install "senseweave[image]"' in told
 
 
-def test_what_goes_into_a_pipe_is_not_broken_in_two(index: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_lines_written_to_a_pipe_are_not_wrapped(index: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     found = senseweave("search", index[0], "a cat", columns=None)
     assert any("photo-01.jpg" in line and "cat" in line for line in found.stdout.splitlines())
 
@@ -182,7 +182,7 @@ def test_in_a_narrow_terminal_hits_are_a_list(index: tuple[Path, subprocess.Comp
     assert "photo-01.jpg" in found.stdout.replace("\n", "")
 
 
-def test_a_reader_that_stops_early_is_no_error(index: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_a_reader_that_stops_early_causes_no_error(index: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     command = f"{sys.executable} -c 'from senseweave.cli import main; main()' search {index[0]} cat --json | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout == "[\n"
@@ -241,7 +241,7 @@ def test_an_index_is_measured_by_questions_whose_answers_are_known(
     assert measured["missing"] == [{"question": 3, "answers": ["yak.jpg"]}]
 
 
-def test_answers_that_the_index_lacks_are_told_beside_the_figures(
+def test_answers_missing_from_the_index_are_reported_with_the_figures(
     index: tuple[Path, subprocess.CompletedProcess[str]], asked: Path
 ) -> None:
     told = senseweave("eval", index[0], asked)

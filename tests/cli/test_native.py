@@ -17,16 +17,16 @@ print("told after", file=sys.stderr)
 """
 
 
-def stderr_of(*arguments: str) -> list[str]:
+def capture_stderr(*arguments: str) -> list[str]:
     done = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, check=False)
     return done.stderr.splitlines()
 
 
 def test_the_notes_of_libmpg123_are_left_out_and_nothing_else() -> None:
-    assert stderr_of() == ["told at once", "libwhatever: out of memory", "told after"]
+    assert capture_stderr() == ["told at once", "libwhatever: out of memory", "told after"]
 
 
 def test_an_error_inside_passes_with_what_was_printed_before_it() -> None:
-    lines = stderr_of("fail")
+    lines = capture_stderr("fail")
     assert lines[:2] == ["told at once", "libwhatever: out of memory"]
     assert lines[-1] == "ValueError: a real error"

@@ -41,13 +41,13 @@ PACKABLE = {
 def test_packed_states_equal_padded_ones(loaded, kind, layers):
     name, tokenizer, config = PACKABLE[kind]
     model, tokenizer = loaded(name, tokenizer, **config)
-    items = [one.data for one in tokenizer.prepare(TEXTS, 60)]
+    items = [item.data for item in tokenizer.prepare(TEXTS, 60)]
     with torch.inference_mode():
         expected, lengths = Padded("plain", model, tokenizer).states(items, layers)
         chosen = choose_backend("tiny", model, tokenizer)
         found, same_lengths = chosen.states(items, layers)
     assert isinstance(chosen, Packed)
-    assert same_lengths == lengths == [len(one["input_ids"]) for one in items]
+    assert same_lengths == lengths == [len(item["input_ids"]) for item in items]
     np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-5)
 
 
@@ -63,7 +63,7 @@ def test_models_whose_attention_is_not_over_the_whole_text_stay_padded(loaded, k
 @pytest.mark.parametrize("trouble", ["wrong", "broken"])
 def test_a_packed_backend_that_is_wrong_or_broken_leaves_the_model_as_it_was(loaded, monkeypatch, trouble):
     model, tokenizer = loaded("Bert", wordpiece_tokenizer)
-    items = [one.data for one in tokenizer.prepare(TEXTS, 60)]
+    items = [item.data for item in tokenizer.prepare(TEXTS, 60)]
     with torch.inference_mode():
         expected, _ = Padded("plain", model, tokenizer).states(items, (-1,))
     right = Packed.states
@@ -92,7 +92,7 @@ def test_threads_pack_their_own_batches(loaded):
 
     model, tokenizer = loaded("Bert", wordpiece_tokenizer)
     chosen = choose_backend("tiny", model, tokenizer)
-    prepared = [one.data for one in tokenizer.prepare(TEXTS, 60)]
+    prepared = [item.data for item in tokenizer.prepare(TEXTS, 60)]
     groups = [prepared[i : i + 3] for i in range(0, len(prepared), 3)] * 4
 
     def states(items):
@@ -109,7 +109,7 @@ def test_threads_pack_their_own_batches(loaded):
 def test_a_large_batch_is_computed_in_streams_with_the_same_states(loaded):
     model, tokenizer = loaded("Bert", wordpiece_tokenizer)
     chosen = choose_backend("tiny", model, tokenizer)
-    items = [one.data for one in tokenizer.prepare(TEXTS * 40, 60)]
+    items = [item.data for item in tokenizer.prepare(TEXTS * 40, 60)]
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
@@ -117,15 +117,15 @@ def test_a_large_batch_is_computed_in_streams_with_the_same_states(loaded):
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(threads)
-    assert lengths == [len(one["input_ids"]) for one in items]
-    alone = [chosen.states([one], (-1, -2))[0] for one in items]
+    assert lengths == [len(item["input_ids"]) for item in items]
+    alone = [chosen.states([item], (-1, -2))[0] for item in items]
     np.testing.assert_allclose(states.numpy(), torch.cat(alone).detach().numpy(), atol=1e-5)
 
 
 def test_a_short_query_is_computed_by_one_core_and_others_by_all(loaded, monkeypatch):
     model, tokenizer = loaded("Bert", wordpiece_tokenizer)
     chosen = choose_backend("tiny", model, tokenizer)
-    items = [one.data for one in tokenizer.prepare(["a short query"], 60)]
+    items = [item.data for item in tokenizer.prepare(["a short query"], 60)]
     seen = []
     compute = chosen._states
 
@@ -147,7 +147,7 @@ def test_a_short_query_is_computed_by_one_core_and_others_by_all(loaded, monkeyp
 
 
 def logged(caplog) -> list[tuple[str, str]]:
-    return [(one.levelname, one.message) for one in caplog.records if one.name.startswith("senseweave")]
+    return [(record.levelname, record.message) for record in caplog.records if record.name.startswith("senseweave")]
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ class Brightness(Encoder):
 
     def forward(self, batch):
         assert len(batch) <= 2
-        assert len({one.bucket for one in batch}) == 1
-        return Encoded(np.stack([one.data.reshape(-1, 3).mean(axis=0) for one in batch]).astype(np.float32))
+        assert len({item.bucket for item in batch}) == 1
+        return Encoded(np.stack([item.data.reshape(-1, 3).mean(axis=0) for item in batch]).astype(np.float32))
 
     def identity(self):
         return {"brightness": 1}

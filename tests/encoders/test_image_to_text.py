@@ -55,7 +55,9 @@ def test_a_caption_is_the_description_of_its_image(text_model, writer, images):
     batch = space.encode([sw.Image(path) for path in images])
     text = space.encoder("text")
     assert all(batch.descriptions)
-    np.testing.assert_allclose(batch.vectors, [encode_whole(text, one) for one in batch.descriptions], atol=1e-5)
+    np.testing.assert_allclose(
+        batch.vectors, [encode_whole(text, description) for description in batch.descriptions], atol=1e-5
+    )
 
 
 def test_what_a_vision_language_model_writes_depends_on_what_it_is_asked(text_model, writer, images):

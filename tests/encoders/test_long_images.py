@@ -21,7 +21,9 @@ def strip(long, short=1, lying=True):
 def test_the_middle_stays_where_it_is(long, lying):
     image = strip(long, 3, lying)
     middle = crop_middle(image)
-    before, after = (np.asarray(one if lying else one.transpose(Image.Transpose.TRANSPOSE)) for one in (image, middle))
+    before, after = (
+        np.asarray(picture if lying else picture.transpose(Image.Transpose.TRANSPOSE)) for picture in (image, middle)
+    )
     assert after.shape[1] in (3 * GREATEST_RATIO, 3 * GREATEST_RATIO + 1)
     start = (before.shape[1] - after.shape[1]) / 2
     np.testing.assert_array_equal(after, before[:, int(start) : int(start) + after.shape[1]])
@@ -41,7 +43,7 @@ def test_resizing_the_short_side_and_cropping_the_centre_gives_the_same_for_the_
     processor = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     image = strip(long, 1, lying)
     whole, middle = (
-        processor(images=[one], return_tensors="np")["pixel_values"] for one in (image, crop_middle(image))
+        processor(images=[picture], return_tensors="np")["pixel_values"] for picture in (image, crop_middle(image))
     )
     np.testing.assert_allclose(middle, whole, atol=0.02)
 

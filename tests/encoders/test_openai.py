@@ -158,7 +158,7 @@ def test_a_request_is_sent_again_after_a_passing_failure(space, server, status):
     np.testing.assert_allclose(space.embed_text(["a"]), unit(vector_of("a", 16))[None], atol=1e-6)
 
 
-def test_a_slow_answer_is_given_up_and_asked_for_again(server):
+def test_a_request_that_times_out_is_repeated(server):
     space = sw.load("openai:some-model", base_url=server.url, max_retries=4, timeout=2.0, cache_size=0)
     assert space.dimension == 16
     server.spoilt = [4.0]
@@ -186,7 +186,7 @@ def test_one_bad_text_does_not_take_the_others_with_it(space):
         space.embed_text(texts)
 
 
-def test_what_succeeded_before_a_failure_is_not_asked_for_again(server):
+def test_requests_that_succeeded_before_a_failure_are_not_repeated(server):
     space = sw.load("openai:some-model", base_url=server.url, max_retries=0, batch_tokens=4, cache_size=100)
     assert space.dimension == 16
     with pytest.raises(sw.MediaError, match="item 3 of 3"):
@@ -265,7 +265,7 @@ def test_a_wrong_key_or_model_is_an_error_at_once(space, server):
         space.embed_text(["a"])
 
 
-def test_openais_own_server_is_not_asked_without_a_key(monkeypatch):
+def test_openais_own_server_is_not_called_without_a_key(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     space = sw.load("openai:text-embedding-3-small", cache_size=1)

@@ -25,12 +25,12 @@ class Colours(Encoder):
 
     def forward(self, batch):
         rows = []
-        for one in batch:
+        for item in batch:
             if self.modality == "text":
-                self.seen.append(one.data)
-                rows.append([float(name in one.data) + 0.01 for name in AXES])
+                self.seen.append(item.data)
+                rows.append([float(name in item.data) + 0.01 for name in AXES])
             else:
-                frames = one.data.frames if self.modality == "video" else np.asarray(one.data)
+                frames = item.data.frames if self.modality == "video" else np.asarray(item.data)
                 rows.append(frames.reshape(-1, 3).mean(axis=0) / 255 + 0.01)
         return Encoded(np.array(rows, dtype=np.float32))
 
@@ -52,8 +52,8 @@ def picture(colour):
 def test_each_item_gets_the_label_that_fits_best():
     space, _ = space_of()
     found = classify(space, [sw.Image(picture("blue")), sw.Image(picture("red"))], list(AXES))
-    assert [one.label for one in found] == ["blue", "red"]
-    assert [one.position for one in found] == [0, 1]
+    assert [result.label for result in found] == ["blue", "red"]
+    assert [result.position for result in found] == [0, 1]
     assert next(iter(found[0].scores)) == "blue"
 
 
@@ -84,7 +84,7 @@ def test_a_given_scale_replaces_that_of_the_model():
 def test_each_modality_has_its_own_template():
     space, text = space_of()
     items = [sw.Image(picture("red")), sw.Video([picture("green"), picture("green")]), sw.Text("something blue")]
-    assert [one.label for one in classify(space, items, list(AXES))] == ["red", "green", "blue"]
+    assert [result.label for result in classify(space, items, list(AXES))] == ["red", "green", "blue"]
     assert {"a photo of a red.", "a video of red.", "red"} <= set(text.seen)
 
 
@@ -111,7 +111,7 @@ def test_items_that_cannot_be_read_are_left_out_with_their_positions(tmp_path):
     space, _ = space_of()
     items = [tmp_path / "nothing.png", picture("green")]
     found = classify(space, items, list(AXES), modality="image", on_error="skip")
-    assert [(one.position, one.label) for one in found] == [(1, "green")]
+    assert [(result.position, result.label) for result in found] == [(1, "green")]
     with pytest.raises(sw.MediaError, match="item 1 of 2"):
         classify(space, items, list(AXES), modality="image")
 
@@ -139,7 +139,7 @@ def test_a_text_space_classifies_plain_strings():
 
 def test_labels_may_come_one_by_one():
     space, _ = space_of()
-    assert classify(space, [picture("red")] * 2, (one for one in AXES), modality="image")[1].label == "red"
+    assert classify(space, [picture("red")] * 2, (name for name in AXES), modality="image")[1].label == "red"
 
 
 def test_no_items_give_no_results():

@@ -16,7 +16,7 @@ def test_text_tasks_run_to_a_score(space, name):
     scores = result.task_results[0].scores
     assert scores
     for split in scores.values():
-        assert all(np.isfinite(one["main_score"]) for one in split)
+        assert all(np.isfinite(scores["main_score"]) for scores in split)
 
 
 @pytest.mark.parametrize("name", ["MockAny2AnyRetrievalT2ITask", "MockAny2AnyRetrievalI2TTask"])

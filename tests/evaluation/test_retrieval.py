@@ -84,7 +84,7 @@ def test_questions_are_read_from_json_and_json_lines(tmp_path, corpus_folder):
 @pytest.mark.parametrize(
     "text", ['[{"query": "red"}]', '[{"relevant": ["a"]}]', "[1]", "[", '{"query": "a", "relevant": []}']
 )
-def test_a_file_of_questions_that_is_not_one_is_refused_with_its_place(tmp_path, text):
+def test_an_invalid_file_of_questions_is_refused_with_its_path(tmp_path, text):
     (tmp_path / "broken.json").write_text(text)
     with pytest.raises(ValueError, match=r"broken\.json"):
         read_questions(tmp_path / "broken.json")

@@ -119,13 +119,13 @@ class Make:
 
     @staticmethod
     def frames(numbers: Iterable[int]) -> list[np.ndarray]:
-        """Frames of 64 x 48 pixels with a number each, in eight black or white stripes: see `number_of`."""
+        """Frames of 64 x 48 pixels with a number each, in eight black or white stripes: see `read_number`."""
         bits = np.array([[number >> place & 1 for place in range(8)] for number in numbers], np.uint8)
         rows = np.repeat(bits * 200 + 20, 8, axis=1)
         return list(np.repeat(np.broadcast_to(rows[:, None, :, None], (len(bits), 48, 64, 1)), 3, axis=3))
 
     @staticmethod
-    def number_of(frame: np.ndarray) -> int:
+    def read_number(frame: np.ndarray) -> int:
         """The number of a decoded frame."""
         stripes = frame.reshape(48, 8, 8, 3).mean(axis=(0, 2, 3))
         return sum(1 << place for place, level in enumerate(stripes) if level > 120)

@@ -77,7 +77,7 @@ def test_windows_agree_with_windows_decoded_in_one_pass(recordings, kind):
 
 
 @pytest.mark.parametrize("kind", ["m4a", "aac", "webm", "mkv", "mov", "ts"])
-def test_a_span_far_into_a_recording_is_sought_to_within_a_millisecond(recordings, kind, monkeypatch):
+def test_seeking_far_into_a_recording_is_accurate_to_a_millisecond(recordings, kind, monkeypatch):
     monkeypatch.setattr("senseweave.media.reading.ffmpeg.SEEK_FROM_SECONDS", 1.0)
     _, files = recordings
     part = Audio(files[kind], span=(4, 5)).decode().samples
@@ -89,7 +89,7 @@ def test_a_span_far_into_a_recording_is_sought_to_within_a_millisecond(recording
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_duration_is_told(recordings, kind):
+def test_the_duration_covers_the_span(recordings, kind):
     assert Audio(recordings[1][kind]).duration == pytest.approx(6, abs=0.1)
     assert Audio(recordings[1][kind], span=(1, 2.5)).duration == pytest.approx(1.5)
     assert Audio(recordings[1][kind], span=(5, 99)).duration == pytest.approx(1, abs=0.1)
@@ -117,7 +117,7 @@ def test_a_file_without_a_sound_track_says_so(make):
         Audio(make.container("mp4", frames=make.frames(range(5)))).decode()
 
 
-def test_a_picture_is_no_sound(make):
+def test_an_image_given_as_audio_is_an_error(make):
     with pytest.raises(MediaError, match="is image/png, not audio"):
         Audio(make.image(make.picture())).decode()
 

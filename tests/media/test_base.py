@@ -22,7 +22,7 @@ def test_importing_the_layer_loads_no_library_that_decodes():
 
 
 @pytest.mark.parametrize("kind", [Image, Audio, Video, Text.open])
-def test_nothing_is_read_before_it_is_asked_for(kind):
+def test_nothing_is_read_before_it_is_needed(kind):
     media = kind("/no/such/file")
     assert "/no/such/file" in repr(media)
     assert media.source == "/no/such/file"
@@ -107,12 +107,12 @@ def test_a_repr_is_short(make):
 
 
 @pytest.mark.parametrize("span", [(1, 1), (2, 1), (-1, 1), (0, float("inf")), (float("nan"), 1)])
-def test_a_span_that_is_none_is_refused(span):
+def test_an_invalid_span_is_refused(span):
     with pytest.raises(ValueError, match="span"):
         Audio("talk.mp3", span=span)
 
 
-def test_a_part_keeps_what_it_is_not_told(make):
+def test_a_part_inherits_what_its_arguments_leave_open(make):
     whole = Audio("talk.mp3", metadata={"speaker": "Ann"}, policy=MediaPolicy(max_bytes=7))
     part = whole.part(span=(1, 2))
     assert (part.span, part.metadata, part.policy) == ((1.0, 2.0), {"speaker": "Ann"}, whole.policy)
@@ -121,7 +121,7 @@ def test_a_part_keeps_what_it_is_not_told(make):
 
 @pytest.mark.parametrize("given", [None, 3, 2.5, True, object()])
 @pytest.mark.parametrize("kind", [Image, Audio, Video])
-def test_what_is_no_input_is_an_error_that_names_it(kind, given):
+def test_an_object_of_another_type_is_an_error_that_names_the_type(kind, given):
     with pytest.raises(MediaError, match=type(given).__name__):
         kind(given).decode()
 
@@ -131,7 +131,7 @@ def test_media_are_not_wrapped_twice():
         Image(Audio("talk.mp3"))
 
 
-def test_a_check_tells_by_the_content_whether_media_can_be_what_they_are_said_to_be(tmp_path):
+def test_check_compares_the_modality_with_the_content(tmp_path):
     path = tmp_path / "words.png"
     path.write_text("only words")
     with pytest.raises(MediaError, match="is text/plain, not an image"):

@@ -25,7 +25,7 @@ def folder(make, saved, tmp_path):
     return tmp_path / "a"
 
 
-def test_a_folder_is_walked_in_order_and_told_by_content(folder):
+def test_a_folder_is_walked_in_order_and_modalities_are_detected_from_content(folder):
     found = [(os.path.relpath(item.source, folder), item.modality, item.page) for item in collect(folder)]
     assert found == [
         ("1.dat", "image", None),
@@ -46,7 +46,7 @@ def test_text_files_keep_their_path(folder):
     assert text.decode() == "# These are words\n"
 
 
-def test_the_files_of_a_store_are_no_content_of_its_folder(saved, tmp_path):
+def test_the_files_of_a_store_are_skipped(saved, tmp_path):
     part = "0f6c2c5e-7a39-4d0e-9a3c-3d9f3f1f6b11"
     saved("store/senseweave.writer.lock", b"")
     for store, mark in (("store", "senseweave.lock"), ("store/inner", "chroma.sqlite3")):
@@ -58,7 +58,7 @@ def test_the_files_of_a_store_are_no_content_of_its_folder(saved, tmp_path):
     assert found == ["store/note.txt", "store/inner/note.txt", f"plain/{part}/note.txt"]
 
 
-def test_a_link_to_a_folder_is_told_and_not_followed(saved, tmp_path):
+def test_a_link_to_a_folder_is_reported_and_not_followed(saved, tmp_path):
     saved("a/note.txt", b"words")
     saved("elsewhere/other.txt", b"words")
     (tmp_path / "a" / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
@@ -76,7 +76,7 @@ def test_a_link_that_is_given_itself_is_walked(saved, tmp_path):
     assert [item.source for item in collect(tmp_path / "linked")] == [str(tmp_path / "linked" / "other.txt")]
 
 
-def test_a_folder_that_cannot_be_listed_is_told(saved, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_listed_is_reported(saved, tmp_path, monkeypatch):
     saved("a/locked/note.txt", b"words")
     saved("a/open/note.txt", b"words")
     scan = os.scandir
@@ -92,7 +92,7 @@ def test_a_folder_that_cannot_be_listed_is_told(saved, tmp_path, monkeypatch):
     assert note.source.endswith("note.txt")
 
 
-def test_what_is_no_file_is_told_and_never_waited_for(saved, tmp_path):
+def test_a_pipe_in_a_folder_is_reported_without_waiting_for_it(saved, tmp_path):
     saved("a/note.txt", b"words")
     os.mkfifo(tmp_path / "a" / "pipe")
     note, pipe = collect(tmp_path / "a")
@@ -100,7 +100,7 @@ def test_what_is_no_file_is_told_and_never_waited_for(saved, tmp_path):
     assert isinstance(pipe, MediaError)
 
 
-def test_what_cannot_be_taken_is_told_in_its_place(make, saved, tmp_path):
+def test_an_input_that_cannot_be_read_is_reported_in_its_place(make, saved, tmp_path):
     saved("b/1.png", b"")
     saved("b/2.zip", b"PK\x03\x04" + bytes(100))
     saved("b/3.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>")

@@ -36,7 +36,7 @@ from senseweave.media.forms.content import sniff
         (bytes(range(256)), "application/octet-stream"),
     ],
 )
-def test_the_type_is_told(head, mime_type):
+def test_the_type_is_detected_from_the_first_bytes(head, mime_type):
     assert sniff(head).mime_type == mime_type
 
 

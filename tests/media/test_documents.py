@@ -31,11 +31,11 @@ def test_german_is_read_in_every_encoding(encoding):
     ("text", "encoding"),
     [(RUSSIAN, "cp1251"), (RUSSIAN, "koi8-r"), (RUSSIAN, "utf-16"), (JAPANESE, "shift_jis"), (JAPANESE, "euc_jp")],
 )
-def test_other_scripts_are_told_by_their_statistics(text, encoding):
+def test_encodings_of_other_scripts_are_detected_by_statistics(text, encoding):
     assert words(text.encode(encoding)) == text
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text():
+def test_a_byte_order_mark_is_removed_from_the_text():
     for mark, encoding in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         assert words(mark + "ab".encode(encoding)) == "ab"
 

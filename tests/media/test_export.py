@@ -66,7 +66,7 @@ def test_transparent_and_rotated_images_come_out_upright_and_opaque():
     assert (result.mode, result.size) == ("RGB", (10, 20))
 
 
-def test_sound_comes_out_as_wav_at_the_rate_and_within_the_seconds_asked_for():
+def test_sound_is_exported_as_wav_at_the_requested_rate_and_length():
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(44100 * 3) / 44100)
     for media, limit, seconds in [
         (Audio((tone, 44100)), None, 3.0),

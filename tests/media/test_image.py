@@ -80,7 +80,7 @@ def test_a_jpeg_is_decoded_smaller_only_by_choice(make):
     assert Image(make.image(make.picture(640, 480))).decode(at_least=(16, 12)).size == (640, 480)
 
 
-def test_a_jpeg_on_its_side_keeps_what_was_asked_for(make):
+def test_a_rotated_jpeg_is_at_least_as_large_as_requested(make):
     exif = PILImage.Exif()
     exif[0x0112] = 6
     assert Image(make.image(make.picture(640, 480), "JPEG", exif=exif)).decode(at_least=(120, 640)).size == (480, 640)

@@ -120,7 +120,7 @@ def test_a_file_that_has_grown_beyond_the_policy_is_refused(saved):
         text.decode()
 
 
-def test_what_was_learned_about_a_path_stays_in_its_process(make, saved, looks):
+def test_facts_about_a_path_stay_in_their_process(make, saved, looks):
     image = Image(saved("a.png", make.image(make.picture())))
     image.decode()
     resolved = looks["resolve"]

@@ -45,7 +45,7 @@ def test_speech_is_cut_where_it_is_quiet(corpus):
         assert np.sqrt(np.mean(sound[cut - 800 : cut + 800] ** 2)) < 0.1 * typical
 
 
-def test_a_tone_is_no_speech_and_is_cut_all_the_same(make):
+def test_a_tone_without_speech_is_still_cut_into_windows(make):
     pytest.importorskip("silero_vad")
     audio = Audio((make.tone(25, 16_000), 16_000), span=(2, 25))
     covers([window.span for window in audio.windows(10, at_pauses=True)], 2, 25, 10)

@@ -186,7 +186,7 @@ def test_tensors_of_every_kind_are_taken():
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (5, 6, 7), (2, 2, 2, 3), (0, 4, 3), (4, 0)])
-def test_a_shape_that_is_no_picture_is_an_error_that_names_it(shape):
+def test_an_array_of_another_shape_is_an_error_that_names_the_shape(shape):
     with pytest.raises(MediaError, match="not an image"):
         decoded(np.zeros(shape, np.uint8))
 

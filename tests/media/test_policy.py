@@ -50,7 +50,7 @@ def test_bytes_are_the_same_under_any_root(make, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [Image, Audio, Video, Text.open])
-def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path, kind):
+def test_anything_but_a_regular_file_is_refused_without_waiting(tmp_path, kind):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
         with pytest.raises(MediaError, match=r"not a regular file|cannot be opened"):
@@ -58,7 +58,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path, kind):
 
 
 @pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "no/such/file", "loop"])
-def test_a_name_that_cannot_be_opened_is_an_error(tmp_path, path, monkeypatch):
+def test_a_path_that_cannot_be_opened_is_an_error(tmp_path, path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(MediaError) as error:
@@ -170,7 +170,7 @@ def test_any_limit_greater_than_0_is_accepted(limit):
     assert getattr(MediaPolicy(**{limit: 0.5}), limit) == 0.5
 
 
-def test_what_is_decoded_is_bounded_too(make):
+def test_decoded_values_are_bounded_too(make):
     sound = make.sound(make.tone(2, 16_000), 16_000)
     with pytest.raises(PolicyError, match="decode it in windows"):
         Audio(sound, policy=MediaPolicy(max_bytes=len(sound) + 100)).decode()
@@ -205,7 +205,7 @@ def test_an_unchanged_file_is_opened_again_without_resolving_its_path(saved, mon
         checked.size = 6
 
 
-def test_what_is_exactly_as_large_as_a_limit_is_allowed_and_what_is_larger_is_not():
+def test_a_size_equal_to_a_limit_is_allowed_and_a_larger_size_is_refused():
     policy = MediaPolicy(max_bytes=10, max_text_bytes=4, max_pixels=12, max_seconds=0.5)
     policy.check_bytes("a", 10)
     policy.check_decoded("a", 10)

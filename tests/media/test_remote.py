@@ -185,7 +185,7 @@ def test_the_checked_address_is_the_one_connected_to(monkeypatch):
     assert calls.count("rebind.test") == 1
 
 
-def test_a_proxy_of_the_environment_is_not_asked(make, server, policy, monkeypatch):
+def test_proxies_of_the_environment_are_not_used(make, server, policy, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     server.pages["/a.png"] = lambda request: request.answer(make.image(make.picture()))
     assert Image(f"{server.url}/a.png", policy=policy).decode().size == (64, 48)
@@ -301,7 +301,7 @@ def test_a_compressed_body_is_refused(server, policy):
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 401, 403, 404, 418, 500, 503])
-def test_an_answer_that_is_no_content_is_an_error(server, policy, status):
+def test_an_error_status_is_an_error_that_names_it(server, policy, status):
     server.pages["/a"] = lambda request: request.answer(status=status)
     with pytest.raises(MediaError, match=f"responded with status {status}"):
         Image(f"{server.url}/a", policy=policy).decode()
@@ -324,7 +324,7 @@ def test_a_server_that_is_not_there_is_an_error(policy):
 @pytest.mark.parametrize(
     "url", ["http://", "http:///a", "http://[::1", "http://a:b/", "http://a b/", "http://" + "a" * 70]
 )
-def test_what_is_no_url_is_an_error(url):
+def test_an_invalid_url_is_an_error(url):
     with pytest.raises(MediaError):
         Image(url, policy=MediaPolicy(network=True)).decode()
 
@@ -337,7 +337,7 @@ def test_a_name_and_password_are_not_shown(server, policy):
     assert "secret" not in f"{error.value}{image!r}{image.source}{server.seen}"
 
 
-def test_collected_urls_are_told_by_content(make, server, policy):
+def test_modalities_of_collected_urls_are_detected_from_content(make, server, policy):
     server.pages["/a"] = lambda request: request.answer(make.sound(make.tone()))
     (audio,) = collect(f"{server.url}/a", policy=policy)
     assert isinstance(audio, Audio)

@@ -46,6 +46,6 @@ def test_a_rate_that_no_recording_has_is_an_error(rate):
         ((np.zeros(8, np.complex64), 16_000), "no defined full scale"),
     ],
 )
-def test_what_is_no_sound_is_an_error_that_says_why(given, said):
+def test_invalid_samples_are_an_error_that_says_why(given, said):
     with pytest.raises(MediaError, match=said):
         samples(given)

@@ -8,7 +8,7 @@ from senseweave.errors import MediaError
 from senseweave.media import Image, Text
 
 
-def test_a_stream_is_read_from_where_it_stands_and_once(make):
+def test_a_stream_is_read_once_from_its_current_position(make):
     data = make.image(make.picture())
     stream = io.BytesIO(b"skipped" + data)
     stream.seek(7)

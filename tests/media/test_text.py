@@ -33,7 +33,7 @@ def test_a_string_has_provenance():
     assert Text("grüße", source="letter.txt").source == "letter.txt"
 
 
-def test_a_picture_is_no_text(make):
+def test_an_image_given_as_text_is_an_error(make):
     with pytest.raises(MediaError, match="is image/png, not text"):
         Text.open(make.image(make.picture())).decode()
 

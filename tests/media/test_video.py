@@ -18,7 +18,7 @@ COUNT = 100
 @pytest.fixture(scope="session")
 def numbers(make):
     """Which frames a clip holds."""
-    return lambda clip: [make.number_of(frame) for frame in clip.frames]
+    return lambda clip: [make.read_number(frame) for frame in clip.frames]
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +77,7 @@ def test_segments_agree_with_segments_decoded_in_one_pass(videos, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_duration_is_told(videos, kind):
+def test_the_duration_covers_the_span(videos, kind):
     assert Video(videos[kind]).duration == pytest.approx(4, abs=0.1)
     assert Video(videos[kind], span=(3, 99)).duration == pytest.approx(1, abs=0.1)
 
@@ -96,7 +96,7 @@ def test_frames_are_sampled_by_time_and_not_by_index(numbers, make):
 
 
 @pytest.mark.parametrize("gop", [1, 12, 250])
-def test_a_long_video_is_sought_in_and_gives_the_same_frames(numbers, make, gop):
+def test_seeking_in_a_long_video_gives_the_same_frames(numbers, make, gop):
     data = make.container(
         "mp4",
         frames=make.frames(number % 100 for number in range(600)),
@@ -136,13 +136,13 @@ def test_more_frames_than_there_are_are_repeated(numbers, make):
     assert sorted(set(numbers(clip))) == [15, 40, 65]
 
 
-def test_a_video_without_sound_is_no_error(make):
+def test_a_video_without_sound_is_accepted(make):
     clip = Video(make.container("mp4", frames=make.frames(range(COUNT)))).decode(frames=2, sampling_rate=16_000)
     assert clip.sound is None
     assert len(clip.frames) == 2
 
 
-def test_a_sound_track_that_ends_early_is_told(make):
+def test_a_sound_track_that_ends_early_is_reported(make):
     data = make.container("mp4", frames=make.frames(range(COUNT)), sound=make.tone(1, RATE))
     assert Video(data, span=(0, 2)).decode(frames=2, sampling_rate=16_000).sound.duration == pytest.approx(1, abs=0.05)
     clip = Video(data, span=(2, 4)).decode(frames=2, sampling_rate=16_000)
@@ -243,7 +243,7 @@ def test_a_decoded_clip_can_be_given_again(videos):
 @pytest.mark.parametrize(
     "given", [[], np.zeros((4, 4)), np.zeros((0, 4, 4, 3)), ([np.zeros((4, 4, 3))], 0), {"frames": None}]
 )
-def test_what_is_no_video_is_an_error(given):
+def test_values_that_are_not_a_video_are_an_error(given):
     with pytest.raises(MediaError, match="not a video"):
         Video(given).decode()
 
@@ -254,7 +254,7 @@ def test_frames_of_different_sizes_are_an_error():
         Video(frames).decode(frames=2)
 
 
-def test_no_frames_cannot_be_asked_for(videos):
+def test_a_request_for_no_frames_is_an_error(videos):
     with pytest.raises(ValueError, match="at least 1"):
         Video(videos["mp4"]).decode(frames=0)
 

@@ -154,7 +154,7 @@ for kind in ("bert", "llama"):
         ("from example_family import FAMILY", "says that its scheme is 'example'; the entry point must have that name"),
     ],
 )
-def test_a_broken_plugin_is_told_once_and_breaks_no_other(
+def test_a_broken_plugin_is_reported_once_and_breaks_no_other(
     run: RUN, site: Path, model: Path, content: str, problem: str
 ) -> None:
     install(site, "broken-family", "broken_family", content, "broken = broken_family")

@@ -11,7 +11,9 @@ from senseweave.retrieval.calibration.probes import PROBES
 
 
 def cell(index, modality, query="text"):
-    description = next(one for one in index._store.descriptions.values() if one.modality == modality)
+    description = next(
+        description for description in index._store.descriptions.values() if description.modality == modality
+    )
     return index._calibration.statistics(description, query)
 
 
@@ -47,7 +49,9 @@ def test_in_a_collection_larger_than_the_sample_the_best_matches_are_those_among
     index = Index(tmp_path / "large", spaces=[space])
     index.add(notes(0, 300))
     known = cell(index, "text")
-    (description,) = (one for one in index._store.descriptions.values() if one.modality == "text")
+    (description,) = (
+        description for description in index._store.descriptions.values() if description.modality == "text"
+    )
     stored = np.stack([row.vector for row in index._store.get(description, vectors=True)])
     phrases = space.encode([sw.Text(phrase) for phrase in PROBES], role="query").vectors
     own = phrases @ known.center + known.offset
@@ -61,7 +65,7 @@ def test_statistics_of_the_version_before_are_used_until_the_next_add_makes_them
     with Index(tmp_path / "index", spaces=[space]) as again:
         assert again.search("red", k=1)[0].calibration == "above_chance"
         again.add(sw.Text("one more"))
-        assert {one.calibration["version"] for one in again._store.descriptions.values()} == {VERSION}
+        assert {description.calibration["version"] for description in again._store.descriptions.values()} == {VERSION}
 
 
 def test_unrelated_queries_score_around_nothing_and_answers_clearly_above(index):
@@ -78,9 +82,7 @@ def test_the_only_picture_of_an_index_can_still_be_found(tmp_path, space, write_
 
 
 @pytest.mark.parametrize("count", [1, 3, 9])
-def test_pictures_asked_for_by_a_picture_have_scores_of_sane_size_however_few_there_are(
-    tmp_path, space, write_picture, count
-):
+def test_image_queries_have_scores_of_sane_size_however_few_images_there_are(tmp_path, space, write_picture, count):
     index = Index(tmp_path / "few", spaces=[space])
     index.add([*notes(0, 30), *(sw.Image(write_picture(tmp_path / f"{n}.png", "red", n)) for n in range(count))])
     hits = index.search(sw.Image(write_picture(tmp_path / "asked.png", "red", 77)), k=40)
@@ -94,7 +96,7 @@ def test_sample_queries_set_the_typical_best_match(index):
     questions = ["red paint", "the last train", "rest the dough"]
     index.calibrate(questions)
     known = cell(index, "text")
-    best = [index.search(one, k=1, modalities={"text"})[0].raw_score for one in questions]
+    best = [index.search(question, k=1, modalities={"text"})[0].raw_score for question in questions]
     assert known.origin == "queries"
     assert known.queries == 3
     assert known.top1_mean == pytest.approx(np.mean(best), abs=1e-4)

@@ -234,7 +234,7 @@ def installed_package(tmp_path, monkeypatch):
     sys.modules.pop("halved_fusion", None)
 
 
-def test_an_installed_package_brings_a_method_and_a_broken_one_is_told_and_left_out(installed_package):
+def test_an_installed_package_brings_a_method_and_a_broken_method_is_reported_and_left_out(installed_package):
     registry = MethodRegistry([METHODS["none"]])
     with pytest.warns(RuntimeWarning, match="the fusion method 'lost' of halved-fusion cannot be used"):
         assert list(registry) == ["none", "halved"]

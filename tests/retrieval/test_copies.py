@@ -108,10 +108,18 @@ def test_a_page_holds_as_many_contents_under_any_filter(tmp_path, space):
 
 
 def test_adding_the_same_folder_again_changes_no_place(photos, albums):
-    before = [(row.id, row.metadata) for one in photos._store.descriptions.values() for row in standing(photos, one)]
+    before = [
+        (row.id, row.metadata)
+        for description in photos._store.descriptions.values()
+        for row in standing(photos, description)
+    ]
     report = photos.add(albums, metadata=album_of)
     assert (report.added, report.copies, report.skipped, report.updated) == (0, 0, 4, 0)
-    after = [(row.id, row.metadata) for one in photos._store.descriptions.values() for row in standing(photos, one)]
+    after = [
+        (row.id, row.metadata)
+        for description in photos._store.descriptions.values()
+        for row in standing(photos, description)
+    ]
     assert after == before
 
 

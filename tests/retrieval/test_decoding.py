@@ -58,7 +58,9 @@ def test_streamed_windows_have_the_vectors_of_windows_alone(tmp_path, tiny, corp
     space = tiny.make_space()
     with Index(tmp_path / "index", spaces=[space]) as index:
         index.add([long, corpus_folder / "song.wav"], overlap=0.5)
-        (description,) = (one for one in index._store.descriptions.values() if one.modality == "audio")
+        (description,) = (
+            description for description in index._store.descriptions.values() if description.modality == "audio"
+        )
         records = list(index._store.get(description, vectors=True))
     assert len(records) > 5
     for record in records:

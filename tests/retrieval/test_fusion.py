@@ -106,8 +106,8 @@ def test_methods_say_what_the_statistics_lack():
 
 def test_quota_fills_groups_first_and_keeps_the_order():
     ranked = ["t1", "t2", "t3", "i1", "t4", "a1"]
-    assert quota(ranked, 3, {"i": 1, "a": 1}, lambda one: one[0]) == ["t1", "i1", "a1"]
-    assert quota(ranked, 4, {"v": 2}, lambda one: one[0]) == ["t1", "t2", "t3", "i1"]
+    assert quota(ranked, 3, {"i": 1, "a": 1}, lambda name: name[0]) == ["t1", "i1", "a1"]
+    assert quota(ranked, 4, {"v": 2}, lambda name: name[0]) == ["t1", "t2", "t3", "i1"]
 
 
 def test_statistics_of_unrelated_queries_by_hand():
@@ -199,22 +199,22 @@ CELLS = {
 
 def test_merge_puts_the_surprising_picture_before_the_usual_texts():
     merged = merge({"text": STRONG_TEXT, "image": GOOD_IMAGE}, 3, statistics=CELLS)
-    assert [one.item for one in merged] == ["i1", "t1", "t2"]
+    assert [ranked.item for ranked in merged] == ["i1", "t1", "t2"]
     assert (merged[0].list_name, merged[0].raw_score) == ("image", 0.30)
     raw = merge({"text": STRONG_TEXT, "image": GOOD_IMAGE}, 3, method="none")
-    assert [one.item for one in raw] == ["t1", "t2", "t3"]
+    assert [ranked.item for ranked in raw] == ["t1", "t2", "t3"]
 
 
 def test_merge_without_statistics_falls_back_and_says_so():
     merged = merge({"text": STRONG_TEXT, "image": GOOD_IMAGE}, 5)
-    assert {one.method for one in merged} == {"dbsf"}
+    assert {ranked.method for ranked in merged} == {"dbsf"}
     some = merge({"text": STRONG_TEXT, "image": GOOD_IMAGE}, 5, statistics={"text": CELLS["text"]})
-    assert {one.method for one in some} == {"dbsf"}
+    assert {ranked.method for ranked in some} == {"dbsf"}
 
 
 def test_merge_joins_items_of_equal_key():
     lists = {"a": [("x", 0.9), ("y", 0.5)], "b": [("x", 0.7)]}
-    assert [one.item for one in merge(lists, key=lambda item: item, method="none")] == ["x", "y"]
+    assert [ranked.item for ranked in merge(lists, key=lambda item: item, method="none")] == ["x", "y"]
     summed = merge(lists, key=lambda item: item, method="rrf")
     assert summed[0].score == pytest.approx(2 / 61)
     assert len(merge(lists, method="none")) == 3

@@ -14,7 +14,11 @@ RESERVED = {"modality", "source", "mime_type", "sha256", "start", "end", "page",
 
 
 def rows(index):
-    return {row.id: row for one in index._store.descriptions.values() for row in index._store.get(one, vectors=True)}
+    return {
+        row.id: row
+        for description in index._store.descriptions.values()
+        for row in index._store.get(description, vectors=True)
+    }
 
 
 def test_a_folder_of_mixed_files_is_added_and_found_by_words(index, names):
@@ -281,7 +285,7 @@ def test_info_says_what_is_there(index):
     info = index.info()
     assert info["records"] == 12
     assert info["bytes"] > 0
-    by_modality = {one["modality"]: one for one in info["collections"]}
+    by_modality = {collection["modality"]: collection for collection in info["collections"]}
     assert {name: one["records"] for name, one in by_modality.items()} == {"text": 4, "image": 4, "audio": 4}
     assert by_modality["text"]["dimension"] == 64
 

@@ -28,7 +28,7 @@ def test_langchains_chroma_reads_an_index(folder, vector):
     assert document.metadata["modality"] == "text"
     assert document.metadata["source"].endswith("trains.txt")
     sounds = chroma.Chroma(collection_name="tiny-audio", persist_directory=str(folder))
-    assert {one["start"] for one in sounds.get(where={"end": {"$gt": 3}})["metadatas"]} == {2.0, 4.0}
+    assert {metadata["start"] for metadata in sounds.get(where={"end": {"$gt": 3}})["metadatas"]} == {2.0, 4.0}
 
 
 def test_llama_indexes_chroma_reads_an_index(folder, vector):

@@ -25,10 +25,10 @@ pytestmark = pytest.mark.integration
 def contents(index):
     """Ids, metadata without the time of adding, and lines of all records."""
     found = {}
-    for one in index._store.descriptions.values():
-        for row in index._store.get(one):
+    for description in index._store.descriptions.values():
+        for row in index._store.get(description):
             known = {name: value for name, value in row.metadata.items() if name != "added_at"}
-            found[row.id] = (one.name, known, row.text)
+            found[row.id] = (description.name, known, row.text)
     return found
 
 
@@ -264,6 +264,6 @@ def test_metadata_and_filters_take_the_numbers_of_numpy(index):
     (hit,) = index.search("a vintage", k=1, modalities={"text"})
     assert hit.metadata == {"year": 1990, "good": True, "price": 1.5}
     for condition in ({"year": np.int64(1990)}, {"year": [np.int16(1990), 7]}, {"good": np.bool_(True)}):
-        assert [one.id for one in index.search("a vintage", filter=condition)] == [hit.id]
+        assert [result.id for result in index.search("a vintage", filter=condition)] == [hit.id]
     assert index.search("a vintage", filter={"price": {"lt": np.float32(1.0)}}) == []
     assert index.add(sw.Text("a vintage"), metadata={"year": np.int64(1990)}).updated == 0

@@ -57,7 +57,7 @@ def test_pages_hold_every_hit_once(shop, options):
     for k in (3, 4, 10):
         starts = range(0, 44, k)
         pages = [[hit.id for hit in shop.search("tomatoes", k=k, offset=start, **options)] for start in starts]
-        everything = [one for page in pages for one in page]
+        everything = [hit for page in pages for hit in page]
         assert len(everything) == len(set(everything)) == 44
 
 

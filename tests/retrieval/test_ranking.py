@@ -78,7 +78,7 @@ def test_rank_methods_add_up_what_several_lists_found():
     assert ranked[0].hit.sha256 == "aa"
 
 
-def test_a_source_full_of_copies_is_asked_until_there_are_contents_enough():
+def test_a_source_full_of_copies_is_searched_until_there_is_enough_content():
     rows = [picture(f"c{n}", 0.9, f"{n}.png") for n in range(100)]
     rows += [picture(f"d{n}", 0.5 - n / 1000, f"d{n}.png", sha=f"d{n}") for n in range(20)]
     source = Listed("a", rows, "image")
@@ -88,7 +88,7 @@ def test_a_source_full_of_copies_is_asked_until_there_are_contents_enough():
     assert source.asked == [10, 20, 40, 80, 160]
 
 
-def test_a_source_that_ends_is_not_asked_again():
+def test_an_exhausted_source_is_not_searched_again():
     source = Listed("a", [picture("1", 0.5, "a.png")], "image")
     assert found(rank(None, [source], QUERY, Plan(k=50))) == ["1"]
     assert source.asked == [50]

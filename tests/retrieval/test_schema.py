@@ -96,7 +96,7 @@ def test_ids_differ_by_content_span_page_source_and_fingerprint():
     assert record_id(Provenance(**{**WHOLE.__dict__, "own": {}, "added_at": 1.0})) == record_id(WHOLE)
 
 
-def test_equal_content_is_told_by_hash_and_place_and_texts_by_their_words():
+def test_content_is_compared_by_hash_and_position_and_text_by_its_words():
     other = Provenance(**{**WHOLE.__dict__, "source": "elsewhere", "own": {}})
     assert content_key(WHOLE, "a transcript") == content_key(other, None)
     text = Provenance(sha256="ab" * 32, source="a.txt")

@@ -32,7 +32,11 @@ def library(tmp_path, space):
 
 
 def stored(index):
-    return [(one, row) for one in index._store.descriptions.values() for row in index._store.get(one, vectors=True)]
+    return [
+        (description, row)
+        for description in index._store.descriptions.values()
+        for row in index._store.get(description, vectors=True)
+    ]
 
 
 def brute_force(index, vector, keep=lambda row: True):
@@ -121,7 +125,7 @@ def test_an_unknown_method_is_refused_with_those_there_are(index):
         index.search("red", fusion="magic")
 
 
-def test_only_the_modalities_asked_for_are_searched(index):
+def test_only_the_requested_modalities_are_searched(index):
     assert {hit.modality for hit in index.search("red", k=12, modalities={"image"})} == {"image"}
     assert {hit.modality for hit in index.search("red", k=12, modalities={"image", "audio"})} == {"image", "audio"}
     with pytest.raises(UnsupportedModalityError, match="video"):
@@ -210,7 +214,7 @@ def test_a_negative_part_pushes_its_records_down(index, names):
     assert without[-1] == "blue.png"
 
 
-def test_words_and_a_picture_are_asked_together(index, corpus_folder, names):
+def test_text_and_an_image_can_be_one_query(index, corpus_folder, names):
     hits = index.search(
         Query([("the last train", 1), (sw.Image(corpus_folder / "green.png"), 1)]), k=2, modalities=["text", "image"]
     )
@@ -375,7 +379,7 @@ def test_a_collection_with_statistics_is_not_counted_and_may_be_empty(index, mon
     assert index.search("red", modalities={"image"}, filter={"album": "x"}, diversity=0.5) == []
 
 
-def test_any_number_of_hits_may_be_asked_for(index):
+def test_any_number_of_hits_may_be_requested(index):
     everything = {hit.id for hit in index.search("red", k=12)}
     assert {hit.id for hit in index.search("red", k=2**40)} == everything
     assert {hit.id for hit in index.search("red", k=2**40, diversity=0.5, group=True)} <= everything

@@ -49,7 +49,7 @@ def rival(index, tmp_path, space):
 
 def slopes(index):
     described = index._store.descriptions.values()
-    return [cell.get("slope") for one in described for cell in one.calibration["cells"].values()]
+    return [cell.get("slope") for description in described for cell in description.calibration["cells"].values()]
 
 
 def test_an_open_index_ranks_with_what_another_taught_it(index, rival):
@@ -164,7 +164,9 @@ def test_a_space_that_cannot_be_had_leaves_no_folder(tmp_path):
 
 def test_a_write_that_is_cut_off_is_seen_by_open_readers(index, rival, monkeypatch):
     (hit,) = rival.search("red", k=1)
-    description = next(one for one in index._store.descriptions.values() if one.modality == hit.modality)
+    description = next(
+        description for description in index._store.descriptions.values() if description.modality == hit.modality
+    )
     counts = iter([index._store.store._lock.advance])
 
     def advance():

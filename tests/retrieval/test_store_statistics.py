@@ -31,7 +31,7 @@ class PlainStore:
         self.vectors[modality] = rng.normal(size=(size, DIMENSION)).astype(np.float32)
 
     def count(self):
-        return sum(len(one) for one in self.vectors.values())
+        return sum(len(rows) for rows in self.vectors.values())
 
     def sample(self, modality):
         self.asked[modality] += 1
@@ -46,7 +46,7 @@ class PlainStore:
         return StoreStatistics(self.sample, self.probes, count=self.count)
 
 
-def test_nothing_is_asked_of_a_store_before_its_statistics_are():
+def test_a_store_is_not_queried_before_its_statistics_are_needed():
     store = PlainStore(text=4)
     store.statistics()
     assert not store.asked
@@ -144,12 +144,12 @@ def test_threads_that_ask_at_once_have_one_estimate_made():
         asked = [threads.submit(known.of, "text", "text") for _ in range(8)]
         assert sampling.wait(30)
         go.set()
-        found = {id(one.result(30)) for one in asked}
+        found = {id(future.result(30)) for future in asked}
     assert len(found) == 1
     assert store.asked == {"text": 1, "probes": 1}
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda statistics: pickle.loads(pickle.dumps(statistics))])
 def test_a_copy_knows_what_was_estimated_and_goes_its_own_way(copied):
     store = PlainStore(text=20)
     known = store.statistics()

@@ -51,7 +51,7 @@ class HashedWords(Encoder):
         return [Prepared(item, cost=len(item)) for item in items]
 
     def forward(self, batch):
-        vectors = [words_vector(one.data) + self.gap * words_vector("gap" + self.seed) for one in batch]
+        vectors = [words_vector(item.data) + self.gap * words_vector("gap" + self.seed) for item in batch]
         return Encoded(np.stack(vectors).astype(np.float32))
 
     def identity(self):
@@ -69,8 +69,8 @@ class Colours(Encoder):
         return [Prepared(np.asarray(item, dtype=np.float64).reshape(-1, 3).mean(axis=0)) for item in items]
 
     def forward(self, batch):
-        names = [min(COLOURS, key=lambda name: np.linalg.norm(one.data - np.array(COLOURS[name]))) for one in batch]
-        shade = [0.05 * word_vector(str(one.data.round())) for one in batch]
+        names = [min(COLOURS, key=lambda name: np.linalg.norm(item.data - np.array(COLOURS[name]))) for item in batch]
+        shade = [0.05 * word_vector(str(item.data.round())) for item in batch]
         vectors = [words_vector(name) + other for name, other in zip(names, shade, strict=True)]
         return Encoded(np.stack(vectors).astype(np.float32), [f"something {name}" for name in names])
 
@@ -91,9 +91,9 @@ class Pitch(Encoder):
 
     def forward(self, batch):
         names = []
-        for one in batch:
-            spectrum = np.abs(np.fft.rfft(one.data.samples))
-            hertz = float(np.argmax(spectrum)) * one.data.sampling_rate / len(one.data.samples)
+        for item in batch:
+            spectrum = np.abs(np.fft.rfft(item.data.samples))
+            hertz = float(np.argmax(spectrum)) * item.data.sampling_rate / len(item.data.samples)
             names.append(min(PITCHES, key=lambda name, hertz=hertz: abs(PITCHES[name] - hertz)))
         vectors = [words_vector(f"{name} sound") for name in names]
         return Encoded(np.stack(vectors).astype(np.float32), [f"a {name} sound" for name in names])

@@ -48,8 +48,8 @@ class Letters(Encoder):
         try:
             if self.wait is not None:
                 self.wait.wait(10)
-            self.batches.append([one.data for one in batch])
-            rows = [[one.data.count(letter) for letter in string.ascii_lowercase] + [0.5] for one in batch]
+            self.batches.append([item.data for item in batch])
+            rows = [[item.data.count(letter) for letter in string.ascii_lowercase] + [0.5] for item in batch]
             vectors = np.asarray(rows, dtype=np.float32)
             errors = {}
             for row, one in enumerate(batch):

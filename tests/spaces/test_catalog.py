@@ -62,7 +62,7 @@ def signs(**seen) -> Signs:
         ({"config": {"model_type": "siglip2"}}, "siglip"),
     ],
 )
-def test_a_family_is_told_by_what_a_folder_holds(seen, scheme):
+def test_a_family_is_detected_from_the_files_of_a_folder(seen, scheme):
     assert detect(signs(**seen)).scheme == scheme
 
 

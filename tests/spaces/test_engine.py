@@ -96,8 +96,8 @@ def test_what_was_refused_in_preparation_is_never_computed(space, letters, monke
 
     def prepare(items, role):
         prepared = prepare_all(items, role)
-        for one in prepared:
-            one.error = None if one.data else "it holds nothing"
+        for item in prepared:
+            item.error = None if item.data else "it holds nothing"
         return prepared
 
     monkeypatch.setattr(letters, "prepare", prepare)
@@ -158,7 +158,7 @@ def test_no_texts_give_no_rows(space):
     assert space.encode([]).vectors.shape == (0, 27)
 
 
-def test_vectors_are_left_as_they_are_where_asked(letters, space_of):
+def test_vectors_stay_unnormalized_if_requested(letters, space_of):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         raw = space_of(letters, cache_size=0, normalize=False).embed_text(["aab"])

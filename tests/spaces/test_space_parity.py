@@ -85,8 +85,10 @@ def test_every_public_call_has_its_counterpart_with_the_same_arguments():
     for name in PUBLIC:
         sync = inspect.signature(getattr(Space, name)).parameters
         other = inspect.signature(getattr(Space, f"a{name}")).parameters
-        assert list(other) == [one for one in sync if one != "progress"], name
-        assert [other[one].default for one in other] == [sync[one].default for one in other], name
+        assert list(other) == [parameter for parameter in sync if parameter != "progress"], name
+        assert [other[parameter].default for parameter in other] == [sync[parameter].default for parameter in other], (
+            name
+        )
 
 
 @pytest.mark.parametrize("name", list(CALLS))

@@ -32,9 +32,9 @@ def main(folder: Path, question: str, place: Path) -> list[NodeWithScore]:
 
     index = VectorStoreIndex.from_vector_store(store, embed_model=embed_model)
     found = index.as_retriever(similarity_top_k=3).retrieve(question)
-    for one in found:
-        print(f"{one.score:.3f}  {one.node.metadata['modality']}  {one.node.metadata['source']}")
-        print(f"       {[type(block).__name__ for block in one.node.get_content_blocks()]}")
+    for hit in found:
+        print(f"{hit.score:.3f}  {hit.node.metadata['modality']}  {hit.node.metadata['source']}")
+        print(f"       {[type(block).__name__ for block in hit.node.get_content_blocks()]}")
     return found
 
 

@@ -46,8 +46,8 @@ class Sensible(Encoder):
         if self.before_forward is not None:
             self.before_forward()
         self.batches.append(len(batch))
-        descriptions = [self._description(*one.data) for one in batch] if self.modality == "image" else None
-        return Encoded(np.stack([self._vector(*one.data) for one in batch]), descriptions)
+        descriptions = [self._description(*item.data) for item in batch] if self.modality == "image" else None
+        return Encoded(np.stack([self._vector(*item.data) for item in batch]), descriptions)
 
     def identity(self) -> Mapping[str, object]:
         return {"family": "sensible", "modality": self.modality}

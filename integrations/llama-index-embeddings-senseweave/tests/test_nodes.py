@@ -60,7 +60,7 @@ def test_bytes_are_kept_in_a_file_named_after_their_content(
     assert path.read_bytes() == content(node) == data
     again = media_node(kind, given, spool=tmp_path / "spool")
     assert again == node
-    assert len([one for one in (tmp_path / "spool").rglob("*") if one.is_file()]) == 1
+    assert len([path for path in (tmp_path / "spool").rglob("*") if path.is_file()]) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -182,7 +182,7 @@ def test_a_relative_path_gives_the_same_nodes_as_the_absolute_one(
     assert all(Path(node.metadata["source"]).is_absolute() for node in relative)
 
 
-def test_the_reader_can_be_told_what_to_read(folder: Path) -> None:
+def test_the_reader_reads_only_what_it_is_configured_to_read(folder: Path) -> None:
     nodes = MediaReader(modalities=("image",), root=str(folder)).load_data([folder])
     assert [node.metadata["source"] for node in nodes] == [str(folder / "b.jpg")]
     with pytest.raises(sw.PolicyError):

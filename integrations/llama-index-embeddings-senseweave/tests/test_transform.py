@@ -238,7 +238,7 @@ def test_a_copy_that_was_given_another_picture_is_embedded_by_that(
     node = media_node("image", red)
     other = way(node)
     other.image_resource = MediaResource(path=green)
-    texts = [one.get_content(MetadataMode.EMBED) for one in (node, other)]
+    texts = [each.get_content(MetadataMode.EMBED) for each in (node, other)]
     assert embed_model.get_text_embedding_batch(texts) == embed_model.get_image_embedding_batch([red, green])
 
 

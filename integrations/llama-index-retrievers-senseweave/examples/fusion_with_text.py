@@ -35,9 +35,9 @@ def main(folder: Path, question: str) -> list[NodeWithScore]:
         use_async=False,
     )
     found = fusion.retrieve(question)
-    for one in found:
-        name = one.node.metadata.get("file_path") or one.node.metadata["source"]
-        print(f"{one.score:.4f}  {one.node.metadata.get('modality', 'text'):5}  {name}")
+    for hit in found:
+        name = hit.node.metadata.get("file_path") or hit.node.metadata["source"]
+        print(f"{hit.score:.4f}  {hit.node.metadata.get('modality', 'text'):5}  {name}")
     return found
 
 

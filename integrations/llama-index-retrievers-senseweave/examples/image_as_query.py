@@ -23,8 +23,8 @@ def main(folder: Path, image: Path, place: Path) -> list[NodeWithScore]:
         index.add(folder)
         retriever = SenseweaveRetriever(index=index, similarity_top_k=5)
         found = retriever.retrieve(MediaQueryBundle(image_path=str(image)))
-    for one in found:
-        print(f"{one.score:6.2f}  {one.node.metadata['modality']:5}  {one.node.metadata['source']}")
+    for hit in found:
+        print(f"{hit.score:6.2f}  {hit.node.metadata['modality']:5}  {hit.node.metadata['source']}")
     return found
 
 

@@ -48,9 +48,9 @@ def main(folder: Path, question: str, place: Path) -> RESPONSE_TYPE:
     engine = RetrieverQueryEngine.from_args(retriever, llm=llm, multimodal=True)
     answer = engine.query(question)
     print(f"answer: {answer}")
-    for one in answer.source_nodes:
-        place_in_source = one.node.metadata.get("start", "")
-        print(f"{one.score:6.2f}  {one.node.metadata['modality']:5}  {one.node.metadata['source']}  {place_in_source}")
+    for hit in answer.source_nodes:
+        place_in_source = hit.node.metadata.get("start", "")
+        print(f"{hit.score:6.2f}  {hit.node.metadata['modality']:5}  {hit.node.metadata['source']}  {place_in_source}")
     return answer
 
 

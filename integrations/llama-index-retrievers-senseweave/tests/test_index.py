@@ -31,12 +31,12 @@ def index(space: Any, files: Any, tmp_path: Path) -> Any:
 
 def by_modality(found: list[Any]) -> dict[str, Node]:
     """The best node of each modality."""
-    return {one.node.metadata["modality"]: one.node for one in reversed(found)}
+    return {hit.node.metadata["modality"]: hit.node for hit in reversed(found)}
 
 
 def test_hits_become_whole_nodes_with_the_scores_of_the_index(index: sw.Index, files: Any) -> None:
     found = SenseweaveRetriever(index=index, similarity_top_k=10).retrieve("something green")
-    assert [one.score for one in found] == [hit.score for hit in index.search("something green", k=10)]
+    assert [hit.score for hit in found] == [hit.score for hit in index.search("something green", k=10)]
     nodes = by_modality(found)
     assert all(isinstance(node, Node) and node.class_name() == "Node" for node in nodes.values())
     assert {type(json_to_doc(doc_to_json(node))) for node in nodes.values()} == {Node}
@@ -70,7 +70,7 @@ async def test_async_gives_what_sync_gives(index: sw.Index) -> None:
 def test_filters_are_put_in_the_language_of_the_index(index: sw.Index) -> None:
     shelf = MetadataFilters(filters=[MetadataFilter(key="shelf", value=2, operator=FilterOperator.LT)])
     found = SenseweaveRetriever(index=index, filters=shelf).retrieve("green")
-    assert [one.node.get_content() for one in found] == ["a green field"]
+    assert [hit.node.get_content() for hit in found] == ["a green field"]
     recent = MetadataFilter(key="year", value=2020, operator=FilterOperator.GTE)
     nested = MetadataFilters(
         filters=[

@@ -36,11 +36,11 @@ def retrieve(sources: dict[str, Any], question: str = "something green", **optio
 
 
 def contents(found: list[NodeWithScore]) -> list[str]:
-    return [one.node.metadata.get("sha256") or one.node.get_content() for one in found]
+    return [hit.node.metadata.get("sha256") or hit.node.get_content() for hit in found]
 
 
 def modalities(found: list[NodeWithScore]) -> list[str]:
-    return [one.node.metadata.get("modality", "text") for one in found]
+    return [hit.node.metadata.get("modality", "text") for hit in found]
 
 
 def test_pages_follow_each_other(sources: Any) -> None:
@@ -51,9 +51,9 @@ def test_pages_follow_each_other(sources: Any) -> None:
 
 
 def test_low_scores_are_left_out(sources: Any) -> None:
-    scores = [one.score for one in retrieve(sources, similarity_top_k=13)]
+    scores = [hit.score for hit in retrieve(sources, similarity_top_k=13)]
     kept = retrieve(sources, similarity_top_k=13, min_score=scores[4])
-    assert [one.score for one in kept] == [score for score in scores if score >= scores[4]]
+    assert [hit.score for hit in kept] == [score for score in scores if score >= scores[4]]
     assert 5 <= len(kept) < 13
 
 
@@ -90,7 +90,7 @@ class Longest:
 def test_a_reranker_orders_the_answer_anew(sources: Any) -> None:
     reranker = Longest()
     found = retrieve(sources, similarity_top_k=2, rerank=reranker)
-    assert [one.node.get_content() for one in found] == ["the low note of a horn", "nothing in particular"]
+    assert [hit.node.get_content() for hit in found] == ["the low note of a horn", "nothing in particular"]
     assert [part.decode() for part, _ in reranker.asked.parts] == ["something green"]
 
 
@@ -116,7 +116,7 @@ def test_windows_of_one_recording_stay_apart_unless_they_are_grouped(
         sources = {"vector_stores": store, "embed_model": embed_model}
     apart, grouped = (retrieve(sources, "a low tone", group=group) for group in (False, True))
     assert len(apart) == 5
-    assert [one.node.metadata["source"] for one in grouped] == [str(path), str(files["audio"][1])]
+    assert [hit.node.metadata["source"] for hit in grouped] == [str(path), str(files["audio"][1])]
 
 
 def test_a_reranker_cannot_read_a_vector(store: Any, embed_model: SenseweaveEmbedding) -> None:
@@ -161,10 +161,10 @@ def test_records_of_an_index_in_a_stock_store_come_back_with_their_media(
             for kind in ("image", "audio", "video")
         ]
         found = SenseweaveRetriever(stores, embed_model, similarity_top_k=9).retrieve("something green")
-    assert {one.node.node_id for one in found} == set(hits)
-    for one in found:
-        hit, media = hits[one.node.node_id], media_from_node(one.node)
+    assert {hit.node.node_id for hit in found} == set(hits)
+    for result in found:
+        hit, media = hits[result.node.node_id], media_from_node(result.node)
         assert (media, media.span, media.page) == (hit.media, hit.span, hit.page)
-        assert one.node.get_content() == hit.text
-        block: Any = one.node.get_content_blocks()[-1]
+        assert result.node.get_content() == hit.text
+        block: Any = result.node.get_content_blocks()[-1]
         assert getattr(block, f"resolve_{hit.modality}")().read() == Path(hit.source).read_bytes()

@@ -29,12 +29,12 @@ import senseweave as sw
 
 def best(found: list[NodeWithScore], modality: str) -> str:
     """The name of the best file of a modality, or the text of the best text."""
-    node = next(one.node for one in found if one.node.metadata.get("modality", "text") == modality)
+    node = next(hit.node for hit in found if hit.node.metadata.get("modality", "text") == modality)
     return Path(node.metadata["source"]).name if "source" in node.metadata else node.get_content()
 
 
 def names(found: list[NodeWithScore]) -> list[str]:
-    return [one.node.metadata.get("source", one.node.node_id) for one in found]
+    return [hit.node.metadata.get("source", hit.node.node_id) for hit in found]
 
 
 def test_it_is_a_retriever_of_the_framework() -> None:
@@ -47,12 +47,12 @@ def test_a_question_finds_what_fits_in_every_modality(store: Any, embed_model: S
     assert len(found) == 13
     assert [best(found, kind) for kind in ("text", "image", "video")] == ["a green field", "image-green", "video-green"]
     assert best(retriever.retrieve("the low tone"), "audio") == "audio-low"
-    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    assert [hit.score for hit in found] == sorted((hit.score for hit in found), reverse=True)
 
 
 def test_the_best_of_each_modality_come_before_the_rest(store: Any, embed_model: SenseweaveEmbedding) -> None:
     found = SenseweaveRetriever(store, embed_model, similarity_top_k=3).retrieve("something green")
-    assert {one.node.metadata.get("modality", "text") for one in found} == {"text", "image", "video"}
+    assert {hit.node.metadata.get("modality", "text") for hit in found} == {"text", "image", "video"}
 
 
 def test_media_ask_too(store: Any, embed_model: SenseweaveEmbedding, files: Any) -> None:
@@ -125,23 +125,23 @@ def test_similarities_are_true_cosines_whatever_the_store_gives(
         store = new_store(way)
         store.add(embedded)
         retriever = SenseweaveRetriever(store, embed_model, similarity_top_k=13, fusion="none")
-    found = {one.node.node_id: one.score for one in retriever.retrieve("something green")}
+    found = {hit.node.node_id: hit.score for hit in retriever.retrieve("something green")}
     query = np.asarray(embed_model.get_query_embedding("something green"))
     assert found == {node.node_id: pytest.approx(float(query @ node.embedding), abs=1e-5) for node in embedded}
 
 
 def test_modalities_and_filters_narrow_the_answer(store: Any, embed_model: SenseweaveEmbedding) -> None:
     images = SenseweaveRetriever(store, embed_model, modalities={"image"}).retrieve("green")
-    assert {one.node.metadata["modality"] for one in images} == {"image"}
+    assert {hit.node.metadata["modality"] for hit in images} == {"image"}
     shelf = MetadataFilters(filters=[MetadataFilter(key="shelf", value=1)])
     texts = SenseweaveRetriever(store, embed_model, filters=shelf).retrieve("green")
-    assert {type(one.node) for one in texts} == {TextNode}
+    assert {type(hit.node) for hit in texts} == {TextNode}
     either = MetadataFilters(
         filters=[MetadataFilter(key="shelf", value=1), MetadataFilter(key="modality", value="audio")],
         condition=FilterCondition.OR,
     )
     found = SenseweaveRetriever(store, embed_model, filters=either).retrieve("green")
-    assert {one.node.metadata.get("modality", "text") for one in found} == {"text", "audio"}
+    assert {hit.node.metadata.get("modality", "text") for hit in found} == {"text", "audio"}
     with pytest.raises(ValueError, match="unknown modality 'smell'; expected some of text, image, audio, video"):
         SenseweaveRetriever(store, embed_model, modalities={"smell"})  # type: ignore[arg-type]
 
@@ -184,13 +184,13 @@ def test_stores_of_different_spaces_share_one_ranking(
 ) -> None:
     loud = SenseweaveEmbedding(space=sw.Space("loud", {m: Louder(m) for m in ("text", "audio")}, cache_size=0))
     quiet_store, loud_store = new_store("cosine"), new_store("l2")
-    quiet_store.add(list(embed_model([one for one in nodes if one.metadata.get("modality") in ("image", "video")])))
-    loud_store.add(list(loud([one for one in nodes if one.metadata.get("modality", "text") in ("text", "audio")])))
+    quiet_store.add(list(embed_model([node for node in nodes if node.metadata.get("modality") in ("image", "video")])))
+    loud_store.add(list(loud([node for node in nodes if node.metadata.get("modality", "text") in ("text", "audio")])))
     raw, calibrated = (
         SenseweaveRetriever([quiet_store, loud_store], [embed_model, loud], similarity_top_k=7, fusion=fusion)
         for fusion in ("none", None)
     )
-    assert {one.node.metadata.get("modality", "text") for one in raw.retrieve("something green")} <= {"text", "audio"}
+    assert {hit.node.metadata.get("modality", "text") for hit in raw.retrieve("something green")} <= {"text", "audio"}
     found = calibrated.retrieve("something green")
     assert (best(found, "image"), best(found, "video"), best(found, "text")) == (
         "image-green",
@@ -203,8 +203,8 @@ def test_one_content_in_two_stores_is_answered_once(
     new_store: Callable[..., Any], embed_model: SenseweaveEmbedding, nodes: list[Any]
 ) -> None:
     stores = [new_store("cosine"), new_store("l2")]
-    for one in stores:
-        one.add(list(embed_model(nodes)))
+    for store in stores:
+        store.add(list(embed_model(nodes)))
     found = SenseweaveRetriever(stores, embed_model, similarity_top_k=26).retrieve("green")
     assert len(names(found)) == len(set(names(found))) == 13
 
@@ -263,12 +263,12 @@ def test_an_empty_store_answers_with_nothing(new_store: Callable[..., Any], embe
 def test_nodes_of_a_modality_that_does_not_exist_are_text(
     new_store: Callable[..., Any], embed_model: SenseweaveEmbedding, kind: str
 ) -> None:
-    notes = [TextNode(text=one, metadata={"modality": "note"}) for one in ("a green field", "a red door")]
+    notes = [TextNode(text=text, metadata={"modality": "note"}) for text in ("a green field", "a red door")]
     context = StorageContext.from_defaults(vector_store=new_store() if kind == "chroma" else SimpleVectorStore())
     index = VectorStoreIndex(notes, embed_model=embed_model, storage_context=context)
     retriever = SenseweaveRetriever.from_defaults(index, modalities=["text"])
     for _ in range(2):  # the second time with what the first one learned of the store
-        assert {one.node.get_content() for one in retriever.retrieve("green")} == {"a green field", "a red door"}
+        assert {hit.node.get_content() for hit in retriever.retrieve("green")} == {"a green field", "a red door"}
 
 
 def test_phrases_for_calibration_are_embedded_once_per_store(
@@ -292,10 +292,10 @@ def test_from_defaults_takes_indexes_nodes_and_stores(
         SenseweaveRetriever.from_defaults(nodes=nodes, embed_model=embed_model),
         SenseweaveRetriever.from_defaults(vector_stores=store, embed_model=embed_model),
     ]
-    answers = [one.retrieve("green") for one in made]
+    answers = [retriever.retrieve("green") for retriever in made]
     for answer in answers:
         assert names(answer)[:3] == names(answers[0])[:3]
-        assert [one.score for one in answer] == pytest.approx([one.score for one in answers[0]], abs=1e-3)
+        assert [hit.score for hit in answer] == pytest.approx([hit.score for hit in answers[0]], abs=1e-3)
 
 
 def test_a_store_of_vectors_alone_needs_the_docstore(embed_model: SenseweaveEmbedding, nodes: list[Any]) -> None:
@@ -329,12 +329,12 @@ async def test_async_gives_what_sync_gives_and_does_not_hold_up_the_event_loop(
     opened.set()
     found = await task
     assert set(passed) == {"model", "store"}
-    assert [(one.node.node_id, one.score) for one in found] == [
-        (one.node.node_id, one.score) for one in retriever.retrieve(bundle)
+    assert [(hit.node.node_id, hit.score) for hit in found] == [
+        (hit.node.node_id, hit.score) for hit in retriever.retrieve(bundle)
     ]
 
 
-def test_retrieval_is_told_to_callbacks(store: Any, embed_model: SenseweaveEmbedding) -> None:
+def test_callbacks_are_notified_of_retrieval(store: Any, embed_model: SenseweaveEmbedding) -> None:
     handler = LlamaDebugHandler(print_trace_on_end=False)
     SenseweaveRetriever(store, embed_model, callback_manager=CallbackManager([handler])).retrieve("green")
     assert len(handler.get_event_pairs(CBEventType.RETRIEVE)) == 1

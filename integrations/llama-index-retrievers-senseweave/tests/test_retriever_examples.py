@@ -42,7 +42,7 @@ def example(name: str) -> dict[str, Any]:
 
 
 def sources(found: list[Any]) -> list[str]:
-    return [Path(one.node.metadata.get("file_path") or one.node.metadata["source"]).name for one in found]
+    return [Path(hit.node.metadata.get("file_path") or hit.node.metadata["source"]).name for hit in found]
 
 
 def test_a_language_model_is_sent_the_media_that_answer(folder: Path, tmp_path: Path) -> None:
@@ -74,4 +74,4 @@ def test_the_readme_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     assert names["by_text"][0].node.metadata["source"].endswith("recording-02.flac")
-    assert {one.node.metadata["modality"] for one in names["by_image"]} >= {"image", "text"}
+    assert {hit.node.metadata["modality"] for hit in names["by_image"]} >= {"image", "text"}

@@ -48,8 +48,8 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them():
 def test_scores_are_cosine_similarities_best_first(distance):
     retriever = SenseweaveChromaRetriever(document_store=_store(f"scores-{distance}", distance))
     documents = retriever.run(query_embedding=[1.0, 0.0])["documents"]
-    assert [one.id for one in documents] == ["east", "north-east", "north", "west"]
-    assert [one.score for one in documents] == pytest.approx([1.0, 0.6, 0.0, -1.0], abs=1e-6)
+    assert [document.id for document in documents] == ["east", "north-east", "north", "west"]
+    assert [document.score for document in documents] == pytest.approx([1.0, 0.6, 0.0, -1.0], abs=1e-6)
 
 
 def test_top_k_is_honoured_down_to_nothing():
@@ -65,10 +65,10 @@ def test_filters_with_not_find_the_next_best():
     retriever = SenseweaveChromaRetriever(document_store=_store("not"), top_k=2)
     filters = {"operator": "NOT", "conditions": [{"field": "meta.name", "operator": "==", "value": "east"}]}
     found = retriever.run(query_embedding=[1.0, 0.0], filters=filters)["documents"]
-    assert [one.id for one in found] == ["north-east", "north"]
+    assert [document.id for document in found] == ["north-east", "north"]
     by_id = {"operator": "NOT", "conditions": [{"field": "id", "operator": "==", "value": "north-east"}]}
     found = retriever.run(query_embedding=[1.0, 0.0], filters=by_id)["documents"]
-    assert [one.id for one in found] == ["east", "north"]
+    assert [document.id for document in found] == ["east", "north"]
 
 
 def test_a_checked_filter_looks_as_far_as_it_must():
@@ -77,7 +77,9 @@ def test_a_checked_filter_looks_as_far_as_it_must():
     store.write_documents([*near, Document(id="far", content="y", embedding=[-1.0, 0.1])])
     retriever = SenseweaveChromaRetriever(document_store=store, top_k=1)
     filters = {"field": "id", "operator": "==", "value": "far"}
-    assert [one.id for one in retriever.run(query_embedding=[1.0, 0.0], filters=filters)["documents"]] == ["far"]
+    assert [document.id for document in retriever.run(query_embedding=[1.0, 0.0], filters=filters)["documents"]] == [
+        "far"
+    ]
 
 
 def test_runtime_filters_replace_or_merge():
@@ -168,7 +170,7 @@ async def test_a_store_on_disk_works_under_run_async(tmp_path):
     reopened = ChromaDocumentStore(collection_name="disk", distance_function="cosine", persist_path=str(tmp_path))
     retriever = SenseweaveChromaRetriever(document_store=reopened)
     answers = await asyncio.gather(*(retriever.run_async(query_embedding=[0.0, 1.0], top_k=1) for _ in range(8)))
-    assert [one["documents"][0].id for one in answers] == ["north"] * 8
+    assert [answer["documents"][0].id for answer in answers] == ["north"] * 8
     await retriever.close_async()
     assert (await retriever.run_async(query_embedding=[0.0, 1.0], top_k=1))["documents"][0].id == "north"
     assert store.count_documents() == 4
@@ -177,7 +179,7 @@ async def test_a_store_on_disk_works_under_run_async(tmp_path):
 @pytest.fixture(scope="module")
 def sentences(starter):
     texts = ["The dog is asleep on the sofa.", "Bread needs flour and water.", "The train leaves at noon."]
-    return SenseweaveDocumentEmbedder().run(documents=[Document(content=one) for one in texts])["documents"]
+    return SenseweaveDocumentEmbedder().run(documents=[Document(content=text) for text in texts])["documents"]
 
 
 QUESTION = "When does the train depart?"

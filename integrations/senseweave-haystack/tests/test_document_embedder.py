@@ -46,11 +46,11 @@ def test_mixed_documents_come_back_in_order_with_the_vectors_of_the_core(photo, 
         Document(content=None, meta={"file_path": str(photo)}),
     ]
     result = SenseweaveDocumentEmbedder().run(documents=documents)
-    assert [one.id for one in result["documents"]] == [one.id for one in documents]
+    assert [document.id for document in result["documents"]] == [document.id for document in documents]
     assert result["failed"] == []
     space = sw.load("starter")
     expected = space.embed([sw.Audio(tone), sw.Text("a dog on the grass"), sw.Image(photo), sw.Image(photo)])
-    np.testing.assert_allclose([one.embedding for one in result["documents"]], expected, atol=1e-6)
+    np.testing.assert_allclose([document.embedding for document in result["documents"]], expected, atol=1e-6)
     assert type(result["documents"][0].embedding[0]) is float
 
 
@@ -69,9 +69,13 @@ async def test_run_async_gives_the_same_as_run(photo, tone):
     documents = [Document(content="a text"), Document(content="", meta={"file_path": str(photo)})]
     embedder = SenseweaveDocumentEmbedder()
     run, run_async = embedder.run(documents=documents), await embedder.run_async(documents=documents)
-    assert [one.content for one in run["documents"]] == [one.content for one in run_async["documents"]]
+    assert [document.content for document in run["documents"]] == [
+        document.content for document in run_async["documents"]
+    ]
     np.testing.assert_allclose(
-        [one.embedding for one in run["documents"]], [one.embedding for one in run_async["documents"]], atol=1e-6
+        [document.embedding for document in run["documents"]],
+        [document.embedding for document in run_async["documents"]],
+        atol=1e-6,
     )
 
 
@@ -108,7 +112,7 @@ def test_meta_modality_decides_over_content(photo):
     document = Document(content="an orange disc", meta={"file_path": str(photo), "modality": "image"})
     text = Document(content="an orange disc", meta={"file_path": str(photo)})
     documents = SenseweaveDocumentEmbedder().run(documents=[document, text])["documents"]
-    image_vector, text_vector = (one.embedding for one in documents)
+    image_vector, text_vector = (document.embedding for document in documents)
     space = sw.load("starter")
     np.testing.assert_allclose(image_vector, space.embed_image([photo])[0], atol=1e-6)
     np.testing.assert_allclose(text_vector, space.embed_text(["an orange disc"])[0], atol=1e-6)
@@ -135,7 +139,7 @@ def test_empty_content_is_filled_with_what_the_model_made_of_it(samples):
 
 
 @pytest.mark.integration
-def test_every_embedded_document_says_which_space_its_embedding_is_of():
+def test_every_embedded_document_names_the_space_of_its_embedding():
     document = Document(content="a text", meta={"title": "mine"})
     (embedded,) = SenseweaveDocumentEmbedder().run(documents=[document])["documents"]
     assert embedded.meta == {"title": "mine", "fingerprint": sw.load("starter").fingerprint}
@@ -147,7 +151,7 @@ def test_every_embedded_document_says_which_space_its_embedding_is_of():
 def test_a_span_that_is_none_is_an_error_of_its_document_alone(span, tone):
     documents = [Document(content="", meta={"file_path": str(tone), **span}), Document(content="a text")]
     result = SenseweaveDocumentEmbedder(on_error="skip").run(documents=documents)
-    assert [one.content for one in result["documents"]] == ["a text"]
+    assert [document.content for document in result["documents"]] == ["a text"]
     assert "0 <= start < end" in result["failed"][0]["reason"]
 
 
@@ -156,7 +160,7 @@ def test_a_span_that_is_none_is_an_error_of_its_document_alone(span, tone):
 def test_a_page_that_is_none_is_an_error_of_its_document_alone(page, photo):
     documents = [Document(content="", meta={"file_path": str(photo), "page": page}), Document(content="a text")]
     result = SenseweaveDocumentEmbedder(on_error="skip").run(documents=documents)
-    assert [one.content for one in result["documents"]] == ["a text"]
+    assert [document.content for document in result["documents"]] == ["a text"]
     assert f"counts from 1, not {page!r}" in result["failed"][0]["reason"]
 
 
@@ -179,8 +183,8 @@ def test_one_bad_document_is_skipped_and_reported(photo, tmp_path):
         Document(content=None, meta={"file_path": str(tmp_path / "absent.jpg")}),
     ]
     result = SenseweaveDocumentEmbedder(on_error="skip").run(documents=documents)
-    assert [one.content for one in result["documents"]] == ["a text"]
-    assert [(one["position"], one["id"]) for one in result["failed"]] == [
+    assert [document.content for document in result["documents"]] == ["a text"]
+    assert [(failure["position"], failure["id"]) for failure in result["failed"]] == [
         (0, documents[0].id),
         (2, documents[2].id),
         (3, documents[3].id),
@@ -235,5 +239,5 @@ def test_a_modality_that_the_model_lacks_is_named(photo, tmp_path, monkeypatch):
         embedder.run(documents=[Document(content="", meta={"file_path": str(photo)})])
     embedder.on_error = "skip"
     result = embedder.run(documents=[Document(content="", meta={"file_path": str(photo)}), Document(content="x")])
-    assert [one.content for one in result["documents"]] == ["x"]
+    assert [document.content for document in result["documents"]] == ["x"]
     assert "cannot embed image" in result["failed"][0]["reason"]

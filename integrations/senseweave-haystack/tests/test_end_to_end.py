@@ -90,12 +90,19 @@ def _text_retriever(store):
 
 def test_six_come_back_with_their_provenance(store):
     documents = store.filter_documents()
-    assert {_name(one) for one in documents} == set(QUERIES)
-    assert sorted(one.meta["modality"] for one in documents) == ["audio", "audio", "image", "image", "text", "text"]
-    assert all(one.content for one in documents)
-    for one in documents:
-        assert (one.meta["modality"] == "audio") == ("start" in one.meta)
-        assert {"mime_type", "sha256", "source_id", "split_id"} <= set(one.meta)
+    assert {_name(document) for document in documents} == set(QUERIES)
+    assert sorted(document.meta["modality"] for document in documents) == [
+        "audio",
+        "audio",
+        "image",
+        "image",
+        "text",
+        "text",
+    ]
+    assert all(document.content for document in documents)
+    for document in documents:
+        assert (document.meta["modality"] == "audio") == ("start" in document.meta)
+        assert {"mime_type", "sha256", "source_id", "split_id"} <= set(document.meta)
 
 
 def test_writing_the_same_files_again_changes_nothing(store, samples):
@@ -178,15 +185,16 @@ def test_a_window_retriever_returns_the_neighbours_of_a_segment(samples, tmp_pat
     found = result["retriever"]["documents"]
     around = result["window"]["context_documents"]
     best = found[0].meta["split_id"]
-    windows = {(one.meta["source_id"], one.meta["split_id"]) for one in around}
+    windows = {(document.meta["source_id"], document.meta["split_id"]) for document in around}
     assert best > 0
     assert {(found[0].meta["source_id"], number) for number in (best - 1, best)} <= windows
     assert all(
         any(
-            one.meta["source_id"] == near.meta["source_id"] and abs(one.meta["split_id"] - near.meta["split_id"]) <= 1
+            document.meta["source_id"] == near.meta["source_id"]
+            and abs(document.meta["split_id"] - near.meta["split_id"]) <= 1
             for near in found
         )
-        for one in around
+        for document in around
     )
 
 
@@ -198,17 +206,17 @@ async def test_eight_queries_at_once_give_what_run_gives_with_one_model_load(sto
     pipeline.connect("embedder.embedding", "retriever.query_embedding")
     pipeline.connect("retriever.documents", "builder.documents")
     queries = [*QUERIES.values(), "a dog in a park", "bread"]
-    inputs = [{"embedder": {"text": one}, "builder": {"query": one}} for one in queries]
+    inputs = [{"embedder": {"text": query}, "builder": {"query": query}} for query in queries]
 
     loads = []
     encoder = type(starter.encoder("text"))
     load = encoder._load_model
     monkeypatch.setattr(encoder, "_load_model", lambda self: loads.append(self) or load(self))
-    together = await asyncio.gather(*(pipeline.run_async(one) for one in inputs))
+    together = await asyncio.gather(*(pipeline.run_async(given) for given in inputs))
     assert len(loads) == 1
 
-    ids = [[one.id for one in result["builder"]["documents"]] for result in together]
-    assert ids == [[one.id for one in pipeline.run(one)["builder"]["documents"]] for one in inputs]
+    ids = [[document.id for document in result["builder"]["documents"]] for result in together]
+    assert ids == [[document.id for document in pipeline.run(given)["builder"]["documents"]] for given in inputs]
     assert len(loads) == 1
 
 
@@ -233,4 +241,4 @@ class _Everything:
         self.store = store
 
     def run(self, query_embedding, filters=None, top_k=None):
-        return {"documents": [one for one in self.store.filter_documents() if one.embedding]}
+        return {"documents": [document for document in self.store.filter_documents() if document.embedding]}

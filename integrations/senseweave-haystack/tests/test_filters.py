@@ -79,8 +79,10 @@ def store(documents):
 def test_what_is_pushed_and_what_is_checked_mean_the_filter_together(filters, documents, store):
     pushed, checked = divide(filters)
     found = store.search_embeddings([[1.0, 0.0]], 1000, pushed)[0]
-    kept = {one.id for one in found if checked is None or document_matches_filter(checked, one)}
-    assert kept == {one.id for one in documents if filters is None or document_matches_filter(filters, one)}
+    kept = {document.id for document in found if checked is None or document_matches_filter(checked, document)}
+    assert kept == {
+        document.id for document in documents if filters is None or document_matches_filter(filters, document)
+    }
 
 
 def test_a_not_that_is_exact_goes_to_the_store():

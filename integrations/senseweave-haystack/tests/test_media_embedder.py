@@ -45,7 +45,7 @@ def test_every_form_of_one_image_gives_one_vector(photo):
 
 
 @pytest.mark.integration
-async def test_a_recording_is_told_by_its_content_in_run_and_run_async(tone):
+async def test_a_recording_is_detected_from_its_content_in_run_and_run_async(tone):
     data = base64.b64encode(tone.read_bytes()).decode()
     embedder = SenseweaveMediaEmbedder()
     expected = sw.load("starter").embed_audio([tone])[0]

@@ -35,8 +35,8 @@ def test_each_modality_gives_documents_with_flat_meta(photo, samples, tmp_path):
     text.write_text("The dog is asleep.")
     video = samples / "video" / "video-01.mp4"
     documents = MediaToDocument(seconds=1000).run(sources=[str(text), photo, video])["documents"]
-    assert [one.meta["modality"] for one in documents] == ["text", "image", "video"]
-    assert [one.content for one in documents] == ["The dog is asleep.", "", ""]
+    assert [document.meta["modality"] for document in documents] == ["text", "image", "video"]
+    assert [document.content for document in documents] == ["The dog is asleep.", "", ""]
     for one, path in zip(documents, (text, photo, video), strict=True):
         assert one.meta["file_path"] == str(path)
         assert one.meta["split_id"] == 0
@@ -51,10 +51,10 @@ def test_a_long_recording_gives_one_document_per_window(tmp_path, wave_bytes):
     path = tmp_path / "long.wav"
     path.write_bytes(wave_bytes(5.0))
     documents = MediaToDocument(seconds=2).run(sources=[path])["documents"]
-    assert [(one.meta["start"], one.meta["end"]) for one in documents] == [(0, 2), (2, 4), (3, 5)]
-    assert [one.meta["split_id"] for one in documents] == [0, 1, 2]
-    assert len({one.meta["source_id"] for one in documents}) == 1
-    assert len({one.id for one in documents}) == 3
+    assert [(document.meta["start"], document.meta["end"]) for document in documents] == [(0, 2), (2, 4), (3, 5)]
+    assert [document.meta["split_id"] for document in documents] == [0, 1, 2]
+    assert len({document.meta["source_id"] for document in documents}) == 1
+    assert len({document.id for document in documents}) == 3
 
 
 def test_a_long_text_gives_passages_that_join_to_the_whole(tmp_path):
@@ -63,22 +63,25 @@ def test_a_long_text_gives_passages_that_join_to_the_whole(tmp_path):
     path.write_text(whole)
     documents = MediaToDocument(characters=200).run(sources=[path])["documents"]
     assert len(documents) > 3
-    assert "".join(one.content for one in documents) == whole
-    for one in documents:
-        start = one.meta["split_idx_start"]
-        assert whole[start : start + len(one.content)] == one.content
+    assert "".join(document.content for document in documents) == whole
+    for document in documents:
+        start = document.meta["split_idx_start"]
+        assert whole[start : start + len(document.content)] == document.content
 
 
 def test_pages_of_a_pdf_are_counted_from_one(tmp_path, pdf_bytes):
     path = tmp_path / "two.pdf"
     path.write_bytes(pdf_bytes)
     documents = MediaToDocument().run(sources=[path])["documents"]
-    assert [(one.meta["modality"], one.meta["page"]) for one in documents] == [("image", 1), ("image", 2)]
+    assert [(document.meta["modality"], document.meta["page"]) for document in documents] == [
+        ("image", 1),
+        ("image", 2),
+    ]
 
 
 def test_a_folder_gives_all_its_files(photo, tone):
     documents = MediaToDocument().run(sources=[photo.parent])["documents"]
-    assert {one.meta["file_path"] for one in documents} == {str(photo), str(tone)}
+    assert {document.meta["file_path"] for document in documents} == {str(photo), str(tone)}
 
 
 def test_ids_depend_on_content_and_source_and_on_nothing_else(photo, tmp_path):
@@ -130,7 +133,7 @@ def test_meta_are_those_of_the_schema_and_the_users_own(photo, tmp_path):
 def test_two_byte_streams_keep_their_bytes_and_get_their_own_ids(photo, wave_bytes):
     streams = [ByteStream(photo.read_bytes(), meta={"url": "https://example.org/x"}), ByteStream(wave_bytes(1.0))]
     documents = MediaToDocument().run(sources=streams)["documents"]
-    assert [one.blob.data for one in documents] == [one.data for one in streams]
+    assert [document.blob.data for document in documents] == [stream.data for stream in streams]
     assert documents[0].id != documents[1].id
     assert documents[0].meta["url"] == "https://example.org/x"
     assert "file_path" not in documents[0].meta
@@ -138,9 +141,9 @@ def test_two_byte_streams_keep_their_bytes_and_get_their_own_ids(photo, wave_byt
 
 def test_meta_is_given_for_all_or_for_each(photo, tone):
     shared = MediaToDocument().run(sources=[photo, tone], meta={"author": "Ann"})["documents"]
-    assert [one.meta["author"] for one in shared] == ["Ann", "Ann"]
+    assert [document.meta["author"] for document in shared] == ["Ann", "Ann"]
     own = MediaToDocument().run(sources=[photo, tone], meta=[{"author": "Ann"}, {"author": "Bob"}])["documents"]
-    assert [one.meta["author"] for one in own] == ["Ann", "Bob"]
+    assert [document.meta["author"] for document in own] == ["Ann", "Bob"]
 
 
 def test_one_bad_file_is_skipped_with_a_warning_and_reported(photo, tmp_path, caplog):
@@ -148,8 +151,8 @@ def test_one_bad_file_is_skipped_with_a_warning_and_reported(photo, tmp_path, ca
     bad.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(200))
     with caplog.at_level(logging.WARNING):
         result = MediaToDocument().run(sources=[bad, photo, tmp_path / "absent.wav"])
-    assert [one.meta["file_path"] for one in result["documents"]] == [str(photo)]
-    assert [one["position"] for one in result["failed"]] == [0, 2]
+    assert [document.meta["file_path"] for document in result["documents"]] == [str(photo)]
+    assert [failure["position"] for failure in result["failed"]] == [0, 2]
     assert result["failed"][1]["reason"] == "no such file"
     assert "bad.mp4" in caplog.text
 
@@ -165,7 +168,7 @@ def test_a_file_outside_the_root_is_reported(photo, tmp_path):
     (inside / "link.png").symlink_to(photo)
     result = MediaToDocument(root_path=inside).run(sources=[photo, "link.png", "../photo.png"])
     assert result["documents"] == []
-    assert all("outside the policy's root" in one["reason"] for one in result["failed"])
+    assert all("outside the policy's root" in failure["reason"] for failure in result["failed"])
     assert len(result["failed"]) == 3
 
 
@@ -203,7 +206,7 @@ def test_a_file_that_breaks_off_is_reported_by_the_model_that_describes(photo, t
     broken = tmp_path / "broken.png"
     broken.write_bytes(photo.read_bytes()[:90])
     result = MediaToDocument(describe_with="starter").run(sources=[broken, photo])
-    assert [one.meta["file_path"] for one in result["documents"]] == [str(photo)]
-    assert [(one["position"], one["source"]) for one in result["failed"]] == [(0, str(broken))]
+    assert [document.meta["file_path"] for document in result["documents"]] == [str(photo)]
+    assert [(failure["position"], failure["source"]) for failure in result["failed"]] == [(0, str(broken))]
     with pytest.raises(sw.MediaError, match=r"broken.png \(item 2 of 2\)"):
         MediaToDocument(describe_with="starter", on_error="raise").run(sources=[photo, broken])

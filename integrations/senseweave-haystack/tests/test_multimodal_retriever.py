@@ -25,9 +25,9 @@ QUESTION = "When does the train depart?"
 
 @pytest.fixture(scope="module")
 def documents(samples, starter):
-    made = [Document(content=one, meta={"modality": "text"}) for one in TEXTS]
+    made = [Document(content=text, meta={"modality": "text"}) for text in TEXTS]
     photos = sorted((samples / "images").glob("*.jpg"))[:4]
-    made += [Document(content="", meta={"modality": "image", "file_path": str(one)}) for one in photos]
+    made += [Document(content="", meta={"modality": "image", "file_path": str(photo)}) for photo in photos]
     return SenseweaveDocumentEmbedder().run(documents=made)["documents"]
 
 
@@ -36,7 +36,7 @@ def retrievers(documents):
     stores = {}
     for name in ("text", "image"):
         store = ChromaDocumentStore(collection_name=f"multimodal-{name}", distance_function="cosine")
-        store.write_documents([one for one in documents if one.meta["modality"] == name])
+        store.write_documents([document for document in documents if document.meta["modality"] == name])
         stores[name] = SenseweaveChromaRetriever(document_store=store)
     return stores
 
@@ -46,7 +46,7 @@ def folder(tmp_path_factory, samples):
     folder = tmp_path_factory.mktemp("index")
     photos = sorted((samples / "images").glob("*.jpg"))[:3]
     with sw.Index(folder) as index:
-        index.add([*(sw.Text(one) for one in TEXTS), *photos], metadata={"owner": "Ann"})
+        index.add([*(sw.Text(text) for text in TEXTS), *photos], metadata={"owner": "Ann"})
     return folder
 
 
@@ -108,8 +108,8 @@ def test_several_stores_give_one_ranking_with_the_similarity_kept(retrievers):
     found = retriever.run(query=QUESTION)["documents"]
     assert len(found) == 5
     assert found[0].content == "The train leaves at noon."
-    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
-    assert {one.meta["modality"] for one in found} == {"text", "image"}
+    assert [document.score for document in found] == sorted((document.score for document in found), reverse=True)
+    assert {document.meta["modality"] for document in found} == {"text", "image"}
     assert found[0].meta["fusion"] in CALIBRATED
     alone = retrievers["text"].run(query_embedding=SenseweaveTextEmbedder().run(text=QUESTION)["embedding"])
     assert found[0].meta["raw_score"] == pytest.approx(alone["documents"][0].score, abs=1e-6)
@@ -149,11 +149,13 @@ def test_an_empty_store_beside_a_full_one_does_no_harm(retrievers):
 @pytest.mark.integration
 def test_calibration_is_plain_numbers_and_survives_a_dump(retrievers, documents):
     retriever = SenseweaveMultimodalRetriever(retrievers=retrievers, auto_calibrate=False)
-    by_list = {name: [one for one in documents if one.meta["modality"] == name] for name in ("text", "image")}
+    by_list = {
+        name: [document for document in documents if document.meta["modality"] == name] for name in ("text", "image")
+    }
     retriever.calibrate(by_list)
     restored = SenseweaveMultimodalRetriever.from_dict(retriever.to_dict())
     assert restored.statistics == retriever.statistics
-    assert all(isinstance(one, float | int | str) for cell in restored.statistics.values() for one in cell.values())
+    assert all(isinstance(value, float | int | str) for cell in restored.statistics.values() for value in cell.values())
     found = retriever.run(query=QUESTION)["documents"]
     assert found[0].content == "The train leaves at noon."
     assert found[0].meta["fusion"] in CALIBRATED
@@ -174,36 +176,36 @@ def test_one_store_of_several_modalities_is_asked_once_for_each(documents):
     only = SenseweaveMultimodalRetriever(
         retrievers={"all": InMemoryEmbeddingRetriever(document_store=store)}, modalities=["image"]
     )
-    assert {one.meta["modality"] for one in only.run(query=QUESTION)["documents"]} == {"image"}
+    assert {document.meta["modality"] for document in only.run(query=QUESTION)["documents"]} == {"image"}
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize("kind", ["in memory", "chroma"])
 def test_documents_that_name_no_modality_are_found_as_text(documents, kind):
-    plain = [Document(content=one, meta={"shelf": 1}) for one in TEXTS]
+    plain = [Document(content=text, meta={"shelf": 1}) for text in TEXTS]
     plain = SenseweaveDocumentEmbedder().run(documents=plain)["documents"]
-    plain = [replace(one, meta={"shelf": 1}) for one in plain]
+    plain = [replace(document, meta={"shelf": 1}) for document in plain]
     store = ChromaDocumentStore(collection_name="multimodal-plain", distance_function="cosine")
     inner = SenseweaveChromaRetriever(document_store=store)
     if kind == "in memory":
         store = InMemoryDocumentStore()
         inner = InMemoryEmbeddingRetriever(document_store=store)
-    images = [one for one in documents if one.meta["modality"] == "image"]
+    images = [document for document in documents if document.meta["modality"] == "image"]
     store.write_documents([*plain, *images])
     both = SenseweaveMultimodalRetriever(retrievers={"all": inner}, modalities=["text", "image"])
     found = both.run(query=QUESTION, top_k=10)["documents"]
     assert found[0].content == "The train leaves at noon."
-    assert {one.id for one in found} == {one.id for one in [*plain, *images]}
+    assert {document.id for document in found} == {document.id for document in [*plain, *images]}
     shelf = {"field": "meta.shelf", "operator": "==", "value": 1}
     text = SenseweaveMultimodalRetriever(retrievers={"all": inner}, modalities=["text"], filters=shelf)
-    assert {one.id for one in text.run(query=QUESTION)["documents"]} == {one.id for one in plain}
+    assert {document.id for document in text.run(query=QUESTION)["documents"]} == {document.id for document in plain}
     image = SenseweaveMultimodalRetriever(retrievers={"all": inner}, modalities=["image"])
-    assert {one.id for one in image.run(query=QUESTION)["documents"]} == {one.id for one in images}
+    assert {document.id for document in image.run(query=QUESTION)["documents"]} == {document.id for document in images}
 
 
 @pytest.mark.integration
 async def test_a_store_of_another_space_of_equal_dimension_is_refused_by_both_names(documents):
-    strange = [replace(one, meta={**one.meta, "fingerprint": "0123456789abcdef"}) for one in documents]
+    strange = [replace(document, meta={**document.meta, "fingerprint": "0123456789abcdef"}) for document in documents]
     store = InMemoryDocumentStore()
     store.write_documents(strange)
     embedder = SenseweaveTextEmbedder()
@@ -229,7 +231,7 @@ async def test_run_async_gives_the_same_as_run(retrievers, folder):
         SenseweaveMultimodalRetriever(index=folder),
     ):
         run, run_async = retriever.run(query=QUESTION), await retriever.run_async(query=QUESTION)
-        assert [one.id for one in run["documents"]] == [one.id for one in run_async["documents"]]
+        assert [document.id for document in run["documents"]] == [document.id for document in run_async["documents"]]
 
 
 @pytest.mark.integration
@@ -245,10 +247,10 @@ def test_an_index_gives_documents_with_flat_meta(folder):
     assert found[0].content == "The train leaves at noon."
     assert found[0].meta["modality"] == "text"
     assert found[0].meta["owner"] == "Ann"
-    assert {one.meta["modality"] for one in found} == {"text", "image"}
-    assert all(isinstance(value, str | int | float) for one in found for value in one.meta.values())
+    assert {document.meta["modality"] for document in found} == {"text", "image"}
+    assert all(isinstance(value, str | int | float) for document in found for value in document.meta.values())
     expected = [hit.id for hit in sw.Index.open(folder).search(QUESTION)]
-    assert [one.id for one in found] == expected
+    assert [document.id for document in found] == expected
     retriever.close()
 
 
@@ -267,7 +269,7 @@ def test_filters_reach_the_index(folder):
     retriever = SenseweaveMultimodalRetriever(index=folder)
     no_text = {"operator": "NOT", "conditions": [{"field": "meta.modality", "operator": "==", "value": "text"}]}
     found = retriever.run(query=QUESTION, filters=no_text)["documents"]
-    assert {one.meta["modality"] for one in found} == {"image"}
+    assert {document.meta["modality"] for document in found} == {"image"}
 
 
 @pytest.mark.integration

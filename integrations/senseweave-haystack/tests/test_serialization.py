@@ -108,7 +108,7 @@ def test_importing_every_component_adds_no_model_library():
 
 
 def test_every_class_is_defined_where_haystack_loads_from():
-    for one in (
+    for component in (
         SenseweaveTextEmbedder,
         SenseweaveMediaEmbedder,
         SenseweaveDocumentEmbedder,
@@ -117,7 +117,7 @@ def test_every_class_is_defined_where_haystack_loads_from():
         SenseweaveMultimodalRetriever,
         MultimodalPromptBuilder,
     ):
-        assert one.__module__.startswith("haystack_integrations.components.")
+        assert component.__module__.startswith("haystack_integrations.components.")
 
 
 def test_a_parameter_that_does_not_exist_is_refused(tmp_path):

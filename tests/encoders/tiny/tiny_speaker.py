@@ -61,7 +61,7 @@ def reference(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
             slices = slices[:-1]
         wav = np.pad(wav, (0, max(0, slices[-1].stop * 160 - len(wav)))).astype(np.float32)
         bands = mel(torch.from_numpy(wav)).T
-        _, (hidden, _) = lstm(torch.stack([bands[one] for one in slices]))
+        _, (hidden, _) = lstm(torch.stack([bands[window] for window in slices]))
         partials = torch.nn.functional.normalize(torch.relu(linear(hidden[-1])), dim=1)
         return torch.nn.functional.normalize(partials.mean(dim=0), dim=0)
 

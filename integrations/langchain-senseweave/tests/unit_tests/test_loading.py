@@ -126,7 +126,7 @@ def test_a_blob_in_memory_keeps_its_source_and_metadata(red_png):
     assert document.metadata["modality"] == "image"
 
 
-def test_the_kind_of_a_file_is_told_by_its_content_not_its_name(red_png, tmp_path):
+def test_the_modality_of_a_file_is_detected_from_its_content_not_its_name(red_png, tmp_path):
     disguised = tmp_path / "photo.txt"
     disguised.write_bytes(red_png.read_bytes())
     (document,) = MediaLoader(disguised).load()

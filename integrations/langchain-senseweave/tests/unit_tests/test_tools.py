@@ -61,7 +61,7 @@ def test_the_model_sees_one_argument(retriever):
     assert tool.description == "Searches."
 
 
-def test_nothing_found_is_said_in_words(retriever):
+def test_a_search_without_hits_is_reported_in_words(retriever):
     tool = create_media_retriever_tool(retriever.model_copy(update={"filter": {"n": 1}}), "search", "x")
     assert tool.invoke(call(tool)).content == "Nothing was found."
 

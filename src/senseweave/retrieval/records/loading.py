@@ -86,7 +86,8 @@ class ChunkLoader:
             MediaError: If something cannot be read, unless `on_error` is `skip`.
         """
         chunks = self.chunks(inputs)
-        while batch := list(islice(chunks, BATCH)):
+        size = BATCH if self.describe is not None else 1
+        while batch := list(islice(chunks, size)):
             for chunk in self._with_descriptions(batch):
                 try:
                     made = make(chunk)

@@ -105,7 +105,7 @@ class Provenance:
     @property
     def misplaced_span(self) -> str | None:
         """What is wrong with numbers under the names of a span that `read_metadata` left to the user; else None."""
-        for names in (("start", "end"), OLD_SPAN) if self.modality in TIMED else ():
+        for names in (("start", "end"), OLD_SPAN) if self.modality in TIMED and self.span is None else ():
             start, end = (self.own.get(name) for name in names)
             if any(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in (start, end)):
                 return f"a span is (start, end) in seconds with 0 <= start < end, not ({start!r}, {end!r})"

@@ -30,12 +30,12 @@ from senseweave.interop import (
     MediaPolicy,
     Modality,
     Provenance,
-    Text,
     local_path,
     media_provenance,
     read_metadata,
     record_id,
 )
+from senseweave.interop import as_media as core_media
 
 MediaKind = Literal["image", "audio", "video"]
 MEDIA_KINDS: tuple[MediaKind, ...] = ("image", "audio", "video")
@@ -43,11 +43,8 @@ MEDIA_KINDS: tuple[MediaKind, ...] = ("image", "audio", "video")
 OLD_FINGERPRINT = "senseweave_fingerprint"
 """Key under which version 0.1 kept the fingerprint, in the metadata of a node's source."""
 
-_BLOCK_FIELDS: dict[type[ImageBlock] | type[AudioBlock] | type[VideoBlock], str] = {
-    ImageBlock: "image",
-    AudioBlock: "audio",
-    VideoBlock: "video",
-}
+_DATA_FIELDS = {MediaResource: "data", ImageBlock: "image", AudioBlock: "audio", VideoBlock: "video"}
+"""LlamaIndex's containers of media, and the field of each that holds data in base64."""
 
 
 def media_node(
@@ -208,12 +205,7 @@ def as_media(modality: Modality, item: Any, policy: MediaPolicy | None) -> Media
     """
     if isinstance(item, MediaText):
         return media_from_node(item.node, policy)
-    if isinstance(item, Media):
-        if item.modality != modality:
-            msg = f"expected {modality}, but was given {item!r}"
-            raise TypeError(msg)
-        return item
-    return Text(item) if modality == "text" else MEDIA_CLASSES[modality](_unwrap(item), policy=policy)
+    return core_media(modality, _unwrap(item), policy)
 
 
 def _node_id(provenance: Provenance) -> str:
@@ -228,42 +220,29 @@ def _is_plain(node: BaseNode) -> bool:
 
 
 def _unwrap(item: Any) -> Any:
-    """Return what the core reads in place of LlamaIndex's own media types; anything else passes as it is.
+    """Return what the core reads in place of LlamaIndex's own media types; None for a container of nothing.
 
     Args:
-        item: A `MediaResource`, an image, audio or video content block, a `BytesIO`, or any other input.
+        item: A `MediaResource`, an image, audio or video content block, a `BytesIO`, or any other input, which passes
+            as it is.
     """
     if isinstance(item, BytesIO):
         return item.getvalue()  # all of it wherever it stands, and again when it is given again
-    if isinstance(item, MediaResource):
-        return _first_given(item.data, item.path, item.url)
-    for block, field in _BLOCK_FIELDS.items():
-        if isinstance(item, block):
-            return _first_given(getattr(item, field), item.path, item.url)
+    for container, field in _DATA_FIELDS.items():
+        if isinstance(item, container):
+            data = getattr(item, field)
+            if data is not None:
+                return base64.b64decode(data) if isinstance(data, bytes) else _unwrap(data)
+            return item.path if item.path is not None or item.url is None else str(item.url)
     return item
 
 
 def _resources(node: BaseNode) -> dict[MediaKind, Any]:
     """Return the media of a node by kind; None for a resource that is there but empty."""
     if isinstance(node, ImageNode):
-        if node.image is not None:
-            return {"image": base64.b64decode(node.image)}
-        return {"image": given} if (given := node.image_path or node.image_url) else {}
+        given = base64.b64decode(node.image) if node.image is not None else node.image_path or node.image_url
+        return {"image": given} if node.image is not None or given else {}
     if not isinstance(node, Node):
         return {}
-    resources = {"image": node.image_resource, "audio": node.audio_resource, "video": node.video_resource}
-    return {
-        kind: _first_given(resource.data, resource.path, resource.url)
-        for kind in MEDIA_KINDS
-        if (resource := resources[kind]) is not None
-    }
-
-
-def _first_given(data: Any, path: Path | None, url: Any) -> Any:
-    if isinstance(data, bytes):
-        return base64.b64decode(data)  # LlamaIndex keeps bytes in base64
-    if data is not None:
-        return _unwrap(data)
-    if path is not None:
-        return path
-    return str(url) if url is not None else None
+    resources = {kind: getattr(node, f"{kind}_resource") for kind in MEDIA_KINDS}
+    return {kind: _unwrap(resource) for kind, resource in resources.items() if resource is not None}

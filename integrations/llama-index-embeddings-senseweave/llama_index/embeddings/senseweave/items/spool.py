@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import filetype  # type: ignore[import-untyped]
 from llama_index.core.utils import get_cache_dir
 
-from senseweave.interop import Media, local_path
+from senseweave.interop import Image, Media, image_file, keep_bytes, local_path
 
 PDF = "application/pdf"
 # LlamaIndex looks MIME types up in `filetype`, which knows these by older names.
@@ -35,14 +31,14 @@ def media_file(media: Media, folder: str | Path | None = None) -> tuple[Path, st
     """
     folder = Path(folder) if folder is not None else Path(get_cache_dir()) / "senseweave"
     mime_type = _FILETYPE_NAMES.get(media.mime_type, media.mime_type)
-    if mime_type == PDF:
-        buffer = io.BytesIO()
-        media.decode().save(buffer, "PNG")
-        return _write(buffer.getvalue(), "image/png", folder), "image/png"
+    if mime_type == PDF and isinstance(media, Image):
+        page = image_file(media, max_pixels=media.policy.max_pixels, image_format="png")
+        return keep_bytes(page.data, folder, ".png"), page.mime_type
     path = local_path(media)
     if path is not None:
         return path.absolute(), mime_type
-    return _write(media.read(), mime_type, folder), mime_type
+    file_type = filetype.get_type(mime=mime_type)
+    return keep_bytes(media.read(), folder, f".{file_type.extension}" if file_type else ""), mime_type
 
 
 def is_spooled(given: Any) -> bool:
@@ -52,22 +48,3 @@ def is_spooled(given: Any) -> bool:
         and bool(re.fullmatch("[0-9a-f]{64}", given.stem))
         and given.stem[:2] == given.parent.name
     )
-
-
-def _write(data: bytes, mime_type: str, folder: Path) -> Path:
-    file_type = filetype.get_type(mime=mime_type)
-    name = hashlib.sha256(data).hexdigest()
-    path = folder.absolute() / name[:2] / f"{name}{f'.{file_type.extension}' if file_type else ''}"
-    if path.is_file() and path.stat().st_size == len(data):
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its final name and then moved, so that no reader ever sees half a file.
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
-    return path

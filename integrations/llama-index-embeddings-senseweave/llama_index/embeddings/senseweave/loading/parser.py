@@ -42,17 +42,13 @@ class MediaNodeParser(TransformComponent):
             nodes: Documents and nodes of any kind.
             **kwargs: What LlamaIndex passes to every transformation, for the parser of text.
         """
-        parsed: list[BaseNode] = []
-        for whole, run in _runs(nodes):
-            parsed += run if whole else self.text_parser(run, **kwargs)
-        return parsed
+        runs = [run if whole else self.text_parser(run, **kwargs) for whole, run in _runs(nodes)]
+        return [node for run in runs for node in run]
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[BaseNode]:
         """Parse nodes like a call of the parser; its parser of text runs asynchronously."""
-        parsed: list[BaseNode] = []
-        for whole, run in _runs(nodes):
-            parsed += run if whole else await self.text_parser.acall(run, **kwargs)
-        return parsed
+        runs = [run if whole else await self.text_parser.acall(run, **kwargs) for whole, run in _runs(nodes)]
+        return [node for run in runs for node in run]
 
 
 def _runs(nodes: Sequence[BaseNode]) -> list[tuple[bool, list[BaseNode]]]:

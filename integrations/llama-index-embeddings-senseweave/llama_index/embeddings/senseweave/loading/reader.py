@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from llama_index.core.bridge.pydantic import Field, field_validator
 from llama_index.core.readers.base import BasePydanticReader
@@ -13,9 +13,12 @@ from llama_index.embeddings.senseweave.embeddings.model import SenseweaveEmbeddi
 from llama_index.embeddings.senseweave.embeddings.policy import PolicyFields
 from llama_index.embeddings.senseweave.items.nodes import node_from_media
 
-from senseweave.interop import Media, MediaError, MediaPolicy, Modality, chunk_media, collect
+from senseweave.interop import ChunkLoader, Media, MediaPolicy, Modality, OnError, chunk_media
 
 logger = logging.getLogger(__name__)
+
+CHUNKING = ("seconds", "overlap", "characters", "character_overlap")
+"""Fields that say how media are divided."""
 
 
 class MediaReader(PolicyFields, BasePydanticReader):
@@ -48,9 +51,7 @@ class MediaReader(PolicyFields, BasePydanticReader):
     character_overlap: int = Field(default=0, ge=0, description="Characters that neighboring passages share.")
     modalities: tuple[Modality, ...] | None = Field(default=None, description="Only these modalities; None for all.")
     spool: str | None = Field(default=None, description="Folder for what has no path, see `media_node`.")
-    on_error: Literal["raise", "skip"] = Field(
-        default="raise", description="`skip` logs a warning for what cannot be read and goes on."
-    )
+    on_error: OnError = Field(default="raise", description="`skip` logs a warning for what cannot be read and goes on.")
     verify: bool | None = Field(
         default=None,
         description="Whether every chunk is decoded once, so that a truncated file is found here and not by the model; "
@@ -77,14 +78,14 @@ class MediaReader(PolicyFields, BasePydanticReader):
                 a document only the pages that cannot be read.
             UnsupportedModalityError: If the model cannot embed an input; name the `modalities` that you want.
         """
-        for media in collect(inputs, policy=self.media_policy):
-            try:
-                if isinstance(media, MediaError):
-                    raise media
-                if self.modalities is None or media.modality in self.modalities:
-                    yield from self._nodes(media, metadata)
-            except MediaError as error:
-                self._fail(error)
+        loader = ChunkLoader(
+            lambda error: logger.warning("left out: %s", error),
+            self.on_error,
+            self.media_policy,
+            chunk=self._chunk,
+            verify=self.on_error == "skip" if self.verify is None else self.verify,
+        )
+        return loader.load(inputs, lambda chunk: node_from_media(chunk.media, spool=self.spool, metadata=metadata))
 
     def load_data(self, inputs: Any, metadata: Mapping[str, Any] | None = None) -> list[Node]:  # type: ignore[override]
         """Return the nodes of some inputs in a list, see `lazy_load_data`."""
@@ -102,25 +103,8 @@ class MediaReader(PolicyFields, BasePydanticReader):
     def _rebuild_model(cls, given: Any) -> Any:
         return SenseweaveEmbedding.from_dict(given) if isinstance(given, dict) else given
 
-    def _nodes(self, media: Media, metadata: Mapping[str, Any] | None) -> Iterator[Node]:
-        verify = self.on_error == "skip" if self.verify is None else self.verify
-        chunks = chunk_media(
-            media,
-            self.embed_model.space if self.embed_model is not None else None,
-            seconds=self.seconds,
-            overlap=self.overlap,
-            characters=self.characters,
-            character_overlap=self.character_overlap,
-        )
-        for chunk in chunks:
-            try:
-                if verify:
-                    chunk.verify()
-                yield node_from_media(chunk, spool=self.spool, metadata=metadata)
-            except MediaError as error:
-                self._fail(error)
-
-    def _fail(self, error: MediaError) -> None:
-        if self.on_error == "raise":
-            raise error
-        logger.warning("left out: %s", error)
+    def _chunk(self, media: Media) -> Iterator[Media]:
+        if self.modalities is not None and media.modality not in self.modalities:
+            return iter(())
+        space = self.embed_model.space if self.embed_model is not None else None
+        return chunk_media(media, space, **{name: getattr(self, name) for name in CHUNKING})

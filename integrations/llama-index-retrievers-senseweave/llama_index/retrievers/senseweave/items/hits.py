@@ -14,15 +14,7 @@ from senseweave.interop import Hit, Media, MediaError, MediaPolicy, Provenance, 
 
 def node_from_hit(hit: Hit) -> NodeWithScore:
     """Return a hit as a node: its media by path or URL, with the transcript or labels as text."""
-    provenance = Provenance(
-        modality=hit.modality,
-        source=hit.source,
-        span=hit.span,
-        page=hit.page,
-        mime_type=hit.mime_type,
-        sha256=hit.sha256,
-        own=hit.metadata,
-    )
+    provenance = hit.provenance
     resources = {} if hit.modality == "text" else _resources(provenance, lambda: hit.media)
     return NodeWithScore(node=make_node(hit.id, hit.text, provenance, resources), score=hit.score)
 

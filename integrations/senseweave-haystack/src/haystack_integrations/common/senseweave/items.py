@@ -95,9 +95,7 @@ def hit_to_document(hit: sw.Hit) -> Document:
     :param hit: The hit.
     :returns: The Document; `score` is comparable within one search, `meta["raw_score"]` is the similarity.
     """
-    names = ("modality", "source", "span", "page", "mime_type", "sha256")
-    provenance = Provenance(**{name: getattr(hit, name) for name in names}, own=hit.metadata)
-    meta = {**write_metadata(provenance, file_path=True), "space": hit.space, **result_meta(hit)}
+    meta = {**write_metadata(hit.provenance, file_path=True), "space": hit.space, **result_meta(hit)}
     return Document(id=hit.id, content=hit.text, meta=meta, score=hit.score)
 
 
@@ -107,25 +105,17 @@ def result_meta(hit: sw.Hit) -> dict[str, Any]:
     :param hit: The result.
     :returns: `raw_score` and `fusion`; `sources` where its content has several, and `spans` where results are grouped.
     """
-    meta: dict[str, Any] = {"raw_score": hit.raw_score, "fusion": hit.calibration}
-    if len(hit.sources) > 1:
-        meta["sources"] = list(hit.sources)
-    if hit.spans:
-        meta["spans"] = [list(span) for span in hit.spans]
-    return meta
+    return {"fusion": hit.calibration, **hit.result_metadata}
 
 
 def _check_place(document: Document, provenance: Provenance) -> None:
     """Check that no span or page which the modality can have was left to the user's own values."""
-    own = provenance.own
-    if provenance.modality in ("audio", "video") and provenance.span is None and ("start" in own or "end" in own):
-        start, end = own.get("start"), own.get("end")
-        reason = f"meta['start'] and meta['end'] are seconds with 0 <= start < end, not {start!r} and {end!r}"
-        raise sw.MediaError(_label(document), reason)
+    reason = provenance.misplaced_span
     if provenance.modality in ("text", "image") and provenance.page is None:
-        page = own.get("page", own.get(PAGE_NUMBER))
-        if page is not None:
-            raise sw.MediaError(_label(document), f"meta['page'] counts from 1, not {page!r}")
+        page = provenance.own.get("page", provenance.own.get(PAGE_NUMBER))
+        reason = f"meta['page'] counts from 1, not {page!r}" if page is not None else None
+    if reason is not None:
+        raise sw.MediaError(_label(document), reason)
 
 
 def _label(document: Document) -> str:

@@ -10,18 +10,13 @@ from typing import TypeAlias
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 
 import senseweave as sw
-from senseweave.interop import MEDIA_CLASSES, Modality, collect
+from senseweave.interop import MEDIA_CLASSES, Modality, first_media
 
 Source: TypeAlias = str | Path | ByteStream | ImageContent | FileContent
 """What a query or a converter may be given: a path or permitted URL, or one of Haystack's containers of bytes."""
 
 
-def source_to_media(
-    source: Source,
-    *,
-    policy: sw.MediaPolicy,
-    modality: Modality | None = None,
-) -> sw.Media:
+def source_to_media(source: Source, *, policy: sw.MediaPolicy, modality: Modality | None = None) -> sw.Media:
     """Return the media that a source holds; nothing is decoded yet.
 
     :param source: A path, a URL that the policy permits, a `ByteStream`, an `ImageContent` or a `FileContent`.
@@ -37,16 +32,7 @@ def source_to_media(
         return sw.Text.open(given, policy=policy)
     if modality is not None:
         return MEDIA_CLASSES[modality](given, policy=policy)
-    if isinstance(given, str | Path) and Path(given).is_dir():
-        raise sw.MediaError(str(given), "is a folder, not a file")
-    first = next(collect([given], policy=policy), None)
-    if first is None:
-        raise sw.MediaError(source_label(source), "holds nothing to embed")
-    if isinstance(first, sw.MediaError):
-        raise first
-    if first.mime_type == "application/pdf":
-        return sw.Image(given, page=1, policy=policy)
-    return first
+    return first_media(given, policy)
 
 
 def source_content(source: Source, policy: sw.MediaPolicy) -> str | Path | bytes:

@@ -5,7 +5,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,9 +18,10 @@ from haystack_integrations.common.senseweave.loading import source_content, sour
 
 import senseweave as sw
 from senseweave.interop import (
+    ChunkLoader,
+    LoadedChunk,
     Provenance,
     chunk_media,
-    collect,
     media_provenance,
     record_id,
     source_name,
@@ -93,11 +93,7 @@ class MediaToDocument(SpaceComponent):
         """
         check_choice("on_error", on_error, ("raise", "skip"))
         SpaceComponent.__init__(
-            self,
-            model=describe_with or "",
-            device=device,
-            api_key=api_key,
-            load_options=load_options,
+            self, model=describe_with or "", device=device, api_key=api_key, load_options=load_options
         )
         self.seconds = seconds
         self.overlap = overlap
@@ -130,115 +126,82 @@ class MediaToDocument(SpaceComponent):
         :raises senseweave.MediaError: With `on_error="raise"`, for the first file that cannot be read.
         """
         _check(sources)
-        chunks: dict[str, _Chunk] = {}
+        metas = normalize_metadata(meta, len(sources))
+        space = self._loaded() if self.describe_with is not None else None
+        policy = sw.MediaPolicy(root=self.root_path, network=self.network)
         failed: list[sw.MediaError] = []
-        for position, (source, own) in enumerate(zip(sources, normalize_metadata(meta, len(sources)), strict=True)):
-            for chunk in self._read_source(source, own, position):
-                if isinstance(chunk, sw.MediaError):
-                    self._fail(chunk.at(position, len(sources)), failed)
-                elif chunk.document.id in chunks:
-                    logger.warning(
-                        "{source} holds the same content twice, or was given twice; one Document is made of it.",
-                        source=chunk.document.meta["source"],
-                    )
-                else:
-                    chunks[chunk.document.id] = chunk
-        documents = self._describe(list(chunks.values()), len(sources), failed)
+        counts: Counter[str] = Counter()
+
+        def warn(error: sw.MediaError) -> None:
+            logger.warning("A source is left out: {reason}", reason=str(error))
+            failed.append(error)
+
+        def locate(error: sw.MediaError, position: int) -> sw.MediaError:
+            if isinstance(sources[position], ByteStream):
+                error = type(error)(source_label(sources[position]), error.reason)
+            return error.at(position, len(sources))
+
+        def split(media: sw.Media) -> Iterator[sw.Media]:
+            described = space if space is not None and media.modality in space.modalities else None
+            lengths = {"seconds": self.seconds, "overlap": self.overlap, "characters": self.characters}
+            return chunk_media(media, described, character_overlap=self.character_overlap, **lengths)
+
+        loader = ChunkLoader(
+            warn,
+            self.on_error,
+            policy,
+            unwrap=lambda source: _content(source, policy),
+            chunk=split,
+            describe=(lambda media: space.encode(media).descriptions) if space is not None else None,
+            described=space.modalities if space is not None else (),
+            locate=locate,
+        )
+        documents: dict[str, Document] = {}
+        for document in loader.load(
+            sources, lambda chunk: _document(chunk, sources[chunk.position], metas[chunk.position], counts)
+        ):
+            if document.id in documents:
+                logger.warning(
+                    "{source} holds the same content twice, or was given twice; one Document is made of it.",
+                    source=document.meta["source"],
+                )
+            else:
+                documents[document.id] = document
         failed.sort(key=lambda error: error.position or 0)
-        return {
-            "documents": documents,
-            "failed": [
-                {"source": error.source, "position": error.position, "reason": error.reason} for error in failed
-            ],
-        }
+        reports = [{"source": error.source, "position": error.position, "reason": error.reason} for error in failed]
+        return {"documents": list(documents.values()), "failed": reports}
 
     run_async = run_in_thread(run)
 
-    def _read_source(
-        self, source: MediaSource, own: dict[str, Any], position: int
-    ) -> Iterator["_Chunk | sw.MediaError"]:
-        if isinstance(source, str) and source.startswith("data:"):
-            reason = "a Document cannot point at a data URI; give its bytes as a ByteStream"
-            yield sw.MediaError(f"{source[:32]}…", reason)
-            return
-        policy = sw.MediaPolicy(root=self.root_path, network=self.network)
-        counts: Counter[str] = Counter()
-        for media in collect([source_content(source, policy)], policy=policy):
-            if isinstance(media, sw.MediaError):
-                yield media if not isinstance(source, ByteStream) else type(media)(source_label(source), media.reason)
-                continue
-            try:
-                for chunk in self._split(media):
-                    document = _chunk_document(chunk, media, source, own, counts)
-                    yield _Chunk(document, chunk, position)
-            except sw.MediaError as error:
-                yield error
 
-    def _split(self, media: sw.Media) -> Iterator[sw.Media]:
-        """Yield the chunks of a media as the describing model takes them, or of common lengths without a model."""
-        space = self._loaded() if self.describe_with is not None else None
-        return chunk_media(
-            media,
-            space if space is not None and media.modality in space.modalities else None,
-            seconds=self.seconds,
-            overlap=self.overlap,
-            characters=self.characters,
-            character_overlap=self.character_overlap,
-        )
-
-    def _describe(self, chunks: list["_Chunk"], total: int, failed: list[sw.MediaError]) -> list[Document]:
-        """Return the Documents with what the model says of media that are not text, without those it cannot read."""
-        documents = [chunk.document for chunk in chunks]
-        if self.describe_with is None:
-            return documents
-        space = self._loaded()
-        rows = [i for i, chunk in enumerate(chunks) if chunk.media.modality != "text"]
-        rows = [i for i in rows if chunks[i].media.modality in space.modalities]
-        batch = space.encode([chunks[i].media for i in rows], on_error="skip")
-        for description, kept in zip(batch.descriptions, batch.kept, strict=True):
-            documents[rows[kept]] = replace(documents[rows[kept]], content=description or "")
-        unreadable = {rows[error.position or 0]: error for error in batch.failed}
-        for i, error in unreadable.items():
-            self._fail(error.at(chunks[i].position, total), failed)
-        return [document for i, document in enumerate(documents) if i not in unreadable]
-
-    def _fail(self, error: sw.MediaError, failed: list[sw.MediaError]) -> None:
-        if self.on_error == "raise":
-            raise error
-        logger.warning("A source is left out: {reason}", reason=str(error))
-        failed.append(error)
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """A Document, the media that it stands for, and the position of its source."""
-
-    document: Document
-    media: sw.Media
-    position: int
-
-
-def _chunk_document(
-    chunk: sw.Media, media: sw.Media, source: MediaSource, own: dict[str, Any], counts: Counter[str]
-) -> Document:
-    """Return the Document of a chunk of media, and count it among those of its source."""
+def _document(chunk: LoadedChunk, source: MediaSource, own: dict[str, Any], counts: Counter[str]) -> Document:
+    """Return the Document of a chunk of a source, and count it among those of its source."""
+    media = chunk.media
     stream = source if isinstance(source, ByteStream) else None
-    path = stream.meta.get("file_path") if stream is not None else source_name(media)
+    given = {**stream.meta} if stream is not None else {"file_path": source_name(media)}
+    path = given.pop("file_path", None)
     name = str(path) if path is not None else source_name(media)
-    values = {**(stream.meta if stream is not None else {}), **own, **chunk.metadata}
-    if chunk.modality != "text":
+    values = {**given, **own, **media.metadata}
+    if media.modality != "text":
         values.pop("modality", None)
     values.pop("file_path", None)
-    provenance = media_provenance(chunk, source=name, own=values)
-    source_id = record_id(Provenance(media.modality, name, sha256=media.sha256))
+    provenance = media_provenance(media, source=name, own=values)
+    source_id = record_id(Provenance(chunk.whole.modality, name, sha256=chunk.whole.sha256))
     meta = write_metadata(provenance, file_path=path is not None)
     meta |= {"source_id": source_id, "split_id": counts[source_id]}
-    if chunk.modality == "text" and chunk.page is None:
+    if media.modality == "text" and media.page is None:
         # Offsets are within a page there, and cannot be compared across pages.
-        meta["split_idx_start"] = chunk.metadata.get("character_start", 0)
+        meta["split_idx_start"] = media.metadata.get("character_start", 0)
     counts[source_id] += 1
-    content = chunk.decode() if chunk.modality == "text" else ""
+    content = media.decode() if media.modality == "text" else chunk.description or ""
     return Document(id=record_id(provenance), content=content, meta=meta, blob=stream)
+
+
+def _content(source: MediaSource, policy: sw.MediaPolicy) -> str | Path | bytes:
+    if isinstance(source, str) and source.startswith("data:"):
+        reason = "a Document cannot point at a data URI; give its bytes as a ByteStream"
+        raise sw.MediaError(f"{source[:32]}…", reason)
+    return source_content(source, policy)
 
 
 def _check(sources: Any) -> None:

@@ -72,20 +72,15 @@ class MediaToDocument(SpaceComponent):
     ) -> None:
         """Create the component; nothing is loaded yet.
 
-        :param seconds: Length of the windows of recordings and the segments of videos. None takes what the model of
-            `describe_with` hears and sees at a time, cut at pauses if it recognizes speech; 30 without a model.
+        :param seconds: Length of windows and segments; None for what the model of `describe_with` takes, else 30.
         :param overlap: Seconds that neighbouring windows share.
-        :param characters: Most characters of a text passage. None takes what the model of `describe_with` reads, at
-            most 1000.
+        :param characters: Most characters of a passage; None for what that model reads, at most 1000.
         :param character_overlap: Most characters that neighbouring passages share.
-        :param root_path: Files must lie under this folder, symbolic links resolved, and relative paths are looked for
-            there. None allows every local file.
+        :param root_path: Folder of all files, links resolved, and of relative paths; None allows every local file.
         :param network: Whether a source may be an http or https URL.
-        :param on_error: `skip` to leave out a source that cannot be read, log a warning and report it in `failed`; or
-            `raise`.
+        :param on_error: `raise`, or `skip` to report what cannot be read in `failed`, with a warning in the log.
         :param describe_with: A model of `senseweave.load` whose transcripts and labels become the content of what is
-            not text. An embedder of the same model then finds its vectors in the cache. None leaves that content
-            empty.
+            not text; an embedder of it then finds its vectors in the cache. None leaves that content empty.
         :param device: Where that model runs. If None, senseweave chooses when the model is loaded.
         :param api_key: Key of that model, if it is behind an API, as `Secret.from_env_var(...)`.
         :param load_options: Further options of `senseweave.load` for that model.
@@ -143,8 +138,14 @@ class MediaToDocument(SpaceComponent):
 
         def split(media: sw.Media) -> Iterator[sw.Media]:
             described = space if space is not None and media.modality in space.modalities else None
-            lengths = {"seconds": self.seconds, "overlap": self.overlap, "characters": self.characters}
-            return chunk_media(media, described, character_overlap=self.character_overlap, **lengths)
+            return chunk_media(
+                media,
+                described,
+                seconds=self.seconds,
+                overlap=self.overlap,
+                characters=self.characters,
+                character_overlap=self.character_overlap,
+            )
 
         loader = ChunkLoader(
             warn,

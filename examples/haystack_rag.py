@@ -72,8 +72,9 @@ def answering(store: ChromaDocumentStore, llm: str | None) -> Pipeline:
         pipeline.add_component("prompt", MultimodalPromptBuilder(modalities=["text", "image"]))
         pipeline.add_component("answer", OpenAIChatGenerator(model=llm))
     else:
-        # The best document's text is enough: more would only confuse the offline model.
-        pipeline.add_component("prompt", MultimodalPromptBuilder(modalities=["text"], max_documents=1))
+        # The best document's text is enough: more, and marks around it, would only confuse the offline model.
+        prompt = MultimodalPromptBuilder(modalities=["text"], max_documents=1, mark_data=False)
+        pipeline.add_component("prompt", prompt)
         pipeline.add_component("answer", OfflineGenerator())
     pipeline.connect("retrieve.documents", "prompt.documents")
     pipeline.connect("prompt.prompt", "answer.messages")

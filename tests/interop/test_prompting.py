@@ -10,11 +10,15 @@ import pytest
 from PIL import Image as PILImage
 
 from senseweave import Audio, Image, MediaError, Text, Video
-from senseweave.interop import PromptDocument, PromptFile, PromptLimits, Provenance, prompt_parts
+from senseweave.interop import PromptDocument, PromptFile, PromptLimits, Provenance
+from senseweave.interop import prompt_parts as marked_parts
 from senseweave.interop.prompting import prompt_label
 
 SAMPLES = Path(__file__).parents[2] / "examples" / "data"
 CLIP = SAMPLES / "video" / "video-01.mp4"
+
+
+prompt_parts = partial(marked_parts, mark_data=False)
 
 
 def document(media, text="", source=None):
@@ -44,15 +48,6 @@ def test_documents_come_in_rank_order_and_the_question_last(picture, sound):
     assert texts[:2] == ["[1] audio, tone.mp3: a tone", "[2] text, diary.txt: Dogs."]
     assert texts[2:] == ["[3] image, photo.png:", "Question: Who?"]
     assert (parts[1].name, parts[4].name) == ("tone.wav", "photo.png")
-
-
-def test_parts_are_made_one_by_one(picture):
-    def broken():
-        raise AssertionError
-
-    later = PromptDocument("", Provenance("image", "b.png"), broken)
-    parts = prompt_parts([document(picture, source="a.png"), later])
-    assert kinds([next(parts), next(parts)]) == ["text", "image"]
 
 
 def test_images_and_frames_share_a_limit_and_are_scaled_down(picture):
@@ -122,11 +117,19 @@ def test_the_media_decide_what_a_document_is_that_does_not_say_it(picture):
         (Provenance("text", "/a/b/c.pdf", page=3), "[7] text, c.pdf, page 3:"),
         (Provenance("video", "x.mp4", (3599.96, 3725.5)), "[7] video, x.mp4, 1:00:00 to 1:02:05.5:"),
         (Provenance("image", "https://example.com/a/b.png?key=secret"), "[7] image, b.png:"),
+        (Provenance("image", "https://example.com/?key=secret"), "[7] image, example.com:"),
+        (Provenance("image", "C:\\Users\\ann\\b.png"), "[7] image, b.png:"),
         (Provenance("audio"), "[7] audio, unknown:"),
     ],
 )
 def test_a_label_says_modality_name_and_place(provenance, label):
     assert prompt_label(7, provenance, otherwise="unknown") == label
+
+
+def test_whole_paths_are_shown_where_asked_for():
+    documents = [document(Text("Dogs."), "Dogs.", "/home/ann/diary.txt")]
+    assert "/home" not in "".join(part.text for part in marked_parts(documents))
+    assert "[1] text, /home/ann/diary.txt: Dogs." in marked_parts(documents, full_paths=True)[1].text
 
 
 @pytest.mark.parametrize("wrong", [{"image_format": "bmp"}, {"video_as": "gif"}])

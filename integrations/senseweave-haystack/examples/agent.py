@@ -27,7 +27,8 @@ def search_then_report(messages: list[ChatMessage]) -> ChatMessage:
         return ChatMessage.from_assistant(tool_calls=[ToolCall("search", {"query": messages[-1].text, "top_k": 2})])
     parts = results[0].result
     images = sum(isinstance(part, ImageContent) for part in parts)
-    first = next(part.text for part in parts if isinstance(part, TextContent))
+    lines = [line for part in parts if isinstance(part, TextContent) for line in part.text.splitlines()]
+    first = next(line for line in lines if line.startswith("[1]"))  # after a notice and a mark
     return ChatMessage.from_assistant(f"I saw {images} images. The best source is {first}")
 
 

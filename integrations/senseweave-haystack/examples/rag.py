@@ -7,6 +7,7 @@ Without --llm it runs offline: a function stands in for the model and quotes the
 """
 
 import argparse
+import re
 
 from haystack import Pipeline
 from haystack.components.builders import AnswerBuilder
@@ -30,7 +31,8 @@ MODALITIES = ["text", "image", "audio"]
 
 def quote(messages: list[ChatMessage]) -> str:
     """Stand in for a model: repeat what the first source says."""
-    label, _, said = messages[-1].texts[0].partition(": ")
+    _, first, *_ = messages[-1].texts  # a notice that sources are data, and the first source between two marks
+    label, _, said = re.sub("</?source-[0-9a-f]+>", "", first).strip().partition(": ")
     return f"{said} {label.partition(' ')[0]}"
 
 

@@ -30,12 +30,12 @@ def _parts(result):
 def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
     builder = MultimodalPromptBuilder(system_prompt=None, modalities=["text"], max_seconds=3, root_path=tmp_path)
     data = builder.to_dict()
-    assert len(data["init_parameters"]) == 16
+    assert len(data["init_parameters"]) == 18
     assert MultimodalPromptBuilder.from_dict(data).to_dict() == data
 
 
 def test_parts_come_in_rank_order_with_labels(documents):
-    result = MultimodalPromptBuilder().run(query="What is there?", documents=documents)
+    result = MultimodalPromptBuilder(mark_data=False).run(query="What is there?", documents=documents)
     assert [message.role.value for message in result["prompt"]] == ["system", "user"]
     parts = _parts(result)
     assert [type(part) for part in parts] == [
@@ -54,7 +54,7 @@ def test_parts_come_in_rank_order_with_labels(documents):
 
 
 def test_sound_is_cut_to_its_span(documents):
-    sound = _parts(MultimodalPromptBuilder().run(query="?", documents=documents))[1]
+    sound = _parts(MultimodalPromptBuilder(mark_data=False).run(query="?", documents=documents))[1]
     assert (sound.mime_type, sound.filename) == ("audio/wav", "tone.wav")
     with wave.open(io.BytesIO(base64.b64decode(sound.base64_data))) as file:
         assert file.getnframes() / file.getframerate() == pytest.approx(1.0, abs=0.01)
@@ -73,7 +73,7 @@ def test_images_are_scaled_down_and_counted(tmp_path):
 
 
 def test_limits_on_documents_seconds_and_characters(documents, tone):
-    builder = MultimodalPromptBuilder(max_documents=2, max_seconds=0.5, max_characters=3)
+    builder = MultimodalPromptBuilder(mark_data=False, max_documents=2, max_seconds=0.5, max_characters=3)
     result = builder.run(query="?", documents=documents)
     assert result["documents"] == documents[:2]
     parts = _parts(result)
@@ -83,7 +83,7 @@ def test_limits_on_documents_seconds_and_characters(documents, tone):
 
 
 def test_what_the_model_does_not_take_stands_as_text(documents):
-    parts = _parts(MultimodalPromptBuilder(modalities=["text"]).run(query="?", documents=documents))
+    parts = _parts(MultimodalPromptBuilder(mark_data=False, modalities=["text"]).run(query="?", documents=documents))
     assert all(isinstance(part, TextContent) for part in parts)
     assert "orange disc" in parts[2].text
 
@@ -91,11 +91,13 @@ def test_what_the_model_does_not_take_stands_as_text(documents):
 def test_a_video_is_frames_or_a_file(samples):
     path = samples / "video" / "video-01.mp4"
     segment = Document(content="", meta={"modality": "video", "file_path": str(path), "start": 0.0, "end": 2.0})
-    frames = _parts(MultimodalPromptBuilder(frames=3).run(query="?", documents=[segment]))
+    frames = _parts(MultimodalPromptBuilder(mark_data=False, frames=3).run(query="?", documents=[segment]))
     assert [type(part) for part in frames] == [TextContent, ImageContent, ImageContent, ImageContent, TextContent]
     (file,) = (
         part
-        for part in _parts(MultimodalPromptBuilder(video_as="file").run(query="?", documents=[segment]))
+        for part in _parts(
+            MultimodalPromptBuilder(mark_data=False, video_as="file").run(query="?", documents=[segment])
+        )
         if isinstance(part, FileContent)
     )
     assert (file.mime_type, file.filename) == ("video/mp4", "video-01.mp4")
@@ -106,19 +108,19 @@ def test_a_video_is_frames_or_a_file(samples):
 
 def test_a_blob_is_shown(photo):
     document = Document(content=None, blob=ByteStream(photo.read_bytes()))
-    parts = _parts(MultimodalPromptBuilder().run(query="?", documents=[document]))
+    parts = _parts(MultimodalPromptBuilder(mark_data=False).run(query="?", documents=[document]))
     assert parts[0].text.startswith("[1] image, Document ")
     assert isinstance(parts[1], ImageContent)
 
 
 def test_a_file_that_cannot_be_read_stands_as_text_or_raises(tmp_path, caplog):
     gone = Document(content="a dog", meta={"modality": "image", "file_path": str(tmp_path / "gone.jpg")})
-    parts = _parts(MultimodalPromptBuilder().run(query="?", documents=[gone]))
+    parts = _parts(MultimodalPromptBuilder(mark_data=False).run(query="?", documents=[gone]))
     assert parts[0].text == "[1] image, gone.jpg: a dog"
     assert len(parts) == 2
     assert "shown as text alone" in caplog.text
     with pytest.raises(sw.MediaError, match=r"gone\.jpg"):
-        MultimodalPromptBuilder(on_error="raise").run(query="?", documents=[gone])
+        MultimodalPromptBuilder(mark_data=False, on_error="raise").run(query="?", documents=[gone])
 
 
 def test_a_file_outside_the_root_is_not_shown(photo, tmp_path, caplog):
@@ -163,5 +165,5 @@ def test_a_chat_generator_takes_the_prompt(documents):
 
 def test_a_span_that_is_none_leaves_the_document_as_its_words():
     documents = [Document(content="a bell rings", meta={"modality": "audio", "start": "soon", "end": "later"})]
-    prompt = MultimodalPromptBuilder().run(query="What rings?", documents=documents)["prompt"]
+    prompt = MultimodalPromptBuilder(mark_data=False).run(query="What rings?", documents=documents)["prompt"]
     assert prompt[-1].texts[0].endswith("a bell rings")

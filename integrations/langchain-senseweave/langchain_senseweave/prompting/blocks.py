@@ -53,6 +53,8 @@ def content_blocks(
     modalities: Collection[Modality] = MODALITIES,
     policy: MediaPolicy | None = None,
     on_error: OnUnreadable = "raise",
+    mark_data: bool = True,
+    full_paths: bool = False,
 ) -> list[ContentBlock]:
     """Return standard content blocks for documents: a text block with label and text of each, and its media.
 
@@ -66,6 +68,9 @@ def content_blocks(
         modalities: What the model takes; documents of other modalities are shown as their text alone.
         policy: What may be read; pass the policy of the embeddings where sources come from others.
         on_error: `raise`, or `skip` to show media that cannot be read as their text, with a warning.
+        mark_data: Whether each document stands between marks that no document can forge, after a notice that what
+            they enclose is data and no instruction.
+        full_paths: Whether labels name whole paths and URLs rather than the names of files.
 
     Returns:
         Blocks for `HumanMessage(content_blocks=...)` or the content of a tool message.
@@ -75,7 +80,15 @@ def content_blocks(
         ValueError: If the span of a document makes no sense.
     """
     given = (_prompt_document(document, policy) for document in documents)
-    parts = prompt_parts(given, question=question, limits=limits, modalities=modalities, on_error=on_error)
+    parts = prompt_parts(
+        given,
+        question=question,
+        limits=limits,
+        modalities=modalities,
+        on_error=on_error,
+        mark_data=mark_data,
+        full_paths=full_paths,
+    )
     return [_block(part) for part in parts]
 
 
@@ -88,6 +101,8 @@ def multimodal_prompt(
     modalities: Collection[Modality] = MODALITIES,
     policy: MediaPolicy | None = None,
     on_error: OnUnreadable = "raise",
+    mark_data: bool = True,
+    full_paths: bool = False,
 ) -> Runnable[Mapping[str, Any], ChatPromptValue]:
     """Return a runnable that turns a question and documents into messages with content blocks.
 
@@ -103,6 +118,8 @@ def multimodal_prompt(
         modalities: What the model takes.
         policy: What may be read.
         on_error: `raise` or `skip`.
+        mark_data: Whether documents are marked as data.
+        full_paths: Whether labels name whole paths.
 
     Returns:
         A runnable from a mapping to a prompt value: an optional system message, and a human message with the sources
@@ -122,6 +139,8 @@ def multimodal_prompt(
             modalities=modalities,
             policy=policy,
             on_error=on_error,
+            mark_data=mark_data,
+            full_paths=full_paths,
         )
         messages: list[Any] = [SystemMessage(system)] if system else []
         return ChatPromptValue(messages=[*messages, HumanMessage(content_blocks=blocks)])

@@ -34,6 +34,8 @@ def create_media_retriever_tool(
     modalities: Collection[Modality] = _SHOWN,
     policy: MediaPolicy | None = None,
     on_error: OnUnreadable = "skip",
+    mark_data: bool = True,
+    full_paths: bool = False,
 ) -> StructuredTool:
     """Return a tool with which an agent searches media and sees what it finds.
 
@@ -49,6 +51,8 @@ def create_media_retriever_tool(
         modalities: What the model takes in a tool message.
         policy: What may be read; by default the policy of the retriever, if it has a policy.
         on_error: `skip` to let the text stand for media that cannot be read, or `raise`.
+        mark_data: Whether documents are marked as data, see `content_blocks`.
+        full_paths: Whether labels name whole paths; the artifact always does, which no model is shown.
 
     Returns:
         The tool.
@@ -56,7 +60,15 @@ def create_media_retriever_tool(
     allowed = policy if policy is not None else getattr(retriever, "media_policy", None)
 
     def answer(documents: list[Document]) -> tuple[Any, list[Document]]:
-        blocks = content_blocks(documents, limits=limits, modalities=modalities, policy=allowed, on_error=on_error)
+        blocks = content_blocks(
+            documents,
+            limits=limits,
+            modalities=modalities,
+            policy=allowed,
+            on_error=on_error,
+            mark_data=mark_data,
+            full_paths=full_paths,
+        )
         return [_tool_block(block) for block in blocks] or "Nothing was found.", documents
 
     def search(query: str, callbacks: Callbacks = None) -> tuple[Any, list[Document]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import wave
+from functools import partial
 
 import pytest
 from langchain_core.documents import Document
@@ -15,6 +16,8 @@ from PIL import Image as PILImage
 
 from langchain_senseweave import BlockLimits, content_blocks, document_from_media, multimodal_prompt
 from senseweave import Audio, Image, MediaError, MediaPolicy, Text, Video
+
+unmarked_blocks = partial(content_blocks, mark_data=False)
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ def kinds(blocks):
 
 
 def test_every_item_follows_a_label_with_its_number_source_and_place(documents):
-    blocks = content_blocks(documents)
+    blocks = unmarked_blocks(documents)
     assert kinds(blocks) == ["text", "text", "image", "text", "audio", "text"] + ["image"] * 4
     assert blocks[0]["text"] == "[1] text, sea.txt: The sea is blue."
     assert blocks[1]["text"] == "[2] image, red.png: a red field"
@@ -41,7 +44,7 @@ def test_every_item_follows_a_label_with_its_number_source_and_place(documents):
 
 
 def test_blocks_hold_the_media_themselves(documents):
-    blocks = content_blocks(documents)
+    blocks = unmarked_blocks(documents)
     picture = PILImage.open(io.BytesIO(base64.b64decode(blocks[2]["base64"])))
     assert (picture.size, blocks[2]["mime_type"]) == ((40, 30), "image/jpeg")
     with wave.open(io.BytesIO(base64.b64decode(blocks[4]["base64"]))) as sound:
@@ -57,16 +60,16 @@ def test_models_of_openai_form_take_the_blocks(documents):
 def test_limits_on_count_pixels_and_seconds_hold(documents, tmp_path, tone_wav):
     PILImage.new("RGB", (1000, 1000)).save(tmp_path / "large.png")
     large = document_from_media(Image(tmp_path / "large.png"))
-    (_, block) = content_blocks([large], limits=BlockLimits(pixels=10_000))
+    (_, block) = unmarked_blocks([large], limits=BlockLimits(pixels=10_000))
     width, height = PILImage.open(io.BytesIO(base64.b64decode(block["base64"]))).size
     assert width * height <= 10_000
 
-    assert len(content_blocks(documents, limits=BlockLimits(documents=1))) == 1
-    assert kinds(content_blocks(documents, limits=BlockLimits(images=2))).count("image") == 2
-    assert kinds(content_blocks(documents, limits=BlockLimits(images=0))).count("image") == 0
+    assert len(unmarked_blocks(documents, limits=BlockLimits(documents=1))) == 1
+    assert kinds(unmarked_blocks(documents, limits=BlockLimits(images=2))).count("image") == 2
+    assert kinds(unmarked_blocks(documents, limits=BlockLimits(images=0))).count("image") == 0
 
     sounds = [document_from_media(Audio(tone_wav, span=(start, start + 1.0))) for start in (0.0, 1.0, 2.0)]
-    blocks = content_blocks(sounds, limits=BlockLimits(seconds=1.5))
+    blocks = unmarked_blocks(sounds, limits=BlockLimits(seconds=1.5))
     assert kinds(blocks) == ["text", "audio", "text", "audio", "text"]
     with wave.open(io.BytesIO(base64.b64decode(blocks[3]["base64"]))) as sound:
         assert sound.getnframes() / sound.getframerate() == pytest.approx(0.5, abs=0.01)
@@ -74,13 +77,13 @@ def test_limits_on_count_pixels_and_seconds_hold(documents, tmp_path, tone_wav):
 
 def test_a_video_is_a_block_of_its_own_where_asked_for(clip_mp4):
     document = document_from_media(Video(clip_mp4, span=(0.0, 2.0)))
-    (_, block) = content_blocks([document], limits=BlockLimits(video_as="file"))
+    (_, block) = unmarked_blocks([document], limits=BlockLimits(video_as="file"))
     assert (block["type"], block["mime_type"]) == ("video", "video/mp4")
     assert base64.b64decode(block["base64"]) == clip_mp4.read_bytes()
 
 
 def test_what_the_model_does_not_take_stands_as_its_text(documents):
-    blocks = content_blocks(documents, modalities=["text", "image"])
+    blocks = unmarked_blocks(documents, modalities=["text", "image"])
     assert "audio" not in kinds(blocks)
     assert any(block.get("text", "").endswith(": a tone") for block in blocks)
 

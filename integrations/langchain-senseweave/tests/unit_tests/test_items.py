@@ -87,7 +87,7 @@ def test_a_changed_file_is_noticed(red_png, blue_png):
 def test_a_document_of_a_modality_that_does_not_exist_is_its_text(modality):
     document = Document("x", metadata={"modality": modality, "source": "a.png"})
     assert media_from_document(document) == Text("x", source="a.png")
-    assert [block["text"] for block in content_blocks([document])] == ["[1] text, a.png: x"]
+    assert [block["text"] for block in content_blocks([document], mark_data=False)] == ["[1] text, a.png: x"]
 
 
 def test_metadata_that_makes_no_sense_is_an_error():
@@ -105,7 +105,7 @@ def test_metadata_that_makes_no_sense_is_an_error():
 def test_the_span_of_every_writer_is_the_span_of_the_media(tone_wav, source, start, end):
     document = Document("a tone", metadata={"modality": "audio", source: str(tone_wav), start: 1.0, end: 2.5})
     assert media_from_document(document) == Audio(tone_wav, span=(1.0, 2.5))
-    label, sound = content_blocks([document])
+    label, sound = content_blocks([document], mark_data=False)
     assert label["text"] == "[1] audio, tone.wav, 0:01 to 0:02.5: a tone"
     assert sound["type"] == "audio"
 

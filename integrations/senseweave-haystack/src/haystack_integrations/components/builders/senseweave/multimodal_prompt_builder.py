@@ -72,6 +72,8 @@ class MultimodalPromptBuilder(Configured):
         root_path: str | Path | None = None,
         network: bool = False,
         on_error: OnUnreadable = "skip",
+        mark_data: bool = True,
+        full_paths: bool = False,
     ) -> None:
         """Create the component.
 
@@ -95,6 +97,9 @@ class MultimodalPromptBuilder(Configured):
         :param network: Whether a Document may name an http or https URL.
         :param on_error: `skip` to show only label and content of a file that cannot be read, with a warning; or
             `raise`.
+        :param mark_data: Whether each Document stands between marks that no Document can forge, after a notice that
+            what they enclose is data and no instruction.
+        :param full_paths: Whether labels name whole paths and URLs rather than the names of files.
         :raises ValueError: If a choice or a limit makes no sense.
         """
         check_choice("on_error", on_error, ("raise", "skip"))
@@ -115,6 +120,8 @@ class MultimodalPromptBuilder(Configured):
         self.root_path = str(root_path) if root_path is not None else None
         self.network = network
         self.on_error = on_error
+        self.mark_data = mark_data
+        self.full_paths = full_paths
         self._limits = PromptLimits(
             documents=max_documents,
             characters=max_characters,
@@ -164,7 +171,9 @@ class MultimodalPromptBuilder(Configured):
             limits=self._limits,
             modalities=self.modalities,
             on_error=self.on_error,
-            warn=logger.warning,
+            warn=lambda reason: logger.warning("{reason}", reason=reason),
+            mark_data=self.mark_data,
+            full_paths=self.full_paths,
         )
         return [self._part(part) for part in parts]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +23,7 @@ from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import FilterCondition, MetadataFilter, MetadataFilters
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
 from llama_index.retrievers.senseweave import MediaQueryBundle, SenseweaveRetriever
-from llama_index.retrievers.senseweave.retrieval.stores import ChromaView
+from llama_index.retrievers.senseweave.retrieval.stores import ChromaStoreView
 from sensible import Sensible
 
 import senseweave as sw
@@ -318,8 +320,8 @@ async def test_async_gives_what_sync_gives_and_does_not_hold_up_the_event_loop(
         assert opened.wait(60), "the event loop stood still while a thread was at work"
         passed.append(place)
 
-    find = ChromaView.find
-    monkeypatch.setattr(ChromaView, "find", lambda *given: (held_up("store"), find(*given))[1])
+    find = ChromaStoreView.find
+    monkeypatch.setattr(ChromaStoreView, "find", lambda *given: (held_up("store"), find(*given))[1])
     space.encoders[kind].before_forward = lambda: held_up("model")
     retriever = SenseweaveRetriever(store, embed_model)
     bundle = QueryBundle("green") if kind == "text" else MediaQueryBundle(**{f"{kind}_path": str(files[kind][0])})
@@ -358,3 +360,19 @@ def test_in_fusion_with_another_space_it_is_not_misled_by_the_shared_bundle(
     images = [name for name in names(fusion.retrieve("something green")) if "image-" in name]
     assert len(images) == 3
     assert images[0].endswith("image-green")
+
+
+def test_what_another_process_adds_is_found(
+    store: Any, embed_model: SenseweaveEmbedding, nodes: list[Any], tmp_path: Path
+) -> None:
+    retriever = SenseweaveRetriever(store, embed_model, similarity_top_k=50)
+    assert len(retriever.retrieve("green")) == len(nodes)
+    code = (
+        "import chromadb, sys\n"
+        "settings = chromadb.Settings(anonymized_telemetry=False)\n"
+        "collection = chromadb.PersistentClient(sys.argv[1], settings=settings).get_collection('media-cosine')\n"
+        "row = collection.get(ids=['a green field'], include=['embeddings', 'metadatas'])\n"
+        "collection.add(ids=['new'], documents=['new'], embeddings=row['embeddings'], metadatas=[{'shelf': 3}])\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "chroma")], check=True)
+    assert len(retriever.retrieve("green")) == len(nodes) + 1

@@ -46,6 +46,7 @@ from senseweave.media.policy import choose_policy
 from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, StoreStatistics, background, merge
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample, evenly_spaced
+from senseweave.retrieval.chroma_view import ChromaView, read_anew
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
 from senseweave.retrieval.ranking import Candidate, Ranking, RankingSource, arank, rank
@@ -61,11 +62,11 @@ from senseweave.retrieval.records.schema import (
     record_id,
     write_metadata,
 )
-from senseweave.retrieval.search.embedding import embed_query
-from senseweave.retrieval.search.plan import Plan, chosen_modalities
+from senseweave.retrieval.search.embedding import Embedded, embed_query
+from senseweave.retrieval.search.plan import OPTIONS, Plan, Planner, chosen_modalities
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
-from senseweave.retrieval.stores.filters import compile_filter
-from senseweave.retrieval.stores.local_client import fresh_client
+from senseweave.retrieval.store_ranking import SampledView, StoreCall, StoreRanking, StoreView, list_name
+from senseweave.retrieval.stores.filters import NOT_TEXT, compile_filter, modality_filter
 from senseweave.spaces import Batch, Space, load
 from senseweave.spaces.engine import OnError, Progress
 
@@ -75,13 +76,17 @@ __all__ = [
     "MEDIA_CLASSES",
     "METHODS",
     "MODALITIES",
+    "NOT_TEXT",
+    "OPTIONS",
     "PROBES",
     "SYSTEM_PROMPT",
     "Audio",
     "Batch",
     "Candidate",
+    "ChromaView",
     "ChunkLoader",
     "Clip",
+    "Embedded",
     "EmbeddedPart",
     "Encoded",
     "Encoder",
@@ -101,6 +106,7 @@ __all__ = [
     "OnError",
     "OnUnreadable",
     "Plan",
+    "Planner",
     "Prepared",
     "Progress",
     "PromptDocument",
@@ -115,11 +121,15 @@ __all__ = [
     "Reranker",
     "Role",
     "Sample",
+    "SampledView",
     "SenseweaveError",
     "Space",
     "Statistics",
+    "StoreCall",
     "StoreError",
+    "StoreRanking",
     "StoreStatistics",
+    "StoreView",
     "Text",
     "UnsupportedModalityError",
     "Video",
@@ -138,19 +148,21 @@ __all__ = [
     "evenly_spaced",
     "first_media",
     "frame_files",
-    "fresh_client",
     "image_file",
     "keep_bytes",
     "labeled_description",
     "lazy_names",
+    "list_name",
     "load",
     "local_path",
     "media_provenance",
     "merge",
+    "modality_filter",
     "place_label",
     "placed_among",
     "prompt_parts",
     "rank",
+    "read_anew",
     "read_metadata",
     "record_id",
     "sound_file",

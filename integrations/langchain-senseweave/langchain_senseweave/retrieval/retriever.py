@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
@@ -16,42 +15,25 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from langchain_senseweave.embeddings.base import MediaEmbeddings
 from langchain_senseweave.items import document_from_hit, media_from, result_document
-from langchain_senseweave.retrieval.sources import StoreQuery, StoreSource, StoreView, view_store
+from langchain_senseweave.retrieval.sources import LangChainView, view_store
 from senseweave.interop import (
     MODALITIES,
-    EmbeddedPart,
+    OPTIONS,
     Index,
     Media,
     MediaPolicy,
     Modality,
     Plan,
+    Planner,
     Query,
     Ranking,
-    Reranker,
-    UnsupportedModalityError,
-    arank,
-    as_reranker,
+    StoreRanking,
     choose_policy,
     chosen_modalities,
-    rank,
-    unit,
 )
 
 Config = RunnableConfig | None
-_OPTIONS = (
-    "k",
-    "modalities",
-    "filter",
-    "fusion",
-    "min_score",
-    "offset",
-    "group",
-    "diversity",
-    "rerank",
-    "rerank_depth",
-    "weights",
-    "quota",
-)
+_OPTIONS = ("k", "modalities", "filter", *OPTIONS)
 """Fields that a call may set too: the arguments of `Index.search`."""
 
 
@@ -120,8 +102,8 @@ class SenseweaveRetriever(BaseRetriever):
     network: bool = Field(default=False, description="Whether http and https URLs of queries may be fetched.")
     policy: MediaPolicy | None = Field(default=None, description="All limits, instead of `root` and `network`.")
 
-    _views: list[StoreView] = PrivateAttr(default_factory=list)
-    _rerankers: dict[str, Reranker] = PrivateAttr(default_factory=dict)
+    _views: list[LangChainView] = PrivateAttr(default_factory=list)
+    _planner: Planner = PrivateAttr(default_factory=Planner)
 
     @model_validator(mode="before")
     @classmethod
@@ -140,8 +122,8 @@ class SenseweaveRetriever(BaseRetriever):
                 msg = f"{type(store).__name__} has no embeddings, so that a query cannot be embedded for it"
                 raise ValueError(msg)
         choose_policy(self.policy, self.root, self.network)
-        _plan(self._settings({}))
-        self._views = [view_store(store) for store in self.vector_stores]
+        self._settings({})
+        self._views = [view_store(store, number) for number, store in enumerate(self.vector_stores)]
         return self
 
     def retrieve_by_image(self, image: Any, config: Config = None, **options: Any) -> list[Document]:
@@ -208,14 +190,14 @@ class SenseweaveRetriever(BaseRetriever):
     ) -> list[Document]:
         """Return the best documents; the options of a call replace the fields of the same name."""
         del run_manager
-        settings = self._settings(options)
+        plan, modalities, filters = self._settings(options)
         media = media if media is not None else self._media(self.query_modality, query)
         if self.index is not None:
-            return [document_from_hit(hit) for hit in self.index.search(media, **_index_options(settings))]
-        able = self._able_views(media)
-        vectors = {id(view.embeddings): _embed(view.embeddings, media) for view in able.values()}
-        sources, embedded = _sources(able, vectors, media, settings)
-        return _documents(rank(Query([media]), sources, embedded, _plan(settings), policy=self.media_policy))
+            options = {**plan.search_options, "modalities": modalities, "filter": _joined(filters)}
+            return [document_from_hit(hit) for hit in self.index.search(media, **options)]
+        stores = StoreRanking(self._views, MODALITIES if modalities is None else modalities)
+        ranked = stores.rank(Query([media]), plan, filters=filters, policy=self.media_policy)
+        return self._documents(ranked)
 
     async def _aget_relevant_documents(
         self,
@@ -227,56 +209,36 @@ class SenseweaveRetriever(BaseRetriever):
     ) -> list[Document]:
         """Return the best documents off the event loop; queries that wait together are embedded as one batch."""
         del run_manager
-        settings = self._settings(options)
-        # Asking models what they embed and may read can load them, which would block the event loop.
+        plan, modalities, filters = self._settings(options)
+        # Asking models what they may read can load them, which would block the event loop.
         media = media if media is not None else await run_in_executor(None, self._media, self.query_modality, query)
         if self.index is not None:
-            hits = await self.index.asearch(media, **_index_options(settings))
-            return [document_from_hit(hit) for hit in hits]
-        able = await run_in_executor(None, self._able_views, media)
-        vectors = {id(view.embeddings): await _aembed(view.embeddings, media) for view in able.values()}
-        sources, embedded = _sources(able, vectors, media, settings)
-        return _documents(await arank(Query([media]), sources, embedded, _plan(settings), policy=self.media_policy))
+            options = {**plan.search_options, "modalities": modalities, "filter": _joined(filters)}
+            return [document_from_hit(hit) for hit in await self.index.asearch(media, **options)]
+        stores = StoreRanking(self._views, MODALITIES if modalities is None else modalities)
+        ranked = await stores.arank(Query([media]), plan, filters=filters, policy=self.media_policy)
+        return self._documents(ranked)
 
-    def _settings(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a search is asked for: a call's options, and the fields where the call does not say.
+    def _settings(self, options: Mapping[str, Any]) -> tuple[Plan, set[Modality] | None, list[Any]]:
+        """Return how to rank, of what, and conditions, as a call says, or the fields where it does not.
 
         Raises:
             TypeError: If an option is unknown.
-            ValueError: If a modality does not exist, or there are none.
+            ValueError: If an option makes no sense.
         """
         if unknown := sorted(set(options) - set(_OPTIONS)):
             msg = f"unknown argument {', '.join(unknown)}; a call takes {', '.join(_OPTIONS)}"
             raise TypeError(msg)
         given = {name: value for name, value in options.items() if value is not None}
         settings = {name: given.get(name, getattr(self, name)) for name in _OPTIONS}
-        filters = (self.filter, given.get("filter"))
-        settings["filter"] = [condition for condition in filters if condition is not None]
-        chosen_modalities(settings["modalities"], MODALITIES)
-        if settings["rerank"] is not None:
-            settings["rerank"] = self._reranker(settings["rerank"])
-        return settings
+        modalities = settings.pop("modalities")
+        chosen = None if modalities is None else chosen_modalities(modalities, MODALITIES)
+        filters = [condition for condition in (self.filter, given.get("filter")) if condition is not None]
+        return self._planner.plan(settings.pop("k"), {name: settings[name] for name in OPTIONS}), chosen, filters
 
-    def _reranker(self, given: Any) -> Reranker:
-        """Return a reranker that was given, or that of a name, whose model is kept for later searches."""
-        if not isinstance(given, str):
-            return as_reranker(given)
-        if given not in self._rerankers:
-            self._rerankers[given] = as_reranker(given)
-        return self._rerankers[given]
-
-    def _able_views(self, media: Media) -> dict[int, StoreView]:
-        """Return the views whose embeddings can embed a query, by their number.
-
-        Raises:
-            UnsupportedModalityError: If there are none.
-        """
-        able = {number: view for number, view in enumerate(self._views) if media.modality in view.query_modalities}
-        if not able:
-            known = {modality for view in self._views for modality in view.query_modalities}
-            ordered = [modality for modality in MODALITIES if modality in known]
-            raise UnsupportedModalityError("the retriever", media.modality, ordered)
-        return able
+    def _documents(self, ranked: Sequence[Ranking]) -> list[Document]:
+        names = {view.space: view.model_name for view in self._views}
+        return [result_document(place.item, place.hit, names[place.hit.space]) for place in ranked]
 
     def _media(self, modality: Modality, item: Any) -> Media:
         return media_from(modality, item, policy=self.media_policy)
@@ -289,58 +251,13 @@ class SenseweaveRetriever(BaseRetriever):
         else:
             stores = [type(store).__name__ for store in self.vector_stores]
             classes = [type(view.embeddings).__name__ for view in self._views]
-            spaces = [view.space for view in self._views]
+            spaces = [view.model_name for view in self._views]
         params["ls_vector_store_provider"] = ", ".join(dict.fromkeys(stores))
         params["ls_embedding_provider"] = ", ".join(dict.fromkeys(classes))
         params["ls_embedding_model"] = ", ".join(dict.fromkeys(spaces))
         return params
 
 
-def _plan(settings: Mapping[str, Any]) -> Plan:
-    """Return the plan of a search, having checked its values."""
-    names = {"fusion": "method", "rerank": "reranker"}
-    values = {name: value for name, value in settings.items() if name not in ("modalities", "filter")}
-    return Plan(**{names.get(name, name): value for name, value in values.items()})
-
-
-def _index_options(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of `Index.search`, with one filter that says all."""
-    return {**settings, "filter": {"and": settings["filter"]} if settings["filter"] else None}
-
-
-def _sources(
-    views: Mapping[int, StoreView], vectors: Mapping[int, Sequence[float]], media: Media, settings: Mapping[str, Any]
-) -> tuple[list[StoreSource], dict[str, list[EmbeddedPart]]]:
-    """Return a source for each store and modality, and the query as each store's embeddings embed it."""
-    chosen = chosen_modalities(settings["modalities"], MODALITIES)
-    sources: list[StoreSource] = []
-    embedded = {}
-    for number, view in views.items():
-        vector = np.asarray(vectors[id(view.embeddings)], dtype=np.float32)
-        embedded[str(number)] = [EmbeddedPart(unit(vector), media.modality, 1.0)]
-        query = StoreQuery(media, float(np.linalg.norm(vector)), settings["filter"])
-        sources += [StoreSource(view, number, modality, query) for modality in MODALITIES if modality in chosen]
-    return sources, embedded
-
-
-def _documents(ranked: Sequence[Ranking]) -> list[Document]:
-    """Return the documents of a ranking of stores, as results."""
-    return [
-        result_document(place.item, place.hit, place.source.view.space)
-        for place in ranked
-        if isinstance(place.source, StoreSource)
-    ]
-
-
-def _embed(embeddings: Any, media: Media) -> list[float]:
-    if isinstance(embeddings, MediaEmbeddings):
-        return embeddings.embed_media([media], role="query")[0]
-    vector: list[float] = embeddings.embed_query(media.decode())
-    return vector
-
-
-async def _aembed(embeddings: Any, media: Media) -> list[float]:
-    if isinstance(embeddings, MediaEmbeddings):
-        return (await embeddings.aembed_media([media], role="query"))[0]
-    vector: list[float] = await embeddings.aembed_query(media.decode())
-    return vector
+def _joined(filters: Sequence[Any]) -> dict[str, Any] | None:
+    """Return a filter of an index that holds where all do."""
+    return {"and": filters} if filters else None

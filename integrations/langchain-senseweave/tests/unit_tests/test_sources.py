@@ -12,8 +12,9 @@ from langchain_core.documents import Document
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
 
 from langchain_senseweave import SenseweaveChroma, SenseweaveEmbeddings, SenseweaveRetriever
-from langchain_senseweave.retrieval.sources import StoreQuery, view_store
-from senseweave import Text
+from langchain_senseweave.retrieval.sources import view_store
+from senseweave import Query
+from senseweave.interop import Plan, StoreCall
 
 TEXTS = ["a dog on the grass", "bread from the oven", "the train is late"]
 
@@ -102,9 +103,10 @@ def test_text_without_a_modality_counts_as_text_in_every_store(embeddings, tmp_p
             [entry.page_content for entry in documents], [entry.metadata for entry in documents], ids=["1", "2"]
         )
         vector = np.array(embeddings.embed_query("the dog"), dtype=np.float32)
-        found = view_store(store).find(StoreQuery(Text("the dog")), vector, 5, "text")
-        assert {document.page_content for document, _ in found} == set(TEXTS[:2])
-        assert view_store(store).find(StoreQuery(Text("the dog")), vector, 5, "image") == []
+        call = StoreCall(Query(["the dog"]), Plan(5), filters=[])
+        found = view_store(store).find(call, vector, 5, "text")
+        assert {candidate.item.page_content for candidate in found} == set(TEXTS[:2])
+        assert view_store(store).find(call, vector, 5, "image") == []
 
 
 def test_a_document_that_uses_the_name_modality_for_something_else_counts_as_text(embeddings, tmp_path):

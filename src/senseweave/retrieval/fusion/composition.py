@@ -22,11 +22,13 @@ class EmbeddedPart:
         vector: Unit vector, shape (dimension,), float32.
         modality: The modality of the part.
         weight: The weight of the part in the query; negative to push its matches down.
+        length: Length of the vector as the model made it, before it was scaled to 1.
     """
 
     vector: np.ndarray
     modality: Modality
     weight: float
+    length: float = 1.0
 
 
 def compose_query(

@@ -6,13 +6,16 @@ import math
 import numbers
 import operator
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Modality
 from senseweave.retrieval.fusion import find_method
-from senseweave.retrieval.search.rerank import Reranker
+from senseweave.retrieval.search.rerank import Reranker, as_reranker
+
+OPTIONS: Final = ("fusion", "min_score", "offset", "group", "diversity", "rerank", "rerank_depth", "weights", "quota")
+"""How to rank, besides how many: arguments of `Index.search`, which every framework's retriever takes too."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,12 @@ class Plan:
                 raise ValueError(msg)
 
     @property
+    def search_options(self) -> dict[str, Any]:
+        """Arguments of `Index.search` that ask for this plan."""
+        names = {"fusion": "method", "rerank": "reranker"}
+        return {"k": self.k, **{name: getattr(self, names.get(name, name)) for name in OPTIONS}}
+
+    @property
     def page_end(self) -> int:
         """Number of hits up to the end of the requested page."""
         return self.offset + self.k
@@ -81,6 +90,39 @@ class Plan:
         """Number of candidates to fetch before any is dropped; with quotas, from every collection."""
         depth = self.pool(self.pages - 1) if self.quota or self.diversity is not None else self.page_end
         return max(depth, self.rerank_depth) if self.reranker is not None else depth
+
+
+@dataclass
+class Planner:
+    """Makes the plans of a retriever, and keeps the rerankers that were given by name, whose models take long to load.
+
+    Attributes:
+        lists: Names of lists that `weights` may name beside the modalities.
+        rerankers: By name.
+    """
+
+    lists: tuple[str, ...] = ()
+    rerankers: dict[str, Reranker] = field(default_factory=dict)
+
+    def plan(self, k: int, options: Mapping[str, Any]) -> Plan:
+        """Return the plan for `k` results.
+
+        Args:
+            k: Number of results.
+            options: Values of some of `OPTIONS`, as `Index.search` takes them.
+
+        Raises:
+            TypeError: If a value is of the wrong type; the message names the option.
+            ValueError: If it makes no sense.
+        """
+        values = {name: value for name, value in options.items() if name not in ("fusion", "rerank")}
+        given = options.get("rerank")
+        reranker = self.rerankers.get(given) if isinstance(given, str) else None
+        if given is not None and reranker is None:
+            reranker = as_reranker(given)
+            if isinstance(given, str):
+                self.rerankers[given] = reranker
+        return Plan(k, method=options.get("fusion"), reranker=reranker, lists=self.lists, **values)
 
 
 def chosen_modalities(modalities: Any, available: Collection[Modality]) -> set[Modality]:

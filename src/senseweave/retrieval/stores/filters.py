@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from senseweave.media import MODALITIES, Modality
 from senseweave.retrieval.records.schema import plain
 
 Filter = Mapping[str, Any]
@@ -14,6 +15,8 @@ Where = dict[str, Any]
 NAMES: Final = 1000
 """Most values in a condition; SQLite takes some ten thousand."""
 COMPARISONS: Final = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin")
+NOT_TEXT: Final[tuple[Modality, ...]] = tuple(name for name in MODALITIES if name != "text")
+"""Records of every other modality, or of none, are text: most writers name no modality."""
 OPPOSITE: Final = {
     "eq": "ne", "ne": "eq", "in": "nin", "nin": "in", "gt": "lte", "lte": "gt", "lt": "gte", "gte": "lt",
 }  # fmt: skip
@@ -74,6 +77,11 @@ def parse_filter(given: Filter | None) -> Condition | None:
     if given is None or (isinstance(given, Mapping) and not given):
         return None
     return _parse(given, negated=False)
+
+
+def modality_filter(modality: Modality) -> Filter:
+    """Return a filter for the records of a modality, whoever wrote them."""
+    return {"modality": {"nin": list(NOT_TEXT)} if modality == "text" else modality}
 
 
 def compile_filter(given: Filter | None) -> Where | None:

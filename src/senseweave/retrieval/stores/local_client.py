@@ -72,8 +72,8 @@ def reopen_client(client: Any, folder: Path) -> Any:
     return open_client(folder)
 
 
-def fresh_client(client: Any) -> Any | None:
-    """Return a client that reads a client's folder anew and leaves that client open; None for a server or memory.
+def fresh_client(collection: Any) -> Any | None:
+    """Return a client that reads a collection's folder anew and leaves its own open; None for a server or memory.
 
     Chroma keeps its vector index in memory. After another process has written, searches with a condition fail in this
     process with an `InternalError` ("Error finding id").
@@ -81,11 +81,11 @@ def fresh_client(client: Any) -> Any | None:
     import chromadb
     from chromadb.api.shared_system_client import SharedSystemClient
 
-    settings = client.get_settings()
+    settings = collection._client.get_settings()
     if not settings.is_persistent:
         return None
     SharedSystemClient._identifier_to_system.pop(settings.persist_directory, None)
-    return chromadb.Client(settings, tenant=client.tenant, database=client.database)
+    return chromadb.Client(settings, tenant=collection.tenant, database=collection.database)
 
 
 def close_client(client: Any) -> None:

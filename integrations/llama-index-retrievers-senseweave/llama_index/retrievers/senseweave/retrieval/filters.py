@@ -6,7 +6,7 @@ from typing import Any
 
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 
-from senseweave.interop import MODALITIES, Modality
+from senseweave.interop import NOT_TEXT, Modality
 
 _OPERATORS = {
     FilterOperator.EQ: "eq",
@@ -44,12 +44,19 @@ def index_condition(filters: MetadataFilters | None) -> dict[str, Any] | None:
     return {"or" if filters.condition is FilterCondition.OR else "and": conditions}
 
 
-def store_filters(modality: Modality, filters: MetadataFilters | None) -> MetadataFilters:
+def store_filters(modality: Modality | None, filters: MetadataFilters | None) -> MetadataFilters | None:
     """Return the user's filters and the condition that a node is of a modality, both of which must hold.
 
     They are not nested where it can be helped, since not every store takes nested filters.
     """
-    condition = _modality_filter(modality)
+    if modality is None:
+        return filters
+    # Nodes that stock readers made name no modality, and are text.
+    condition = (
+        MetadataFilter(key="modality", value=[*map(str, NOT_TEXT)], operator=FilterOperator.NIN)
+        if modality == "text"
+        else MetadataFilter(key="modality", value=modality)
+    )
     if filters is None or not filters.filters:
         return MetadataFilters(filters=[condition])
     if filters.condition in (None, FilterCondition.AND) or (
@@ -57,11 +64,3 @@ def store_filters(modality: Modality, filters: MetadataFilters | None) -> Metada
     ):
         return MetadataFilters(filters=[condition, *filters.filters])
     return MetadataFilters(filters=[condition, filters])
-
-
-def _modality_filter(modality: Modality) -> MetadataFilter:
-    if modality != "text":
-        return MetadataFilter(key="modality", value=modality)
-    # Nodes that stock readers made name no modality, and are text.
-    media: list[str] = [other for other in MODALITIES if other != "text"]
-    return MetadataFilter(key="modality", value=media, operator=FilterOperator.NIN)

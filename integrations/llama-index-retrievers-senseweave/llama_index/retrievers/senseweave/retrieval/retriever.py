@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks import CallbackManager
@@ -15,25 +16,25 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore, Metada
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
 from llama_index.retrievers.senseweave.items.bundle import query_media
 from llama_index.retrievers.senseweave.items.hits import complete_node, node_from_hit
-from llama_index.retrievers.senseweave.retrieval.embedding import aembed_query, embed_query, given_query
 from llama_index.retrievers.senseweave.retrieval.filters import index_condition
-from llama_index.retrievers.senseweave.retrieval.stores import StoreSource, StoreView, view_store
+from llama_index.retrievers.senseweave.retrieval.stores import LlamaIndexView, view_store
 from llama_index_instrumentation import get_dispatcher
 
 from senseweave.interop import (
     MODALITIES,
+    Embedded,
+    EmbeddedPart,
     Index,
     Media,
     MediaPolicy,
     Modality,
-    Plan,
+    Planner,
     Query,
     Ranking,
     Reranker,
-    arank,
-    as_reranker,
+    StoreRanking,
     chosen_modalities,
-    rank,
+    unit,
 )
 
 DEFAULT_TOP_K = 10
@@ -134,21 +135,22 @@ class SenseweaveRetriever(BaseRetriever):
         self.similarity_top_k = similarity_top_k
         self.modalities = None if modalities is None else chosen_modalities(modalities, MODALITIES)
         self.filters = filters
-        self.fusion = fusion
-        self.reranker = None if rerank is None else as_reranker(rerank)
         self.options: dict[str, Any] = {
-            "offset": offset,
+            "fusion": fusion,
             "min_score": min_score,
+            "offset": offset,
             "group": group,
             "diversity": diversity,
+            "rerank": rerank,
             "rerank_depth": rerank_depth,
             "weights": weights,
             "quota": quota,
         }
+        self._planner = Planner()
         self.use_bundle_embedding = use_bundle_embedding
         self._index = index
         self._views = [] if vector_stores is None else _views(vector_stores, embed_model, docstore)
-        _ = self._plan  # wrong options are errors here, and not of the first query
+        self._planner.plan(similarity_top_k, self.options)  # wrong options are errors here, and not of the first query
         if policy is None and (root is not None or network):
             policy = MediaPolicy(root=root, network=network)
         self.media_policy = policy or (index.policy if index is not None else self._views[0].embed_model.media_policy)
@@ -220,9 +222,8 @@ class SenseweaveRetriever(BaseRetriever):
         media = self._media(query_bundle)
         if self._index is not None:
             return [node_from_hit(hit) for hit in self._index.search(Query(media), **self._search_options())]
-        models = [view.embed_model for view in self._views]
-        embedded = embed_query(models, media) if media else given_query(models, query_bundle.embedding or [])
-        return self._nodes(rank(Query(media) if media else None, self._sources(), embedded, self._plan))
+        query, options = self._request(media, query_bundle)
+        return self._nodes(self._stores.rank(query, **options))
 
     @dispatcher.span
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
@@ -230,26 +231,20 @@ class SenseweaveRetriever(BaseRetriever):
         if self._index is not None:
             hits = await self._index.asearch(Query(media), **self._search_options())
             return await asyncio.to_thread(lambda: [node_from_hit(hit) for hit in hits])
-        models = [view.embed_model for view in self._views]
-        if media:
-            embedded = await aembed_query(models, media)
-        else:
-            embedded = await asyncio.to_thread(given_query, models, query_bundle.embedding or [])
-        ranking = await arank(Query(media) if media else None, self._sources(), embedded, self._plan)
-        return await asyncio.to_thread(self._nodes, ranking)
+        query, options = await asyncio.to_thread(self._request, media, query_bundle)
+        return await asyncio.to_thread(self._nodes, await self._stores.arank(query, **options))
 
     @property
-    def _plan(self) -> Plan:
-        return Plan(k=self.similarity_top_k, method=self.fusion, reranker=self.reranker, **self.options)
+    def _stores(self) -> StoreRanking:
+        return StoreRanking(self._views, MODALITIES if self.modalities is None else self.modalities)
 
-    def _sources(self) -> list[StoreSource]:
-        """Return every store as one source per modality."""
-        chosen = [modality for modality in MODALITIES if self.modalities is None or modality in self.modalities]
-        return [
-            StoreSource(f"{number}:{modality}", view, modality, self.filters)
-            for number, view in enumerate(self._views)
-            for modality in chosen
-        ]
+    def _request(self, media: Sequence[Media], bundle: QueryBundle) -> tuple[Query | None, dict[str, Any]]:
+        """Return what the ranking of stores takes: media, or the vector of a bundle."""
+        return Query(media) if media else None, {
+            "plan": self._planner.plan(self.similarity_top_k, self.options),
+            "filters": self.filters,
+            "embedded": None if media else _given_query(self._views, bundle.embedding or []),
+        }
 
     def _nodes(self, ranking: Sequence[Ranking]) -> list[NodeWithScore]:
         return [
@@ -257,14 +252,8 @@ class SenseweaveRetriever(BaseRetriever):
         ]
 
     def _search_options(self) -> dict[str, Any]:
-        return {
-            "k": self.similarity_top_k,
-            "modalities": self.modalities,
-            "filter": index_condition(self.filters),
-            "fusion": self.fusion,
-            "rerank": self.reranker,
-            **self.options,
-        }
+        plan = self._planner.plan(self.similarity_top_k, self.options)
+        return {**plan.search_options, "modalities": self.modalities, "filter": index_condition(self.filters)}
 
     def _media(self, bundle: QueryBundle) -> list[Media]:
         """Return the media and texts to embed; none where the bundle's own vector is to be used.
@@ -288,7 +277,7 @@ def _views(
     source: BasePydanticVectorStore | Sequence[BasePydanticVectorStore],
     embed_model: SenseweaveEmbedding | Sequence[SenseweaveEmbedding] | None,
     docstore: BaseDocumentStore | None,
-) -> list[StoreView]:
+) -> list[LlamaIndexView]:
     stores = [source] if isinstance(source, BasePydanticVectorStore) else list(source)
     models = [embed_model] if isinstance(embed_model, SenseweaveEmbedding) else list(embed_model or ())
     if len(models) == 1:
@@ -296,4 +285,20 @@ def _views(
     if not stores or len(models) != len(stores):
         msg = f"{len(stores)} vector stores need as many models, or one for all, not {len(models)}"
         raise ValueError(msg)
-    return [view_store(store, model, docstore) for store, model in zip(stores, models, strict=True)]
+    pairs = zip(stores, models, strict=True)
+    return [view_store(store, model, docstore, number) for number, (store, model) in enumerate(pairs)]
+
+
+def _given_query(views: Sequence[LlamaIndexView], embedding: Sequence[float]) -> Embedded:
+    """Return the vector of a bundle for every space that it can be from.
+
+    Raises:
+        ValueError: If the vector is zero or has the dimension of no model.
+    """
+    vector = np.asarray(embedding, np.float32)
+    fitting = [view.space for view in views if view.embed_model.dimension == vector.size]
+    if not fitting or not vector.any():
+        dimensions = ", ".join(sorted({str(view.embed_model.dimension) for view in views}))
+        msg = f"the bundle's embedding has dimension {vector.size}, the stores' vectors have {dimensions}"
+        raise ValueError(msg)
+    return {space: [EmbeddedPart(unit(vector), "text", 1.0)] for space in fitting}

@@ -1,0 +1,77 @@
+"""A Chroma collection that a framework's store wrote, as a ranking reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from senseweave.media import Modality
+from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample
+from senseweave.retrieval.ranking import Candidate
+from senseweave.retrieval.store_ranking import SampledView
+from senseweave.retrieval.stores.filters import compile_filter, modality_filter
+from senseweave.retrieval.stores.local_client import fresh_client
+
+T = TypeVar("T")
+
+
+class ChromaView(SampledView):
+    """A view of a framework's Chroma store; the framework says where the store keeps its collection."""
+
+    @property
+    def collection(self) -> Any:
+        """The store's `chromadb.Collection`."""
+        raise NotImplementedError
+
+    def replace_collection(self, collection: Any, client: Any) -> None:
+        """Give the store the same collection, opened anew by a client that has read the folder again."""
+        raise NotImplementedError
+
+    def count(self) -> int:
+        """Return how many vectors the collection holds."""
+        return int(self.collection.count())
+
+    def sample(self, modality: Modality) -> Sample:
+        """Return vectors of a modality, shape (n, dimension), and how many there are."""
+        return self.read(lambda: chroma_sample(self.collection, compile_filter(modality_filter(modality)) or {}))
+
+    def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
+        """Return the stored vectors of what was found."""
+        ids = [candidate.id for candidate in found]
+        stored = self.read(lambda: self.collection.get(ids=ids, include=["embeddings"]))
+        vectors = dict(zip(stored["ids"], stored["embeddings"], strict=True))
+        return [np.asarray(vectors[identifier], np.float32) for identifier in ids]
+
+    def similarity(self, distance: float) -> float:
+        """Return the cosine similarity of unit vectors at a distance of the collection's metric."""
+        configuration = self.collection.configuration
+        settings = configuration.get("hnsw") or configuration.get("spann") or {}
+        # Chroma's l2 is squared: |a - b|^2 = 2 - 2 cos.
+        return 1.0 - (distance / 2.0 if settings.get("space", "l2") == "l2" else distance)
+
+    def read(self, ask: Callable[[], T]) -> T:
+        """Return what a question to the store returns; open its folder anew if another process has written to it."""
+        return read_anew(ask, lambda: self.collection, self.replace_collection)
+
+
+def read_anew(ask: Callable[[], T], collection: Callable[[], Any], replace: Callable[[Any, Any], None]) -> T:
+    """Return what a question to a Chroma store returns, asked again if another process has written to its folder.
+
+    Args:
+        ask: Asks the store's collection.
+        collection: Returns the store's collection.
+        replace: Takes the collection and the client that the store is to use from now on.
+    """
+    from chromadb.errors import InternalError
+
+    try:
+        return ask()
+    except InternalError:
+        stale = collection()
+        client = fresh_client(stale)
+        if client is None:
+            raise
+        replace(client.get_collection(stale.name, embedding_function=None), client)
+        return ask()

@@ -1,0 +1,234 @@
+"""Vector stores of a framework as one ranking: the framework says how to embed and how to ask, the rest is here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
+from senseweave.retrieval.calibration.probes import PROBES
+from senseweave.retrieval.calibration.statistics import Statistics
+from senseweave.retrieval.calibration.store_statistics import Sample, StoreStatistics
+from senseweave.retrieval.fusion import EmbeddedPart
+from senseweave.retrieval.query import Query
+from senseweave.retrieval.ranking import Candidate, Ranking, RankingSource, arank, rank
+from senseweave.retrieval.search.embedding import Embedded, QueryEmbedder, aembed_parts, embed_parts
+from senseweave.retrieval.search.plan import Plan
+
+
+@dataclass
+class StoreCall:
+    """What a search asks of one store, besides a vector and a modality.
+
+    Attributes:
+        query: The query; None where nothing but its vector is known.
+        plan: How to rank.
+        filters: Conditions on metadata, in the framework's language.
+        parts: The query as the store's model embedded it.
+        answers: What the store has answered in this search, for stores that cannot be asked for a modality.
+        lock: Held while such a store is asked, so that the lists of several modalities ask once.
+    """
+
+    query: Query | None
+    plan: Plan
+    filters: Any = None
+    parts: Sequence[EmbeddedPart] = ()
+    answers: dict[int, Any] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+
+class StoreView(QueryEmbedder):
+    """A framework's vector store, or a retriever over it, with the model of its vectors. A framework subclasses it.
+
+    Attributes:
+        name: Unique among the stores of a ranking.
+    """
+
+    name: str
+
+    @property
+    def space(self) -> str:
+        """Name of the space of its vectors: equal for stores whose queries are embedded alike."""
+        raise NotImplementedError
+
+    def embed_phrases(self, phrases: Sequence[Media]) -> Any:
+        """Return the vectors of general phrases as queries, shape (n, dimension), to estimate statistics from."""
+        return self.embed(phrases)
+
+    def find(self, call: StoreCall, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
+        """Return the `k` records nearest to a unit vector, nearest first.
+
+        Args:
+            call: What is asked; its filters hold for every record.
+            vector: Shape (dimension,), float32.
+            k: Number of records.
+            modality: Of the records; None for any.
+        """
+        raise NotImplementedError
+
+    async def afind(self, call: StoreCall, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
+        """Run `find` off the event loop: in a thread unless the store knows a better way."""
+        return await asyncio.to_thread(self.find, call, vector, k, modality)
+
+    def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
+        """Return the stored vectors of what was found.
+
+        Raises:
+            ValueError: If the store does not give them.
+        """
+        raise NotImplementedError
+
+    def statistics(self, modality: Modality | None, query_modality: Modality) -> Statistics | None:
+        """Return what is known of queries of a modality against records of another, or None."""
+        del modality, query_modality
+        return None
+
+    def is_empty(self, call: StoreCall, modality: Modality | None) -> bool:
+        """Return whether there are no records of a modality; False where that is not known."""
+        del call, modality
+        return False
+
+
+class SampledView(StoreView):
+    """A view of a store that gives out its vectors, so that what similarities mean there can be estimated.
+
+    Estimated from general phrases (for media, from the store's own) against a sample of the store's vectors, and kept
+    until the store has doubled or halved.
+    """
+
+    def count(self) -> int:
+        """Return how many vectors the store holds."""
+        raise NotImplementedError
+
+    def sample(self, modality: Modality) -> Sample:
+        """Return vectors of a modality, shape (n, dimension), and how many there are."""
+        raise NotImplementedError
+
+    def statistics(self, modality: Modality | None, query_modality: Modality) -> Statistics | None:
+        """Return what is known of queries of a modality against records of another, or None."""
+        return self._estimates.of(modality, query_modality) if modality is not None else None
+
+    def is_empty(self, call: StoreCall, modality: Modality | None) -> bool:
+        """Return whether there were no records of a modality when statistics were last estimated."""
+        del call
+        return modality is not None and self._estimates.is_empty(modality)
+
+    @cached_property
+    def _estimates(self) -> StoreStatistics[Modality]:
+        return StoreStatistics(self.sample, lambda _: self._phrases, count=self.count)
+
+    @cached_property
+    def _phrases(self) -> np.ndarray:
+        return np.asarray(self.embed_phrases([Text(phrase) for phrase in PROBES]), dtype=np.float32)
+
+
+class StoreSource(RankingSource):
+    """The records of a store, or of one modality in it, as a ranking asks for them."""
+
+    def __init__(self, view: StoreView, modality: Modality | None, call: StoreCall) -> None:
+        """Ask a view for one search; records that name no modality are text where `modality` is None."""
+        self.name = list_name(view.name, modality)
+        self.space = view.space
+        self.modality = modality or "text"
+        self.view = view
+        self._modality = modality
+        self._call = call
+
+    def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
+        """Return the `k` records nearest to a unit vector, nearest first."""
+        found = self.view.find(self._call, vector, k, self._modality)
+        return self._with_vectors(found) if with_vectors else found
+
+    async def aquery(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
+        """Like `query`, off the event loop, by the store's own asynchronous way where it has one."""
+        found = await self.view.afind(self._call, vector, k, self._modality)
+        return await asyncio.to_thread(self._with_vectors, found) if with_vectors else found
+
+    def statistics(self, query_modality: Modality) -> Statistics | None:
+        """Return what is known of queries of a modality against these records, or None."""
+        return self.view.statistics(self._modality, query_modality)
+
+    def is_empty(self) -> bool:
+        """Return whether there are no records; False where that is not known."""
+        return self.view.is_empty(self._call, self._modality)
+
+    def _with_vectors(self, found: Sequence[Candidate]) -> list[Candidate]:
+        vectors = self.view.vectors(found) if found else []
+        return [replace(candidate, vector=vector) for candidate, vector in zip(found, vectors, strict=True)]
+
+
+@dataclass(frozen=True)
+class StoreRanking:
+    """Stores that are searched together and ranked as one list.
+
+    Attributes:
+        views: The stores. Models of one space embed a query once.
+        modalities: Each is searched and calibrated by itself; None to ask every store for all that it holds at once.
+    """
+
+    views: Sequence[StoreView]
+    modalities: Collection[Modality] | None
+
+    def rank(
+        self,
+        query: Query | None,
+        plan: Plan,
+        *,
+        filters: Any = None,
+        embedded: Embedded | None = None,
+        policy: MediaPolicy | None = None,
+    ) -> list[Ranking]:
+        """Return the ranking of all stores together, best first.
+
+        Args:
+            query: What is asked; None where `embedded` is all that is known.
+            plan: How to rank.
+            filters: Conditions on metadata, in the framework's language.
+            embedded: The query as vectors, by space, where it is embedded already.
+            policy: What may be read when the media of hits are used.
+
+        Raises:
+            UnsupportedModalityError: If no model can embed any part of the query.
+            MediaError: If a part of the query cannot be read.
+        """
+        if query is not None and embedded is None:
+            embedded = embed_parts(query, self._embedders)
+        return rank(query, *self._request(query, plan, filters, embedded or {}), plan, policy=policy)
+
+    async def arank(
+        self,
+        query: Query | None,
+        plan: Plan,
+        *,
+        filters: Any = None,
+        embedded: Embedded | None = None,
+        policy: MediaPolicy | None = None,
+    ) -> list[Ranking]:
+        """Like `rank`, off the event loop; models and stores work side by side."""
+        if query is not None and embedded is None:
+            embedded = await aembed_parts(query, await asyncio.to_thread(lambda: self._embedders))
+        return await arank(query, *self._request(query, plan, filters, embedded or {}), plan, policy=policy)
+
+    @property
+    def _embedders(self) -> Mapping[str, StoreView]:
+        return {view.space: view for view in self.views}
+
+    def _request(
+        self, query: Query | None, plan: Plan, filters: Any, embedded: Embedded
+    ) -> tuple[list[StoreSource], Embedded]:
+        """Return a source for each store and modality, and the query as vectors."""
+        calls = [(view, StoreCall(query, plan, filters, embedded.get(view.space, ()))) for view in self.views]
+        given = self.modalities
+        lists = [None] if given is None else [modality for modality in MODALITIES if modality in given]
+        return [StoreSource(view, modality, call) for view, call in calls for modality in lists], embedded
+
+
+def list_name(store: str, modality: Modality | None) -> str:
+    """Return the name of the list of a store's records of a modality; None for those of any."""
+    return store if modality is None else f"{store}/{modality}"

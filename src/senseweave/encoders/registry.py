@@ -123,17 +123,18 @@ def build_family(
     """Build the encoders of a model of a family.
 
     Raises:
-        TypeError: If the family has no such option; the message lists those it has.
+        TypeError: If the family has no such option (the message lists its options), or a value of another type.
+        ValueError: If a value is impossible.
     """
     known = family.options()
     unknown = sorted(set(options) - set(known))
     if unknown:
         msg = f"{family.scheme} has no option {', '.join(unknown)}; it has: {', '.join(known)}"
         raise TypeError(msg)
-    check_options({**options, "dimensions": dimensions})
-    if dimensions is not None and "dimensions" in known:  # a server can shorten vectors before they are sent
-        options = {**options, "dimensions": dimensions}
-    return family.build(model, **options)
+    checked = check_options(family.build, {**options, "dimensions": dimensions})
+    if dimensions is None or "dimensions" not in known:  # a server can shorten vectors before they are sent
+        del checked["dimensions"]
+    return family.build(model, **checked)
 
 
 def _built_in_families() -> tuple[Family, ...]:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from senseweave.retrieval import METHODS, Statistics, background, merge
-from senseweave.retrieval.calibration.statistics import expected_best, unit_rows
+from senseweave.retrieval.calibration.statistics import expected_best
 from senseweave.retrieval.fusion.tail import log10_normal_tail
 from senseweave.retrieval.search.quota import quota
+from senseweave.spaces.batch import unit_rows
 
 KNOWN = Statistics(
     0.1, 0.05, documents=1000, spread=0.04, best=0.1, top1_mean=0.3, top1_std=0.1, slope=2.0, intercept=-6.0

@@ -353,18 +353,6 @@ class Index:
     def info(self) -> dict[str, Any]:
         """Return the place and size on disk and, per collection, its space, modality, records and fingerprint."""
         folder = self._store.store.folder
-        collections = [
-            {
-                "collection": description.name,
-                "space": description.space,
-                "modality": description.modality,
-                "records": self._store.count(description),
-                "dimension": description.dimension,
-                "fingerprint": description.fingerprint,
-                "calibrated": sorted(description.calibration.get("cells", {})),
-            }
-            for description in self._store.descriptions.values()
-        ]
         return {
             "place": self._store.store.place,
             "records": len(self),
@@ -373,7 +361,7 @@ class Index:
             else None,
             "spaces": list(dict.fromkeys(space for space, _ in self._store.descriptions)),
             "modalities": list(self.modalities),
-            "collections": collections,
+            "collections": self._store.describe(),
         }
 
     def __len__(self) -> int:

@@ -28,15 +28,23 @@ class Batch:
     failed: list[MediaError] = field(default_factory=list)
 
 
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Scale rows to length 1, float32.
+def unit_rows(vectors: np.ndarray, *, allow_zero: bool = False) -> np.ndarray:
+    """Scale rows to length 1.
+
+    Args:
+        vectors: Shape (n, dimension), or (dimension,) for a single row.
+        allow_zero: Whether rows of length 0 are left as they are.
+
+    Returns:
+        Shape (n, dimension), float32.
 
     Raises:
-        EncodingError: If a row is zero.
+        EncodingError: If a row has length 0 and that is not allowed.
     """
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not (norms > 0).all():
+    rows = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not allow_zero and not (norms > 0).all():
         msg = "a vector of length 0 cannot be normalized"
         raise EncodingError(msg)
-    unit: np.ndarray = (vectors / norms).astype(np.float32, copy=False)
+    unit: np.ndarray = rows / np.where(norms > 0, norms, 1)
     return unit

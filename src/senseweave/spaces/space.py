@@ -252,7 +252,7 @@ class Space:
 
     def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Return the cosine similarity of every row of `a` with every row of `b`, shape (len(a), len(b)), float32."""
-        left, right = (unit_rows(np.atleast_2d(np.asarray(x, dtype=np.float32))) for x in (a, b))
+        left, right = (unit_rows(vectors) for vectors in (a, b))
         return np.asarray(left @ right.T)
 
     def load(self, modalities: Modality | Iterable[Modality] | None = None) -> None:

@@ -12,11 +12,12 @@ import numpy as np
 from senseweave.media import Modality, Text
 from senseweave.retrieval.calibration.learning import fit_logistic
 from senseweave.retrieval.calibration.probes import PROBES
-from senseweave.retrieval.calibration.statistics import SAME, Statistics, background, pack, unit_rows, unpack
+from senseweave.retrieval.calibration.statistics import SAME, Statistics, background, pack, unpack
 from senseweave.retrieval.calibration.store_statistics import outgrown
 from senseweave.retrieval.fusion.above_chance import AboveChance
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.description import Description
+from senseweave.spaces.batch import unit_rows
 from senseweave.spaces.space import Space
 
 VERSION: Final = 3
@@ -126,7 +127,7 @@ class Calibration:
         cell = self.statistics(description, modality)
         if cell is None or not len(vectors):
             return
-        kept = unit_rows(vectors)[-KEPT_QUERIES:]
+        kept = unit_rows(vectors, allow_zero=True)[-KEPT_QUERIES:]
         description.calibration["cells"][modality] = replace(
             self._with_queries(description, cell, kept), center=None
         ).to_dict()
@@ -147,12 +148,13 @@ class Calibration:
             cell = self.statistics(description, label.modality)
             if cell is None:
                 continue
-            rows = self._store.query(description, unit_rows(label.vector), SAMPLE)[0]
+            query = unit_rows(label.vector, allow_zero=True)
+            rows = self._store.query(description, query, SAMPLE)[0]
             found = {row.id: row.similarity for row in rows}
             missing = [identifier for identifier in label.relevant if identifier not in found]
             for row in self._store.get(description, ids=missing, vectors=True) if missing else ():
                 assert row.vector is not None
-                found[row.id] = float((unit_rows(label.vector) @ unit_rows(row.vector).T)[0, 0])
+                found[row.id] = float((query @ unit_rows(row.vector, allow_zero=True).T)[0, 0])
             scores = AboveChance().score(np.array(list(found.values())), cell.for_query(label.vector))
             _, xs, ys = cells.setdefault((description.name, label.modality), (description, [], []))
             xs.append(scores)

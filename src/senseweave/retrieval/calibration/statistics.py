@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from senseweave.spaces.batch import unit_rows
+
 SAME: Final = 0.9995
 """A higher similarity is that of content with itself, and says nothing about unrelated content."""
 CENTER_SHRINKAGE: Final = 3.0
@@ -119,7 +121,7 @@ def background(
     Raises:
         ValueError: If either is empty.
     """
-    probes, stored = unit_rows(queries), unit_rows(documents)
+    probes, stored = (unit_rows(vectors, allow_zero=True) for vectors in (queries, documents))
     if not probes.size or not stored.size:
         msg = "statistics need at least one query and one document"
         raise ValueError(msg)
@@ -162,13 +164,6 @@ def background(
 def expected_best(count: int) -> float:
     """Return the mean of the largest of n standard normal draws: Phi^-1((n - 0.375) / (n + 0.25)) (Blom 1958)."""
     return NormalDist().inv_cdf((count - 0.375) / (count + 0.25)) if count > 1 else 0.0
-
-
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Return the rows scaled to length 1, float32."""
-    rows = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
-    unit: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return unit
 
 
 def _shrunk(variance: float, count: int, dimension: int) -> float:

@@ -12,6 +12,7 @@ from senseweave.media import Modality
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.fusion.base import FusionMethod
 from senseweave.retrieval.fusion.registry import METHODS
+from senseweave.spaces.batch import unit_rows
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ def compose_query(
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """Return the vector scaled to length 1, float32."""
-    scaled: np.ndarray = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
+    """Return the vector scaled to length 1, float32; a vector of length 0 stays as it is."""
+    scaled: np.ndarray = unit_rows(vector, allow_zero=True)[0]
     return scaled
 
 

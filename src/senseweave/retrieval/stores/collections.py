@@ -106,6 +106,21 @@ class Collections:
         """Write a description back, for example with new calibration."""
         self.store.save_metadata(description.name, description.to_metadata())
 
+    def describe(self) -> list[dict[str, Any]]:
+        """Return the space, modality, number of records, dimension and fingerprint of each collection."""
+        return [
+            {
+                "collection": description.name,
+                "space": description.space,
+                "modality": description.modality,
+                "records": self.count(description),
+                "dimension": description.dimension,
+                "fingerprint": description.fingerprint,
+                "calibrated": sorted(description.calibration.get("cells", {})),
+            }
+            for description in self.descriptions.values()
+        ]
+
     def count(self, collection: Named) -> int:
         """Return the number of records of a collection."""
         return self.store.count(collection.name)

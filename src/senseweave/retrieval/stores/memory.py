@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from senseweave.errors import StoreError
-from senseweave.retrieval.calibration.statistics import unit_rows
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.filters import Condition, matches
+from senseweave.spaces.batch import unit_rows
 
 
 class MemoryStore:
@@ -112,7 +112,8 @@ class MemoryStore:
             records = [record for record in self._collection(name).values() if matches(condition, record.metadata)]
         if not records:
             return [[] for _ in vectors]
-        table = unit_rows(vectors) @ unit_rows(np.stack([record.vector for record in records])).T
+        stored = np.stack([record.vector for record in records])
+        table = unit_rows(vectors, allow_zero=True) @ unit_rows(stored, allow_zero=True).T
         found = []
         for similarities in table:
             order = np.argsort(-similarities, kind="stable")[:k]

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from senseweave.errors import MediaError, PolicyError
-from senseweave.media import Audio, Image, MediaPolicy, Text, collect
+from senseweave.media import Audio, Image, MediaPolicy, Text, Video, collect
 from senseweave.media.collecting import as_media, first_media
 
 
@@ -178,6 +178,8 @@ def test_the_first_media_of_a_file_is_told_by_its_content(saved, make, tmp_path)
     assert first_media(path) == Audio(path)
     pdf = saved("b.dat", make.pdf(["a dog", ""]))
     assert first_media(pdf) == Image(pdf, page=1)
+    assert first_media(pdf, modality="text").modality == "text"
+    assert first_media(path, modality="video") == Video(path)
     with pytest.raises(MediaError, match="is a folder, not a file"):
         first_media(tmp_path)
     with pytest.raises(MediaError, match="no such file"):

@@ -11,14 +11,13 @@ from langchain_core.documents.base import Blob
 import senseweave as sw
 from senseweave.interop import (
     Modality,
-    Provenance,
     as_media,
+    document_text,
     labeled_description,
     media_provenance,
     place_label,
     read_metadata,
     record_id,
-    source_name,
     write_metadata,
 )
 
@@ -50,16 +49,7 @@ def unwrap_blob(item: Any) -> Any:
 
 
 def media_from(modality: Modality, item: Any, *, policy: sw.MediaPolicy | None = None) -> sw.Media:
-    """Return media of a modality made from anything that `senseweave` reads, or from a LangChain `Blob`.
-
-    Args:
-        modality: What the item is to be taken as.
-        item: A path, `file://` URL, data URI, bytes, PIL image, array, `Blob` or media of that modality.
-        policy: What may be read; the default of `senseweave` if None.
-
-    Raises:
-        TypeError: If `item` is media of another modality.
-    """
+    """Return media of a modality made from anything that `senseweave` reads, or a `Blob`; see `interop.as_media`."""
     return as_media(modality, unwrap_blob(item), policy)
 
 
@@ -110,13 +100,9 @@ def document_from_media(
 
 
 def document_from_hit(hit: sw.Hit) -> Document:
-    """Return a document for one result of a `senseweave.Index`.
+    """Return a result of `Index.search` as a document like those of `MediaLoader`.
 
-    Args:
-        hit: A result of `Index.search`.
-
-    Returns:
-        A document like those of `MediaLoader`, whose metadata also holds `score`, `raw_score` and `space`.
+    Its metadata also hold `score`, `raw_score` and `space`.
     """
     provenance = hit.provenance
     text = hit.text if hit.modality == "text" else labeled_description(hit.text, place_label(provenance))
@@ -124,24 +110,12 @@ def document_from_hit(hit: sw.Hit) -> Document:
 
 
 def result_document(document: Document, hit: sw.Hit, space: str) -> Document:
-    """Return a stored document as a search result.
+    """Return a stored document as a search result, whose metadata also hold the scores and `space`.
 
-    Args:
-        document: As the store keeps it.
-        hit: The result, of which the metadata gain the scores, and where there are several all `sources` of the same
-            content and all `spans` of a grouped source.
-        space: Name of the space that found it.
+    Where there are several, they hold all `sources` of the same content, and all `spans` of a grouped source.
     """
     result = {"score": hit.score, "space": space, **hit.result_metadata}
     return document.model_copy(update={"metadata": ResultMetadata({**document.metadata, **result})})
-
-
-def document_text(media: sw.Media, description: str | None = None, source: str | None = None) -> str:
-    """Return the text of a document of media: the text itself, or a short line that no other chunk shares."""
-    if isinstance(media, sw.Text):
-        return media.decode()
-    place = Provenance(media.modality, source or source_name(media), media.span, media.page)
-    return labeled_description(description, place_label(place))
 
 
 def _stored(metadata: Mapping[str, Any]) -> dict[str, Any]:

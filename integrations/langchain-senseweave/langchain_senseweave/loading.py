@@ -59,20 +59,18 @@ class MediaParser(BaseBlobParser):
         """Set how files are divided and described.
 
         Args:
-            embeddings: Those of the store: their model says how media are divided, and describes images, audio and
-                video where it can; the vectors that this takes are remembered for the embedding. Without them chunks
-                have common lengths; of chunks longer than a model takes, text is cut with a warning, and of sound and
-                video the mean of what it takes at a time is embedded.
-            describe: Whether to describe while loading. If not, loading only reads and hashes, and `SenseweaveChroma`
-                describes what it embeds: right for folders of which most was indexed before.
+            embeddings: Those of the store: their model sets the length of chunks, and describes media where it can; the
+                vectors that this takes are remembered for the embedding. None for common lengths: then a text longer
+                than the model reads is cut with a warning, and long sound and video get a mean vector.
+            describe: Whether to describe while loading. If not, `SenseweaveChroma` describes what it embeds: right for
+                folders of which most was indexed before.
             root: Local files must lie under this folder; None allows all.
             network: Whether http and https URLs may be fetched.
             policy: All limits on reading, instead of `root` and `network`.
-            on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why; to notice it,
-                chunks that are not described are decoded once.
-            **chunking: `seconds`, `overlap`, `characters` and `character_overlap`: `seconds` is the length of the
-                windows of audio and video, `characters` that of passages, both by default what suits the embeddings'
-                model, else 30 and 1,000; the others are what neighbors share.
+            on_error: `raise`, or `skip` to leave out what cannot be read with a warning; chunks that are not described
+                are decoded once then.
+            **chunking: `seconds` of a window (30) and `characters` of a passage (1,000), by default what suits the
+                embeddings' model, and `overlap` (0) and `character_overlap` (0) that neighbors share.
 
         Raises:
             ValueError: If both `policy` and `root` or `network` are given, or `on_error` is unknown.

@@ -50,8 +50,8 @@ from senseweave.retrieval.chroma_view import ChromaView, read_anew
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
 from senseweave.retrieval.ranking import Candidate, Ranking, RankingSource, arank, rank
-from senseweave.retrieval.records.chunking import chunk_media
-from senseweave.retrieval.records.labels import labeled_description, place_label
+from senseweave.retrieval.records.chunking import CHUNK_OPTIONS, chunk_media
+from senseweave.retrieval.records.labels import document_text, labeled_description, place_label
 from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk
 from senseweave.retrieval.records.schema import (
     FILE_PATH,
@@ -71,6 +71,7 @@ from senseweave.spaces import Batch, Space, load
 from senseweave.spaces.engine import OnError, Progress
 
 __all__ = [
+    "CHUNK_OPTIONS",
     "DEFAULT_PIXELS",
     "FILE_PATH",
     "MEDIA_CLASSES",
@@ -144,6 +145,7 @@ __all__ = [
     "collect",
     "compile_filter",
     "content_key",
+    "document_text",
     "embed_query",
     "evenly_spaced",
     "first_media",

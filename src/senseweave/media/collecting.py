@@ -79,12 +79,19 @@ def as_media(modality: Modality, item: Any, policy: MediaPolicy | None = None) -
     return MEDIA_CLASSES[modality](item, policy=policy)
 
 
-def first_media(value: Any, policy: MediaPolicy | None = None) -> Media:
+def first_media(value: Any, policy: MediaPolicy | None = None, modality: Modality | None = None) -> Media:
     """Return the media of a single file, URL, data URI, bytes or file object; of a PDF, the image of its first page.
+
+    Args:
+        value: The input.
+        policy: What may be read.
+        modality: The modality of the input; detected from its content if None.
 
     Raises:
         MediaError: If it is a folder, cannot be read, or is not text, an image, audio or video.
     """
+    if modality is not None:
+        return Text.open(value, policy=policy) if modality == "text" else MEDIA_CLASSES[modality](value, policy=policy)
     if isinstance(value, (str, os.PathLike)) and os.path.isdir(value):
         raise MediaError(os.fspath(value), "is a folder, not a file")
     first = next(collect([value], policy=policy), None)

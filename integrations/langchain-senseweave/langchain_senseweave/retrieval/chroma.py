@@ -13,7 +13,7 @@ from langchain_core.runnables import run_in_executor
 
 from langchain_senseweave.embeddings.base import MediaEmbeddings
 from langchain_senseweave.embeddings.space import SenseweaveEmbeddings
-from langchain_senseweave.items import document_from_media, document_text, media_from, media_from_document
+from langchain_senseweave.items import document_from_media, media_from, media_from_document
 from langchain_senseweave.loading import MediaParser
 from langchain_senseweave.retrieval.media_search import MediaSearch, Pairs, Where
 from senseweave.interop import (
@@ -22,6 +22,7 @@ from senseweave.interop import (
     MediaError,
     Modality,
     OnError,
+    document_text,
     placed_among,
     read_metadata,
     source_name,

@@ -11,6 +11,8 @@ from senseweave.spaces.space import Space
 
 CHARACTERS_PER_TOKEN: Final = 4
 """English text has 4 to 5; the lower number keeps a passage within what the encoder reads."""
+CHUNK_OPTIONS: Final = ("seconds", "overlap", "characters", "character_overlap")
+"""The options of `chunk_media`, under which the components of the integrations keep them."""
 
 
 def chunk_media(

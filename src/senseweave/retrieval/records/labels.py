@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from senseweave.media import Media
+from senseweave.media.base import source_name
 from senseweave.retrieval.records.schema import Provenance
 
 DESCRIPTION_LENGTH: Final = 1000
@@ -32,3 +34,18 @@ def labeled_description(description: str | None, label: str) -> str:
     if len(words) > DESCRIPTION_LENGTH:
         words = f"{words[: DESCRIPTION_LENGTH - 1].rstrip()}…"
     return f"{words} ({label})" if words else label
+
+
+def document_text(media: Media, description: str | None = None, source: str | None = None) -> str:
+    """Return the text of a document of media: the text itself, or a short line that no other chunk shares.
+
+    Args:
+        media: The chunk.
+        description: Its caption, transcript or label line.
+        source: What it is filed under; the media's own source if None.
+    """
+    if media.modality == "text":
+        text: str = media.decode()
+        return text
+    place = Provenance(media.modality, source or source_name(media), media.span, media.page)
+    return labeled_description(description, place_label(place))

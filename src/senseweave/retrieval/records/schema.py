@@ -76,15 +76,16 @@ class Provenance:
     added_at: float | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
 
-    def media(self, text: str | None = None, *, policy: MediaPolicy | None = None) -> Media:
+    def media(self, text: str | None = None, *, policy: MediaPolicy | None = None, content: Any = None) -> Media:
         """Return the media that the record stands for; nothing is read.
 
         Args:
             text: The record's text, which is the media where the modality is text.
             policy: What may be read.
+            content: What holds the content of a record that is not text: a path, URL or bytes; its source if None.
 
         Raises:
-            MediaError: If the record is not text and names no source.
+            MediaError: If the record is not text, and neither names a source nor comes with its content.
         """
         if self.modality == "text":
             return Text(
@@ -95,12 +96,11 @@ class Provenance:
                 metadata=self.own,
                 policy=policy,
             )
-        if not self.source:
+        content = content if content is not None else self.source or None
+        if content is None:
             reason = f"a record of modality {self.modality} needs metadata['source'], the path or URL of its file"
             raise MediaError((text or self.modality)[:60], reason)
-        return MEDIA_CLASSES[self.modality](
-            self.source, span=self.span, page=self.page, metadata=self.own, policy=policy
-        )
+        return MEDIA_CLASSES[self.modality](content, span=self.span, page=self.page, metadata=self.own, policy=policy)
 
     @property
     def misplaced_span(self) -> str | None:

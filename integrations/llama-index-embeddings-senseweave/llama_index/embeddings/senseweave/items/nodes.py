@@ -24,7 +24,6 @@ from llama_index.embeddings.senseweave.items.spool import PDF, is_spooled, media
 from llama_index.embeddings.senseweave.items.whole import MediaText, WholeNode, make_node
 
 from senseweave.interop import (
-    MEDIA_CLASSES,
     Media,
     MediaError,
     MediaPolicy,
@@ -91,11 +90,7 @@ def media_node(
 
 
 def node_from_media(
-    media: Media,
-    *,
-    text: str = "",
-    spool: str | Path | None = None,
-    metadata: Mapping[str, Any] | None = None,
+    media: Media, *, text: str = "", spool: str | Path | None = None, metadata: Mapping[str, Any] | None = None
 ) -> Node:
     """Return the node of media that were read already, see `media_node`; of text media, a node of their words.
 
@@ -141,12 +136,9 @@ def stored_node(node: BaseNode, fingerprint: str, description: str | None = None
 
 def read_fingerprint(node: BaseNode) -> str | None:
     """Return the fingerprint of the space that embedded a node, or None where the node does not say it."""
-    fingerprint = read_metadata(node.metadata).fingerprint
-    if fingerprint is not None:
-        return fingerprint
     source = node.relationships.get(NodeRelationship.SOURCE)
     old = source.metadata.get(OLD_FINGERPRINT) if isinstance(source, RelatedNodeInfo) else None
-    return old if isinstance(old, str) else None
+    return read_metadata(node.metadata).fingerprint or (old if isinstance(old, str) else None)
 
 
 def media_from_node(
@@ -178,17 +170,14 @@ def media_from_node(
         return provenance.media(node.get_content(metadata_mode=metadata_mode), policy=policy)
     ((kind, given),) = resources.items()
     if given is None:
-        reason = (
-            f"its {kind} resource has no path, data or URL; LlamaIndex does not store bytes: "
-            "make the node with media_node(), which keeps them in a file"
+        reason = f"its {kind} resource has no path, data or URL; LlamaIndex does not store bytes"
+        raise MediaError(
+            f"node {node.node_id}", f"{reason}: make the node with media_node(), which keeps them in a file"
         )
-        raise MediaError(f"node {node.node_id}", reason)
     provenance = read_metadata({**node.metadata, "modality": kind})
     if provenance.mime_type == PDF and is_spooled(given) and os.path.isfile(provenance.source or ""):
         given = provenance.source  # the resource is a picture of the page
-    return MEDIA_CLASSES[kind](
-        given, policy=policy, span=provenance.span, page=provenance.page, metadata=provenance.own
-    )
+    return provenance.media(policy=policy, content=given)
 
 
 def is_whole(node: BaseNode) -> bool:
@@ -220,12 +209,7 @@ def _is_plain(node: BaseNode) -> bool:
 
 
 def _unwrap(item: Any) -> Any:
-    """Return what the core reads in place of LlamaIndex's own media types; None for a container of nothing.
-
-    Args:
-        item: A `MediaResource`, an image, audio or video content block, a `BytesIO`, or any other input, which passes
-            as it is.
-    """
+    """Return what the core reads in place of a container of LlamaIndex, None if it is empty; all else as it is."""
     if isinstance(item, BytesIO):
         return item.getvalue()  # all of it wherever it stands, and again when it is given again
     for container, field in _DATA_FIELDS.items():

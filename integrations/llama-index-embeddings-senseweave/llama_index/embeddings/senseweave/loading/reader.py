@@ -13,12 +13,9 @@ from llama_index.embeddings.senseweave.embeddings.model import SenseweaveEmbeddi
 from llama_index.embeddings.senseweave.embeddings.policy import PolicyFields
 from llama_index.embeddings.senseweave.items.nodes import node_from_media
 
-from senseweave.interop import ChunkLoader, Media, MediaPolicy, Modality, OnError, chunk_media
+from senseweave.interop import CHUNK_OPTIONS, ChunkLoader, Media, MediaPolicy, Modality, OnError, chunk_media
 
 logger = logging.getLogger(__name__)
-
-CHUNKING = ("seconds", "overlap", "characters", "character_overlap")
-"""Fields that say how media are divided."""
 
 
 class MediaReader(PolicyFields, BasePydanticReader):
@@ -37,16 +34,14 @@ class MediaReader(PolicyFields, BasePydanticReader):
     """
 
     embed_model: SenseweaveEmbedding | None = Field(
-        default=None, description="The model whose input lengths decide how files are split."
+        default=None, description="The model that sets the length of chunks."
     )
     seconds: float | None = Field(
         default=None, gt=0, description="Length of a window of audio or video; None for what suits the model, else 30."
     )
     overlap: float = Field(default=0.0, ge=0, description="Seconds that neighboring windows share.")
     characters: int | None = Field(
-        default=None,
-        gt=0,
-        description="Most characters of a passage; None for what suits the model, else 1000.",
+        default=None, gt=0, description="Most characters of a passage; None for what suits the model, else 1000."
     )
     character_overlap: int = Field(default=0, ge=0, description="Characters that neighboring passages share.")
     modalities: tuple[Modality, ...] | None = Field(default=None, description="Only these modalities; None for all.")
@@ -54,8 +49,7 @@ class MediaReader(PolicyFields, BasePydanticReader):
     on_error: OnError = Field(default="raise", description="`skip` logs a warning for what cannot be read and goes on.")
     verify: bool | None = Field(
         default=None,
-        description="Whether every chunk is decoded once, so that a truncated file is found here and not by the model; "
-        "None: where `on_error` is `skip`.",
+        description="Whether chunks are decoded once, to find truncated files; None: where `on_error` is `skip`.",
     )
 
     @classmethod
@@ -107,4 +101,4 @@ class MediaReader(PolicyFields, BasePydanticReader):
         if self.modalities is not None and media.modality not in self.modalities:
             return iter(())
         space = self.embed_model.space if self.embed_model is not None else None
-        return chunk_media(media, space, **{name: getattr(self, name) for name in CHUNKING})
+        return chunk_media(media, space, **{name: getattr(self, name) for name in CHUNK_OPTIONS})

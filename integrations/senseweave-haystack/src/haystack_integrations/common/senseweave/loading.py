@@ -10,7 +10,7 @@ from typing import TypeAlias
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 
 import senseweave as sw
-from senseweave.interop import MEDIA_CLASSES, Modality, first_media
+from senseweave.interop import Modality, first_media
 
 Source: TypeAlias = str | Path | ByteStream | ImageContent | FileContent
 """What a query or a converter may be given: a path or permitted URL, or one of Haystack's containers of bytes."""
@@ -27,12 +27,7 @@ def source_to_media(source: Source, *, policy: sw.MediaPolicy, modality: Modalit
     :raises senseweave.MediaError: If the modality cannot be detected, because the source cannot be read or is of no
         type that senseweave knows.
     """
-    given = source_content(source, policy)
-    if modality == "text":
-        return sw.Text.open(given, policy=policy)
-    if modality is not None:
-        return MEDIA_CLASSES[modality](given, policy=policy)
-    return first_media(given, policy)
+    return first_media(source_content(source, policy), policy, modality)
 
 
 def source_content(source: Source, policy: sw.MediaPolicy) -> str | Path | bytes:

@@ -18,6 +18,7 @@ from haystack_integrations.common.senseweave.loading import source_content, sour
 
 import senseweave as sw
 from senseweave.interop import (
+    CHUNK_OPTIONS,
     ChunkLoader,
     LoadedChunk,
     Provenance,
@@ -137,15 +138,8 @@ class MediaToDocument(SpaceComponent):
             return error.at(position, len(sources))
 
         def split(media: sw.Media) -> Iterator[sw.Media]:
-            described = space if space is not None and media.modality in space.modalities else None
-            return chunk_media(
-                media,
-                described,
-                seconds=self.seconds,
-                overlap=self.overlap,
-                characters=self.characters,
-                character_overlap=self.character_overlap,
-            )
+            lengths = {name: getattr(self, name) for name in CHUNK_OPTIONS}
+            return chunk_media(media, space if space and media.modality in space.modalities else None, **lengths)
 
         loader = ChunkLoader(
             warn,

@@ -55,8 +55,9 @@ def document_to_media(
     if isinstance(source, str) and is_missing(source, policy):
         reason = (
             f"no such file here, and relative paths are looked for in {Path.cwd()}; give root_path, or Documents with "
+            "absolute paths (ImageFileToDocument has store_full_path=True)"
         )
-        raise sw.MediaError(source, f"{reason}absolute paths (ImageFileToDocument has store_full_path=True)")
+        raise sw.MediaError(source, reason)
     media = source_to_media(source, policy=policy, modality=modality)
     provenance = document_provenance(document, media.modality)
     _check_place(document, provenance)

@@ -18,6 +18,7 @@ from senseweave.interop import (
     place_label,
     read_metadata,
     record_id,
+    text_without_place,
     write_metadata,
 )
 
@@ -105,7 +106,9 @@ def document_from_hit(hit: sw.Hit) -> Document:
     Its metadata also hold `score`, `raw_score` and `space`.
     """
     provenance = hit.provenance
-    text = hit.text if hit.modality == "text" else labeled_description(hit.text, place_label(provenance))
+    text = hit.text
+    if hit.modality != "text":
+        text = labeled_description(text_without_place(text, provenance), place_label(provenance))
     return result_document(Document(text, metadata=write_metadata(provenance), id=hit.id), hit, hit.space)
 
 

@@ -51,7 +51,7 @@ from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
 from senseweave.retrieval.ranking import Candidate, Ranking, RankingSource, arank, rank
 from senseweave.retrieval.records.chunking import CHUNK_OPTIONS, chunk_media
-from senseweave.retrieval.records.labels import document_text, labeled_description, place_label
+from senseweave.retrieval.records.labels import document_text, labeled_description, place_label, text_without_place
 from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk
 from senseweave.retrieval.records.schema import (
     FILE_PATH,
@@ -169,6 +169,7 @@ __all__ = [
     "record_id",
     "sound_file",
     "source_name",
+    "text_without_place",
     "unit",
     "write_metadata",
 ]

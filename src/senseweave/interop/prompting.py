@@ -6,14 +6,14 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from pathlib import PurePath
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from senseweave.errors import MediaError
 from senseweave.interop.boundaries import closing, data_label, data_text, enclose, find_boundary, notice, opening
 from senseweave.media import MODALITIES, Audio, Image, Media, Modality, Video
 from senseweave.media.export import DEFAULT_PIXELS, Exported, ImageFormat, frame_files, image_file, sound_file
+from senseweave.retrieval.records.labels import source_label
 from senseweave.retrieval.records.schema import Provenance
 
 OnUnreadable = Literal["raise", "skip"]
@@ -143,7 +143,7 @@ def prompt_parts(
         if provenance.modality == "text" or provenance.modality in budget.modalities:
             try:
                 media = document.read()
-                files = budget.files(media, data_label(_source_name(provenance) or document.name))
+                files = budget.files(media, data_label(source_label(provenance.source or document.name)))
                 provenance = Provenance(media.modality, provenance.source, media.span, media.page)
             except MediaError as error:
                 if on_error == "raise":
@@ -165,7 +165,8 @@ def prompt_label(number: int, provenance: Provenance, *, otherwise: str, full_pa
         otherwise: What stands for a source that is not known.
         full_path: Whether the whole source is named, not the file alone.
     """
-    place = data_label((provenance.source if full_path else _source_name(provenance)) or otherwise)
+    source = provenance.source or otherwise
+    place = data_label(source if full_path else source_label(source))
     if provenance.page is not None:
         place += f", page {provenance.page}"
     if provenance.span is not None:
@@ -222,15 +223,6 @@ class _Budget:
             shown = [file for _, file in found]
         self.images -= len(shown)
         return [PromptFile("image", file, name) for file in shown]
-
-
-def _source_name(provenance: Provenance) -> str:
-    """Return the name of a source, without its folder and without what a URL asks for."""
-    source = provenance.source or ""
-    if "://" in source:
-        return PurePosixPath(urlsplit(source).path).name or urlsplit(source).hostname or source
-    path = PureWindowsPath(source) if PureWindowsPath(source).drive else PurePath(source)
-    return path.name or source
 
 
 def _clock(seconds: float) -> str:

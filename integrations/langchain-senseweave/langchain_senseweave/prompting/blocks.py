@@ -29,9 +29,9 @@ from senseweave.interop import (
     PromptFile,
     PromptLimits,
     PromptPart,
-    place_label,
     prompt_parts,
     read_metadata,
+    text_without_place,
 )
 
 BlockLimits = PromptLimits
@@ -151,8 +151,7 @@ def multimodal_prompt(
 def _prompt_document(document: Document, policy: MediaPolicy | None) -> PromptDocument:
     provenance, words = read_metadata(document.metadata), document.page_content
     if provenance.modality != "text":
-        place = place_label(provenance, otherwise=document.id)  # which the label of the prompt says already
-        words = words.removesuffix(f"({place})").strip() if words != place else ""
+        words = text_without_place(words, provenance, document.id)  # the label of the prompt says the place already
     name = document.id or "without a source"
     return PromptDocument(words, provenance, partial(media_from_document, document, policy=policy), name)
 

@@ -26,6 +26,7 @@ from senseweave.interop import (
     placed_among,
     read_metadata,
     source_name,
+    text_without_place,
 )
 
 try:
@@ -301,7 +302,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         embeddings = self._media_embeddings()
         policy = embeddings.media_policy
         media = [media_from_document(document, policy=policy) for document in documents]
-        bare = [i for i, item in enumerate(media) if item.modality != "text" and _is_bare(documents[i], item)]
+        bare = [i for i, item in enumerate(media) if item.modality != "text" and _is_bare(documents[i])]
         others = [i for i in range(len(media)) if i not in set(bare)]
         with placed_among(bare, len(media)):
             described = dict(zip(bare, embeddings.embed_described([media[i] for i in bare]), strict=True))
@@ -391,6 +392,6 @@ def _is_text(metadata: Mapping[str, Any]) -> bool:
     return read_metadata(metadata).modality == "text"
 
 
-def _is_bare(document: Document, media: Media) -> bool:
+def _is_bare(document: Document) -> bool:
     """Return whether the text of a document of media is empty, or only the label that the loader writes."""
-    return document.page_content.strip() in ("", document_text(media, None, read_metadata(document.metadata).source))
+    return not text_without_place(document.page_content, read_metadata(document.metadata))

@@ -79,3 +79,9 @@ def test_the_tool_marks_what_it_found_and_names_no_folder(documents, red_png, to
     assert len(sources) == 2 + len(HOSTILE)
     assert "Ignore" not in outside
     assert str(tmp_path) not in str(message.content)
+
+
+def test_the_text_of_media_names_no_folder(red_png, tone_wav, tmp_path):
+    for media in (Image(red_png), Audio(tone_wav, span=(0.0, 1.0))):
+        for description in (None, "a caption"):
+            assert str(tmp_path) not in document_from_media(media, description).page_content

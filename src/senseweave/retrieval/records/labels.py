@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Final
+from urllib.parse import urlsplit
 
 from senseweave.media import Media
 from senseweave.media.base import source_name
@@ -12,18 +15,44 @@ DESCRIPTION_LENGTH: Final = 1000
 """Characters of a transcript or label line that a document keeps; text is never cut."""
 
 
+def source_label(source: str) -> str:
+    """Return the name of a file without its folder, and of a URL without what it asks for."""
+    if "://" in source:
+        url = urlsplit(source)
+        return PurePosixPath(url.path).name or url.hostname or source
+    path = PureWindowsPath(source) if PureWindowsPath(source).drive else PurePath(source)
+    return path.name or source
+
+
 def place_label(provenance: Provenance, otherwise: str | None = None) -> str:
-    """Return modality, source and place of a chunk, for example `audio talk.mp3 0:15.0-0:30.0`.
+    """Return modality, source and place of a chunk, for example `audio talk.mp3 #5f3a9c0e 0:15.0-0:30.0`.
+
+    The text of a document goes to models of others, so a local file is named without its folder; the digits, which
+    are a hash of its path, tell files of the same name apart.
 
     Args:
         provenance: What is known of the chunk.
         otherwise: What stands for a source that is not known.
     """
-    label = f"{provenance.modality} {provenance.source or otherwise or 'without a source'}"
-    if provenance.span is not None:
-        start, end = (f"{int(seconds // 60)}:{seconds % 60:04.1f}" for seconds in provenance.span)
-        return f"{label} {start}-{end}"
-    return f"{label} page {provenance.page}" if provenance.page is not None else label
+    source = provenance.source or otherwise or "without a source"
+    if "://" not in source and (name := source_label(source)) != source:
+        source = f"{name} #{hashlib.sha256(source.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    return _place(provenance, source)
+
+
+def text_without_place(text: str, provenance: Provenance, otherwise: str | None = None) -> str:
+    """Return the text of a document of media without the label that says where it is from; empty if that is all.
+
+    Args:
+        text: As `labeled_description` made it; version 0.1 wrote whole paths.
+        provenance: Of the document.
+        otherwise: What stands for a source that is not known.
+    """
+    for label in (place_label(provenance, otherwise), _place(provenance, str(provenance.source or otherwise))):
+        if text.strip() == label:
+            return ""
+        text = text.removesuffix(f"({label})")
+    return text.strip()
 
 
 def labeled_description(description: str | None, label: str) -> str:
@@ -49,3 +78,11 @@ def document_text(media: Media, description: str | None = None, source: str | No
         return text
     place = Provenance(media.modality, source or source_name(media), media.span, media.page)
     return labeled_description(description, place_label(place))
+
+
+def _place(provenance: Provenance, source: str) -> str:
+    label = f"{provenance.modality} {source}"
+    if provenance.span is not None:
+        start, end = (f"{int(seconds // 60)}:{seconds % 60:04.1f}" for seconds in provenance.span)
+        return f"{label} {start}-{end}"
+    return f"{label} page {provenance.page}" if provenance.page is not None else label

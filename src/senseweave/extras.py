@@ -71,6 +71,8 @@ def _set_aside_if_broken(name: str) -> None:
         importlib.import_module(name)
     except Exception as error:
         _broken[name] = str(error)
+        # Python forgets a package that fails to import, but not its submodules. A later import would continue from them
+        # and report another error, and a library that finds them would take the package for imported.
         for part in [module for module in sys.modules if module.partition(".")[0] == name]:
             del sys.modules[part]
         _tell_transformers(name)

@@ -65,7 +65,7 @@ async def test_loading_a_model_does_not_hold_up_the_event_loop(
         gate()
         return space
 
-    monkeypatch.setattr(sw, "load", load)
+    monkeypatch.setattr("senseweave.interop.fields.load", load)
     await gate.opened_by(SenseweaveEmbedding("a slow model").aget_text_embedding("red"))
     assert gate.passed == 1
 

@@ -4,6 +4,8 @@ A framework's package translates between the framework's types and these names; 
 holds no model.
 """
 
+from typing import TYPE_CHECKING
+
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import (
@@ -14,6 +16,17 @@ from senseweave.errors import (
     StoreError,
     UnsupportedModalityError,
     placed_among,
+)
+from senseweave.interop.calls import (
+    DIRECT,
+    OFF_LOOP,
+    Steps,
+    fetch_or_compute,
+    list_items,
+    progress_bar,
+    read_each,
+    require_all,
+    run_direct,
 )
 from senseweave.interop.prompting import (
     SYSTEM_PROMPT,
@@ -70,8 +83,18 @@ from senseweave.retrieval.stores.filters import NOT_TEXT, compile_filter, modali
 from senseweave.spaces import Batch, Space, load
 from senseweave.spaces.engine import OnError, Progress
 
+if TYPE_CHECKING:
+    from senseweave.interop.fields import PolicyFields as PolicyFields
+    from senseweave.interop.fields import SpaceFields as SpaceFields
+    from senseweave.interop.fields import SpaceOptions as SpaceOptions
+
+# These need pydantic, which frameworks bring that have models of it.
+_HOMES = dict.fromkeys(("PolicyFields", "SpaceFields", "SpaceOptions"), "senseweave.interop.fields")
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+
 __all__ = [
     "CHUNK_OPTIONS",
+    *_HOMES,
     "DEFAULT_PIXELS",
     "FILE_PATH",
     "MEDIA_CLASSES",
@@ -88,6 +111,7 @@ __all__ = [
     "ChunkLoader",
     "Clip",
     "Embedded",
+    "DIRECT",
     "EmbeddedPart",
     "Encoded",
     "Encoder",
@@ -104,6 +128,7 @@ __all__ = [
     "MediaError",
     "MediaPolicy",
     "Modality",
+    "OFF_LOOP",
     "OnError",
     "OnUnreadable",
     "Plan",
@@ -127,6 +152,7 @@ __all__ = [
     "Space",
     "Statistics",
     "StoreCall",
+    "Steps",
     "StoreError",
     "StoreRanking",
     "StoreStatistics",
@@ -149,12 +175,14 @@ __all__ = [
     "embed_query",
     "evenly_spaced",
     "first_media",
+    "fetch_or_compute",
     "frame_files",
     "image_file",
     "keep_bytes",
     "labeled_description",
     "lazy_names",
     "list_name",
+    "list_items",
     "load",
     "local_path",
     "media_provenance",
@@ -163,10 +191,14 @@ __all__ = [
     "place_label",
     "placed_among",
     "prompt_parts",
+    "progress_bar",
     "rank",
     "read_anew",
+    "read_each",
     "read_metadata",
     "record_id",
+    "require_all",
+    "run_direct",
     "sound_file",
     "source_name",
     "text_without_place",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from os import PathLike
 from typing import Any, Literal, TypedDict, Unpack
 
 from langchain_core.documents.base import Blob
@@ -12,7 +11,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
 from langchain_senseweave.items import media_from
-from senseweave.interop import Media, MediaPolicy, Modality, Role, Text, chunk_media
+from senseweave.interop import Media, MediaPolicy, Modality, Role, Text, chunk_media, list_items
 
 Items = Sequence[Any] | None
 """Media in any of the forms that `senseweave` reads, or blobs."""
@@ -198,22 +197,15 @@ class MediaEmbeddings(Embeddings):
         if (uris is None) == (paths is None):
             msg = f"{method} takes uris=[...] or paths=[...], one of the two"
             raise TypeError(msg)
-        items = uris if uris is not None else paths
-        if not isinstance(items, Sequence) or isinstance(items, (str, bytes, bytearray, PathLike, Media, Blob)):
-            msg = f"{method} takes a list of items; put the single {type(items).__name__} into a list"
-            raise TypeError(msg)
+        items = list_items(uris if uris is not None else paths, method, single=(Blob,))
         return [media_from(modality, item, policy=self.media_policy) for item in items]
 
 
 def _texts(texts: Sequence[str]) -> list[Media]:
     """Return texts as media, having checked that they are a list of strings."""
-    if isinstance(texts, str):
-        msg = "embed_documents takes a list of texts; put the single string into a list"
-        raise TypeError(msg)
-    media: list[Media] = []
-    for text in texts:
+    items = list_items(texts, "embed_documents", what="texts")
+    for position, text in enumerate(items):
         if not isinstance(text, str):
-            msg = f"a text must be a str, not {type(text).__name__} (item {len(media) + 1})"
+            msg = f"a text must be a str, not {type(text).__name__} (item {position + 1})"
             raise TypeError(msg)
-        media.append(Text(text))
-    return media
+    return [Text(text) for text in items]

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, Unpack
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, Unpack
 
 import numpy as np
-from langchain_core.runnables import run_in_executor
 from langchain_core.stores import BaseStore
 
 from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
-from senseweave.interop import Media, MediaError, MediaPolicy, Modality, Role, placed_among
+from senseweave.interop import (
+    DIRECT,
+    OFF_LOOP,
+    Media,
+    MediaError,
+    MediaPolicy,
+    Modality,
+    Role,
+    Steps,
+    fetch_or_compute,
+    read_each,
+    require_all,
+    run_direct,
+)
+
+Entry = tuple[Any, ...]
+"""What is kept of a media: a value of each kind that was asked for."""
+
+
+class Kind(NamedTuple):
+    """A kind of value: where it stands beside the others, and its form in the store."""
+
+    suffix: str
+    pack: Callable[[Any], bytes]
+    unpack: Callable[[bytes], Any]
+
+
+_VECTOR = Kind(
+    "", lambda vector: np.asarray(vector, "<f4").tobytes(), lambda value: np.frombuffer(value, "<f4").tolist()
+)
+_WORDS = Kind("_said", lambda words: (words or "").encode(), lambda value: value.decode() or None)
 
 
 class MediaCacheBackedEmbeddings(MediaEmbeddings):
@@ -96,42 +125,21 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
         self, media: Sequence[Media], *, on_error: Literal["raise", "skip"] = "raise"
     ) -> list[str | None]:
         """Describe media as the embeddings behind the cache do; descriptions are kept beside the vectors."""
-        keys: list[str | None] = []
-        for position, item in enumerate(media):
-            try:
-                keys.append(_description_key(self.cache_key(item)))
-            except MediaError as error:
-                if on_error == "raise":
-                    raise error.at(position, len(media)) from error.__cause__
-                keys.append(None)
-        distinct = [key for key in dict.fromkeys(keys) if key is not None]
-        stored = zip(distinct, self.store.mget(distinct), strict=True)
-        known = {key: value for key, value in stored if value is not None}
-        missing = {key: keys.index(key) for key in distinct if key not in known}
-        if missing:
-            with placed_among(list(missing.values()), len(media)):
-                made = self.embeddings.describe_media([media[i] for i in missing.values()], on_error=on_error)
-            fresh = {key: (words or "").encode() for key, words in zip(missing, made, strict=True)}
-            self.store.mset(list(fresh.items()))
-            known |= fresh
-        return [(known[key].decode() or None) if key is not None else None for key in keys]
+
+        async def compute(missing: list[Media]) -> list[Entry]:
+            return [(words,) for words in self.embeddings.describe_media(missing, on_error=on_error)]
+
+        entries = run_direct(self._fetch(DIRECT, media, compute, [_WORDS], on_error=on_error))
+        return [None if isinstance(entry, MediaError) else entry[0] for entry in entries]
 
     def embed_described(self, media: Sequence[Media]) -> list[tuple[list[float], str | None]]:
         """Embed and describe documents, computing only what the store lacks, each content once."""
-        keys = self._keys(media, "document")
-        distinct = list(dict.fromkeys(keys))
-        known = self._known(keys, self.store.mget(distinct))
-        values = zip(distinct, self.store.mget([_description_key(key) for key in distinct]), strict=True)
-        words = {key: value.decode() or None for key, value in values if value is not None}
-        missing = {key: keys.index(key) for key in distinct if key not in known or key not in words}
-        if missing:
-            with placed_among(list(missing.values()), len(media)):
-                made = self.embeddings.embed_described([media[i] for i in missing.values()])
-            for key, (vector, description) in zip(missing, made, strict=True):
-                known[key], words[key] = vector, description
-            descriptions = [(_description_key(key), (words[key] or "").encode()) for key in missing]
-            self.store.mset([*_pack({key: known[key] for key in missing}), *descriptions])
-        return [(list(known[key]), words[key]) for key in keys]
+
+        async def compute(missing: list[Media]) -> Sequence[Entry]:
+            return self.embeddings.embed_described(missing)
+
+        entries = require_all(run_direct(self._fetch(DIRECT, media, compute, [_VECTOR, _WORDS])))
+        return [(list(vector), words) for vector, words in entries]
 
     def chunk(self, media: Media, **options: Unpack[ChunkOptions]) -> Iterator[Media]:
         """Divide a media into chunks as the embeddings behind the cache do."""
@@ -139,29 +147,11 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
 
     def embed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
         """Embed media, computing only what the store lacks, each content once."""
-        keys = self._keys(media, role)
-        known = self._known(keys, self.store.mget(list(dict.fromkeys(keys))))
-        missing = {key: keys.index(key) for key in dict.fromkeys(keys) if key not in known}
-        if missing:
-            with placed_among(list(missing.values()), len(media)):
-                vectors = self.embeddings.embed_media([media[i] for i in missing.values()], role=role)
-            fresh = dict(zip(missing, vectors, strict=True))
-            self.store.mset(_pack(fresh))
-            known |= fresh
-        return [list(known[key]) for key in keys]
+        return run_direct(self._embed(DIRECT, media, role))
 
     async def aembed_media(self, media: Sequence[Media], *, role: Role = "document") -> list[list[float]]:
         """Run `embed_media` off the event loop."""
-        keys = await run_in_executor(None, self._keys, media, role)
-        known = self._known(keys, await self.store.amget(list(dict.fromkeys(keys))))
-        missing = {key: keys.index(key) for key in dict.fromkeys(keys) if key not in known}
-        if missing:
-            with placed_among(list(missing.values()), len(media)):
-                vectors = await self.embeddings.aembed_media([media[i] for i in missing.values()], role=role)
-            fresh = dict(zip(missing, vectors, strict=True))
-            await self.store.amset(_pack(fresh))
-            known |= fresh
-        return [list(known[key]) for key in keys]
+        return await self._embed(OFF_LOOP, media, role)
 
     def cache_key(self, media: Media, role: Role = "document") -> str:
         """Return the key under which the vector of a media is kept.
@@ -174,24 +164,43 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
         parts = (self.prefix, self.fingerprint, media.modality, role, media.sha256, span, page)
         return "_".join(part for part in parts if part)
 
-    def _keys(self, media: Sequence[Media], role: Role) -> list[str]:
-        keys = []
-        for position, item in enumerate(media):
-            with placed_among([position], len(media)):
-                keys.append(self.cache_key(item, role))
-        return keys
+    async def _embed(self, steps: Steps, media: Sequence[Media], role: Role) -> list[list[float]]:
+        async def compute(missing: list[Media]) -> list[Entry]:
+            embed, aembed = self.embeddings.embed_media, self.embeddings.aembed_media
+            return [(vector,) for vector in await steps.ask(embed, aembed, missing, role=role)]
 
-    def _known(self, keys: Sequence[str], values: Sequence[bytes | None]) -> dict[str, list[float]]:
-        """Return the stored vectors by their keys; `values` are those of the distinct keys."""
-        stored = zip(dict.fromkeys(keys), values, strict=True)
-        return {key: np.frombuffer(value, dtype="<f4").tolist() for key, value in stored if value is not None}
+        return [list(vector) for (vector,) in require_all(await self._fetch(steps, media, compute, [_VECTOR], role))]
 
+    async def _fetch(
+        self,
+        steps: Steps,
+        media: Sequence[Media],
+        compute: Callable[[list[Media]], Awaitable[Sequence[Entry]]],
+        kinds: Sequence[Kind],
+        role: Role = "document",
+        on_error: Literal["raise", "skip"] = "raise",
+    ) -> list[Entry | MediaError]:
+        """Return values of some kinds for every media from the store, and compute and keep those that it lacks."""
 
-def _description_key(key: str) -> str:
-    """Return the key of the description of the media whose vector has a key."""
-    return f"{key}_said"
+        async def fetch(keys: list[str]) -> dict[str, Entry]:
+            columns = [
+                await steps.ask(self.store.mget, self.store.amget, [key + kind.suffix for key in keys])
+                for kind in kinds
+            ]
+            rows = zip(keys, zip(*columns, strict=True), strict=True)
+            return {
+                key: tuple(kind.unpack(value) for kind, value in zip(kinds, row, strict=True))
+                for key, row in rows
+                if None not in row
+            }
 
+        async def keep(new: dict[str, Entry]) -> None:
+            pairs = [
+                (key + kind.suffix, kind.pack(value))
+                for key, row in new.items()
+                for kind, value in zip(kinds, row, strict=True)
+            ]
+            await steps.ask(self.store.mset, self.store.amset, pairs)
 
-def _pack(vectors: dict[str, list[float]]) -> list[tuple[str, bytes]]:
-    """Return vectors as pairs of a key and float32 bytes."""
-    return [(key, np.asarray(vector, dtype="<f4").tobytes()) for key, vector in vectors.items()]
+        keys = await steps.work(lambda: read_each(lambda item: self.cache_key(item, role), media, on_error=on_error))
+        return await fetch_or_compute(media, keys, fetch, compute, keep)

@@ -159,7 +159,7 @@ async def test_a_model_is_loaded_off_the_event_loop(monkeypatch, space, red_png)
         loaded_on.append(threading.current_thread())
         return space
 
-    monkeypatch.setattr("langchain_senseweave.embeddings.space.load", slow_load)
+    monkeypatch.setattr("senseweave.interop.fields.load", slow_load)
     await SenseweaveEmbeddings(model="slow").aembed_query("a dog")
     await SenseweaveEmbeddings(model="slow").aembed_image([red_png])
     for ask, query in (("ainvoke", "a dog"), ("aretrieve_by_image", red_png)):

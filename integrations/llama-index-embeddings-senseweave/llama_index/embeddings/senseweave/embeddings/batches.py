@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
-from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-import numpy as np
 from llama_index.core.async_utils import run_jobs
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
@@ -18,7 +17,24 @@ from llama_index.core.utils import get_tqdm_iterable
 from llama_index.embeddings.senseweave.items.nodes import as_media
 from llama_index_instrumentation import get_dispatcher
 
-from senseweave.interop import Batch, Media, MediaError, MediaPolicy, Modality, OnError, Role, placed_among
+from senseweave.interop import (
+    DIRECT,
+    OFF_LOOP,
+    Batch,
+    Media,
+    MediaError,
+    MediaPolicy,
+    Modality,
+    OnError,
+    Role,
+    Steps,
+    fetch_or_compute,
+    list_items,
+    placed_among,
+    read_each,
+    require_all,
+    run_direct,
+)
 
 if TYPE_CHECKING:
     from senseweave.interop import Space
@@ -81,77 +97,60 @@ class Batches:
 
     def run(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedding]:
         """Return the vectors of `items`, see `embed`."""
-        return require_vectors(self.embed(items, show_progress=show_progress))
+        return require_vectors(run_direct(self.embed(DIRECT, items, show_progress=show_progress)))
 
     async def arun(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Embedding]:
-        """Return the vectors of `items`, see `aembed`."""
-        return require_vectors(await self.aembed(items, show_progress=show_progress))
+        """Return the vectors of `items` like `run`, off the event loop."""
+        return require_vectors(await self.embed(OFF_LOOP, items, show_progress=show_progress))
 
-    def embed(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Outcome]:
-        """Embed in batches of the model's `embed_batch_size`, one after the other.
+    def compute(self, items: Sequence[Any]) -> list[Embedding]:
+        """Return the vectors of one batch without events, cache or rate limit."""
+        return run_direct(self._compute(DIRECT, items))
+
+    async def acompute(self, items: Sequence[Any]) -> list[Embedding]:
+        """Return the vectors of one batch like `compute`, off the event loop."""
+        return await self._compute(OFF_LOOP, items)
+
+    async def embed(self, steps: Steps, items: Sequence[Any], *, show_progress: bool = False) -> list[Outcome]:
+        """Embed in batches of the model's `embed_batch_size`.
+
+        Direct steps take the batches one after the other; off the event loop there are `num_workers` of the model's at
+        a time, or all at once.
 
         Raises:
             MediaError: With `on_error="raise"`, for the first item that cannot be read, with its position among all.
             TypeError: If a single item is given in place of a list.
         """
-        self._check_list(items)
+        items, size = self._list(items), self.model.embed_batch_size
+        label = f"Generating {'' if self.modality == 'text' else f'{self.modality} '}embeddings"
         done: list[Outcome] = []
-        batch: list[Any] = []
-        for item in get_tqdm_iterable(items, show_progress, self._progress_label):
-            batch.append(item)
-            if len(batch) == self.model.embed_batch_size or len(done) + len(batch) == len(items):
-                done += self._run_batch(batch, len(done), len(items))
-                batch = []
-        return done
-
-    async def aembed(self, items: Sequence[Any], *, show_progress: bool = False) -> list[Outcome]:
-        """Embed like `embed`, off the event loop, `num_workers` of the model's batches at a time, or all at once."""
-        self._check_list(items)
-        size = self.model.embed_batch_size
-        jobs: list[Coroutine[Any, Any, list[Outcome]]] = [
-            self._arun_batch(items[start : start + size], start, len(items)) for start in range(0, len(items), size)
-        ]
-        if not jobs:
-            return []
-        if show_progress or self.model.num_workers:
+        if not steps.asynchronous:
+            for end, _ in enumerate(get_tqdm_iterable(items, show_progress, label), 1):
+                if end % size == 0 or end == len(items):
+                    done += await self._run_batch(steps, items[len(done) : end], len(done), len(items))
+            return done
+        starts = range(0, len(items), size)
+        jobs = [self._run_batch(steps, items[start : start + size], start, len(items)) for start in starts]
+        if jobs and (show_progress or self.model.num_workers):
             workers = self.model.num_workers or len(jobs)
-            nested = await run_jobs(jobs, show_progress=show_progress, workers=workers, desc=self._progress_label)
+            nested = await run_jobs(jobs, show_progress=show_progress, workers=workers, desc=label)
         else:
             nested = await asyncio.gather(*jobs)
         return [outcome for batch in nested for outcome in batch]
 
-    def compute(self, items: Sequence[Any]) -> list[Embedding]:
-        """Return the vectors of one batch without events, cache or rate limit."""
-        self._check_list(items)
-        return require_vectors(self._encode(self._media(items)))
+    async def _compute(self, steps: Steps, items: Sequence[Any]) -> list[Embedding]:
+        media = await steps.work(self._media, self._list(items))
+        return require_vectors(await self._encode(steps, media))
 
-    async def acompute(self, items: Sequence[Any]) -> list[Embedding]:
-        """Embed like `compute`, off the event loop."""
-        self._check_list(items)
-        return require_vectors(await self._aencode(await asyncio.to_thread(self._media, items)))
+    def _list(self, items: Any) -> list[Any]:
+        name = "query" if (self.modality, self.role) == ("text", "query") else self.modality
+        return list_items(items, f"get_{name}_embedding_batch")
 
-    def _check_list(self, items: Sequence[Any]) -> None:
-        one_array = isinstance(items, np.ndarray) and items.dtype != object
-        if (
-            isinstance(items, str | bytes | bytearray | PathLike | Media)
-            or one_array
-            or not isinstance(items, Collection)
-        ):
-            msg = f"expected a list of {self.modality} inputs; put the single {type(items).__name__} into a list"
-            raise TypeError(msg)
-
-    def _run_batch(self, items: Sequence[Any], start: int, total: int) -> list[Outcome]:
-        with self._events() as finished, locate_errors(start, total):
-            media = self._media(items)
-            done = self._cached(media)
-            finished.append((_labels(media), done))
-        return done
-
-    async def _arun_batch(self, items: Sequence[Any], start: int, total: int) -> list[Outcome]:
-        with self._events() as finished, locate_errors(start, total):
-            media = await asyncio.to_thread(self._media, items)
-            done = await self._acached(media)
-            finished.append((await asyncio.to_thread(_labels, media), done))
+    async def _run_batch(self, steps: Steps, items: Sequence[Any], start: int, total: int) -> list[Outcome]:
+        with self._events() as finished, placed_among(range(start, total), total):
+            media = await steps.work(self._media, items)
+            done = await self._cached(steps, media)
+            finished.append((await steps.work(_labels, media), done))
         return done
 
     @contextmanager
@@ -171,83 +170,44 @@ class Batches:
             event.on_end(payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: embeddings})
         dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=embeddings))
 
-    def _cached(self, media: list[Media]) -> list[Outcome]:
+    async def _cached(self, steps: Steps, media: list[Media]) -> list[Outcome]:
+        """Return the outcomes of media, from the model's cache where it has one."""
         cache = self.model.embeddings_cache
         if cache is None:
-            self._wait_for_turn()
-            return self._encode(media)
-        keys = self._keys(media)
-        known = _known({key: cache.get(key, collection=CACHE_COLLECTION) for key in dict.fromkeys(keys)})
-        missing = {key: keys.index(key) for key in dict.fromkeys(keys) if key not in known}
-        if missing:
-            self._wait_for_turn()
-            with placed_among(list(missing.values()), len(media)):
-                computed = self._encode([media[i] for i in missing.values()])
-            for key, outcome in zip(missing, computed, strict=True):
-                known[key] = outcome
-                if isinstance(outcome, Embedded):
-                    cache.put(key, outcome._asdict(), collection=CACHE_COLLECTION)
-        return [known[key] for key in keys]
+            return await self._take_turn(steps, media)
 
-    async def _acached(self, media: list[Media]) -> list[Outcome]:
-        cache = self.model.embeddings_cache
-        if cache is None:
-            await self._await_turn()
-            return await self._aencode(media)
-        keys = await asyncio.to_thread(self._keys, media)
-        known = _known({key: await cache.aget(key, collection=CACHE_COLLECTION) for key in dict.fromkeys(keys)})
-        missing = {key: keys.index(key) for key in dict.fromkeys(keys) if key not in known}
-        if missing:
-            await self._await_turn()
-            with placed_among(list(missing.values()), len(media)):
-                computed = await self._aencode([media[i] for i in missing.values()])
-            for key, outcome in zip(missing, computed, strict=True):
-                known[key] = outcome
+        async def fetch(keys: list[str]) -> dict[str, Outcome]:
+            stored = {key: await steps.ask(cache.get, cache.aget, key, collection=CACHE_COLLECTION) for key in keys}
+            return {key: Embedded(**value) for key, value in stored.items() if value is not None}
+
+        async def keep(new: dict[str, Outcome]) -> None:
+            for key, outcome in new.items():
                 if isinstance(outcome, Embedded):
-                    await cache.aput(key, outcome._asdict(), collection=CACHE_COLLECTION)
-        return [known[key] for key in keys]
+                    value = outcome._asdict()
+                    await steps.ask(cache.put, cache.aput, key, value, collection=CACHE_COLLECTION)
+
+        keys = await steps.work(partial(read_each, self._key, media, on_error=self.on_error))
+        return await fetch_or_compute(media, keys, fetch, partial(self._take_turn, steps), keep)
+
+    async def _take_turn(self, steps: Steps, media: list[Media]) -> list[Outcome]:
+        """Encode media when the rate limit allows it."""
+        if (limiter := self.model.rate_limiter) is not None:
+            await steps.ask(limiter.acquire, limiter.async_acquire)
+        return await self._encode(steps, media)
+
+    async def _encode(self, steps: Steps, media: list[Media]) -> list[Outcome]:
+        space = self.model.space
+        return _outcomes(await steps.ask(space.encode, space.aencode, media, role=self.role, on_error=self.on_error))
 
     def _media(self, items: Sequence[Any]) -> list[Media]:
         """Return the inputs as media, loading the space first: the slow part, so never on an event loop."""
         self.model.space.encoder(self.modality)
-        media = []
-        for position, item in enumerate(items):
-            with locate_errors(position, len(items)):
-                media.append(as_media(self.modality, item, self.model.media_policy))
-        return media
+        return require_all(read_each(lambda item: as_media(self.modality, item, self.model.media_policy), items))
 
-    def _encode(self, media: list[Media]) -> list[Outcome]:
-        return _outcomes(self.model.space.encode(media, role=self.role, on_error=self.on_error))
-
-    async def _aencode(self, media: list[Media]) -> list[Outcome]:
-        return _outcomes(await self.model.space.aencode(media, role=self.role, on_error=self.on_error))
-
-    def _keys(self, media: list[Media]) -> list[str]:
-        """Return cache keys that differ wherever model, options, modality, role, content or the part of it do."""
-        shared = ("senseweave", self.model.space.fingerprint, self.modality, self.role)
-        keys = []
-        for position, item in enumerate(media):
-            content: tuple[Any, ...]
-            try:
-                content = (*shared, item.sha256, item.span, item.page)
-            except MediaError as error:
-                if self.on_error == "raise":
-                    raise error.at(position, len(media)) from error.__cause__
-                content = (*shared, "unreadable", position)  # in no cache, so that it fails when it is encoded
-            keys.append(sha256(repr(content).encode()).hexdigest())
-        return keys
-
-    def _wait_for_turn(self) -> None:
-        if self.model.rate_limiter is not None:
-            self.model.rate_limiter.acquire()
-
-    async def _await_turn(self) -> None:
-        if self.model.rate_limiter is not None:
-            await self.model.rate_limiter.async_acquire()
-
-    @property
-    def _progress_label(self) -> str:
-        return f"Generating {'' if self.modality == 'text' else f'{self.modality} '}embeddings"
+    def _key(self, media: Media) -> str:
+        """Return a cache key that differs wherever model, options, modality, role, content or the part of it do."""
+        parts = ("senseweave", self.model.space.fingerprint, self.modality, self.role)
+        return sha256(repr((*parts, media.sha256, media.span, media.page)).encode()).hexdigest()
 
 
 def embed_mixed(
@@ -265,13 +225,7 @@ def embed_mixed(
         MediaError: With `on_error="raise"`, for the first item of a modality that cannot be read, with its position
             among all.
     """
-    done: dict[int, Outcome] = {}
-    for modality, positions in _grouped(model, media).items():
-        batches = Batches(model, modality, role, on_error=on_error)
-        with placed_among(positions, len(media)):
-            group = batches.embed([media[i] for i in positions], show_progress=show_progress)
-        done.update(zip(positions, group, strict=True))
-    return [done[position] for position in range(len(media))]
+    return run_direct(_mixed(DIRECT, model, media, role, show_progress, on_error))
 
 
 async def aembed_mixed(
@@ -283,11 +237,17 @@ async def aembed_mixed(
     on_error: OnError = "raise",
 ) -> list[Outcome]:
     """Embed like `embed_mixed`, off the event loop."""
+    return await _mixed(OFF_LOOP, model, media, role, show_progress, on_error)
+
+
+async def _mixed(
+    steps: Steps, model: Model, media: Sequence[Media], role: Role, show_progress: bool, on_error: OnError
+) -> list[Outcome]:
     done: dict[int, Outcome] = {}
-    for modality, positions in (await asyncio.to_thread(_grouped, model, media)).items():
+    for modality, positions in (await steps.work(_grouped, model, media)).items():
         batches = Batches(model, modality, role, on_error=on_error)
         with placed_among(positions, len(media)):
-            group = await batches.aembed([media[i] for i in positions], show_progress=show_progress)
+            group = await batches.embed(steps, [media[i] for i in positions], show_progress=show_progress)
         done.update(zip(positions, group, strict=True))
     return [done[position] for position in range(len(media))]
 
@@ -298,19 +258,7 @@ def require_vectors(outcomes: Sequence[Outcome]) -> list[Embedding]:
     Raises:
         MediaError: If an input failed.
     """
-    vectors = []
-    for outcome in outcomes:
-        if isinstance(outcome, MediaError):
-            raise outcome
-        vectors.append(outcome.vector)
-    return vectors
-
-
-@contextmanager
-def locate_errors(start: int, total: int) -> Iterator[None]:
-    """Count the position in an error from the start of the whole call; an error without a position is at the start."""
-    with placed_among(range(start, total), total):
-        yield
+    return [outcome.vector for outcome in require_all(outcomes)]
 
 
 def _labels(media: list[Media]) -> list[str]:
@@ -325,10 +273,6 @@ def _grouped(model: Model, media: Sequence[Media]) -> dict[Modality, list[int]]:
     for modality in groups:
         model.space.encoder(modality)
     return groups
-
-
-def _known(stored: dict[str, Any]) -> dict[str, Outcome]:
-    return {key: Embedded(**value) for key, value in stored.items() if value is not None}
 
 
 def _outcomes(batch: Batch) -> list[Outcome]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llama_index.core.base.embeddings.base import mean_agg
 from llama_index.core.embeddings import MultiModalEmbedding
@@ -14,30 +14,20 @@ from llama_index.embeddings.senseweave.embeddings.batches import (
     aembed_mixed,
     dispatcher,
     embed_mixed,
-    locate_errors,
     require_vectors,
 )
-from llama_index.embeddings.senseweave.embeddings.policy import PolicyFields
 from llama_index.embeddings.senseweave.items.nodes import as_media
 from llama_index.embeddings.senseweave.items.whole import MediaText
 
-from senseweave.interop import Media, Modality, Role
-
-if TYPE_CHECKING:
-    from senseweave.interop import Space
+from senseweave.interop import Media, Modality, Role, SpaceFields, read_each, require_all
 
 
-class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
+class EmbeddingMethods(SpaceFields, MultiModalEmbedding):
     """The embedding methods of `SenseweaveEmbedding`, which differ only in modality, role and number of inputs.
 
     Media may be a path, `Path`, URL, data URI, bytes, `BytesIO` or other binary file, decoded object, `senseweave`
     media, `MediaResource` or content block. A string given as text is text, whatever it looks like.
     """
-
-    @property
-    def space(self) -> Space:
-        """The senseweave space that computes."""
-        raise NotImplementedError
 
     @dispatcher.span
     def get_query_embedding(self, query: str) -> Embedding:
@@ -217,11 +207,7 @@ class EmbeddingMethods(PolicyFields, MultiModalEmbedding):
         return await self._batches("image").acompute(img_file_paths)
 
     def _read_texts(self, texts: Sequence[str]) -> list[Media]:
-        media = []
-        for position, text in enumerate(texts):
-            with locate_errors(position, len(texts)):
-                media.append(as_media("text", text, self.media_policy))
-        return media
+        return require_all(read_each(lambda text: as_media("text", text, self.media_policy), texts))
 
     def _batches(self, modality: Modality, role: Role = "document") -> Batches:
         return Batches(self, modality, role)

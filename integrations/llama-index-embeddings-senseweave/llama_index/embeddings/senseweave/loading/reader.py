@@ -10,10 +10,18 @@ from llama_index.core.bridge.pydantic import Field, field_validator
 from llama_index.core.readers.base import BasePydanticReader
 from llama_index.core.schema import Node
 from llama_index.embeddings.senseweave.embeddings.model import SenseweaveEmbedding
-from llama_index.embeddings.senseweave.embeddings.policy import PolicyFields
 from llama_index.embeddings.senseweave.items.nodes import node_from_media
 
-from senseweave.interop import CHUNK_OPTIONS, ChunkLoader, Media, MediaPolicy, Modality, OnError, chunk_media
+from senseweave.interop import (
+    CHUNK_OPTIONS,
+    ChunkLoader,
+    Media,
+    MediaPolicy,
+    Modality,
+    OnError,
+    PolicyFields,
+    chunk_media,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +96,7 @@ class MediaReader(PolicyFields, BasePydanticReader):
     @property
     def media_policy(self) -> MediaPolicy:
         """What may be read: the policy that was given, or that of the model."""
-        if self.embed_model is not None and self.policy is None and self.root is None and not self.network:
+        if self.embed_model is not None and self.given_policy is None:
             return self.embed_model.media_policy
         return super().media_policy
 

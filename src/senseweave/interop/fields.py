@@ -1,0 +1,197 @@
+"""Fields that pydantic models of the frameworks share: what may be read, and a space with its load options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self, TypedDict
+
+from pydantic import BaseModel, Field, PrivateAttr, field_serializer, model_validator
+
+from senseweave.media import MediaPolicy, Modality
+from senseweave.media.policy import choose_policy
+from senseweave.spaces import Space, load
+
+LOAD_FIELDS = ("device", "dtype", "revision", "dimensions", "normalize", "max_length", "batch_tokens", "cache_size")
+"""The options of `senseweave.load` that are fields of their own; further options are in `load_options`."""
+
+_SECRET = re.compile(r"(^|_)(key|token|secret|password|credentials?|auth|headers?)$", re.IGNORECASE)
+
+
+class PolicyFields(BaseModel):
+    """Either `root` and `network`, or all limits at once as `policy`."""
+
+    root: Path | None = Field(default=None, description="Local files must lie under this folder; None allows all.")
+    network: bool = Field(default=False, description="Whether http and https URLs of media may be fetched.")
+    policy: MediaPolicy | None = Field(
+        default=None, description="All limits on reading; instead of `root` and `network`."
+    )
+
+    @property
+    def given_policy(self) -> MediaPolicy | None:
+        """What may be read as the fields say; None where they say nothing."""
+        return choose_policy(self.policy, self.root, self.network)
+
+    @property
+    def media_policy(self) -> MediaPolicy:
+        """What may be read."""
+        return self.given_policy or MediaPolicy()
+
+    @model_validator(mode="after")
+    def _check_policy(self) -> Self:
+        choose_policy(self.policy, self.root, self.network)
+        return self
+
+    @field_serializer("root")
+    def _plain_root(self, root: Path | None) -> str | None:
+        return str(root) if root is not None else None
+
+    @field_serializer("policy")
+    def _plain_policy(self, policy: MediaPolicy | None) -> dict[str, Any] | None:
+        """Return the policy as plain values that JSON can hold."""
+        if policy is None:
+            return None
+        values = {field.name: getattr(policy, field.name) for field in fields(policy)}
+        values["root"] = str(policy.root) if policy.root is not None else None
+        return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in values.items()}
+
+
+class SpaceOptions(TypedDict, total=False):
+    """The keyword arguments that set the fields of `SpaceFields`, which describes them."""
+
+    device: str | None
+    dtype: str | None
+    revision: str | None
+    dimensions: int | None
+    normalize: bool
+    max_length: int | None
+    batch_tokens: int | None
+    cache_size: int | None
+    load_options: dict[str, Any] | None
+    root: str | Path | None
+    network: bool
+    policy: MediaPolicy | dict[str, Any] | None
+
+
+class LazySpace:
+    """A space that is given, or loaded when it is first used; pickles and copies hold a given space alone."""
+
+    def __init__(self, given: Space | None = None) -> None:
+        self.given = given
+        self._space = given
+
+    def get(self, load: Callable[[], Space]) -> Space:
+        """Return the space, loading it if need be; no lock, because `senseweave.load` gives all threads one space."""
+        if self._space is None:
+            self._space = load()
+        return self._space
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LazySpace) and self.given is other.given
+
+    def __hash__(self) -> int:
+        return id(self.given)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LazySpace, (self.given,)
+
+
+class SpaceFields(PolicyFields):
+    """A space by name, loaded when it is first used, or a loaded space. A subclass has the field of the name.
+
+    A loaded space keeps its own load options, and its policy unless the fields say another.
+    """
+
+    device: str | None = Field(default=None, description="torch device (`cuda:0`); chosen by senseweave if None.")
+    dtype: str | None = Field(default=None, description="Precision of the weights, for example `float16`.")
+    revision: str | None = Field(default=None, description="Commit or tag of a model from a hub.")
+    dimensions: int | None = Field(default=None, gt=0, description="How many leading dimensions are kept; None: all.")
+    normalize: bool = Field(default=True, description="Whether vectors have length 1.")
+    max_length: int | None = Field(default=None, gt=0, description="Tokens of a text that the model reads.")
+    batch_tokens: int | None = Field(default=None, gt=0, description="Padded tokens per batch of texts.")
+    cache_size: int | None = Field(default=None, ge=0, description="How many finished vectors are remembered.")
+    load_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further options of the model's family, as `senseweave.load` takes them; secrets among them are "
+        "neither shown nor serialized.",
+        repr=False,
+    )
+
+    _lazy: LazySpace = PrivateAttr(default_factory=LazySpace)
+
+    @property
+    def space(self) -> Space:
+        """The space, loaded when it is first used.
+
+        Raises:
+            ModelError: If there is no such model.
+            ImportError: If an extra is missing; the message holds the install line.
+            TypeError: If the model's family has no such option.
+        """
+        return self._lazy.get(self._load_space)
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Modalities that the model embeds."""
+        return self.space.modalities
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector."""
+        return self.space.dimension
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the space: equal for models whose vectors can be compared, and for no others."""
+        return self.space.fingerprint
+
+    @property
+    def media_policy(self) -> MediaPolicy:
+        """What may be read when media are given as paths or URLs: as the fields say, else as the space does."""
+        if self.given_policy is not None:
+            return self.given_policy
+        if self._lazy.given is not None:
+            return self._lazy.given.policy
+        return self.load_options.get("policy") or MediaPolicy()
+
+    @property
+    def set_options(self) -> dict[str, Any]:
+        """The options of `senseweave.load` that are not left at their default.
+
+        The policy is not among them: models that differ only in what they may read are the same model.
+        """
+        defaults = type(self).model_fields
+        named = {name: getattr(self, name) for name in LOAD_FIELDS}
+        return {name: value for name, value in named.items() if value != defaults[name].default} | self.load_options
+
+    @property
+    def space_name(self) -> str:
+        """The name by which `senseweave.load` loads the space."""
+        raise NotImplementedError
+
+    def use_space(self, space: Space) -> None:
+        """Use a loaded space.
+
+        Raises:
+            ValueError: If load options are set, which it cannot take.
+        """
+        if options := self.set_options:
+            msg = f"{', '.join(options)} cannot be changed on a loaded space; pass them to senseweave.load"
+            raise ValueError(msg)
+        self._lazy = LazySpace(space)
+
+    def _load_space(self) -> Space:
+        return load(self.space_name, **self.set_options)
+
+    @model_validator(mode="after")
+    def _check_load_options(self) -> Self:
+        if misplaced := sorted(set(LOAD_FIELDS) & set(self.load_options)):
+            msg = f"{', '.join(misplaced)} in load_options have fields of their own; pass them as arguments"
+            raise ValueError(msg)
+        return self
+
+    @field_serializer("load_options")
+    def _without_secrets(self, load_options: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in load_options.items() if not _SECRET.search(name)}

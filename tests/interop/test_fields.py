@@ -1,0 +1,85 @@
+"""The fields that pydantic models of the frameworks share."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+
+import pytest
+
+import senseweave as sw
+from senseweave.interop import PolicyFields, SpaceFields
+from senseweave.testing import toy_space
+
+
+class Model(SpaceFields):
+    name: str = "starter"
+
+    @property
+    def space_name(self) -> str:
+        return self.name
+
+
+def test_what_may_be_read_is_said_in_one_of_two_ways(tmp_path):
+    assert PolicyFields().given_policy is None
+    assert PolicyFields().media_policy == sw.MediaPolicy()
+    assert PolicyFields(root=tmp_path, network=True).media_policy == sw.MediaPolicy(root=tmp_path, network=True)
+    with pytest.raises(ValueError, match="either policy or root and network, not both"):
+        PolicyFields(policy=sw.MediaPolicy(), network=True)
+
+
+def test_fields_survive_json_without_secrets():
+    policy = sw.MediaPolicy(root="/srv", trusted_hosts={"intranet:80"}, mime_types=("image/*",))
+    model = Model(dimensions=8, policy=policy, load_options={"api_key": "sk-1", "pooling": "cls"})
+    again = Model(**json.loads(json.dumps(model.model_dump())))
+    assert (again.dimensions, again.policy, again.load_options) == (8, policy, {"pooling": "cls"})
+    assert "sk-1" not in repr(model)
+
+
+def test_set_options_are_those_that_differ_from_their_defaults():
+    assert Model().set_options == {}
+    assert Model(normalize=False, load_options={"pooling": "cls"}).set_options == {"normalize": False, "pooling": "cls"}
+    with pytest.raises(ValueError, match="device in load_options have fields of their own"):
+        Model(load_options={"device": "cpu"})
+
+
+def test_a_space_is_loaded_once_and_with_the_set_options(monkeypatch):
+    loads = []
+    monkeypatch.setattr("senseweave.interop.fields.load", lambda *given, **options: loads.append((given, options)) or 7)
+    model = Model(name="a", max_length=9)
+    assert loads == []
+    assert model.space == model.space == 7
+    assert loads == [(("a",), {"max_length": 9})]
+
+
+def test_a_given_space_keeps_its_options_and_its_policy(tmp_path):
+    space = toy_space()
+    space.policy = sw.MediaPolicy(network=True)
+    model = Model()
+    model.use_space(space)
+    assert model.space is space
+    assert (model.dimension, model.fingerprint, model.modalities) == (
+        space.dimension,
+        space.fingerprint,
+        space.modalities,
+    )
+    assert model.media_policy is space.policy
+    assert Model(load_options={"policy": space.policy}).media_policy is space.policy
+    with pytest.raises(ValueError, match="dimensions cannot be changed on a loaded space"):
+        Model(dimensions=2).use_space(space)
+
+
+def test_pickles_and_copies_hold_a_given_space_but_none_that_was_loaded(monkeypatch):
+    monkeypatch.setattr("senseweave.interop.fields.load", lambda name: lambda: "cannot be pickled")
+    model = Model()
+    assert callable(model.space)
+    again = pickle.loads(pickle.dumps(model))
+    assert again == model == copy.deepcopy(model)
+    model.use_space(given_space())
+    assert pickle.loads(pickle.dumps(model)).fingerprint == model.fingerprint
+    assert again != model
+
+
+def given_space() -> sw.Space:
+    return sw.Space("given", toy_space().encoders, recipe=(given_space, (), {}))

@@ -1,6 +1,8 @@
 """SenseweaveChromaRetriever: similarities, best first, whatever the collection's distance."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 from haystack import Document, Pipeline
@@ -210,3 +212,18 @@ def test_the_best_comes_first_through_every_wrapper_of_core(sentences, distance)
         pipeline.connect("words.documents", "joiner.documents")
         result = pipeline.run({"embedder": {"text": QUESTION}, "words": {"query": QUESTION}})
         assert result["joiner"]["documents"][0].content == "The train leaves at noon.", mode
+
+
+def test_what_another_process_adds_is_found(tmp_path):
+    retriever = SenseweaveChromaRetriever(document_store=_store("shared", persist_path=str(tmp_path)))
+    named = {"field": "meta.name", "operator": "!=", "value": "west"}
+    assert len(retriever.run(query_embedding=[1.0, 0.0], filters=named)["documents"]) == 3
+    code = (
+        "import chromadb, sys\n"
+        "collection = chromadb.PersistentClient(sys.argv[1]).get_collection('shared')\n"
+        "row = {'embeddings': [[0.8, 0.6]], 'metadatas': [{'name': 'new'}]}\n"
+        "collection.add(ids=['new'], documents=['new'], **row)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    found = retriever.run(query_embedding=[1.0, 0.0], filters=named)["documents"]
+    assert [document.id for document in found] == ["east", "new", "north-east", "north"]

@@ -14,7 +14,7 @@ from senseweave.media import MODALITIES, Modality
 from senseweave.retrieval.fusion import find_method
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
 
-OPTIONS: Final = ("fusion", "min_score", "offset", "group", "diversity", "rerank", "rerank_depth", "weights", "quota")
+OPTIONS: Final = ("fusion", "weights", "quota", "min_score", "offset", "group", "diversity", "rerank", "rerank_depth")
 """How to rank, besides how many: arguments of `Index.search`, which every framework's retriever takes too."""
 
 

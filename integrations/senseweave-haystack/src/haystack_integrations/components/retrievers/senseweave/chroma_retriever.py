@@ -20,6 +20,8 @@ from haystack_integrations.common.senseweave.retrieval import (
 )
 from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, divide
 
+from senseweave.interop import read_anew
+
 if TYPE_CHECKING:
     from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
@@ -157,7 +159,11 @@ class SenseweaveChromaRetriever(Lifecycle):
         from chromadb.errors import InvalidArgumentError
 
         try:
-            return self.document_store.search_embeddings([query_embedding], count, filters)[0]
+            return read_anew(
+                lambda: self.document_store.search_embeddings([query_embedding], count, filters)[0],
+                lambda: self.document_store._collection,
+                self._replace_collection,
+            )
         except InvalidArgumentError as error:
             if "dimension" not in str(error):
                 raise
@@ -166,6 +172,12 @@ class SenseweaveChromaRetriever(Lifecycle):
                 f"embeddings of another length ({error}); embed queries with the model that embedded the Documents"
             )
             raise ValueError(msg) from error
+
+    def _replace_collection(self, collection: Any, client: Any) -> None:
+        """Give the store its collection of another client, with the store's own embedding function."""
+        store = self.document_store
+        store._client = client
+        store._collection = client.get_collection(collection.name, embedding_function=store._embedding_func)
 
     def _check_spaces(self, query_embedding: list[float], found: list[Document]) -> None:
         """Check that the store holds embeddings of one space; others are never near, so they are looked for once."""

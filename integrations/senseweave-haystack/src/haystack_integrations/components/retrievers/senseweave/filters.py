@@ -10,6 +10,8 @@ from haystack import Document
 from haystack.document_stores.types import FilterPolicy
 from haystack.errors import FilterError
 
+from senseweave.interop import NOT_TEXT, Modality
+
 Filters: TypeAlias = dict[str, Any]
 
 _OPPOSITE = {"==": "!=", "!=": "==", "in": "not in", "not in": "in"}
@@ -37,6 +39,13 @@ def join_filters(*filters: Filters | None) -> Filters | None:
     :returns: The filters joined with AND, or None.
     """
     return _joined("AND", [each for each in filters if each])
+
+
+def modality_filter(modality: Modality) -> Filters:
+    """Return the filter that Documents of a modality pass; Haystack's own converters write none for text."""
+    if modality == "text":
+        return {"field": "meta.modality", "operator": "not in", "value": list(NOT_TEXT)}
+    return {"field": "meta.modality", "operator": "==", "value": modality}
 
 
 def apply_policy(policy: FilterPolicy, own: Filters | None, given: Filters | None) -> Filters | None:

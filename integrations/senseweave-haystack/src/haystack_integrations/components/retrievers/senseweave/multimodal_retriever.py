@@ -24,10 +24,7 @@ from haystack_integrations.components.retrievers.senseweave.filters import apply
 from haystack_integrations.components.retrievers.senseweave.lists import RetrieverLists
 
 import senseweave as sw
-from senseweave.interop import Modality, Plan, Ranking, Reranker, as_reranker
-
-OPTIONS = ("fusion", "weights", "quota", "min_score", "offset", "group", "diversity", "rerank", "rerank_depth")
-"""Parameters of how to rank, which a call can set for itself."""
+from senseweave.interop import OPTIONS, Modality, Plan, Planner, Ranking, Reranker
 
 
 @component
@@ -148,10 +145,10 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         self.network = network
         self._index: sw.Index | None = None
         self._opening = Lock()
-        self._rerankers: dict[str, Reranker] = {}
         self._lists = RetrieverLists(
             retrievers or {}, self.embedders or {}, modalities, self.statistics, auto_calibrate=auto_calibrate
         )
+        self._planner = Planner(self._lists.names)
         self._plan(max(self.top_k, 1), {})
 
     def warm_up(self) -> None:
@@ -176,7 +173,7 @@ class SenseweaveMultimodalRetriever(Lifecycle):
             index, self._index = self._index, None
         if index is not None and index is not self.index:
             index.close()
-        self._rerankers.clear()
+        self._planner.rerankers.clear()
         self._lists.close()
 
     def calibrate(self, documents: dict[str, list[Document]], queries: list[str] | None = None) -> None:
@@ -194,7 +191,8 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         if self.index is not None:
             msg = "an index calibrates itself when media are added"
             raise ValueError(msg)
-        self.statistics.update(self._lists.calibrate(documents, queries))
+        learned = {name: self._lists.calibrate(name, sample, queries) for name, sample in documents.items()}
+        self.statistics.update(learned)
 
     def _parameters(self) -> dict[str, Any]:
         if self.rerank is not None and not isinstance(self.rerank, str):
@@ -257,7 +255,8 @@ class SenseweaveMultimodalRetriever(Lifecycle):
             return {"documents": []}
         if self.index is not None:
             return {"documents": self._search_index(question, plan, conditions)}
-        return {"documents": _documents(self._lists.rank(question, plan, conditions))}
+        self._lists.warm_up()
+        return {"documents": _documents(self._lists.ranking.rank(sw.Query([question]), plan, filters=conditions))}
 
     @component.output_types(documents=list[Document])
     async def run_async(
@@ -275,11 +274,13 @@ class SenseweaveMultimodalRetriever(Lifecycle):
             return {"documents": []}
         if self.index is not None:
             return {"documents": await asyncio.to_thread(self._search_index, question, plan, conditions)}
-        return {"documents": _documents(await self._lists.arank(question, plan, conditions))}
+        await self._lists.warm_up_async()
+        ranked = await self._lists.ranking.arank(sw.Query([question]), plan, filters=conditions)
+        return {"documents": _documents(ranked)}
 
     def _inputs(
         self, query: Any, filters: dict[str, Any] | None, top_k: int | None, media: Any
-    ) -> tuple[str | sw.Media, int, dict[str, Any] | None]:
+    ) -> tuple[sw.Media, int, dict[str, Any] | None]:
         if (query is None) == (media is None):
             msg = "SenseweaveMultimodalRetriever takes query or media, one of the two"
             raise ValueError(msg)
@@ -290,7 +291,7 @@ class SenseweaveMultimodalRetriever(Lifecycle):
             )
             raise TypeError(msg)
         policy = sw.MediaPolicy(root=self.root_path, network=self.network)
-        question = query if query is not None else source_to_media(media, policy=policy)
+        question = sw.Text(query) if query is not None else source_to_media(media, policy=policy)
         count = self.top_k if top_k is None else check_top_k(top_k)
         return question, count, apply_policy(self.filter_policy, self.filters, filters)
 
@@ -299,25 +300,11 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         if unknown := set(options) - set(OPTIONS):
             msg = f"unknown option {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(OPTIONS)}"
             raise ValueError(msg)
-        values = {name: getattr(self, name) for name in OPTIONS} | options
-        method, reranker = values.pop("fusion"), values.pop("rerank")
-        if isinstance(reranker, str):
-            reranker = self._rerankers.setdefault(reranker, as_reranker(reranker))
-        elif reranker is not None:
-            reranker = as_reranker(reranker)
-        return Plan(k=k, method=method, reranker=reranker, lists=self._lists.names, **values)
+        return self._planner.plan(k, {name: getattr(self, name) for name in OPTIONS} | options)
 
-    def _search_index(self, question: str | sw.Media, plan: Plan, conditions: dict[str, Any] | None) -> list[Document]:
-        hits = self._opened().search(
-            question,
-            plan.k,
-            modalities=self.modalities,
-            filter=for_index(conditions),
-            fusion=plan.method,
-            rerank=plan.reranker,
-            **{name: getattr(plan, name) for name in OPTIONS if name not in ("fusion", "rerank")},
-        )
-        return [hit_to_document(hit) for hit in hits]
+    def _search_index(self, question: sw.Media, plan: Plan, conditions: dict[str, Any] | None) -> list[Document]:
+        options = {"modalities": self.modalities, "filter": for_index(conditions), **plan.search_options}
+        return [hit_to_document(hit) for hit in self._opened().search(question, **options)]
 
     def _opened(self) -> sw.Index:
         with self._opening:

@@ -22,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TESTS = {
     "media/policy.py": ["tests/media/test_policy.py"],
-    "retrieval/stores/filters.py": ["tests/retrieval"],
-    "retrieval/records/schema.py": ["tests/retrieval"],
+    "retrieval/stores/filters.py": ["tests/retrieval/test_filters.py"],
+    "retrieval/records/schema.py": ["tests/retrieval/test_schema.py"],
     "retrieval/fusion": ["tests/retrieval/test_fusion.py", "tests/retrieval/test_calibration.py"],
 }
 """The modules under mutation, files or folders, and the tests that must notice."""
@@ -55,9 +55,9 @@ def replacements(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(changed, ast.Compare):
         for place, operator in enumerate(changed.ops):
             if type(operator) in SWAPPED:
-                one = copy.deepcopy(changed)
-                one.ops[place] = SWAPPED[type(operator)]()
-                yield one
+                swapped = copy.deepcopy(changed)
+                swapped.ops[place] = SWAPPED[type(operator)]()
+                yield swapped
     elif isinstance(changed, (ast.BinOp, ast.BoolOp)) and type(changed.op) in SWAPPED:
         changed.op = SWAPPED[type(changed.op)]()
         yield changed

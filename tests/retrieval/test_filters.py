@@ -8,9 +8,6 @@ from senseweave.retrieval.stores.filters import (
     AnyOf,
     Compare,
     any_of,
-    both,
-    both_hold,
-    chroma_where,
     compile_filter,
     matches,
     modality_filter,
@@ -110,15 +107,6 @@ def test_chroma_gets_the_same_condition_in_its_own_words():
     assert compile_filter({"or": [{"a": 1}, {"b": 2}]}) == {"$or": [{"a": {"$eq": 1}}, {"b": {"$eq": 2}}]}
 
 
-def test_two_conditions_are_joined_and_none_stands_for_no_condition():
-    first, second = Compare("a", "eq", 1), Compare("b", "eq", 2)
-    assert both_hold(first, second) == AllOf((first, second))
-    assert (both_hold(first, None), both_hold(None, second), both_hold(None, None)) == (first, second, None)
-    left, right = chroma_where(first), chroma_where(second)
-    assert both(left, right) == {"$and": [left, right]}
-    assert (both(left, None), both(None, right), both(None, None)) == (left, right, None)
-
-
 def test_many_values_become_several_conditions():
     values = [str(number) for number in range(1001)]
     assert any_of("a", values) == [Compare("a", "in", tuple(values[:1000])), Compare("a", "in", ("1000",))]
@@ -129,3 +117,9 @@ def test_records_that_name_no_modality_or_an_unknown_modality_are_text():
     records = [{"modality": "image"}, {"modality": "text"}, {"modality": "CT"}, {}]
     assert [record for record in records if matches(parse_filter(modality_filter("text")), record)] == records[1:]
     assert [record for record in records if matches(parse_filter(modality_filter("image")), record)] == records[:1]
+
+
+def test_conditions_are_values_that_can_be_keys():
+    condition = AllOf((Compare("a", "eq", 1), AnyOf((Compare("b", "in", ("x",)), Compare("c", "gt", 2)))))
+    other = parse_filter({"a": 1, "or": [{"b": ["x"]}, {"c": {"gt": 2}}]})
+    assert {condition: "kept"}[other] == "kept"

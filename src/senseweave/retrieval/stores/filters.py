@@ -116,20 +116,6 @@ def any_of(field: str, values: Sequence[str]) -> list[Condition]:
     return [Compare(field, "in", tuple(values[at : at + NAMES])) for at in range(0, len(values), NAMES)]
 
 
-def both_hold(first: Condition | None, second: Condition | None) -> Condition | None:
-    """Return a condition that holds where both do; None stands for no condition."""
-    if first is None or second is None:
-        return first if second is None else second
-    return AllOf((first, second))
-
-
-def both(first: Where | None, second: Where | None) -> Where | None:
-    """Return a `where` of Chroma that holds where both do; None stands for no condition."""
-    if first is None or second is None:
-        return first if second is None else second
-    return {"$and": [first, second]}
-
-
 def _compare(value: Any, operator: str, operand: Any) -> bool:
     if operator == "in":
         return any(_equal(value, member) for member in operand)

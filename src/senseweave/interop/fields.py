@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import fields
@@ -80,13 +81,13 @@ class LazySpace:
 
     def __init__(self, given: Space | None = None) -> None:
         self.given = given
-        self._space = given
+        self.space = given
 
     def get(self, load: Callable[[], Space]) -> Space:
         """Return the space, loading it if need be; no lock, because `senseweave.load` gives all threads one space."""
-        if self._space is None:
-            self._space = load()
-        return self._space
+        if self.space is None:
+            self.space = load()
+        return self.space
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LazySpace) and self.given is other.given
@@ -131,6 +132,10 @@ class SpaceFields(PolicyFields):
             TypeError: If the model's family has no such option.
         """
         return self._lazy.get(self._load_space)
+
+    async def aspace(self) -> Space:
+        """Return the space, loaded in a thread if it is not loaded yet, which would block the event loop."""
+        return self._lazy.space or await asyncio.to_thread(lambda: self.space)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, Self, Unpack
 
-from langchain_core.runnables import run_in_executor
 from pydantic import ConfigDict, Field, model_validator
 
 from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
@@ -90,8 +89,7 @@ class SenseweaveEmbeddings(SpaceFields, MediaEmbeddings):
         """Run `embed_media` off the event loop; calls that wait together are computed as one batch."""
         if not media:
             return []
-        space = await run_in_executor(None, lambda: self.space)  # loading would block the event loop
-        return (await space.aembed(media, role=role)).tolist()  # type: ignore[no-any-return]
+        return (await (await self.aspace()).aembed(media, role=role)).tolist()  # type: ignore[no-any-return]
 
     def describe_media(
         self, media: Sequence[Media], *, on_error: Literal["raise", "skip"] = "raise"

@@ -9,13 +9,12 @@ from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
-import numpy as np
 from haystack.utils import ComponentDevice, Secret
 from haystack.utils.auth import EnvVarSecret
 from haystack_integrations.common.senseweave.components import Lifecycle
 
 import senseweave as sw
-from senseweave.interop import MODALITIES, Modality
+from senseweave.interop import DIRECT, MODALITIES, OFF_LOOP, Modality, Steps, run_direct
 
 
 class SpaceComponent(Lifecycle):
@@ -47,9 +46,8 @@ class SpaceComponent(Lifecycle):
         :param dimensions: How many leading dimensions to keep, for models trained to allow it.
         :param normalize: Whether embeddings have length 1.
         :param device: Where the model runs. If None, senseweave chooses when the model is loaded.
-        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`. Without it, such a model reads
-            its usual variable.
-        :param load_options: Further options of `senseweave.load` for this family of models, for example `max_length`.
+        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`; its usual variable if None.
+        :param load_options: Further options of `senseweave.load` for this family, for example `max_length`.
         :raises TypeError: If `device` is not a `ComponentDevice`.
         """
         if device is not None and not isinstance(device, ComponentDevice):
@@ -98,17 +96,17 @@ class SpaceComponent(Lifecycle):
         :returns: Its embedding.
         :raises senseweave.UnsupportedModalityError: If the model lacks its modality.
         """
-        return _floats(self._loaded().embed([media], role="query"))
+        return run_direct(self._embed(DIRECT, media))
 
     async def embed_media_async(self, media: sw.Media) -> list[float]:
-        """Embed one media as a query off the event loop; queries that wait at the same time become one batch.
+        """Like `embed_media`, off the event loop; queries that wait at the same time become one batch."""
+        return await self._embed(OFF_LOOP, media)
 
-        :param media: The media.
-        :returns: Its embedding.
-        :raises senseweave.UnsupportedModalityError: If the model lacks its modality.
-        """
-        space = await self._loaded_async()
-        return _floats(await space.aembed([media], role="query"))
+    async def _embed(self, steps: Steps, media: sw.Media) -> list[float]:
+        space = await steps.ask(self._loaded, self._loaded_async)
+        vectors = await steps.ask(space.embed, space.aembed, [media], role="query")
+        embedding: list[float] = vectors[0].tolist()
+        return embedding
 
     def _loaded(self) -> sw.Space:
         with self._space_lock:
@@ -118,12 +116,7 @@ class SpaceComponent(Lifecycle):
                     options["device"] = self.device.to_torch_str()
                 if self.api_key is not None:
                     options["key_variable"] = _read_key_variable(self.api_key)
-                space = sw.load(
-                    self.model,
-                    dimensions=self.dimensions,
-                    normalize=self.normalize,
-                    **options,
-                )
+                space = sw.load(self.model, dimensions=self.dimensions, normalize=self.normalize, **options)
                 with _holders_lock:
                     _holders.setdefault(space, WeakSet()).add(self)
                 self._space = space
@@ -147,11 +140,6 @@ def _read_key_variable(api_key: Secret) -> str:
     names: list[str] = api_key.to_dict()["env_vars"]
     api_key.resolve_value()  # raises where none is set
     return next((name for name in names if os.environ.get(name) is not None), names[0])
-
-
-def _floats(vectors: np.ndarray) -> list[float]:
-    embedding: list[float] = vectors[0].tolist()
-    return embedding
 
 
 _holders: WeakKeyDictionary[sw.Space, WeakSet[SpaceComponent]] = WeakKeyDictionary()

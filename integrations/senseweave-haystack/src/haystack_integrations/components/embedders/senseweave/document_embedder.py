@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Embeds Documents of every modality, mixed in one call."""
 
-import asyncio
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 from haystack_integrations.common.senseweave.items import document_to_media
 
 import senseweave as sw
-from senseweave.interop import Batch
+from senseweave.interop import DIRECT, OFF_LOOP, Batch, Steps, placed_among, progress_bar, run_direct
 
 logger = logging.getLogger(__name__)
 
@@ -68,18 +68,15 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         :param dimensions: How many leading dimensions to keep, for models trained to allow it.
         :param normalize: Whether embeddings have length 1.
         :param device: Where the model runs. If None, senseweave chooses when the model is loaded.
-        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`. Without it, such a model reads
-            its usual variable.
-        :param load_options: Further options of `senseweave.load` for this family of models, for example `max_length`.
-        :param root_path: Files must lie under this folder, symbolic links resolved, and relative paths are looked for
-            there. None allows every local file.
+        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`; its usual variable if None.
+        :param load_options: Further options of `senseweave.load` for this family, for example `max_length`.
+        :param root_path: Files must lie under this folder (links resolved), the base of relative paths; None: anywhere.
         :param network: Whether a Document may name an http or https URL.
         :param file_path_meta_field: The meta field that holds the path or URL of a Document's file.
         :param meta_fields_to_embed: Meta fields that are embedded together with the content of text Documents.
         :param embedding_separator: What stands between those fields and the content.
-        :param describe: Whether a Document without content gets as content what its embedding was made from, where the
-            model makes such a thing: the transcript of a recording, the labels of an image. Without it a store like
-            Chroma has nothing to show for such a Document.
+        :param describe: Whether a Document without content gets the transcript or labels that its embedding was made
+            from, where the model makes them; without it a store like Chroma has nothing to show for it.
         :param on_error: `raise`, or `skip` to leave a Document that cannot be read out of `documents`, log a warning
             and report it in `failed`.
         :param progress_bar: Whether `run` shows a progress bar.
@@ -115,61 +112,45 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         :raises senseweave.MediaError: With `on_error="raise"`, for the first Document that cannot be read.
         :raises senseweave.UnsupportedModalityError: With `on_error="raise"`, if the model lacks a Document's modality.
         """
-        self._check(documents)
-        space = self._loaded()
-        media, positions, failed = self._read(space, documents)
-        batch = self._encode(space, media)
-        return self._result(documents, positions, batch, failed, space.fingerprint)
+        return run_direct(self._run(DIRECT, documents))
 
     @component.output_types(documents=list[Document], failed=list[dict[str, Any]])
     async def run_async(self, documents: list[Document]) -> dict[str, Any]:
-        """Like `run`, off the event loop."""
-        self._check(documents)
-        space = await self._loaded_async()
-        media, positions, failed = await asyncio.to_thread(self._read, space, documents)
-        batch = await space.aencode(media, role="document", on_error=self.on_error)
-        return self._result(documents, positions, batch, failed, space.fingerprint)
+        """Like `run`, off the event loop and without a progress bar."""
+        return await self._run(OFF_LOOP, documents)
 
-    def _read(
-        self, space: sw.Space, documents: list[Document]
-    ) -> tuple[list[sw.Media], list[int], dict[int, sw.SenseweaveError]]:
-        """Return media, their positions in `documents`, and the error of each Document that is not among them."""
-        policy = sw.MediaPolicy(root=self.root_path, network=self.network)
-        media: list[sw.Media] = []
-        positions: list[int] = []
-        failed: dict[int, sw.SenseweaveError] = {}
+    async def _run(self, steps: Steps, documents: list[Document]) -> dict[str, Any]:
+        self._check(documents)
+        space = await steps.ask(self._loaded, self._loaded_async)
+        read = await steps.work(self._read, space, documents)
+        media = {position: item for position, item in enumerate(read) if isinstance(item, sw.Media)}
+        shown = self.progress_bar and not steps.asynchronous
+        with progress_bar("Embedding Documents", len(media), shown=shown) as progress:
+            encode = partial(space.encode, progress=progress)
+            batch = await steps.ask(encode, space.aencode, [*media.values()], role="document", on_error=self.on_error)
+        failed = {position: item for position, item in enumerate(read) if isinstance(item, sw.SenseweaveError)}
+        return self._result(documents, list(media), batch, failed, space.fingerprint)
+
+    def _read(self, space: sw.Space, documents: list[Document]) -> list[sw.Media | sw.SenseweaveError]:
+        """Return the media of each Document, or the error because of which it has none."""
+        media: list[sw.Media | sw.SenseweaveError] = []
         for position, document in enumerate(documents):
             try:
-                chunk = document_to_media(
-                    document,
-                    policy=policy,
-                    file_path_meta_field=self.file_path_meta_field,
-                    meta_fields_to_embed=self.meta_fields_to_embed,
-                    embedding_separator=self.embedding_separator,
-                )
+                with placed_among([position], len(documents)):
+                    chunk = document_to_media(
+                        document,
+                        policy=sw.MediaPolicy(root=self.root_path, network=self.network),
+                        file_path_meta_field=self.file_path_meta_field,
+                        meta_fields_to_embed=self.meta_fields_to_embed,
+                        embedding_separator=self.embedding_separator,
+                    )
                 space.encoder(chunk.modality)
-            except sw.SenseweaveError as error:
-                located = error.at(position, len(documents)) if isinstance(error, sw.MediaError) else error
-                if self.on_error == "raise":
-                    raise located from error
-                failed[position] = located
-            else:
                 media.append(chunk)
-                positions.append(position)
-        return media, positions, failed
-
-    def _encode(self, space: sw.Space, media: list[sw.Media]) -> Batch:
-        if not self.progress_bar:
-            return space.encode(media, role="document", on_error=self.on_error)
-        from tqdm import tqdm
-
-        with tqdm(total=len(media), desc="Embedding Documents") as bar:
-
-            def show(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
-            return space.encode(media, role="document", on_error=self.on_error, progress=show)
+            except sw.SenseweaveError as error:
+                if self.on_error == "raise":
+                    raise
+                media.append(error)
+        return media
 
     def _result(
         self,

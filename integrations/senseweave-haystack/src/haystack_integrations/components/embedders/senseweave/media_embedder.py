@@ -53,11 +53,9 @@ class SenseweaveMediaEmbedder(SpaceComponent):
         :param dimensions: How many leading dimensions to keep, for models trained to allow it.
         :param normalize: Whether embeddings have length 1.
         :param device: Where the model runs. If None, senseweave chooses when the model is loaded.
-        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`. Without it, such a model reads
-            its usual variable.
+        :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`; its usual variable if None.
         :param load_options: Further options of `senseweave.load` for this family of models.
-        :param root_path: Files must lie under this folder, symbolic links resolved, and relative paths are looked for
-            there. None allows every local file.
+        :param root_path: Files must lie under this folder (links resolved), the base of relative paths; None: anywhere.
         :param network: Whether a query may be an http or https URL.
         :param modality: `image`, `audio` or `video`; detected from the content if None.
         :raises ValueError: If the modality does not exist.

@@ -135,7 +135,9 @@ class SpaceFields(PolicyFields):
 
     async def aspace(self) -> Space:
         """Return the space, loaded in a thread if it is not loaded yet, which would block the event loop."""
-        return self._lazy.space or await asyncio.to_thread(lambda: self.space)
+        if self._lazy.space is not None:
+            return self._lazy.space
+        return await asyncio.to_thread(self._lazy.get, self._load_space)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

@@ -54,10 +54,6 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
         pip install "langchain-senseweave[starter]"
         ```
 
-    Key init args:
-        embeddings: What computes the vectors that the store lacks.
-        store: Any `ByteStore`, for example `LocalFileStore` or `InMemoryByteStore`.
-
     Instantiate:
         ```python
         from langchain_core.stores import InMemoryByteStore
@@ -74,7 +70,7 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
 
         Args:
             embeddings: What computes the vectors that the store lacks.
-            store: Where vectors are kept.
+            store: Where vectors are kept: any `ByteStore`, for example `LocalFileStore` or `InMemoryByteStore`.
             prefix: Beginning of every key.
         """
         self.embeddings = embeddings

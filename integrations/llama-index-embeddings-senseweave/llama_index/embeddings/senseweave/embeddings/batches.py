@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from llama_index.core.async_utils import run_jobs
-from llama_index.core.callbacks import CallbackManager
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
+from llama_index.core.embeddings import MultiModalEmbedding
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.utils import get_tqdm_iterable
 from llama_index.embeddings.senseweave.items.nodes import as_media
@@ -23,10 +23,10 @@ from senseweave.interop import (
     Batch,
     Media,
     MediaError,
-    MediaPolicy,
     Modality,
     OnError,
     Role,
+    SpaceFields,
     Steps,
     fetch_or_compute,
     list_items,
@@ -35,9 +35,6 @@ from senseweave.interop import (
     require_all,
     run_direct,
 )
-
-if TYPE_CHECKING:
-    from senseweave.interop import Space
 
 Embedding = list[float]
 
@@ -63,32 +60,15 @@ Outcome: TypeAlias = Embedded | MediaError
 """The outcome of one input; an error only with `on_error="skip"`."""
 
 
-class Model(Protocol):
-    """What a call needs of its embedding model."""
-
-    embed_batch_size: int
-    num_workers: int | None
-    callback_manager: CallbackManager
-    embeddings_cache: Any | None
-    rate_limiter: Any | None
-
-    @property
-    def space(self) -> Space:
-        """The senseweave space that computes."""
-
-    @property
-    def media_policy(self) -> MediaPolicy:
-        """What may be read."""
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the description of the model in events."""
+class SpaceModel(SpaceFields, MultiModalEmbedding):
+    """What a call needs of its embedding model: a space, and LlamaIndex's settings."""
 
 
 class Batches:
     """One call of an embedding model with inputs of one modality, for one role."""
 
     def __init__(
-        self, model: Model, modality: Modality, role: Role = "document", *, on_error: OnError = "raise"
+        self, model: SpaceModel, modality: Modality, role: Role = "document", *, on_error: OnError = "raise"
     ) -> None:
         self.model = model
         self.modality = modality
@@ -211,7 +191,7 @@ class Batches:
 
 
 def embed_mixed(
-    model: Model,
+    model: SpaceModel,
     media: Sequence[Media],
     role: Role = "document",
     *,
@@ -229,7 +209,7 @@ def embed_mixed(
 
 
 async def aembed_mixed(
-    model: Model,
+    model: SpaceModel,
     media: Sequence[Media],
     role: Role = "document",
     *,
@@ -241,7 +221,7 @@ async def aembed_mixed(
 
 
 async def _mixed(
-    steps: Steps, model: Model, media: Sequence[Media], role: Role, show_progress: bool, on_error: OnError
+    steps: Steps, model: SpaceModel, media: Sequence[Media], role: Role, show_progress: bool, on_error: OnError
 ) -> list[Outcome]:
     done: dict[int, Outcome] = {}
     for modality, positions in (await steps.work(_grouped, model, media)).items():
@@ -266,7 +246,7 @@ def _labels(media: list[Media]) -> list[str]:
     return [item.decode() if item.modality == "text" else item.source for item in media]
 
 
-def _grouped(model: Model, media: Sequence[Media]) -> dict[Modality, list[int]]:
+def _grouped(model: SpaceModel, media: Sequence[Media]) -> dict[Modality, list[int]]:
     groups: dict[Modality, list[int]] = {}
     for position, item in enumerate(media):
         groups.setdefault(item.modality, []).append(position)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from llama_index.core.base.embeddings.base import mean_agg
-from llama_index.core.embeddings import MultiModalEmbedding
 from llama_index.embeddings.senseweave.embeddings.batches import (
     Batches,
     Embedding,
+    SpaceModel,
     aembed_mixed,
     dispatcher,
     embed_mixed,
@@ -19,10 +19,10 @@ from llama_index.embeddings.senseweave.embeddings.batches import (
 from llama_index.embeddings.senseweave.items.nodes import as_media
 from llama_index.embeddings.senseweave.items.whole import MediaText
 
-from senseweave.interop import Media, Modality, Role, SpaceFields, read_each, require_all
+from senseweave.interop import Media, Modality, Role, read_each, require_all
 
 
-class EmbeddingMethods(SpaceFields, MultiModalEmbedding):
+class EmbeddingMethods(SpaceModel):
     """The embedding methods of `SenseweaveEmbedding`, which differ only in modality, role and number of inputs.
 
     Media may be a path, `Path`, URL, data URI, bytes, `BytesIO` or other binary file, decoded object, `senseweave`

@@ -214,3 +214,8 @@ def test_an_error_of_a_collection_in_memory_is_not_hidden():
     collection = chromadb.EphemeralClient().get_or_create_collection("memory-only", embedding_function=None)
     with pytest.raises(InternalError, match="Error finding id"):
         read_anew(ask, lambda: collection, lambda *given: pytest.fail("there is nothing to open anew"))
+
+
+def test_an_option_that_does_not_exist_is_named():
+    with pytest.raises(TypeError, match="unknown option 'top_p'; there are fusion, weights"):
+        Planner().plan(4, {"top_p": 1})

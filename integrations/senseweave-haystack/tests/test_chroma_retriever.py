@@ -59,7 +59,7 @@ def test_top_k_is_honoured_down_to_nothing():
     assert len(retriever.run(query_embedding=[1.0, 0.0])["documents"]) == 3
     assert len(retriever.run(query_embedding=[1.0, 0.0], top_k=2)["documents"]) == 2
     assert retriever.run(query_embedding=[1.0, 0.0], top_k=0)["documents"] == []
-    with pytest.raises(ValueError, match="top_k must be 0 or more"):
+    with pytest.raises(ValueError, match="top_k must be at least 0"):
         retriever.run(query_embedding=[1.0, 0.0], top_k=-1)
 
 

@@ -76,7 +76,7 @@ from senseweave.retrieval.records.schema import (
     write_metadata,
 )
 from senseweave.retrieval.search.embedding import Embedded, embed_query
-from senseweave.retrieval.search.plan import OPTIONS, Plan, Planner, chosen_modalities
+from senseweave.retrieval.search.plan import OPTIONS, Plan, Planner, RankingOptions, chosen_modalities, whole_number
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
 from senseweave.retrieval.store_ranking import SampledView, StoreCall, StoreRanking, StoreView, list_name
 from senseweave.retrieval.stores.filters import NOT_TEXT, compile_filter, modality_filter
@@ -143,6 +143,7 @@ __all__ = [
     "Query",
     "Ranked",
     "Ranking",
+    "RankingOptions",
     "RankingSource",
     "Reranker",
     "Role",
@@ -203,5 +204,6 @@ __all__ = [
     "source_name",
     "text_without_place",
     "unit",
+    "whole_number",
     "write_metadata",
 ]

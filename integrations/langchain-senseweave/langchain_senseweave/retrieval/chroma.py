@@ -126,8 +126,8 @@ class SenseweaveChroma(MediaSearch, Chroma):
             ValueError: If there are more metadata than texts, or not as many ids as texts.
         """
         texts = list(texts)
-        records: list[dict[str, Any]] = [dict(record or {}) for record in _pad_metadata(metadatas, len(texts))]
-        every = [given if given is not None else str(uuid.uuid4()) for given in _check_ids(ids, len(texts))]
+        records, given = _align(metadatas, ids, len(texts))
+        every = [identifier if identifier is not None else str(uuid.uuid4()) for identifier in given]
         last = _last_positions(every)
         kept, texts, records = [every[i] for i in last], [texts[i] for i in last], [records[i] for i in last]
         if all(map(_is_text, records)):
@@ -168,8 +168,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
             ValueError: If there are more metadata than images, or not as many ids as images.
         """
         media = self._media("image", uris)
-        records = _pad_metadata(metadatas, len(media))
-        given = _check_ids(ids, len(media))
+        records, given = _align(metadatas, ids, len(media))
         embedded = self._media_embeddings().embed_described(media)
         documents = [
             document_from_media(image, words, metadata=record)
@@ -362,25 +361,22 @@ class SenseweaveChroma(MediaSearch, Chroma):
         raise FingerprintError(collection.name, str(expected or "unknown"), str(given or "unknown"))
 
 
-def _check_ids(ids: Sequence[str | None] | None, count: int) -> Sequence[str | None]:
-    """Return an id or None for each of so many items.
+def _align(
+    metadatas: Sequence[dict[str, Any]] | None, ids: Sequence[str | None] | None, count: int
+) -> tuple[list[dict[str, Any]], Sequence[str | None]]:
+    """Return metadata (empty for the last items, where there are fewer) and an id or None for each item.
 
     Raises:
-        ValueError: If there are ids, but not as many as items.
+        ValueError: If there are more metadata than items, or ids, but not as many as items.
     """
-    if ids is not None and len(ids) != count:
-        msg = f"there are {count} items, but {len(ids)} ids; pass an id for each item, or no ids"
-        raise ValueError(msg)
-    return ids if ids is not None else [None] * count
-
-
-def _pad_metadata(metadatas: Sequence[dict[str, Any]] | None, count: int) -> list[dict[str, Any]]:
-    """Return metadata for each of so many items, empty for the last where there are fewer."""
-    records = list(metadatas or [])
+    records = [dict(record or {}) for record in metadatas or ()]
     if len(records) > count:
         msg = f"there are {count} items, but {len(records)} metadatas; pass at most one for each item"
         raise ValueError(msg)
-    return records + [{} for _ in range(count - len(records))]
+    if ids is not None and len(ids) != count:
+        msg = f"there are {count} items, but {len(ids)} ids; pass an id for each item, or no ids"
+        raise ValueError(msg)
+    return records + [{} for _ in range(count - len(records))], ids if ids is not None else [None] * count
 
 
 def _last_positions(ids: Sequence[str]) -> list[int]:

@@ -7,15 +7,44 @@ import numbers
 import operator
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Modality
 from senseweave.retrieval.fusion import find_method
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
 
-OPTIONS: Final = ("fusion", "weights", "quota", "min_score", "offset", "group", "diversity", "rerank", "rerank_depth")
-"""How to rank, besides how many: arguments of `Index.search`, which every framework's retriever takes too."""
+
+class RankingOptions(TypedDict, total=False):
+    """How to rank, besides how many: arguments of `Index.search`, which every framework's retriever takes too.
+
+    Attributes:
+        fusion: How scores are made comparable, a name in `senseweave.retrieval.METHODS`; None takes the default, `none`
+            leaves cosine similarities as they are.
+        weights: By modality, for the method `weighted_rrf`; 1 where none is given.
+        quota: By modality, the least number of results on each page, while there are enough; 0 where none is given.
+        min_score: Leave out results whose calibrated score is lower; None for no limit.
+        offset: How many of the best results to leave out, for the next page; 0 by default.
+        group: Whether the chunks of one source become one result; False by default.
+        diversity: How much results should differ from each other, from 0 to 1 (maximal marginal relevance); None for
+            no change of order.
+        rerank: A cross-encoder's name or a reranker, which orders the best `rerank_depth` results anew; None for none.
+        rerank_depth: How many results the reranker reads; 50 by default.
+    """
+
+    fusion: str | None
+    weights: Mapping[str, float] | None
+    quota: Mapping[str, int] | None
+    min_score: float | None
+    offset: int
+    group: bool
+    diversity: float | None
+    rerank: str | Reranker | None
+    rerank_depth: int
+
+
+OPTIONS: Final = tuple(RankingOptions.__annotations__)
+"""Names of the options."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +72,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name, least in (("k", 1), ("offset", 0), ("rerank_depth", 1)):
-            object.__setattr__(self, name, _whole(name, getattr(self, name), least))
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
         if not isinstance(self.group, bool):
             msg = f"group must be True or False, not {self.group!r}"
             raise TypeError(msg)
@@ -55,7 +84,7 @@ class Plan:
             msg = f"diversity must be between 0 and 1, not {self.diversity}"
             raise ValueError(msg)
         for name, count in _by_name("quota", self.quota, MODALITIES).items():
-            _whole(f"the quota of {name}", count, 0)
+            whole_number(f"the quota of {name}", count, 0)
         if sum(_by_name("quota", self.quota, MODALITIES).values()) > self.k:
             msg = f"the quotas {dict(self.quota or {})} add up to more than k={self.k}"
             raise ValueError(msg)
@@ -112,9 +141,12 @@ class Planner:
             options: Values of some of `OPTIONS`, as `Index.search` takes them.
 
         Raises:
-            TypeError: If a value is of the wrong type; the message names the option.
-            ValueError: If it makes no sense.
+            TypeError: If there is no such option, or a value is of the wrong type; the message names the option.
+            ValueError: If a value makes no sense.
         """
+        if unknown := sorted(set(options) - set(OPTIONS)):
+            msg = f"unknown option {', '.join(map(repr, unknown))}; there are {', '.join(OPTIONS)}"
+            raise TypeError(msg)
         values = {name: value for name, value in options.items() if name not in ("fusion", "rerank")}
         given = options.get("rerank")
         reranker = self.rerankers.get(given) if isinstance(given, str) else None
@@ -154,7 +186,13 @@ def chosen_modalities(modalities: Any, available: Collection[Modality]) -> set[M
     return set(requested)
 
 
-def _whole(name: str, value: Any, least: int) -> int:
+def whole_number(name: str, value: Any, least: int) -> int:
+    """Return the value of an argument if it is a whole number.
+
+    Raises:
+        TypeError: If it is something else; the message names the argument.
+        ValueError: If it is less than `least`.
+    """
     try:
         number = operator.index(value)
     except TypeError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Collection, Sequence
+from typing import Any, Self, Unpack
 
 import numpy as np
 from llama_index.core import VectorStoreIndex
@@ -31,10 +31,12 @@ from senseweave.interop import (
     Planner,
     Query,
     Ranking,
-    Reranker,
+    RankingOptions,
     StoreRanking,
+    choose_policy,
     chosen_modalities,
     unit,
+    whole_number,
 )
 
 DEFAULT_TOP_K = 10
@@ -69,15 +71,6 @@ class SenseweaveRetriever(BaseRetriever):
         similarity_top_k: int = DEFAULT_TOP_K,
         modalities: Collection[Modality] | None = None,
         filters: MetadataFilters | None = None,
-        fusion: str | None = None,
-        offset: int = 0,
-        min_score: float | None = None,
-        group: bool = False,
-        diversity: float | None = None,
-        rerank: str | Reranker | None = None,
-        rerank_depth: int = 50,
-        weights: Mapping[str, float] | None = None,
-        quota: Mapping[str, int] | None = None,
         use_bundle_embedding: bool = False,
         docstore: BaseDocumentStore | None = None,
         root: str | None = None,
@@ -87,6 +80,7 @@ class SenseweaveRetriever(BaseRetriever):
         object_map: dict[str, Any] | None = None,
         objects: list[IndexNode] | None = None,
         verbose: bool = False,
+        **options: Unpack[RankingOptions],
     ) -> None:
         """Retrieve from vector stores or from an index.
 
@@ -97,16 +91,6 @@ class SenseweaveRetriever(BaseRetriever):
             similarity_top_k: How many nodes to return.
             modalities: Only nodes of these modalities; None for all.
             filters: Condition on metadata.
-            fusion: How similarities are made comparable, a name in `senseweave.retrieval.METHODS`; None takes the
-                core's choice, `none` leaves the cosine similarities as they are.
-            offset: Leave out so many of the best, for the next page.
-            min_score: Leave out nodes whose calibrated score is lower.
-            group: Return the best node of each source alone.
-            diversity: From 0 to 1: how much nodes should differ from each other (maximal marginal relevance).
-            rerank: A cross-encoder's name or a reranker, which orders the best `rerank_depth` nodes anew.
-            rerank_depth: How many nodes the reranker reads.
-            weights: By modality, for the fusion method `weighted_rrf`.
-            quota: By modality, the least number of nodes in an answer while there are so many.
             use_bundle_embedding: Whether a bundle's `embedding` comes before its text and media. If False it is only
                 used where there is nothing else to embed, because LlamaIndex's retrievers leave the vectors of their
                 own model in bundles that they share.
@@ -118,41 +102,26 @@ class SenseweaveRetriever(BaseRetriever):
             object_map: Objects that index nodes stand for, by id.
             objects: The same, as index nodes.
             verbose: Whether to print what is retrieved from objects.
+            **options: How to rank, as in `Index.search`: `fusion`, `weights`, `quota`, `min_score`, `offset`, `group`,
+                `diversity`, `rerank` and `rerank_depth` (50); see `senseweave.interop.RankingOptions`.
 
         Raises:
             TypeError: If an option is of the wrong type; the message names it.
             ValueError: If the number of models does not fit, or an option makes no sense.
         """
-        if similarity_top_k < 1:
-            msg = f"similarity_top_k must be at least 1, not {similarity_top_k}"
-            raise ValueError(msg)
-        if policy is not None and (root is not None or network):
-            msg = "give either policy or root and network, not both"
-            raise ValueError(msg)
+        policy = choose_policy(policy, root, network)
         if (index is None) == (vector_stores is None):
             msg = "give vector_stores or an index, one of the two"
             raise ValueError(msg)
-        self.similarity_top_k = similarity_top_k
+        self.similarity_top_k = whole_number("similarity_top_k", similarity_top_k, 1)
         self.modalities = None if modalities is None else chosen_modalities(modalities, MODALITIES)
         self.filters = filters
-        self.options: dict[str, Any] = {
-            "fusion": fusion,
-            "min_score": min_score,
-            "offset": offset,
-            "group": group,
-            "diversity": diversity,
-            "rerank": rerank,
-            "rerank_depth": rerank_depth,
-            "weights": weights,
-            "quota": quota,
-        }
+        self.options = options
         self._planner = Planner()
         self.use_bundle_embedding = use_bundle_embedding
         self._index = index
         self._views = [] if vector_stores is None else _views(vector_stores, embed_model, docstore)
         self._planner.plan(similarity_top_k, self.options)  # wrong options are errors here, and not of the first query
-        if policy is None and (root is not None or network):
-            policy = MediaPolicy(root=root, network=network)
         self.media_policy = policy or (index.policy if index is not None else self._views[0].embed_model.media_policy)
         super().__init__(callback_manager=callback_manager, object_map=object_map, objects=objects, verbose=verbose)
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026-present senseweave contributors
 #
 # SPDX-License-Identifier: Apache-2.0
-"""What the retrievers check: the number of Documents, embeddings of queries, and that embeddings are of one space."""
+"""What the retrievers check: embeddings of queries, and that embeddings are of one space."""
 
 import math
 from collections.abc import Iterable
@@ -32,23 +32,6 @@ def check_fingerprints(documents: Iterable[Document], place: str, expected: str 
             raise sw.FingerprintError(place, str(found), expected)
         expected = str(found)
     return expected
-
-
-def check_top_k(top_k: Any) -> int:
-    """Return a number of Documents if it is a whole number of at least 0.
-
-    :param top_k: The number.
-    :returns: The number.
-    :raises TypeError: If it is not a whole number.
-    :raises ValueError: If it is negative.
-    """
-    if isinstance(top_k, bool) or not isinstance(top_k, int):
-        msg = f"top_k must be a whole number, not {top_k!r} ({type(top_k).__name__})"
-        raise TypeError(msg)
-    if top_k < 0:
-        msg = f"top_k must be 0 or more, not {top_k}"
-        raise ValueError(msg)
-    return top_k
 
 
 def check_embedding(query_embedding: Any) -> None:

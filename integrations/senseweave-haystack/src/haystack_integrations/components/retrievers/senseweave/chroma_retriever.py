@@ -16,11 +16,10 @@ from haystack_integrations.common.senseweave.retrieval import (
     FINGERPRINT,
     check_embedding,
     check_fingerprints,
-    check_top_k,
 )
 from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, divide
 
-from senseweave.interop import read_anew
+from senseweave.interop import read_anew, whole_number
 
 if TYPE_CHECKING:
     from haystack_integrations.document_stores.chroma import ChromaDocumentStore
@@ -90,7 +89,7 @@ class SenseweaveChromaRetriever(Lifecycle):
             raise TypeError(msg)
         self.document_store = document_store
         self.filters = filters or {}
-        self.top_k = check_top_k(top_k)
+        self.top_k = whole_number("top_k", top_k, 0)
         self.filter_policy = FilterPolicy(filter_policy)
         self.return_embedding = return_embedding
         self._is_warm = False
@@ -130,7 +129,7 @@ class SenseweaveChromaRetriever(Lifecycle):
         :raises haystack.errors.FilterError: If the filters are not well formed.
         """
         check_embedding(query_embedding)
-        count = self.top_k if top_k is None else check_top_k(top_k)
+        count = self.top_k if top_k is None else whole_number("top_k", top_k, 0)
         if count == 0:
             return {"documents": []}
         self.warm_up()

@@ -18,13 +18,12 @@ from haystack.document_stores.types import FilterPolicy
 from haystack_integrations.common.senseweave.components import Lifecycle, check_modalities
 from haystack_integrations.common.senseweave.items import hit_to_document, result_meta
 from haystack_integrations.common.senseweave.loading import source_to_media
-from haystack_integrations.common.senseweave.retrieval import check_top_k
 from haystack_integrations.components.embedders.senseweave import SenseweaveTextEmbedder
 from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, for_index
 from haystack_integrations.components.retrievers.senseweave.lists import RetrieverLists
 
 import senseweave as sw
-from senseweave.interop import OPTIONS, Modality, Plan, Planner, Ranking, Reranker
+from senseweave.interop import OPTIONS, Modality, Plan, Planner, Ranking, Reranker, whole_number
 
 
 @component
@@ -139,7 +138,7 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         self.rerank = rerank
         self.rerank_depth = rerank_depth
         self.filters = filters or {}
-        self.top_k = check_top_k(top_k)
+        self.top_k = whole_number("top_k", top_k, 0)
         self.filter_policy = FilterPolicy(filter_policy)
         self.root_path = str(root_path) if root_path is not None else None
         self.network = network
@@ -292,7 +291,7 @@ class SenseweaveMultimodalRetriever(Lifecycle):
             raise TypeError(msg)
         policy = sw.MediaPolicy(root=self.root_path, network=self.network)
         question = sw.Text(query) if query is not None else source_to_media(media, policy=policy)
-        count = self.top_k if top_k is None else check_top_k(top_k)
+        count = self.top_k if top_k is None else whole_number("top_k", top_k, 0)
         return question, count, apply_policy(self.filter_policy, self.filters, filters)
 
     def _plan(self, k: int, options: dict[str, Any]) -> Plan:

@@ -79,7 +79,7 @@ from senseweave.retrieval.search.embedding import Embedded, embed_query
 from senseweave.retrieval.search.plan import OPTIONS, Plan, Planner, RankingOptions, chosen_modalities, whole_number
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
 from senseweave.retrieval.store_ranking import SampledView, StoreCall, StoreRanking, StoreView, list_name
-from senseweave.retrieval.stores.filters import NOT_TEXT, compile_filter, modality_filter
+from senseweave.retrieval.stores.filters import COMPARISONS, NOT_TEXT, compile_filter, modality_filter
 from senseweave.spaces import Batch, Space, load
 from senseweave.spaces.engine import OnError, Progress
 
@@ -93,6 +93,7 @@ _HOMES = dict.fromkeys(("PolicyFields", "SpaceFields", "SpaceOptions"), "sensewe
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)
 
 __all__ = [
+    "COMPARISONS",
     "CHUNK_OPTIONS",
     *_HOMES,
     "DEFAULT_PIXELS",

@@ -6,18 +6,7 @@ from typing import Any
 
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 
-from senseweave.interop import NOT_TEXT, Modality
-
-_OPERATORS = {
-    FilterOperator.EQ: "eq",
-    FilterOperator.NE: "ne",
-    FilterOperator.GT: "gt",
-    FilterOperator.GTE: "gte",
-    FilterOperator.LT: "lt",
-    FilterOperator.LTE: "lte",
-    FilterOperator.IN: "in",
-    FilterOperator.NIN: "nin",
-}
+from senseweave.interop import COMPARISONS, NOT_TEXT, Modality
 
 
 def index_condition(filters: MetadataFilters | None) -> dict[str, Any] | None:
@@ -34,11 +23,12 @@ def index_condition(filters: MetadataFilters | None) -> dict[str, Any] | None:
             if (nested := index_condition(entry)) is not None:
                 conditions.append(nested)
             continue
-        if entry.operator not in _OPERATORS:
-            operators = ", ".join(operator.value for operator in _OPERATORS)
+        comparison = entry.operator.name.lower()  # both name their comparisons alike
+        if comparison not in COMPARISONS:
+            operators = ", ".join(FilterOperator[name.upper()].value for name in COMPARISONS)
             msg = f"an index has no filter {entry.operator.value!r} (on {entry.key!r}); use one of {operators}"
             raise ValueError(msg)
-        conditions.append({entry.key: {_OPERATORS[entry.operator]: entry.value}})
+        conditions.append({entry.key: {comparison: entry.value}})
     if filters.condition is FilterCondition.NOT:
         return {"not": {"or": conditions}}
     return {"or" if filters.condition is FilterCondition.OR else "and": conditions}

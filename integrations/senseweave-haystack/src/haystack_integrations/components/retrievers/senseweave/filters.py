@@ -10,7 +10,7 @@ from haystack import Document
 from haystack.document_stores.types import FilterPolicy
 from haystack.errors import FilterError
 
-from senseweave.interop import NOT_TEXT, Modality
+from senseweave.interop import COMPARISONS, NOT_TEXT, Modality
 
 Filters: TypeAlias = dict[str, Any]
 
@@ -18,16 +18,7 @@ _OPPOSITE = {"==": "!=", "!=": "==", "in": "not in", "not in": "in"}
 """Exact opposites in Chroma. `>` and `<=` are not: neither matches a Document without the field."""
 _ORDER = (">", ">=", "<", "<=")
 _DOCUMENT_FIELDS = {field.name for field in fields(Document)}
-_INDEX_COMPARISONS = {
-    "==": "eq",
-    "!=": "ne",
-    ">": "gt",
-    ">=": "gte",
-    "<": "lt",
-    "<=": "lte",
-    "in": "in",
-    "not in": "nin",
-}
+_INDEX_COMPARISONS = dict(zip(("==", "!=", ">", ">=", "<", "<=", "in", "not in"), COMPARISONS, strict=True))
 _INDEX_NAMES = {"file_path": "source"}
 """Meta fields of Documents that an index stores under another name."""
 

@@ -82,7 +82,8 @@ def main() -> None:
         store = ChromaVectorStore(chroma_collection=collection)
         context = StorageContext.from_defaults(vector_store=store)
         VectorStoreIndex(embed_model(nodes), embed_model=embed_model, storage_context=context)
-        retriever = SenseweaveRetriever(store, embed_model, similarity_top_k=3)
+        # Marks that tell data from instructions are for models of a provider; they would only confuse the offline one.
+        retriever = SenseweaveRetriever(store, embed_model, similarity_top_k=3, mark_data=bool(arguments.llm))
 
         if arguments.llm:
             from llama_index.llms.openai import OpenAI

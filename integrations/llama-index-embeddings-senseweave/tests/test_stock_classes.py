@@ -144,7 +144,9 @@ def test_synthesis_is_sent_the_media_themselves(embed_model: SenseweaveEmbedding
     blocks = [block for message in llm.last_chat_messages or [] for block in message.blocks]
     sent = [getattr(block, f"resolve_{kind}")().read() for block in blocks if isinstance(block, BLOCKS[kind])]
     assert sent == [files[kind][EXPECTED[kind]].read_bytes()]
-    assert any(str(files[kind][EXPECTED[kind]]) in getattr(block, "text", "") for block in blocks)
+    texts = [getattr(block, "text", "") for block in blocks]
+    assert any(f"modality: {kind}" in text for text in texts)
+    assert not any(str(files[kind][EXPECTED[kind]].parent) in text for text in texts)
 
 
 @pytest.mark.parametrize("strategy", [DocstoreStrategy.UPSERTS, DocstoreStrategy.UPSERTS_AND_DELETE])

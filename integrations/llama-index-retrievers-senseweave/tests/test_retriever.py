@@ -137,7 +137,8 @@ def test_modalities_and_filters_narrow_the_answer(store: Any, embed_model: Sense
     assert {hit.node.metadata["modality"] for hit in images} == {"image"}
     shelf = MetadataFilters(filters=[MetadataFilter(key="shelf", value=1)])
     texts = SenseweaveRetriever(store, embed_model, filters=shelf).retrieve("green")
-    assert {type(hit.node) for hit in texts} == {TextNode}
+    assert all(isinstance(hit.node, TextNode) for hit in texts)
+    assert {hit.node.class_name() for hit in texts} == {"TextNode"}
     either = MetadataFilters(
         filters=[MetadataFilter(key="shelf", value=1), MetadataFilter(key="modality", value="audio")],
         condition=FilterCondition.OR,

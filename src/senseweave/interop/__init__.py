@@ -17,6 +17,7 @@ from senseweave.errors import (
     UnsupportedModalityError,
     placed_among,
 )
+from senseweave.interop.boundaries import data_label, data_marks, data_text
 from senseweave.interop.calls import (
     DIRECT,
     OFF_LOOP,
@@ -64,7 +65,13 @@ from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
 from senseweave.retrieval.ranking import Candidate, Ranking, RankingSource, arank, rank
 from senseweave.retrieval.records.chunking import CHUNK_OPTIONS, chunk_media
-from senseweave.retrieval.records.labels import document_text, labeled_description, place_label, text_without_place
+from senseweave.retrieval.records.labels import (
+    document_text,
+    labeled_description,
+    place_label,
+    source_label,
+    text_without_place,
+)
 from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk
 from senseweave.retrieval.records.schema import (
     FILE_PATH,
@@ -173,6 +180,9 @@ __all__ = [
     "collect",
     "compile_filter",
     "content_key",
+    "data_label",
+    "data_marks",
+    "data_text",
     "document_text",
     "embed_query",
     "evenly_spaced",
@@ -202,6 +212,7 @@ __all__ = [
     "require_all",
     "run_direct",
     "sound_file",
+    "source_label",
     "source_name",
     "text_without_place",
     "unit",

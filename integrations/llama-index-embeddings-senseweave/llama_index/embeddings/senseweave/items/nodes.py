@@ -205,7 +205,7 @@ def _node_id(provenance: Provenance) -> str:
 
 def _is_plain(node: BaseNode) -> bool:
     """Return whether a node is a `Node` and none of the classes that LlamaIndex derives from it."""
-    return type(node) in (Node, WholeNode)
+    return type(node) is Node or isinstance(node, WholeNode)
 
 
 def _unwrap(item: Any) -> Any:

@@ -69,6 +69,8 @@ def make_node(node_id: str, text: str, provenance: Provenance, resources: dict[s
     metadata = write_metadata(provenance, file_path=True)
     # A media node keeps the last two, or an index takes it for empty.
     hidden = (*NOISE_KEYS, *CITED_KEYS, *(() if resources else ("modality", "source")))
+    # A local path says more of this machine than a model's provider needs to know.
+    unseen = NOISE_KEYS if "://" in str(provenance.source) else (*NOISE_KEYS, "source")
     values: dict[str, Any] = {
         "id_": node_id,
         # Must exist, though empty: without it `Node.get_content` leaves the metadata out, an index skips the node, and
@@ -76,7 +78,7 @@ def make_node(node_id: str, text: str, provenance: Provenance, resources: dict[s
         "text_resource": MediaResource(text=text),
         "metadata": metadata,
         "excluded_embed_metadata_keys": [name for name in hidden if name in metadata],
-        "excluded_llm_metadata_keys": [name for name in NOISE_KEYS if name in metadata],
+        "excluded_llm_metadata_keys": [name for name in unseen if name in metadata],
         **resources,
     }
     return WholeNode(**values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Self, Unpack
 
 import numpy as np
@@ -14,6 +14,7 @@ from llama_index.core.schema import BaseNode, IndexNode, NodeWithScore, QueryBun
 from llama_index.core.storage.docstore import BaseDocumentStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore, MetadataFilters
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
+from llama_index.embeddings.senseweave.items.shown import shown_node
 from llama_index.retrievers.senseweave.items.bundle import query_media
 from llama_index.retrievers.senseweave.items.hits import complete_node, node_from_hit
 from llama_index.retrievers.senseweave.retrieval.filters import index_condition
@@ -76,6 +77,8 @@ class SenseweaveRetriever(BaseRetriever):
         root: str | None = None,
         network: bool = False,
         policy: MediaPolicy | None = None,
+        mark_data: bool = True,
+        full_paths: bool = False,
         callback_manager: CallbackManager | None = None,
         object_map: dict[str, Any] | None = None,
         objects: list[IndexNode] | None = None,
@@ -98,6 +101,9 @@ class SenseweaveRetriever(BaseRetriever):
             root: Media of queries must lie under this folder.
             network: Whether http and https URLs of queries may be fetched.
             policy: All limits on reading; instead of `root` and `network`.
+            mark_data: Whether language models are shown each node between marks that no document can forge, after a
+                notice that what they enclose is data and no instruction.
+            full_paths: Whether language models are shown the whole path of a source rather than the file's name.
             callback_manager: Receives the events of every retrieval.
             object_map: Objects that index nodes stand for, by id.
             objects: The same, as index nodes.
@@ -122,6 +128,8 @@ class SenseweaveRetriever(BaseRetriever):
         self._index = index
         self._views = [] if vector_stores is None else _views(vector_stores, embed_model, docstore)
         self._planner.plan(similarity_top_k, self.options)  # wrong options are errors here, and not of the first query
+        self.mark_data = mark_data
+        self.full_paths = full_paths
         self.media_policy = policy or (index.policy if index is not None else self._views[0].embed_model.media_policy)
         super().__init__(callback_manager=callback_manager, object_map=object_map, objects=objects, verbose=verbose)
 
@@ -190,7 +198,7 @@ class SenseweaveRetriever(BaseRetriever):
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         media = self._media(query_bundle)
         if self._index is not None:
-            return [node_from_hit(hit) for hit in self._index.search(Query(media), **self._search_options())]
+            return self._shown(map(node_from_hit, self._index.search(Query(media), **self._search_options())))
         query, options = self._request(media, query_bundle)
         return self._nodes(self._stores.rank(query, **options))
 
@@ -199,7 +207,7 @@ class SenseweaveRetriever(BaseRetriever):
         media = await asyncio.to_thread(self._media, query_bundle)
         if self._index is not None:
             hits = await self._index.asearch(Query(media), **self._search_options())
-            return await asyncio.to_thread(lambda: [node_from_hit(hit) for hit in hits])
+            return await asyncio.to_thread(lambda: self._shown(map(node_from_hit, hits)))
         query, options = await asyncio.to_thread(self._request, media, query_bundle)
         return await asyncio.to_thread(self._nodes, await self._stores.arank(query, **options))
 
@@ -216,9 +224,14 @@ class SenseweaveRetriever(BaseRetriever):
         }
 
     def _nodes(self, ranking: Sequence[Ranking]) -> list[NodeWithScore]:
-        return [
+        return self._shown(
             NodeWithScore(node=complete_node(place.item, self.media_policy), score=place.hit.score) for place in ranking
-        ]
+        )
+
+    def _shown(self, found: Iterable[NodeWithScore]) -> list[NodeWithScore]:
+        """Return nodes as language models should be shown them."""
+        options = {"mark_data": self.mark_data, "full_paths": self.full_paths}
+        return [NodeWithScore(node=shown_node(hit.node, **options), score=hit.score) for hit in found]
 
     def _search_options(self) -> dict[str, Any]:
         plan = self._planner.plan(self.similarity_top_k, self.options)

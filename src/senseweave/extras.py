@@ -7,9 +7,10 @@ import importlib.util
 import sys
 import traceback
 import warnings
-from threading import Lock
 from types import ModuleType
 from typing import Any, Final
+
+from senseweave.forking import Lock
 
 COMPANIONS: Final = ("torchvision", "torchaudio")
 """Packages that work only with the torch they were built for, which their metadata does not always say."""

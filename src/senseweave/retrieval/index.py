@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 import numpy as np
 
+from senseweave.concurrency import WRITING, Queue, in_thread, run_in
 from senseweave.errors import StoreError
+from senseweave.forking import RLock
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.labels import Answers, check_queries, match_labels
@@ -47,7 +48,8 @@ class Index:
         hits = index.search("a dog on the grass", k=5)
 
     An index remembers its spaces: opening it again needs no `spaces`. It is safe to use from several threads; other
-    processes may read it while one writes, and a second writer waits for the first.
+    processes may read it while one writes, and a second writer waits for the first. An index in a folder works
+    in forked children, and is pickled by its place and its spaces.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Index:
             FingerprintError: If the index was created with a space of the same name that gives other vectors.
         """
         self.policy = policy or MediaPolicy()
+        self._options = {"policy": policy, "prefix": prefix, "lock_timeout": lock_timeout}
         self._owns_store = not isinstance(place, VectorStore)
         if spaces is None and self._owns_store and not holds_store(place, create=create):
             spaces = DEFAULT_SPACES
@@ -88,6 +91,7 @@ class Index:
         self._store = Collections(store, prefix=prefix)
         self._loaded: dict[str, Space] = {}
         self._loading = RLock()
+        self._adding = Queue(WRITING)
         if not create and not self._store.descriptions:
             msg = f"{place}: the store holds no senseweave index; senseweave.Index(...) creates one in it"
             raise StoreError(msg)
@@ -240,12 +244,16 @@ class Index:
         return with_all_sources(self._store, [ranking.hit for ranking in ranked])
 
     async def aadd(self, inputs: Any, **options: Any) -> Report:
-        """Like `add`, off the event loop."""
-        return await asyncio.to_thread(self.add, inputs, **options)
+        """Like `add`, off the event loop; calls wait for each other without occupying a thread each.
+
+        If the task is cancelled, adding ends after the batch that is being written. What was written stays, and adding
+        the same inputs again completes it.
+        """
+        return await run_in(self._adding, self.add, inputs, **options)
 
     async def asearch(self, query: str | Media | Query, k: int = 10, **options: Any) -> list[Hit]:
         """Like `search`, off the event loop."""
-        return await asyncio.to_thread(self.search, query, k, **options)
+        return await in_thread(self.search, query, k, **options)
 
     def delete(
         self,
@@ -376,6 +384,14 @@ class Index:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        store = self._store.store
+        if not self._owns_store or store.folder is None:
+            msg = f"cannot pickle an index in {store.place}: open the store and the index in the other process"
+            raise TypeError(msg)
+        options: dict[str, Any] = {"spaces": list(self.spaces.values()), "create": False, **self._options}
+        return partial(type(self), **options), (str(store.folder),)
 
     def __repr__(self) -> str:
         return f"Index({self._store.store.place!r}, spaces={sorted({space for space, _ in self._store.descriptions})})"

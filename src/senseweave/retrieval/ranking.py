@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from senseweave.concurrency import checkpoint, in_thread
 from senseweave.media import MediaPolicy, Modality
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.fusion import EmbeddedPart, FusionMethod, compose_query, find_method
@@ -79,7 +80,7 @@ class RankingSource:
 
     async def aquery(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
         """Like `query`, off the event loop: in a thread unless the source knows a better way."""
-        return await asyncio.to_thread(self.query, vector, k, with_vectors=with_vectors)
+        return await in_thread(self.query, vector, k, with_vectors=with_vectors)
 
     def statistics(self, query_modality: Modality) -> Statistics | None:
         """Return the statistics of queries of a modality against these records, or None if they are not known."""
@@ -146,6 +147,7 @@ def rank(
     steps = _steps(query, sources, embedded, plan, policy)
     answers: list[Sequence[Candidate]] | None = None
     while True:
+        checkpoint()
         requests, result = _advance(steps, answers)
         if result is not None:
             return result
@@ -166,7 +168,7 @@ async def arank(
     steps = _steps(query, sources, embedded, plan, policy)
     answers: list[Sequence[Candidate]] | None = None
     while True:
-        requests, result = await asyncio.to_thread(_advance, steps, answers)
+        requests, result = await in_thread(_advance, steps, answers)
         if result is not None:
             return result
         searches = (

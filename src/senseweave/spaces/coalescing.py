@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Lock
 
+from senseweave.concurrency import CallAbandoned, Pool, abandoned_when
 from senseweave.encoders.base import Role
 from senseweave.errors import MediaError
+from senseweave.forking import Lock, forks
 from senseweave.media import Media, Modality
 from senseweave.spaces.batch import Batch
 
@@ -35,53 +36,57 @@ class Coalescer:
         self._run = run
         self._waiting: deque[_Request] = deque()
         self._lock = Lock()
-        self._worker: ThreadPoolExecutor | None = None
+        self._forks = forks()
+        self._worker = Pool("senseweave-encode", 1)
 
     def submit(self, modality: Modality, media: Sequence[Media], role: Role) -> Future[Batch]:
         """Queue a request; its future holds a batch in which failures are collected, or an exception."""
         future: Future[Batch] = Future()
         with self._lock:
-            if self._worker is None:
-                self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="senseweave-encode")
+            if self._forks != forks():  # what waits here was asked for in the parent, which answers it
+                self._forks, self._waiting = forks(), deque()
             self._waiting.append(_Request(modality, media, role, future))
-            self._worker.submit(self._drain)
+            self._worker.start(self._drain)
         return future
 
     def close(self) -> None:
         """Stop the worker after the requests already queued."""
-        with self._lock:
-            worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.shutdown(wait=False)
-
-    def _answer_separately(self, group: Sequence[_Request]) -> None:
-        """Answer each request separately, so that an error reaches only the caller whose item caused it."""
-        for request in group:
-            try:
-                request.future.set_result(self._run(request.modality, request.media, request.role))
-            except BaseException as error:
-                request.future.set_exception(error)
+        self._worker.close()
 
     def _drain(self) -> None:
         with self._lock:
-            requests = [request for request in self._waiting if request.future.set_running_or_notify_cancel()]
+            requests = [request for request in self._waiting if not request.future.cancelled()]
             self._waiting.clear()
         groups: dict[tuple[Modality, Role], list[_Request]] = {}
         for request in requests:
             groups.setdefault((request.modality, request.role), []).append(request)
-        for (modality, role), group in groups.items():
-            try:
-                whole = self._run(modality, [media for request in group for media in request.media], role)
-            except BaseException as error:  # the callers, not this thread, must see whatever happened
-                if len(group) == 1:
-                    group[0].future.set_exception(error)
-                else:
-                    self._answer_separately(group)
-                continue
-            start = 0
-            for request in group:
+        for group in groups.values():
+            self._answer(group)
+
+    def _answer(self, group: Sequence[_Request]) -> None:
+        """Encode the media of requests in one batch; if it fails, encode each request separately.
+
+        So an error reaches only the caller whose item caused it.
+        """
+        futures = [request.future for request in group]
+        media = [item for request in group for item in request.media]
+        try:
+            with abandoned_when(lambda: all(future.cancelled() for future in futures)):
+                whole = self._run(group[0].modality, media, group[0].role)
+        except CallAbandoned:
+            return
+        except BaseException as error:  # the callers, not this thread, must see whatever happened
+            if len(group) > 1:
+                for request in group:
+                    self._answer([request])
+            elif futures[0].set_running_or_notify_cancel():
+                futures[0].set_exception(error)
+            return
+        start = 0
+        for request in group:
+            if request.future.set_running_or_notify_cancel():
                 request.future.set_result(_part(whole, start, len(request.media)))
-                start += len(request.media)
+            start += len(request.media)
 
 
 def _part(whole: Batch, start: int, length: int) -> Batch:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
 
+from senseweave.concurrency import checkpoint
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.errors import EncodingError, MediaError, SilenceWarning, TruncationWarning
+from senseweave.forking import Lock
 from senseweave.media import Media, Waveform
 from senseweave.spaces.batch import Batch
 from senseweave.spaces.cache import CachedVector, VectorCache
@@ -196,6 +197,7 @@ class Engine:
                 for item in islice(todo, 2 * DECODE_THREADS):
                     waiting.append((item, threads.submit(start, item)))
                 while waiting:
+                    checkpoint()
                     item, future = waiting.popleft()
                     for following in islice(todo, 1):
                         waiting.append((following, threads.submit(start, following)))
@@ -217,6 +219,7 @@ class Engine:
         fail: Callable[[_Item, MediaError], None],
     ) -> None:
         for batch in _batches(pool, encoder.batch_budget):
+            checkpoint()
             with self._lock:
                 encoded = encoder.forward([unit.prepared for unit in batch])
             self._collect(encoder, batch, encoded, dimension, finish, fail)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-from threading import RLock
 from typing import Any
 from weakref import WeakValueDictionary
 
 from senseweave.encoders.family import Family
 from senseweave.encoders.registry import build_family, family_for, find_family, is_scheme
+from senseweave.forking import RLock
 from senseweave.media import MediaPolicy
 from senseweave.spaces.space import Space
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from senseweave.concurrency import in_thread_if_many
 from senseweave.encoders.base import ROLES, Encoder, Role
 from senseweave.errors import MediaError, UnsupportedModalityError, placed_among
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
@@ -239,13 +240,14 @@ class Space:
     async def aencode(self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise") -> Batch:
         """Like `encode`, off the event loop."""
         _check_choices(role, on_error)
-        groups = self._grouped(media)
+        groups = await in_thread_if_many(media, self._grouped, media)
         futures = {
             modality: asyncio.wrap_future(self._coalescer.submit(modality, [media[i] for i in positions], role))
             for modality, positions in groups.items()
         }
         await asyncio.gather(*futures.values())
-        merged = self._merged(groups, {modality: future.result() for modality, future in futures.items()}, len(media))
+        batches = {modality: future.result() for modality, future in futures.items()}
+        merged = await in_thread_if_many(media, self._merged, groups, batches, len(media))
         if on_error == "raise" and merged.failed:
             raise merged.failed[0]
         return merged
@@ -324,7 +326,10 @@ class Space:
         return self._run(modality, media, role, on_error, progress).vectors
 
     async def _aembed_one(self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError) -> np.ndarray:
-        media = self._as_media(modality, items, role, on_error)
+        reads_nothing = modality == "text" and isinstance(items, Sequence)
+        media = await in_thread_if_many(
+            items if reads_nothing else None, self._as_media, modality, items, role, on_error
+        )
         return (await self.aencode(media, role=role, on_error=on_error)).vectors
 
     def _run(

@@ -37,7 +37,7 @@ class FasterWhisper(Loadable):
         self.language = language
         self.compute_type = compute_type
         self.sha256 = sha256
-        self._model: Lazy[Any] = Lazy(self._load)
+        self._model: Lazy[Any] = Lazy(self._load, survives_fork=False)
         self.parts = (self._model,)
 
     def transcribe(self, sound: Waveform) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from threading import Lock
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.errors import EncodingError
 from senseweave.extras import require
+from senseweave.forking import Lock
 from senseweave.media import Modality
 
 NO_CAPTION = "a picture"
@@ -180,7 +180,7 @@ class RapidOcr(Loadable):
             least_score: Lines that the engine is less sure of are left out; its own default.
         """
         self.least_score = least_score
-        self._engine: Lazy[Any] = Lazy(self._load)
+        self._engine: Lazy[Any] = Lazy(self._load, survives_fork=False)
         self.parts = (self._engine,)
         self._reading = Lock()
 

@@ -98,7 +98,7 @@ class OpenAIText(Encoder):
         self._tokenizer = tokenizer
         self._max_retries = max_retries
         self._timeout = timeout
-        self._client: Lazy[Any] = Lazy(self._make_client)
+        self._client: Lazy[Any] = Lazy(self._make_client, survives_fork=False)
         self._counter: Lazy[TokenCounter] = Lazy(self._make_counter)
         self._probed: Lazy[int] = Lazy(self._probe)
         self.parts = (self._client, self._counter)

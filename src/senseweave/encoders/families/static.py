@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from senseweave.encoders.runtime.tokenization import WITHOUT_TOKENS
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
+from senseweave.forking import Lock
 from senseweave.media import Modality
 
 MODEL2VEC_MAX_LENGTH = 512

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from senseweave.encoders.parts.backbone import Backbone, image_processor, tokeni
 from senseweave.encoders.parts.long_images import visible_part
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.extras import require
+from senseweave.forking import Lock
 from senseweave.media import Modality
 
 Features = Callable[[Any, Mapping[str, Any]], Any]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from threading import Lock
 from typing import Final, TypeVar
 
 from senseweave.extras import require
+from senseweave.forking import Lock, forks
 
 LEAST_SHARE: Final = 512
 """Tokens that a stream should have at least: with fewer, starting it costs more than meeting."""
@@ -22,6 +22,7 @@ Result = TypeVar("Result")
 
 _lock = Lock()
 _pool: ThreadPoolExecutor | None = None
+_made_after = forks()
 
 
 def divide_texts(lengths: Sequence[int], threads: int) -> list[slice]:
@@ -77,17 +78,9 @@ def run_streams(compute: Callable[[Share], Result], shares: Sequence[Share], eac
 
 def _threads() -> ThreadPoolExecutor:
     """Return the threads of all streams, made once: torch prepares each thread that it computes in."""
-    global _pool
+    global _pool, _made_after
     with _lock:
-        if _pool is None:
+        if _pool is None or _made_after != forks():
+            _made_after = forks()
             _pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="senseweave-stream")
         return _pool
-
-
-def _forget_threads() -> None:
-    global _pool, _lock
-    _pool, _lock = None, Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)  # a forked process has none of its parent's threads

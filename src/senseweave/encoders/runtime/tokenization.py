@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from threading import Lock
 from typing import Any
 
 from senseweave.encoders.base import Prepared
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.errors import ModelError
 from senseweave.extras import require
+from senseweave.forking import Lock
 
 WITHOUT_TOKENS = "it holds no token that the model has a vector for"
 """The error of an empty text where a tokenizer puts no special token around it, as GPT-2's."""

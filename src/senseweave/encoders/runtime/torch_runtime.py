@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
-from threading import RLock
 from typing import Any, Generic, Protocol, TypeVar
 
 from senseweave.extras import require
+from senseweave.forking import RLock, abandon, call_in_child
 
 T = TypeVar("T")
 
@@ -16,10 +18,19 @@ DTYPES = ("float32", "bfloat16", "float16")
 class Lazy(Generic[T]):
     """A value that is made on first use, once, whichever thread comes first; and made again after `close`."""
 
-    def __init__(self, make: Callable[[], T]) -> None:
+    def __init__(self, make: Callable[[], T], *, survives_fork: bool = True) -> None:
+        """Describe the value.
+
+        Args:
+            make: Makes it.
+            survives_fork: Whether a forked child can use the parent's value; what computes in threads of its own or
+                holds connections cannot be used there, and is made again.
+        """
         self._make = make
         self._lock = RLock()
         self._value: T | None = None
+        if not survives_fork:
+            call_in_child(self._leave_to_parent)
 
     def __call__(self) -> T:
         """Return the value, making it if needed."""
@@ -39,6 +50,10 @@ class Lazy(Generic[T]):
         """Free the value; the next use makes it again."""
         with self._lock:
             self._value = None
+
+    def _leave_to_parent(self) -> None:
+        abandon(self._value)
+        self._value = None
 
 
 class Part(Protocol):
@@ -95,3 +110,17 @@ def pick_dtype(dtype: str | None, *, extra: str = "text") -> Any:
         msg = f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}"
         raise ValueError(msg)
     return getattr(torch, name)
+
+
+def _compute_on_one_core() -> None:
+    """Keep torch from waiting in a forked child for OpenMP's threads, which only the parent has.
+
+    GNU OpenMP hangs at the first parallel loop of a thread that has run one before the fork (GCC bug 58378).
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_compute_on_one_core)

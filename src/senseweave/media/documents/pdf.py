@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require
+from senseweave.forking import Lock
 from senseweave.media.documents.base import DocumentReader
 from senseweave.media.forms.source import Source
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PAGE_SCALE = 2.0
 """144 dots per inch: small print stays legible and a page stays under two megapixels."""
 LONGEST_SIDE = 4096
-_PDFIUM = threading.Lock()
+_PDFIUM = Lock()
 """PDFium may be used by one thread at a time."""
 
 

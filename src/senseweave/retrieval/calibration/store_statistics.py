@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Final, Generic, TypeVar, cast
 
 import numpy as np
 
+from senseweave.forking import Lock
 from senseweave.media import Modality
 from senseweave.retrieval.calibration.statistics import Statistics, background
 

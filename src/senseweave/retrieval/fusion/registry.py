@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
-from threading import RLock
 from typing import Final
 
+from senseweave.forking import RLock
 from senseweave.retrieval.fusion.above_chance import AboveChance
 from senseweave.retrieval.fusion.base import FusionMethod
 from senseweave.retrieval.fusion.dbsf import DistributionBased

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from threading import Lock, Thread
+from threading import Thread
 from typing import Any, Final
 
 from senseweave.errors import MediaError
+from senseweave.forking import Lock
 from senseweave.media import Media, Modality
 
 SHARED: Final[dict[Modality, int]] = {"text": 512, "image": 16, "audio": 32, "video": 8}

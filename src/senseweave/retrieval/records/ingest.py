@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from senseweave.concurrency import checkpoint
 from senseweave.errors import MediaError, NoContentError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, collect
 from senseweave.media.base import source_name
@@ -104,6 +105,7 @@ class Ingest:
             media = iter(listed := list(media))
         total = len(listed) if self._progress is not None else 0
         for found, explicit in media:
+            checkpoint()
             self._take(found, explicit=explicit)
             self._done += 1
             if self._progress is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from senseweave.concurrency import checkpoint
 from senseweave.errors import EncodingError, MediaError
 from senseweave.media import Media, Modality
 from senseweave.retrieval.records.decoding import SHARED, shared_decoding
@@ -202,6 +203,7 @@ class Writer:
             return
         description = self._collections.descriptions[space.name, groups[0][0].media.modality]
         for chosen, batch in self._batches(space, groups):
+            checkpoint()
             records = []
             for row, position in enumerate(batch.kept):
                 for chunk in chosen[position]:

@@ -6,16 +6,24 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from threading import RLock
 from typing import Any, Final
 
 import numpy as np
 
 from senseweave.errors import StoreError
+from senseweave.forking import RLock, abandon, call_in_child
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.filters import Condition, chroma_where
-from senseweave.retrieval.stores.local_client import close_client, holds_store, open_client, readable, reopen_client
+from senseweave.retrieval.stores.local_client import (
+    client_in_child,
+    client_place,
+    close_client,
+    holds_store,
+    open_client,
+    readable,
+    reopen_client,
+)
 from senseweave.retrieval.stores.lock import FolderLock
 
 PAGE: Final = 1000
@@ -51,6 +59,8 @@ class ChromaStore:
         self._guard = RLock()
         self._handles: dict[str, Any] = {}
         self._closed = False
+        self._forked = False
+        call_in_child(self._leave_to_parent)
         if self.folder is None:
             self._client = place
         else:
@@ -61,7 +71,7 @@ class ChromaStore:
     @property
     def place(self) -> str:
         """What errors and `info` call the store: its folder, or the kind of its client."""
-        return str(self.folder) if self.folder is not None else type(self._client).__name__
+        return str(self.folder) if self.folder is not None else client_place(self._client)
 
     @property
     def version(self) -> int:
@@ -76,12 +86,14 @@ class ChromaStore:
         """The Chroma client, opened again if another process has written since.
 
         Raises:
-            StoreError: If the store is closed.
+            StoreError: If the store is closed, or cannot be used in this forked process.
         """
         with self._guard:
             if self._closed:
                 msg = "this index is closed"
                 raise StoreError(msg)
+            if self._forked:
+                self._reopen_in_child()
             if self._lock is not None and self._has_changed(self._lock):
                 # A local client keeps its vector index in memory; after another process has written it would miss
                 # records, and what it writes would undo theirs.
@@ -207,7 +219,7 @@ class ChromaStore:
     def close(self) -> None:
         """Let go of the folder; a client that was given stays open."""
         with self._guard:
-            if self.folder is not None and not self._closed:
+            if self.folder is not None and not self._closed and not self._forked:
                 close_client(self._client)
             self._closed = True
             self._handles.clear()
@@ -222,6 +234,22 @@ class ChromaStore:
             client = open_client(folder)
             self._generation = lock.advance()
             return client
+
+    def _leave_to_parent(self) -> None:
+        abandon(self._client)
+        abandon(self._handles)
+        self._handles = {}
+        self._forked = True
+
+    def _reopen_in_child(self) -> None:
+        """Open the store again in a forked child: Chroma's threads are the parent's."""
+        if self._lock is None:
+            self._client = client_in_child(self._client)
+        else:
+            self._observe(self._lock)
+            self._client = open_client(self._lock.path.parent)
+        self._forked = False
+        self._version += 1
 
     def _observe(self, lock: FolderLock) -> None:
         """Remember which of others' writes a client that is opened next will have seen."""

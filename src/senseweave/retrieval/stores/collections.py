@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from threading import RLock
 from typing import Any, Protocol
 
 import numpy as np
 
 from senseweave.errors import FingerprintError, StoreError
+from senseweave.forking import RLock
 from senseweave.retrieval.records.conversion import convert_old
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord, VectorStore

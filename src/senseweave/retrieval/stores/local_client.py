@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from senseweave.errors import StoreError
 from senseweave.extras import require
+from senseweave.forking import abandon
+from senseweave.retrieval.stores.chroma_bindings import renew_bindings
 
 DATABASE: Final = "chroma.sqlite3"
 """The file that every folder of a Chroma store holds."""
@@ -45,6 +47,7 @@ def open_client(folder: Path) -> Any:
     # and frameworks open the folder with the defaults.
     os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
     chromadb = require("chromadb", extra="chroma", feature="an index")
+    renew_bindings()
     try:
         with readable(folder):
             return chromadb.PersistentClient(path=str(folder))
@@ -78,14 +81,44 @@ def fresh_client(collection: Any) -> Any | None:
     Chroma keeps its vector index in memory. After another process has written, searches with a condition fail in this
     process with an `InternalError` ("Error finding id").
     """
-    import chromadb
-    from chromadb.api.shared_system_client import SharedSystemClient
-
     settings = collection._client.get_settings()
     if not settings.is_persistent:
         return None
+    from chromadb.api.shared_system_client import SharedSystemClient
+
     SharedSystemClient._identifier_to_system.pop(settings.persist_directory, None)
-    return chromadb.Client(settings, tenant=collection.tenant, database=collection.database)
+    return _equal_client(settings, collection)
+
+
+def client_in_child(client: Any) -> Any:
+    """Return a client for a forked child in place of the parent's, whose threads and connections the child lacks.
+
+    Raises:
+        StoreError: If the client keeps its records in memory.
+    """
+    abandon(client)
+    settings = client.get_settings()
+    if not settings.is_persistent and "rust" in str(settings.chroma_api_impl):
+        msg = (
+            "an EphemeralClient of Chroma does not work in a forked process: "
+            "open the client and the index in the child, or keep the index in a folder"
+        )
+        raise StoreError(msg)
+    with readable(client_place(client)):
+        return _equal_client(settings, client)
+
+
+def client_place(client: Any) -> str:
+    """Return what errors call the store of a client: the kind of the client."""
+    return type(client).__name__
+
+
+def _equal_client(settings: Any, like: Any) -> Any:
+    """Return a new client for the tenant and database of a client or a collection."""
+    import chromadb
+
+    renew_bindings()
+    return chromadb.Client(settings, tenant=like.tenant, database=like.database)
 
 
 def close_client(client: Any) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from threading import RLock
 from typing import Any
 
 import numpy as np
 
 from senseweave.errors import StoreError
+from senseweave.forking import RLock
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.filters import Condition, matches

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar
 
 from senseweave.extras import require
@@ -29,6 +30,7 @@ class Lazy(Generic[T]):
         self._make = make
         self._lock = RLock()
         self._value: T | None = None
+        self._forked = False
         if not survives_fork:
             call_in_child(self._leave_to_parent)
 
@@ -39,7 +41,7 @@ class Lazy(Generic[T]):
             with self._lock:
                 value = self._value
                 if value is None:
-                    value = self._value = self._make()
+                    value = self._value = self._made_in_child() if self._forked else self._make()
         return value
 
     def load(self) -> None:
@@ -53,7 +55,12 @@ class Lazy(Generic[T]):
 
     def _leave_to_parent(self) -> None:
         abandon(self._value)
-        self._value = None
+        self._value, self._forked = None, True
+
+    def _made_in_child(self) -> T:
+        """Make the value in a new thread: OpenMP hangs in the thread that forked if it has used it before."""
+        with ThreadPoolExecutor(1, "senseweave-load") as threads:
+            return threads.submit(self._make).result()
 
 
 class Part(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import tempfile
-import threading
 import time
 from collections.abc import Hashable, Iterable
 from typing import Any, BinaryIO, cast
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require
+from senseweave.forking import Lock, forks
 from senseweave.media.forms.content import HEAD_BYTES, confirm
 from senseweave.media.forms.recognition import identify
 from senseweave.media.forms.source import Source
@@ -31,7 +31,8 @@ class RemoteSource(Source):
         super().__init__(policy)
         self.url = url
         self._fetched: BinaryIO | None = None
-        self._lock = threading.Lock()
+        self._lock = Lock()
+        self._forks = forks()
 
     @property
     def label(self) -> str:
@@ -46,7 +47,8 @@ class RemoteSource(Source):
     def open(self) -> BinaryIO:
         """Return a new binary file at position 0."""
         with self._lock:
-            if self._fetched is None:
+            if self._fetched is None or self._forks != forks():  # a child shares the position in its parent's file
+                self._forks = forks()
                 self._fetched = fetch(self.url, self.policy, self.expected)
             return cast(BinaryIO, io.BufferedReader(_View(self._fetched, self._lock)))
 
@@ -57,7 +59,7 @@ class RemoteSource(Source):
 class _View(io.RawIOBase):
     """A file object with its own position in a shared file, so that threads can read the same download."""
 
-    def __init__(self, file: BinaryIO, lock: threading.Lock) -> None:
+    def __init__(self, file: BinaryIO, lock: Lock) -> None:
         self._file, self._lock, self._position = file, lock, 0
 
     def readable(self) -> bool:

@@ -8,13 +8,13 @@ import hashlib
 import io
 import os
 import re
-import threading
 from collections.abc import Hashable
 from functools import cached_property
 from typing import BinaryIO
 from urllib.parse import unquote, unquote_to_bytes
 
 from senseweave.errors import MediaError, NoContentError
+from senseweave.forking import Lock, forks
 from senseweave.media.forms.content import Content
 from senseweave.media.forms.recognition import identify
 from senseweave.media.modality import Modality
@@ -205,7 +205,8 @@ class StreamSource(Source):
         self._name = name if isinstance(name, str) else None
         self._stream: BinaryIO | None = stream
         self._data = b""
-        self._lock = threading.Lock()
+        self._lock = Lock()
+        self._forks = forks()
 
     @property
     def label(self) -> str:
@@ -226,9 +227,25 @@ class StreamSource(Source):
         """Return a new binary file at position 0."""
         with self._lock:
             if self._stream is not None:
+                self._check_process(self._stream)
                 self._data = self._read_all(self._stream)
                 self._stream = None
         return io.BytesIO(self._data)
+
+    def _check_process(self, stream: BinaryIO) -> None:
+        """Check that reading a file here moves no position that a parent process shares.
+
+        Raises:
+            MediaError: If the file was opened before this process was forked, and not read since.
+        """
+        if self._forks == forks():
+            return
+        try:
+            stream.fileno()
+        except (OSError, AttributeError):  # in memory, of which this process has a copy
+            return
+        reason = "file object was opened before this process was forked; pass the path, or read it before the fork"
+        raise MediaError(self.name, reason)
 
     def _read_all(self, stream: BinaryIO) -> bytes:
         limit, parts, total = self.policy.max_bytes, [], 0

@@ -21,6 +21,7 @@ from senseweave.forking import abandon
 LIBRARY: Final = "chromadb_rust_bindings.chromadb_rust_bindings"
 
 _stale = False
+_path: str | None = None
 
 
 def renew_bindings() -> None:
@@ -29,12 +30,13 @@ def renew_bindings() -> None:
     Raises:
         StoreError: If it cannot be loaded again.
     """
-    global _stale
+    global _stale, _path
     if not _stale:
         return
+    _path = _path or sys.modules[LIBRARY].__file__  # of the first copy; the file of a second copy is gone
     api = sys.modules["chromadb.api.rust"]
     try:
-        library = _second_copy(sys.modules[LIBRARY].__file__)
+        library = _second_copy(_path)
     except (ImportError, OSError, AttributeError) as error:
         msg = (
             f"Chroma does not work in this forked process, and its library cannot be loaded again ({error}); "

@@ -62,11 +62,11 @@ class Pool:
         _pools.add(self)
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
-        """Queue a call and return its future; a call from one of the pool's own threads runs at once."""
+        """Queue a call and return its future; a call from one of the pool's own threads gets a thread for itself."""
         if not self.owns_this_thread():
             return self.start(function)
-        future: Future[T] = Future()  # waiting here for another of these threads could last forever
-        _settle(future, function)
+        future: Future[T] = Future()  # the calling thread may wait for it, and so may all others of the pool
+        threading.Thread(target=self._run_apart, args=(future, function), name=self._name).start()
         return future
 
     def start(self, function: Callable[[], T]) -> Future[T]:
@@ -93,12 +93,19 @@ class Pool:
         if self._executor is not None and self._forks == forks():
             self._executor.shutdown(wait=False, cancel_futures=True)
 
+    def _run_apart(self, future: Future[T], function: Callable[[], T]) -> None:
+        self._mark()
+        _settle(future, function)
+
     def _mark(self) -> None:
         _own.mark = (id(self), forks())
 
 
 class Queue:
-    """Calls that run one after another, in the order in which they came, and occupy one thread of a pool at most."""
+    """Calls that run one after another, in the order in which they came, and occupy one thread of a pool at most.
+
+    A call from a thread of the pool runs there and at once.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -109,9 +116,10 @@ class Queue:
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
         """Queue a call and return its future."""
-        if self._pool.owns_this_thread():
-            return self._pool.submit(function)
         future: Future[T] = Future()
+        if self._pool.owns_this_thread():  # it may be this queue's, whose next call would wait for this one
+            _settle(future, function)
+            return future
         with self._lock:
             if self._forks != forks():  # what waits here was asked for in the parent, which answers it
                 self._forks, self._running, self._waiting = forks(), False, deque()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from senseweave.concurrency import in_thread
 from senseweave.errors import MediaError, placed_among
 from senseweave.media import Media
 from senseweave.spaces.engine import OnError, Progress
@@ -25,7 +25,7 @@ class Steps:
 
     async def work(self, function: Callable[..., T], *args: Any) -> T:
         """Return `function(*args)`, computed in a thread where an event loop must not be held up."""
-        return await asyncio.to_thread(function, *args) if self.asynchronous else function(*args)
+        return await in_thread(function, *args) if self.asynchronous else function(*args)
 
     async def ask(self, function: Callable[..., T], twin: Callable[..., Awaitable[T]], *args: Any, **options: Any) -> T:
         """Return what a function gives, or its async twin where the call is async."""

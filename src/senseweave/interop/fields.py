@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import fields
@@ -11,6 +10,7 @@ from typing import Any, Self, TypedDict
 
 from pydantic import BaseModel, Field, PrivateAttr, field_serializer, model_validator
 
+from senseweave.concurrency import in_thread
 from senseweave.media import MediaPolicy, Modality
 from senseweave.media.policy import choose_policy
 from senseweave.spaces import Space, load
@@ -137,7 +137,7 @@ class SpaceFields(PolicyFields):
         """Return the space, loaded in a thread if it is not loaded yet, which would block the event loop."""
         if self._lazy.space is not None:
             return self._lazy.space
-        return await asyncio.to_thread(self._lazy.get, self._load_space)
+        return await in_thread(self._lazy.get, self._load_space)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

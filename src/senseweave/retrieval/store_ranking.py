@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from senseweave.concurrency import in_thread
+from senseweave.forking import Lock
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.statistics import Statistics
@@ -74,7 +74,7 @@ class StoreView(QueryEmbedder):
 
     async def afind(self, call: StoreCall, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
         """Run `find` off the event loop: in a thread unless the store knows a better way."""
-        return await asyncio.to_thread(self.find, call, vector, k, modality)
+        return await in_thread(self.find, call, vector, k, modality)
 
     def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
         """Return the stored vectors of what was found.
@@ -148,7 +148,7 @@ class StoreSource(RankingSource):
     async def aquery(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
         """Like `query`, off the event loop, by the store's own asynchronous way where it has one."""
         found = await self.view.afind(self._call, vector, k, self._modality)
-        return await asyncio.to_thread(self._with_vectors, found) if with_vectors else found
+        return await in_thread(self._with_vectors, found) if with_vectors else found
 
     def statistics(self, query_modality: Modality) -> Statistics | None:
         """Return what is known of queries of a modality against these records, or None."""
@@ -212,7 +212,7 @@ class StoreRanking:
     ) -> list[Ranking]:
         """Like `rank`, off the event loop; models and stores work side by side."""
         if query is not None and embedded is None:
-            embedded = await aembed_parts(query, await asyncio.to_thread(lambda: self._embedders))
+            embedded = await aembed_parts(query, await in_thread(lambda: self._embedders))
         return await arank(query, *self._request(query, plan, filters, embedded or {}), plan, policy=policy)
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from senseweave.concurrency import in_thread
 from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Media, Modality
 from senseweave.retrieval.fusion import EmbeddedPart
@@ -56,7 +57,7 @@ def embed_parts(query: Query, embedders: Mapping[str, QueryEmbedder]) -> Embedde
 async def aembed_parts(query: Query, embedders: Mapping[str, QueryEmbedder]) -> Embedded:
     """Embed like `embed_parts`, off the event loop, with all models at a time."""
     # Asking models what they embed can load them.
-    able = await asyncio.to_thread(lambda: _able_parts(query, _modalities(embedders), "the retriever"))
+    able = await in_thread(lambda: _able_parts(query, _modalities(embedders), "the retriever"))
     vectors = await asyncio.gather(*(embedders[name].aembed(_media(parts)) for name, parts in able.items()))
     return {name: _unit_parts(parts, rows) for (name, parts), rows in zip(able.items(), vectors, strict=True)}
 

@@ -6,6 +6,7 @@ holds no model.
 
 from typing import TYPE_CHECKING
 
+from senseweave.concurrency import in_thread
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import (
@@ -17,6 +18,7 @@ from senseweave.errors import (
     UnsupportedModalityError,
     placed_among,
 )
+from senseweave.forking import Lock
 from senseweave.interop.boundaries import data_label, data_marks, data_text
 from senseweave.interop.calls import (
     DIRECT,
@@ -132,6 +134,7 @@ __all__ = [
     "Index",
     "Lazy",
     "LoadedChunk",
+    "Lock",
     "Media",
     "MediaError",
     "MediaPolicy",
@@ -190,6 +193,7 @@ __all__ = [
     "fetch_or_compute",
     "frame_files",
     "image_file",
+    "in_thread",
     "keep_bytes",
     "labeled_description",
     "lazy_names",

@@ -8,10 +8,9 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from langchain_core.documents.base import Blob
 from langchain_core.embeddings import Embeddings
-from langchain_core.runnables import run_in_executor
 
 from langchain_senseweave.items import media_from
-from senseweave.interop import Media, MediaPolicy, Modality, Role, Text, chunk_media, list_items
+from senseweave.interop import Media, MediaPolicy, Modality, Role, Text, chunk_media, in_thread, list_items
 
 Items = Sequence[Any] | None
 """Media in any of the forms that `senseweave` reads, or blobs."""
@@ -177,7 +176,7 @@ class MediaEmbeddings(Embeddings):
 
     async def aembed_image(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Run `embed_image` off the event loop."""
-        return await self.aembed_media(await run_in_executor(None, self._media_list, "image", uris, paths), role=role)
+        return await self.aembed_media(await in_thread(self._media_list, "image", uris, paths), role=role)
 
     async def aembed_images(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Run `embed_images` off the event loop."""
@@ -185,11 +184,11 @@ class MediaEmbeddings(Embeddings):
 
     async def aembed_audio(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Run `embed_audio` off the event loop."""
-        return await self.aembed_media(await run_in_executor(None, self._media_list, "audio", uris, paths), role=role)
+        return await self.aembed_media(await in_thread(self._media_list, "audio", uris, paths), role=role)
 
     async def aembed_video(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Run `embed_video` off the event loop."""
-        return await self.aembed_media(await run_in_executor(None, self._media_list, "video", uris, paths), role=role)
+        return await self.aembed_media(await in_thread(self._media_list, "video", uris, paths), role=role)
 
     def _media_list(self, modality: Modality, uris: Items, paths: Items) -> list[Media]:
         """Return the media that a method was given, under either of its arguments' names."""

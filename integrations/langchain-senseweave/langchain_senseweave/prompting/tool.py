@@ -9,12 +9,11 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import Document
 from langchain_core.messages.content import ContentBlock, create_file_block
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import run_in_executor
 from langchain_core.tools import StructuredTool
 from pydantic import BaseModel, Field
 
 from langchain_senseweave.prompting.blocks import DEFAULT_LIMITS, content_blocks
-from senseweave.interop import MediaPolicy, Modality, OnUnreadable, PromptLimits
+from senseweave.interop import MediaPolicy, Modality, OnUnreadable, PromptLimits, in_thread
 
 _SHOWN: tuple[Modality, ...] = ("text", "image", "video")
 
@@ -76,7 +75,7 @@ def create_media_retriever_tool(
 
     async def asearch(query: str, callbacks: Callbacks = None) -> tuple[Any, list[Document]]:
         documents = await retriever.ainvoke(query, config={"callbacks": callbacks})
-        return await run_in_executor(None, answer, documents)
+        return await in_thread(answer, documents)
 
     return StructuredTool(
         name=name,

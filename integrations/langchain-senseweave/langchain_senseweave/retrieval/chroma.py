@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
-from langchain_core.runnables import run_in_executor
 
 from langchain_senseweave.embeddings.base import MediaEmbeddings
 from langchain_senseweave.embeddings.space import SenseweaveEmbeddings
@@ -23,6 +22,7 @@ from senseweave.interop import (
     Modality,
     OnError,
     document_text,
+    in_thread,
     placed_among,
     read_metadata,
     source_name,
@@ -237,11 +237,11 @@ class SenseweaveChroma(MediaSearch, Chroma):
         self, uris: Sequence[Any], metadatas: list[dict[str, Any]] | None = None, ids: list[str] | None = None
     ) -> list[str]:
         """Run `add_images` off the event loop."""
-        return await run_in_executor(None, self.add_images, uris, metadatas, ids)
+        return await in_thread(self.add_images, uris, metadatas, ids)
 
     async def aadd_media(self, media: Any, metadata: dict[str, Any] | None = None, **options: Any) -> list[str]:
         """Run `add_media` off the event loop; its options are those of `add_media`."""
-        return await run_in_executor(None, lambda: self.add_media(media, metadata, **options))
+        return await in_thread(lambda: self.add_media(media, metadata, **options))
 
     def similarity_search_by_image_with_relevance_score(
         self,

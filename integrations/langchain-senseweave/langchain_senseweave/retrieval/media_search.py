@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from langchain_core.documents import Document
-from langchain_core.runnables import run_in_executor
 
-from senseweave.interop import Modality
+from senseweave.interop import Modality, in_thread
 
 Where = dict[str, Any] | None
 """Condition on metadata, as in `Chroma`."""
@@ -52,15 +51,15 @@ class MediaSearch:
 
     async def asimilarity_search_by_image(self, uri: Any, k: int = 4, **kwargs: Any) -> list[Document]:
         """Run `similarity_search_by_image` off the event loop; `filter` is an argument of it by name."""
-        return await run_in_executor(None, lambda: self.similarity_search_by_image(uri, k, **kwargs))
+        return await in_thread(lambda: self.similarity_search_by_image(uri, k, **kwargs))
 
     async def asimilarity_search_by_audio(self, uri: Any, k: int = 4, **kwargs: Any) -> list[Document]:
         """Run `similarity_search_by_audio` off the event loop; `filter` is an argument of it by name."""
-        return await run_in_executor(None, lambda: self.similarity_search_by_audio(uri, k, **kwargs))
+        return await in_thread(lambda: self.similarity_search_by_audio(uri, k, **kwargs))
 
     async def asimilarity_search_by_video(self, uri: Any, k: int = 4, **kwargs: Any) -> list[Document]:
         """Run `similarity_search_by_video` off the event loop; `filter` is an argument of it by name."""
-        return await run_in_executor(None, lambda: self.similarity_search_by_video(uri, k, **kwargs))
+        return await in_thread(lambda: self.similarity_search_by_video(uri, k, **kwargs))
 
 
 def _documents(scored: Pairs) -> list[Document]:

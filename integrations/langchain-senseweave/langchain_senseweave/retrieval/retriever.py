@@ -9,7 +9,7 @@ from typing import Any, Self
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
-from langchain_core.runnables import RunnableConfig, run_in_executor
+from langchain_core.runnables import RunnableConfig
 from langchain_core.vectorstores import VectorStore
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
@@ -30,6 +30,7 @@ from senseweave.interop import (
     StoreRanking,
     choose_policy,
     chosen_modalities,
+    in_thread,
 )
 
 Config = RunnableConfig | None
@@ -182,7 +183,7 @@ class SenseweaveRetriever(BaseRetriever):
     async def _aretrieve(
         self, modality: Modality, item: Any, config: Config, options: dict[str, Any]
     ) -> list[Document]:
-        media = await run_in_executor(None, self._media, modality, item)
+        media = await in_thread(self._media, modality, item)
         return await self.ainvoke(media.source, config, media=media, **options)
 
     def _get_relevant_documents(
@@ -211,7 +212,7 @@ class SenseweaveRetriever(BaseRetriever):
         del run_manager
         plan, modalities, filters = self._settings(options)
         # Asking models what they may read can load them, which would block the event loop.
-        media = media if media is not None else await run_in_executor(None, self._media, self.query_modality, query)
+        media = media if media is not None else await in_thread(self._media, self.query_modality, query)
         if self.index is not None:
             options = {**plan.search_options, "modalities": modalities, "filter": _joined(filters)}
             return [document_from_hit(hit) for hit in await self.index.asearch(media, **options)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from llama_index.embeddings.senseweave.embeddings.batches import (
 from llama_index.embeddings.senseweave.items.nodes import as_media
 from llama_index.embeddings.senseweave.items.whole import MediaText
 
-from senseweave.interop import Media, Modality, Role, read_each, require_all
+from senseweave.interop import Media, Modality, Role, in_thread, read_each, require_all
 
 
 class EmbeddingMethods(SpaceModel):
@@ -89,7 +88,7 @@ class EmbeddingMethods(SpaceModel):
         """Embed like `get_text_embedding_batch`, off the event loop."""
         if not _holds_media(texts):
             return await self._batches("text").arun(texts, show_progress=show_progress)
-        media = await asyncio.to_thread(self._read_texts, texts)
+        media = await in_thread(self._read_texts, texts)
         return require_vectors(await aembed_mixed(self, media, show_progress=show_progress))
 
     @dispatcher.span

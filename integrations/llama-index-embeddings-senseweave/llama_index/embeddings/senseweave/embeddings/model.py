@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +14,7 @@ from llama_index.embeddings.senseweave.embeddings.batches import Outcome, aembed
 from llama_index.embeddings.senseweave.embeddings.methods import EmbeddingMethods
 from llama_index.embeddings.senseweave.items.nodes import media_from_node, stored_node
 
-from senseweave.interop import Media, MediaError, SpaceOptions
+from senseweave.interop import Media, MediaError, SpaceOptions, in_thread
 
 if TYPE_CHECKING:
     from senseweave.interop import Space
@@ -152,9 +151,9 @@ class SenseweaveEmbedding(EmbeddingMethods):
 
     async def acall(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> Sequence[BaseNode]:
         """Embed nodes like a call of the model, off the event loop."""
-        media = await asyncio.to_thread(self._read_nodes, nodes)
+        media = await in_thread(self._read_nodes, nodes)
         outcomes = await aembed_mixed(self, list(media.values()), show_progress=show_progress, on_error=self.on_error)
-        return await asyncio.to_thread(self._finish, nodes, dict(zip(media, outcomes, strict=True)))
+        return await in_thread(self._finish, nodes, dict(zip(media, outcomes, strict=True)))
 
     def _read_nodes(self, nodes: Sequence[BaseNode]) -> dict[int, Media]:
         """Return the media of nodes by the position of the node."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Self, Unpack
 
@@ -36,6 +35,7 @@ from senseweave.interop import (
     StoreRanking,
     choose_policy,
     chosen_modalities,
+    in_thread,
     unit,
     whole_number,
 )
@@ -204,12 +204,12 @@ class SenseweaveRetriever(BaseRetriever):
 
     @dispatcher.span
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        media = await asyncio.to_thread(self._media, query_bundle)
+        media = await in_thread(self._media, query_bundle)
         if self._index is not None:
             hits = await self._index.asearch(Query(media), **self._search_options())
-            return await asyncio.to_thread(lambda: self._shown(map(node_from_hit, hits)))
-        query, options = await asyncio.to_thread(self._request, media, query_bundle)
-        return await asyncio.to_thread(self._nodes, await self._stores.arank(query, **options))
+            return await in_thread(lambda: self._shown(map(node_from_hit, hits)))
+        query, options = await in_thread(self._request, media, query_bundle)
+        return await in_thread(self._nodes, await self._stores.arank(query, **options))
 
     @property
     def _stores(self) -> StoreRanking:

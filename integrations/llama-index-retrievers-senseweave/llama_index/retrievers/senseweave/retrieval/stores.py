@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +27,7 @@ from senseweave.interop import (
     StoreCall,
     StoreView,
     evenly_spaced,
+    in_thread,
     read_metadata,
 )
 
@@ -78,9 +78,7 @@ class LlamaIndexView(StoreView):
         """Run `find` off the event loop: stores without async methods of their own are asked in a thread."""
         if type(self.store).aquery is BasePydanticVectorStore.aquery:
             return await super().afind(call, vector, k, modality)
-        return await asyncio.to_thread(
-            self._candidates, await self.store.aquery(_store_query(call, vector, k, modality))
-        )
+        return await in_thread(self._candidates, await self.store.aquery(_store_query(call, vector, k, modality)))
 
     def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
         """Return the vectors of nodes.

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The base of every component of this package: its parameters are its state in YAML, in a pickle and in a copy."""
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterable
@@ -13,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from haystack import default_from_dict, default_to_dict
 
-from senseweave.interop import MODALITIES
+from senseweave.interop import MODALITIES, in_thread
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -62,14 +61,14 @@ class Lifecycle(Configured):
     async def warm_up_async(self) -> None:
         """Like `warm_up`, in a thread, so that the event loop is not blocked."""
         if not self._is_warm:
-            await asyncio.to_thread(self.warm_up)
+            await in_thread(self.warm_up)
 
     def close(self) -> None:
         """Release the model or the store; the next run loads or opens it again."""
 
     async def close_async(self) -> None:
         """Like `close`, in a thread."""
-        await asyncio.to_thread(self.close)
+        await in_thread(self.close)
 
 
 def run_in_thread(
@@ -83,7 +82,7 @@ def run_in_thread(
 
     @functools.wraps(run)
     async def run_async(self: S, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
-        return await asyncio.to_thread(run, self, *args, **kwargs)
+        return await in_thread(run, self, *args, **kwargs)
 
     run_async.__name__ = "run_async"
     run_async.__qualname__ = f"{run.__qualname__}_async"

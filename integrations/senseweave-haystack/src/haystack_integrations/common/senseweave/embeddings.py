@@ -3,9 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lifecycle of every component with a model: nothing at construction, loaded once, released by `close`."""
 
-import asyncio
 import os
-from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -14,7 +12,7 @@ from haystack.utils.auth import EnvVarSecret
 from haystack_integrations.common.senseweave.components import Lifecycle
 
 import senseweave as sw
-from senseweave.interop import DIRECT, MODALITIES, OFF_LOOP, Modality, Steps, run_direct
+from senseweave.interop import DIRECT, MODALITIES, OFF_LOOP, Lock, Modality, Steps, in_thread, run_direct
 
 
 class SpaceComponent(Lifecycle):
@@ -124,7 +122,7 @@ class SpaceComponent(Lifecycle):
 
     async def _loaded_async(self) -> sw.Space:
         """Like `_loaded`, in a thread if something must be loaded: even the configuration is read from files."""
-        return self._space if self._space is not None else await asyncio.to_thread(self._loaded)
+        return self._space if self._space is not None else await in_thread(self._loaded)
 
 
 def _read_key_variable(api_key: Secret) -> str:

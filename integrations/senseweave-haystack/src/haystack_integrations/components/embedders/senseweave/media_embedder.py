@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Embeds a query that is an image, a recording or a video."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 from haystack_integrations.common.senseweave.loading import source_to_media
 
 import senseweave as sw
-from senseweave.interop import Modality
+from senseweave.interop import Modality, in_thread
 
 
 @component
@@ -91,7 +90,7 @@ class SenseweaveMediaEmbedder(SpaceComponent):
     @component.output_types(embedding=list[float])
     async def run_async(self, media: str | Path | ByteStream | ImageContent | FileContent) -> dict[str, Any]:
         """Like `run`, off the event loop; queries that wait at the same time become one batch."""
-        return {"embedding": await self.embed_media_async(await asyncio.to_thread(self._media, media))}
+        return {"embedding": await self.embed_media_async(await in_thread(self._media, media))}
 
     def _media(self, media: Any) -> sw.Media:
         if not isinstance(media, str | Path | ByteStream | ImageContent | FileContent):

@@ -4,7 +4,6 @@
 """Retrieves from Chroma by embedding, with similarities as scores and the best Document first."""
 
 from dataclasses import replace
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from haystack_integrations.common.senseweave.retrieval import (
 )
 from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, divide
 
-from senseweave.interop import read_anew, whole_number
+from senseweave.interop import Lock, read_anew, whole_number
 
 if TYPE_CHECKING:
     from haystack_integrations.document_stores.chroma import ChromaDocumentStore

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wrapped retrievers with the embedders of their queries: warmed up, and what can be told of their similarities."""
 
-import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -22,6 +21,7 @@ from senseweave.interop import (
     StoreRanking,
     StoreStatistics,
     background,
+    in_thread,
     list_name,
     read_metadata,
 )
@@ -81,7 +81,7 @@ class RetrieverLists:
             if hasattr(part, "warm_up_async"):
                 await part.warm_up_async()
             elif hasattr(part, "warm_up"):
-                await asyncio.to_thread(part.warm_up)
+                await in_thread(part.warm_up)
 
     def close(self) -> None:
         """Close retrievers and embedders, and forget what was estimated of their lists."""

@@ -3,10 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One ranking of texts, images, recordings and videos out of several stores or an index of senseweave."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from haystack import Document, component, default_from_dict
@@ -23,7 +21,7 @@ from haystack_integrations.components.retrievers.senseweave.filters import apply
 from haystack_integrations.components.retrievers.senseweave.lists import RetrieverLists
 
 import senseweave as sw
-from senseweave.interop import OPTIONS, Modality, Plan, Planner, Ranking, Reranker, whole_number
+from senseweave.interop import OPTIONS, Lock, Modality, Plan, Planner, Ranking, Reranker, in_thread, whole_number
 
 
 @component
@@ -160,7 +158,7 @@ class SenseweaveMultimodalRetriever(Lifecycle):
     async def warm_up_async(self) -> None:
         """Like `warm_up`, without blocking the event loop."""
         if self.index is not None and self._index is None:
-            await asyncio.to_thread(self.warm_up)
+            await in_thread(self.warm_up)
         await self._lists.warm_up_async()
 
     def close(self) -> None:
@@ -267,12 +265,12 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         options: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Like `run`, without blocking the event loop; stores are searched side by side."""
-        question, count, conditions = await asyncio.to_thread(self._inputs, query, filters, top_k, media)
+        question, count, conditions = await in_thread(self._inputs, query, filters, top_k, media)
         plan = self._plan(max(count, 1), options or {})
         if count == 0:
             return {"documents": []}
         if self.index is not None:
-            return {"documents": await asyncio.to_thread(self._search_index, question, plan, conditions)}
+            return {"documents": await in_thread(self._search_index, question, plan, conditions)}
         await self._lists.warm_up_async()
         ranked = await self._lists.ranking.arank(sw.Query([question]), plan, filters=conditions)
         return {"documents": _documents(ranked)}

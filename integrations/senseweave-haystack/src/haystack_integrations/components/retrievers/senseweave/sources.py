@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wrapped retrievers as the ranking engine asks them, and their queries as embedders embed them."""
 
-import asyncio
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,7 +17,17 @@ from haystack_integrations.common.senseweave.retrieval import check_fingerprints
 from haystack_integrations.components.retrievers.senseweave.filters import Filters, join_filters, modality_filter
 
 import senseweave as sw
-from senseweave.interop import METHODS, MODALITIES, Candidate, Modality, Statistics, StoreCall, StoreView, unit
+from senseweave.interop import (
+    METHODS,
+    MODALITIES,
+    Candidate,
+    Modality,
+    Statistics,
+    StoreCall,
+    StoreView,
+    in_thread,
+    unit,
+)
 
 Estimate = Callable[[str, Modality | None, Modality], Statistics | None]
 """Returns what is known of a retriever's Documents of a modality for queries of another."""
@@ -143,7 +152,7 @@ async def run_component(component: Any, **inputs: Any) -> dict[str, Any]:
     if callable(getattr(component, "run_async", None)):
         result = await component.run_async(**inputs)
     else:
-        result = await asyncio.to_thread(component.run, **inputs)
+        result = await in_thread(component.run, **inputs)
     return result
 
 

@@ -172,7 +172,7 @@ class DataURISource(Source):
         """The first characters of the URI."""
         return f"{self.uri[:32]}…" if len(self.uri) > 33 else self.uri
 
-    @property
+    @cached_property
     def identity(self) -> Hashable:
         """The hash of the URI."""
         return "data", hashlib.sha256(self.uri.encode("utf-8", "surrogatepass")).hexdigest()

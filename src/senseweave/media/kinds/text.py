@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Self
 
 from senseweave.errors import MediaError
@@ -150,7 +151,7 @@ class _StringSource(DecodedSource):
         """Text of the MIME type of its file."""
         return Content(self._mime_type or "text/plain", ("text",))
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """SHA-256 of the text in UTF-8."""
         return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()

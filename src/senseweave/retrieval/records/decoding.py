@@ -34,8 +34,8 @@ def shared_decoding(chunks: Sequence[Media], windows: Mapping[int, tuple[float, 
     for positions in _runs(chunks, windows):
         stream = _WindowStream([chunks[at] for at in positions], *windows[positions[0]])
         streams.append(stream)
-        for at in positions:
-            chunks[at].shared = stream.decoder(chunks[at])
+        for number, at in enumerate(positions):
+            chunks[at].shared = _WindowDecoder(stream, number)
     if uses > 1:
         for chunk in chunks:
             if chunk.shared is None and chunk.modality != "text":
@@ -80,10 +80,6 @@ class _WindowStream:
         self._threads: list[Thread] = []
         self._lock = Lock()
         self._stopped = False
-
-    def decoder(self, window: Media) -> _WindowDecoder:
-        """Return what decodes one of the windows."""
-        return _WindowDecoder(self, self._windows.index(window))
 
     def decoded(self, at: int, options: Mapping[str, Any]) -> Any:
         """Return a window's decoded form, waiting until the stream has reached it.

@@ -10,7 +10,8 @@ from senseweave.retrieval import Index
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord, VectorStore
 from senseweave.retrieval.stores.chroma import ChromaStore
-from senseweave.retrieval.stores.filters import matches, parse_filter
+from senseweave.retrieval.stores.conditions import matches
+from senseweave.retrieval.stores.filters import parse_filter
 from senseweave.retrieval.stores.memory import MemoryStore
 
 

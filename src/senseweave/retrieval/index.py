@@ -32,7 +32,9 @@ from senseweave.retrieval.search.rerank import Reranker, as_reranker
 from senseweave.retrieval.stores.base import VectorStore
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.collections import Collections
-from senseweave.retrieval.stores.filters import Condition, Filter, any_of, parse_filter
+from senseweave.retrieval.stores.conditions import Condition, any_of
+from senseweave.retrieval.stores.filters import Filter, parse_filter
+from senseweave.retrieval.stores.ids import listed_ids
 from senseweave.retrieval.stores.local_client import holds_store
 from senseweave.spaces.engine import OnError, Progress
 from senseweave.spaces.space import Space
@@ -268,6 +270,7 @@ class Index:
         that match, and the content stays under its other sources; deleting by id removes all records of the content.
 
         Raises:
+            TypeError: If `ids` are not strings.
             ValueError: If not exactly one of the three is given.
         """
         if sum(argument is not None for argument in (ids, sources, filter)) != 1:
@@ -282,7 +285,7 @@ class Index:
         elif ids is None and condition is None:
             msg = "an empty filter would delete every record; pass at least one condition"
             raise ValueError(msg)
-        named = list(dict.fromkeys([ids] if isinstance(ids, str) else ids)) if ids is not None else None
+        named = listed_ids(ids) if ids is not None else None
         removed = 0
         with self._store.writing():
             for description in self._store.descriptions.values():
@@ -309,7 +312,7 @@ class Index:
         return {
             identifier: description.modality
             for description in self._store.descriptions.values()
-            for identifier in self._store.existing(description, list(ids))
+            for identifier in self._store.existing(description, listed_ids(ids))
         }
 
     def export(self, path: str | Path) -> int:

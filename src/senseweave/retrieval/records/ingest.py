@@ -19,8 +19,8 @@ from senseweave.retrieval.records.writing import Chunk, Lane, Writer, lanes
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.conditions import any_of
 from senseweave.retrieval.stores.description import Description
-from senseweave.retrieval.stores.filters import any_of
 from senseweave.spaces.engine import OnError, Progress
 from senseweave.spaces.space import Space
 

@@ -27,8 +27,8 @@ from senseweave.retrieval.records.schema import (
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.conditions import any_of
 from senseweave.retrieval.stores.description import Description
-from senseweave.retrieval.stores.filters import any_of
 from senseweave.spaces.batch import Batch
 from senseweave.spaces.space import Space
 

@@ -14,8 +14,8 @@ from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.ranking import Candidate, RankingSource
 from senseweave.retrieval.records.schema import Provenance, content_key, read_metadata, record_source
 from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.conditions import Condition, any_of
 from senseweave.retrieval.stores.description import Description
-from senseweave.retrieval.stores.filters import Condition, any_of
 
 
 class CollectionSource(RankingSource):

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from senseweave.retrieval.records.schema import Record
-from senseweave.retrieval.stores.filters import Condition
+from senseweave.retrieval.stores.conditions import Condition
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class VectorStore(Protocol):
     """Named collections of records with cosine search. Safe to use from several threads.
 
     A collection has metadata of its own, flat and small, in which an index keeps what it has to know. Conditions are
-    `Compare`, `AllOf` and `AnyOf` of `senseweave.retrieval.stores.filters`; a store raises `ValueError` for a condition
-    that it cannot translate.
+    `Compare`, `AllOf` and `AnyOf` of `senseweave.retrieval.stores.conditions`; a store raises `ValueError` for a
+    condition that it cannot translate.
     """
 
     @property

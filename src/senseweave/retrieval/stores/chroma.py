@@ -14,7 +14,8 @@ from senseweave.errors import StoreError
 from senseweave.forking import RLock, abandon, call_in_child
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
-from senseweave.retrieval.stores.filters import Condition, chroma_where
+from senseweave.retrieval.stores.conditions import Condition
+from senseweave.retrieval.stores.filters import chroma_where
 from senseweave.retrieval.stores.local_client import (
     client_in_child,
     client_place,

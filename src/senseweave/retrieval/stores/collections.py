@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,8 +13,8 @@ from senseweave.forking import RLock
 from senseweave.retrieval.records.conversion import convert_old
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord, VectorStore
+from senseweave.retrieval.stores.conditions import NAMES, Condition, divide
 from senseweave.retrieval.stores.description import Description, Key, collection_name
-from senseweave.retrieval.stores.filters import NAMES, Condition
 
 PAGE = 1000
 """Records that are listed at a time."""
@@ -154,15 +154,14 @@ class Collections:
                 page = ids[at : at + NAMES]
                 yield from self.store.get(collection.name, ids=page, condition=condition, vectors=vectors)
             return
-        offset = 0
-        while True:
-            page_of_records = self.store.get(
-                collection.name, condition=condition, limit=PAGE, offset=offset, vectors=vectors
-            )
-            yield from page_of_records
-            offset += PAGE
-            if len(page_of_records) < PAGE:
-                return
+        pieces = [condition] if condition is None else divide(condition)
+        given: set[str] = set()
+        for piece in pieces:
+            for record in self._pages(collection, piece, vectors=vectors):
+                if record.id not in given:
+                    yield record
+                if len(pieces) > 1:
+                    given.add(record.id)
 
     def existing(self, collection: Named, ids: Sequence[str]) -> list[str]:
         """Return those of some ids that are there."""
@@ -182,7 +181,22 @@ class Collections:
         with_vectors: bool = False,
     ) -> list[list[StoredRecord]]:
         """Return the records nearest to each query vector, nearest first, with their cosine similarities."""
-        return self.store.query(description.name, vectors, max(k, 1), condition=condition, with_vectors=with_vectors)
+        most = max(k, 1)
+        answers = [
+            self.store.query(description.name, vectors, most, condition=piece, with_vectors=with_vectors)
+            for piece in ([condition] if condition is None else divide(condition))
+        ]
+        return answers[0] if len(answers) == 1 else [_nearest(lists, most) for lists in zip(*answers, strict=True)]
+
+    def _pages(self, collection: Named, condition: Condition | None, *, vectors: bool) -> Iterator[StoredRecord]:
+        """Yield the records that match a condition which a store takes in one query, a page at a time."""
+        offset = 0
+        while True:
+            page = self.store.get(collection.name, condition=condition, limit=PAGE, offset=offset, vectors=vectors)
+            yield from page
+            offset += PAGE
+            if len(page) < PAGE:
+                return
 
     def close(self, *, store: bool = True) -> None:
         """Use the collections no more, and let go of the store unless it belongs to somebody else.
@@ -194,3 +208,9 @@ class Collections:
             self._closed = True
             if store:
                 self.store.close()
+
+
+def _nearest(lists: Iterable[Sequence[StoredRecord]], k: int) -> list[StoredRecord]:
+    """Return the `k` nearest records of several answers to one query, each once."""
+    found = {record.id: record for records in lists for record in records}
+    return sorted(found.values(), key=lambda record: -record.similarity)[:k]

@@ -13,7 +13,7 @@ from senseweave.errors import StoreError
 from senseweave.forking import RLock
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
-from senseweave.retrieval.stores.filters import Condition, matches
+from senseweave.retrieval.stores.conditions import Condition, matches
 from senseweave.spaces.batch import unit_rows
 
 

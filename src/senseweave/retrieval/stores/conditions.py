@@ -1,0 +1,215 @@
+"""Conditions on metadata, as a store gets them: comparisons joined by and and or, each small enough for one query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice, product
+from typing import Any, Final, TypeAlias
+
+from senseweave.retrieval.records.schema import is_unicode
+
+NAMES: Final = 1000
+"""Most values in a condition that the index itself makes, and most ids that are asked for at once."""
+MOST_COMPARISONS: Final = 200
+"""Comparisons in one query. SQLite takes an expression of depth 1000; Chroma's time grows with the square of them."""
+MOST_VALUES: Final = 10_000
+"""Values in one query. SQLite takes 32,766 variables, of which a number in a list of Chroma's needs two."""
+DEEPEST: Final = 20
+"""Levels of and and or in one query; Chroma refuses 64, and a server's JSON parser gives up at 128 brackets."""
+MOST_QUERIES: Final = 100
+"""Queries into which one condition is divided at most."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """A comparison of one metadata field.
+
+    Attributes:
+        field: Name of the field.
+        operator: One of `senseweave.retrieval.stores.filters.COMPARISONS`.
+        value: What it is compared with: a str, int, float or bool; for `in` and `nin` a tuple of values of one type.
+    """
+
+    field: str
+    operator: str
+    value: Any
+
+    @cached_property
+    def members(self) -> frozenset[tuple[bool, Any]]:
+        """The values of `in` and `nin`, each with whether it is a bool: True is not 1."""
+        return frozenset((isinstance(value, bool), value) for value in self.value)
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """Holds where every part does."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """Holds where at least one part does."""
+
+    parts: tuple[Condition, ...]
+
+
+Condition: TypeAlias = Compare | AllOf | AnyOf
+"""A condition for a store. Negation is resolved when a filter is parsed, so a store needs only these three."""
+
+
+def any_of(field: str, values: Iterable[str]) -> list[Condition]:
+    """Return conditions that match any of these values of a field, at most `NAMES` values each; none for no values.
+
+    Values with lone surrogates are left out: no store can hold them.
+    """
+    held = [value for value in values if is_unicode(value)]
+    return [Compare(field, "in", tuple(held[at : at + NAMES])) for at in range(0, len(held), NAMES)]
+
+
+def joined(parts: Sequence[Condition], *, any_of: bool) -> Condition:
+    """Return the condition that holds where all or any of some parts do, as flat as it can be said.
+
+    Parts joined in the same way are taken up, and comparisons of one field for equality become one with a list.
+
+    Args:
+        parts: At least one condition.
+        any_of: Whether one part suffices.
+    """
+    kind: type[AllOf | AnyOf] = AnyOf if any_of else AllOf
+    single, listed = ("eq", "in") if any_of else ("ne", "nin")
+    others: list[Condition] = []
+    # By type as well: stores tell True from 1, and a list from another by the type of its values.
+    values: dict[tuple[str, type], dict[Any, None]] = {}
+    for part in parts:
+        for inner in part.parts if isinstance(part, kind) else (part,):
+            if isinstance(inner, Compare) and inner.operator in (single, listed):
+                members = inner.value if inner.operator == listed else (inner.value,)
+                values.setdefault((inner.field, type(members[0])), {}).update(dict.fromkeys(members))
+            else:
+                others.append(inner)
+    for (field, _), members in values.items():
+        one = len(members) == 1
+        others.append(Compare(field, single if one else listed, next(iter(members)) if one else tuple(members)))
+    return others[0] if len(others) == 1 else kind(tuple(others))
+
+
+def divide(condition: Condition) -> list[Condition]:
+    """Return conditions of which a record matches at least one where it matches the given one, each for one query.
+
+    Raises:
+        ValueError: If there is no such division; the message names the limit.
+    """
+    pieces = list(islice(_divide(condition, MOST_COMPARISONS, MOST_VALUES), MOST_QUERIES + 1))
+    if any(_depth(piece) > DEEPEST for piece in pieces):
+        msg = f"a filter may nest and and or {DEEPEST} levels deep; this one is deeper"
+        raise ValueError(msg)
+    if len(pieces) > MOST_QUERIES:
+        msg = (
+            f"a filter may take {MOST_QUERIES} queries of {MOST_COMPARISONS} comparisons and {MOST_VALUES:,} values; "
+            "this one takes more: search with parts of it"
+        )
+        raise ValueError(msg)
+    return pieces
+
+
+def matches(condition: Condition | None, metadata: Mapping[str, Any]) -> bool:
+    """Return whether metadata match a condition; for stores without filters of their own."""
+    if condition is None:
+        return True
+    if isinstance(condition, AllOf):
+        return all(matches(part, metadata) for part in condition.parts)
+    if isinstance(condition, AnyOf):
+        return any(matches(part, metadata) for part in condition.parts)
+    return _compare(metadata.get(condition.field), condition)
+
+
+def _compare(value: Any, comparison: Compare) -> bool:
+    operator, operand = comparison.operator, comparison.value
+    if operator in ("in", "nin"):
+        return ((isinstance(value, bool), value) in comparison.members) == (operator == "in")
+    if operator in ("eq", "ne"):
+        equal = isinstance(value, bool) == isinstance(operand, bool) and bool(value == operand)
+        return equal == (operator == "eq")
+    if isinstance(value, (bool, str)) or not isinstance(value, (int, float)):
+        return False
+    return bool(
+        {"gt": value > operand, "gte": value >= operand, "lt": value < operand, "lte": value <= operand}[operator]
+    )
+
+
+def _divide(condition: Condition, comparisons: int, values: int) -> Iterator[Condition]:
+    """Yield conditions of at most so many comparisons and values that hold together where the given one does."""
+    if _fits(condition, comparisons, values):
+        yield condition
+    elif isinstance(condition, AnyOf):
+        yield from _packed(
+            (piece for part in condition.parts for piece in _divide(part, comparisons, values)), comparisons, values
+        )
+    elif isinstance(condition, AllOf):
+        widest = max((part for part in condition.parts if _is_divisible(part)), key=_size, default=None)
+        if widest is None:
+            raise _too_large(condition)
+        rest = joined([part for part in condition.parts if part is not widest], any_of=False)
+        used, listed = _size(rest)
+        if not _fits(rest, comparisons // 2, values // 2) and any(map(_is_divisible, _parts(rest))):
+            used, listed = comparisons // 2, values // 2
+        rests = list(_divide(rest, used, listed))
+        for pair in product(rests, _divide(widest, comparisons - used, values - listed)):
+            yield joined(pair, any_of=False)
+    elif condition.operator == "in" and values > 0 < comparisons:
+        for at in range(0, len(condition.value), values):
+            yield Compare(condition.field, "in", condition.value[at : at + values])
+    else:
+        raise _too_large(condition)
+
+
+def _packed(pieces: Iterable[Condition], comparisons: int, values: int) -> Iterator[Condition]:
+    """Yield conditions that hold where any of a run of pieces does, each run as long as fits."""
+    run: list[Condition] = []
+    used = listed = 0
+    for piece in pieces:
+        size = _size(piece)
+        if run and (used + size[0] > comparisons or listed + size[1] > values):
+            yield joined(run, any_of=True)
+            run, used, listed = [], 0, 0
+        run.append(piece)
+        used, listed = used + size[0], listed + size[1]
+    if run:
+        yield joined(run, any_of=True)
+
+
+def _is_divisible(condition: Condition) -> bool:
+    return isinstance(condition, AnyOf) or (isinstance(condition, Compare) and condition.operator == "in")
+
+
+def _parts(condition: Condition) -> tuple[Condition, ...]:
+    """Return what must hold together where a condition holds."""
+    return condition.parts if isinstance(condition, AllOf) else (condition,)
+
+
+def _fits(condition: Condition, comparisons: int, values: int) -> bool:
+    used, listed = _size(condition)
+    return used <= comparisons and listed <= values
+
+
+def _size(condition: Condition) -> tuple[int, int]:
+    """Return the number of comparisons of a condition and that of their values."""
+    if isinstance(condition, Compare):
+        return 1, len(condition.value) if condition.operator in ("in", "nin") else 1
+    sizes = [_size(part) for part in condition.parts]
+    return sum(size[0] for size in sizes), sum(size[1] for size in sizes)
+
+
+def _depth(condition: Condition) -> int:
+    return 0 if isinstance(condition, Compare) else 1 + max(_depth(part) for part in condition.parts)
+
+
+def _too_large(condition: Condition) -> ValueError:
+    used, listed = _size(condition)
+    return ValueError(
+        f"a filter may require {MOST_COMPARISONS} comparisons and {MOST_VALUES:,} values at once; "
+        f"this one has {used:,} comparisons and {listed:,} values that cannot be asked for one after another"
+    )

@@ -1,0 +1,68 @@
+"""Limits on the size of a filter, checked before anything walks through it by calling itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any, Final
+
+MOST_PARTS: Final = 20_000
+"""Dicts and lists in a filter as it is given."""
+MOST_LISTED: Final = 100_000
+"""Values in all lists of a filter as it is given."""
+DEEPEST_GIVEN: Final = 100
+"""Levels of a filter as it is given; each takes several of Python's 1000 frames."""
+SHOWN: Final = 80
+"""Characters of a value that an error quotes."""
+
+
+def check_filter_size(given: Any, parts: Callable[[Any], Iterable[Any]], *, values: Callable[[Any], int]) -> None:
+    """Check that a filter is not so large or deep that parsing it, or asking a store for it, would end the process.
+
+    Args:
+        given: The filter, in any language.
+        parts: Returns what a part of it is made of.
+        values: Returns the number of values that a part compares with.
+
+    Raises:
+        ValueError: If it is; the message names the limit.
+    """
+    level, seen, listed, depth = [given], 0, 0, 0
+    while level:
+        seen += len(level)
+        listed += sum(map(values, level))
+        depth += 1
+        if seen > MOST_PARTS:
+            msg = f"a filter may have {MOST_PARTS:,} parts; this one has more: search with some of them at a time"
+        elif listed > MOST_LISTED:
+            msg = f"the lists of a filter may hold {MOST_LISTED:,} values; these hold {listed:,}: search with fewer"
+        elif depth > DEEPEST_GIVEN:
+            msg = f"a filter may be nested {DEEPEST_GIVEN} levels deep; this one is deeper, or contains itself"
+        else:
+            level = [part for whole in level for part in parts(whole)]
+            continue
+        raise ValueError(msg)
+
+
+def filter_parts(part: Any) -> Iterable[Any]:
+    """Return what a part of a filter of senseweave is made of: dicts and lists."""
+    inside = part.values() if isinstance(part, Mapping) else part
+    return (inner for inner in inside if isinstance(inner, Mapping) or (inside is not part and _is_list(inner)))
+
+
+def listed_values(part: Any) -> int:
+    """Return the number of values in a list, and 0 for anything else."""
+    return len(part) if _is_list(part) else 0
+
+
+def shown(value: Any) -> str:
+    """Return the beginning of the `repr` of any value on one line, or its type where it has none."""
+    try:
+        text = repr(value)
+    except Exception:  # of a number of thousands of digits, a list that is nested too deeply, a strange type
+        text = f"a {type(value).__name__}"
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\n", " ")
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _is_list(part: Any) -> bool:
+    return isinstance(part, (Sequence, Set)) and not isinstance(part, (str, bytes, bytearray, memoryview))

@@ -167,39 +167,10 @@ def test_a_given_client_is_used_and_left_open(space, corpus_folder):
     assert second.search("red") == []
 
 
-@pytest.fixture
-def server(tmp_path):
-    """A Chroma server on the loopback interface."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    program = Path(sys.executable).parent / "chroma"
-    process = subprocess.Popen(
-        [str(program), "run", "--path", str(tmp_path / "server"), "--host", "127.0.0.1", "--port", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "the server did not start"
-                time.sleep(0.1)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
 def test_a_chroma_server_holds_an_index_like_a_folder(server, space, index, corpus_folder, names):
     import chromadb
 
-    client = chromadb.HttpClient(host="127.0.0.1", port=server)
+    client = chromadb.HttpClient(host="127.0.0.1", port=server.port)
     remote = Index(client, spaces=[space])
     assert remote.add(corpus_folder).added == 12
     assert remote.add(corpus_folder).added == 0
@@ -213,7 +184,7 @@ def test_a_chroma_server_holds_an_index_like_a_folder(server, space, index, corp
     assert remote.delete(sources=corpus_folder / "bread.txt") == 1
     assert remote.search("dough", k=1)[0].sources == (str(corpus_folder / "bread-again.txt"),)
     assert remote.delete(filter={"modality": "image"}) == 4
-    again = Index(chromadb.HttpClient(host="127.0.0.1", port=server), spaces=[space], create=False)
+    again = Index(chromadb.HttpClient(host="127.0.0.1", port=server.port), spaces=[space], create=False)
     assert len(again) == 8
     assert again.info()["bytes"] is None
 

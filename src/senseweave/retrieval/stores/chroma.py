@@ -17,15 +17,16 @@ from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.conditions import Condition
 from senseweave.retrieval.stores.filters import chroma_where
 from senseweave.retrieval.stores.local_client import (
+    DATABASE,
     client_in_child,
     client_place,
     close_client,
     holds_store,
     open_client,
-    readable,
     reopen_client,
 )
 from senseweave.retrieval.stores.lock import FolderLock
+from senseweave.retrieval.stores.store_errors import readable, reported
 
 PAGE: Final = 1000
 """Records that are listed at a time."""
@@ -70,9 +71,10 @@ class ChromaStore:
         if self.folder is None:
             self._client = place
         else:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FolderLock(self.folder)
-            self._client = self._open(self.folder, self._lock, there)
+            with readable(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._lock = FolderLock(self.folder)
+                self._client = self._open(self.folder, self._lock, there)
 
     @property
     def place(self) -> str:
@@ -80,6 +82,7 @@ class ChromaStore:
         return str(self.folder) if self.folder is not None else client_place(self._client)
 
     @property
+    @reported
     def version(self) -> int:
         """How often the folder was opened again because another process had written."""
         with self._guard:
@@ -101,10 +104,14 @@ class ChromaStore:
             if self._forked:
                 self._reopen_in_child()
             if self._lock is not None and self._has_changed(self._lock):
+                folder = self._lock.path.parent
+                if not (folder / DATABASE).is_file():
+                    msg = f"{folder}: the index is gone from this folder; put it back, or create a new one"
+                    raise StoreError(msg)
                 # A local client keeps its vector index in memory; after another process has written it would miss
                 # records, and what it writes would undo theirs.
                 self._observe(self._lock)
-                self._client = reopen_client(self._client, self._lock.path.parent)
+                self._client = reopen_client(self._client, folder)
                 self._handles.clear()
                 self._version += 1
             return self._client
@@ -119,15 +126,17 @@ class ChromaStore:
         if self._lock is None:
             yield
             return
-        with self._lock.held(self._timeout):
+        with contextlib.ExitStack() as held:
+            with readable(self.place):
+                held.enter_context(self._lock.held(self._timeout))
             yield
 
+    @reported
     def collections(self) -> dict[str, dict[str, Any]]:
         """Return the metadata of every collection by its name."""
-        client = self.client
-        with readable(self.place):
-            return {collection.name: dict(collection.metadata or {}) for collection in client.list_collections()}
+        return {collection.name: dict(collection.metadata or {}) for collection in self.client.list_collections()}
 
+    @reported
     def make(self, name: str, metadata: Mapping[str, Any], dimension: int) -> dict[str, Any]:
         """Make a collection unless it is there, and return its metadata; Chroma learns the dimension by itself."""
         del dimension
@@ -137,17 +146,20 @@ class ChromaStore:
             )
         return dict(handle.metadata or {})
 
+    @reported
     def save_metadata(self, name: str, metadata: Mapping[str, Any]) -> None:
         """Replace the metadata of a collection."""
         with self._write():
             self._handle(name).modify(metadata=dict(metadata))
 
+    @reported
     def drop(self, name: str) -> None:
         """Remove a collection with all its records."""
         with self._write() as client:
             client.delete_collection(name)
             self._handles.pop(name, None)
 
+    @reported
     def upsert(self, name: str, records: Sequence[Record]) -> None:
         """Write records; each replaces a record of the same id as a whole."""
         for chunk in self._chunks(records, WRITTEN):
@@ -163,12 +175,14 @@ class ChromaStore:
                     metadatas=[{**dict.fromkeys(before.get(record.id) or {}), **record.metadata} for record in chunk],
                 )
 
+    @reported
     def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""
         for chunk in self._chunks(list(changes), WRITTEN):
             with self._write():
                 self._handle(name).update(ids=chunk, metadatas=[dict(changes[identifier]) for identifier in chunk])
 
+    @reported
     def get(
         self,
         name: str,
@@ -195,6 +209,7 @@ class ChromaStore:
                 break
         return found
 
+    @reported
     def query(
         self,
         name: str,
@@ -212,10 +227,12 @@ class ChromaStore:
         columns = {column: values for column, values in result.items() if values is not None and column != "included"}
         return [_rows({column: values[at] for column, values in columns.items()}) for at in range(len(result["ids"]))]
 
+    @reported
     def count(self, name: str) -> int:
         """Return the number of records of a collection."""
         return int(self._handle(name).count())
 
+    @reported
     def delete(self, name: str, ids: Sequence[str]) -> None:
         """Remove records by id; ids that are not there are passed over."""
         for chunk in self._chunks(list(ids)):
@@ -288,8 +305,7 @@ class ChromaStore:
             client = self.client
             handle = self._handles.get(name)
             if handle is None:
-                with readable(self.place):
-                    handle = client.get_collection(name, embedding_function=None)
+                handle = client.get_collection(name, embedding_function=None)
                 self._handles[name] = handle
             return handle
 

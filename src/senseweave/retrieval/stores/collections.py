@@ -77,8 +77,13 @@ class Collections:
             StoreError: If another process keeps the lock for longer than the timeout.
         """
         with self.store.writing():
+            known = set(self._descriptions)
             # What is written back, calibration above all, must build on what is there now.
             self.refresh()
+            if gone := known - set(self._descriptions):
+                names = ", ".join(sorted(f"{space} ({modality})" for space, modality in gone))
+                msg = f"{self.store.place}: collections of this index are gone: {names}; open the index again"
+                raise StoreError(msg)
             for description in self._descriptions.values():
                 convert_old(self.store, description)
             yield

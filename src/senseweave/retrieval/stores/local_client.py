@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +10,7 @@ from senseweave.errors import StoreError
 from senseweave.extras import require
 from senseweave.forking import abandon
 from senseweave.retrieval.stores.chroma_bindings import renew_bindings
+from senseweave.retrieval.stores.store_errors import readable
 
 DATABASE: Final = "chroma.sqlite3"
 """The file that every folder of a Chroma store holds."""
@@ -26,8 +25,9 @@ def holds_store(place: Any, *, create: bool) -> bool:
     if not isinstance(place, (str, os.PathLike)):
         return True
     folder = Path(place)
-    if (folder / DATABASE).is_file():
-        return True
+    with readable(folder):
+        if (folder / DATABASE).is_file():
+            return True
     if not create:
         msg = f"{folder}: there is no index here; senseweave.Index({str(folder)!r}) creates one"
         raise StoreError(msg)
@@ -126,25 +126,3 @@ def close_client(client: Any) -> None:
     close = getattr(client, "close", None)
     if close is not None:
         close()
-
-
-@contextlib.contextmanager
-def readable(place: Any) -> Iterator[None]:
-    """Turn errors of Chroma while it opens a store or a collection into a one-line error that names the place."""
-    from chromadb.errors import ChromaError, NotFoundError
-
-    try:
-        yield
-    except NotFoundError as error:
-        msg = f"{place}: a collection of this index is gone ({_first_line(error)}); open the index again"
-        raise StoreError(msg) from error
-    except ChromaError as error:
-        msg = (
-            f"{place}: the Chroma store cannot be read ({_first_line(error)}); if it is damaged, restore it from an "
-            "export or a backup, or delete it and add everything again"
-        )
-        raise StoreError(msg) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

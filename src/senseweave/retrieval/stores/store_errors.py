@@ -1,0 +1,109 @@
+"""What a vector database raises, as one line that says where, what and what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import json
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, Final, ParamSpec, TypeVar
+
+from senseweave.errors import SenseweaveError, StoreError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+LONGEST: Final = 300
+"""Characters of the database's own words in a message."""
+AGAIN: Final = "what is stored already is skipped when the call is repeated"
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@contextlib.contextmanager
+def readable(place: Any) -> Iterator[None]:
+    """Turn errors of Chroma, SQLite, HTTP and the operating system into a one-line `StoreError` that names the place.
+
+    Errors that are about an argument pass: `ValueError` and `TypeError` that none of them raised.
+    """
+    try:
+        yield
+    except (SenseweaveError, ImportError):
+        raise
+    except BaseException as error:
+        reason = _reason(error)
+        if reason is None:
+            raise
+        msg = f"{place}: {reason}"
+        raise StoreError(msg) from error
+
+
+def reported(method: Callable[P, T]) -> Callable[P, T]:
+    """Return a method of a store, whose attribute `place` names it, that raises errors as `readable` does."""
+
+    @functools.wraps(method)
+    def report(*arguments: P.args, **options: P.kwargs) -> T:
+        store: Any = arguments[0]
+        with readable(store.place):
+            return method(*arguments, **options)
+
+    return report
+
+
+def _reason(error: BaseException) -> str | None:
+    """Return what is wrong and what to do, or None for an error that is not the store's."""
+    words = _words(error)
+    lower = words.lower()
+    number = error.errno if isinstance(error, OSError) else None
+    if _is_a(error, "chromadb.errors", "NotFoundError"):
+        return f"a collection of this index is gone ({words}); open the index again"
+    if _lost_server(error, lower):
+        return f"the Chroma server does not answer ({words}); start it and try again: {AGAIN}"
+    if not isinstance(error, (sqlite3.Error, OSError)) and not _is_chromas(error, lower):
+        return None
+    if number in _FULL or any(sign in lower for sign in ("disk is full", "no space left", "disk i/o error")):
+        return f"the disk is full or fails ({words}); make room and try again: {AGAIN}"
+    if number in _FORBIDDEN or "readonly database" in lower or "permission denied" in lower:
+        return f"the store may not be written to ({words}); change the permissions of the folder, or copy it"
+    if "database is locked" in lower or "database table is locked" in lower:
+        return f"another program keeps the database locked ({words}); close it and try again: {AGAIN}"
+    if "no attribute 'bindings'" in lower:
+        return "the Chroma client is closed; open the index again"
+    if _is_a(error, "chromadb.errors", "InvalidArgumentError", "InvalidDimensionException"):
+        return f"the Chroma store refuses a request ({words})"
+    if isinstance(error, OSError):
+        return f"the store cannot be used ({words})"
+    return (
+        f"the Chroma store cannot be read ({words}); if it is damaged, restore it from an export or a backup, or "
+        "delete it and add everything again"
+    )
+
+
+def _lost_server(error: BaseException, lower: str) -> bool:
+    """Return whether an error says that a server is not there, went away, or is not Chroma."""
+    if isinstance(error, (ConnectionError, TimeoutError, json.JSONDecodeError)) or _is_a(error, "httpx", "HTTPError"):
+        return True
+    return isinstance(error, ValueError) and "could not connect to" in lower
+
+
+def _is_chromas(error: BaseException, lower: str) -> bool:
+    """Return whether an error is Chroma's, or comes from it without a class: a panic, an answer, a closed client."""
+    if _is_a(error, "chromadb.errors", "ChromaError"):
+        return True
+    if type(error).__name__ == "PanicException" or type(error) is Exception:
+        return True
+    return isinstance(error, AttributeError) and "no attribute 'bindings'" in lower
+
+
+def _is_a(error: BaseException, module: str, *names: str) -> bool:
+    """Return whether an error is of a class of a module, which is not imported for that."""
+    kinds = [getattr(sys.modules.get(module), name, ()) for name in names]
+    return any(isinstance(error, kind) for kind in kinds)
+
+
+def _words(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else type(error).__name__
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -316,14 +316,22 @@ class Index:
         }
 
     def export(self, path: str | Path) -> int:
-        """Write every record to a file of JSON lines (compressed if its name ends in .gz), and return their number."""
+        """Write every record to a file of JSON lines (compressed if its name ends in .gz), and return their number.
+
+        The file appears when it is whole; until then, and after a failure, what was at its place stays there.
+
+        Raises:
+            StoreError: If the file cannot be written.
+        """
         return export_index(self._store, path)
 
     def import_(self, path: str | Path) -> int:
         """Read a file that `export` wrote, from any store, and return the number of its records.
 
+        All of the file is checked before anything is written.
+
         Raises:
-            StoreError: If the file is not an export.
+            StoreError: If the file is not an export or not whole; the message names the line.
             FingerprintError: If it holds vectors of another space under the name of a space of this index.
         """
         return import_index(self._store, path)

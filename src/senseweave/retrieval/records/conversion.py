@@ -28,7 +28,7 @@ def convert_old(store: VectorStore, description: Description) -> None:
     """
     if description.format >= FORMAT:
         return
-    copies = _copies(store, description)
+    copies = stored_copies(store, description)
     ids = [record.id for record in store.get(description.name)]
     for at in range(0, len(ids), BATCH):
         for record in store.get(description.name, ids=ids[at : at + BATCH], vectors=True):
@@ -65,7 +65,8 @@ def convert_record(record: StoredRecord, copies: Sequence[Mapping[str, Any]], de
     return list(made.values())
 
 
-def _copies(store: VectorStore, description: Description) -> dict[str, list[Mapping[str, Any]]]:
+def stored_copies(store: VectorStore, description: Description) -> dict[str, list[Mapping[str, Any]]]:
+    """Return metadata at the further sources of records, by record id, from the second collection of 0.1."""
     name = description.name + SUFFIX
     if name not in store.collections():
         return {}

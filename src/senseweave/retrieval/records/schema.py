@@ -267,6 +267,16 @@ def check_own(own: Mapping[Any, Any], modality: Modality) -> dict[str, Any]:
     return {_check_name(name, value, modality): _check_value(name, value) for name, value in own.items()}
 
 
+def check_stored(metadata: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the metadata of a whole record without unknown values, after checking that a store can hold them.
+
+    Raises:
+        ValueError: If a name or a value cannot be stored; the message names it.
+    """
+    checked = {_check_spelling(name): _check_value(name, value) for name, value in metadata.items()}
+    return {name: value for name, value in checked.items() if value is not None}
+
+
 def plain(value: Any) -> Any:
     """Return a number of NumPy as Python's, and anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value
@@ -302,11 +312,16 @@ def _span(values: Mapping[str, Any], start_name: str, end_name: str) -> Span | N
 
 
 def _check_name(name: Any, value: Any, modality: Modality) -> str:
-    if not isinstance(name, str) or not name or name.startswith(("$", "#", "chroma:")) or not is_unicode(name):
-        msg = f"a metadata name is a non-empty str that does not begin with $, # or chroma:, not {name!r}"
-        raise ValueError(msg)
+    _check_spelling(name)
     if name in FIELDS and not _may_be_users(name, value, modality):
         msg = f"metadata name {name!r} is reserved for the index; reserved names are {', '.join(FIELDS)}"
+        raise ValueError(msg)
+    return str(name)
+
+
+def _check_spelling(name: Any) -> str:
+    if not isinstance(name, str) or not name or name.startswith(("$", "#", "chroma:")) or not is_unicode(name):
+        msg = f"a metadata name is a non-empty str that does not begin with $, # or chroma:, not {name!r}"
         raise ValueError(msg)
     return name
 

@@ -2,119 +2,142 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import BinaryIO, Final
 
-import numpy as np
-
-from senseweave.errors import StoreError
-from senseweave.retrieval.records.conversion import convert_record
+from senseweave.errors import FingerprintError, StoreError
+from senseweave.retrieval.records.conversion import convert_record, stored_copies
+from senseweave.retrieval.records.export_file import read_export, readable_export, written_whole
 from senseweave.retrieval.records.schema import Record
-from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.conditions import NAMES
 from senseweave.retrieval.stores.description import FORMAT as COLLECTION_FORMAT
 from senseweave.retrieval.stores.description import Description, collection_name
 
-FORMAT: Final = "senseweave-index-1"
 BATCH: Final = 1000
 
 
 def export_index(store: Collections, path: str | Path) -> int:
-    """Write every collection with its records; vectors are base64 of little-endian float32, `.gz` files compressed.
+    """Write every collection with its records, in the order of their ids; `.gz` files are compressed.
 
-    The first line names the format; after it, each `collection` line comes before its `record` lines.
-
-    Returns:
-        The number of records.
-    """
-    written = 0
-    target = Path(path)
-    with _open(target, "wt") as file:
-        _line(file, {"format": FORMAT})
-        for description in store.descriptions.values():
-            _line(file, {"collection": asdict(description)})
-            for record in sorted(store.get(description, vectors=True), key=lambda record: record.id):
-                assert record.vector is not None
-                vector = base64.b64encode(record.vector.astype("<f4").tobytes()).decode()
-                _line(file, {"record": record.id, "text": record.text, "metadata": record.metadata, "vector": vector})
-                written += 1
-    return written
-
-
-def import_index(store: Collections, path: str | Path) -> int:
-    """Read a file of `export_index`, of this version or 0.1, into a store, replacing records with the same ids.
+    The first line names the format, each `collection` line comes before its `record` lines, and the last line holds
+    their number and a checksum. The file appears at its place when it is whole.
 
     Returns:
         The number of records.
 
     Raises:
-        StoreError: If the file is not an export.
+        StoreError: If the file cannot be written; what was at its place is unchanged.
+    """
+    with written_whole(Path(path)) as writer:
+        for description in store.descriptions.values():
+            writer.collection(replace(description, format=COLLECTION_FORMAT))
+            for record in _records(store, description):
+                writer.record(record)
+    return writer.records
+
+
+def import_index(store: Collections, path: str | Path) -> int:
+    """Read a file of `export_index`, of this version or 0.1, into a store, replacing records with the same ids.
+
+    All of the file is read and checked before anything is written.
+
+    Returns:
+        The number of records.
+
+    Raises:
+        StoreError: If the file is not an export, or not a whole one; the message names the line.
         FingerprintError: If the store holds a collection of the same name with another fingerprint.
     """
     source = Path(path)
+    with readable_export(source) as file, store.writing():
+        _check(store, file, source)
+        return _import(store, file, source)
+
+
+def _check(store: Collections, file: BinaryIO, source: Path) -> None:
+    """Read an export once, and check that the store can take its collections.
+
+    Raises:
+        StoreError: If the file is not whole, or a collection of the store is in the way.
+    """
+    there = store.store.collections()
+    names: set[str] = set()
+    for entry in read_export(file, source):
+        if isinstance(entry, Description):
+            taken = _renamed(store, entry)
+            known = store.descriptions.get((taken.space, taken.modality))
+            if (known is None and taken.name in there) or taken.name in names:
+                msg = f"{source}: a collection {taken.name!r} is there already and holds something else; use a prefix"
+                raise StoreError(msg)
+            if known is not None and known.fingerprint != taken.fingerprint:
+                raise FingerprintError(known.name, known.fingerprint, taken.fingerprint)
+            if known is not None and known.dimension != taken.dimension:
+                msg = (
+                    f"{source}: its collection {taken.name!r} holds vectors of {taken.dimension} dimensions, that of "
+                    f"the index {known.dimension}; use another index"
+                )
+                raise StoreError(msg)
+            names.add(taken.name)
+
+
+def _import(store: Collections, file: BinaryIO, source: Path) -> int:
     description: Description | None = None
     pending: list[Record] = []
     count = 0
-    with _open(source, "rt") as file, store.writing():
-        lines = _lines(file, source)
-        if next(lines, {}).get("format") != FORMAT:
-            msg = f"{source} is not an exported index: its first line must name the format {FORMAT}"
-            raise StoreError(msg)
-        for entry in lines:
-            if "collection" in entry:
-                if description is not None:
-                    _write(store, description, pending)
-                exported = Description(**entry["collection"])
-                exported.name = collection_name(store.prefix, exported.space, exported.modality)
-                exported.format = COLLECTION_FORMAT
-                calibration = exported.calibration
-                description = store.ensure(exported)
-                if description.calibration != calibration and not store.count(description):
-                    description.calibration = calibration
-                    store.save(description)
-                continue
-            if description is None:
-                msg = f"{source}: a record line comes before the line of its collection"
-                raise StoreError(msg)
-            vector = np.frombuffer(base64.b64decode(entry["vector"]), dtype="<f4")
-            record = StoredRecord(entry["record"], entry["metadata"], entry["text"], vector=vector)
-            pending += convert_record(record, entry.get("copies", ()), description)
-            count += 1
-            if len(pending) >= BATCH:
+    for entry in read_export(file, source):
+        if isinstance(entry, Description):
+            if description is not None:
                 _write(store, description, pending)
-        if description is not None:
+            description = _take(store, _renamed(store, entry))
+            continue
+        assert description is not None
+        pending += convert_record(entry, entry.copies, description)
+        count += 1
+        if len(pending) >= BATCH:
             _write(store, description, pending)
+    if description is not None:
+        _write(store, description, pending)
     return count
+
+
+def _renamed(store: Collections, exported: Description) -> Description:
+    """Return the description of a collection as the store keeps it."""
+    name = collection_name(store.prefix, exported.space, exported.modality)
+    return replace(exported, name=name, format=COLLECTION_FORMAT)
+
+
+def _take(store: Collections, exported: Description) -> Description:
+    """Make a collection if it is missing; one without records takes over the calibration."""
+    description = store.ensure(exported)
+    if description.calibration != exported.calibration and not store.count(description):
+        description.calibration = exported.calibration
+        store.save(description)
+    return description
+
+
+def _records(store: Collections, description: Description) -> Iterator[Record]:
+    """Yield the records of a collection in the order of their ids, those of version 0.1 with one for each source."""
+    old = description.format < COLLECTION_FORMAT
+    copies = stored_copies(store.store, description) if old else {}
+    given: set[str] = set()
+    ids = sorted(record.id for record in store.get(description))
+    for at in range(0, len(ids), NAMES):
+        page = store.get(description, ids=ids[at : at + NAMES], vectors=True)
+        for stored in sorted(page, key=lambda record: record.id):
+            assert stored.vector is not None
+            for record in (
+                convert_record(stored, copies.get(stored.id, ()), description)
+                if old
+                else [Record(stored.id, stored.vector, stored.text or "", stored.metadata)]
+            ):
+                if record.id not in given:
+                    yield record
+                given.add(record.id)
 
 
 def _write(store: Collections, description: Description, pending: list[Record]) -> None:
     store.upsert(description, list({record.id: record for record in pending}.values()))
     pending.clear()
-
-
-def _open(path: Path, mode: str) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, mode, encoding="utf-8")  # type: ignore[return-value]
-    return path.open(mode.replace("t", ""), encoding="utf-8")
-
-
-def _line(file: IO[str], entry: dict[str, Any]) -> None:
-    file.write(json.dumps(entry, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def _lines(file: IO[str], source: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(file, start=1):
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError as error:
-            msg = f"{source}, line {number}: not valid JSON ({error}); the export may be incomplete"
-            raise StoreError(msg) from error
-        if not isinstance(entry, dict):
-            msg = f"{source}, line {number}: expected a JSON object, not {type(entry).__name__}"
-            raise StoreError(msg)
-        yield entry

@@ -14,7 +14,7 @@ from chromadb.errors import InternalError, InvalidArgumentError, NotFoundError
 
 import senseweave as sw
 from senseweave.errors import SenseweaveError, StoreError
-from senseweave.retrieval.stores.store_errors import readable
+from senseweave.retrieval.stores.store_errors import PAUSES, ask_again, readable
 
 HERE = Path(__file__).parent
 
@@ -174,3 +174,30 @@ def test_an_error_that_is_not_of_the_database_passes(error):
     with pytest.raises(type(error)) as raised, readable("somewhere"):
         raise error
     assert raised.value is error
+
+
+@pytest.mark.parametrize("failures", [1, len(PAUSES)])
+def test_a_question_is_asked_again_while_others_delete_what_it_finds(failures, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    errors = [InternalError("Error executing plan: Internal error: Error finding id")] * failures
+
+    def ask():
+        if errors:
+            raise errors.pop()
+        return "answer"
+
+    assert ask_again(ask) == "answer"
+
+
+def test_a_question_that_always_fails_or_fails_otherwise_is_not_asked_for_ever(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    asked = []
+    for error in (InternalError("Error finding id"), InternalError("database disk image is malformed")):
+
+        def ask(error=error):
+            asked.append(error)
+            raise error
+
+        with pytest.raises(InternalError):
+            ask_again(ask)
+    assert len(asked) == len(PAUSES) + 1 + 1

@@ -26,7 +26,7 @@ from senseweave.retrieval.stores.local_client import (
     reopen_client,
 )
 from senseweave.retrieval.stores.lock import FolderLock
-from senseweave.retrieval.stores.store_errors import readable, reported
+from senseweave.retrieval.stores.store_errors import ask_again, readable, reported
 
 PAGE: Final = 1000
 """Records that are listed at a time."""
@@ -199,11 +199,11 @@ class ChromaStore:
         found: list[StoredRecord] = []
         if ids is not None:
             for chunk in self._chunks(list(ids)):
-                found += _rows(self._handle(name).get(ids=chunk, where=where, include=include))
+                found += _rows(self._read(name, ids=chunk, where=where, include=include))
             return found[offset : None if limit is None else offset + limit]
         while limit is None or len(found) < limit:
             size = PAGE if limit is None else min(PAGE, limit - len(found))
-            page = self._handle(name).get(where=where, limit=size, offset=offset + len(found), include=include)
+            page = self._read(name, where=where, limit=size, offset=offset + len(found), include=include)
             found += _rows(page)
             if len(page["ids"]) < size:
                 break
@@ -221,8 +221,11 @@ class ChromaStore:
     ) -> list[list[StoredRecord]]:
         """Return the `k` records nearest to each row of `vectors`, nearest first."""
         include = ["metadatas", "documents", "distances", *(["embeddings"] if with_vectors else [])]
-        result = self._handle(name).query(
-            query_embeddings=vectors, n_results=min(max(k, 1), MOST), where=chroma_where(condition), include=include
+        where = chroma_where(condition)
+        result = ask_again(
+            lambda: self._handle(name).query(
+                query_embeddings=vectors, n_results=min(max(k, 1), MOST), where=where, include=include
+            )
         )
         columns = {column: values for column, values in result.items() if values is not None and column != "included"}
         return [_rows({column: values[at] for column, values in columns.items()}) for at in range(len(result["ids"]))]
@@ -308,6 +311,10 @@ class ChromaStore:
                 handle = client.get_collection(name, embedding_function=None)
                 self._handles[name] = handle
             return handle
+
+    def _read(self, name: str, **asked: Any) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = ask_again(lambda: self._handle(name).get(**asked))
+        return answer
 
     def _chunks(self, items: Sequence[Any], size: int = 2000) -> Iterator[Sequence[Any]]:
         size = min(size, int(self.client.get_max_batch_size()))

@@ -8,6 +8,7 @@ import functools
 import json
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -17,6 +18,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 LONGEST: Final = 300
 """Characters of the database's own words in a message."""
+PAUSES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds before a question is asked again."""
 AGAIN: Final = "what is stored already is skipped when the call is repeated"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -50,6 +53,22 @@ def reported(method: Callable[P, T]) -> Callable[P, T]:
             return method(*arguments, **options)
 
     return report
+
+
+def ask_again(ask: Callable[[], T]) -> T:
+    """Return what a question to Chroma returns, asked again if a record went while it was answered.
+
+    Chroma finds ids first and reads their vectors then; of one that another client deletes in between it says
+    "Error finding id" instead of leaving it out.
+    """
+    for pause in PAUSES:
+        try:
+            return ask()
+        except Exception as error:
+            if "error finding id" not in str(error).lower():
+                raise
+        time.sleep(pause)
+    return ask()
 
 
 def _reason(error: BaseException) -> str | None:

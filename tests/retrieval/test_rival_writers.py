@@ -1,0 +1,72 @@
+"""Writers that add and delete at once, on a server and in a folder: nothing is lost, and nothing is there twice."""
+
+import importlib.util
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from senseweave.retrieval import Index
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+PROGRAM = Path(__file__).parent / "rival_writer.py"
+
+
+@pytest.fixture(scope="module")
+def rivals():
+    """The module `rival_writer`, which also runs as a program."""
+    spec = importlib.util.spec_from_file_location("senseweave_tests_rival_writer", PROGRAM)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(place, *groups):
+    """Run a process for each group of clients, all at once."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(PROGRAM), str(place), *map(str, group)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for group in groups
+    ]
+    for process in processes:
+        output, errors = process.communicate(timeout=240)
+        assert output.strip() == '"done"', errors[-3000:]
+
+
+def check(index, expected):
+    """Check that an index holds each pair of source and text once, and finds each content once with all its sources."""
+    (description,) = index._store.descriptions.values()
+    records = list(index._store.get(description, vectors=True))
+    assert Counter((record.metadata["source"], record.text) for record in records) == Counter(expected)
+    assert len({record.id for record in records}) == len(records) == len(index)
+    assert set(index.sources()) == {source for source, _ in expected}
+    texts = {text for _, text in expected}
+    hits = index.search("tree3 word3", k=len(expected) + 5)
+    assert Counter(hit.text for hit in hits) == Counter(texts)
+    for hit in hits:
+        assert set(hit.sources) == {source for source, text in expected if text == hit.text}
+    for text in texts:  # by the vector index, not by a scan
+        assert index.search(text, k=1)[0].text == text
+
+
+def test_eight_clients_of_a_server_lose_and_double_nothing(server, rivals, tiny):
+    expected = rivals.remaining(range(8))
+    assert len(expected) > 80
+    run(server.port, (0, 1, 2, 3), (4, 5, 6, 7))
+    index = Index(server.client(), spaces=[tiny.make_space(modalities=("text",))])
+    check(index, expected)
+    rivals.work(index, 3)  # its additions are there, and its deletions leave what others have
+    check(index, expected)
+
+
+def test_two_processes_on_a_folder_lose_and_double_nothing(tmp_path, rivals, tiny):
+    expected = rivals.remaining(range(4))
+    run(tmp_path / "index", (0, 1), (2, 3))
+    with Index(tmp_path / "index", spaces=[tiny.make_space(modalities=("text",))]) as index:
+        check(index, expected)

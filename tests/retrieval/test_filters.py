@@ -3,16 +3,8 @@
 import numpy as np
 import pytest
 
-from senseweave.retrieval.stores.filters import (
-    AllOf,
-    AnyOf,
-    Compare,
-    any_of,
-    compile_filter,
-    matches,
-    modality_filter,
-    parse_filter,
-)
+from senseweave.retrieval.stores.conditions import AllOf, AnyOf, Compare, any_of, matches
+from senseweave.retrieval.stores.filters import compile_filter, modality_filter, parse_filter
 
 
 @pytest.mark.parametrize("given", [None, {}])

@@ -80,20 +80,16 @@ def joined(parts: Sequence[Condition], *, any_of: bool) -> Condition:
     """
     kind: type[AllOf | AnyOf] = AnyOf if any_of else AllOf
     single, listed = ("eq", "in") if any_of else ("ne", "nin")
-    others: list[Condition] = []
-    # By type as well: stores tell True from 1, and a list from another by the type of its values.
-    values: dict[tuple[str, type], dict[Any, None]] = {}
-    for part in parts:
-        for inner in part.parts if isinstance(part, kind) else (part,):
-            if isinstance(inner, Compare) and inner.operator in (single, listed):
-                members = inner.value if inner.operator == listed else (inner.value,)
-                values.setdefault((inner.field, type(members[0])), {}).update(dict.fromkeys(members))
-            else:
-                others.append(inner)
-    for (field, _), members in values.items():
-        one = len(members) == 1
-        others.append(Compare(field, single if one else listed, next(iter(members)) if one else tuple(members)))
-    return others[0] if len(others) == 1 else kind(tuple(others))
+    flat = [inner for part in parts for inner in (part.parts if isinstance(part, kind) else (part,))]
+    groups: dict[Any, list[Condition]] = {}
+    for number, inner in enumerate(flat):
+        key: Any = number
+        if isinstance(inner, Compare) and inner.operator in (single, listed):
+            # By type as well: stores tell True from 1, and take lists of a single type.
+            key = inner.field, type(_values(inner)[0])
+        groups.setdefault(key, []).append(inner)
+    found = [group[0] if len(group) == 1 else _listed(group, listed) for group in groups.values()]
+    return found[0] if len(found) == 1 else kind(tuple(found))
 
 
 def divide(condition: Condition) -> list[Condition]:
@@ -138,6 +134,18 @@ def _compare(value: Any, comparison: Compare) -> bool:
     return bool(
         {"gt": value > operand, "gte": value >= operand, "lt": value < operand, "lte": value <= operand}[operator]
     )
+
+
+def _listed(group: Sequence[Condition], operator: str) -> Compare:
+    """Return comparisons of one field as one with a list."""
+    comparisons = [comparison for comparison in group if isinstance(comparison, Compare)]
+    values = dict.fromkeys(value for comparison in comparisons for value in _values(comparison))
+    return Compare(comparisons[0].field, operator, tuple(values))
+
+
+def _values(comparison: Compare) -> tuple[Any, ...]:
+    value = comparison.value
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _divide(condition: Condition, comparisons: int, values: int) -> Iterator[Condition]:
@@ -198,7 +206,7 @@ def _fits(condition: Condition, comparisons: int, values: int) -> bool:
 def _size(condition: Condition) -> tuple[int, int]:
     """Return the number of comparisons of a condition and that of their values."""
     if isinstance(condition, Compare):
-        return 1, len(condition.value) if condition.operator in ("in", "nin") else 1
+        return 1, len(_values(condition))
     sizes = [_size(part) for part in condition.parts]
     return sum(size[0] for size in sizes), sum(size[1] for size in sizes)
 

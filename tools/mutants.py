@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 TESTS = {
     "media/policy.py": ["tests/media/test_policy.py"],
     "retrieval/stores/filters.py": ["tests/retrieval/test_filters.py"],
+    "retrieval/stores/conditions.py": ["tests/retrieval/test_filters.py", "tests/retrieval/test_filter_limits.py"],
     "retrieval/records/schema.py": ["tests/retrieval/test_schema.py"],
     "retrieval/fusion": ["tests/retrieval/test_fusion.py", "tests/retrieval/test_calibration.py"],
 }

@@ -120,3 +120,46 @@ def test_filters_of_an_index_keep_their_meaning():
     assert compile_filter(for_index(filters)) is not None
     with pytest.raises(FilterError, match="no condition"):
         for_index(_is("content", "contains", "dog"))
+
+
+def _nested(levels):
+    filters = _is("meta.kind", "==", "a")
+    for level in range(levels):
+        filters = (_any, _all)[level % 2](filters, _is("meta.size", ">", level))
+    return filters
+
+
+def _itself():
+    filters = _all(_is("meta.kind", "==", "a"))
+    filters["conditions"].append(filters)
+    return filters
+
+
+@pytest.mark.parametrize(
+    ("filters", "says"),
+    [
+        (_nested(5000), "nested 100 levels deep"),
+        (_itself(), "nested 100 levels deep"),
+        (_any(*(_is("meta.size", "==", n) for n in range(30_000))), "20,000 parts"),
+        (_is("meta.size", "in", list(range(200_000))), "100,000 values"),
+        (_any(*(_is("content", "contains", str(n)) for n in range(300))), "200 parts"),
+    ],
+    ids=["deep", "in itself", "many", "values", "words"],
+)
+def test_filters_that_would_end_the_process_are_an_error_that_names_the_limit(filters, says):
+    with pytest.raises(FilterError, match=says):
+        divide(filters)
+    if "200 parts" not in says:
+        with pytest.raises(FilterError, match=says):
+            for_index(filters)
+
+
+def test_more_filters_than_chroma_answers_are_checked_on_its_answer(store):
+    for filters in (
+        _any(*(_is("meta.size", ">", n + 2) for n in range(10_000))),
+        _is("meta.size", "in", [2, *range(100, 30_000)]),
+        _all(_is("meta.kind", "!=", "b"), _nested(40)),
+    ):
+        assert divide(filters) == (None, filters)
+    few = _any(*(_is("meta.size", ">", n + 2) for n in range(100)))
+    assert divide(few) == (few, None)

@@ -88,6 +88,7 @@ from senseweave.retrieval.search.embedding import Embedded, embed_query
 from senseweave.retrieval.search.plan import OPTIONS, Plan, Planner, RankingOptions, chosen_modalities, whole_number
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
 from senseweave.retrieval.store_ranking import SampledView, StoreCall, StoreRanking, StoreView, list_name
+from senseweave.retrieval.stores.filter_size import check_filter_size, filter_parts, listed_values
 from senseweave.retrieval.stores.filters import COMPARISONS, NOT_TEXT, compile_filter, modality_filter
 from senseweave.spaces import Batch, Space, load
 from senseweave.spaces.engine import OnError, Progress
@@ -176,6 +177,7 @@ __all__ = [
     "as_media",
     "as_reranker",
     "background",
+    "check_filter_size",
     "choose_policy",
     "chosen_modalities",
     "chroma_sample",
@@ -189,6 +191,7 @@ __all__ = [
     "document_text",
     "embed_query",
     "evenly_spaced",
+    "filter_parts",
     "first_media",
     "fetch_or_compute",
     "frame_files",
@@ -199,6 +202,7 @@ __all__ = [
     "lazy_names",
     "list_name",
     "list_items",
+    "listed_values",
     "load",
     "local_path",
     "media_provenance",

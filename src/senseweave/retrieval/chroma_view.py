@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from senseweave.media import Modality
 from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample
 from senseweave.retrieval.ranking import Candidate
 from senseweave.retrieval.store_ranking import SampledView
+from senseweave.retrieval.stores.conditions import NAMES
 from senseweave.retrieval.stores.filters import compile_filter, modality_filter
 from senseweave.retrieval.stores.local_client import fresh_client
 
@@ -40,9 +42,15 @@ class ChromaView(SampledView):
     def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
         """Return the stored vectors of what was found."""
         ids = [candidate.id for candidate in found]
-        stored = self.read(lambda: self.collection.get(ids=ids, include=["embeddings"]))
-        vectors = dict(zip(stored["ids"], stored["embeddings"], strict=True))
+        vectors: dict[str, Any] = {}
+        for at in range(0, len(ids), NAMES):
+            stored = self.read(partial(self._stored, ids[at : at + NAMES]))
+            vectors.update(zip(stored["ids"], stored["embeddings"], strict=True))
         return [np.asarray(vectors[identifier], np.float32) for identifier in ids]
+
+    def _stored(self, ids: Sequence[str]) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.collection.get(ids=list(ids), include=["embeddings"])
+        return found
 
     def similarity(self, distance: float) -> float:
         """Return the cosine similarity of unit vectors at a distance of the collection's metric."""

@@ -21,8 +21,11 @@ from senseweave.interop import (
     MediaError,
     Modality,
     OnError,
+    check_filter_size,
     document_text,
+    filter_parts,
     in_thread,
+    listed_values,
     placed_among,
     read_metadata,
     source_name,
@@ -277,7 +280,12 @@ class SenseweaveChroma(MediaSearch, Chroma):
         return type(self)(forked._collection_name, self._embedding_function, client=self._client)
 
     def _search_by_media(self, modality: Modality, uri: Any, k: int, where: Where, **kwargs: Any) -> Pairs:
-        """Return documents with their distances, nearest first."""
+        """Return documents with their distances, nearest first.
+
+        Raises:
+            ValueError: If the condition is larger than Chroma answers in one query.
+        """
+        check_filter_size(where, filter_parts, listed_values, one_query=True)
         vector = self._media_embeddings().embed_media(self._media(modality, [uri]), role="query")[0]
         return self.similarity_search_by_vector_with_relevance_scores(vector, k, where, **kwargs)
 

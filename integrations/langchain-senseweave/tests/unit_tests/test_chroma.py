@@ -12,7 +12,13 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.indexing import InMemoryRecordManager, aindex, index
 from PIL import Image as PILImage
 
-from langchain_senseweave import MediaEmbeddings, MediaLoader, SenseweaveChroma, SenseweaveEmbeddings
+from langchain_senseweave import (
+    MediaEmbeddings,
+    MediaLoader,
+    SenseweaveChroma,
+    SenseweaveEmbeddings,
+    SenseweaveRetriever,
+)
 from senseweave import FingerprintError, Image, MediaError, Space
 
 
@@ -339,3 +345,19 @@ async def test_indexing_works_asynchronously(store, red_png, tone_wav):
         MediaLoader([red_png, tone_wav]), records, store, cleanup="full", key_encoder="sha256", source_id_key="source"
     )
     assert result["num_added"] == 2
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ({"$or": [{"n": n} for n in range(10_000)]}, "200 parts"),
+        ({"n": {"$in": list(range(40_000))}}, "10,000 values"),
+    ],
+)
+def test_a_condition_that_chroma_does_not_survive_is_an_error_that_names_the_limit(store, red_png, condition, says):
+    store.add_media([red_png])
+    with pytest.raises(ValueError, match=says):
+        store.similarity_search_by_image(red_png, filter=condition)
+    long = {"or": [{"n": {"gt": n}} for n in range(10_000)]}
+    with pytest.raises(ValueError, match="a filter for one query of a store may have 200 comparisons"):
+        SenseweaveRetriever(vector_stores=[store]).invoke("red", filter=long)

@@ -55,7 +55,7 @@ def parse_filter(given: Filter | None) -> Condition | None:
     if given is None or (isinstance(given, Mapping) and not given):
         return None
     if isinstance(given, Mapping):
-        check_filter_size(given, filter_parts, values=listed_values)
+        check_filter_size(given, filter_parts, listed_values)
     condition = _parse(given, negated=False)
     divide(condition)
     return condition

@@ -6,21 +6,41 @@ from typing import Any
 
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 
-from senseweave.interop import COMPARISONS, NOT_TEXT, Modality
+from senseweave.interop import COMPARISONS, NOT_TEXT, Modality, check_filter_size, listed_values
 
 
 def index_condition(filters: MetadataFilters | None) -> dict[str, Any] | None:
     """Return LlamaIndex's filters in the index's own language.
 
     Raises:
-        ValueError: If an operator has no counterpart; the message lists those that have one.
+        ValueError: If an operator has no counterpart; the message lists those that have one. Or if there are too many
+            filters, or they are nested too deeply.
     """
+    check_size(filters)
+    return _condition(filters)
+
+
+def check_size(filters: MetadataFilters | None, *, one_query: bool = False) -> None:
+    """Check that filters can be translated, or that Chroma can answer them in one query, without ending the process.
+
+    Raises:
+        ValueError: If they are too many or too deep; the message names the limit.
+    """
+    check_filter_size(
+        filters,
+        lambda part: part.filters if isinstance(part, MetadataFilters) else (),
+        lambda part: listed_values(part.value) if isinstance(part, MetadataFilter) else 0,
+        one_query=one_query,
+    )
+
+
+def _condition(filters: MetadataFilters | None) -> dict[str, Any] | None:
     if filters is None or not filters.filters:
         return None
     conditions = []
     for entry in filters.filters:
         if isinstance(entry, MetadataFilters):
-            if (nested := index_condition(entry)) is not None:
+            if (nested := _condition(entry)) is not None:
                 conditions.append(nested)
             continue
         comparison = entry.operator.name.lower()  # both name their comparisons alike

@@ -14,7 +14,7 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore, Vector
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
 from llama_index.embeddings.senseweave.embeddings.batches import Embedding, aembed_mixed, embed_mixed, require_vectors
 from llama_index.embeddings.senseweave.items.nodes import read_fingerprint
-from llama_index.retrievers.senseweave.retrieval.filters import store_filters
+from llama_index.retrievers.senseweave.retrieval.filters import check_size, store_filters
 
 from senseweave.interop import (
     Candidate,
@@ -144,7 +144,12 @@ class ChromaStoreView(ChromaView, LlamaIndexView):
         self.store._collection = collection
 
     def find(self, call: StoreCall, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
-        """Return the nodes of a modality that meet the user's filters, nearest first."""
+        """Return the nodes of a modality that meet the user's filters, nearest first.
+
+        Raises:
+            ValueError: If there are more filters than Chroma answers in one query.
+        """
+        check_size(call.filters, one_query=True)
         return self.read(lambda: LlamaIndexView.find(self, call, vector, k, modality))
 
     def _cosine(self, score: float) -> float:

@@ -10,7 +10,7 @@ from haystack import Document
 from haystack.document_stores.types import FilterPolicy
 from haystack.errors import FilterError
 
-from senseweave.interop import COMPARISONS, NOT_TEXT, Modality
+from senseweave.interop import COMPARISONS, NOT_TEXT, Modality, check_filter_size, listed_values
 
 Filters: TypeAlias = dict[str, Any]
 
@@ -56,15 +56,17 @@ def divide(filters: Filters | None) -> tuple[Filters | None, Filters | None]:
     """Return what Chroma answers exactly, and what has to be checked on the Documents that it returns.
 
     Chroma's integration has no NOT, ignores `id` in a search, takes `meta.a.b` for `b`, and compares neither dates nor
-    None. A NOT is rewritten by De Morgan's laws where that is exact.
+    None. A NOT is rewritten by De Morgan's laws where that is exact. What is too much for one query is checked, too.
 
     :param filters: Haystack filters, or None.
     :returns: Filters for Chroma and filters for `haystack.utils.filters.document_matches_filter`; both must hold.
-    :raises haystack.errors.FilterError: If the filters are not well formed.
+    :raises haystack.errors.FilterError: If the filters are not well formed, too many or nested too deeply.
     """
     if not filters:
         return None, None
+    _check_size(filters)
     if _searches_content(filters):
+        _check_size(filters, one_query=True)
         return filters, None
     conditions = filters["conditions"] if filters.get("operator") == "AND" and "field" not in filters else [filters]
     pushed, checked = [], []
@@ -74,7 +76,12 @@ def divide(filters: Filters | None) -> tuple[Filters | None, Filters | None]:
             pushed.append(translated)
         else:
             checked.append(condition)
-    return _joined("AND", pushed), _joined("AND", checked)
+    exact = _joined("AND", pushed)
+    try:
+        _check_size(exact, one_query=True)
+    except FilterError:
+        return None, filters
+    return exact, _joined("AND", checked)
 
 
 def for_index(filters: Filters | None) -> Filters | None:
@@ -82,13 +89,37 @@ def for_index(filters: Filters | None) -> Filters | None:
 
     :param filters: Haystack filters, or None.
     :returns: The index's filter, or None.
-    :raises haystack.errors.FilterError: If the filters are not well formed, or the index has no such condition.
+    :raises haystack.errors.FilterError: If the filters are not well formed, too many or nested too deeply, or the
+        index has no such condition.
     """
+    _check_size(filters)
+    return _for_index(filters)
+
+
+def _check_size(filters: Filters | None, *, one_query: bool = False) -> None:
+    """Check that filters can be translated, or that Chroma can answer them in one query, without ending the process."""
+
+    def parts(part: Any) -> list[Any]:
+        inside = part.get("conditions") if isinstance(part, dict) else None
+        return inside if isinstance(inside, list) else []
+
+    try:
+        check_filter_size(
+            filters,
+            parts,
+            lambda part: listed_values(part.get("value")) if isinstance(part, dict) else 0,
+            one_query=one_query,
+        )
+    except ValueError as error:
+        raise FilterError(str(error)) from error
+
+
+def _for_index(filters: Filters | None) -> Filters | None:
     if not filters:
         return None
     operator = _operator(filters)
     if "field" not in filters:
-        conditions = [for_index(each) for each in _conditions(filters)]
+        conditions = [_for_index(each) for each in _conditions(filters)]
         if not conditions:
             return None
         return {"not": {"and": conditions}} if operator == "NOT" else {operator.lower(): conditions}

@@ -294,6 +294,14 @@ def test_ids_that_are_not_there_are_passed_over_however_many_and_strange(ids, nu
     assert len(numbered) == FEW
 
 
+def test_long_strings_count_as_several_values():
+    texts = [str(number) + "x" * 100_000 for number in range(1000)]
+    pieces = divide(Compare("name", "in", tuple(texts)))
+    assert [text for piece in pieces for text in piece.value] == texts
+    assert 10 <= len(pieces) <= 12
+    assert max(sum(map(len, piece.value)) for piece in pieces) < 11_000_000
+
+
 @pytest.mark.parametrize("ids", [[1], ["x", None], [b"x"], 7, b"x", [["x"]]])
 def test_ids_of_another_type_are_one_clear_line(ids, numbered):
     for use in (lambda: numbered.delete(ids=ids), lambda: numbered.modalities_of(ids)):

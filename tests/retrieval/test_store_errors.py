@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from chromadb.errors import InternalError, InvalidArgumentError, NotFoundError
+from chromadb.errors import ChromaError, InternalError, InvalidArgumentError, NotFoundError
 
 import senseweave as sw
 from senseweave.errors import SenseweaveError, StoreError
@@ -154,6 +154,7 @@ def test_an_index_in_a_file_is_one_line(tmp_path, space):
         (json.JSONDecodeError("no JSON", "<html>", 0), "the Chroma server does not answer"),
         (Exception("<html>502 Bad Gateway</html>"), "if it is damaged, restore it"),
         (InvalidArgumentError("Collection expecting embedding with dimension of 4, got 3"), "refuses a request"),
+        (ChromaError("Payload too large"), "refuses a request of this size"),
         (NotFoundError("Collection [x] does not exist"), "a collection of this index is gone"),
         (type("PanicException", (BaseException,), {})("index out of bounds"), "if it is damaged, restore it"),
         (InternalError("first line\nsecond " * 1000), "first line"),

@@ -16,6 +16,8 @@ MOST_COMPARISONS: Final = 200
 """Comparisons in one query. SQLite takes an expression of depth 1000; Chroma's time grows with the square of them."""
 MOST_VALUES: Final = 10_000
 """Values in one query. SQLite takes 32,766 variables, of which a number in a list of Chroma's needs two."""
+CHARACTERS: Final = 1000
+"""Characters of a string that count as one value more; a Chroma server takes requests of 40 MB."""
 DEEPEST: Final = 20
 """Levels of and and or in one query; Chroma refuses 64, and a server's JSON parser gives up at 128 brackets."""
 MOST_QUERIES: Final = 100
@@ -168,10 +170,25 @@ def _divide(condition: Condition, comparisons: int, values: int) -> Iterator[Con
         for pair in product(rests, _divide(widest, comparisons - used, values - listed)):
             yield joined(pair, any_of=False)
     elif condition.operator == "in" and values > 0 < comparisons:
-        for at in range(0, len(condition.value), values):
-            yield Compare(condition.field, "in", condition.value[at : at + values])
+        yield from _shorter_lists(condition, values)
     else:
         raise _too_large(condition)
+
+
+def _shorter_lists(comparison: Compare, values: int) -> Iterator[Condition]:
+    """Yield comparisons with lists of at most so many values, of which one holds where the given one does."""
+    run: list[Any] = []
+    used = 0
+    for value in comparison.value:
+        weight = _weight(value)
+        if weight > values:
+            raise _too_large(comparison)
+        if used + weight > values:
+            yield Compare(comparison.field, comparison.operator, tuple(run))
+            run, used = [], 0
+        run.append(value)
+        used += weight
+    yield Compare(comparison.field, comparison.operator, tuple(run))
 
 
 def _packed(pieces: Iterable[Condition], comparisons: int, values: int) -> Iterator[Condition]:
@@ -204,11 +221,15 @@ def _fits(condition: Condition, comparisons: int, values: int) -> bool:
 
 
 def _size(condition: Condition) -> tuple[int, int]:
-    """Return the number of comparisons of a condition and that of their values."""
+    """Return the number of comparisons of a condition and that of their values, long strings counted several times."""
     if isinstance(condition, Compare):
-        return 1, len(_values(condition))
+        return 1, sum(map(_weight, _values(condition)))
     sizes = [_size(part) for part in condition.parts]
     return sum(size[0] for size in sizes), sum(size[1] for size in sizes)
+
+
+def _weight(value: Any) -> int:
+    return 1 + len(value) // CHARACTERS if isinstance(value, str) else 1
 
 
 def _depth(condition: Condition) -> int:

@@ -88,6 +88,8 @@ def _reason(error: BaseException) -> str | None:
         return f"the store may not be written to ({words}); change the permissions of the folder, or copy it"
     if "database is locked" in lower or "database table is locked" in lower:
         return f"another program keeps the database locked ({words}); close it and try again: {AGAIN}"
+    if "payload too large" in lower:
+        return f"the Chroma server refuses a request of this size ({words}); raise its limit, or store shorter metadata"
     if "no attribute 'bindings'" in lower:
         return "the Chroma client is closed; open the index again"
     if _is_a(error, "chromadb.errors", "InvalidArgumentError", "InvalidDimensionException"):

@@ -1,7 +1,10 @@
 """Every test runs offline: no model hub, no network beyond this machine, no telemetry."""
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -11,6 +14,9 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["ANONYMIZED_TELEMETRY"] = "False"
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 os.environ["DO_NOT_TRACK"] = "1"
+if "SENSEWEAVE_DATA" not in os.environ:  # what tests name is not remembered for the user who runs them
+    os.environ["SENSEWEAVE_DATA"] = tempfile.mkdtemp(prefix="senseweave-data-")
+    atexit.register(shutil.rmtree, os.environ["SENSEWEAVE_DATA"], ignore_errors=True)
 # Tests are many small calls: threads that spin between them only take the processor from each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported; what a test starts inherits it

@@ -21,6 +21,7 @@ _HOMES = {
     "MediaPolicy": "senseweave.media",
     "Space": "senseweave.spaces",
     "load": "senseweave.spaces",
+    "trust": "senseweave.spaces",
     "Index": "senseweave.retrieval",
     "Hit": "senseweave.retrieval",
     "Query": "senseweave.retrieval",
@@ -35,6 +36,7 @@ _HOMES = {
     "EncodingError": "senseweave.errors",
     "StoreError": "senseweave.errors",
     "FingerprintError": "senseweave.errors",
+    "TrustError": "senseweave.errors",
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from senseweave.errors import PolicyError as PolicyError
     from senseweave.errors import SenseweaveError as SenseweaveError
     from senseweave.errors import StoreError as StoreError
+    from senseweave.errors import TrustError as TrustError
     from senseweave.errors import UnsupportedModalityError as UnsupportedModalityError
     from senseweave.errors import WeightsError as WeightsError
     from senseweave.evaluation import classify as classify
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
     from senseweave.retrieval import Query as Query
     from senseweave.spaces import Space as Space
     from senseweave.spaces import load as load
+    from senseweave.spaces import trust as trust
 
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

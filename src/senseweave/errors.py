@@ -82,6 +82,32 @@ class StoreError(SenseweaveError):
     """An index cannot be opened, or cannot do what was requested."""
 
 
+class TrustError(StoreError):
+    """An index, an export or a pipeline file asks for something that only its reader can allow.
+
+    Attributes:
+        place: Where it was read from.
+        space: The recorded name of the space.
+        kinds: What `trust=` would have to allow.
+        demands: What the space would do, in words.
+    """
+
+    def __init__(self, place: str, space: str, kinds: tuple[str, ...], demands: tuple[str, ...], how: str = "") -> None:
+        self.place = place
+        self.space = space
+        self.kinds = kinds
+        self.demands = demands
+        self.how = how
+        named = ", ".join(repr(kind) for kind in kinds)
+        super().__init__(
+            f"{place} was not loaded: its space {space!r} {'; it '.join(demands)}. What a file says never decides "
+            f"that; if you trust it, {how or f'allow it by sw.trust({named})'}"
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.place, self.space, self.kinds, self.demands, self.how)
+
+
 class FingerprintError(StoreError):
     """Vectors of a space were passed to a collection of another space."""
 

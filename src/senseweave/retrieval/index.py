@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from senseweave.concurrency import WRITING, Queue, in_thread, run_in
-from senseweave.errors import StoreError
+from senseweave.errors import StoreError, TrustError
 from senseweave.forking import RLock
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.labels import Answers, check_queries, match_labels
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.hits import Hit
-from senseweave.retrieval.index_spaces import describe, load_all, load_recorded
+from senseweave.retrieval.index_spaces import check_descriptions, describe, load_all, load_recorded
 from senseweave.retrieval.query import Query, as_query
 from senseweave.retrieval.ranking import rank
 from senseweave.retrieval.records.ingest import Ingest, Metadata
@@ -37,6 +37,7 @@ from senseweave.retrieval.stores.filters import Filter, parse_filter
 from senseweave.retrieval.stores.ids import listed_ids
 from senseweave.retrieval.stores.local_client import holds_store
 from senseweave.spaces.engine import OnError, Progress
+from senseweave.spaces.recorded import Trust, parse_trust
 from senseweave.spaces.space import Space
 
 DEFAULT_SPACES = ("starter",)
@@ -63,6 +64,7 @@ class Index:
         policy: MediaPolicy | None = None,
         prefix: str = "",
         lock_timeout: float = 600.0,
+        trust: Trust = None,
     ) -> None:
         """Open an index, or create a new index.
 
@@ -75,13 +77,16 @@ class Index:
             policy: What may be read when inputs are paths or URLs, and when the media of a hit are read again.
             prefix: Prefix of collection names, so that several indexes can share a client.
             lock_timeout: Seconds to wait while another process writes to the folder.
+            trust: What the recorded spaces of the index may ask for beyond what is harmless, see `senseweave.trust`.
 
         Raises:
             StoreError: If there is no index and `create` is False, or another process writes for too long.
+            TrustError: If `spaces` is None and the recorded spaces ask for more than is allowed.
             FingerprintError: If the index was created with a space of the same name that gives other vectors.
         """
         self.policy = policy or MediaPolicy()
-        self._options = {"policy": policy, "prefix": prefix, "lock_timeout": lock_timeout}
+        self._options = {"policy": policy, "prefix": prefix, "lock_timeout": lock_timeout, "trust": trust}
+        self._trust = parse_trust(trust)
         self._owns_store = not isinstance(place, VectorStore)
         if spaces is None and self._owns_store and not holds_store(place, create=create):
             spaces = DEFAULT_SPACES
@@ -99,6 +104,12 @@ class Index:
             raise StoreError(msg)
         if spaces is None and not self._store.descriptions:
             loaded = load_all(DEFAULT_SPACES)
+        elif spaces is None:
+            try:
+                check_descriptions(self._store.descriptions.values(), self._store.store.place, self._trust)
+            except TrustError:
+                self._store.close(store=self._owns_store)
+                raise
         for space in loaded:
             self._add_space(space)
         self._calibration = Calibration(self._store, lambda: self.spaces)
@@ -120,7 +131,7 @@ class Index:
             for name in dict.fromkeys(space for space, _ in descriptions):
                 if name not in self._loaded:
                     recorded = [description for (space, _), description in descriptions.items() if space == name]
-                    self._add_space(load_recorded(recorded))
+                    self._add_space(load_recorded(recorded, self._store.store.place, self._trust))
             return dict(self._loaded)
 
     @property

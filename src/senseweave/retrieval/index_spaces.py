@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
 
 from senseweave.errors import FingerprintError, StoreError
 from senseweave.retrieval.stores.description import Description, collection_name
-from senseweave.spaces.loading import load
+from senseweave.spaces.loading import load, load_from_record
+from senseweave.spaces.recorded import Trust, check_recorded
 from senseweave.spaces.space import Space
+
+HOW: Final = "load the space yourself and pass it, Index(..., spaces=[sw.load(...)]), or allow it, trust={...}"
 
 
 def load_all(spaces: Sequence[str | Space] | str | Space | None) -> list[Space]:
@@ -20,11 +23,31 @@ def load_all(spaces: Sequence[str | Space] | str | Space | None) -> list[Space]:
     return loaded
 
 
-def load_recorded(descriptions: Sequence[Description]) -> Space:
+def check_descriptions(
+    descriptions: Iterable[Description], place: str, trust: Trust = None, *, known: Collection[str] = ()
+) -> None:
+    """Refuse collections whose spaces ask for more than is allowed; nothing is loaded.
+
+    Args:
+        descriptions: The recorded descriptions.
+        place: Where they were read, for the error.
+        trust: What the caller allows, see `senseweave.trust`.
+        known: Names of spaces that the caller has named or passed.
+
+    Raises:
+        TrustError: If a space asks for more.
+    """
+    for description in descriptions:
+        if description.space not in known and description.options is not None:
+            check_recorded(place, description.space, description.options, trust, how=HOW)
+
+
+def load_recorded(descriptions: Sequence[Description], place: str, trust: Trust = None) -> Space:
     """Load the space with which some collections were created.
 
     Raises:
         StoreError: If it was not created by `senseweave.load`.
+        TrustError: If its record asks for more than is allowed.
         FingerprintError: If the space gives other vectors now.
     """
     name, options = descriptions[0].space, descriptions[0].options
@@ -34,7 +57,7 @@ def load_recorded(descriptions: Sequence[Description]) -> Space:
             "pass it: Index(..., spaces=[space])"
         )
         raise StoreError(msg)
-    space = load(name, **options)
+    space = load_from_record(place, name, options, trust, how=HOW)
     for description in descriptions:
         if description.fingerprint != space.fingerprint:
             raise FingerprintError(description.name, description.fingerprint, space.fingerprint)

@@ -2,6 +2,7 @@
 
 from senseweave.spaces.batch import Batch
 from senseweave.spaces.loading import load
+from senseweave.spaces.recorded import trust
 from senseweave.spaces.space import Space
 
-__all__ = ["Batch", "Space", "load"]
+__all__ = ["Batch", "Space", "load", "trust"]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 from weakref import WeakValueDictionary
 
 from senseweave.encoders.family import Family
 from senseweave.encoders.registry import build_family, family_for, find_family, is_scheme
 from senseweave.forking import RLock
+from senseweave.encoders.runtime.checkpoint import no_downloads
 from senseweave.media import MediaPolicy
+from senseweave.spaces.recorded import Trust, check_recorded, remember
 from senseweave.spaces.space import Space
 
 _live: WeakValueDictionary[str, Space] = WeakValueDictionary()
@@ -63,7 +67,27 @@ def load(
             if dimensions is not None:
                 _ = space.dimension  # an impossible number of dimensions is an error here, not at the first vector
             _live[key] = space
+    remember(name, options)
     return space
+
+
+def load_from_record(place: str, name: str, options: Mapping[str, Any], trust: Trust = None, *, how: str = "") -> Space:
+    """Load a space that an index, an export or a pipeline file names, if what it asks for is allowed.
+
+    Args:
+        place: Where the record stands, for the error.
+        name: The recorded name.
+        options: The recorded load options.
+        trust: What the caller allows beyond what is harmless, see `senseweave.trust`.
+        how: How the caller can allow it, for the error.
+
+    Raises:
+        TrustError: If it asks for more than that.
+        ModelError: If the model does not exist or cannot be loaded.
+    """
+    asked = check_recorded(place, name, options, trust, how=how)
+    with nullcontext() if any(demand.kind == "download" for demand in asked) else no_downloads():
+        return load(name, **options)
 
 
 def _space_class(family: Family) -> type[Space]:

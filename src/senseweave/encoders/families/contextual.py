@@ -152,8 +152,17 @@ def load_text_model(checkpoint: Checkpoint, dtype: str | None, device: str | Non
 
 
 def hidden_size(config: Mapping[str, Any]) -> int:
-    """Return the length of token states, under any of the names that configurations use."""
-    return int(next(config[key] for key in ("hidden_size", "dim", "d_model", "n_embd") if config.get(key)))
+    """Return the length of token states, under any of the names that configurations use.
+
+    Raises:
+        ModelError: If the configuration has none of them.
+    """
+    names = ("hidden_size", "dim", "d_model", "n_embd")
+    size = next((config[key] for key in names if config.get(key)), None)
+    if not isinstance(size, int) or size < 1:
+        msg = f"config.json does not say how long the token states are; expected one of {', '.join(names)}"
+        raise ModelError(msg)
+    return size
 
 
 def require_text_model(checkpoint: Checkpoint, config: Mapping[str, Any], *, trust_remote_code: bool) -> None:

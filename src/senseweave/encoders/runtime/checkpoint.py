@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -84,6 +85,9 @@ class Checkpoint:
         return {str(path.relative_to(self.folder)): hash_file(path) for path in files}
 
 
+_local_only: ContextVar[bool] = ContextVar("senseweave_local_only", default=False)
+
+
 def resolve(
     name: str,
     *,
@@ -125,11 +129,30 @@ def resolve(
     return checkpoint
 
 
+@contextmanager
+def no_downloads() -> Iterator[None]:
+    """Take hub models from the local cache alone, within a `with` block."""
+    token = _local_only.set(True)
+    try:
+        yield
+    finally:
+        _local_only.reset(token)
+
+
+def is_cached(name: str, revision: str | None = None) -> bool:
+    """Return whether the local cache holds the configuration of a hub model; nothing is fetched."""
+    hub = require("huggingface_hub", extra="text", feature="loading a model by its hub id")
+    names = ("config.json", "modules.json", "open_clip_config.json")
+    return any(isinstance(hub.try_to_load_from_cache(name, file, revision=revision), str) for file in names)
+
+
 def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
     hub = require("huggingface_hub", extra="text", feature="loading a model by its hub id")
     errors = require("huggingface_hub.errors", extra="text")
     try:
-        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
+        return Path(
+            hub.snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=_local_only.get())
+        )
     except errors.RevisionNotFoundError as error:
         msg = f"{name} has no revision {revision!r}"
         raise ModelError(msg) from error

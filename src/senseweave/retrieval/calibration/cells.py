@@ -192,8 +192,11 @@ class Calibration:
         if "text" not in space.modalities:
             return None, ""
         if space.fingerprint not in self._probes:
-            self._probes[space.fingerprint] = space.encode([Text(phrase) for phrase in PROBES], role="query").vectors
-        return self._probes[space.fingerprint], "probes"
+            phrases = [Text(phrase) for phrase in PROBES]
+            # A model of few words cannot embed each of them.
+            self._probes[space.fingerprint] = space.encode(phrases, role="query", on_error="skip").vectors
+        probes = self._probes[space.fingerprint]
+        return (probes, "probes") if len(probes) else (None, "")
 
     def _sample(self, description: Description, count: int, most: int) -> np.ndarray:
         """Return vectors of evenly spaced records of a collection, shape (n, dimension)."""

@@ -61,7 +61,8 @@ class Collections:
             found = {}
             for name, values in self.store.collections().items():
                 # The whole name, not its beginning: indexes with other prefixes may share the store.
-                if "senseweave" in values and name == collection_name(self.prefix, values["space"], values["modality"]):
+                space, modality = str(values.get("space", "")), str(values.get("modality", ""))
+                if "senseweave" in values and name == collection_name(self.prefix, space, modality):
                     description = Description.from_metadata(name, values)
                     found[description.space, description.modality] = description
             self._descriptions = found

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from senseweave.errors import StoreError
-from senseweave.media import Modality
+from senseweave.media import MODALITIES, Modality
 
 FORMAT: Final = 2
 """Version of the records and metadata of a collection; raised when older code could not read them."""
@@ -58,27 +58,37 @@ class Description:
         """Return the description from which `to_metadata` made these values.
 
         Raises:
-            StoreError: If a newer version of senseweave wrote them.
+            StoreError: If a newer version of senseweave wrote them, or they are no description.
         """
-        if int(values["senseweave"]) > FORMAT:
+        try:
+            version = int(values["senseweave"])
+            description = cls(
+                name=name,
+                space=str(values["space"]),
+                modality=values["modality"],
+                fingerprint=str(values["fingerprint"]),
+                dimension=int(values["dimension"]),
+                options=json.loads(values["options"]),
+                calibration=json.loads(values["calibration"]),
+                format=version,
+            )
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            msg = f"collection {name!r} is not described as an index describes it ({type(error).__name__}: {error})"
+            raise StoreError(msg) from error
+        if version > FORMAT:
             msg = (
                 f"collection {name!r} was written by a newer senseweave "
-                f"(format {values['senseweave']}; this version reads up to {FORMAT}); upgrade senseweave"
+                f"(format {version}; this version reads up to {FORMAT}); upgrade senseweave"
             )
             raise StoreError(msg)
-        return cls(
-            name=name,
-            space=values["space"],
-            modality=values["modality"],
-            fingerprint=values["fingerprint"],
-            dimension=int(values["dimension"]),
-            options=json.loads(values["options"]),
-            calibration=json.loads(values["calibration"]),
-            format=int(values["senseweave"]),
-        )
+        mappings = isinstance(description.options, (dict, type(None))) and isinstance(description.calibration, dict)
+        if description.modality not in MODALITIES or description.dimension < 1 or not mappings:
+            msg = f"collection {name!r} is not described as an index describes it: {dict(values)!r:.200}"
+            raise StoreError(msg)
+        return description
 
 
-def collection_name(prefix: str, space: str, modality: Modality) -> str:
+def collection_name(prefix: str, space: str, modality: str) -> str:
     """Return a name that Chroma allows: letters, digits, dots, dashes and underscores."""
     plain = re.sub(r"[^a-zA-Z0-9]+", "-", space).strip("-") or "space"
     return f"{prefix}{plain}-{modality}"

@@ -154,7 +154,7 @@ def test_a_model_in_the_local_cache_is_loaded_from_there_alone(theirs: Path, mon
     offline: list[Any] = []
 
     def snapshot_download(name: str, **options: Any) -> str:
-        offline.append(options["local_files_only"])
+        offline.append(options.get("local_files_only"))
         msg = "incomplete"
         raise OSError(msg)
 

@@ -150,9 +150,8 @@ def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
     hub = require("huggingface_hub", extra="text", feature="loading a model by its hub id")
     errors = require("huggingface_hub.errors", extra="text")
     try:
-        return Path(
-            hub.snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=_local_only.get())
-        )
+        local = {"local_files_only": True} if _local_only.get() else {}
+        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns, **local))
     except errors.RevisionNotFoundError as error:
         msg = f"{name} has no revision {revision!r}"
         raise ModelError(msg) from error

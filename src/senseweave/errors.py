@@ -90,6 +90,7 @@ class TrustError(StoreError):
         space: The recorded name of the space.
         kinds: What `trust=` would have to allow.
         demands: What the space would do, in words.
+        how: How to allow it, with `KINDS` in the place of the kinds.
     """
 
     def __init__(self, place: str, space: str, kinds: tuple[str, ...], demands: tuple[str, ...], how: str = "") -> None:
@@ -99,9 +100,11 @@ class TrustError(StoreError):
         self.demands = demands
         self.how = how
         named = ", ".join(repr(kind) for kind in kinds)
+        advice = (how or "allow it by `with sw.trust(KINDS):`").replace("KINDS", named)
+        asked = "; it ".join(demands)
         super().__init__(
-            f"{place} was not loaded: its space {space!r} {'; it '.join(demands)}. What a file says never decides "
-            f"that; if you trust it, {how or f'allow it by sw.trust({named})'}"
+            f"{place} was not loaded: its space {space!r} {asked}. Only you can allow that, not a file; "
+            f"if you trust it, {advice}"
         )
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -1,6 +1,7 @@
 """An index may come from anywhere: what its metadata ask for is refused unless the caller allows it."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import warm_python
 
 import senseweave as sw
 from senseweave.retrieval.stores.description import Description, collection_name
@@ -229,3 +231,23 @@ def static_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vectors = np.random.default_rng(0).normal(size=(len(words), 16)).astype(np.float32)
     model2vec.StaticModel(vectors, tokenizer).save_pretrained(folder)
     return folder
+
+
+def test_the_command_line_refuses_and_allows(theirs: Path, static_model: Path, tmp_path: Path) -> None:
+    def run(*arguments: object) -> Any:
+        return warm_python.run(
+            "-c", "from senseweave.cli import main; main()", *map(str, arguments), env={**os.environ}
+        )
+
+    rewrite(theirs, str(static_model), {})
+    refused = run("search", theirs, "text")
+    assert refused.returncode == 2
+    assert "reads a model from the path" in " ".join(refused.stderr.split())
+    assert "--trust" in refused.stderr
+    assert run("info", theirs).returncode == 0
+    allowed = run("search", theirs, "text", "--trust", "path")
+    assert allowed.returncode == 2
+    assert "fingerprint" in allowed.stderr
+    unknown = run("search", theirs, "text", "--trust", "everything")
+    assert unknown.returncode == 2
+    assert "'everything'" in unknown.stderr

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +23,7 @@ from senseweave.errors import SenseweaveError
 if TYPE_CHECKING:
     from senseweave.media import Modality
     from senseweave.retrieval import Index
+    from senseweave.spaces.recorded import Kind
 
 app = typer.Typer(
     name="senseweave",
@@ -37,6 +38,13 @@ NOTHING_ADDED, FAILURE, INTERRUPTED = 1, 2, 130
 """Exit codes other than 0; the last two are those of `typer` and of a shell."""
 
 IndexFolder = Annotated[Path, typer.Argument(help="Folder of an index created by `senseweave index`.")]
+Trusted = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        help="Let the index choose this: code, server, download, path, plugin or option; may be repeated.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -58,6 +66,7 @@ def index_command(
     sync: Annotated[
         bool, typer.Option("--sync", help="Also delete records of files that no longer exist in the given folders.")
     ] = False,
+    trust: Trusted = None,
     as_json: AsJson = False,
 ) -> None:
     """Add files and folders of any modality to an index, skipping what it already contains.
@@ -74,7 +83,8 @@ def index_command(
         msg = f"{into}: is a file; --into expects the folder of the index, which is created if it does not exist"
         raise SenseweaveError(msg)
     try:
-        with Index(into, spaces=space or None) as index, _progress("indexing", quiet=as_json) as step:
+        opened = Index(into, spaces=space or None, trust=_kinds(trust))
+        with opened as index, _progress("indexing", quiet=as_json) as step:
             report = index.add(paths, sync=sync, progress=step)
             size = len(index)
     except KeyboardInterrupt:
@@ -101,6 +111,11 @@ def search(
     ] = None,
     image: Annotated[Path | None, typer.Option("--image", help="Search by this image.")] = None,
     audio: Annotated[Path | None, typer.Option("--audio", help="Search by this recording.")] = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option("--space", help="Model of the index, named by you; may be repeated. [default: as recorded]"),
+    ] = None,
+    trust: Trusted = None,
     as_json: AsJson = False,
 ) -> None:
     """Search an index by a question, an image or a recording."""
@@ -117,7 +132,7 @@ def search(
         searched = sw.Image(image)
     elif audio is not None:
         searched = sw.Audio(audio)
-    with _opened(folder) as index:
+    with _opened(folder, spaces=space or None, trust=_kinds(trust)) as index:
         hits = index.search(searched, k=k, modalities=_modalities(modality))
     if as_json:
         _print_json([render.hit_as_dict(rank, hit) for rank, hit in enumerate(hits, start=1)])
@@ -128,7 +143,7 @@ def search(
 @app.command()
 def info(folder: IndexFolder, as_json: AsJson = False) -> None:
     """Show the contents of an index: records per modality, spaces and fingerprints."""
-    with _opened(folder) as index:
+    with _opened(folder, spaces=[]) as index:
         facts = index.info()
     if as_json:
         _print_json(facts)
@@ -144,13 +159,14 @@ def eval_command(
     ],
     k: Annotated[int, typer.Option("-k", "--top", min=1, help="Number of hits that the measures consider.")] = 10,
     fusion: Annotated[str | None, typer.Option("--fusion", help="Fusion method that makes scores comparable.")] = None,
+    trust: Trusted = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how well an index answers questions with known answers, per modality and overall."""
     from senseweave.evaluation import evaluate, read_questions
 
     entries = read_questions(questions)
-    with _opened(folder) as index:
+    with _opened(folder, trust=_kinds(trust)) as index:
         result = evaluate(index, entries, k=k, fusion=fusion)
     missing = [{"question": number + 1, "answers": names} for number, names in sorted(result.missing.items())]
     if as_json:
@@ -208,7 +224,7 @@ def run() -> None:
             sys.exit(FAILURE)
 
 
-def _opened(folder: Path) -> Index:
+def _opened(folder: Path, **options: Any) -> Index:
     """Open the index in a folder; if there is none, say how to create it on the command line."""
     from senseweave.retrieval import Index
     from senseweave.retrieval.stores.local_client import DATABASE
@@ -217,7 +233,21 @@ def _opened(folder: Path) -> Index:
         state = "is a file" if folder.is_file() else "there is no index here" if folder.exists() else "no such folder"
         msg = f"{folder}: {state}; create an index with: senseweave index FILES --into FOLDER"
         raise SenseweaveError(msg)
-    return Index.open(folder)
+    return Index.open(folder, **options)
+
+
+def _kinds(names: list[str] | None) -> Collection[Kind]:
+    """Return what an index may ask for.
+
+    Raises:
+        SenseweaveError: If a name is not a kind.
+    """
+    from senseweave.spaces.recorded import parse_trust
+
+    try:
+        return parse_trust(names)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise SenseweaveError(str(error)) from None
 
 
 def _modalities(names: list[str] | None) -> set[Modality] | None:

@@ -11,7 +11,9 @@ from senseweave.spaces.loading import load, load_from_record
 from senseweave.spaces.recorded import Trust, check_recorded
 from senseweave.spaces.space import Space
 
-HOW: Final = "load the space yourself and pass it, Index(..., spaces=[sw.load(...)]), or allow it, trust={...}"
+HOW: Final = (
+    "load the space and pass it, Index(..., spaces=[sw.load(...)]), or pass trust={KINDS} (command line: --trust)"
+)
 
 
 def load_all(spaces: Sequence[str | Space] | str | Space | None) -> list[Space]:

@@ -251,3 +251,10 @@ def test_the_command_line_refuses_and_allows(theirs: Path, static_model: Path, t
     unknown = run("search", theirs, "text", "--trust", "everything")
     assert unknown.returncode == 2
     assert "'everything'" in unknown.stderr
+
+
+@pytest.mark.parametrize("options", [{"max_length": -1}, {"max_length": "long"}, {"layers": [1]}, {"no_such": None}])
+def test_impossible_recorded_options_are_an_error_of_the_index(theirs: Path, options: dict[str, Any]) -> None:
+    rewrite(theirs, "starter", options)
+    with sw.Index.open(theirs) as index, pytest.raises(sw.StoreError, match="starter"):
+        index.search("text")

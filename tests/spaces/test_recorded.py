@@ -63,7 +63,6 @@ def test_packaged_weights_and_harmless_options_ask_for_nothing(name: str, option
         ("a\0b", {}, {"path"}),
         ("starter", {"policy": {"network": True}}, {"option"}),
         ("starter", {"device": "cuda"}, {"option"}),
-        ("starter", {"max_length": -1}, {"option"}),
         ("starter", {"prompts": {"query": 3}}, {"option"}),
         ("starter", {"pooling": {"a": {"b": 1}}}, {"option"}),
         ("starter", [1], {"option"}),

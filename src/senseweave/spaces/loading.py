@@ -9,10 +9,12 @@ from contextlib import nullcontext
 from typing import Any
 from weakref import WeakValueDictionary
 
+from senseweave.display import shorten
 from senseweave.encoders.family import Family
 from senseweave.encoders.registry import build_family, family_for, find_family, is_scheme
 from senseweave.forking import RLock
 from senseweave.encoders.runtime.checkpoint import no_downloads
+from senseweave.errors import StoreError
 from senseweave.media import MediaPolicy
 from senseweave.spaces.recorded import Trust, check_recorded, remember
 from senseweave.spaces.space import Space
@@ -83,11 +85,16 @@ def load_from_record(place: str, name: str, options: Mapping[str, Any], trust: T
 
     Raises:
         TrustError: If it asks for more than that.
+        StoreError: If its options are impossible.
         ModelError: If the model does not exist or cannot be loaded.
     """
     asked = check_recorded(place, name, options, trust, how=how)
     with nullcontext() if any(demand.kind == "download" for demand in asked) else no_downloads():
-        return load(name, **options)
+        try:
+            return load(name, **options)
+        except (TypeError, ValueError) as error:  # an impossible option is a fault of the record, not of the caller
+            msg = f"{place}: the recorded space {shorten(repr(name), 80)} cannot be loaded: {error}"
+            raise StoreError(msg) from error
 
 
 def _space_class(family: Family) -> type[Space]:

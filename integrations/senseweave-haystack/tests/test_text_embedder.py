@@ -44,8 +44,34 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them(monkeypatch):
             "load_options": {"max_length": 32},
         },
     }
-    assert SenseweaveTextEmbedder.from_dict(data).to_dict() == data
+    with sw.trust("server"):
+        assert SenseweaveTextEmbedder.from_dict(data).to_dict() == data
     assert "secret" not in str(data)
+
+
+def test_a_pipeline_file_chooses_no_code_server_key_download_or_path(monkeypatch):
+    monkeypatch.setenv("A_KEY", "secret")
+    for options in (
+        {"model": "openai:m"},
+        {"model": "starter", "load_options": {"base_url": "http://127.0.0.1:1/v1"}},
+        {"model": "starter", "load_options": {"trust_remote_code": True}},
+        {"model": "starter", "api_key": {"type": "env_var", "env_vars": ["A_KEY"], "strict": True}},
+        {"model": "stranger/model"},
+        {"model": "/models/stranger"},
+    ):
+        data = SenseweaveTextEmbedder().to_dict()
+        data["init_parameters"].update(options)
+        with pytest.raises(sw.TrustError, match="SenseweaveTextEmbedder"):
+            SenseweaveTextEmbedder.from_dict(data)
+        with sw.trust():
+            assert SenseweaveTextEmbedder.from_dict(data).model == options["model"]
+
+
+def test_a_pickle_of_a_component_needs_no_further_word():
+    import pickle
+
+    embedder = SenseweaveTextEmbedder(model="openai:m", load_options={"base_url": "http://127.0.0.1:1/v1"})
+    assert pickle.loads(pickle.dumps(embedder)).load_options == embedder.load_options
 
 
 def test_a_token_given_in_the_open_is_not_written_down():

@@ -92,26 +92,30 @@ from senseweave.retrieval.stores.filter_size import check_filter_size, filter_pa
 from senseweave.retrieval.stores.filters import COMPARISONS, NOT_TEXT, compile_filter, modality_filter
 from senseweave.spaces import Batch, Space, load
 from senseweave.spaces.engine import OnError, Progress
+from senseweave.spaces.recorded import check_recorded, remember, trust
 
 if TYPE_CHECKING:
+    from senseweave.interop.fields import LOAD_FIELDS as LOAD_FIELDS
     from senseweave.interop.fields import PolicyFields as PolicyFields
     from senseweave.interop.fields import SpaceFields as SpaceFields
     from senseweave.interop.fields import SpaceOptions as SpaceOptions
 
 # These need pydantic, which frameworks bring that have models of it.
-_HOMES = dict.fromkeys(("PolicyFields", "SpaceFields", "SpaceOptions"), "senseweave.interop.fields")
+_HOMES = dict.fromkeys(("LOAD_FIELDS", "PolicyFields", "SpaceFields", "SpaceOptions"), "senseweave.interop.fields")
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)
 
 __all__ = [
-    "COMPARISONS",
     "CHUNK_OPTIONS",
+    "COMPARISONS",
     *_HOMES,
     "DEFAULT_PIXELS",
+    "DIRECT",
     "FILE_PATH",
     "MEDIA_CLASSES",
     "METHODS",
     "MODALITIES",
     "NOT_TEXT",
+    "OFF_LOOP",
     "OPTIONS",
     "PROBES",
     "SYSTEM_PROMPT",
@@ -122,7 +126,6 @@ __all__ = [
     "ChunkLoader",
     "Clip",
     "Embedded",
-    "DIRECT",
     "EmbeddedPart",
     "Encoded",
     "Encoder",
@@ -140,7 +143,6 @@ __all__ = [
     "MediaError",
     "MediaPolicy",
     "Modality",
-    "OFF_LOOP",
     "OnError",
     "OnUnreadable",
     "Plan",
@@ -164,8 +166,8 @@ __all__ = [
     "SenseweaveError",
     "Space",
     "Statistics",
-    "StoreCall",
     "Steps",
+    "StoreCall",
     "StoreError",
     "StoreRanking",
     "StoreStatistics",
@@ -178,6 +180,7 @@ __all__ = [
     "as_reranker",
     "background",
     "check_filter_size",
+    "check_recorded",
     "choose_policy",
     "chosen_modalities",
     "chroma_sample",
@@ -200,9 +203,9 @@ __all__ = [
     "keep_bytes",
     "labeled_description",
     "lazy_names",
-    "list_name",
     "list_items",
     "listed_values",
+    "list_name",
     "load",
     "local_path",
     "media_provenance",
@@ -210,19 +213,21 @@ __all__ = [
     "modality_filter",
     "place_label",
     "placed_among",
-    "prompt_parts",
     "progress_bar",
+    "prompt_parts",
     "rank",
     "read_anew",
     "read_each",
     "read_metadata",
     "record_id",
+    "remember",
     "require_all",
     "run_direct",
     "sound_file",
     "source_label",
     "source_name",
     "text_without_place",
+    "trust",
     "unit",
     "whole_number",
     "write_metadata",

@@ -12,9 +12,9 @@ from weakref import WeakValueDictionary
 from senseweave.display import shorten
 from senseweave.encoders.family import Family
 from senseweave.encoders.registry import build_family, family_for, find_family, is_scheme
-from senseweave.forking import RLock
 from senseweave.encoders.runtime.checkpoint import no_downloads
 from senseweave.errors import StoreError
+from senseweave.forking import RLock
 from senseweave.media import MediaPolicy
 from senseweave.spaces.recorded import Trust, check_recorded, remember
 from senseweave.spaces.space import Space

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from llama_index.core.bridge.pydantic import ConfigDict, Field
 from llama_index.core.callbacks import CallbackManager
@@ -14,7 +14,7 @@ from llama_index.embeddings.senseweave.embeddings.batches import Outcome, aembed
 from llama_index.embeddings.senseweave.embeddings.methods import EmbeddingMethods
 from llama_index.embeddings.senseweave.items.nodes import media_from_node, stored_node
 
-from senseweave.interop import Media, MediaError, SpaceOptions, in_thread
+from senseweave.interop import LOAD_FIELDS, Media, MediaError, SpaceOptions, check_recorded, in_thread, remember
 
 if TYPE_CHECKING:
     from senseweave.interop import Space
@@ -118,6 +118,24 @@ class SenseweaveEmbedding(EmbeddingMethods):
             self.use_space(space)
             self._check_fingerprint(space)
             self.fingerprint_of_space = space.fingerprint
+
+        else:
+            remember(model_name, self.set_options)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
+        """Rebuild a model from what `to_dict` returned, if it asks for nothing that only the caller can allow.
+
+        Raises:
+            TrustError: If the model runs code, sends to a server, is downloaded, or lies at a path that this user has
+                never named. `with senseweave.trust("server"):` or the variable `SENSEWEAVE_TRUST` allows it.
+        """
+        values = {**data, **kwargs}
+        if values.get("space") is None:
+            options = {name: values[name] for name in LOAD_FIELDS if values.get(name) is not None}
+            recorded = values.get("load_options") or {}
+            check_recorded("the serialized model", values.get("model_name", "starter"), {**options, **recorded})
+        return super().from_dict(data, **kwargs)
 
     @classmethod
     def class_name(cls) -> str:

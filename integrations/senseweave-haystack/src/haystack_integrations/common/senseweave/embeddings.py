@@ -4,15 +4,27 @@
 """The lifecycle of every component with a model: nothing at construction, loaded once, released by `close`."""
 
 import os
-from typing import Any
+from typing import Any, Self
 from weakref import WeakKeyDictionary, WeakSet
 
+from haystack import default_from_dict
 from haystack.utils import ComponentDevice, Secret
 from haystack.utils.auth import EnvVarSecret
 from haystack_integrations.common.senseweave.components import Lifecycle
 
 import senseweave as sw
-from senseweave.interop import DIRECT, MODALITIES, OFF_LOOP, Lock, Modality, Steps, in_thread, run_direct
+from senseweave.interop import (
+    DIRECT,
+    MODALITIES,
+    OFF_LOOP,
+    Lock,
+    Modality,
+    Steps,
+    check_recorded,
+    in_thread,
+    remember,
+    run_direct,
+)
 
 
 class SpaceComponent(Lifecycle):
@@ -60,6 +72,24 @@ class SpaceComponent(Lifecycle):
         self._space: sw.Space | None = None
         self._space_lock = Lock()
         self._is_warm = False
+        remember(model, self.load_options)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Deserialize the component, if its model asks for nothing that only the caller can allow.
+
+        :param data: What `to_dict` returned, or what a YAML file says.
+        :returns: The component.
+        :raises senseweave.TrustError: If its model runs code, sends to a server, is downloaded, or lies at a path that
+            this user has never named. `with senseweave.trust("server"):` or the environment variable
+            `SENSEWEAVE_TRUST` allows it.
+        """
+        parameters = data.get("init_parameters", {})
+        model = parameters.get("model", parameters.get("describe_with"))
+        if model:
+            key = {"key_variable": parameters["api_key"]} if parameters.get("api_key") is not None else {}
+            check_recorded(f"the component {cls.__name__}", model, {**key, **(parameters.get("load_options") or {})})
+        return default_from_dict(cls, data)
 
     def warm_up(self) -> None:
         """Load the space and the weights of what the component embeds. Calling it again does nothing."""

@@ -258,3 +258,24 @@ def test_impossible_recorded_options_are_an_error_of_the_index(theirs: Path, opt
     rewrite(theirs, "starter", options)
     with sw.Index.open(theirs) as index, pytest.raises(sw.StoreError, match="starter"):
         index.search("text")
+
+
+def test_an_export_of_a_stranger_brings_no_server_into_an_index(
+    theirs: Path, tmp_path: Path, server: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, seen = server
+    monkeypatch.setenv("MY_SECRET", "users-secret")
+    rewrite(theirs, "openai:m", {"base_url": url, "key_variable": "MY_SECRET", "max_retries": 0})
+    with sw.Index.open(theirs, spaces=[]) as index:
+        index.export(tmp_path / "export.jsonl")
+    with sw.Index(tmp_path / "mine", spaces=[toy_space(modalities=("text",))]) as mine:
+        mine.add([sw.Text("my own")])
+        with pytest.raises(sw.TrustError, match="MY_SECRET"):
+            mine.import_(tmp_path / "export.jsonl")
+        assert len(mine) == 1
+        assert len(mine.search("my private question")) == 1
+        assert seen == []
+        assert mine.import_(tmp_path / "export.jsonl", trust="server") == 1
+        with pytest.raises(sw.TrustError):
+            mine.search("my private question")
+    assert seen == []

@@ -45,8 +45,8 @@ def test_every_option_survives_json_and_pickle() -> None:
     with pytest.raises(sw.TrustError, match="server"):
         rebuilt(model)
     with sw.trust("server"):
-        again = rebuilt(model)
-    for again in (again, pickle.loads(pickle.dumps(model))):
+        restored = rebuilt(model)
+    for again in (restored, pickle.loads(pickle.dumps(model))):
         assert {name: getattr(again, name) for name in OPTIONS} == OPTIONS
     assert rebuilt(SenseweaveEmbedding(root="/srv/media", network=True)).media_policy == sw.MediaPolicy(
         root="/srv/media", network=True

@@ -44,8 +44,7 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them(monkeypatch):
             "load_options": {"max_length": 32},
         },
     }
-    with sw.trust("server"):
-        assert SenseweaveTextEmbedder.from_dict(data).to_dict() == data
+    assert SenseweaveTextEmbedder.from_dict(data).to_dict() == data
     assert "secret" not in str(data)
 
 
@@ -55,7 +54,7 @@ def test_a_pipeline_file_chooses_no_code_server_key_download_or_path(monkeypatch
         {"model": "openai:m"},
         {"model": "starter", "load_options": {"base_url": "http://127.0.0.1:1/v1"}},
         {"model": "starter", "load_options": {"trust_remote_code": True}},
-        {"model": "starter", "api_key": {"type": "env_var", "env_vars": ["A_KEY"], "strict": True}},
+        {"model": "openai:m", "api_key": {"type": "env_var", "env_vars": ["A_KEY"], "strict": True}},
         {"model": "stranger/model"},
         {"model": "/models/stranger"},
     ):

@@ -336,16 +336,23 @@ class Index:
         """
         return export_index(self._store, path)
 
-    def import_(self, path: str | Path) -> int:
+    def import_(self, path: str | Path, *, trust: Trust = None) -> int:
         """Read a file that `export` wrote, from any store, and return the number of its records.
 
         All of the file is checked before anything is written.
 
+        Args:
+            path: The file.
+            trust: What its spaces may ask for beyond what is harmless, see `senseweave.trust`.
+
         Raises:
+            TrustError: If a space that the index does not have asks for more than is allowed.
             StoreError: If the file is not an export or not whole; the message names the line.
             FingerprintError: If it holds vectors of another space under the name of a space of this index.
         """
-        return import_index(self._store, path)
+        allowed = self._trust | parse_trust(trust)
+        known = self._loaded
+        return import_index(self._store, path, lambda new: check_descriptions([new], str(path), allowed, known=known))
 
     def calibrate(
         self,

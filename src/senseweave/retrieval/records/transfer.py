@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -39,10 +39,15 @@ def export_index(store: Collections, path: str | Path) -> int:
     return writer.records
 
 
-def import_index(store: Collections, path: str | Path) -> int:
+def import_index(store: Collections, path: str | Path, allow: Callable[[Description], None] | None = None) -> int:
     """Read a file of `export_index`, of this version or 0.1, into a store, replacing records with the same ids.
 
     All of the file is read and checked before anything is written.
+
+    Args:
+        store: Where the records go.
+        path: The export.
+        allow: Raises an error for a collection that the index does not have and whose space it may not load.
 
     Returns:
         The number of records.
@@ -53,11 +58,11 @@ def import_index(store: Collections, path: str | Path) -> int:
     """
     source = Path(path)
     with readable_export(source) as file, store.writing():
-        _check(store, file, source)
+        _check(store, file, source, allow or (lambda description: None))
         return _import(store, file, source)
 
 
-def _check(store: Collections, file: BinaryIO, source: Path) -> None:
+def _check(store: Collections, file: BinaryIO, source: Path, allow: Callable[[Description], None]) -> None:
     """Read an export once, and check that the store can take its collections.
 
     Raises:
@@ -80,6 +85,8 @@ def _check(store: Collections, file: BinaryIO, source: Path) -> None:
                     f"the index {known.dimension}; use another index"
                 )
                 raise StoreError(msg)
+            if known is None:
+                allow(taken)
             names.add(taken.name)
 
 

@@ -87,8 +87,7 @@ class SpaceComponent(Lifecycle):
         parameters = data.get("init_parameters", {})
         model = parameters.get("model", parameters.get("describe_with"))
         if model:
-            key = {"key_variable": parameters["api_key"]} if parameters.get("api_key") is not None else {}
-            check_recorded(f"the component {cls.__name__}", model, {**key, **(parameters.get("load_options") or {})})
+            check_recorded(f"the component {cls.__name__}", model, parameters.get("load_options"))
         return default_from_dict(cls, data)
 
     def warm_up(self) -> None:

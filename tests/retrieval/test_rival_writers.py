@@ -6,9 +6,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from senseweave.retrieval import Index
+from senseweave.retrieval.records.schema import Record
+from senseweave.stores import Memory
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 PROGRAM = Path(__file__).parent / "rival_writer.py"
@@ -70,3 +73,24 @@ def test_two_processes_on_a_folder_lose_and_double_nothing(tmp_path, rivals, tin
     run(tmp_path / "index", (0, 1), (2, 3))
     with Index(tmp_path / "index", spaces=[tiny.make_space(modalities=("text",))]) as index:
         check(index, expected)
+
+
+def test_a_deletion_of_many_pages_misses_nothing_while_another_client_deletes(tiny, monkeypatch):
+    store = Memory()
+    index = Index(store, spaces=[tiny.make_space(modalities=("text",))])
+    (description,) = index._store.descriptions.values()
+    ids = [f"{number:032x}" for number in range(3500)]
+    vector = np.ones(description.dimension, np.float32)
+    store.upsert(description.name, [Record(i, vector, "x", {"source": "all", "modality": "text"}) for i in ids])
+    get, asked = Memory.get, []
+
+    def meanwhile(self, name, **options):
+        page = get(self, name, **options)
+        asked.append(len(page))
+        if len(asked) == 1:  # another client deletes what this page holds
+            self.delete(name, [record.id for record in page])
+        return page
+
+    monkeypatch.setattr(Memory, "get", meanwhile)
+    assert index.delete(sources="all") == 3500
+    assert len(index) == 0

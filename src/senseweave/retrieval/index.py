@@ -302,11 +302,10 @@ class Index:
             for description in self._store.descriptions.values():
                 if named is not None:
                     chosen = equal_content(self._store, description, named)
+                    self._store.delete(description, chosen)
+                    removed += len(chosen)
                 else:
-                    found = (self._store.get(description, condition=condition) for condition in conditions)
-                    chosen = [record.id for records in found for record in records]
-                self._store.delete(description, chosen)
-                removed += len(chosen)
+                    removed += sum(self._store.delete_matching(description, condition) for condition in conditions)
             self._calibration.renew()
         return removed
 

@@ -146,6 +146,20 @@ class Collections:
         if ids:
             self.store.delete(collection.name, ids)
 
+    def delete_matching(self, collection: Named, condition: Condition | None) -> int:
+        """Remove every record that matches a condition, and return their number.
+
+        Other clients of a server may delete meanwhile, and then what follows a page is not where it was: what takes
+        several pages is asked for until nothing is left.
+        """
+        removed = 0
+        while True:
+            ids = [record.id for record in self.get(collection, condition=condition)]
+            self.delete(collection, ids)
+            removed += len(ids)
+            if len(ids) < PAGE:
+                return removed
+
     def get(
         self,
         collection: Named,

@@ -62,7 +62,7 @@ from senseweave.media.policy import choose_policy
 from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, StoreStatistics, background, merge
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample, evenly_spaced
-from senseweave.retrieval.chroma_view import ChromaView, read_anew
+from senseweave.retrieval.chroma_view import ChromaView, read_anew, reopen_in_child
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
 from senseweave.retrieval.ranking import Candidate, Ranking, RankingSource, arank, rank
@@ -221,6 +221,7 @@ __all__ = [
     "read_metadata",
     "record_id",
     "remember",
+    "reopen_in_child",
     "require_all",
     "run_direct",
     "sound_file",

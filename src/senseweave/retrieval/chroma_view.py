@@ -12,9 +12,10 @@ from senseweave.media import Modality
 from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample
 from senseweave.retrieval.ranking import Candidate
 from senseweave.retrieval.store_ranking import SampledView
+from senseweave.retrieval.stores.chroma_bindings import is_parents
 from senseweave.retrieval.stores.conditions import NAMES
 from senseweave.retrieval.stores.filters import compile_filter, modality_filter
-from senseweave.retrieval.stores.local_client import fresh_client
+from senseweave.retrieval.stores.local_client import client_in_child, fresh_client
 
 T = TypeVar("T")
 
@@ -74,6 +75,7 @@ def read_anew(ask: Callable[[], T], collection: Callable[[], Any], replace: Call
     """
     from chromadb.errors import InternalError
 
+    reopen_in_child(collection(), replace)
     try:
         return ask()
     except InternalError:
@@ -83,3 +85,18 @@ def read_anew(ask: Callable[[], T], collection: Callable[[], Any], replace: Call
             raise
         replace(client.get_collection(stale.name, embedding_function=None), client)
         return ask()
+
+
+def reopen_in_child(collection: Any, replace: Callable[[Any, Any], None]) -> None:
+    """Open the collection of a forked child's parent anew, which would hang; every other collection stays.
+
+    Args:
+        collection: The collection that a store uses.
+        replace: Takes the collection and the client that the store is to use from now on.
+
+    Raises:
+        StoreError: If the collection is in the parent's memory.
+    """
+    if is_parents(collection._client):
+        client = client_in_child(collection._client.get_settings(), collection)
+        replace(client.get_collection(collection.name, embedding_function=None), client)

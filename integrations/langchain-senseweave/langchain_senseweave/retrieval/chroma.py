@@ -28,6 +28,7 @@ from senseweave.interop import (
     listed_values,
     placed_among,
     read_metadata,
+    reopen_in_child,
     source_name,
     text_without_place,
 )
@@ -105,6 +106,16 @@ class SenseweaveChroma(MediaSearch, Chroma):
             chroma["collection_configuration"] = {"hnsw": {"space": "cosine"}}
         super().__init__(collection_name, embedding, collection_metadata=metadata or None, **chroma)
         self._check_fingerprint(given)
+
+    @property
+    def _collection(self) -> Any:
+        """The collection, opened anew in a forked child, where the parent's would hang."""
+        if self._chroma_collection is not None:
+            reopen_in_child(self._chroma_collection, self._replace_collection)
+        return super()._collection
+
+    def _replace_collection(self, collection: Any, client: Any) -> None:
+        self._chroma_collection, self._client = collection, client
 
     def add_texts(
         self,

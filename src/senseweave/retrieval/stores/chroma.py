@@ -270,7 +270,7 @@ class ChromaStore:
     def _reopen_in_child(self) -> None:
         """Open the store again in a forked child: Chroma's threads are the parent's."""
         if self._lock is None:
-            self._client = client_in_child(self._client)
+            self._client = client_in_child(self._client.get_settings(), self._client)
         else:
             self._observe(self._lock)
             self._client = open_client(self._lock.path.parent)

@@ -47,6 +47,17 @@ def renew_bindings() -> None:
     _stale = False
 
 
+def is_parents(server: Any) -> bool:
+    """Return whether the server object of a client or a collection belongs to the process that this was forked from.
+
+    Clients of a server, which connect anew by themselves, and mere memory do not tell, and count as this process's.
+    """
+    bindings = getattr(server, "bindings", None)
+    if bindings is None:
+        return False
+    return _stale or not isinstance(bindings, sys.modules["chromadb.api.rust"].chromadb_rust_bindings.Bindings)
+
+
 def _second_copy(path: str | None) -> Any:
     """Import an extension module from a copy of its file: the system loads a file once per process."""
     with tempfile.NamedTemporaryFile(suffix=".so") as copy:

@@ -90,22 +90,25 @@ def fresh_client(collection: Any) -> Any | None:
     return _equal_client(settings, collection)
 
 
-def client_in_child(client: Any) -> Any:
+def client_in_child(settings: Any, parents: Any) -> Any:
     """Return a client for a forked child in place of the parent's, whose threads and connections the child lacks.
+
+    Args:
+        settings: Of the parent's client.
+        parents: The parent's client, or a collection of it.
 
     Raises:
         StoreError: If the client keeps its records in memory.
     """
-    abandon(client)
-    settings = client.get_settings()
+    abandon(parents)
     if not settings.is_persistent and "rust" in str(settings.chroma_api_impl):
         msg = (
             "an EphemeralClient of Chroma does not work in a forked process: "
             "open the client and the index in the child, or keep the index in a folder"
         )
         raise StoreError(msg)
-    with readable(client_place(client)):
-        return _equal_client(settings, client)
+    with readable(settings.persist_directory if settings.is_persistent else client_place(parents)):
+        return _equal_client(settings, parents)
 
 
 def client_place(client: Any) -> str:

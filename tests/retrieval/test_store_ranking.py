@@ -9,18 +9,22 @@ import sys
 import numpy as np
 import pytest
 
-from senseweave import Image, Query, UnsupportedModalityError
+from senseweave import Image, Index, Query, Text, UnsupportedModalityError
 from senseweave.interop import (
     MODALITIES,
     Candidate,
     ChromaView,
+    FingerprintError,
+    IndexRanking,
     Plan,
     Planner,
     SampledView,
     StoreRanking,
+    check_fingerprints,
     list_name,
     read_anew,
 )
+from senseweave.testing import toy_space
 
 AXES = {"dog": [1.0, 0.0, 0.0], "bread": [0.0, 1.0, 0.0], "train": [0.0, 0.0, 1.0]}
 
@@ -219,3 +223,22 @@ def test_an_error_of_a_collection_in_memory_is_not_hidden():
 def test_an_option_that_does_not_exist_is_named():
     with pytest.raises(TypeError, match="unknown option 'top_p'; there are fusion, weights"):
         Planner().plan(4, {"top_p": 1})
+
+
+def test_an_index_is_asked_as_stores_are():
+    chromadb = pytest.importorskip("chromadb")
+    index = Index(chromadb.EphemeralClient(), spaces=[toy_space()])
+    index.add([Text("dog", metadata={"shelf": 1}), Text("bread", metadata={"shelf": 2})])
+    ranking = IndexRanking(lambda: index, ["text"], lambda given: {"shelf": given})
+    places = ranking.rank(Query(["dog"]), Plan(4), filters=2)
+    assert [(place.hit.text, place.item) for place in places] == [("bread", None)]
+    assert ids(asyncio.run(ranking.arank(Query(["dog"]), Plan(4), filters=2))) == ids(places)
+
+
+def test_fingerprints_of_one_space_pass_and_those_of_two_are_named():
+    assert check_fingerprints([], "shelf") is None
+    assert check_fingerprints([None, "a", "a"], "shelf") == "a"
+    assert check_fingerprints([None], "shelf", "a") == "a"
+    for found, expected in ((["a", "b"], None), (["b"], "a")):
+        with pytest.raises(FingerprintError, match=r"'shelf' holds vectors of fingerprint b, but was given .* a"):
+            check_fingerprints(found, "shelf", expected)

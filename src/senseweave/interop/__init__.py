@@ -87,7 +87,15 @@ from senseweave.retrieval.records.schema import (
 from senseweave.retrieval.search.embedding import Embedded, embed_query
 from senseweave.retrieval.search.plan import OPTIONS, Plan, Planner, RankingOptions, chosen_modalities, whole_number
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
-from senseweave.retrieval.store_ranking import SampledView, StoreCall, StoreRanking, StoreView, list_name
+from senseweave.retrieval.store_ranking import (
+    IndexRanking,
+    SampledView,
+    StoreCall,
+    StoreRanking,
+    StoreView,
+    check_fingerprints,
+    list_name,
+)
 from senseweave.retrieval.stores.filter_size import check_filter_size, filter_parts, listed_values
 from senseweave.retrieval.stores.filters import COMPARISONS, NOT_TEXT, compile_filter, modality_filter
 from senseweave.spaces import Batch, Space, load
@@ -136,6 +144,7 @@ __all__ = [
     "Image",
     "ImageFormat",
     "Index",
+    "IndexRanking",
     "Lazy",
     "LoadedChunk",
     "Lock",
@@ -181,6 +190,7 @@ __all__ = [
     "background",
     "check_filter_size",
     "check_recorded",
+    "check_fingerprints",
     "choose_policy",
     "chosen_modalities",
     "chroma_sample",

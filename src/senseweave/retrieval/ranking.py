@@ -98,13 +98,13 @@ class Ranking:
 
     Attributes:
         hit: The result, with the scores and all sources of its content that were found.
-        item: The framework's own object of the record that leads.
-        source: The source that it came from.
+        item: The framework's own object of the record that leads; None for a hit of an index.
+        source: The source that it came from; None for a hit of an index.
     """
 
     hit: Hit
-    item: Any
-    source: RankingSource
+    item: Any = None
+    source: RankingSource | None = None
 
 
 @dataclass(frozen=True)

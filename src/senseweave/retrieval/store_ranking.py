@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 
 from senseweave.concurrency import in_thread
+from senseweave.errors import FingerprintError
 from senseweave.forking import Lock
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.calibration.store_statistics import Sample, StoreStatistics
 from senseweave.retrieval.fusion import EmbeddedPart
+from senseweave.retrieval.index import Index
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.ranking import Candidate, Ranking, RankingSource, arank, rank
 from senseweave.retrieval.search.embedding import Embedded, QueryEmbedder, aembed_parts, embed_parts
 from senseweave.retrieval.search.plan import Plan
+from senseweave.retrieval.stores.filters import Filter
 
 
 @dataclass
@@ -227,6 +230,57 @@ class StoreRanking:
         given = self.modalities
         lists = [None] if given is None else [modality for modality in MODALITIES if modality in given]
         return [StoreSource(view, modality, call) for view, call in calls for modality in lists], embedded
+
+
+@dataclass(frozen=True)
+class IndexRanking:
+    """An index of the core, asked as `StoreRanking` asks the stores of a framework.
+
+    Attributes:
+        index: The index, which has its own models, or a function that opens it when it is first asked.
+        modalities: Only these; None for all.
+        translate: Returns conditions in the framework's language as a filter of the index.
+    """
+
+    index: Index | Callable[[], Index]
+    modalities: Collection[Modality] | None
+    translate: Callable[[Any], Filter | None]
+
+    def rank(self, query: Query, plan: Plan, *, filters: Any = None, **_: Any) -> list[Ranking]:
+        """Return the ranking, best first; the index has vectors and a policy of its own."""
+        return [Ranking(hit) for hit in self._opened().search(query, **self._options(plan, filters))]
+
+    async def arank(self, query: Query, plan: Plan, *, filters: Any = None, **_: Any) -> list[Ranking]:
+        """Like `rank`, off the event loop."""
+        index = await in_thread(self._opened)
+        return [Ranking(hit) for hit in await index.asearch(query, **self._options(plan, filters))]
+
+    def _opened(self) -> Index:
+        return self.index if isinstance(self.index, Index) else self.index()
+
+    def _options(self, plan: Plan, filters: Any) -> dict[str, Any]:
+        return {**plan.search_options, "modalities": self.modalities, "filter": self.translate(filters)}
+
+
+def check_fingerprints(found: Iterable[str | None], collection: str, expected: str | None = None) -> str | None:
+    """Check that vectors are all of one space, as far as their records say of which.
+
+    Args:
+        found: The fingerprints of the records; None where a record names none.
+        collection: What the error calls the store or list that they are from.
+        expected: The fingerprint of the space that queries are embedded in, where it is known.
+
+    Returns:
+        The fingerprint that they share; `expected` if they name none.
+
+    Raises:
+        FingerprintError: If there are two; the error names both.
+    """
+    for fingerprint in found:
+        if expected is not None and fingerprint not in (None, expected):
+            raise FingerprintError(collection, str(fingerprint), expected)
+        expected = fingerprint or expected
+    return expected
 
 
 def list_name(store: str, modality: Modality | None) -> str:

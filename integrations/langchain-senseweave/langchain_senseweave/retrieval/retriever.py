@@ -17,9 +17,12 @@ from langchain_senseweave.embeddings.base import MediaEmbeddings
 from langchain_senseweave.items import document_from_hit, media_from, result_document
 from langchain_senseweave.retrieval.sources import LangChainView, view_store
 from senseweave.interop import (
+    DIRECT,
     MODALITIES,
+    OFF_LOOP,
     OPTIONS,
     Index,
+    IndexRanking,
     Media,
     MediaPolicy,
     Modality,
@@ -27,10 +30,12 @@ from senseweave.interop import (
     Planner,
     Query,
     Ranking,
+    Steps,
     StoreRanking,
     choose_policy,
     chosen_modalities,
     in_thread,
+    run_direct,
 )
 
 Config = RunnableConfig | None
@@ -191,14 +196,7 @@ class SenseweaveRetriever(BaseRetriever):
     ) -> list[Document]:
         """Return the best documents; the options of a call replace the fields of the same name."""
         del run_manager
-        plan, modalities, filters = self._settings(options)
-        media = media if media is not None else self._media(self.query_modality, query)
-        if self.index is not None:
-            options = {**plan.search_options, "modalities": modalities, "filter": _joined(filters)}
-            return [document_from_hit(hit) for hit in self.index.search(media, **options)]
-        stores = StoreRanking(self._views, MODALITIES if modalities is None else modalities)
-        ranked = stores.rank(Query([media]), plan, filters=filters, policy=self.media_policy)
-        return self._documents(ranked)
+        return run_direct(self._answer(DIRECT, query, media, options))
 
     async def _aget_relevant_documents(
         self,
@@ -210,15 +208,22 @@ class SenseweaveRetriever(BaseRetriever):
     ) -> list[Document]:
         """Return the best documents off the event loop; queries that wait together are embedded as one batch."""
         del run_manager
+        return await self._answer(OFF_LOOP, query, media, options)
+
+    async def _answer(
+        self, steps: Steps, query: str, media: Media | None, options: Mapping[str, Any]
+    ) -> list[Document]:
         plan, modalities, filters = self._settings(options)
         # Asking models what they may read can load them, which would block the event loop.
-        media = media if media is not None else await in_thread(self._media, self.query_modality, query)
-        if self.index is not None:
-            options = {**plan.search_options, "modalities": modalities, "filter": _joined(filters)}
-            return [document_from_hit(hit) for hit in await self.index.asearch(media, **options)]
-        stores = StoreRanking(self._views, MODALITIES if modalities is None else modalities)
-        ranked = await stores.arank(Query([media]), plan, filters=filters, policy=self.media_policy)
-        return self._documents(ranked)
+        media = media if media is not None else await steps.work(self._media, self.query_modality, query)
+        sources = (
+            IndexRanking(self.index, modalities, _joined)
+            if self.index is not None
+            else StoreRanking(self._views, MODALITIES if modalities is None else modalities)
+        )
+        policy = self.media_policy
+        ranked = await steps.ask(sources.rank, sources.arank, Query([media]), plan, filters=filters, policy=policy)
+        return [self._document(place) for place in ranked]
 
     def _settings(self, options: Mapping[str, Any]) -> tuple[Plan, set[Modality] | None, list[Any]]:
         """Return how to rank, of what, and conditions, as a call says, or the fields where it does not.
@@ -237,9 +242,11 @@ class SenseweaveRetriever(BaseRetriever):
         filters = [condition for condition in (self.filter, given.get("filter")) if condition is not None]
         return self._planner.plan(settings.pop("k"), {name: settings[name] for name in OPTIONS}), chosen, filters
 
-    def _documents(self, ranked: Sequence[Ranking]) -> list[Document]:
+    def _document(self, place: Ranking) -> Document:
+        if place.item is None:
+            return document_from_hit(place.hit)
         names = {view.space: view.model_name for view in self._views}
-        return [result_document(place.item, place.hit, names[place.hit.space]) for place in ranked]
+        return result_document(place.item, place.hit, names[place.hit.space])
 
     def _media(self, modality: Modality, item: Any) -> Media:
         return media_from(modality, item, policy=self.media_policy)

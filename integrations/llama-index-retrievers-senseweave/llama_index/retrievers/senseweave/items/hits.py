@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from llama_index.core.bridge.pydantic import AnyUrl
-from llama_index.core.schema import BaseNode, MediaResource, NodeWithScore, TextNode
+from llama_index.core.schema import BaseNode, MediaResource, TextNode
 from llama_index.embeddings.senseweave.items.spool import media_file
 from llama_index.embeddings.senseweave.items.whole import make_node
 
 from senseweave.interop import Hit, Media, MediaError, MediaPolicy, Provenance, read_metadata
 
 
-def node_from_hit(hit: Hit) -> NodeWithScore:
+def node_from_hit(hit: Hit) -> BaseNode:
     """Return a hit as a node: its media by path or URL, with the transcript or labels as text."""
     provenance = hit.provenance
     resources = {} if hit.modality == "text" else _resources(provenance, lambda: hit.media)
-    return NodeWithScore(node=make_node(hit.id, hit.text, provenance, resources), score=hit.score)
+    return make_node(hit.id, hit.text, provenance, resources)
 
 
 def complete_node(node: BaseNode, policy: MediaPolicy) -> BaseNode:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Self, Unpack
 
 import numpy as np
@@ -21,10 +21,13 @@ from llama_index.retrievers.senseweave.retrieval.stores import LlamaIndexView, v
 from llama_index_instrumentation import get_dispatcher
 
 from senseweave.interop import (
+    DIRECT,
     MODALITIES,
+    OFF_LOOP,
     Embedded,
     EmbeddedPart,
     Index,
+    IndexRanking,
     Media,
     MediaPolicy,
     Modality,
@@ -32,10 +35,11 @@ from senseweave.interop import (
     Query,
     Ranking,
     RankingOptions,
+    Steps,
     StoreRanking,
     choose_policy,
     chosen_modalities,
-    in_thread,
+    run_direct,
     unit,
     whole_number,
 )
@@ -108,8 +112,16 @@ class SenseweaveRetriever(BaseRetriever):
             object_map: Objects that index nodes stand for, by id.
             objects: The same, as index nodes.
             verbose: Whether to print what is retrieved from objects.
-            **options: How to rank, as in `Index.search`: `fusion`, `weights`, `quota`, `min_score`, `offset`, `group`,
-                `diversity`, `rerank` and `rerank_depth` (50); see `senseweave.interop.RankingOptions`.
+            **options: How to rank, as in `Index.search`:
+                `fusion`: How scores are made comparable, a name in `senseweave.retrieval.METHODS`; None: the default.
+                `weights`: By modality, for `fusion="weighted_rrf"`; 1 where none is given.
+                `quota`: By modality, the least number of nodes on each page; 0 where none is given.
+                `min_score`: Leave out nodes with a lower score; None for no limit.
+                `offset`: How many of the best nodes to leave out, for the next page; 0 by default.
+                `group`: Whether the chunks of one source become one node; False by default.
+                `diversity`: From 0 to 1: how much nodes should differ; None for no change of order.
+                `rerank`: A cross-encoder's name or a reranker, which orders the best nodes anew; None for none.
+                `rerank_depth`: How many nodes the reranker reads; 50 by default.
 
         Raises:
             TypeError: If an option is of the wrong type; the message names it.
@@ -196,46 +208,32 @@ class SenseweaveRetriever(BaseRetriever):
 
     @dispatcher.span
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        media = self._media(query_bundle)
-        if self._index is not None:
-            return self._shown(map(node_from_hit, self._index.search(Query(media), **self._search_options())))
-        query, options = self._request(media, query_bundle)
-        return self._nodes(self._stores.rank(query, **options))
+        return run_direct(self._answer(DIRECT, query_bundle))
 
     @dispatcher.span
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        media = await in_thread(self._media, query_bundle)
-        if self._index is not None:
-            hits = await self._index.asearch(Query(media), **self._search_options())
-            return await in_thread(lambda: self._shown(map(node_from_hit, hits)))
-        query, options = await in_thread(self._request, media, query_bundle)
-        return await in_thread(self._nodes, await self._stores.arank(query, **options))
+        return await self._answer(OFF_LOOP, query_bundle)
+
+    async def _answer(self, steps: Steps, bundle: QueryBundle) -> list[NodeWithScore]:
+        media = await steps.work(self._media, bundle)
+        plan = self._planner.plan(self.similarity_top_k, self.options)
+        query = Query(media) if media else None
+        given = None if media else await steps.work(_given_query, self._views, bundle.embedding or [])
+        sources = self._sources
+        ranked = await steps.ask(sources.rank, sources.arank, query, plan, filters=self.filters, embedded=given)
+        return await steps.work(lambda: [self._node(place) for place in ranked])
 
     @property
-    def _stores(self) -> StoreRanking:
+    def _sources(self) -> StoreRanking | IndexRanking:
+        if self._index is not None:
+            return IndexRanking(self._index, self.modalities, index_condition)
         return StoreRanking(self._views, MODALITIES if self.modalities is None else self.modalities)
 
-    def _request(self, media: Sequence[Media], bundle: QueryBundle) -> tuple[Query | None, dict[str, Any]]:
-        """Return what the ranking of stores takes: media, or the vector of a bundle."""
-        return Query(media) if media else None, {
-            "plan": self._planner.plan(self.similarity_top_k, self.options),
-            "filters": self.filters,
-            "embedded": None if media else _given_query(self._views, bundle.embedding or []),
-        }
-
-    def _nodes(self, ranking: Sequence[Ranking]) -> list[NodeWithScore]:
-        return self._shown(
-            NodeWithScore(node=complete_node(place.item, self.media_policy), score=place.hit.score) for place in ranking
-        )
-
-    def _shown(self, found: Iterable[NodeWithScore]) -> list[NodeWithScore]:
-        """Return nodes as language models should be shown them."""
-        options = {"mark_data": self.mark_data, "full_paths": self.full_paths}
-        return [NodeWithScore(node=shown_node(hit.node, **options), score=hit.score) for hit in found]
-
-    def _search_options(self) -> dict[str, Any]:
-        plan = self._planner.plan(self.similarity_top_k, self.options)
-        return {**plan.search_options, "modalities": self.modalities, "filter": index_condition(self.filters)}
+    def _node(self, place: Ranking) -> NodeWithScore:
+        """Return a result as language models should be shown it."""
+        node = node_from_hit(place.hit) if place.item is None else complete_node(place.item, self.media_policy)
+        shown = shown_node(node, mark_data=self.mark_data, full_paths=self.full_paths)
+        return NodeWithScore(node=shown, score=place.hit.score)
 
     def _media(self, bundle: QueryBundle) -> list[Media]:
         """Return the media and texts to embed; none where the bundle's own vector is to be used.

@@ -19,13 +19,13 @@ from llama_index.retrievers.senseweave.retrieval.filters import check_size, stor
 from senseweave.interop import (
     Candidate,
     ChromaView,
-    FingerprintError,
     Media,
     Modality,
     Sample,
     SampledView,
     StoreCall,
     StoreView,
+    check_fingerprints,
     evenly_spaced,
     in_thread,
     read_metadata,
@@ -103,10 +103,7 @@ class LlamaIndexView(StoreView):
         """
         pairs = zip(self._nodes(result), result.similarities or [], strict=True)
         found = [(node, self._cosine(score)) for node, score in pairs if node is not None]
-        for node, _ in found:
-            fingerprint = read_fingerprint(node)
-            if fingerprint not in (None, self.space):
-                raise FingerprintError(type(self.store).__name__, str(fingerprint), self.space)
+        check_fingerprints((read_fingerprint(node) for node, _ in found), type(self.store).__name__, self.space)
         return [
             Candidate(node.node_id, node.metadata, node.get_content(MetadataMode.NONE), cosine, item=node)
             for node, cosine in found

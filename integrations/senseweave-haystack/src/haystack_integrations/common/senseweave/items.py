@@ -89,6 +89,11 @@ def document_provenance(
     return provenance
 
 
+def fingerprints(documents: list[Document]) -> list[str | None]:
+    """Return the fingerprints of the spaces that embedded Documents; None where the meta of a Document name none."""
+    return [read_metadata(document.meta).fingerprint for document in documents]
+
+
 def hit_to_document(hit: sw.Hit) -> Document:
     """Return a hit as a Document with the meta that `MediaToDocument` writes.
 

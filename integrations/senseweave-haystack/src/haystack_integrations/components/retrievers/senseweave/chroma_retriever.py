@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Retrieves from Chroma by embedding, with similarities as scores and the best Document first."""
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,10 @@ from haystack import Document, component
 from haystack.document_stores.types import FilterPolicy
 from haystack.utils.filters import document_matches_filter
 from haystack_integrations.common.senseweave.components import Lifecycle, run_in_thread
-from haystack_integrations.common.senseweave.retrieval import (
-    FINGERPRINT,
-    check_embedding,
-    check_fingerprints,
-)
+from haystack_integrations.common.senseweave.items import fingerprints
 from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, divide
 
-from senseweave.interop import Lock, read_anew, whole_number
+from senseweave.interop import Lock, check_fingerprints, read_anew, whole_number
 
 if TYPE_CHECKING:
     from haystack_integrations.document_stores.chroma import ChromaDocumentStore
@@ -127,7 +124,7 @@ class SenseweaveChromaRetriever(Lifecycle):
         :raises senseweave.FingerprintError: If the store holds embeddings of two spaces of senseweave.
         :raises haystack.errors.FilterError: If the filters are not well formed.
         """
-        check_embedding(query_embedding)
+        _check_embedding(query_embedding)
         count = self.top_k if top_k is None else whole_number("top_k", top_k, 0)
         if count == 0:
             return {"documents": []}
@@ -179,14 +176,39 @@ class SenseweaveChromaRetriever(Lifecycle):
 
     def _check_spaces(self, query_embedding: list[float], found: list[Document]) -> None:
         """Check that the store holds embeddings of one space; others are never near, so they are looked for once."""
-        fingerprint = check_fingerprints(found, self._collection())
+        fingerprint = check_fingerprints(fingerprints(found), self._collection())
         if fingerprint is not None and not self._is_checked:
-            others = {"field": f"meta.{FINGERPRINT}", "operator": "!=", "value": fingerprint}
-            check_fingerprints(self._nearest(query_embedding, LEAST_FETCHED, others), self._collection(), fingerprint)
+            filters = {"field": "meta.fingerprint", "operator": "!=", "value": fingerprint}
+            others = self._nearest(query_embedding, LEAST_FETCHED, filters)
+            check_fingerprints(fingerprints(others), self._collection(), fingerprint)
             self._is_checked = True
 
     def _collection(self) -> str:
         return str(self.document_store.to_dict()["init_parameters"]["collection_name"])
+
+
+def _check_embedding(query_embedding: Any) -> None:
+    """Check that the embedding of a query is a list of finite numbers.
+
+    :param query_embedding: The embedding.
+    :raises TypeError: If it is not a list of numbers.
+    :raises ValueError: If it is empty, or holds NaN or infinity.
+    """
+    expected = "SenseweaveChromaRetriever expects an embedding, a list of floats, not"
+    instead = "To search with words, put a SenseweaveTextEmbedder before it, or wrap both in a TextEmbeddingRetriever."
+    if not isinstance(query_embedding, list):
+        msg = f"{expected} {type(query_embedding).__name__}. {instead}"
+        raise TypeError(msg)
+    if not query_embedding:
+        msg = f"{expected} an empty list. {instead}"
+        raise ValueError(msg)
+    for value in query_embedding:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            msg = f"{expected} a list with {type(value).__name__}. {instead}"
+            raise TypeError(msg)
+        if not math.isfinite(value):
+            msg = f"{expected} a list with {value}."
+            raise ValueError(msg)
 
 
 def _score(query_embedding: list[float], documents: list[Document], *, with_embedding: bool) -> list[Document]:

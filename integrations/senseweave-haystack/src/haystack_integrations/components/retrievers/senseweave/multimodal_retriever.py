@@ -21,7 +21,22 @@ from haystack_integrations.components.retrievers.senseweave.filters import apply
 from haystack_integrations.components.retrievers.senseweave.lists import RetrieverLists
 
 import senseweave as sw
-from senseweave.interop import OPTIONS, Lock, Modality, Plan, Planner, Ranking, Reranker, in_thread, whole_number
+from senseweave.interop import (
+    DIRECT,
+    OFF_LOOP,
+    OPTIONS,
+    IndexRanking,
+    Lock,
+    Modality,
+    Plan,
+    Planner,
+    Ranking,
+    Reranker,
+    Steps,
+    in_thread,
+    run_direct,
+    whole_number,
+)
 
 
 @component
@@ -145,6 +160,7 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         self._lists = RetrieverLists(
             retrievers or {}, self.embedders or {}, modalities, self.statistics, auto_calibrate=auto_calibrate
         )
+        self._indexed = IndexRanking(self._opened, modalities, for_index)
         self._planner = Planner(self._lists.names)
         self._plan(max(self.top_k, 1), {})
 
@@ -246,14 +262,7 @@ class SenseweaveMultimodalRetriever(Lifecycle):
             embedder of its queries.
         :raises haystack.errors.FilterError: If the filters are not well formed.
         """
-        question, count, conditions = self._inputs(query, filters, top_k, media)
-        plan = self._plan(max(count, 1), options or {})
-        if count == 0:
-            return {"documents": []}
-        if self.index is not None:
-            return {"documents": self._search_index(question, plan, conditions)}
-        self._lists.warm_up()
-        return {"documents": _documents(self._lists.ranking.rank(sw.Query([question]), plan, filters=conditions))}
+        return run_direct(self._answer(DIRECT, query, filters, top_k, media, options))
 
     @component.output_types(documents=list[Document])
     async def run_async(
@@ -265,15 +274,19 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         options: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Like `run`, without blocking the event loop; stores are searched side by side."""
-        question, count, conditions = await in_thread(self._inputs, query, filters, top_k, media)
+        return await self._answer(OFF_LOOP, query, filters, top_k, media, options)
+
+    async def _answer(
+        self, steps: Steps, query: Any, filters: dict[str, Any] | None, top_k: int | None, media: Any, options: Any
+    ) -> dict[str, Any]:
+        question, count, conditions = await steps.work(self._inputs, query, filters, top_k, media)
         plan = self._plan(max(count, 1), options or {})
         if count == 0:
             return {"documents": []}
-        if self.index is not None:
-            return {"documents": await in_thread(self._search_index, question, plan, conditions)}
-        await self._lists.warm_up_async()
-        ranked = await self._lists.ranking.arank(sw.Query([question]), plan, filters=conditions)
-        return {"documents": _documents(ranked)}
+        sources = self._lists.ranking if self.index is None else self._indexed
+        await steps.ask(self._lists.warm_up, self._lists.warm_up_async)
+        ranked = await steps.ask(sources.rank, sources.arank, sw.Query([question]), plan, filters=conditions)
+        return {"documents": [_document(place) for place in ranked]}
 
     def _inputs(
         self, query: Any, filters: dict[str, Any] | None, top_k: int | None, media: Any
@@ -299,10 +312,6 @@ class SenseweaveMultimodalRetriever(Lifecycle):
             raise ValueError(msg)
         return self._planner.plan(k, {name: getattr(self, name) for name in OPTIONS} | options)
 
-    def _search_index(self, question: sw.Media, plan: Plan, conditions: dict[str, Any] | None) -> list[Document]:
-        options = {"modalities": self.modalities, "filter": for_index(conditions), **plan.search_options}
-        return [hit_to_document(hit) for hit in self._opened().search(question, **options)]
-
     def _opened(self) -> sw.Index:
         with self._opening:
             if self._index is None:
@@ -320,12 +329,12 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         return str(info["place"])
 
 
-def _documents(rankings: list[Ranking]) -> list[Document]:
-    """Return the Documents of a ranking with their scores."""
-    return [
-        replace(ranking.item, score=ranking.hit.score, meta={**ranking.item.meta, **result_meta(ranking.hit)})
-        for ranking in rankings
-    ]
+def _document(place: Ranking) -> Document:
+    """Return the Document of a result with its scores."""
+    if place.item is None:
+        return hit_to_document(place.hit)
+    document: Document = place.item
+    return replace(document, score=place.hit.score, meta={**document.meta, **result_meta(place.hit)})
 
 
 def _component(data: dict[str, Any], name: str) -> Any:

@@ -13,7 +13,7 @@ from haystack import Document
 from haystack.components.embedders.types import TextEmbedder
 from haystack.components.retrievers.types import EmbeddingRetriever
 from haystack_integrations.common.senseweave.embeddings import SpaceComponent
-from haystack_integrations.common.senseweave.retrieval import check_fingerprints
+from haystack_integrations.common.senseweave.items import fingerprints
 from haystack_integrations.components.retrievers.senseweave.filters import Filters, join_filters, modality_filter
 
 import senseweave as sw
@@ -25,6 +25,7 @@ from senseweave.interop import (
     Statistics,
     StoreCall,
     StoreView,
+    check_fingerprints,
     in_thread,
     unit,
 )
@@ -128,9 +129,9 @@ class RetrieverView(StoreView):
             inputs["return_embedding"] = True
         return inputs
 
-    def _candidates(self, documents: Sequence[Document], call: StoreCall) -> list[Candidate]:
+    def _candidates(self, documents: list[Document], call: StoreCall) -> list[Candidate]:
         fingerprint = self.embedder.fingerprint if isinstance(self.embedder, SpaceComponent) else None
-        check_fingerprints(documents, self.name, fingerprint)
+        check_fingerprints(fingerprints(documents), self.name, fingerprint)
         drops_embeddings = _with_vectors(call) and not getattr(self.retriever, "return_embedding", False)
         candidates = [
             Candidate(

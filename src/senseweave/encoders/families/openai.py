@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import numpy as np
 
@@ -32,6 +33,10 @@ MAX_REQUEST_TOKENS = 300_000
 DEFAULT_BATCH_TOKENS = 100_000
 """Tokens per request: a third of the limit, so that one answer takes seconds and a retry repeats less."""
 KEY_VARIABLE = "OPENAI_API_KEY"
+NO_KEY = "unused"
+"""What is sent to a server that needs no key."""
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BEARER = re.compile(r"(Bearer )[^\s\"']+")
 
 Verdict = Literal["isolate", "batch", "fatal"]
 
@@ -78,7 +83,8 @@ class OpenAIText(Encoder):
             timeout: Seconds that an answer may take.
 
         Raises:
-            ValueError: If the model cannot have so many dimensions, or a limit is not positive.
+            ValueError: If the model cannot have so many dimensions, a limit is not positive, `base_url` holds a user
+                name, a password or a query, or `key_variable` is not the name of a variable.
         """
         full = DIMENSIONS.get(model)
         if dimensions is not None and full is not None and not 0 < dimensions <= full:
@@ -87,6 +93,10 @@ class OpenAIText(Encoder):
         if batch_tokens < 1 or max_retries < 0 or timeout <= 0 or (max_length is not None and max_length < 1):
             msg = "batch_tokens, max_length and timeout must be positive, and max_retries not negative"
             raise ValueError(msg)
+        if not _VARIABLE.fullmatch(key_variable):  # most often the key itself, which must not be repeated
+            msg = f"key_variable must be the name of an environment variable, such as {KEY_VARIABLE}, not a key"
+            raise ValueError(msg)
+        _refuse_credentials(base_url, "base_url", key_variable)
         self.model = model
         self.base_url = base_url
         self._limit = max_length or MAX_INPUT_TOKENS
@@ -147,7 +157,7 @@ class OpenAIText(Encoder):
         return {
             "family": "openai",
             "model": self.model,
-            "server": _without_credentials(self.base_url) if self.base_url else "default",
+            "server": _normalized(self.base_url) if self.base_url else "default",
             "dimensions": self._asked_dimensions,
             "prompts": self.prompts.identity(),
             "max_length": self.max_length,
@@ -202,7 +212,14 @@ class OpenAIText(Encoder):
             if self.base_url is None and "OPENAI_BASE_URL" not in os.environ:
                 msg = f"openai:{self.model} needs a key: set the environment variable {self._key_variable}"
                 raise ModelError(msg)
-            key = "unused"  # many servers that speak the protocol need no key, but the client insists on it
+            key = NO_KEY  # many servers that speak the protocol need no key, but the client insists on it
+        if not key.isascii() or not key.isprintable() or " " in key:
+            msg = (
+                f"the key in {self._key_variable} has a space, a line break or another character that keys do not have"
+            )
+            raise ModelError(msg)
+        if self.base_url is None:
+            _refuse_credentials(os.environ.get("OPENAI_BASE_URL"), "OPENAI_BASE_URL", self._key_variable)
         return openai.OpenAI(api_key=key, base_url=self.base_url, max_retries=self._max_retries, timeout=self._timeout)
 
     def _make_counter(self) -> TokenCounter:
@@ -216,14 +233,31 @@ class OpenAIText(Encoder):
         return f"tried {self._max_retries + 1} times"
 
     def _clean(self, message: str) -> str:
-        """Return a message without the key, which servers like to repeat."""
-        key = os.environ.get(self._key_variable)
-        return message.replace(key, "[key]") if key else message
+        """Return a message without the key, which servers like to repeat, as it is or in the escapes of a URL."""
+        for key in {os.environ.get(self._key_variable), str(self._client().api_key)} - {None, "", NO_KEY}:
+            message = message.replace(str(key), "[key]").replace(quote(str(key), safe=""), "[key]")
+        return _BEARER.sub(r"\1[key]", message)
 
 
-def _without_credentials(url: str) -> str:
+def _refuse_credentials(url: str | None, name: str, key_variable: str) -> None:
+    """Check that an address holds nothing that may be a secret.
+
+    It would stand in indexes, pickles, logs and errors, and so is not repeated here.
+
+    Raises:
+        ValueError: If it has a user name, a password, a query or a fragment.
+    """
+    if url is not None and any(mark in url for mark in "@?#"):
+        msg = (
+            f"{name} must be an address without user name, password, query or fragment, such as "
+            f"http://localhost:8080/v1; put the key into the environment variable {key_variable}"
+        )
+        raise ValueError(msg)
+
+
+def _normalized(url: str) -> str:
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
 def build(

@@ -1,8 +1,19 @@
 """What text from outside looks like where a person reads it."""
 
+import json
+import traceback
+
 import pytest
 
-from senseweave.display import printable, shorten
+from senseweave.display import printable, printable_json, shorten
+from senseweave.errors import (
+    MediaError,
+    ModelError,
+    PromptWarning,
+    SenseweaveError,
+    SilenceWarning,
+    TruncationWarning,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,3 +48,25 @@ def test_a_shortened_text_says_that_it_goes_on() -> None:
     assert shorten("words", 4) == "word…"
     assert shorten("\x1b\x1b", 4) == "\\x1b…"
     assert len(shorten("\x1b" * 1_000_000, 50)) == 51
+
+
+def test_json_with_escapes_gives_the_same_values():
+    value = {"a": "\x1b\x7f\x9b\u202e\U000e0041\udce9 Grüße 東京"}
+    document = printable_json(json.dumps(value, ensure_ascii=False, indent=1))
+    assert json.loads(document) == value
+    assert "Grüße 東京" in document
+    assert printable(document, keep="\n") == document
+
+
+@pytest.mark.parametrize("kind", [SenseweaveError, ModelError, TruncationWarning, SilenceWarning, PromptWarning])
+def test_errors_and_warnings_are_shown_escaped_and_keep_their_values(kind):
+    error = kind("name\x1b[2J\u202e.txt")
+    assert str(error) == "name\\x1b[2J\\u202e.txt"
+    assert error.args == ("name\x1b[2J\u202e.txt",)
+    assert "\x1b" not in "".join(traceback.format_exception(error))
+
+
+def test_a_media_error_shows_its_source_on_one_line_and_keeps_it():
+    error = MediaError("a\nfile\x9b.txt", "is not text")
+    assert str(error) == "a\\nfile\\x9b.txt: is not text"
+    assert error.source == "a\nfile\x9b.txt"

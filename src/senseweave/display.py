@@ -27,6 +27,15 @@ def printable(text: str, *, keep: str = "") -> str:
     return "".join(character if _shows(character) or character in keep else _escaped(character) for character in text)
 
 
+def printable_json(document: str) -> str:
+    r"""Return JSON in which those characters are written `\u001b`; a reader gets the same values from it."""
+    if document.isascii() and "\x7f" not in document:
+        return document
+    return "".join(
+        character if _shows(character) or character == "\n" else _json_escape(character) for character in document
+    )
+
+
 def shorten(text: str, limit: int) -> str:
     """Return the beginning of a text as it may be shown, at most `limit` characters and `…` where it goes on."""
     whole = printable(text[: limit + 1])
@@ -35,6 +44,11 @@ def shorten(text: str, limit: int) -> str:
 
 def _shows(character: str) -> bool:
     return character in _SHOWN or unicodedata.category(character) not in _HIDDEN
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
 def _escaped(character: str) -> str:

@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from senseweave.display import printable
 
-class SenseweaveError(Exception):
+
+class _Shown:
+    """An exception whose text quotes names and contents from outside, and is printed by tracebacks and logs.
+
+    Its `args` and attributes keep the values as they are; `str()` escapes what a terminal would obey.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), keep="\n")
+
+
+class SenseweaveError(_Shown, Exception):
     """Base class of all errors of the library."""
 
 
@@ -34,11 +46,12 @@ class MediaError(SenseweaveError):
         return located
 
     def __str__(self) -> str:
-        where = self.source
+        where = printable(self.source)
         if self.position is not None:
             count = f" of {self.total}" if self.total is not None else ""
             where = f"{where} (item {self.position + 1}{count})"
-        return f"{where}: {self.reason}"
+        reason = printable(self.reason, keep="\n")
+        return f"{where}: {reason}"
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild_media_error, (type(self), self.source, self.reason, self.position, self.total)
@@ -149,13 +162,13 @@ def _rebuild_media_error(
     return kind(source, reason, position=position, total=total)
 
 
-class TruncationWarning(UserWarning):
+class TruncationWarning(_Shown, UserWarning):
     """A text was longer than the model reads; its end is not in the vector."""
 
 
-class SilenceWarning(UserWarning):
+class SilenceWarning(_Shown, UserWarning):
     """Silent audio was embedded; its vector means little."""
 
 
-class PromptWarning(UserWarning):
+class PromptWarning(_Shown, UserWarning):
     """A model that probably needs prompts for queries and documents is used without, because none are known."""

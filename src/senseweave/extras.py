@@ -10,6 +10,7 @@ import warnings
 from types import ModuleType
 from typing import Any, Final
 
+from senseweave.display import printable
 from senseweave.forking import Lock
 
 COMPANIONS: Final = ("torchvision", "torchaudio")
@@ -78,7 +79,8 @@ def _set_aside_if_broken(name: str) -> None:
             del sys.modules[part]
         _tell_transformers(name)
         warnings.warn(
-            f"{name} is installed but does not import, most often because it was built for another torch: {error}; "
+            f"{name} is installed but does not import, most often because it was built for another torch: "
+            f"{printable(str(error))}; "
             "senseweave continues as if it were not installed",
             RuntimeWarning,
             stacklevel=4,

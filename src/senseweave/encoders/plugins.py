@@ -11,6 +11,7 @@ import logging
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
+from senseweave.display import printable
 from senseweave.encoders.families import BUILT_IN
 from senseweave.encoders.family import Family
 from senseweave.errors import ModelError
@@ -88,7 +89,7 @@ def _load(scheme: str) -> tuple[Family | None, str]:
 
 @cache
 def _warn(message: str) -> None:
-    log.warning("%s", message)
+    log.warning("%s", printable(message))
 
 
 def _distribution(entry: EntryPoint) -> str:

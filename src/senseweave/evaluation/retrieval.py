@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from senseweave.display import printable
 from senseweave.evaluation.metrics import MEASURES, modality_share
 from senseweave.evaluation.significance import Interval, bootstrap
 from senseweave.media import MEDIA_CLASSES, MODALITIES, Media, Modality
@@ -86,15 +87,16 @@ def read_questions(path: str | Path, *, base: str | Path | None = None) -> list[
     """
     file = Path(path)
     folder = Path(base) if base is not None else file.parent
-    text = file.read_text(encoding="utf-8")
+    named = printable(str(file))
     try:
+        text = file.read_text(encoding="utf-8")
         entries = (
             json.loads(text)
             if text.lstrip().startswith("[")
             else [json.loads(line) for line in text.splitlines() if line.strip()]
         )
-    except json.JSONDecodeError as error:
-        msg = f"{file}: expected a JSON list or JSON lines of questions ({error})"
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
+        msg = f"{named}: expected a JSON list or JSON lines of questions ({error})"
         raise ValueError(msg) from error
     return [_question(entry, number, file, folder) for number, entry in enumerate(entries, start=1)]
 
@@ -197,20 +199,28 @@ def _listed(relevant: str | Collection[str]) -> Collection[str]:
 
 
 def _question(entry: Any, number: int, file: Path, folder: Path) -> Question:
-    where = f"{file}, entry {number}"
+    where = f"{printable(str(file))}, entry {number}"
     if not isinstance(entry, dict):
         msg = f"{where}: expected an object with 'query' and 'relevant', not {type(entry).__name__}"
         raise ValueError(msg)
-    query: str | Media | None = entry.get("query", entry.get("question"))
+    query: Any = entry.get("query", entry.get("question"))
     for modality in MODALITIES[1:]:
         if query is None and isinstance(entry.get(modality), str):
             query = MEDIA_CLASSES[modality](folder / entry[modality])
     relevant = entry.get("relevant", entry.get("answers"))
-    if query is None or not isinstance(relevant, (list, dict)) or not relevant:
+    is_query = isinstance(query, (str, Media))
+    if not is_query or not isinstance(relevant, (list, dict)) or not relevant or not _are_names(relevant):
         msg = f"{where}: needs 'query' (or 'image', 'audio', 'video') and 'relevant', a list or an object with grades"
         raise ValueError(msg)
     grades = relevant if isinstance(relevant, dict) else dict.fromkeys(relevant, 1.0)
+    if not all(isinstance(grade, (int, float)) for grade in grades.values()):
+        msg = f"{where}: the grades of 'relevant' must be numbers"
+        raise ValueError(msg)
     return Question(query, {str(name): float(grade) for name, grade in grades.items()})
+
+
+def _are_names(relevant: Collection[Any]) -> bool:
+    return all(isinstance(name, (str, int)) for name in relevant)
 
 
 def _modality(query: str | Media | Query) -> str:
@@ -251,7 +261,7 @@ def _report_missing(missing: Mapping[int, Sequence[str]], listed: Sequence[Quest
     if not missing:
         return
     lost = [name for names in missing.values() for name in names]
-    shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+    shown = printable(", ".join(lost[:5])) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
     if len(lost) == sum(len(question.relevant) for question in listed):
         msg = f"none of the answers is in the index; name them by source, end of a source or record id: {shown}"
         raise ValueError(msg)

@@ -7,6 +7,7 @@ holds no model.
 from typing import TYPE_CHECKING
 
 from senseweave.concurrency import in_thread
+from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import (
@@ -223,6 +224,7 @@ __all__ = [
     "modality_filter",
     "place_label",
     "placed_among",
+    "printable",
     "progress_bar",
     "prompt_parts",
     "rank",

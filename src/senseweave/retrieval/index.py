@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from senseweave.concurrency import WRITING, Queue, in_thread, run_in
+from senseweave.display import printable
 from senseweave.errors import StoreError, TrustError
 from senseweave.forking import RLock
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
@@ -416,7 +417,9 @@ class Index:
     def __reduce__(self) -> tuple[Any, ...]:
         store = self._store.store
         if not self._owns_store or store.folder is None:
-            msg = f"cannot pickle an index in {store.place}: open the store and the index in the other process"
+            msg = (
+                f"cannot pickle an index in {printable(store.place)}: open the store and the index in the other process"
+            )
             raise TypeError(msg)
         options: dict[str, Any] = {"spaces": list(self.spaces.values()), "create": False, **self._options}
         return partial(type(self), **options), (str(store.folder),)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import Rule, has_model_type
 from senseweave.encoders.family import Family
@@ -110,7 +111,7 @@ class SpeechEncoder(Encoder):
     def _layer(self, output: Any, number: int) -> Any:
         states = output.hidden_states
         if not -len(states) <= number < len(states):
-            msg = f"{self.backbone.checkpoint.name} has layers 0 to {len(states) - 1}, not {number}"
+            msg = f"{printable(self.backbone.checkpoint.name)} has layers 0 to {len(states) - 1}, not {number}"
             raise ValueError(msg)
         return states[number]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+from senseweave.display import printable
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device, pick_dtype
 from senseweave.errors import ModelError
@@ -109,8 +110,9 @@ def transformers_class(name: str, checkpoint: Checkpoint, extra: str) -> Any:
     try:
         return getattr(transformers, name)
     except Exception as error:
+        shown = printable(checkpoint.name)
         msg = (
-            f"{checkpoint.name} needs {name} of transformers, which does not import here ({error}); most often "
+            f"{shown} needs {name} of transformers, which does not import here ({error}); most often "
             f'torchvision or torchaudio was built for another torch; try: pip install "senseweave[{extra}]"'
         )
         raise ImportError(msg) from error

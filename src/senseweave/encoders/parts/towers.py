@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.parts.backbone import Backbone, image_processor, tokenizer
 from senseweave.encoders.parts.long_images import visible_part
@@ -90,9 +91,8 @@ class TowerText(Encoder):
         """
         longest = self._longest(self.backbone.config)
         if self._max_length is not None and self._max_length > longest:
-            msg = (
-                f"{self.backbone.checkpoint.name} reads at most {longest} tokens; max_length={self._max_length} is more"
-            )
+            name = printable(self.backbone.checkpoint.name)
+            msg = f"{name} reads at most {longest} tokens; max_length={self._max_length} is more"
             raise ValueError(msg)
         return self._max_length or longest
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Protocol
 
+from senseweave.display import printable
 from senseweave.encoders.runtime.streams import divide_texts, run_streams
 from senseweave.encoders.runtime.tokenization import OFFSET_POSITIONS, Tokenizer, least, position_limit
 from senseweave.extras import require
@@ -149,7 +150,12 @@ def log_padding(name: str, reason: str, *, level: int = logging.INFO) -> None:
     """Log why a model's texts are padded rather than packed; once per model and reason in a process."""
     if (name, reason) not in _logged:
         _logged.add((name, reason))
-        _log.log(level, "%s: texts are padded to one length instead of packed, which is slower: %s", name, reason)
+        _log.log(
+            level,
+            "%s: texts are padded to one length instead of packed, which is slower: %s",
+            printable(name),
+            printable(reason),
+        )
 
 
 def why_not_packed(model: Any) -> str | None:

@@ -77,7 +77,7 @@ def plugins() -> tuple[Recognizer, ...]:
             _log.warning("document reader %r (%s) cannot be loaded", point.name, point.value, exc_info=True)
             continue
         if name in BUILT_IN or name in readers:
-            _log.warning("document reader %s is skipped: a reader named %r is registered", point.value, name)
+            _log.warning("document reader %r is skipped: a reader named %r is registered", point.value, name)
             continue
         readers[name] = reader
     return tuple(readers.values())

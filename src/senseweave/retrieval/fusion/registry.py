@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Final
 
+from senseweave.display import printable
 from senseweave.forking import RLock
 from senseweave.retrieval.fusion.above_chance import AboveChance
 from senseweave.retrieval.fusion.base import FusionMethod
@@ -87,7 +88,7 @@ class MethodRegistry(Mapping[str, FusionMethod]):
                 self.register(given() if isinstance(given, type) else given)
             except Exception as error:
                 package = point.dist.name if point.dist is not None else point.value
-                msg = f"the fusion method {point.name!r} of {package} cannot be used: {error}"
+                msg = f"the fusion method {point.name!r} of {package} cannot be used: {printable(str(error))}"
                 warnings.warn(msg, RuntimeWarning, stacklevel=4)
 
 

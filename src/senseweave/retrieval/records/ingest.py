@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from senseweave.concurrency import checkpoint
+from senseweave.display import printable
 from senseweave.errors import MediaError, NoContentError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, collect
 from senseweave.media.base import source_name
@@ -132,8 +133,9 @@ class Ingest:
             return
         source = source_name(media)
         if not is_unicode(source):
-            printable = source.encode("utf-8", "backslashreplace").decode()
-            self._fail(MediaError(printable, "has a name that is not Unicode, under which nothing can be stored"))
+            self._fail(
+                MediaError(printable(source), "has a name that is not Unicode, under which nothing can be stored")
+            )
             return
         if media.modality not in self._lanes:
             self._lanes[media.modality] = lanes(self._spaces.values(), media.modality)
@@ -179,7 +181,8 @@ class Ingest:
     def _own(self, media: Media) -> dict[str, Any]:
         extra = self._metadata(media) if callable(self._metadata) else self._metadata or {}
         if not isinstance(extra, Mapping):
-            msg = f"{media.source}: the metadata function must return a dict ({{}} for none), but returned {extra!r}"
+            shown = printable(media.source)
+            msg = f"{shown}: the metadata function must return a dict ({{}} for none), but returned {extra!r}"
             raise TypeError(msg)
         return check_own({**media.metadata, **extra}, media.modality)
 

@@ -24,6 +24,7 @@ from senseweave.interop import (
     Provenance,
     chunk_media,
     media_provenance,
+    printable,
     record_id,
     source_name,
     write_metadata,
@@ -158,7 +159,7 @@ class MediaToDocument(SpaceComponent):
             if document.id in documents:
                 logger.warning(
                     "{source} holds the same content twice, or was given twice; one Document is made of it.",
-                    source=document.meta["source"],
+                    source=printable(document.meta["source"]),
                 )
             else:
                 documents[document.id] = document

@@ -31,10 +31,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 success, 1 nothing could be added, 2 wrong usage or an error, 130 interrupted.",
+    epilog="Exit codes: 0 success, 1 nothing added or problems found, 2 wrong usage or an error, 130 interrupted.",
 )
 
-NOTHING_ADDED, FAILURE, INTERRUPTED = 1, 2, 130
+NOTHING_ADDED, PROBLEMS, FAILURE, INTERRUPTED = 1, 1, 2, 130
 """Exit codes other than 0; the last two are those of `typer` and of a shell."""
 
 IndexFolder = Annotated[Path, typer.Argument(help="Folder of an index created by `senseweave index`.")]
@@ -151,6 +151,41 @@ def info(folder: IndexFolder, as_json: AsJson = False) -> None:
         render.info(facts)
 
 
+@app.command()
+def verify(
+    folder: IndexFolder,
+    sources: Annotated[
+        bool, typer.Option("--sources", help="Also compare the records with the files that they came from.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check the files of an index and every record; the exit code is 1 if there are problems."""
+    from senseweave.retrieval.integrity.verify import verify_folder
+
+    outcome = verify_folder(_existing(folder), sources=sources)
+    if as_json:
+        _print_json(outcome.to_dict())
+    else:
+        render.integrity(outcome, outcome.problems)
+    if not outcome.ok:
+        raise typer.Exit(PROBLEMS)
+
+
+@app.command()
+def repair(folder: IndexFolder, as_json: AsJson = False) -> None:
+    """Rebuild a damaged index from its database and its sources; the exit code is 1 if records were lost."""
+    from senseweave.retrieval.index_spaces import recorded_spaces
+    from senseweave.retrieval.integrity.repair import repair_folder
+
+    outcome = repair_folder(_existing(folder), recorded_spaces())
+    if as_json:
+        _print_json(outcome.to_dict())
+    else:
+        render.integrity(outcome, outcome.lost)
+    if not outcome.ok:
+        raise typer.Exit(PROBLEMS)
+
+
 @app.command("eval")
 def eval_command(
     folder: IndexFolder,
@@ -227,13 +262,26 @@ def run() -> None:
 def _opened(folder: Path, **options: Any) -> Index:
     """Open the index in a folder; if there is none, say how to create it on the command line."""
     from senseweave.retrieval import Index
-    from senseweave.retrieval.stores.local_client import DATABASE
 
-    if not (folder / DATABASE).is_file():
+    return Index.open(_existing(folder), **options)
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder of an index, absolute.
+
+    Raises:
+        SenseweaveError: If there is no index; the message says how to create one on the command line.
+    """
+    from senseweave.retrieval.integrity.database import DATABASE
+    from senseweave.retrieval.integrity.swap import finish_swap
+
+    place = Path(os.path.abspath(folder))
+    finish_swap(place)
+    if not (place / DATABASE).is_file():
         state = "is a file" if folder.is_file() else "there is no index here" if folder.exists() else "no such folder"
         msg = f"{folder}: {state}; create an index with: senseweave index FILES --into FOLDER"
         raise SenseweaveError(msg)
-    return Index.open(folder, **options)
+    return place
 
 
 def _kinds(names: list[str] | None) -> Collection[Kind]:

@@ -16,6 +16,7 @@ from rich.table import Table
 if TYPE_CHECKING:  # `senseweave --help` needs neither numpy nor Chroma
     from senseweave.encoders.family import Family
     from senseweave.retrieval import Hit, Report
+    from senseweave.retrieval.integrity.report import Problem, RepairReport, VerifyReport
 
 PIPED_COLUMNS = 200
 """Width of output to a pipe or a file, in which no line should be wrapped."""
@@ -65,6 +66,13 @@ def report(outcome: Report, folder: Path, size: int) -> None:
     )
     for error in outcome.failed:
         console.print(f"  [red]failed[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+
+
+def integrity(outcome: VerifyReport | RepairReport, problems: Sequence[Problem]) -> None:
+    """Print what verifying or repairing an index found: a line, and below it a line for each problem."""
+    console.print(escape(str(outcome)), soft_wrap=True, highlight=False)
+    for problem in problems:
+        console.print(f"  [red]{escape(str(problem))}[/]", soft_wrap=True, highlight=False)
 
 
 def hits(results: Sequence[Hit], *, title: str | None = None, relative_to: Path | None = None) -> None:

@@ -23,7 +23,9 @@ MEDIA_CLASSES: dict[Modality, type[Media]] = {"text": Text, "image": Image, "aud
 """The media class of each modality."""
 INDEX_MARK: Final = "senseweave.lock"
 """The file that marks a folder as an index."""
-_STORE_FILE: Final = re.compile(r"senseweave(\.writer)?\.lock|chroma\.sqlite3(-(journal|wal|shm))?")
+_STORE_FILE: Final = re.compile(
+    r"senseweave\.(lock|writer\.lock|repair\.lock|judged\.json(\.\d+)?)|chroma\.sqlite3(-(journal|wal|shm))?"
+)
 _STORE_FOLDER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

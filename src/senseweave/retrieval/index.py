@@ -20,6 +20,9 @@ from senseweave.retrieval.calibration.labels import Answers, check_queries, matc
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.index_spaces import check_descriptions, describe, load_all, load_recorded
+from senseweave.retrieval.integrity.repair import repair_index
+from senseweave.retrieval.integrity.report import RepairReport, VerifyReport
+from senseweave.retrieval.integrity.verify import verify_index
 from senseweave.retrieval.query import Query, as_query
 from senseweave.retrieval.ranking import rank
 from senseweave.retrieval.records.ingest import Ingest, Metadata
@@ -66,6 +69,7 @@ class Index:
         prefix: str = "",
         lock_timeout: float = 600.0,
         trust: Trust = None,
+        check: bool = True,
     ) -> None:
         """Open an index, or create a new index.
 
@@ -79,9 +83,10 @@ class Index:
             prefix: Prefix of collection names, so that several indexes can share a client.
             lock_timeout: Seconds to wait while another process writes to the folder.
             trust: What the recorded spaces of the index may ask for beyond what is harmless, see `senseweave.trust`.
+            check: Whether the files of a folder are checked first; False is for `verify` and `repair` of a damaged one.
 
         Raises:
-            StoreError: If there is no index and `create` is False, or another process writes for too long.
+            StoreError: If there is none and `create` is False, files are damaged, or another process writes too long.
             TrustError: If `spaces` is None and the recorded spaces ask for more than is allowed.
             FingerprintError: If the index was created with a space of the same name that gives other vectors.
         """
@@ -93,9 +98,8 @@ class Index:
             spaces = DEFAULT_SPACES
         # Loaded before the store is created, so that a space that fails to load leaves nothing behind.
         loaded = load_all(spaces)
-        store = (
-            place if isinstance(place, VectorStore) else ChromaStore(place, create=create, lock_timeout=lock_timeout)
-        )
+        options: dict[str, Any] = {"create": create, "lock_timeout": lock_timeout, "check": check}
+        store = place if isinstance(place, VectorStore) else ChromaStore(place, **options)
         self._store = Collections(store, prefix=prefix)
         self._loaded: dict[str, Space] = {}
         self._loading = RLock()
@@ -353,6 +357,18 @@ class Index:
         allowed = self._trust | parse_trust(trust)
         known = self._loaded
         return import_index(self._store, path, lambda new: check_descriptions([new], str(path), allowed, known=known))
+
+    def verify(self, *, sources: bool = False) -> VerifyReport:
+        """Check the files of a local index and every record: vector, text, id, fingerprint; on request its source."""
+        return verify_index(self._store, sources=sources, policy=self.policy)
+
+    def repair(self) -> RepairReport:
+        """Rebuild a damaged folder from its database and the sources; what cannot be rebuilt is in `report.lost`.
+
+        Raises:
+            StoreError: If nothing can be rebuilt, or the index is not in a folder that can be written to.
+        """
+        return repair_index(self._store, lambda description: self.spaces[description.space], policy=self.policy)
 
     def calibrate(
         self,

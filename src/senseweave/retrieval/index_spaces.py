@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 from senseweave.errors import FingerprintError, StoreError
@@ -63,6 +63,18 @@ def load_recorded(descriptions: Sequence[Description], place: str, trust: Trust 
     for description in descriptions:
         if description.fingerprint != space.fingerprint:
             raise FingerprintError(description.name, description.fingerprint, space.fingerprint)
+    return space
+
+
+def recorded_spaces() -> Callable[[Description], Space]:
+    """Return a function that loads the space of a collection from its description, each space once."""
+    loaded: dict[str, Space] = {}
+
+    def space(description: Description) -> Space:
+        if description.space not in loaded:
+            loaded[description.space] = load_recorded([description])
+        return loaded[description.space]
+
     return space
 
 

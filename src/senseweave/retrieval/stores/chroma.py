@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,9 @@ import numpy as np
 
 from senseweave.errors import StoreError
 from senseweave.forking import RLock, abandon, call_in_child
+from senseweave.retrieval.integrity.folder import check_folder, remember_own
+from senseweave.retrieval.integrity.read_only import ReadOnlyCopy, is_read_only, read_only_error
+from senseweave.retrieval.integrity.swap import finish_swap
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.conditions import Condition
@@ -44,21 +48,24 @@ HNSW: Final = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "
 class ChromaStore:
     """Collections of a Chroma folder or client. One process writes to a folder at a time; a server orders writes."""
 
-    def __init__(self, place: Any, *, create: bool = True, lock_timeout: float = 600.0) -> None:
+    def __init__(self, place: Any, *, create: bool = True, lock_timeout: float = 600.0, check: bool = True) -> None:
         """Open a folder, or take an open Chroma client.
 
         Args:
             place: A path, or a client (`PersistentClient`, `HttpClient`, `EphemeralClient`).
             create: Whether a folder that holds no store is made into one.
             lock_timeout: Seconds to wait for another process that writes to the folder.
+            check: Whether the files of a folder are checked before they are trusted.
 
         Raises:
-            StoreError: If there is no store and none is to be made.
+            StoreError: If there is no store and none is to be made, or files are missing or damaged.
         """
         there = holds_store(place, create=create)
         # Absolute, so that the store is still found after the process has changed its working directory.
         self.folder = Path(os.path.abspath(place)) if isinstance(place, (str, os.PathLike)) else None
         self._timeout = lock_timeout
+        self._check = check
+        self._copy: ReadOnlyCopy | None = None
         self._lock: FolderLock | None = None
         self._generation = 0
         self._unsettled = False
@@ -105,13 +112,14 @@ class ChromaStore:
                 self._reopen_in_child()
             if self._lock is not None and self._has_changed(self._lock):
                 folder = self._lock.path.parent
+                finish_swap(folder)
                 if not (folder / DATABASE).is_file():
                     msg = f"{folder}: the index is gone from this folder; put it back, or create a new one"
                     raise StoreError(msg)
                 # A local client keeps its vector index in memory; after another process has written it would miss
                 # records, and what it writes would undo theirs.
                 self._observe(self._lock)
-                self._client = reopen_client(self._client, folder)
+                self._client = reopen_client(self._client, self._place_to_open(folder))
                 self._handles.clear()
                 self._version += 1
             return self._client
@@ -121,15 +129,20 @@ class ChromaStore:
         """Be the only writer to the folder; on a server, which orders writes itself, nothing is locked.
 
         Raises:
-            StoreError: If another process keeps the lock for longer than the timeout.
+            StoreError: If another process keeps the lock for longer than the timeout, or the folder is read-only.
         """
         if self._lock is None:
             yield
             return
+        if self._copy is not None:
+            raise read_only_error(self._lock.path.parent)
         with contextlib.ExitStack() as held:
             with readable(self.place):
                 held.enter_context(self._lock.held(self._timeout))
+            since = time.time()
             yield
+            if self._check:
+                remember_own(self._lock.path.parent, since)
 
     @reported
     def collections(self) -> dict[str, dict[str, Any]]:
@@ -247,6 +260,8 @@ class ChromaStore:
         with self._guard:
             if self.folder is not None and not self._closed and not self._forked:
                 close_client(self._client)
+                if self._copy is not None:
+                    self._copy.close()
             self._closed = True
             self._handles.clear()
 
@@ -255,7 +270,10 @@ class ChromaStore:
         # before Chroma's, and has counted no write until Chroma's is complete.
         if there and not (lock.path.is_file() and lock.generation() == 0):
             self._observe(lock)
-            return open_client(folder)
+            place = self._place_to_open(folder)
+            if self._check:
+                self._check_files(place, lock)
+            return open_client(place)
         with lock.held(self._timeout):
             client = open_client(folder)
             self._generation = lock.advance()
@@ -273,9 +291,32 @@ class ChromaStore:
             self._client = client_in_child(self._client.get_settings(), self._client)
         else:
             self._observe(self._lock)
-            self._client = open_client(self._lock.path.parent)
+            self._client = open_client(self._place_to_open(self._lock.path.parent))
         self._forked = False
         self._version += 1
+
+    def _place_to_open(self, folder: Path) -> Path:
+        """Return the folder that Chroma opens: a new copy of one that cannot be written to."""
+        if self._copy is not None:
+            self._copy.close()
+        self._copy = ReadOnlyCopy(folder) if is_read_only(folder) else None
+        return folder if self._copy is None else self._copy.folder
+
+    def _check_files(self, place: Path, lock: FolderLock) -> None:
+        """Check the files that Chroma is about to open.
+
+        Raises:
+            StoreError: If something is missing or damaged, and still is when no other process writes.
+        """
+        folder = lock.path.parent
+        try:
+            check_folder(place, folder, busy=lock.busy())
+            return
+        except StoreError:
+            if self._copy is not None:
+                raise
+        with lock.held(self._timeout):
+            check_folder(place, folder)
 
     def _observe(self, lock: FolderLock) -> None:
         """Remember which of others' writes a client that is opened next will have seen."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from senseweave.errors import StoreError
 from senseweave.extras import require
 from senseweave.forking import abandon
+from senseweave.retrieval.integrity.swap import finish_swap
 from senseweave.retrieval.stores.chroma_bindings import renew_bindings
 from senseweave.retrieval.stores.store_errors import readable
 
@@ -24,8 +25,9 @@ def holds_store(place: Any, *, create: bool) -> bool:
     """
     if not isinstance(place, (str, os.PathLike)):
         return True
-    folder = Path(place)
+    folder = Path(os.path.abspath(place))
     with readable(folder):
+        finish_swap(folder)
         if (folder / DATABASE).is_file():
             return True
     if not create:

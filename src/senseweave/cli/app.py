@@ -172,12 +172,12 @@ def verify(
 
 
 @app.command()
-def repair(folder: IndexFolder, as_json: AsJson = False) -> None:
+def repair(folder: IndexFolder, trust: Trusted = None, as_json: AsJson = False) -> None:
     """Rebuild a damaged index from its database and its sources; the exit code is 1 if records were lost."""
     from senseweave.retrieval.index_spaces import recorded_spaces
     from senseweave.retrieval.integrity.repair import repair_folder
 
-    outcome = repair_folder(_existing(folder), recorded_spaces())
+    outcome = repair_folder(_existing(folder), recorded_spaces(str(folder), _kinds(trust)))
     if as_json:
         _print_json(outcome.to_dict())
     else:

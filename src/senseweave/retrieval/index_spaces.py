@@ -66,13 +66,18 @@ def load_recorded(descriptions: Sequence[Description], place: str, trust: Trust 
     return space
 
 
-def recorded_spaces() -> Callable[[Description], Space]:
-    """Return a function that loads the space of a collection from its description, each space once."""
+def recorded_spaces(place: str, trust: Trust = None) -> Callable[[Description], Space]:
+    """Return a function that loads the space of a collection from its description, each space once.
+
+    Args:
+        place: Where the descriptions were read, for errors.
+        trust: What the spaces may ask for beyond what is harmless, see `senseweave.trust`.
+    """
     loaded: dict[str, Space] = {}
 
     def space(description: Description) -> Space:
         if description.space not in loaded:
-            loaded[description.space] = load_recorded([description])
+            loaded[description.space] = load_recorded([description], place, trust)
         return loaded[description.space]
 
     return space

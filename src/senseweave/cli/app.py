@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from senseweave import __version__
 from senseweave.cli import render
 from senseweave.cli.native import without_decoder_notes
+from senseweave.display import printable_json
 from senseweave.errors import SenseweaveError
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ app = typer.Typer(
 
 NOTHING_ADDED, PROBLEMS, FAILURE, INTERRUPTED = 1, 1, 2, 130
 """Exit codes other than 0; the last two are those of `typer` and of a shell."""
+
+DEBUG_VARIABLE = "SENSEWEAVE_DEBUG"
+"""Environment variable that shows the traceback of an unexpected error."""
 
 IndexFolder = Annotated[Path, typer.Argument(help="Folder of an index created by `senseweave index`.")]
 Trusted = Annotated[
@@ -248,6 +253,7 @@ def run() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.showwarning = _one_line_warning
     logging.getLogger("chromadb").setLevel(logging.ERROR)
+    _write_any_text()
     with without_decoder_notes():
         try:
             app(standalone_mode=True)
@@ -256,6 +262,11 @@ def run() -> None:
             sys.exit(FAILURE)
         except (SenseweaveError, ImportError, ValueError) as error:
             render.failure(str(error))
+            sys.exit(FAILURE)
+        except Exception as error:
+            if os.environ.get(DEBUG_VARIABLE):
+                raise
+            render.failure(f"{type(error).__name__}: {error} (set {DEBUG_VARIABLE}=1 for the traceback)")
             sys.exit(FAILURE)
 
 
@@ -339,4 +350,12 @@ def _progress(label: str, *, quiet: bool = False) -> Iterator[Any]:
 
 
 def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(printable_json(json.dumps(value, indent=2, ensure_ascii=not unicode, default=str)) + "\n")
+
+
+def _write_any_text() -> None:
+    """Print what the terminal's encoding lacks as escapes, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

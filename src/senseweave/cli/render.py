@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.table import Table
+
+from senseweave.display import printable
 
 if TYPE_CHECKING:  # `senseweave --help` needs neither numpy nor Chroma
     from senseweave.encoders.family import Family
@@ -26,8 +28,9 @@ def _width() -> int | None:
     return None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_COLUMNS
 
 
-console = Console(width=_width())
-errors = Console(stderr=True)
+# Without emoji codes: `:smile:` in a file name is a part of the name.
+console = Console(width=_width(), emoji=False)
+errors = Console(stderr=True, emoji=False)
 
 COLUMNS_FOR_A_TABLE = 72
 """In a narrower terminal hits are printed as a list."""
@@ -37,6 +40,11 @@ MISSING_SHOWN = 10
 """Maximum number of listed questions whose answers are not in the index."""
 LINE_LENGTH = 90
 """Maximum number of characters of the text of a hit in a table."""
+
+
+def escape(text: object) -> str:
+    """Return text from outside as it may be printed: neither markup nor characters that a terminal would obey."""
+    return escape_markup(printable(str(text)))
 
 
 def failure(message: str) -> None:
@@ -60,7 +68,7 @@ def report(outcome: Report, folder: Path, size: int) -> None:
     changes = "".join(f"{count} {name}, " for name, count in others.items() if count)
     console.print(
         f"[green]{outcome.added} added[/], {changes}{outcome.skipped} unchanged, "
-        f"{len(outcome.failed)} failed; {folder} holds {size} records",
+        f"{len(outcome.failed)} failed; {escape(folder)} holds {size} records",
         highlight=False,
         soft_wrap=True,
     )
@@ -122,9 +130,9 @@ def info(facts: Mapping[str, Any]) -> None:
 
     table = Table("space", "modality", "records", "fingerprint")
     for row in sorted(facts["collections"], key=lambda row: MODALITIES.index(row["modality"])):
-        table.add_row(row["space"], row["modality"], str(row["records"]), row["fingerprint"])
+        table.add_row(escape(row["space"]), row["modality"], str(row["records"]), escape(row["fingerprint"]))
     console.print(table)
-    console.print(f"{facts['records']} records in {facts['place']}", highlight=False, soft_wrap=True)
+    console.print(f"{facts['records']} records in {escape(facts['place'])}", highlight=False, soft_wrap=True)
 
 
 def models(families: Iterable[Family]) -> None:
@@ -140,7 +148,13 @@ def models(families: Iterable[Family]) -> None:
         table.add_column("for example", no_wrap=True)
     for family in families:
         dimension = str(family.dimensions[0]) if family.dimensions[0] is not None else "any"
-        cells = [family.scheme, ", ".join(family.modalities), dimension, family.extra or "", escape(family.license)]
+        cells = [
+            escape(family.scheme),
+            ", ".join(family.modalities),
+            dimension,
+            family.extra or "",
+            escape(family.license),
+        ]
         table.add_row(*cells, *([escape(family.examples[0])] if with_examples else []))
     console.print(table)
     console.print("details of a family:  senseweave models clip", highlight=False)
@@ -149,7 +163,7 @@ def models(families: Iterable[Family]) -> None:
 
 def family(entry: Family) -> None:
     """Print the details of a model family: what it is, examples, and the extra that it needs."""
-    console.print(f"[bold]{entry.scheme}[/] [cyan]{', '.join(entry.modalities)}[/]", highlight=False)
+    console.print(f"[bold]{escape(entry.scheme)}[/] [cyan]{', '.join(entry.modalities)}[/]", highlight=False)
     console.print(escape(f"{entry.summary}. License: {entry.license}."), highlight=False)
     for example, dimension in zip(entry.examples, entry.dimensions, strict=True):
         dimensions = f"  [dim]# {dimension} dimensions[/]" if dimension is not None else ""
@@ -166,7 +180,7 @@ def evaluation(rows: Sequence[Mapping[str, Any]], shares: Mapping[str, Mapping[s
     for heading in rows[0]:
         table.add_column(heading, justify="left" if heading in ("query", "documents") else "right")
     for row in rows:
-        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else escape(value) for value in row.values()))
     console.print(table)
     for query, share in shares.items():
         parts = ", ".join(f"{modality} {value:.0%}" for modality, value in share.items())
@@ -181,7 +195,9 @@ def missing_answers(missing: Sequence[Mapping[str, Any]], questions: int, file: 
     warning(f"{count} answers of {len(missing)} of {questions} questions are not in the index and count as not found:")
     for entry in missing[:MISSING_SHOWN]:
         names = ", ".join(entry["answers"])
-        errors.print(f"  entry {entry['question']} of {file.name}: {escape(names)}", highlight=False, soft_wrap=True)
+        errors.print(
+            f"  entry {entry['question']} of {escape(file.name)}: {escape(names)}", highlight=False, soft_wrap=True
+        )
     if len(missing) > MISSING_SHOWN:
         errors.print(f"  and {len(missing) - MISSING_SHOWN} more; --json lists them all", highlight=False)
 

@@ -209,7 +209,7 @@ def test_labelled_answers_may_name_any_place(photos):
     assert photos.search("red", k=1, fusion="platt")[0].score > 0.5
 
 
-def test_an_open_index_learns_of_copies_that_another_one_adds(tmp_path, space, albums):
+def test_an_open_index_learns_of_copies_that_another_one_adds(tmp_path, space, albums, own_chroma):
     import chromadb
 
     clients = [tmp_path / "folder", chromadb.EphemeralClient()]
@@ -285,7 +285,7 @@ def test_equal_content_is_embedded_once_whenever_it_is_added(tmp_path, tiny, alb
     assert len(embedded) == 2
 
 
-def test_clients_of_a_server_that_add_equal_content_lose_no_source(space, tmp_path, write_picture):
+def test_clients_of_a_server_that_add_equal_content_lose_no_source(space, tmp_path, write_picture, own_chroma):
     import chromadb
 
     client = chromadb.EphemeralClient()

@@ -155,7 +155,7 @@ def test_an_index_moves_by_export_and_import(tmp_path, space, tiny, index):
         Index(tmp_path / "none", spaces=[space]).import_(tmp_path / "other.jsonl")
 
 
-def test_a_given_client_is_used_and_left_open(space, corpus_folder):
+def test_a_given_client_is_used_and_left_open(space, corpus_folder, own_chroma):
     import chromadb
 
     client = chromadb.EphemeralClient()

@@ -81,7 +81,7 @@ def test_a_collection_that_was_emptied_after_calibrating_does_not_stop_the_next_
     assert index.search("red", k=1)[0].modality != "image"
 
 
-def test_indexes_that_share_a_client_keep_to_their_own_collections(space, corpus_folder):
+def test_indexes_that_share_a_client_keep_to_their_own_collections(space, corpus_folder, own_chroma):
     import chromadb
 
     client = chromadb.EphemeralClient()
@@ -135,7 +135,7 @@ def test_a_broken_store_is_one_clear_line(tmp_path, space):
         assert made.add(sw.Text("a note")).added == 1
 
 
-def test_a_collection_that_was_dropped_behind_the_index_is_one_clear_line(space):
+def test_a_collection_that_was_dropped_behind_the_index_is_one_clear_line(space, own_chroma):
     import chromadb
 
     client = chromadb.EphemeralClient()

@@ -225,7 +225,7 @@ def test_an_option_that_does_not_exist_is_named():
         Planner().plan(4, {"top_p": 1})
 
 
-def test_an_index_is_asked_as_stores_are():
+def test_an_index_is_asked_as_stores_are(own_chroma):
     chromadb = pytest.importorskip("chromadb")
     index = Index(chromadb.EphemeralClient(), spaces=[toy_space()])
     index.add([Text("dog", metadata={"shelf": 1}), Text("bread", metadata={"shelf": 2})])

@@ -1,45 +1,34 @@
 """The key of an embedding API is in nothing that is kept, shown or sent on."""
 
-import json
 import logging
 import pickle
 import threading
 import traceback
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from json_server import JsonHandler
 
 import senseweave as sw
 
 KEY = "sk-planted-7d1f+0a/93"
 
 
-class Server(BaseHTTPRequestHandler):
+class Server(JsonHandler):
     """Answers with vectors, and to a text with "poison" by repeating the key in several forms."""
 
-    def do_POST(self) -> None:
-        texts = json.loads(self.rfile.read(int(self.headers["content-length"])))["input"]
+    def respond(self, request: dict[str, list[str]]) -> None:
+        texts = request["input"]
         if any("poison" in text for text in texts):
             header = self.headers["authorization"]
-            self._answer(401, {"error": {"message": f"wrong key {KEY}, {quote(KEY, safe='')}, {header}"}})
+            self.answer(401, {"error": {"message": f"wrong key {KEY}, {quote(KEY, safe='')}, {header}"}})
             return
         data = [{"object": "embedding", "index": i, "embedding": [1.0, float(i), 0.5]} for i in range(len(texts))]
         usage = {"prompt_tokens": 1, "total_tokens": 1}
-        self._answer(200, {"object": "list", "data": data, "model": "m", "usage": usage})
-
-    def _answer(self, status: int, content: object) -> None:
-        payload = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(payload)))
-        self.end_headers()
-        self.wfile.write(payload)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
+        self.answer(200, {"object": "list", "data": data, "model": "m", "usage": usage})
 
 
 @pytest.fixture

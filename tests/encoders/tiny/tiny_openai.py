@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 import threading
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from json_server import JsonHandler
 from tiny_contextual import pooled
 from tiny_text import POSITIONS, long_text, save_model, texts
 
@@ -20,11 +20,10 @@ from senseweave.testing import Case
 PATH = "/v1/embeddings"
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(JsonHandler):
     """Answers with the mean of the token states of the model in the folder that the address names."""
 
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+    def respond(self, body: dict[str, Any]) -> None:
         folder = Path(self.path.removesuffix(PATH))
         missing = lacking(folder)
         if missing:
@@ -35,17 +34,6 @@ class Handler(BaseHTTPRequestHandler):
         data = [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows)]
         usage = {"prompt_tokens": 1, "total_tokens": 1}
         self.answer(200, {"object": "list", "data": data, "model": body["model"], "usage": usage})
-
-    def answer(self, status: int, content: dict[str, Any]) -> None:
-        payload = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(payload)))
-        self.end_headers()
-        self.wfile.write(payload)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
 
 
 def lacking(folder: Path) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from senseweave.concurrency import WRITING, Queue, in_thread, run_in
 from senseweave.display import printable
-from senseweave.errors import StoreError, TrustError
+from senseweave.errors import StoreError
 from senseweave.forking import RLock
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.retrieval.calibration.cells import Calibration
@@ -104,19 +104,19 @@ class Index:
         self._loaded: dict[str, Space] = {}
         self._loading = RLock()
         self._adding = Queue(WRITING)
-        if not create and not self._store.descriptions:
-            msg = f"{place}: the store holds no senseweave index; senseweave.Index(...) creates one in it"
-            raise StoreError(msg)
-        if spaces is None and not self._store.descriptions:
-            loaded = load_all(DEFAULT_SPACES)
-        elif spaces is None:
-            try:
+        try:
+            if not create and not self._store.descriptions:
+                msg = f"{place}: the store holds no senseweave index; senseweave.Index(...) creates one in it"
+                raise StoreError(msg)
+            if spaces is None and not self._store.descriptions:
+                loaded = load_all(DEFAULT_SPACES)
+            elif spaces is None:
                 check_descriptions(self._store.descriptions.values(), self._store.store.place, self._trust)
-            except TrustError:
-                self._store.close(store=self._owns_store)
-                raise
-        for space in loaded:
-            self._add_space(space)
+            for space in loaded:
+                self._add_space(space)
+        except BaseException:
+            self.close()
+            raise
         self._calibration = Calibration(self._store, lambda: self.spaces)
 
     @classmethod

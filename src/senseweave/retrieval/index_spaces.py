@@ -61,8 +61,7 @@ def load_recorded(descriptions: Sequence[Description], place: str, trust: Trust 
         raise StoreError(msg)
     space = load_from_record(place, name, options, trust, how=HOW)
     for description in descriptions:
-        if description.fingerprint != space.fingerprint:
-            raise FingerprintError(description.name, description.fingerprint, space.fingerprint)
+        _check_fingerprint(description, space)
     return space
 
 
@@ -78,6 +77,7 @@ def recorded_spaces(place: str, trust: Trust = None) -> Callable[[Description], 
     def space(description: Description) -> Space:
         if description.space not in loaded:
             loaded[description.space] = load_recorded([description], place, trust)
+        _check_fingerprint(description, loaded[description.space])
         return loaded[description.space]
 
     return space
@@ -97,6 +97,11 @@ def describe(space: Space, prefix: str) -> list[Description]:
         )
         for modality in space.modalities
     ]
+
+
+def _check_fingerprint(description: Description, space: Space) -> None:
+    if description.fingerprint != space.fingerprint:
+        raise FingerprintError(description.name, description.fingerprint, space.fingerprint)
 
 
 def load_options(space: Space) -> dict[str, Any] | None:

@@ -48,7 +48,7 @@ def _mean(media):
 
 def test_workers_of_a_data_loader_read_what_their_parent_read(files):
     media = [sw.Image(files / "red.png"), sw.Audio(files / "tone.wav"), sw.Image(files / "page.pdf", page=1)] * 4
-    expected = [_mean(one) for one in media]
+    expected = [_mean(item) for item in media]
     loader = torch.utils.data.DataLoader(
         Pixels(media), batch_size=2, num_workers=2, multiprocessing_context="fork", timeout=LOADER_SECONDS
     )

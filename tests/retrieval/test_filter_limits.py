@@ -111,7 +111,7 @@ class Color(str, enum.Enum):  # noqa: UP042  (a StrEnum prints as its value)
 EXACT = {
     "an enum": ({"name": Color.red}, [1]),
     "NumPy's numbers": ({"n": [np.int64(1), np.float32(2.0)]}, [1, 2]),
-    "a bool is no number": ({"n": [True, 3]}, [3]),
+    "a bool is not a number": ({"n": [True, 3]}, [3]),
     "the largest number": ({"n": {"lt": 2**63 - 1}}, range(FEW)),
     "the least number": ({"n": {"gt": -(2**63) + 1}}, range(FEW)),
     "a NUL": ({"name": "n1\0"}, []),

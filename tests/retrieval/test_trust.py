@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import warm_python
+from json_server import JsonHandler
 
 import senseweave as sw
+from senseweave.retrieval.index_spaces import recorded_spaces
 from senseweave.retrieval.stores.description import Description, collection_name
 from senseweave.spaces import recorded
 from senseweave.testing.toys import toy_space
@@ -65,21 +68,12 @@ def server() -> Iterator[tuple[str, list[str]]]:
     """A server that speaks the protocol of OpenAI, and the keys that it was sent."""
     seen: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+    class Handler(JsonHandler):
+        def respond(self, request: dict[str, Any]) -> None:
             seen.append(str(self.headers.get("authorization")))
             rows = [{"object": "embedding", "index": i, "embedding": [0.1] * 8} for i in range(len(request["input"]))]
             usage = {"prompt_tokens": 1, "total_tokens": 1}
-            body = json.dumps({"object": "list", "model": "m", "usage": usage, "data": rows}).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: Any) -> None:
-            pass
+            self.answer(200, {"object": "list", "model": "m", "usage": usage, "data": rows})
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=listening.serve_forever)
@@ -279,3 +273,12 @@ def test_an_export_of_a_stranger_brings_no_server_into_an_index(
         with pytest.raises(sw.TrustError):
             mine.search("my private question")
     assert seen == []
+
+
+def test_repair_loads_no_space_for_records_of_another_fingerprint(static_model: Path) -> None:
+    place = recorded_spaces("index")
+    space = sw.load(str(static_model))
+    first = Description("a-text", space.name, "text", space.fingerprint, space.dimension, {})
+    assert place(first) is space
+    with pytest.raises(sw.FingerprintError):
+        place(replace(first, fingerprint="another"))

@@ -178,3 +178,14 @@ def test_nothing_is_remembered_where_that_is_turned_off(tmp_path: Path, monkeypa
     remember("owner/other", {})  # cannot be written, which is no error
     with pytest.raises(sw.TrustError):
         check_recorded("index", "owner/other", {})
+
+
+def test_naming_a_model_looks_into_no_cache_and_remembers_it_although_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recorded, "is_cached", lambda *_: pytest.fail("looked into the cache of the hub"))
+    remember("owner/name", {})
+    monkeypatch.setattr(recorded, "is_cached", lambda *_: False)
+    assert [demand.kind for demand in check_recorded("index", "owner/name", {})] == ["download"]
+    monkeypatch.setattr(recorded, "is_cached", lambda *_: True)
+    assert check_recorded("index", "another/name", {}) == []

@@ -57,12 +57,12 @@ from senseweave.media import (
 )
 from senseweave.media.base import local_path, source_name
 from senseweave.media.collecting import as_media, first_media
-from senseweave.media.export import DEFAULT_PIXELS, Exported, ImageFormat, frame_files, image_file, sound_file
+from senseweave.media.export import DEFAULT_PIXELS, ImageFormat, image_file
 from senseweave.media.files import keep_bytes
 from senseweave.media.policy import choose_policy
 from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, StoreStatistics, background, merge
 from senseweave.retrieval.calibration.probes import PROBES
-from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample, evenly_spaced
+from senseweave.retrieval.calibration.store_statistics import Sample, evenly_spaced
 from senseweave.retrieval.chroma_view import ChromaView, read_anew, reopen_in_child
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
@@ -79,7 +79,6 @@ from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk
 from senseweave.retrieval.records.schema import (
     FILE_PATH,
     Provenance,
-    content_key,
     media_provenance,
     read_metadata,
     record_id,
@@ -139,7 +138,6 @@ __all__ = [
     "Encoded",
     "Encoder",
     "EncodingError",
-    "Exported",
     "FingerprintError",
     "Hit",
     "Image",
@@ -194,11 +192,9 @@ __all__ = [
     "check_fingerprints",
     "choose_policy",
     "chosen_modalities",
-    "chroma_sample",
     "chunk_media",
     "collect",
     "compile_filter",
-    "content_key",
     "data_label",
     "data_marks",
     "data_text",
@@ -208,7 +204,6 @@ __all__ = [
     "filter_parts",
     "first_media",
     "fetch_or_compute",
-    "frame_files",
     "image_file",
     "in_thread",
     "keep_bytes",
@@ -236,7 +231,6 @@ __all__ = [
     "reopen_in_child",
     "require_all",
     "run_direct",
-    "sound_file",
     "source_label",
     "source_name",
     "text_without_place",

@@ -69,7 +69,7 @@ def load(
             if dimensions is not None:
                 _ = space.dimension  # an impossible number of dimensions is an error here, not at the first vector
             _live[key] = space
-    remember(name, options)
+            remember(name, options)
     return space
 
 

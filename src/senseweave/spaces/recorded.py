@@ -25,6 +25,7 @@ from senseweave.display import shorten
 from senseweave.encoders.families import BUILT_IN
 from senseweave.encoders.registry import is_scheme
 from senseweave.encoders.runtime.checkpoint import is_cached
+from senseweave.encoders.runtime.disk_cache import chosen_folder
 from senseweave.errors import TrustError
 
 Kind = Literal["code", "server", "download", "path", "plugin", "option"]
@@ -71,11 +72,18 @@ class Demand:
         kind: What is asked for.
         text: What it would do, as an error says it.
         key: By what it is remembered once the user has named it; None if it is never remembered.
+        hub_model: The id and revision of a model that need not be downloaded where the local cache has it.
     """
 
     kind: Kind
     text: str
     key: str | None = None
+    hub_model: tuple[str, str | None] | None = None
+
+    @property
+    def is_met(self) -> bool:
+        """Whether there is nothing to ask for, because the local cache holds the model."""
+        return self.hub_model is not None and is_cached(*self.hub_model)
 
 
 @contextmanager
@@ -130,14 +138,14 @@ def check_recorded(place: str, name: Any, options: Any, given: Trust = None, *, 
         how: How the caller can allow it, for the error.
 
     Returns:
-        What it asks for, all of it allowed.
+        What it asks for, all of it allowed; not what the local cache of the hub has.
 
     Raises:
         TrustError: If it asks for more; the message says everything that it asks for.
         ValueError: If `given` or the environment variable names an unknown kind.
     """
     allowed = parse_trust(given) | _allowed.get() | _from_environment()
-    asked = demands(name, options)
+    asked = [demand for demand in demands(name, options) if not demand.is_met]
     known = _remembered() if any(demand.key is not None for demand in asked) else frozenset()
     refused = [
         demand
@@ -151,7 +159,7 @@ def check_recorded(place: str, name: Any, options: Any, given: Trust = None, *, 
 
 
 def demands(name: Any, options: Any, *, depth: int = 0) -> list[Demand]:
-    """Return what a recorded space asks for beyond what is harmless; nothing is loaded.
+    """Return what a recorded space asks for beyond what is harmless, by its name and options alone.
 
     Args:
         name: The recorded name of the space.
@@ -213,10 +221,9 @@ def _named(name: Any, revision: Any, *, depth: int = 0) -> list[Demand]:
         return [Demand("path", f"reads a model from the path {written}", f"path {os.path.abspath(rest)}")]
     hub_id = f"timm/{rest}" if scheme == "timm" and "/" not in rest else rest
     plain_revision = revision if isinstance(revision, str) else None
-    if is_cached(hub_id, plain_revision):
-        return []
     at = f" at revision {shorten(repr(revision), 40)}" if revision else ""
-    return [Demand("download", f"downloads the model {written}{at}", f"download {scheme} {rest} {revision}")]
+    key = f"download {scheme} {rest} {revision}"
+    return [Demand("download", f"downloads the model {written}{at}", key, (hub_id, plain_revision))]
 
 
 def _option(option: Any, value: Any, revision: Any) -> list[Demand]:
@@ -230,7 +237,8 @@ def _option(option: Any, value: Any, revision: Any) -> list[Demand]:
     if option == "key_variable":
         return [Demand("server", f"sends the environment variable {written} as a key")]
     if option in MODELS and isinstance(value, str):
-        model = _PREFIX.sub("", value, count=1) if _PREFIX.match(value) else value
+        prefix = _PREFIX.match(value)
+        model = value[prefix.end() :] if prefix else value
         timm = value.startswith("labels:timm:") and "/" not in model
         return _named(f"timm:{model}" if timm else model, revision) if model else []
     if option in HARMLESS and _is_plain(value):
@@ -254,10 +262,7 @@ def _from_environment() -> frozenset[Kind]:
 
 def _data_folder() -> Path | None:
     """Return `$SENSEWEAVE_DATA`, else `senseweave` in the platform's user data folder; None if turned off."""
-    named = os.environ.get(DATA_VARIABLE)
-    if named is not None:
-        return Path(named) if named else None
-    return platformdirs.user_data_path("senseweave", appauthor=False)
+    return chosen_folder(DATA_VARIABLE, platformdirs.user_data_path("senseweave", appauthor=False))
 
 
 def _remembered() -> Collection[str]:

@@ -20,10 +20,15 @@ CACHE_VARIABLE = "SENSEWEAVE_CACHE"
 
 def cache_folder() -> Path | None:
     """Return `$SENSEWEAVE_CACHE`, else `senseweave` in the platform's user cache folder; None if turned off."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named is not None:
-        return Path(named) if named else None
-    return platformdirs.user_cache_path("senseweave", appauthor=False)
+    return chosen_folder(CACHE_VARIABLE, platformdirs.user_cache_path("senseweave", appauthor=False))
+
+
+def chosen_folder(variable: str, usual: Path) -> Path | None:
+    """Return the folder that an environment variable names, the usual one if it is not set, None if it is empty."""
+    named = os.environ.get(variable)
+    if named is None:
+        return usual
+    return Path(named) if named else None
 
 
 def cached_array(key: Mapping[str, object], compute: Callable[[], np.ndarray]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -11,9 +12,9 @@ import weakref
 from pathlib import Path
 from typing import Final
 
-import platformdirs
 from filelock import FileLock, Timeout
 
+from senseweave.encoders.runtime.disk_cache import cache_folder
 from senseweave.errors import StoreError
 from senseweave.media.collecting import INDEX_MARK
 from senseweave.retrieval.integrity.database import DATABASE
@@ -77,13 +78,12 @@ class ReadOnlyCopy:
 
 def _cache() -> Path:
     """Return the folder for copies: the user's cache, or where that cannot be written to, that for temporary files."""
-    place = platformdirs.user_cache_path("senseweave", appauthor=False)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        if os.access(place, os.W_OK):
-            return place
-    except OSError:
-        pass
+    place = cache_folder()
+    if place is not None:
+        with contextlib.suppress(OSError):
+            place.mkdir(parents=True, exist_ok=True)
+            if os.access(place, os.W_OK):
+                return place
     return Path(tempfile.gettempdir())
 
 

@@ -15,7 +15,7 @@ NAMES: Final = 1000
 MOST_COMPARISONS: Final = 200
 """Comparisons in one query. SQLite takes an expression of depth 1000; Chroma's time grows with the square of them."""
 MOST_VALUES: Final = 10_000
-"""Values in one query. SQLite takes 32,766 variables, of which a number in a list of Chroma's needs two."""
+"""Values in one query. SQLite takes 32,766 variables, and Chroma uses two for each number of a list."""
 CHARACTERS: Final = 1000
 """Characters of a string that count as one value more; a Chroma server takes requests of 40 MB."""
 DEEPEST: Final = 20
@@ -95,7 +95,7 @@ def joined(parts: Sequence[Condition], *, any_of: bool) -> Condition:
 
 
 def divide(condition: Condition) -> list[Condition]:
-    """Return conditions of which a record matches at least one where it matches the given one, each for one query.
+    """Divide a condition into conditions for one query each; a record matches it if it matches any of them.
 
     Raises:
         ValueError: If there is no such division; the message names the limit.

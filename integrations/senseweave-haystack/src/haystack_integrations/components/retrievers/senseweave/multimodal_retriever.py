@@ -198,8 +198,8 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         :param documents: By the name of the list, Documents with embeddings: those of the store, or a sample of some
             hundred.
         :param queries: Questions that have nothing to do with most Documents; general phrases if None.
-        :raises ValueError: If the component searches an index, there is no list of a name, or Documents lack
-            embeddings.
+        :raises ValueError: If the component searches an index, a name is not that of a list, or a Document has no
+            embedding.
         """
         if self.index is not None:
             msg = "an index calibrates itself when media are added"

@@ -1,20 +1,25 @@
-"""For authors of plugins: toy encoders, small files, and the contract of every family of encoders; needs pytest."""
+"""For authors of plugins: toy encoders, small files, and the contracts of encoders and of embeddings; needs pytest."""
 
 import pytest
 
-pytest.register_assert_rewrite("senseweave.testing.contract")  # has to come before the import
+# Has to come before the imports.
+pytest.register_assert_rewrite("senseweave.testing.contract", "senseweave.testing.media_contract")
 
 from senseweave.testing.case import Case, Reference  # noqa: E402
 from senseweave.testing.contract import EncoderContract  # noqa: E402
+from senseweave.testing.media_contract import FORMS, MediaContract  # noqa: E402
 from senseweave.testing.models import CaseModels  # noqa: E402
-from senseweave.testing.samples import SUFFIXES, sample_files  # noqa: E402
+from senseweave.testing.samples import MIME_TYPES, SUFFIXES, sample_files  # noqa: E402
 from senseweave.testing.toys import ToyEncoder, toy_space  # noqa: E402
 
 __all__ = [
+    "FORMS",
+    "MIME_TYPES",
     "SUFFIXES",
     "Case",
     "CaseModels",
     "EncoderContract",
+    "MediaContract",
     "Reference",
     "ToyEncoder",
     "sample_files",

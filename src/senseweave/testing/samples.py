@@ -13,6 +13,8 @@ from senseweave.media import Modality
 
 SUFFIXES = {"image": ".png", "audio": ".wav", "video": ".mp4"}
 """The modalities that `sample_files` draws, with the suffix of their files."""
+MIME_TYPES = {"image": "image/png", "audio": "audio/wav", "video": "video/mp4"}
+"""MIME types of the files that `sample_files` draws."""
 
 _COLORS = ((210, 40, 30), (30, 160, 60), (40, 50, 200))
 _FREQUENCIES = (220.0, 660.0, 1980.0)

@@ -95,7 +95,7 @@ class Silent(SenseweaveEmbeddings):
 
 FAULTS = [
     (Opening, "test_text_that_looks_like_a_file_stays_text"),
-    (Arrays, "test_media_methods_take_uris_and_return_lists_of_floats"),
+    (Arrays, "test_media_methods_take_lists_and_return_lists_of_floats"),
     (Letters, "test_a_single_string_is_refused"),
     (Reversed, "test_an_item_has_the_same_vector_alone_and_in_a_batch"),
     (Reversed, "test_async_agrees_with_sync"),

@@ -74,7 +74,7 @@ def owners() -> dict[str, set[str]]:
     return found
 
 
-def owners_of(module: str) -> set[str]:
+def find_owners(module: str) -> set[str]:
     parts = module.split(".")
     if parts[0] in NAMESPACES:
         for length in range(NAMESPACES[parts[0]], 1, -1):
@@ -115,7 +115,7 @@ def test_every_import_is_of_something_declared(name: str) -> None:
             owner = owner_of_ours(module)
             if owner not in declared:
                 undeclared.setdefault(owner, place)
-        elif not owners_of(module) & declared:
+        elif not find_owners(module) & declared:
             undeclared.setdefault(module, place)
     assert undeclared == {}
 
@@ -135,13 +135,13 @@ def owner_of_ours(module: str) -> str:
 def test_the_extra_that_an_error_names_brings_what_is_missing() -> None:
     wrong = {}
     for module, extra, place in imports(CORE):
-        if extra is not None and not owners_of(module) & requirements("senseweave", extra):
+        if extra is not None and not find_owners(module) & requirements("senseweave", extra):
             wrong[place] = f"{module} is not in [{extra}]"
     assert wrong == {}
 
 
 def test_everything_required_is_imported() -> None:
-    imported = {owner for module, _, _ in imports(CORE) for owner in owners_of(module)}
+    imported = {owner for module, _, _ in imports(CORE) for owner in find_owners(module)}
     assert requirements("senseweave") - imported - {"senseweave"} == set(NOT_IMPORTED)
 
 

@@ -24,7 +24,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> sw.Index:
     return made
 
 
-def rank_of(question: Question, hits: list[sw.Hit]) -> int:
+def best_rank(question: Question, hits: list[sw.Hit]) -> int:
     """Rank of the first right answer, from 1; 99 if there is none."""
     sources = [Path(hit.source).relative_to(CORPUS).as_posix() for hit in hits]
     return next((rank for rank, source in enumerate(sources, start=1) if source in question.answers), 99)
@@ -35,7 +35,7 @@ def of(modality: str) -> list[Question]:
 
 
 def test_most_photographs_are_in_the_top_3_of_the_mixed_corpus_by_a_plain_description(index: sw.Index) -> None:
-    ranks = {question.question: rank_of(question, index.search(question.question, k=10)) for question in of("image")}
+    ranks = {question.question: best_rank(question, index.search(question.question, k=10)) for question in of("image")}
     found = sum(rank <= 3 for rank in ranks.values())
     assert found >= len(ranks) * 10 / 12, ranks
 
@@ -54,7 +54,7 @@ def test_a_recording_is_found_first_by_a_question_about_it_with_the_right_span(
 
 def test_videos_and_texts_are_found_among_everything_else(index: sw.Index) -> None:
     for question in of("video") + of("text"):
-        assert rank_of(question, index.search(question.question, k=5)) <= 3, question.question
+        assert best_rank(question, index.search(question.question, k=5)) <= 3, question.question
 
 
 def test_an_image_and_a_recording_find_themselves_and_their_like(index: sw.Index) -> None:

@@ -22,7 +22,7 @@ from senseweave.errors import TruncationWarning, UnsupportedModalityError
 KEY = "sk-test-4f2a9c81d7"
 
 
-def vector_of(text: str, width: int) -> np.ndarray:
+def server_vector(text: str, width: int) -> np.ndarray:
     """What the server computes: a function of the text alone."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
     return np.random.default_rng(seed).normal(size=width).astype(np.float32)
@@ -77,7 +77,7 @@ class Server:
         width = body.get("dimensions") or self.width
         data = []
         for index, text in enumerate(body["input"]):
-            vector = vector_of(text, self.width)[:width]
+            vector = server_vector(text, self.width)[:width]
             if body.get("encoding_format") == "base64":
                 vector = base64.b64encode(vector.tobytes()).decode()
             else:
@@ -112,7 +112,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 def test_vectors_are_the_servers_normalised_and_in_order(space, server):
     texts = ["b", "a much longer text than the others", "c", "b"]
-    expected = unit(np.stack([vector_of(text, 16) for text in texts]))
+    expected = unit(np.stack([server_vector(text, 16) for text in texts]))
     np.testing.assert_allclose(space.embed_text(texts), expected, atol=1e-6)
     np.testing.assert_allclose(np.concatenate([space.embed_text([text]) for text in texts]), expected, atol=1e-6)
     assert space.dimension == 16
@@ -142,10 +142,10 @@ def test_no_request_has_more_than_2048_texts(server):
 def test_dimensions_are_asked_of_models_that_can_shorten_and_cut_here_for_others(server):
     server.width = 1536
     small = sw.load("openai:text-embedding-3-small", base_url=server.url, dimensions=8, cache_size=0)
-    np.testing.assert_allclose(small.embed_text(["a"]), unit(vector_of("a", 1536)[:8])[None], atol=1e-6)
+    np.testing.assert_allclose(small.embed_text(["a"]), unit(server_vector("a", 1536)[:8])[None], atol=1e-6)
     assert server.requests[-1]["dimensions"] == 8
     ada = sw.load("openai:text-embedding-ada-002", base_url=server.url, dimensions=8, cache_size=0)
-    np.testing.assert_allclose(ada.embed_text(["a"]), unit(vector_of("a", 1536)[:8])[None], atol=1e-6)
+    np.testing.assert_allclose(ada.embed_text(["a"]), unit(server_vector("a", 1536)[:8])[None], atol=1e-6)
     assert "dimensions" not in server.requests[-1]
     with pytest.raises(ValueError, match="between 1 and 1536"):
         sw.load("openai:text-embedding-3-small", base_url=server.url, dimensions=2000)
@@ -155,14 +155,14 @@ def test_dimensions_are_asked_of_models_that_can_shorten_and_cut_here_for_others
 def test_a_request_is_sent_again_after_a_passing_failure(space, server, status):
     assert space.dimension == 16
     server.spoilt = [failure(status, "later", retry_after_ms="10"), failure(status, "later", retry_after_ms="10")]
-    np.testing.assert_allclose(space.embed_text(["a"]), unit(vector_of("a", 16))[None], atol=1e-6)
+    np.testing.assert_allclose(space.embed_text(["a"]), unit(server_vector("a", 16))[None], atol=1e-6)
 
 
 def test_a_request_that_times_out_is_repeated(server):
     space = sw.load("openai:some-model", base_url=server.url, max_retries=4, timeout=2.0, cache_size=0)
     assert space.dimension == 16
     server.spoilt = [4.0]
-    np.testing.assert_allclose(space.embed_text(["a"]), unit(vector_of("a", 16))[None], atol=1e-6)
+    np.testing.assert_allclose(space.embed_text(["a"]), unit(server_vector("a", 16))[None], atol=1e-6)
 
 
 def test_a_failure_that_lasts_says_what_the_server_said(space, server):
@@ -177,7 +177,7 @@ def test_one_bad_text_does_not_take_the_others_with_it(space):
     texts[4] = "poison"
     batch = space.encode([sw.Text(text) for text in texts], on_error="skip")
     assert batch.kept == [0, 1, 2, 3, 5, 6, 7, 8]
-    expected = unit(np.stack([vector_of(texts[i], 16) for i in batch.kept]))
+    expected = unit(np.stack([server_vector(texts[i], 16) for i in batch.kept]))
     np.testing.assert_allclose(batch.vectors, expected, atol=1e-6)
     (error,) = batch.failed
     assert error.position == 4

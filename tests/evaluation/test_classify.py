@@ -38,7 +38,7 @@ class Colours(Encoder):
         return {"colours": self.modality}
 
 
-def space_of(**scales):
+def make_space(**scales):
     text = Colours("text", **scales)
     return sw.Space("colours", {"text": text, "image": Colours("image"), "video": Colours("video")}), text
 
@@ -50,7 +50,7 @@ def picture(colour):
 
 
 def test_each_item_gets_the_label_that_fits_best():
-    space, _ = space_of()
+    space, _ = make_space()
     found = classify(space, [sw.Image(picture("blue")), sw.Image(picture("red"))], list(AXES))
     assert [result.label for result in found] == ["blue", "red"]
     assert [result.position for result in found] == [0, 1]
@@ -58,7 +58,7 @@ def test_each_item_gets_the_label_that_fits_best():
 
 
 def test_scores_are_a_softmax_at_the_scale_of_the_model():
-    space, _ = space_of(logit_scale=7.0)
+    space, _ = make_space(logit_scale=7.0)
     (found,) = classify(space, [picture("red")], ["red", "green"], modality="image")
     vectors = space.embed_image([picture("red")]), space.embed_text(["red", "green"])
     exponents = np.exp(7.0 * space.similarity(*vectors)[0].astype(np.float64))
@@ -67,7 +67,7 @@ def test_scores_are_a_softmax_at_the_scale_of_the_model():
 
 
 def test_a_model_with_a_bias_gives_each_label_a_probability_by_itself():
-    space, _ = space_of(logit_scale=10.0, logit_bias=-5.0)
+    space, _ = make_space(logit_scale=10.0, logit_bias=-5.0)
     (found,) = classify(space, [picture("red")], ["red", "green"], modality="image")
     cosine = space.similarity(space.embed_image([picture("red")]), space.embed_text(["green"]))[0, 0]
     assert found.scores["green"] == pytest.approx(1 / (1 + np.exp(-(10.0 * cosine - 5.0))), abs=1e-6)
@@ -75,21 +75,21 @@ def test_a_model_with_a_bias_gives_each_label_a_probability_by_itself():
 
 
 def test_a_given_scale_replaces_that_of_the_model():
-    space, _ = space_of(logit_scale=1.0)
+    space, _ = make_space(logit_scale=1.0)
     flat = classify(space, [picture("red")], ["red", "green"], modality="image")[0].score
     sharp = classify(space, [picture("red")], ["red", "green"], modality="image", scale=100.0)[0].score
     assert sharp > 0.999 > flat
 
 
 def test_each_modality_has_its_own_template():
-    space, text = space_of()
+    space, text = make_space()
     items = [sw.Image(picture("red")), sw.Video([picture("green"), picture("green")]), sw.Text("something blue")]
     assert [result.label for result in classify(space, items, list(AXES))] == ["red", "green", "blue"]
     assert {"a photo of a red.", "a video of red.", "red"} <= set(text.seen)
 
 
 def test_several_templates_are_averaged_as_unit_vectors():
-    space, _ = space_of()
+    space, _ = make_space()
     one, other = space.embed_text(["red"]), space.embed_text(["red green"])
     mean = (one + other) / 2
     expected = space.similarity(space.embed_image([picture("red")]), mean)[0, 0]
@@ -102,13 +102,13 @@ def test_several_templates_are_averaged_as_unit_vectors():
 
 
 def test_braces_in_a_label_are_part_of_it():
-    space, text = space_of()
+    space, text = make_space()
     classify(space, [picture("red")], ["{0} red", "blue"], modality="image")
     assert "a photo of a {0} red." in text.seen
 
 
 def test_items_that_cannot_be_read_are_left_out_with_their_positions(tmp_path):
-    space, _ = space_of()
+    space, _ = make_space()
     items = [tmp_path / "nothing.png", picture("green")]
     found = classify(space, items, list(AXES), modality="image", on_error="skip")
     assert [(result.position, result.label) for result in found] == [(1, "green")]
@@ -117,7 +117,7 @@ def test_items_that_cannot_be_read_are_left_out_with_their_positions(tmp_path):
 
 
 def test_wrong_input_is_explained():
-    space, _ = space_of()
+    space, _ = make_space()
     with pytest.raises(ValueError, match="all different"):
         classify(space, [picture("red")], ["red", "red"], modality="image")
     with pytest.raises(ValueError, match=r"needs \{\} where the label goes"):
@@ -138,9 +138,9 @@ def test_a_text_space_classifies_plain_strings():
 
 
 def test_labels_may_come_one_by_one():
-    space, _ = space_of()
+    space, _ = make_space()
     assert classify(space, [picture("red")] * 2, (name for name in AXES), modality="image")[1].label == "red"
 
 
 def test_no_items_give_no_results():
-    assert classify(space_of()[0], [], ["red"]) == []
+    assert classify(make_space()[0], [], ["red"]) == []

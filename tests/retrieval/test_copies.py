@@ -19,14 +19,14 @@ def albums(tmp_path, write_picture):
     return tmp_path / "photos"
 
 
-def album_of(media):
+def album_and_rank(media):
     return {"album": Path(media.source).parent.name, "rank": len(Path(media.source).parent.name)}
 
 
 @pytest.fixture
 def photos(tmp_path, space, albums):
     with Index(tmp_path / "photo-index", spaces=[space]) as index:
-        report = index.add(albums, metadata=album_of)
+        report = index.add(albums, metadata=album_and_rank)
         assert (report.added, report.copies) == (2, 2)
         yield index
 
@@ -113,7 +113,7 @@ def test_adding_the_same_folder_again_changes_no_place(photos, albums):
         for description in photos._store.descriptions.values()
         for row in standing(photos, description)
     ]
-    report = photos.add(albums, metadata=album_of)
+    report = photos.add(albums, metadata=album_and_rank)
     assert (report.added, report.copies, report.skipped, report.updated) == (0, 0, 4, 0)
     after = [
         (row.id, row.metadata)
@@ -151,14 +151,14 @@ def test_deleting_by_id_removes_the_content_from_all_places(photos):
 def test_sync_takes_away_the_place_that_is_gone_and_keeps_the_others(photos, albums):
     (albums / "alps" / "sunset.png").unlink()
     (albums / "cards" / "sunset.png").unlink()
-    report = photos.add(albums, metadata=album_of, sync=True)
+    report = photos.add(albums, metadata=album_and_rank, sync=True)
     assert (report.deleted, report.added) == (2, 0)
     assert places(photos.search("red", k=1)[0]) == ["best"]
 
 
 def test_a_file_that_changed_leaves_its_old_content_to_its_copies(photos, albums, write_picture):
     write_picture(albums / "alps" / "sunset.png", "green")
-    report = photos.add(albums, metadata=album_of)
+    report = photos.add(albums, metadata=album_and_rank)
     assert (report.added, report.replaced) == (1, 1)
     assert places(photos.search("red", k=1)[0]) == ["best", "cards"]
     assert places(photos.search("green", k=1)[0]) == ["alps"]
@@ -174,7 +174,7 @@ def test_files_of_equal_content_that_cannot_be_read_all_keep_what_they_held(inde
 
 def test_a_copy_that_moved_takes_its_new_place(photos, albums):
     (albums / "best" / "sunset.png").rename(albums / "best" / "evening.png")
-    report = photos.add(albums, metadata=album_of)
+    report = photos.add(albums, metadata=album_and_rank)
     assert (report.copies, report.updated) == (0, 1)
     assert {Path(source).name for source in photos.search("red", k=1)[0].sources} == {"sunset.png", "evening.png"}
     assert len(photos.sources()) == 4

@@ -289,7 +289,7 @@ def test_values_that_no_store_can_hold_are_not_asked_for():
 @pytest.mark.parametrize("ids", [[f"{n:032x}" for n in range(100_000)], ["\ud800"], ["a\0b"], ["x" * 100_000]])
 def test_ids_that_are_not_there_are_passed_over_however_many_and_strange(ids, numbered):
     assert numbered.delete(ids=ids) == 0
-    assert numbered.modalities_of(ids) == {}
+    assert numbered.record_modalities(ids) == {}
     assert numbered.delete(sources=ids) == 0
     assert len(numbered) == FEW
 
@@ -304,6 +304,6 @@ def test_long_strings_count_as_several_values():
 
 @pytest.mark.parametrize("ids", [[1], ["x", None], [b"x"], 7, b"x", [["x"]]])
 def test_ids_of_another_type_are_one_clear_line(ids, numbered):
-    for use in (lambda: numbered.delete(ids=ids), lambda: numbered.modalities_of(ids)):
+    for use in (lambda: numbered.delete(ids=ids), lambda: numbered.record_modalities(ids)):
         with pytest.raises(TypeError, match="ids must be"):
             use()

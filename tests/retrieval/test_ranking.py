@@ -7,8 +7,9 @@ import pytest
 
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.query import Query
-from senseweave.retrieval.ranking import Candidate, RankingSource, arank, rank
+from senseweave.retrieval.ranking import arank, rank
 from senseweave.retrieval.search.plan import Plan
+from senseweave.retrieval.search.source import Candidate, RankingSource
 
 QUERY = {"space": [EmbeddedPart(np.array([1.0, 0.0], np.float32), "text", 1.0)]}
 

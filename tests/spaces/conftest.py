@@ -77,7 +77,7 @@ def letters() -> Letters:
 
 
 @pytest.fixture
-def space_of() -> Callable[..., Space]:
+def make_space() -> Callable[..., Space]:
     """A space around an encoder."""
 
     def made(encoder: Encoder, **options: Any) -> Space:
@@ -87,8 +87,8 @@ def space_of() -> Callable[..., Space]:
 
 
 @pytest.fixture
-def space(letters: Letters, space_of: Callable[..., Space]) -> Space:
-    return space_of(letters, cache_size=0)
+def space(letters: Letters, make_space: Callable[..., Space]) -> Space:
+    return make_space(letters, cache_size=0)
 
 
 @pytest.fixture

@@ -46,15 +46,15 @@ def test_a_single_item_above_the_budget_is_a_batch_of_its_own(space, letters):
     assert letters.batches == [["x" * 30], ["y"]]
 
 
-def test_contents_of_an_earlier_call_come_from_the_cache(letters, space_of, counts):
-    space = space_of(letters, cache_size=10)
+def test_contents_of_an_earlier_call_come_from_the_cache(letters, make_space, counts):
+    space = make_space(letters, cache_size=10)
     space.embed_text(["a", "b"])
     np.testing.assert_allclose(space.embed_text(["b", "c", "a"]), counts(["b", "c", "a"]), atol=1e-6)
     assert [text for batch in letters.batches for text in batch] == ["a", "b", "c"]
 
 
-def test_a_vector_in_the_cache_cannot_be_changed_from_outside(letters, space_of, counts):
-    space = space_of(letters, cache_size=10)
+def test_a_vector_in_the_cache_cannot_be_changed_from_outside(letters, make_space, counts):
+    space = make_space(letters, cache_size=10)
     space.embed_text(["a"])[:] = 7
     space.embed_text(["a"])[:] = 7
     np.testing.assert_allclose(space.embed_text(["a"]), counts(["a"]), atol=1e-6)
@@ -109,8 +109,8 @@ def test_what_was_refused_in_preparation_is_never_computed(space, letters, monke
         space.embed_text(["a", ""])
 
 
-def test_what_was_finished_before_a_failure_stays_in_the_cache(letters, space_of):
-    space = space_of(letters, cache_size=10)
+def test_what_was_finished_before_a_failure_stays_in_the_cache(letters, make_space):
+    space = make_space(letters, cache_size=10)
     with pytest.raises(sw.MediaError):
         space.embed_text(["a long text first", "bad"])
     letters.batches.clear()
@@ -130,8 +130,8 @@ def test_truncation_is_counted_by_item_and_warned_of_once(space):
     assert len(caught) == 1
 
 
-def test_truncation_is_reported_for_cached_contents_too(letters, space_of):
-    space = space_of(letters, cache_size=10)
+def test_truncation_is_reported_for_cached_contents_too(letters, make_space):
+    space = make_space(letters, cache_size=10)
     for _ in range(2):
         with pytest.warns(TruncationWarning):
             space.embed_text(["x" * 45])
@@ -158,20 +158,20 @@ def test_no_texts_give_no_rows(space):
     assert space.encode([]).vectors.shape == (0, 27)
 
 
-def test_vectors_stay_unnormalized_if_requested(letters, space_of):
+def test_vectors_stay_unnormalized_if_requested(letters, make_space):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        raw = space_of(letters, cache_size=0, normalize=False).embed_text(["aab"])
+        raw = make_space(letters, cache_size=0, normalize=False).embed_text(["aab"])
     assert raw[0, :2].tolist() == [2, 1]
 
 
-def test_leading_dimensions_are_kept_and_normalised_again(letters, space_of):
-    vectors = space_of(letters, cache_size=0, dimensions=2).embed_text(["aabc"])
+def test_leading_dimensions_are_kept_and_normalised_again(letters, make_space):
+    vectors = make_space(letters, cache_size=0, dimensions=2).embed_text(["aabc"])
     np.testing.assert_allclose(vectors, [[2 / 5**0.5, 1 / 5**0.5]], atol=1e-6)
 
 
-def test_a_text_that_is_nothing_in_the_leading_dimensions_is_an_error(letters, space_of):
-    space = space_of(letters, cache_size=0, dimensions=2)
+def test_a_text_that_is_nothing_in_the_leading_dimensions_is_an_error(letters, make_space):
+    space = make_space(letters, cache_size=0, dimensions=2)
     with pytest.raises(sw.MediaError, match="item 2 of 2"):
         space.embed_text(["a", "xyz"])
 

@@ -148,7 +148,7 @@ def evaluate(
     shares: dict[str, list[dict[str, float]]] = defaultdict(list)
     known = index.sources()
     unknown = {name for question in listed for name in question.relevant if not _matches(name, known)}
-    ids = index.modalities_of(unknown)
+    ids = index.record_modalities(unknown)
     known |= {name: {modality} for name, modality in ids.items()}
     result.missing = {n: lost for n, question in enumerate(listed) if (lost := _missing(question, known))}
     _report_missing(result.missing, listed)

@@ -66,7 +66,7 @@ from senseweave.retrieval.calibration.store_statistics import Sample, evenly_spa
 from senseweave.retrieval.chroma_view import ChromaView, read_anew, reopen_in_child
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
-from senseweave.retrieval.ranking import Candidate, Ranking, RankingSource, arank, rank
+from senseweave.retrieval.ranking import Ranking, arank, rank
 from senseweave.retrieval.records.chunking import CHUNK_OPTIONS, chunk_media
 from senseweave.retrieval.records.labels import (
     document_text,
@@ -87,6 +87,7 @@ from senseweave.retrieval.records.schema import (
 from senseweave.retrieval.search.embedding import Embedded, embed_query
 from senseweave.retrieval.search.plan import OPTIONS, Plan, Planner, RankingOptions, chosen_modalities, whole_number
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
+from senseweave.retrieval.search.source import Candidate, RankingSource
 from senseweave.retrieval.store_ranking import (
     IndexRanking,
     SampledView,

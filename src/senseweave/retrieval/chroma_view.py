@@ -10,7 +10,7 @@ import numpy as np
 
 from senseweave.media import Modality
 from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample
-from senseweave.retrieval.ranking import Candidate
+from senseweave.retrieval.search.source import Candidate
 from senseweave.retrieval.store_ranking import SampledView
 from senseweave.retrieval.stores.chroma_bindings import is_parents
 from senseweave.retrieval.stores.conditions import NAMES

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from senseweave.concurrency import WRITING, Queue, in_thread, run_in
 from senseweave.display import printable
 from senseweave.errors import StoreError
-from senseweave.forking import RLock
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.labels import Answers, check_queries, match_labels
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.hits import Hit
-from senseweave.retrieval.index_spaces import check_descriptions, describe, load_all, load_recorded
+from senseweave.retrieval.index_spaces import IndexSpaces, check_descriptions, load_all
 from senseweave.retrieval.integrity.repair import repair_index
 from senseweave.retrieval.integrity.report import RepairReport, VerifyReport
 from senseweave.retrieval.integrity.verify import verify_index
 from senseweave.retrieval.query import Query, as_query
 from senseweave.retrieval.ranking import rank
+from senseweave.retrieval.records.deletion import Deletion
 from senseweave.retrieval.records.ingest import Ingest, Metadata
-from senseweave.retrieval.records.schema import record_source
 from senseweave.retrieval.records.transfer import export_index, import_index
 from senseweave.retrieval.report import Report
-from senseweave.retrieval.search.collection_source import CollectionSource, equal_content, with_all_sources
+from senseweave.retrieval.search.collection_source import CollectionSource, with_all_sources
 from senseweave.retrieval.search.embedding import embed_query
 from senseweave.retrieval.search.plan import Plan, chosen_modalities
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
 from senseweave.retrieval.stores.base import VectorStore
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.collections import Collections
-from senseweave.retrieval.stores.conditions import Condition, any_of
 from senseweave.retrieval.stores.filters import Filter, parse_filter
 from senseweave.retrieval.stores.ids import listed_ids
 from senseweave.retrieval.stores.local_client import holds_store
@@ -101,8 +96,7 @@ class Index:
         options: dict[str, Any] = {"create": create, "lock_timeout": lock_timeout, "check": check}
         store = place if isinstance(place, VectorStore) else ChromaStore(place, **options)
         self._store = Collections(store, prefix=prefix)
-        self._loaded: dict[str, Space] = {}
-        self._loading = RLock()
+        self._spaces = IndexSpaces(self._store, self._trust)
         self._adding = Queue(WRITING)
         try:
             if not create and not self._store.descriptions:
@@ -111,9 +105,9 @@ class Index:
             if spaces is None and not self._store.descriptions:
                 loaded = load_all(DEFAULT_SPACES)
             elif spaces is None:
-                check_descriptions(self._store.descriptions.values(), self._store.store.place, self._trust)
+                self._spaces.check()
             for space in loaded:
-                self._add_space(space)
+                self._spaces.add(space)
         except BaseException:
             self.close()
             raise
@@ -131,13 +125,7 @@ class Index:
     @property
     def spaces(self) -> dict[str, Space]:
         """The index's spaces by name, loaded when they are first needed."""
-        with self._loading:
-            descriptions = self._store.descriptions
-            for name in dict.fromkeys(space for space, _ in descriptions):
-                if name not in self._loaded:
-                    recorded = [description for (space, _), description in descriptions.items() if space == name]
-                    self._add_space(load_recorded(recorded, self._store.store.place, self._trust))
-            return dict(self._loaded)
+        return self._spaces.load()
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -289,40 +277,17 @@ class Index:
             TypeError: If `ids` are not strings.
             ValueError: If not exactly one of the three is given.
         """
-        if sum(argument is not None for argument in (ids, sources, filter)) != 1:
-            msg = "delete needs exactly one of ids, sources and filter"
-            raise ValueError(msg)
-        condition = parse_filter(filter)
-        conditions: list[Condition | None] = [condition]
-        if sources is not None:
-            listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
-            paths = sorted({name for source in listed for name in (str(source), os.path.abspath(source))})
-            conditions = [*any_of("source", paths)]
-        elif ids is None and condition is None:
-            msg = "an empty filter would delete every record; pass at least one condition"
-            raise ValueError(msg)
-        named = listed_ids(ids) if ids is not None else None
-        removed = 0
+        chosen = Deletion(ids=ids, sources=sources, filter=filter)
         with self._store.writing():
-            for description in self._store.descriptions.values():
-                if named is not None:
-                    chosen = equal_content(self._store, description, named)
-                    self._store.delete(description, chosen)
-                    removed += len(chosen)
-                else:
-                    removed += sum(self._store.delete_matching(description, condition) for condition in conditions)
+            removed = chosen.run(self._store)
             self._calibration.renew()
         return removed
 
     def sources(self) -> dict[str, set[Modality]]:
         """Return every source in the index, with the modalities of its records."""
-        found: dict[str, set[Modality]] = {}
-        for description in self._store.descriptions.values():
-            for record in self._store.get(description):
-                found.setdefault(record_source(record.id, record.metadata), set()).add(description.modality)
-        return found
+        return self._store.sources()
 
-    def modalities_of(self, ids: Collection[str]) -> dict[str, Modality]:
+    def record_modalities(self, ids: Collection[str]) -> dict[str, Modality]:
         """Return the modality of each record by its id; ids that are not in the index are left out."""
         return {
             identifier: description.modality
@@ -355,7 +320,7 @@ class Index:
             FingerprintError: If it holds vectors of another space under the name of a space of this index.
         """
         allowed = self._trust | parse_trust(trust)
-        known = self._loaded
+        known = self._spaces.loaded
         return import_index(self._store, path, lambda new: check_descriptions([new], str(path), allowed, known=known))
 
     def verify(self, *, sources: bool = False) -> VerifyReport:
@@ -392,26 +357,16 @@ class Index:
         check_queries(queries, labels)
         with self._store.writing():
             self._calibration.renew()
-            embedded = [self._embedded(query) for query in queries]
-            for description in self._store.descriptions.values():
-                if not self._store.count(description):
-                    continue
-                parts = [parts[description.space] for parts in embedded if description.space in parts]
-                for modality in dict.fromkeys(part.modality for part in parts):
-                    rows = [part.vector for part in parts if part.modality == modality]
-                    self._calibration.learn_queries(description, modality, np.stack(rows))
+            self._calibration.learn(self._embedded(query) for query in queries)
             if labels:
                 self._calibration.learn_labels(match_labels(self._store, self._embedded, labels))
 
     def info(self) -> dict[str, Any]:
         """Return the place and size on disk and, per collection, its space, modality, records and fingerprint."""
-        folder = self._store.store.folder
         return {
             "place": self._store.store.place,
             "records": len(self),
-            "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-            if folder is not None
-            else None,
+            "bytes": self._store.size,
             "spaces": list(dict.fromkeys(space for space, _ in self._store.descriptions)),
             "modalities": list(self.modalities),
             "collections": self._store.describe(),
@@ -445,8 +400,3 @@ class Index:
 
     def _embedded(self, query: str | Media) -> dict[str, EmbeddedPart]:
         return {name: parts[0] for name, parts in embed_query(as_query(query), self.spaces).items()}
-
-    def _add_space(self, space: Space) -> None:
-        for description in describe(space, self._store.prefix):
-            self._store.ensure(description)
-        self._loaded[space.name] = space

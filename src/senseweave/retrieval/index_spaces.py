@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 from senseweave.errors import FingerprintError, StoreError
+from senseweave.forking import RLock
+from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.description import Description, collection_name
 from senseweave.spaces.loading import load, load_from_record
 from senseweave.spaces.recorded import Trust, check_recorded
@@ -14,6 +16,51 @@ from senseweave.spaces.space import Space
 HOW: Final = (
     "load the space and pass it, Index(..., spaces=[sw.load(...)]), or pass trust={KINDS} (command line: --trust)"
 )
+
+
+class IndexSpaces:
+    """The spaces of an index by name: those that were passed, and those that its collections record."""
+
+    def __init__(self, store: Collections, trust: Trust) -> None:
+        """Begin with none; `trust` is what recorded spaces may ask for."""
+        self.loaded: dict[str, Space] = {}
+        self._store = store
+        self._trust = trust
+        self._loading = RLock()
+
+    def check(self) -> None:
+        """Refuse recorded spaces that ask for more than is allowed; nothing is loaded.
+
+        Raises:
+            TrustError: If a space asks for more.
+        """
+        check_descriptions(self._store.descriptions.values(), self._store.store.place, self._trust)
+
+    def add(self, space: Space) -> None:
+        """Use a space, and make its collections where there are none.
+
+        Raises:
+            FingerprintError: If there are collections of a space of the same name that gives other vectors.
+        """
+        for description in describe(space, self._store.prefix):
+            self._store.ensure(description)
+        self.loaded[space.name] = space
+
+    def load(self) -> dict[str, Space]:
+        """Return every space, loaded from the record if it is not yet.
+
+        Raises:
+            StoreError: If a space was not created by `senseweave.load`.
+            TrustError: If its record asks for more than is allowed.
+            FingerprintError: If it gives other vectors now.
+        """
+        with self._loading:
+            descriptions = self._store.descriptions
+            for name in dict.fromkeys(space for space, _ in descriptions):
+                if name not in self.loaded:
+                    recorded = [description for (space, _), description in descriptions.items() if space == name]
+                    self.add(load_recorded(recorded, self._store.store.place, self._trust))
+            return dict(self.loaded)
 
 
 def load_all(spaces: Sequence[str | Space] | str | Space | None) -> list[Space]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.concurrency import checkpoint, in_thread
-from senseweave.media import MediaPolicy, Modality
+from senseweave.media import MediaPolicy
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.fusion import EmbeddedPart, FusionMethod, compose_query, find_method
 from senseweave.retrieval.hits import Hit, hit_from_record
@@ -28,6 +28,7 @@ from senseweave.retrieval.search.grouping import group_by_source
 from senseweave.retrieval.search.paging import best_positions, cut_page
 from senseweave.retrieval.search.plan import Plan
 from senseweave.retrieval.search.rerank import rerank
+from senseweave.retrieval.search.source import Candidate, RankingSource
 
 LEAST_FETCHED: Final = 10
 """Records requested from every source, so that the methods that look at one list see more than its tip."""
@@ -35,61 +36,6 @@ EQUAL_SIMILARITY: Final = 1e-4
 """Equal content has equal vectors; stores round their similarities by less than this."""
 DIGITS: Final = 6
 """Scores that differ by less are ties, which stores return in any order."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A record as a source answers with it.
-
-    Attributes:
-        id: Its id, unique within the source.
-        metadata: Flat values, whoever wrote them; see `senseweave.retrieval.records.schema.read_metadata`.
-        text: Its text.
-        similarity: Cosine similarity of query and record.
-        vector: Its vector, if vectors were requested.
-        item: What it is in a framework, such as a document.
-    """
-
-    id: str
-    metadata: Mapping[str, Any]
-    text: str | None
-    similarity: float
-    vector: np.ndarray | None = None
-    item: Any = None
-
-
-class RankingSource:
-    """Records of one modality that can be searched by vector: a collection, a store's share, a wrapped retriever.
-
-    A source applies its own filters. What a user set on a wrapped store or retriever is kept: further conditions join
-    it with AND.
-
-    Attributes:
-        name: Unique among the sources of a ranking.
-        space: Name under which the query's vectors for it are found.
-        modality: Of its records, for records that name none.
-    """
-
-    name: str
-    space: str
-    modality: Modality
-
-    def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
-        """Return the `k` records nearest to a unit vector, shape (dimension,), nearest first; fewer if it has fewer."""
-        raise NotImplementedError
-
-    async def aquery(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
-        """Like `query`, off the event loop: in a thread unless the source knows a better way."""
-        return await in_thread(self.query, vector, k, with_vectors=with_vectors)
-
-    def statistics(self, query_modality: Modality) -> Statistics | None:
-        """Return the statistics of queries of a modality against these records, or None if they are not known."""
-        del query_modality
-        return None
-
-    def is_empty(self) -> bool:
-        """Return whether there are no records; False where only a search would tell."""
-        return False
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from senseweave.retrieval.calibration.store_statistics import Sample, StoreStati
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.index import Index
 from senseweave.retrieval.query import Query
-from senseweave.retrieval.ranking import Candidate, Ranking, RankingSource, arank, rank
+from senseweave.retrieval.ranking import Ranking, arank, rank
 from senseweave.retrieval.search.embedding import Embedded, QueryEmbedder, aembed_parts, embed_parts
 from senseweave.retrieval.search.plan import Plan
+from senseweave.retrieval.search.source import Candidate, RankingSource
 from senseweave.retrieval.stores.filters import Filter
 
 

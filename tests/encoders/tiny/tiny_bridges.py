@@ -31,7 +31,7 @@ ROOM = 400
 pieces there are differs from run to run, as the trainer of the tokenizer breaks ties at random."""
 
 
-def text_of(folder: Path, items: Sequence[str]) -> np.ndarray:
+def write_texts(folder: Path, items: Sequence[str]) -> np.ndarray:
     """The text model's unit vectors."""
     vectors = pooled("mean")(folder / "text", items, "document")
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -167,7 +167,7 @@ def vision_language(folder: Path) -> None:
 def conse(folder: Path, logits: np.ndarray) -> np.ndarray:
     """The class names' vectors by probability, without their mean (Norouzi et al. 2013, arXiv 1312.5650, eq. 2)."""
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    names = text_of(folder, CLASSES)
+    names = write_texts(folder, CLASSES)
     return weights / weights.sum(axis=1, keepdims=True) @ names - names.mean(axis=0)
 
 
@@ -215,7 +215,7 @@ def written(folder: Path, items: Sequence[Any], write: Callable[[Any], str]) -> 
     """Vectors of what is written about images."""
     found = [write(image).strip() for image in items]
     assert all(found), "a writer that writes nothing shows nothing"
-    return text_of(folder, found)
+    return write_texts(folder, found)
 
 
 def captions(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
@@ -300,7 +300,7 @@ def whisper_links(folder: Path) -> None:
 
 def said(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
     (folder / "speech").is_symlink() or (folder / "speech").symlink_to(folder / "other")
-    return text_of(folder, [transcript(folder, sound) or NO_SPEECH for sound in items])
+    return write_texts(folder, [transcript(folder, sound) or NO_SPEECH for sound in items])
 
 
 def image(name: str, maker: Any, reference: Any, how: str, weight: str, **options: Any) -> Case:
@@ -323,7 +323,7 @@ BRIDGE_FAMILIES: list[Case] = [
         "text",
         bridged(image_classifier),
         texts,
-        lambda folder, items, role: text_of(folder, items),
+        lambda folder, items, role: write_texts(folder, items),
         options=lambda folder: {"image": f"labels:{folder / 'other'}"},
         long_item=long_text,
         poison="word_embeddings.weight",

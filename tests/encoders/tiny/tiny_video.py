@@ -202,7 +202,7 @@ def make_frames(folder: Path) -> str:
     return f"frames:{make_clip(folder)}"
 
 
-def frames_of(name: str, modality: str, items: Any, reference: Any, weight: str, **more: Any) -> Case:
+def frames_case(name: str, modality: str, items: Any, reference: Any, weight: str, **more: Any) -> Case:
     """What a model of frames embeds beside video is what it embeds without it."""
     return Case(name, modality, make_frames, items, reference, poison=weight, missing=weight, **more)
 
@@ -210,8 +210,10 @@ def frames_of(name: str, modality: str, items: Any, reference: Any, weight: str,
 PATCHES = {"patch_size": 16, "num_frames": 4}
 VIDEO_FAMILIES: list[Case] = [
     case("frames-clip", make_frames, frame_mean, "visual_projection.weight", frames=3),
-    frames_of("frames-text", "text", texts, transformers_texts, "text_projection.weight", long_item=long_text),
-    frames_of("frames-image", "image", pictures, transformers_images, "visual_projection.weight", forms=picture_forms),
+    frames_case("frames-text", "text", texts, transformers_texts, "text_projection.weight", long_item=long_text),
+    frames_case(
+        "frames-image", "image", pictures, transformers_images, "visual_projection.weight", forms=picture_forms
+    ),
     case(
         "videomae",
         maker("VideoMAE", "VideoMAEModel", "VideoMAEImageProcessorPil", use_mean_pooling=False, **PATCHES),

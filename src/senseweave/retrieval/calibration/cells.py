@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.statistics import SAME, Statistics, background, pack, unpack
 from senseweave.retrieval.calibration.store_statistics import outgrown
 from senseweave.retrieval.fusion.above_chance import AboveChance
+from senseweave.retrieval.fusion.composition import EmbeddedPart
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.description import Description
 from senseweave.spaces.batch import unit_rows
@@ -115,6 +116,17 @@ class Calibration:
             "queries": old.get("queries", {}),
         }
         self._store.save(description)
+
+    def learn(self, queries: Iterable[Mapping[str, EmbeddedPart]]) -> None:
+        """Update the statistics of best matches of every collection by sample queries, each a part by space."""
+        embedded = list(queries)
+        for description in self._store.descriptions.values():
+            if not self._store.count(description):
+                continue
+            parts = [parts[description.space] for parts in embedded if description.space in parts]
+            for modality in dict.fromkeys(part.modality for part in parts):
+                rows = [part.vector for part in parts if part.modality == modality]
+                self.learn_queries(description, modality, np.stack(rows))
 
     def learn_queries(self, description: Description, modality: Modality, vectors: np.ndarray) -> None:
         """Update the statistics of best matches, which `pseudo_positive` uses, by the user's queries.

@@ -11,8 +11,8 @@ from senseweave.media import Modality
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.hits import Hit
-from senseweave.retrieval.ranking import Candidate, RankingSource
 from senseweave.retrieval.records.schema import Provenance, content_key, read_metadata, record_source
+from senseweave.retrieval.search.source import Candidate, RankingSource
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition, any_of
 from senseweave.retrieval.stores.description import Description

@@ -10,8 +10,9 @@ import numpy as np
 
 from senseweave.errors import FingerprintError, StoreError
 from senseweave.forking import RLock
+from senseweave.media import Modality
 from senseweave.retrieval.records.conversion import convert_old
-from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.records.schema import Record, record_source
 from senseweave.retrieval.stores.base import StoredRecord, VectorStore
 from senseweave.retrieval.stores.conditions import NAMES, Condition, divide
 from senseweave.retrieval.stores.description import Description, Key, collection_name
@@ -126,6 +127,20 @@ class Collections:
             }
             for description in self.descriptions.values()
         ]
+
+    @property
+    def size(self) -> int | None:
+        """Bytes on disk, or None for a store that is in no folder."""
+        folder = self.store.folder
+        return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder is not None else None
+
+    def sources(self) -> dict[str, set[Modality]]:
+        """Return every source of the records, with the modalities of its records."""
+        found: dict[str, set[Modality]] = {}
+        for description in self.descriptions.values():
+            for record in self.get(description):
+                found.setdefault(record_source(record.id, record.metadata), set()).add(description.modality)
+        return found
 
     def count(self, collection: Named) -> int:
         """Return the number of records of a collection."""

@@ -1,0 +1,68 @@
+"""What the ranking asks of whatever can be searched by a vector, and what that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from senseweave.concurrency import in_thread
+from senseweave.media import Modality
+from senseweave.retrieval.calibration.statistics import Statistics
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A record as a source answers with it.
+
+    Attributes:
+        id: Its id, unique within the source.
+        metadata: Flat values, whoever wrote them; see `senseweave.retrieval.records.schema.read_metadata`.
+        text: Its text.
+        similarity: Cosine similarity of query and record.
+        vector: Its vector, if vectors were requested.
+        item: What it is in a framework, such as a document.
+    """
+
+    id: str
+    metadata: Mapping[str, Any]
+    text: str | None
+    similarity: float
+    vector: np.ndarray | None = None
+    item: Any = None
+
+
+class RankingSource:
+    """Records of one modality that can be searched by vector: a collection, a store's share, a wrapped retriever.
+
+    A source applies its own filters. What a user set on a wrapped store or retriever is kept: further conditions join
+    it with AND.
+
+    Attributes:
+        name: Unique among the sources of a ranking.
+        space: Name under which the query's vectors for it are found.
+        modality: Of its records, for records that name none.
+    """
+
+    name: str
+    space: str
+    modality: Modality
+
+    def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
+        """Return the `k` records nearest to a unit vector, shape (dimension,), nearest first; fewer if it has fewer."""
+        raise NotImplementedError
+
+    async def aquery(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
+        """Like `query`, off the event loop: in a thread unless the source knows a better way."""
+        return await in_thread(self.query, vector, k, with_vectors=with_vectors)
+
+    def statistics(self, query_modality: Modality) -> Statistics | None:
+        """Return the statistics of queries of a modality against these records, or None if they are not known."""
+        del query_modality
+        return None
+
+    def is_empty(self) -> bool:
+        """Return whether there are no records; False where only a search would tell."""
+        return False

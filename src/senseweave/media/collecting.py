@@ -41,24 +41,30 @@ def collect(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Media
     Yields:
         Media; in place of an input that cannot be read, the MediaError that says why.
     """
+    for group in collect_files(inputs, policy=policy):
+        yield from group
+
+
+def collect_files(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[list[Media | MediaError]]:
+    """Yield what `collect` yields, in a list for each file, which stays open until the next list is asked for."""
     policy = policy or DEFAULT_POLICY
     for value in [inputs] if is_single(inputs) else inputs:
         if isinstance(value, Media):
-            yield value
+            yield [value]
             continue
-        try:
-            source = as_source(value, policy)
-            if source is None:
-                reason = "is not a path, URL, bytes or file object; name its modality, for example Image(x)"
-                raise MediaError(type(value).__name__, reason)
-            path = getattr(source, "path", None)
-            if path is not None and os.path.isdir(path):
-                policy.resolve(path)
-                yield from _walk(path, policy)
-            else:
-                yield from media_in(source)
-        except MediaError as error:
-            yield error
+        for source in _sources(value, policy):
+            if isinstance(source, MediaError):
+                yield [source]
+                continue
+            with source.kept_open():
+                yield _media_and_error(source)
+
+
+def count_files(inputs: Any, *, policy: MediaPolicy | None = None) -> int:
+    """Return how many lists `collect_files` yields for some inputs, without opening a file."""
+    policy = policy or DEFAULT_POLICY
+    values = [inputs] if is_single(inputs) else inputs
+    return sum(1 if isinstance(value, Media) else sum(1 for _ in _sources(value, policy)) for value in values)
 
 
 def as_media(modality: Modality, item: Any, policy: MediaPolicy | None = None) -> Media:
@@ -148,7 +154,35 @@ def _audio_or_video(source: Source) -> Modality:
     raise MediaError(source.label, f"is {source.content.mime_type} with neither a video nor a sound track")
 
 
-def _walk(folder: str, policy: MediaPolicy) -> Iterator[Media | MediaError]:
+def _sources(value: Any, policy: MediaPolicy) -> Iterator[Source | MediaError]:
+    """Yield the source of an input, or the sources of the files in a folder; an error in place of what is neither."""
+    try:
+        source = as_source(value, policy)
+        if source is None:
+            reason = "is not a path, URL, bytes or file object; name its modality, for example Image(x)"
+            raise MediaError(type(value).__name__, reason)
+        path = getattr(source, "path", None)
+        if path is None or not os.path.isdir(path):
+            yield source
+            return
+        policy.resolve(path)
+    except MediaError as error:
+        yield error
+        return
+    yield from _walk(path, policy)
+
+
+def _media_and_error(source: Source) -> list[Media | MediaError]:
+    """Return the media in a source, and the error that ends them, if any."""
+    found: list[Media | MediaError] = []
+    try:
+        found.extend(media_in(source))
+    except MediaError as error:
+        found.append(error)
+    return found
+
+
+def _walk(folder: str, policy: MediaPolicy) -> Iterator[Source | MediaError]:
     unreadable: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
         yield from _listing_errors(unreadable)
@@ -162,7 +196,7 @@ def _walk(folder: str, policy: MediaPolicy) -> Iterator[Media | MediaError]:
             try:
                 source = as_source(Path(parent, name), policy)
                 assert source is not None
-                yield from media_in(source)
+                yield source
             except MediaError as error:
                 yield error
         for path in (os.path.join(parent, name) for name in folders):

@@ -151,7 +151,7 @@ class Index:
                 Strings here are places: give text as `senseweave.Text`.
             metadata: Flat values kept with every record, or a function that returns them for a media.
             on_error: `skip` reports inputs that cannot be indexed in `report.failed`; `raise` stops at the first.
-            progress: Called with (media done, media in all).
+            progress: Called with (media done, media in all); a document counts once until its pages are known.
             sync: Also remove records of files that have gone from the folders among the inputs.
             overlap: Seconds that neighbouring windows of audio and video share.
             characters: Most characters per passage of text; None takes what the text encoder reads, at most 1000.

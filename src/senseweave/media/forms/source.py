@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import io
 import os
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from functools import cached_property
 from typing import BinaryIO
 from urllib.parse import unquote, unquote_to_bytes
@@ -17,6 +18,7 @@ from senseweave.errors import MediaError, NoContentError
 from senseweave.forking import Lock, forks
 from senseweave.media.forms.content import Content
 from senseweave.media.forms.recognition import identify
+from senseweave.media.forms.shared_file import SharedFile
 from senseweave.media.modality import Modality
 from senseweave.media.policy import CheckedFile, MediaPolicy
 
@@ -56,6 +58,11 @@ class Source:
             MediaError: If it cannot be opened, or the policy forbids it.
         """
         raise NotImplementedError
+
+    @contextlib.contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Open a file at most once inside the block, however often it is read; other sources are read as always."""
+        yield
 
     def read(self) -> bytes:
         """Return all bytes, within the policy's `max_bytes`."""
@@ -101,6 +108,7 @@ class FileSource(Source):
         super().__init__(policy)
         self.path = path
         self._checked: CheckedFile | None = None
+        self._shared: SharedFile | None = None
 
     @property
     def label(self) -> str:
@@ -114,8 +122,21 @@ class FileSource(Source):
 
     def open(self) -> BinaryIO:
         """Return a new binary file at position 0."""
-        file, self._checked = self.policy.open_file(self.path, self._checked)
-        return file
+        shared = self._shared
+        return (shared.reader() if shared is not None else None) or self._open()
+
+    @contextlib.contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Open the file at most once inside the block, however often it is read."""
+        if self._shared is not None:
+            yield
+            return
+        self._shared = shared = SharedFile(self._open)
+        try:
+            yield
+        finally:
+            self._shared = None
+            shared.release()
 
     @cached_property
     def size(self) -> int:
@@ -126,7 +147,12 @@ class FileSource(Source):
         return self._checked.size
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_checked": None}  # another process may see another file at the path
+        # Another process may see another file at the path.
+        return {**self.__dict__, "_checked": None, "_shared": None}
+
+    def _open(self) -> BinaryIO:
+        file, self._checked = self.policy.open_file(self.path, self._checked)
+        return file
 
 
 class BytesSource(Source):

@@ -11,9 +11,9 @@ from typing import Any
 from senseweave.concurrency import checkpoint
 from senseweave.display import printable
 from senseweave.errors import MediaError, NoContentError
-from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, collect
+from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.media.base import source_name
-from senseweave.media.collecting import is_single
+from senseweave.media.collecting import collect_files, count_files, is_single
 from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.retrieval.records.schema import check_own, is_gone, is_unicode, record_id, record_source
 from senseweave.retrieval.records.writing import Chunk, Lane, Writer, lanes
@@ -101,16 +101,15 @@ class Ingest:
         if sync and not folders:
             msg = "sync=True removes what is gone from a folder: give a folder"
             raise ValueError(msg)
-        media = self._media(given)
-        if self._progress is not None:
-            media = iter(listed := list(media))
-        total = len(listed) if self._progress is not None else 0
-        for found, explicit in media:
-            checkpoint()
-            self._take(found, explicit=explicit)
-            self._done += 1
-            if self._progress is not None:
-                self._progress(self._done, total)
+        total = count_files(given, policy=self._policy) if self._progress is not None else 0
+        for media, explicit in self._files(given):
+            total += len(media) - 1  # the pages of a document, known now that it is open
+            for found in media:
+                checkpoint()
+                self._take(found, explicit=explicit)
+                self._done += 1
+                if self._progress is not None:
+                    self._progress(self._done, total)
         for lane in (lane for group in self._lanes.values() for lane in group):
             self._writer.write(lane)
         self._remove_replaced()
@@ -118,14 +117,15 @@ class Ingest:
             self._remove_gone(folders)
         return self.report
 
-    def _media(self, given: list[Any]) -> Iterable[tuple[Media | MediaError, bool]]:
-        """Yield what the inputs hold, and whether the caller made the media themselves."""
+    def _files(self, given: list[Any]) -> Iterable[tuple[list[Media | MediaError], bool]]:
+        """Yield the media of each file of the inputs, and whether the caller made the media themselves."""
         for item in given:
-            for found in collect([item], policy=self._policy):
-                if isinstance(found, NoContentError) and isinstance(item, (str, os.PathLike)):
-                    # The file was read and holds nothing now, so that what it held before goes.
-                    self._state(os.path.abspath(found.source)).whole_file = True
-                yield found, isinstance(item, Media)
+            for media in collect_files([item], policy=self._policy):
+                for found in media:
+                    if isinstance(found, NoContentError) and isinstance(item, (str, os.PathLike)):
+                        # The file was read and holds nothing now, so that what it held before goes.
+                        self._state(os.path.abspath(found.source)).whole_file = True
+                yield media, isinstance(item, Media)
 
     def _take(self, media: Media | MediaError, *, explicit: bool) -> None:
         if isinstance(media, MediaError):

@@ -1,0 +1,83 @@
+"""What adding costs does not grow with the index: counted in calls, rows read and files opened, not in seconds."""
+
+import shutil
+
+import pytest
+from counting import CountingStore, opened_files
+
+import senseweave as sw
+from senseweave.retrieval.stores.base import VectorStore
+from senseweave.stores import Memory
+
+SMALL, LARGE = 1000, 10_000
+
+
+def cost_of_changes(tiny, path, records):
+    """Return calls and rows of some changes of one file, in an index of so many records."""
+    store = CountingStore(Memory())
+    assert isinstance(store, VectorStore)
+    index = sw.Index(store, spaces=[tiny.make_space(modalities=("text",))])
+    index.add([sw.Text(f"note {n}", source=f"/notes/{n}.txt") for n in range(records)])
+    store.take()
+    costs = {}
+    for name, text in {"new": "tomatoes", "unchanged": "tomatoes", "changed": "bread", "moved": "note 7"}.items():
+        path.write_text(text)
+        report = index.add(path)
+        assert not report.failed
+        costs[name] = store.take()
+    assert index.delete(sources=path) == 1
+    costs["deleted"] = store.take()
+    assert len(index) == records - 1  # the file took the place of a note whose own file is not there
+    return costs
+
+
+def test_a_file_costs_in_a_large_index_what_it_costs_in_a_small_one(tiny, tmp_path):
+    small = cost_of_changes(tiny, tmp_path / "note.txt", SMALL)
+    large = cost_of_changes(tiny, tmp_path / "note.txt", LARGE)
+    assert all(calls > 0 for calls, _ in small.values())
+    for name, (calls, rows) in large.items():
+        assert calls <= 2 * small[name][0], (name, small, large)
+        assert rows <= 2 * small[name][1], (name, small, large)
+
+
+@pytest.fixture
+def hundreds(tmp_path, corpus, write_picture, write_sound):
+    """Hundreds of files, of every type that the samples have."""
+    folder = tmp_path / "hundreds"
+    shutil.copytree(corpus, folder / "samples")
+    for number in range(200):
+        (folder / f"note-{number}.txt").write_text(f"note {number} about subject {number % 7} " * (number % 9 + 1))
+        write_picture(folder / f"picture-{number}.png", ("red", "green", "blue")[number % 3], number)
+    for number in range(20):
+        write_sound(folder / f"sound-{number}.wav", ["low", "high"], seconds=0.5 + number / 10)
+    (folder / "empty.txt").touch()
+    (folder / "unknown.bin").write_bytes(bytes(range(256)))
+    return folder
+
+
+@pytest.mark.parametrize("options", [{}, {"sync": True}, {"progress": lambda *_: None}], ids=" ".join)
+def test_no_unchanged_file_is_opened_twice(options, hundreds, tiny):
+    files = {str(path) for path in hundreds.rglob("*") if path.is_file()}
+    index = sw.Index(Memory(), spaces=[tiny.make_space()])
+    added = index.add(hundreds)
+    assert added.added > 440
+    with opened_files(hundreds) as opened:
+        again = index.add(hundreds, **options)
+    assert (again.added, again.skipped) == (0, len(index))
+    assert set(opened) == files
+    assert set(opened.values()) == {1}
+
+
+def test_progress_of_documents_ends_at_all_their_pages(tmp_path, tiny):
+    pages = [tiny_picture(shade) for shade in (10, 90, 200)]
+    pages[0].save(tmp_path / "pages.pdf", save_all=True, append_images=pages[1:])
+    (tmp_path / "note.txt").write_text("tomatoes")
+    seen = []
+    sw.Index(Memory(), spaces=[tiny.make_space()]).add(tmp_path, progress=lambda *counts: seen.append(counts))
+    assert seen == [(1, 2), (2, 4), (3, 4), (4, 4)]
+
+
+def tiny_picture(shade):
+    from PIL import Image
+
+    return Image.new("RGB", (40, 40), (shade, shade, shade))

@@ -84,6 +84,9 @@ def find_owners(module: str) -> set[str]:
     return owners().get(parts[0], {normalized(parts[0])})
 
 
+REQUIRES = ("require", "require_reader", "import_module")
+
+
 def imports(folder: Path) -> Iterator[tuple[str, str | None, str]]:
     """Yield module, extra and place of every import, late ones by `require` included."""
     for path in sorted(folder.rglob("*.py")):
@@ -94,7 +97,7 @@ def imports(folder: Path) -> Iterator[tuple[str, str | None, str]]:
                 modules = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules = [node.module]
-            elif isinstance(node, ast.Call) and getattr(node.func, "id", None) in ("require", "import_module"):
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", None) in REQUIRES:
                 if not isinstance(node.args[0], ast.Constant):
                     continue
                 modules = [node.args[0].value]

@@ -61,6 +61,10 @@ class PolicyError(MediaError):
     """The media policy does not allow reading an input."""
 
 
+class MissingReaderError(MediaError, ImportError):
+    """A library that reads this kind of input is not installed; the reason holds the install line."""
+
+
 class NoContentError(MediaError):
     """An input was read, but has nothing to embed: it is empty, blank, or not text, an image, audio or video."""
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from senseweave.display import printable
+from senseweave.errors import MissingReaderError
 from senseweave.forking import Lock
 
 COMPANIONS: Final = ("torchvision", "torchaudio")
@@ -50,6 +51,24 @@ def require(module: str, *, extra: str, feature: str | None = None) -> ModuleTyp
         state = _state(package, error)
         msg = f'{feature or module} needs {package}, which {state}; try: pip install "senseweave[{extra}]"'
         raise ImportError(msg) from error
+
+
+def require_reader(module: str, *, extra: str, feature: str, source: str) -> ModuleType:
+    """Import what reads an input, as `require` does; if it is missing, only that input fails.
+
+    Args:
+        module: Dotted name of the module to import.
+        extra: The extra of the `senseweave` distribution that installs it.
+        feature: The feature that needs it, for the message.
+        source: Name of the input.
+
+    Raises:
+        MissingReaderError: If the module is missing or does not import; the message contains the `pip install` line.
+    """
+    try:
+        return require(module, extra=extra, feature=feature)
+    except ImportError as error:
+        raise MissingReaderError(source, str(error)) from error
 
 
 def set_aside_broken_companions() -> None:

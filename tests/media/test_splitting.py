@@ -4,14 +4,47 @@ import itertools
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from senseweave.media import Audio, Image, Text, Video, split
-from senseweave.media.splitting import passage_spans
+from senseweave.media.passages import passage_spans
 
 STORY = (
     "The dog ran over the grass. It barked at the cat!\n\nThe cat sat on the wall, and did not care. Who would?\n"
     "Later it rained. Both went home, and slept by the fire until the morning came.\n\n"
 ) * 12
+
+
+def words(draw):
+    marks = st.sampled_from(["a", "dog", " ", "  ", ". ", "? ", "! ", "\n", "\n\n", "\t", "。", "é", "averylongword"])
+    return "".join(draw(st.lists(marks, max_size=60)))
+
+
+@given(st.composite(words)(), st.integers(1, 40), st.integers(0, 40))
+def test_passages_are_those_of_langchains_recursive_splitter(text, characters, overlap):
+    overlap = min(overlap, characters)
+    library = RecursiveCharacterTextSplitter(
+        chunk_size=characters,
+        chunk_overlap=overlap,
+        separators=["\n\n", "\n", ". ", "? ", "! ", " ", ""],
+        keep_separator="end",
+        strip_whitespace=False,
+    )
+    expected = [passage for passage in library.split_text(text) if passage.strip()]
+    assert [text[start:end] for start, end in passage_spans(text, characters, overlap)] == expected
+
+
+def test_offsets_of_a_passage_are_its_own_where_the_text_repeats():
+    spans = passage_spans("ab ab ab ab ab ab", 6, 3)
+    assert spans == [(0, 6), (3, 9), (6, 12), (9, 15), (12, 17)]
+
+
+@pytest.mark.parametrize(("characters", "overlap"), [(0, 0), (10, 11), (10, -1)])
+def test_impossible_lengths_are_an_error(characters, overlap):
+    with pytest.raises(ValueError, match="overlap from 0 to characters"):
+        passage_spans(STORY, characters, overlap)
 
 
 @pytest.mark.parametrize("characters", [20, 100, 333, 1000])
@@ -60,12 +93,14 @@ def test_text_carries_its_place_and_its_source(saved):
         assert piece.sha256 == Text(piece.decode()).sha256
 
 
-def test_a_short_text_is_its_own_piece_and_needs_no_splitter(monkeypatch):
-    monkeypatch.setitem(sys.modules, "langchain_text_splitters", None)
+def test_a_short_text_is_its_own_piece():
     text = Text("a dog")
     assert list(split(text)) == [text]
-    with pytest.raises(ImportError, match=r'pip install "senseweave\[documents\]"'):
-        list(split(Text(STORY), characters=100))
+
+
+def test_a_long_text_is_divided_without_a_framework(monkeypatch):
+    monkeypatch.setitem(sys.modules, "langchain_text_splitters", None)
+    assert len(list(split(Text(STORY), characters=100))) > 10
 
 
 def test_a_blank_text_has_no_pieces():

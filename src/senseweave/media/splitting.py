@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from senseweave.extras import require
 from senseweave.media.base import Media, source_name
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.kinds.image import Image
 from senseweave.media.kinds.text import Text
+from senseweave.media.passages import passage_spans
 
 DEFAULT_SECONDS = 30.0
 DEFAULT_CHARACTERS = 1000
@@ -79,34 +79,3 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
             metadata={**media.metadata, **offsets},
             policy=media.policy,
         )
-
-
-def passage_spans(text: str, characters: int, overlap: int = 0) -> list[tuple[int, int]]:
-    """Return the offsets of the passages of a text, split at paragraphs, lines, sentences or words.
-
-    Args:
-        text: The text.
-        characters: Maximum length of a passage.
-        overlap: Maximum number of characters that neighbors share.
-
-    Returns:
-        `(start, end)` of each passage `text[start:end]`; blank passages are left out.
-    """
-    if len(text) <= characters:
-        return [(0, len(text))] if text.strip() else []
-    splitters = require("langchain_text_splitters", extra="documents", feature="splitting long text")
-    splitter = splitters.RecursiveCharacterTextSplitter(
-        chunk_size=characters,
-        chunk_overlap=overlap,
-        separators=["\n\n", "\n", ". ", "? ", "! ", " ", ""],
-        keep_separator="end",
-        strip_whitespace=False,
-    )
-    spans, position = [], 0
-    for passage in splitter.split_text(text):
-        start = text.index(passage, max(0, position))
-        end = start + len(passage)
-        position = max(start + 1, end - overlap)
-        if passage.strip():
-            spans.append((start, end))
-    return spans

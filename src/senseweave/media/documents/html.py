@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from senseweave.extras import require
+from senseweave.extras import require_reader
 from senseweave.media.documents.base import DocumentReader, reject_page
 from senseweave.media.documents.plain import read_text
 from senseweave.media.forms.source import Source
@@ -22,13 +22,23 @@ class HTMLReader(DocumentReader):
     def text(self, source: Source, page: int | None) -> str:
         """Return the words of the page."""
         reject_page(source, page)
-        return html_words(read_text(source))
+        return html_words(read_text(source), source.label)
 
 
-def html_words(html: str) -> str:
-    """Return the title and the visible words of a web page, a line per block."""
-    parser = require("resiliparse.parse.html", extra="documents", feature="reading HTML")
-    extractor = require("resiliparse.extract.html2text", extra="documents", feature="reading HTML")
+def html_words(html: str, source: str) -> str:
+    """Return the title and the visible words of a web page, a line per block.
+
+    Args:
+        html: The page.
+        source: Name for messages.
+
+    Raises:
+        MissingReaderError: If resiliparse is not installed.
+    """
+    parser = require_reader("resiliparse.parse.html", extra="documents", feature="reading HTML", source=source)
+    extractor = require_reader(
+        "resiliparse.extract.html2text", extra="documents", feature="reading HTML", source=source
+    )
     tree = parser.HTMLTree.parse(html.encode("utf-8", "replace").decode("utf-8"))  # it takes no lone surrogates
     # Without `form_fields` the words of labels and buttons would be left out with the fields.
     body = extractor.extract_plain_text(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from senseweave.errors import MediaError, PolicyError
-from senseweave.extras import require
+from senseweave.extras import require_reader
 from senseweave.forking import Lock
 from senseweave.media.documents.base import DocumentReader
 from senseweave.media.forms.source import Source
@@ -75,7 +75,7 @@ def open_pdf(source: Source) -> Iterator[Any]:
         MediaError: If it is broken or locked.
         PolicyError: If it has more pages than the policy allows.
     """
-    pdfium = require("pypdfium2", extra="documents", feature="reading PDF files")
+    pdfium = require_reader("pypdfium2", extra="documents", feature="reading PDF files", source=source.label)
     with _PDFIUM, source.open() as file:
         try:
             document = pdfium.PdfDocument(file)

@@ -7,7 +7,7 @@ import contextlib
 import re
 
 from senseweave.errors import MediaError
-from senseweave.extras import require
+from senseweave.extras import require_reader
 from senseweave.media.documents.base import DocumentReader, reject_page
 from senseweave.media.forms.content import HEAD_BYTES, wide_text
 from senseweave.media.forms.source import Source
@@ -69,7 +69,8 @@ def decode_text(data: bytes, source: str) -> str:
             text = data.decode(encoding)
             if sum("\u3041" <= letter <= "\u30ff" for letter in text) > _KANA_SHARE * len(text):
                 return text
-    normalizer = require("charset_normalizer", extra="documents", feature="text that is not UTF-8")
+    feature = "reading text that is not UTF-8"
+    normalizer = require_reader("charset_normalizer", extra="documents", feature=feature, source=source)
     best = normalizer.from_bytes(data[: 1 << 20]).best()
     if best is None:
         raise MediaError(source, "is text in an unknown encoding; save it as UTF-8")

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from senseweave.errors import MediaError, PolicyError
-from senseweave.extras import require
+from senseweave.extras import require_reader
 from senseweave.forking import Lock, forks
 from senseweave.media.forms.content import HEAD_BYTES, confirm
 from senseweave.media.forms.recognition import identify
@@ -119,12 +119,12 @@ def without_credentials(url: str) -> str:
 
 
 def _fetch_http(url: str, policy: MediaPolicy, expected: Modality | None) -> BinaryIO:
-    httpx = require("httpx", extra="remote", feature="fetching URLs")
+    label, deadline = without_credentials(url), time.monotonic() + policy.timeout
+    httpx = require_reader("httpx", extra="remote", feature="fetching URLs", source=label)
     import httpcore
 
     from senseweave.media.forms.connection import CheckedBackend
 
-    label, deadline = without_credentials(url), time.monotonic() + policy.timeout
     try:
         target = httpx.URL(url)
         # No proxy: it would resolve the name again, bypassing the check of the address.
@@ -214,7 +214,7 @@ def _fetch_fsspec(url: str, policy: MediaPolicy, expected: Modality | None) -> B
         raise PolicyError(
             label, f"the policy allows no {protocol!r} URLs; pass MediaPolicy(filesystems={{{protocol!r}}})"
         )
-    fsspec = require("fsspec", extra="remote", feature=f"reading {protocol} URLs")
+    fsspec = require_reader("fsspec", extra="remote", feature=f"reading {protocol} URLs", source=label)
     deadline = time.monotonic() + policy.timeout
     try:
         filesystem, path = fsspec.core.url_to_fs(url)

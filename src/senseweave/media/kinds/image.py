@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from senseweave.errors import MediaError, PolicyError
-from senseweave.extras import require
+from senseweave.extras import require_reader
 from senseweave.media.base import Media
 from senseweave.media.forms.content import Content
 from senseweave.media.forms.objects import DecodedSource
@@ -104,7 +104,8 @@ def _open_image(data: bytes, content: Content, policy: MediaPolicy, source: str)
     from PIL import UnidentifiedImageError
 
     if content.reader == "HEIF":
-        require("pillow_heif", extra="heic", feature="HEIC images").register_heif_opener()
+        library = require_reader("pillow_heif", extra="heic", feature="reading HEIC images", source=source)
+        library.register_heif_opener()
     try:
         image = PILImage.open(io.BytesIO(data), formats=[content.reader])
     except PILImage.DecompressionBombError as error:

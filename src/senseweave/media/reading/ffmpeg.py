@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 
 from senseweave.errors import MediaError
-from senseweave.extras import require
+from senseweave.extras import require_reader
 from senseweave.media.forms.content import Content
 from senseweave.media.reading.samples import check_rate, mono
 
@@ -37,7 +37,7 @@ def open_container(file: BinaryIO, content: Content, source: str) -> Any:
         MediaError: If the container is broken.
     """
     extra = "audio" if content.modalities[:1] == ("audio",) else "video"
-    av = require("av", extra=extra, feature=f"reading {content.mime_type}")
+    av = require_reader("av", extra=extra, feature=f"reading {content.mime_type}", source=source)
     demuxer = content.reader.partition(",")[0].lower()
     try:
         return av.open(file, mode="r", format=demuxer, io_open=_refuse, metadata_errors="replace")

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from senseweave.errors import MediaError
-from senseweave.extras import require
+from senseweave.extras import require, require_reader
 from senseweave.media.forms.content import Content
 from senseweave.media.forms.source import Source
 from senseweave.media.policy import MediaPolicy
@@ -152,7 +152,7 @@ class SoundfileReader:
     """Sound read by libsndfile."""
 
     def __init__(self, file: BinaryIO, source: str) -> None:
-        soundfile = require("soundfile", extra="audio", feature="reading audio")
+        soundfile = require_reader("soundfile", extra="audio", feature="reading audio", source=source)
         self._source = source
         try:
             self._sound = _sequential(soundfile)(file)

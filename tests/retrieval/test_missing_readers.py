@@ -1,0 +1,61 @@
+"""A library that is not installed fails the files that need it, and nothing else."""
+
+import sys
+
+import pytest
+
+from senseweave.errors import MissingReaderError
+from senseweave.media import Image, Text
+from senseweave.retrieval import Index
+from senseweave.retrieval.records.loading import ChunkLoader
+
+LIBRARIES = {
+    "pypdfium2": ("report.pdf", "documents", b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"),
+    "pillow_heif": ("phone.heic", "heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)),
+    "charset_normalizer": ("old.txt", "documents", "Grüße aus Köln, süße Bücher und Äpfel".encode("latin-1")),
+    "resiliparse": ("page.html", "documents", b"<html><body><p>tomatoes</p></body></html>"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path, write_picture, monkeypatch):
+    """A folder of readable files and of files whose readers are not installed."""
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "long.txt").write_text("tomatoes need water and sun. " * 60)
+    write_picture(given / "red.png", "red")
+    for library, (name, _, content) in LIBRARIES.items():
+        (given / name).write_bytes(content)
+        monkeypatch.setitem(sys.modules, library, None)
+    return given
+
+
+def check(failed):
+    reasons = {error.source.rpartition("/")[2]: error.reason for error in failed}
+    assert sorted(reasons) == sorted(name for name, _, _ in LIBRARIES.values())
+    for library, (name, extra, _) in LIBRARIES.items():
+        assert f'needs {library}, which is not installed; try: pip install "senseweave[{extra}]"' in reasons[name]
+    assert all(isinstance(error, MissingReaderError) for error in failed)
+
+
+def test_an_index_lists_them_and_adds_the_rest(folder, tmp_path, space):
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        report = index.add(folder)
+        check(report.failed)
+        assert {name.rpartition("/")[2] for name in index.sources()} == {"long.txt", "red.png"}
+
+
+def test_a_loader_leaves_them_out_and_loads_the_rest(folder):
+    failed = []
+    loader = ChunkLoader(failed.append, "skip", verify=True)
+    assert set(loader.load(folder, lambda chunk: chunk.media.modality)) == {"text", "image"}
+    check(failed)
+
+
+def test_a_space_reports_them_and_embeds_the_rest(folder, space):
+    media = [Text("tomatoes"), Text.open(folder / "old.txt"), Image(folder / "phone.heic")]
+    batches = [space.encode(media[:2], on_error="skip"), space.encode(media[2:], on_error="skip")]
+    assert [batch.kept for batch in batches] == [[0], []]
+    assert all(isinstance(batch.failed[0], MissingReaderError) for batch in batches)
+    with pytest.raises(MissingReaderError, match="pip install"):
+        space.encode(media[:2])

@@ -197,7 +197,7 @@ def test_an_index_is_pickled_by_its_folder_and_its_spaces(tmp_path):
 
 def test_an_index_elsewhere_says_why_it_is_not_pickled(space):
     index = sw.Index(sw.stores.Memory(), spaces=[space])
-    with pytest.raises(TypeError, match="cannot pickle an index in memory: open the store and the index in the other"):
+    with pytest.raises(TypeError, match="cannot pickle an index in memory: open both in the other"):
         pickle.dumps(index)
 
 

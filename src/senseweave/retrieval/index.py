@@ -246,8 +246,8 @@ class Index:
             for description in self._store.descriptions.values()
             if description.modality in chosen
         ]
-        ranked = rank(parsed, sources, embedded, plan, policy=self.policy)
-        return with_all_sources(self._store, [ranking.hit for ranking in ranked])
+        hits = [ranking.hit for ranking in rank(parsed, sources, embedded, plan, policy=self.policy)]
+        return with_all_sources(self._store, hits)
 
     async def aadd(self, inputs: Any, **options: Any) -> Report:
         """Like `add`, off the event loop; calls wait for each other without occupying a thread each.
@@ -388,9 +388,7 @@ class Index:
     def __reduce__(self) -> tuple[Any, ...]:
         store = self._store.store
         if not self._owns_store or store.folder is None:
-            msg = (
-                f"cannot pickle an index in {printable(store.place)}: open the store and the index in the other process"
-            )
+            msg = f"cannot pickle an index in {printable(store.place)}: open both in the other process"
             raise TypeError(msg)
         options: dict[str, Any] = {"spaces": list(self.spaces.values()), "create": False, **self._options}
         return partial(type(self), **options), (str(store.folder),)

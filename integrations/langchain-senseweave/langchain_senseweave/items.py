@@ -12,12 +12,10 @@ import senseweave as sw
 from senseweave.interop import (
     Modality,
     as_media,
-    document_text,
+    describe_chunk,
     labeled_description,
-    media_provenance,
     place_label,
     read_metadata,
-    record_id,
     text_without_place,
     write_metadata,
 )
@@ -94,10 +92,8 @@ def document_from_media(
     Raises:
         MediaError: If the media cannot be read.
     """
-    own = {**media.metadata, **(metadata or {})}
-    provenance = media_provenance(media, source=own.pop("source", None) or None, own=own)
-    text = document_text(media, description, provenance.source)
-    return Document(page_content=text, metadata=write_metadata(provenance), id=record_id(provenance))
+    identifier, text, values = describe_chunk(media, description, metadata)
+    return Document(text, id=identifier, metadata=values)
 
 
 def document_from_hit(hit: sw.Hit) -> Document:

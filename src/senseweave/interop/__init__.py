@@ -64,9 +64,11 @@ from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics,
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.store_statistics import Sample, evenly_spaced
 from senseweave.retrieval.chroma_view import ChromaView, read_anew, reopen_in_child
+from senseweave.retrieval.chroma_writer import FINGERPRINT, ChromaWriter
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
 from senseweave.retrieval.ranking import Ranking, arank, rank
+from senseweave.retrieval.records.adding import chunk_record, describe_chunk, embed_documents
 from senseweave.retrieval.records.chunking import CHUNK_OPTIONS, chunk_media
 from senseweave.retrieval.records.labels import (
     document_text,
@@ -79,6 +81,7 @@ from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk
 from senseweave.retrieval.records.schema import (
     FILE_PATH,
     Provenance,
+    Record,
     media_provenance,
     read_metadata,
     record_id,
@@ -132,6 +135,7 @@ __all__ = [
     "Batch",
     "Candidate",
     "ChromaView",
+    "ChromaWriter",
     "ChunkLoader",
     "Clip",
     "Embedded",
@@ -139,6 +143,7 @@ __all__ = [
     "Encoded",
     "Encoder",
     "EncodingError",
+    "FINGERPRINT",
     "FingerprintError",
     "Hit",
     "Image",
@@ -168,6 +173,7 @@ __all__ = [
     "Ranking",
     "RankingOptions",
     "RankingSource",
+    "Record",
     "Reranker",
     "Role",
     "Sample",
@@ -194,12 +200,15 @@ __all__ = [
     "choose_policy",
     "chosen_modalities",
     "chunk_media",
+    "chunk_record",
     "collect",
     "compile_filter",
     "data_label",
     "data_marks",
     "data_text",
+    "describe_chunk",
     "document_text",
+    "embed_documents",
     "embed_query",
     "evenly_spaced",
     "filter_parts",

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import islice
-from typing import Any, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
 from langchain_core.embeddings import Embeddings
 
 from langchain_senseweave.embeddings.base import MediaEmbeddings
 from langchain_senseweave.embeddings.space import SenseweaveEmbeddings
-from langchain_senseweave.items import document_from_media, media_from, media_from_document
+from langchain_senseweave.items import media_from, media_from_document
 from langchain_senseweave.loading import MediaParser
 from langchain_senseweave.retrieval.media_search import MediaSearch, Pairs, Where
 from senseweave.interop import (
-    FingerprintError,
-    Media,
-    MediaError,
+    FINGERPRINT,
+    ChromaWriter,
     Modality,
     OnError,
+    Record,
     check_filter_size,
-    document_text,
+    chunk_record,
+    embed_documents,
     filter_parts,
     in_thread,
+    list_items,
     listed_values,
-    placed_among,
     read_metadata,
     reopen_in_child,
-    source_name,
-    text_without_place,
 )
 
 try:
@@ -38,12 +37,6 @@ try:
 except ImportError as error:
     msg = 'SenseweaveChroma needs langchain-chroma; try: pip install "langchain-senseweave[chroma]"'
     raise ImportError(msg) from error
-
-FINGERPRINT = "fingerprint"
-"""Key of the collection's metadata for the fingerprint of the space whose vectors it holds."""
-
-_BATCH = 64
-"""Chunks that `add_media` embeds and writes at a time."""
 
 
 class SenseweaveChroma(MediaSearch, Chroma):
@@ -105,7 +98,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         if chroma.get("collection_configuration") is None and "hnsw:space" not in metadata:
             chroma["collection_configuration"] = {"hnsw": {"space": "cosine"}}
         super().__init__(collection_name, embedding, collection_metadata=metadata or None, **chroma)
-        self._check_fingerprint(given)
+        self._writer.check_fingerprint(given)
 
     @property
     def _collection(self) -> Any:
@@ -113,6 +106,10 @@ class SenseweaveChroma(MediaSearch, Chroma):
         if self._chroma_collection is not None:
             reopen_in_child(self._chroma_collection, self._replace_collection)
         return super()._collection
+
+    @property
+    def _writer(self) -> ChromaWriter:
+        return ChromaWriter(self._collection)
 
     def _replace_collection(self, collection: Any, client: Any) -> None:
         self._chroma_collection, self._client = collection, client
@@ -142,13 +139,14 @@ class SenseweaveChroma(MediaSearch, Chroma):
         texts = list(texts)
         records, given = _align(metadatas, ids, len(texts))
         every = [identifier if identifier is not None else str(uuid.uuid4()) for identifier in given]
-        last = _last_positions(every)
-        kept, texts, records = [every[i] for i in last], [texts[i] for i in last], [records[i] for i in last]
+        added = zip(every, texts, records, strict=True)
+        documents = {identifier: Document(text, metadata=record) for identifier, text, record in added}
         if all(map(_is_text, records)):
-            super().add_texts(texts, records, kept, **kwargs)
+            kept = documents.values()
+            texts, records = [each.page_content for each in kept], [each.metadata for each in kept]
+            super().add_texts(texts, records, list(documents), **kwargs)
         else:
-            pairs = zip(texts, records, strict=True)
-            self._write(*self._embed([Document(page_content=text, metadata=record) for text, record in pairs]), kept)
+            self._writer.write(self._embed(documents))
         return every
 
     def update_documents(self, ids: list[str], documents: list[Document]) -> None:
@@ -161,7 +159,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         if all(_is_text(document.metadata) for document in documents):
             super().update_documents(ids, documents)
         else:
-            self._write(*self._embed(documents), ids, update=True)
+            self._writer.write(self._embed(dict(zip(ids, documents, strict=True))), update=True)
 
     def add_images(
         self, uris: Sequence[Any], metadatas: list[dict[str, Any]] | None = None, ids: list[str] | None = None
@@ -181,17 +179,18 @@ class SenseweaveChroma(MediaSearch, Chroma):
             MediaError: If an image cannot be read; nothing is added then.
             ValueError: If there are more metadata than images, or not as many ids as images.
         """
-        media = self._media("image", uris)
+        embeddings = self._media_embeddings()
+        policy = embeddings.media_policy
+        items = list_items(uris, "add_images", single=(Blob,))
+        media = [media_from("image", item, policy=policy) for item in items]
         records, given = _align(metadatas, ids, len(media))
-        embedded = self._media_embeddings().embed_described(media)
-        documents = [
-            document_from_media(image, words, metadata=record)
-            for image, (_, words), record in zip(media, embedded, records, strict=True)
+        chunks = zip(media, embeddings.embed_described(media), records, given, strict=True)
+        written = [
+            chunk_record(image, vector, words, own, identifier=identifier)
+            for image, (vector, words), own, identifier in chunks
         ]
-        every = [identifier or str(document.id) for identifier, document in zip(given, documents, strict=True)]
-        last = _last_positions(every)
-        self._write([documents[i] for i in last], [embedded[i][0] for i in last], [every[i] for i in last])
-        return every
+        self._writer.write(written)
+        return [record.id for record in written]
 
     def add_media(
         self,
@@ -223,29 +222,7 @@ class SenseweaveChroma(MediaSearch, Chroma):
         """
         embeddings = self._media_embeddings()
         loader = MediaParser(embeddings=embeddings, seconds=seconds, overlap=overlap, on_error=on_error).loader
-        added: dict[str, str] = {}
-        incomplete: set[str] = set()
-        chunks = (chunk.media for chunk in loader.chunks(media))
-        while batch := list(islice(chunks, _BATCH)):
-            able = [chunk for chunk in batch if chunk.modality in embeddings.modalities]
-            for chunk in batch:
-                if chunk.modality not in embeddings.modalities:
-                    known = ", ".join(embeddings.modalities)
-                    reason = f"is {chunk.modality}, which the model does not embed; it embeds: {known}"
-                    loader.fail(MediaError(chunk.source, reason))
-            embedded = loader.each(able, embeddings.embed_described)
-            incomplete |= {source_name(chunk) for i, chunk in enumerate(able) if i not in embedded}
-            documents, vectors = [], []
-            for i, (vector, words) in embedded.items():
-                document = document_from_media(able[i], words, metadata=metadata)
-                if document.id not in added:
-                    added[str(document.id)] = document.metadata["source"]
-                    documents.append(document)
-                    vectors.append(vector)
-            self._write(documents, vectors, [str(document.id) for document in documents])
-        if replace and "source" not in (metadata or {}):
-            self._delete_stale(set(added.values()) - incomplete, added)
-        return list(added)
+        return self._writer.add_media(media, loader, embeddings, metadata=metadata, replace=replace)
 
     async def aadd_images(
         self, uris: Sequence[Any], metadatas: list[dict[str, Any]] | None = None, ids: list[str] | None = None
@@ -297,7 +274,9 @@ class SenseweaveChroma(MediaSearch, Chroma):
             ValueError: If the condition is larger than Chroma answers in one query.
         """
         check_filter_size(where, filter_parts, listed_values, one_query=True)
-        vector = self._media_embeddings().embed_media(self._media(modality, [uri]), role="query")[0]
+        embeddings = self._media_embeddings()
+        media = media_from(modality, uri, policy=embeddings.media_policy)
+        vector = embeddings.embed_media([media], role="query")[0]
         return self.similarity_search_by_vector_with_relevance_scores(vector, k, where, **kwargs)
 
     def _media_embeddings(self) -> MediaEmbeddings:
@@ -308,76 +287,13 @@ class SenseweaveChroma(MediaSearch, Chroma):
             raise TypeError(msg)
         return self._embedding_function
 
-    def _media(self, modality: Modality, items: Sequence[Any]) -> list[Media]:
-        if isinstance(items, (str, bytes)) or not isinstance(items, Sequence):
-            msg = f"expected a list of items; put the single {type(items).__name__} into a list"
-            raise TypeError(msg)
-        policy = self._media_embeddings().media_policy
-        return [media_from(modality, item, policy=policy) for item in items]
-
-    def _embed(self, documents: Sequence[Document]) -> tuple[list[Document], list[list[float]]]:
-        """Return documents and their vectors; media without a description get that of the model."""
+    def _embed(self, documents: Mapping[str, Document]) -> list[Record]:
+        """Return the records of documents by id; media without a description get that of the model."""
         embeddings = self._media_embeddings()
-        policy = embeddings.media_policy
-        media = [media_from_document(document, policy=policy) for document in documents]
-        bare = [i for i, item in enumerate(media) if item.modality != "text" and _is_bare(documents[i])]
-        others = [i for i in range(len(media)) if i not in set(bare)]
-        with placed_among(bare, len(media)):
-            described = dict(zip(bare, embeddings.embed_described([media[i] for i in bare]), strict=True))
-        with placed_among(others, len(media)):
-            vectors = dict(zip(others, embeddings.embed_media([media[i] for i in others]), strict=True))
-        written = list(documents)
-        for i, (vector, words) in described.items():
-            vectors[i] = vector
-            text = document_text(media[i], words, read_metadata(documents[i].metadata).source)
-            written[i] = documents[i].model_copy(update={"page_content": text})
-        return written, [vectors[i] for i in range(len(media))]
-
-    def _delete_stale(self, sources: set[str], kept: Collection[str]) -> None:
-        """Delete what `add_media` made of sources, except for ids to keep; documents added by others have no hash."""
-        size = self._client.get_max_batch_size()
-        for source in sorted(sources):
-            stored = self._collection.get(where={"source": source}, include=["metadatas"])
-            stale = [
-                identifier
-                for identifier, metadata in zip(stored["ids"], stored["metadatas"] or [], strict=True)
-                if identifier not in kept and "sha256" in metadata
-            ]
-            for start in range(0, len(stale), size):
-                self._collection.delete(ids=stale[start : start + size])
-
-    def _write(
-        self,
-        documents: Sequence[Document],
-        vectors: Sequence[Sequence[float]],
-        ids: Sequence[str],
-        *,
-        update: bool = False,
-    ) -> None:
-        """Write documents with their vectors, as many at a time as the client takes."""
-        size = self._client.get_max_batch_size()
-        write = self._collection.update if update else self._collection.upsert
-        for start in range(0, len(ids), size):
-            part = slice(start, start + size)
-            write(
-                ids=list(ids[part]),
-                embeddings=list(vectors[part]),
-                documents=[document.page_content for document in documents[part]],
-                metadatas=cast(Any, [document.metadata or None for document in documents[part]]),
-            )
-
-    def _check_fingerprint(self, given: str | None) -> None:
-        """Check that the collection is of the space with a fingerprint, and note it where the collection is empty."""
-        collection = self._collection
-        known = dict(collection.metadata or {})
-        expected = known.get(FINGERPRINT)
-        if expected == given:
-            return
-        if expected is None and not collection.count():
-            kept = {name: value for name, value in known.items() if not name.startswith("hnsw:")}
-            collection.modify(metadata={**kept, FINGERPRINT: given})
-            return
-        raise FingerprintError(collection.name, str(expected or "unknown"), str(given or "unknown"))
+        given = list(documents.values())
+        media = [media_from_document(document, policy=embeddings.media_policy) for document in given]
+        texts, metadata = [document.page_content for document in given], [document.metadata for document in given]
+        return embed_documents(list(documents), media, texts, metadata, embeddings)
 
 
 def _align(
@@ -398,15 +314,5 @@ def _align(
     return records + [{} for _ in range(count - len(records))], ids if ids is not None else [None] * count
 
 
-def _last_positions(ids: Sequence[str]) -> list[int]:
-    """Return the last position of each id."""
-    return list({identifier: position for position, identifier in enumerate(ids)}.values())
-
-
 def _is_text(metadata: Mapping[str, Any]) -> bool:
     return read_metadata(metadata).modality == "text"
-
-
-def _is_bare(document: Document) -> bool:
-    """Return whether the text of a document of media is empty, or only the label that the loader writes."""
-    return not text_without_place(document.page_content, read_metadata(document.metadata))

@@ -1,0 +1,103 @@
+"""Writes records of media to a Chroma collection that a framework's store opened."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from senseweave.errors import FingerprintError
+from senseweave.retrieval.records.adding import DescribingModel, add_media
+from senseweave.retrieval.records.loading import ChunkLoader
+from senseweave.retrieval.records.schema import Record
+
+FINGERPRINT: Final = "fingerprint"
+"""Key of the collection's metadata for the fingerprint of the space whose vectors it holds."""
+
+
+@dataclass(frozen=True)
+class ChromaWriter:
+    """Writes to a collection.
+
+    Attributes:
+        collection: A `chromadb.Collection`.
+    """
+
+    collection: Any
+
+    def check_fingerprint(self, given: str | None) -> None:
+        """Check that the collection is of the space with a fingerprint, and note it where the collection is empty.
+
+        Args:
+            given: The fingerprint; None for vectors of which no space is known.
+
+        Raises:
+            FingerprintError: If the collection holds vectors of another space; the error names both fingerprints.
+        """
+        known = dict(self.collection.metadata or {})
+        expected = known.get(FINGERPRINT)
+        if expected == given:
+            return
+        if expected is None and not self.collection.count():
+            kept = {name: value for name, value in known.items() if not name.startswith("hnsw:")}
+            self.collection.modify(metadata={**kept, FINGERPRINT: given})
+            return
+        raise FingerprintError(self.collection.name, str(expected or "unknown"), str(given or "unknown"))
+
+    def write(self, records: Sequence[Record], *, update: bool = False) -> None:
+        """Write records, as many at a time as the client takes; of records with the same id, the last.
+
+        Args:
+            records: The records.
+            update: Whether only records are written that the collection holds already.
+        """
+        distinct = list({record.id: record for record in records}.values())
+        write = self.collection.update if update else self.collection.upsert
+        size = self._batch_size()
+        for start in range(0, len(distinct), size):
+            part = distinct[start : start + size]
+            write(
+                ids=[record.id for record in part],
+                embeddings=np.stack([record.vector for record in part]),
+                documents=[record.text for record in part],
+                metadatas=[record.metadata or None for record in part],
+            )
+
+    def add_media(
+        self,
+        inputs: Any,
+        loader: ChunkLoader,
+        model: DescribingModel,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        replace: bool = True,
+    ) -> list[str]:
+        """Write a record of each chunk of some inputs, and return their ids; see `records.adding.add_media`.
+
+        Args:
+            inputs: One or several inputs, as the loader takes them.
+            loader: Divides them, and says what becomes of what cannot be read.
+            model: Embeds and describes the chunks.
+            metadata: Flat values for all records.
+            replace: Whether to delete other records that were made of the same sources. Sources of which a chunk
+                cannot be embedded keep theirs, and so do all where `metadata` names a `source` of its own.
+        """
+        added = add_media(inputs, loader, model, self.write, metadata)
+        if replace and "source" not in (metadata or {}):
+            self._delete_stale(added.complete, added.sources)
+        return list(added.sources)
+
+    def _delete_stale(self, sources: Collection[str], kept: Collection[str]) -> None:
+        """Delete the records of media of sources, except for ids to keep; what others wrote has no hash, and stays."""
+        size = self._batch_size()
+        for source in sorted(sources):
+            stored = self.collection.get(where={"source": source}, include=["metadatas"])
+            pairs = zip(stored["ids"], stored["metadatas"] or [], strict=True)
+            stale = [identifier for identifier, values in pairs if identifier not in kept and "sha256" in values]
+            for start in range(0, len(stale), size):
+                self.collection.delete(ids=stale[start : start + size])
+
+    def _batch_size(self) -> int:
+        return int(self.collection._client.get_max_batch_size())

@@ -1,0 +1,172 @@
+"""Make records of media for a framework's store: describe each chunk, embed it, and tell what is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from senseweave.errors import MediaError, placed_among
+from senseweave.media import Media, Modality
+from senseweave.media.base import source_name
+from senseweave.retrieval.records.labels import document_text, text_without_place
+from senseweave.retrieval.records.loading import ChunkLoader
+from senseweave.retrieval.records.schema import Record, media_provenance, read_metadata, record_id, write_metadata
+
+BATCH: Final = 64
+"""Chunks that are embedded and written at a time."""
+
+
+class DescribingModel(Protocol):
+    """A framework's embedding model that also has words for media."""
+
+    @property
+    def modalities(self) -> Collection[Modality]:
+        """Modalities that the model embeds."""
+
+    def embed_media(self, media: Sequence[Media]) -> Sequence[Sequence[float]]:
+        """Return the vector of each media as a document."""
+
+    def embed_described(self, media: Sequence[Media]) -> Sequence[tuple[Sequence[float], str | None]]:
+        """Return the vector of each media as a document, and its transcript, caption or label line."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What a store was given.
+
+    Attributes:
+        sources: What each record is filed under, by its id, in the order of the inputs.
+        complete: Sources of which every chunk was embedded.
+    """
+
+    sources: dict[str, str]
+    complete: set[str]
+
+
+def describe_chunk(
+    media: Media, description: str | None = None, metadata: Mapping[str, Any] | None = None
+) -> tuple[str, str, dict[str, Any]]:
+    """Return the id, the text and the flat metadata of the document that a framework makes of a chunk.
+
+    The id depends on content, span, page and source alone. The text is the text itself, or the description followed
+    by where it is from.
+
+    Args:
+        media: A text, an image, or a chunk of audio or video.
+        description: Its caption, transcript or label line.
+        metadata: Further values, over those of the media. Their `source` replaces the media's.
+
+    Raises:
+        MediaError: If the media cannot be read.
+    """
+    own = {**media.metadata, **(metadata or {})}
+    provenance = media_provenance(media, source=own.pop("source", None) or None, own=own)
+    text = document_text(media, description, provenance.source)
+    return record_id(provenance), text, write_metadata(provenance)
+
+
+def chunk_record(
+    media: Media,
+    vector: Sequence[float],
+    description: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    identifier: str | None = None,
+) -> Record:
+    """Return the record of a chunk, with the text and metadata that `describe_chunk` gives it, and its id by default.
+
+    Raises:
+        MediaError: If the media cannot be read.
+    """
+    made, text, values = describe_chunk(media, description, metadata)
+    return Record(identifier or made, np.asarray(vector, np.float32), text, values)
+
+
+def add_media(
+    inputs: Any,
+    loader: ChunkLoader,
+    model: DescribingModel,
+    write: Callable[[list[Record]], None],
+    metadata: Mapping[str, Any] | None = None,
+) -> Added:
+    """Embed the chunks of inputs, and write a record of each, a batch at a time.
+
+    Args:
+        inputs: One or several inputs, as the loader takes them.
+        loader: Divides them, and says what becomes of what cannot be read.
+        model: Embeds and describes the chunks.
+        write: Writes records to the store; none of them has been written in this call before.
+        metadata: Flat values for all records.
+
+    Raises:
+        MediaError: If something cannot be read, or is of a modality that the model does not embed, unless the loader
+            skips it; what came before it is written.
+    """
+    sources: dict[str, str] = {}
+    incomplete: set[str] = set()
+    chunks = _embeddable(inputs, loader, model.modalities)
+    while batch := list(islice(chunks, BATCH)):
+        embedded = loader.each(batch, model.embed_described)
+        incomplete |= {source_name(chunk) for i, chunk in enumerate(batch) if i not in embedded}
+        records = []
+        for i, (vector, description) in embedded.items():
+            record = chunk_record(batch[i], vector, description, metadata)
+            if record.id not in sources:
+                sources[record.id] = record.metadata["source"]
+                records.append(record)
+        write(records)
+    return Added(sources, set(sources.values()) - incomplete)
+
+
+def embed_documents(
+    ids: Sequence[str],
+    media: Sequence[Media],
+    texts: Sequence[str],
+    metadata: Sequence[Mapping[str, Any]],
+    model: DescribingModel,
+) -> list[Record]:
+    """Embed the media that a framework's documents stand for, and return the records to store.
+
+    Media whose text is empty, or only the label that a loader writes, get the description of the model.
+
+    Args:
+        ids: Ids of the documents.
+        media: What each document stands for.
+        texts: Their texts.
+        metadata: Their flat metadata.
+        model: Embeds and describes the media.
+
+    Raises:
+        MediaError: If a media cannot be read; the error has its position.
+    """
+    provenances = [read_metadata(values) for values in metadata]
+    is_bare = [not text_without_place(text, place) for text, place in zip(texts, provenances, strict=True)]
+    bare = [i for i, item in enumerate(media) if item.modality != "text" and is_bare[i]]
+    others = [i for i in range(len(media)) if i not in set(bare)]
+    with placed_among(bare, len(media)):
+        described = dict(zip(bare, model.embed_described([media[i] for i in bare]), strict=True))
+    with placed_among(others, len(media)):
+        vectors = dict(zip(others, model.embed_media([media[i] for i in others]), strict=True))
+    written = list(texts)
+    for i, (vector, description) in described.items():
+        vectors[i] = vector
+        written[i] = document_text(media[i], description, provenances[i].source)
+    return [
+        Record(identifier, np.asarray(vectors[i], np.float32), written[i], dict(metadata[i]))
+        for i, identifier in enumerate(ids)
+    ]
+
+
+def _embeddable(inputs: Any, loader: ChunkLoader, modalities: Collection[Modality]) -> Iterator[Media]:
+    """Yield the chunks of inputs that a model embeds; the loader hears of the others."""
+    for chunk in loader.chunks(inputs):
+        if chunk.media.modality in modalities:
+            yield chunk.media
+        else:
+            known = ", ".join(modalities)
+            reason = f"is {chunk.media.modality}, which the model does not embed; it embeds: {known}"
+            loader.fail(MediaError(chunk.media.source, reason))

@@ -144,6 +144,20 @@ def test_what_is_written_are_all_the_parameters_of_the_constructor(tmp_path):
         assert "kwargs" not in names
 
 
+def test_a_class_of_the_user_with_a_constructor_of_its_own_keeps_the_parameters_of_its_base():
+    class ShortEmbedder(SenseweaveTextEmbedder):
+        def __init__(self, length):
+            super().__init__(dimensions=length)
+
+    embedder = ShortEmbedder(8)
+    assert (embedder.model, embedder.dimensions, embedder.normalize) == ("starter", 8, True)
+
+
+def test_a_parameter_that_does_not_exist_is_an_error_of_the_constructor():
+    with pytest.raises(TypeError, match=r"__init__\(\) got an unexpected keyword argument 'modle'"):
+        SenseweaveTextEmbedder(modle="starter")
+
+
 def test_both_ways_of_running_are_documented_and_have_one_signature(tmp_path):
     for component in _components(tmp_path):
         assert inspect.signature(component.run) == inspect.signature(component.run_async)

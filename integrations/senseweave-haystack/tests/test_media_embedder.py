@@ -77,7 +77,7 @@ def test_what_is_no_media_is_an_error_that_says_so(tmp_path):
 
 
 def test_a_modality_that_there_is_not_is_refused_at_once():
-    with pytest.raises(ValueError, match="unknown modality 'smell'; there are text, image, audio, video"):
+    with pytest.raises(ValueError, match="modality must be 'text', 'image', 'audio' or 'video', not 'smell'"):
         SenseweaveMediaEmbedder(modality="smell")
 
 

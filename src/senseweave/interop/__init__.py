@@ -6,6 +6,7 @@ holds no model.
 
 from typing import TYPE_CHECKING
 
+from senseweave.arguments import check_choice
 from senseweave.concurrency import in_thread
 from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
@@ -194,6 +195,7 @@ __all__ = [
     "as_media",
     "as_reranker",
     "background",
+    "check_choice",
     "check_filter_size",
     "check_recorded",
     "check_fingerprints",

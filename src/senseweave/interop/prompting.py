@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Any, Literal
 
+from senseweave.arguments import check_choice
 from senseweave.errors import MediaError
 from senseweave.interop.boundaries import closing, data_label, data_text, enclose, find_boundary, notice, opening
 from senseweave.media import MODALITIES, Audio, Image, Media, Modality, Video
@@ -56,10 +57,7 @@ class PromptLimits:
 
     def __post_init__(self) -> None:
         for name, known in (("image_format", ("jpeg", "png")), ("video_as", ("frames", "file"))):
-            given = getattr(self, name)
-            if given not in known:
-                msg = f"{name} must be {known[0]!r} or {known[1]!r}, not {given!r}"
-                raise ValueError(msg)
+            check_choice(name, getattr(self, name), known)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from senseweave.arguments import check_choice
 from senseweave.concurrency import in_thread_if_many
 from senseweave.encoders.base import ROLES, Encoder, Role
 from senseweave.errors import MediaError, UnsupportedModalityError, placed_among
@@ -388,6 +389,4 @@ def _check_choices(role: str, on_error: str) -> None:
     if role not in ROLES:
         msg = f"role must be one of {', '.join(ROLES)}, not {role!r}"
         raise ValueError(msg)
-    if on_error not in ("raise", "skip"):
-        msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
-        raise ValueError(msg)
+    check_choice("on_error", on_error)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from senseweave.arguments import check_choice
 from senseweave.concurrency import checkpoint
 from senseweave.display import printable
 from senseweave.errors import MediaError, NoContentError
@@ -69,9 +70,7 @@ class Ingest:
             TypeError: If `metadata` is neither a dict nor a function.
             ValueError: If `on_error` is unknown or metadata cannot be stored.
         """
-        if on_error not in ("raise", "skip"):
-            msg = f"on_error must be 'raise' or 'skip', not {on_error!r}"
-            raise ValueError(msg)
+        check_choice("on_error", on_error)
         if isinstance(metadata, Mapping):
             _check_for_any(metadata)
         elif metadata is not None and not callable(metadata):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, TypeVar
 
+from senseweave.arguments import check_choice
 from senseweave.errors import MediaError
 from senseweave.media import Media, MediaPolicy, Modality, collect
 from senseweave.media.collecting import is_single
@@ -71,9 +72,7 @@ class ChunkLoader:
     locate: Callable[[MediaError, int], MediaError] = _unlocated
 
     def __post_init__(self) -> None:
-        if self.on_error not in ("raise", "skip"):
-            msg = f"on_error must be 'raise' or 'skip', not {self.on_error!r}"
-            raise ValueError(msg)
+        check_choice("on_error", self.on_error)
 
     def load(self, inputs: Any, make: Callable[[LoadedChunk], T]) -> Iterator[T]:
         """Yield what a function makes of each chunk.

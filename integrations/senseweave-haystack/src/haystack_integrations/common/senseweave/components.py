@@ -5,14 +5,15 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from enum import Enum
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from haystack import default_from_dict, default_to_dict
 
-from senseweave.interop import MODALITIES, in_thread, trust
+import senseweave as sw
+from senseweave.interop import in_thread, trust
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -23,7 +24,14 @@ class Configured:
 
     A component is serialized as those parameters and created from them again. Pickles and copies hold no model, no
     open store and no connection, and belong to no pipeline.
+
+    A component calls what it overrides as `Configured.method(self)`: the decorator `component` rebuilds the class,
+    which breaks `super()` inside it.
     """
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def to_dict(self) -> dict[str, Any]:
         """Serialize the component.
@@ -45,9 +53,14 @@ class Configured:
         return _rebuild, (type(self), self.to_dict())
 
     def _parameters(self) -> dict[str, Any]:
-        """Return the parameters of the constructor as they are now, paths and choices as strings."""
-        names = [name for name in inspect.signature(type(self).__init__).parameters if name != "self"]
-        return {name: _plain(getattr(self, name)) for name in names}
+        """Return the parameters of the constructor as they are now, choices as strings."""
+        values = {name: getattr(self, name) for name in _constructor_parameters(type(self).__init__)}
+        return {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}
+
+    @property
+    def _policy(self) -> sw.MediaPolicy:
+        """What may be read, of a component with the parameters `root_path` and `network`."""
+        return sw.MediaPolicy(root=self.root_path, network=self.network)
 
 
 class Lifecycle(Configured):
@@ -71,6 +84,22 @@ class Lifecycle(Configured):
         await in_thread(self.close)
 
 
+def keep_parameters(init: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
+    """Return the constructor of a component that keeps its parameters as attributes, paths as strings, before it runs.
+
+    :param init: The constructor, all of whose parameters are keywords; it has to check or complete them only.
+    """
+    defaults = {name: parameter.default for name, parameter in _constructor_parameters(init).items()}
+
+    @functools.wraps(init)
+    def keep(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        for name, value in {**defaults, **kwargs}.items():
+            setattr(self, name, str(value) if isinstance(value, Path) else value)
+        init(self, *args, **kwargs)
+
+    return keep
+
+
 def run_in_thread(
     run: Callable[Concatenate[S, P], dict[str, Any]],
 ) -> Callable[..., Coroutine[Any, Any, dict[str, Any]]]:
@@ -90,35 +119,12 @@ def run_in_thread(
     return run_async
 
 
-def check_choice(name: str, given: Any, known: Iterable[str]) -> None:
-    """Check that a parameter has one of the values that it may have.
-
-    :param name: The parameter.
-    :param given: Its value.
-    :param known: The values that it may have.
-    :raises ValueError: If it has another.
-    """
-    if given not in tuple(known):
-        msg = f"{name} must be {' or '.join(map(repr, known))}, not {given!r}"
-        raise ValueError(msg)
-
-
-def check_modalities(given: Iterable[str]) -> None:
-    """Check that modalities exist.
-
-    :param given: The modalities.
-    :raises ValueError: If one of them does not.
-    """
-    if unknown := set(given) - set(MODALITIES):
-        msg = f"unknown modality {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(MODALITIES)}"
-        raise ValueError(msg)
-
-
 def _rebuild(kind: type[Configured], data: dict[str, Any]) -> Configured:
     """Return a component from its own pickle or copy; whoever gives a pickle is trusted with more than a model."""
     with trust():
         return kind.from_dict(data)
 
 
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Enum) else str(value) if isinstance(value, Path) else value
+def _constructor_parameters(init: Callable[..., None]) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a constructor by name."""
+    return {name: parameter for name, parameter in inspect.signature(init).parameters.items() if name != "self"}

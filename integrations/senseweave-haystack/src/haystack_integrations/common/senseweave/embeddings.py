@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from haystack import default_from_dict
 from haystack.utils import ComponentDevice, Secret
 from haystack.utils.auth import EnvVarSecret
-from haystack_integrations.common.senseweave.components import Lifecycle
+from haystack_integrations.common.senseweave.components import Lifecycle, keep_parameters
 
 import senseweave as sw
 from senseweave.interop import (
@@ -36,7 +36,10 @@ class SpaceComponent(Lifecycle):
 
     embeds: tuple[Modality, ...] = MODALITIES
     """Modalities that the component embeds, as far as the model can: `warm_up` loads their encoders."""
+    dimensions: int | None = None
+    normalize: bool = True
 
+    @keep_parameters
     def __init__(
         self,
         *,
@@ -49,9 +52,6 @@ class SpaceComponent(Lifecycle):
     ) -> None:
         """Create the component; nothing is loaded yet.
 
-        A component with parameters of its own calls this as `SpaceComponent.__init__`: the decorator `component`
-        rebuilds the class, which breaks `super()` inside it.
-
         :param model: A name that `senseweave.load` takes: `starter`, a hub id, a local folder, or `scheme:name`.
         :param dimensions: How many leading dimensions to keep, for models trained to allow it.
         :param normalize: Whether embeddings have length 1.
@@ -60,19 +60,17 @@ class SpaceComponent(Lifecycle):
         :param load_options: Further options of `senseweave.load` for this family, for example `max_length`.
         :raises TypeError: If `device` is not a `ComponentDevice`.
         """
-        if device is not None and not isinstance(device, ComponentDevice):
-            msg = f"device must be a ComponentDevice, such as ComponentDevice.from_str('cuda:0'), not {device!r}"
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Check the parameters of the model, which every constructor lets this do, and hold no space yet."""
+        if self.device is not None and not isinstance(self.device, ComponentDevice):
+            msg = f"device must be a ComponentDevice, such as ComponentDevice.from_str('cuda:0'), not {self.device!r}"
             raise TypeError(msg)
-        self.model = model
-        self.dimensions = dimensions
-        self.normalize = normalize
-        self.device = device
-        self.api_key = api_key
-        self.load_options = dict(load_options or {})
+        self.load_options: dict[str, Any] = dict(self.load_options or {})
         self._space: sw.Space | None = None
         self._space_lock = Lock()
-        self._is_warm = False
-        remember(model, self.load_options)
+        remember(self.model, self.load_options)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:

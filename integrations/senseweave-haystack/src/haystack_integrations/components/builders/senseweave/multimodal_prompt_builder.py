@@ -10,12 +10,12 @@ from typing import Any, Literal, TypeAlias
 
 from haystack import Document, component, logging
 from haystack.dataclasses import ChatMessage, FileContent, ImageContent, TextContent
-from haystack_integrations.common.senseweave.components import Configured, check_choice, check_modalities, run_in_thread
+from haystack_integrations.common.senseweave.components import Configured, keep_parameters, run_in_thread
 from haystack_integrations.common.senseweave.items import document_provenance, document_to_media
 
-import senseweave as sw
 from senseweave.interop import (
     DEFAULT_PIXELS,
+    MODALITIES,
     SYSTEM_PROMPT,
     ImageFormat,
     Modality,
@@ -24,6 +24,8 @@ from senseweave.interop import (
     PromptFile,
     PromptLimits,
     PromptPart,
+    check_choice,
+    chosen_modalities,
     prompt_parts,
 )
 
@@ -53,6 +55,7 @@ class MultimodalPromptBuilder(Configured):
     ```
     """
 
+    @keep_parameters
     def __init__(
         self,
         *,
@@ -102,26 +105,8 @@ class MultimodalPromptBuilder(Configured):
         :param full_paths: Whether labels name whole paths and URLs rather than the names of files.
         :raises ValueError: If a choice or a limit makes no sense.
         """
-        check_choice("on_error", on_error, ("raise", "skip"))
-        check_modalities(modalities or ())
-        self.system_prompt = system_prompt
-        self.modalities = modalities
-        self.max_documents = max_documents
-        self.max_characters = max_characters
-        self.max_images = max_images
-        self.max_pixels = max_pixels
-        self.max_seconds = max_seconds
-        self.frames = frames
-        self.video_as = video_as
-        self.max_file_bytes = max_file_bytes
-        self.image_format = image_format
-        self.detail = detail
-        self.file_path_meta_field = file_path_meta_field
-        self.root_path = str(root_path) if root_path is not None else None
-        self.network = network
-        self.on_error = on_error
-        self.mark_data = mark_data
-        self.full_paths = full_paths
+        check_choice("on_error", on_error)
+        chosen_modalities(modalities or None, MODALITIES)
         self._limits = PromptLimits(
             documents=max_documents,
             characters=max_characters,
@@ -181,11 +166,10 @@ class MultimodalPromptBuilder(Configured):
         field = self.file_path_meta_field
         provenance = document_provenance(document, file_path_meta_field=field)
         source = provenance.source or document.meta.get("url") or document.meta.get("file_name")
-        policy = sw.MediaPolicy(root=self.root_path, network=self.network)
         return PromptDocument(
             text=document.content or "",
             provenance=replace(provenance, source=str(source) if source else None),
-            read=partial(document_to_media, document, policy=policy, file_path_meta_field=field),
+            read=partial(document_to_media, document, policy=self._policy, file_path_meta_field=field),
             name=f"Document {document.id[:12]}",
         )
 

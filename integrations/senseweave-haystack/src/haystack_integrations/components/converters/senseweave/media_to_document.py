@@ -12,7 +12,7 @@ from haystack import Document, component, logging
 from haystack.components.converters.utils import normalize_metadata
 from haystack.dataclasses import ByteStream
 from haystack.utils import ComponentDevice, Secret
-from haystack_integrations.common.senseweave.components import check_choice, run_in_thread
+from haystack_integrations.common.senseweave.components import keep_parameters, run_in_thread
 from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 from haystack_integrations.common.senseweave.loading import source_content, source_label
 
@@ -22,6 +22,7 @@ from senseweave.interop import (
     ChunkLoader,
     LoadedChunk,
     Provenance,
+    check_choice,
     chunk_media,
     media_provenance,
     printable,
@@ -57,6 +58,7 @@ class MediaToDocument(SpaceComponent):
 
     embeds = ("image", "audio", "video")
 
+    @keep_parameters
     def __init__(
         self,
         *,
@@ -88,18 +90,9 @@ class MediaToDocument(SpaceComponent):
         :param load_options: Further options of `senseweave.load` for that model.
         :raises ValueError: If `on_error` is neither of these.
         """
-        check_choice("on_error", on_error, ("raise", "skip"))
-        SpaceComponent.__init__(
-            self, model=describe_with or "", device=device, api_key=api_key, load_options=load_options
-        )
-        self.seconds = seconds
-        self.overlap = overlap
-        self.characters = characters
-        self.character_overlap = character_overlap
-        self.root_path = str(root_path) if root_path is not None else None
-        self.network = network
-        self.on_error = on_error
-        self.describe_with = describe_with
+        check_choice("on_error", on_error)
+        self.model = describe_with or ""
+        self._prepare()
 
     def warm_up(self) -> None:
         """Load the model that describes, if there is one. Calling it again does nothing."""
@@ -125,7 +118,7 @@ class MediaToDocument(SpaceComponent):
         _check(sources)
         metas = normalize_metadata(meta, len(sources))
         space = self._loaded() if self.describe_with is not None else None
-        policy = sw.MediaPolicy(root=self.root_path, network=self.network)
+        policy = self._policy
         failed: list[sw.MediaError] = []
         counts: Counter[str] = Counter()
 

@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from haystack import Document, component, logging
 from haystack.utils import ComponentDevice, Secret
-from haystack_integrations.common.senseweave.components import check_choice
+from haystack_integrations.common.senseweave.components import keep_parameters
 from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 from haystack_integrations.common.senseweave.items import document_to_media
 
 import senseweave as sw
-from senseweave.interop import DIRECT, OFF_LOOP, Batch, Steps, placed_among, progress_bar, run_direct
+from senseweave.interop import DIRECT, OFF_LOOP, Batch, Steps, check_choice, placed_among, progress_bar, run_direct
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
     ```
     """
 
+    @keep_parameters
     def __init__(
         self,
         *,
@@ -82,24 +83,9 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         :param progress_bar: Whether `run` shows a progress bar.
         :raises ValueError: If `on_error` is neither of these.
         """
-        check_choice("on_error", on_error, ("raise", "skip"))
-        SpaceComponent.__init__(
-            self,
-            model=model,
-            dimensions=dimensions,
-            normalize=normalize,
-            device=device,
-            api_key=api_key,
-            load_options=load_options,
-        )
-        self.root_path = str(root_path) if root_path is not None else None
-        self.network = network
-        self.file_path_meta_field = file_path_meta_field
+        check_choice("on_error", on_error)
         self.meta_fields_to_embed = list(meta_fields_to_embed or [])
-        self.embedding_separator = embedding_separator
-        self.describe = describe
-        self.on_error = on_error
-        self.progress_bar = progress_bar
+        self._prepare()
 
     @component.output_types(documents=list[Document], failed=list[dict[str, Any]])
     def run(self, documents: list[Document]) -> dict[str, Any]:
@@ -139,7 +125,7 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
                 with placed_among([position], len(documents)):
                     chunk = document_to_media(
                         document,
-                        policy=sw.MediaPolicy(root=self.root_path, network=self.network),
+                        policy=self._policy,
                         file_path_meta_field=self.file_path_meta_field,
                         meta_fields_to_embed=self.meta_fields_to_embed,
                         embedding_separator=self.embedding_separator,

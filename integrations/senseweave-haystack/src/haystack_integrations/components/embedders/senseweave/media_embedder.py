@@ -9,12 +9,12 @@ from typing import Any
 from haystack import component
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 from haystack.utils import ComponentDevice, Secret
-from haystack_integrations.common.senseweave.components import check_modalities
+from haystack_integrations.common.senseweave.components import keep_parameters
 from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 from haystack_integrations.common.senseweave.loading import source_to_media
 
 import senseweave as sw
-from senseweave.interop import Modality, in_thread
+from senseweave.interop import MODALITIES, Modality, check_choice, in_thread
 
 
 @component
@@ -33,6 +33,7 @@ class SenseweaveMediaEmbedder(SpaceComponent):
     ```
     """
 
+    @keep_parameters
     def __init__(
         self,
         *,
@@ -59,20 +60,10 @@ class SenseweaveMediaEmbedder(SpaceComponent):
         :param modality: `image`, `audio` or `video`; detected from the content if None.
         :raises ValueError: If the modality does not exist.
         """
-        check_modalities([modality] if modality is not None else ())
-        SpaceComponent.__init__(
-            self,
-            model=model,
-            dimensions=dimensions,
-            normalize=normalize,
-            device=device,
-            api_key=api_key,
-            load_options=load_options,
-        )
-        self.root_path = str(root_path) if root_path is not None else None
-        self.network = network
-        self.modality = modality
+        if modality is not None:
+            check_choice("modality", modality, MODALITIES)
         self.embeds = (modality,) if modality is not None else ("image", "audio", "video")
+        self._prepare()
 
     @component.output_types(embedding=list[float])
     def run(self, media: str | Path | ByteStream | ImageContent | FileContent) -> dict[str, Any]:
@@ -100,5 +91,4 @@ class SenseweaveMediaEmbedder(SpaceComponent):
                 "to embed a list of Documents, use the SenseweaveDocumentEmbedder."
             )
             raise TypeError(msg)
-        policy = sw.MediaPolicy(root=self.root_path, network=self.network)
-        return source_to_media(media, policy=policy, modality=self.modality)
+        return source_to_media(media, policy=self._policy, modality=self.modality)

@@ -11,7 +11,7 @@ import numpy as np
 from haystack import Document, component
 from haystack.document_stores.types import FilterPolicy
 from haystack.utils.filters import document_matches_filter
-from haystack_integrations.common.senseweave.components import Lifecycle, run_in_thread
+from haystack_integrations.common.senseweave.components import Lifecycle, keep_parameters, run_in_thread
 from haystack_integrations.common.senseweave.items import fingerprints
 from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, divide
 
@@ -56,6 +56,7 @@ class SenseweaveChromaRetriever(Lifecycle):
     ```
     """
 
+    @keep_parameters
     def __init__(
         self,
         *,
@@ -83,12 +84,9 @@ class SenseweaveChromaRetriever(Lifecycle):
                 "other stores have embedding retrievers of their own."
             )
             raise TypeError(msg)
-        self.document_store = document_store
         self.filters = filters or {}
         self.top_k = whole_number("top_k", top_k, 0)
         self.filter_policy = FilterPolicy(filter_policy)
-        self.return_embedding = return_embedding
-        self._is_warm = False
         self._is_checked = False
 
     def warm_up(self) -> None:

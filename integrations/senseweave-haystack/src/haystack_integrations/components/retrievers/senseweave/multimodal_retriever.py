@@ -13,7 +13,7 @@ from haystack.components.retrievers.types import EmbeddingRetriever
 from haystack.core.serialization import component_from_dict, component_to_dict, import_class_by_name
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 from haystack.document_stores.types import FilterPolicy
-from haystack_integrations.common.senseweave.components import Lifecycle, check_modalities
+from haystack_integrations.common.senseweave.components import Lifecycle, keep_parameters
 from haystack_integrations.common.senseweave.items import hit_to_document, result_meta
 from haystack_integrations.common.senseweave.loading import source_to_media
 from haystack_integrations.components.embedders.senseweave import SenseweaveTextEmbedder
@@ -23,6 +23,7 @@ from haystack_integrations.components.retrievers.senseweave.lists import Retriev
 import senseweave as sw
 from senseweave.interop import (
     DIRECT,
+    MODALITIES,
     OFF_LOOP,
     OPTIONS,
     IndexRanking,
@@ -33,6 +34,7 @@ from senseweave.interop import (
     Ranking,
     Reranker,
     Steps,
+    chosen_modalities,
     in_thread,
     run_direct,
     whole_number,
@@ -68,6 +70,7 @@ class SenseweaveMultimodalRetriever(Lifecycle):
     ```
     """
 
+    @keep_parameters
     def __init__(
         self,
         *,
@@ -134,27 +137,12 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         if isinstance(embedders, dict) and set(embedders) != set(retrievers or {}):
             msg = f"embedders are for {sorted(embedders)}, retrievers for {sorted(retrievers or {})}"
             raise ValueError(msg)
-        check_modalities(modalities or ())
-        self.index = str(index) if isinstance(index, Path) else index
-        self.retrievers = retrievers
+        chosen_modalities(modalities or None, MODALITIES)
         self.embedders = embedders or (SenseweaveTextEmbedder() if retrievers else None)
-        self.modalities = modalities
-        self.fusion = fusion
         self.statistics = dict(statistics or {})
-        self.auto_calibrate = auto_calibrate
-        self.weights = weights
-        self.quota = quota
-        self.min_score = min_score
-        self.offset = offset
-        self.group = group
-        self.diversity = diversity
-        self.rerank = rerank
-        self.rerank_depth = rerank_depth
         self.filters = filters or {}
         self.top_k = whole_number("top_k", top_k, 0)
         self.filter_policy = FilterPolicy(filter_policy)
-        self.root_path = str(root_path) if root_path is not None else None
-        self.network = network
         self._index: sw.Index | None = None
         self._opening = Lock()
         self._lists = RetrieverLists(
@@ -300,8 +288,7 @@ class SenseweaveMultimodalRetriever(Lifecycle):
                 "To search with an embedding, use the SenseweaveChromaRetriever; to search with a file, give media."
             )
             raise TypeError(msg)
-        policy = sw.MediaPolicy(root=self.root_path, network=self.network)
-        question = sw.Text(query) if query is not None else source_to_media(media, policy=policy)
+        question = sw.Text(query) if query is not None else source_to_media(media, policy=self._policy)
         count = self.top_k if top_k is None else whole_number("top_k", top_k, 0)
         return question, count, apply_policy(self.filter_policy, self.filters, filters)
 
@@ -321,7 +308,7 @@ class SenseweaveMultimodalRetriever(Lifecycle):
     def _index_folder(self) -> str | None:
         """Return the folder of the index; an index on a Chroma client has none, and cannot be serialized."""
         if not isinstance(self.index, sw.Index):
-            return self.index
+            return None if self.index is None else str(self.index)
         info = self.index.info()
         if info["bytes"] is None:
             msg = "an index that is open on a Chroma client cannot be serialized; give the folder of the index"

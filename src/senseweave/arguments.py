@@ -1,0 +1,23 @@
+"""Checks of arguments that many functions take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def check_choice(name: str, given: Any, known: Sequence[str] = ("raise", "skip")) -> None:
+    """Check that an argument has one of the values that it may have.
+
+    Args:
+        name: Name of the argument.
+        given: Its value.
+        known: The values that it may have; by default those of `on_error`.
+
+    Raises:
+        ValueError: If it has another; the message lists those that it may have.
+    """
+    if given not in known:
+        *first, last = map(repr, known)
+        msg = f"{name} must be {', '.join(first)} or {last}, not {given!r}"
+        raise ValueError(msg)

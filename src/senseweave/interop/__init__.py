@@ -33,6 +33,7 @@ from senseweave.interop.calls import (
     require_all,
     run_direct,
 )
+from senseweave.interop.media_cache import DESCRIPTION, VECTOR, MediaCache, content_cache_key
 from senseweave.interop.prompting import (
     SYSTEM_PROMPT,
     OnUnreadable,
@@ -122,6 +123,7 @@ __all__ = [
     "COMPARISONS",
     *_HOMES,
     "DEFAULT_PIXELS",
+    "DESCRIPTION",
     "DIRECT",
     "FILE_PATH",
     "MEDIA_CLASSES",
@@ -132,6 +134,7 @@ __all__ = [
     "OPTIONS",
     "PROBES",
     "SYSTEM_PROMPT",
+    "VECTOR",
     "Audio",
     "Batch",
     "Candidate",
@@ -155,6 +158,7 @@ __all__ = [
     "LoadedChunk",
     "Lock",
     "Media",
+    "MediaCache",
     "MediaError",
     "MediaPolicy",
     "Modality",
@@ -205,6 +209,7 @@ __all__ = [
     "chunk_record",
     "collect",
     "compile_filter",
+    "content_cache_key",
     "data_label",
     "data_marks",
     "data_text",

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, Unpack
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Literal, Unpack
 
-import numpy as np
 from langchain_core.stores import BaseStore
 
 from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
 from senseweave.interop import (
+    DESCRIPTION,
     DIRECT,
     OFF_LOOP,
+    VECTOR,
     Media,
+    MediaCache,
     MediaError,
     MediaPolicy,
     Modality,
     Role,
     Steps,
-    fetch_or_compute,
-    read_each,
+    content_cache_key,
     require_all,
     run_direct,
 )
-
-Entry = tuple[Any, ...]
-"""What is kept of a media: a value of each kind that was asked for."""
-
-
-class Kind(NamedTuple):
-    """A kind of value: where it stands beside the others, and its form in the store."""
-
-    suffix: str
-    pack: Callable[[Any], bytes]
-    unpack: Callable[[bytes], Any]
-
-
-_VECTOR = Kind(
-    "", lambda vector: np.asarray(vector, "<f4").tobytes(), lambda value: np.frombuffer(value, "<f4").tolist()
-)
-_WORDS = Kind("_said", lambda words: (words or "").encode(), lambda value: value.decode() or None)
 
 
 class MediaCacheBackedEmbeddings(MediaEmbeddings):
@@ -122,19 +107,19 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
     ) -> list[str | None]:
         """Describe media as the embeddings behind the cache do; descriptions are kept beside the vectors."""
 
-        async def compute(missing: list[Media]) -> list[Entry]:
+        async def compute(missing: list[Media]) -> list[tuple[str | None]]:
             return [(words,) for words in self.embeddings.describe_media(missing, on_error=on_error)]
 
-        entries = run_direct(self._fetch(DIRECT, media, compute, [_WORDS], on_error=on_error))
+        entries = run_direct(self._cache().fetch(DIRECT, media, [DESCRIPTION], compute, on_error=on_error))
         return [None if isinstance(entry, MediaError) else entry[0] for entry in entries]
 
     def embed_described(self, media: Sequence[Media]) -> list[tuple[list[float], str | None]]:
         """Embed and describe documents, computing only what the store lacks, each content once."""
 
-        async def compute(missing: list[Media]) -> Sequence[Entry]:
+        async def compute(missing: list[Media]) -> list[tuple[list[float], str | None]]:
             return self.embeddings.embed_described(missing)
 
-        entries = require_all(run_direct(self._fetch(DIRECT, media, compute, [_VECTOR, _WORDS])))
+        entries = require_all(run_direct(self._cache().fetch(DIRECT, media, [VECTOR, DESCRIPTION], compute)))
         return [(list(vector), words) for vector, words in entries]
 
     def chunk(self, media: Media, **options: Unpack[ChunkOptions]) -> Iterator[Media]:
@@ -155,48 +140,15 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
         Raises:
             MediaError: If its content cannot be read.
         """
-        span = "" if media.span is None else f"{media.span[0]:.6f}-{media.span[1]:.6f}"
-        page = "" if media.page is None else str(media.page)
-        parts = (self.prefix, self.fingerprint, media.modality, role, media.sha256, span, page)
-        return "_".join(part for part in parts if part)
+        return content_cache_key(media, role, self.fingerprint, self.prefix)
+
+    def _cache(self, role: Role = "document") -> MediaCache:
+        return MediaCache(self.store, partial(self.cache_key, role=role))
 
     async def _embed(self, steps: Steps, media: Sequence[Media], role: Role) -> list[list[float]]:
-        async def compute(missing: list[Media]) -> list[Entry]:
+        async def compute(missing: list[Media]) -> list[tuple[list[float]]]:
             embed, aembed = self.embeddings.embed_media, self.embeddings.aembed_media
             return [(vector,) for vector in await steps.ask(embed, aembed, missing, role=role)]
 
-        return [list(vector) for (vector,) in require_all(await self._fetch(steps, media, compute, [_VECTOR], role))]
-
-    async def _fetch(
-        self,
-        steps: Steps,
-        media: Sequence[Media],
-        compute: Callable[[list[Media]], Awaitable[Sequence[Entry]]],
-        kinds: Sequence[Kind],
-        role: Role = "document",
-        on_error: Literal["raise", "skip"] = "raise",
-    ) -> list[Entry | MediaError]:
-        """Return values of some kinds for every media from the store, and compute and keep those that it lacks."""
-
-        async def fetch(keys: list[str]) -> dict[str, Entry]:
-            columns = [
-                await steps.ask(self.store.mget, self.store.amget, [key + kind.suffix for key in keys])
-                for kind in kinds
-            ]
-            rows = zip(keys, zip(*columns, strict=True), strict=True)
-            return {
-                key: tuple(kind.unpack(value) for kind, value in zip(kinds, row, strict=True))
-                for key, row in rows
-                if None not in row
-            }
-
-        async def keep(new: dict[str, Entry]) -> None:
-            pairs = [
-                (key + kind.suffix, kind.pack(value))
-                for key, row in new.items()
-                for kind, value in zip(kinds, row, strict=True)
-            ]
-            await steps.ask(self.store.mset, self.store.amset, pairs)
-
-        keys = await steps.work(lambda: read_each(lambda item: self.cache_key(item, role), media, on_error=on_error))
-        return await fetch_or_compute(media, keys, fetch, compute, keep)
+        entries = require_all(await self._cache(role).fetch(steps, media, [VECTOR], compute))
+        return [list(vector) for (vector,) in entries]

@@ -12,9 +12,18 @@ from langchain_core.document_loaders import BaseBlobParser, BaseLoader
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
-from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
+from langchain_senseweave.embeddings.base import MediaEmbeddings
 from langchain_senseweave.items import document_from_media, unwrap_blob
-from senseweave.interop import ChunkLoader, MediaError, MediaPolicy, OnError, choose_policy, chunk_media
+from senseweave.interop import (
+    CHUNK_OPTIONS,
+    ChunkLoader,
+    ChunkOptions,
+    MediaError,
+    MediaPolicy,
+    OnError,
+    choose_policy,
+    chunk_media,
+)
 
 
 class ParserOptions(ChunkOptions, total=False):
@@ -76,9 +85,8 @@ class MediaParser(BaseBlobParser):
             ValueError: If both `policy` and `root` or `network` are given, or `on_error` is unknown.
             TypeError: If an argument is unknown.
         """
-        if unknown := set(chunking) - set(ChunkOptions.__annotations__):
-            known = ", ".join(ChunkOptions.__annotations__)
-            msg = f"unknown argument {', '.join(sorted(unknown))}; arguments for chunks are {known}"
+        if unknown := set(chunking) - set(CHUNK_OPTIONS):
+            msg = f"unknown argument {', '.join(sorted(unknown))}; arguments for chunks are {', '.join(CHUNK_OPTIONS)}"
             raise TypeError(msg)
         given = choose_policy(policy, root, network)
         self.loader = ChunkLoader(

@@ -71,7 +71,7 @@ from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
 from senseweave.retrieval.ranking import Ranking, arank, rank
 from senseweave.retrieval.records.adding import chunk_record, describe_chunk, embed_documents
-from senseweave.retrieval.records.chunking import CHUNK_OPTIONS, chunk_media
+from senseweave.retrieval.records.chunking import CHUNK_OPTIONS, ChunkOptions, chunk_media
 from senseweave.retrieval.records.labels import (
     document_text,
     labeled_description,
@@ -141,6 +141,7 @@ __all__ = [
     "ChromaView",
     "ChromaWriter",
     "ChunkLoader",
+    "ChunkOptions",
     "Clip",
     "Embedded",
     "EmbeddedPart",

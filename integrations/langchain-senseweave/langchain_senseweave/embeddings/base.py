@@ -4,34 +4,28 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, Unpack
 
 from langchain_core.documents.base import Blob
 from langchain_core.embeddings import Embeddings
 
 from langchain_senseweave.items import media_from
-from senseweave.interop import Media, MediaPolicy, Modality, Role, Text, chunk_media, in_thread, list_items
+from senseweave.interop import (
+    ChunkOptions,
+    Media,
+    MediaPolicy,
+    Modality,
+    Role,
+    Text,
+    chunk_media,
+    in_thread,
+    list_items,
+)
 
 Items = Sequence[Any] | None
 """Media in any of the forms that `senseweave` reads, or blobs."""
 Vectors = list[list[float]]
 """One vector per item."""
-
-
-class ChunkOptions(TypedDict, total=False):
-    """How media are divided into chunks.
-
-    Attributes:
-        seconds: Length of the windows of audio and video; None for what suits the model.
-        overlap: Seconds that neighboring windows share.
-        characters: Most characters of a passage of text; None for what suits the model.
-        character_overlap: Characters that neighboring passages share, at most.
-    """
-
-    seconds: float | None
-    overlap: float
-    characters: int | None
-    character_overlap: int
 
 
 class MediaEmbeddings(Embeddings):

@@ -8,12 +8,13 @@ from typing import Literal, Unpack
 
 from langchain_core.stores import BaseStore
 
-from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
+from langchain_senseweave.embeddings.base import MediaEmbeddings
 from senseweave.interop import (
     DESCRIPTION,
     DIRECT,
     OFF_LOOP,
     VECTOR,
+    ChunkOptions,
     Media,
     MediaCache,
     MediaError,

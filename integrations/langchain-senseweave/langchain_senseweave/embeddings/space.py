@@ -7,8 +7,8 @@ from typing import Literal, Self, Unpack
 
 from pydantic import ConfigDict, Field, model_validator
 
-from langchain_senseweave.embeddings.base import ChunkOptions, MediaEmbeddings
-from senseweave.interop import Batch, Media, Role, Space, SpaceFields, chunk_media, progress_bar
+from langchain_senseweave.embeddings.base import MediaEmbeddings
+from senseweave.interop import Batch, ChunkOptions, Media, Role, Space, SpaceFields, chunk_media, progress_bar
 
 
 class SenseweaveEmbeddings(SpaceFields, MediaEmbeddings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypedDict
 
 from senseweave.media import Media, split
 from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
@@ -11,8 +11,26 @@ from senseweave.spaces.space import Space
 
 CHARACTERS_PER_TOKEN: Final = 4
 """English text has 4 to 5; the lower number keeps a passage within what the encoder reads."""
-CHUNK_OPTIONS: Final = ("seconds", "overlap", "characters", "character_overlap")
-"""The options of `chunk_media`, under which the components of the integrations keep them."""
+
+
+class ChunkOptions(TypedDict, total=False):
+    """How media are divided into chunks: options of `chunk_media`, which the components of the integrations take too.
+
+    Attributes:
+        seconds: Length of the windows of audio and video; None for what suits the model.
+        overlap: Seconds that neighboring windows share.
+        characters: Most characters of a passage of text; None for what suits the model.
+        character_overlap: Characters that neighboring passages share, at most.
+    """
+
+    seconds: float | None
+    overlap: float
+    characters: int | None
+    character_overlap: int
+
+
+CHUNK_OPTIONS: Final = tuple(ChunkOptions.__annotations__)
+"""Names of the options."""
 
 
 def chunk_media(

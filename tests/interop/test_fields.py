@@ -9,7 +9,7 @@ import pickle
 import pytest
 
 import senseweave as sw
-from senseweave.interop import PolicyFields, SpaceFields
+from senseweave.interop import OPTIONS, Planner, PolicyFields, RankingFields, SpaceFields
 from senseweave.testing import toy_space
 
 
@@ -27,6 +27,11 @@ def test_what_may_be_read_is_said_in_one_of_two_ways(tmp_path):
     assert PolicyFields(root=tmp_path, network=True).media_policy == sw.MediaPolicy(root=tmp_path, network=True)
     with pytest.raises(ValueError, match="either policy or root and network, not both"):
         PolicyFields(policy=sw.MediaPolicy(), network=True)
+
+
+def test_a_retriever_has_a_field_for_every_option_of_ranking_with_the_default_of_a_search():
+    assert set(RankingFields.model_fields) == set(OPTIONS)
+    assert Planner().plan(3, RankingFields().model_dump()) == Planner().plan(3, {})
 
 
 def test_fields_survive_json_without_secrets():

@@ -111,11 +111,13 @@ from senseweave.spaces.recorded import check_recorded, remember, trust
 if TYPE_CHECKING:
     from senseweave.interop.fields import LOAD_FIELDS as LOAD_FIELDS
     from senseweave.interop.fields import PolicyFields as PolicyFields
+    from senseweave.interop.fields import RankingFields as RankingFields
     from senseweave.interop.fields import SpaceFields as SpaceFields
     from senseweave.interop.fields import SpaceOptions as SpaceOptions
 
 # These need pydantic, which frameworks bring that have models of it.
-_HOMES = dict.fromkeys(("LOAD_FIELDS", "PolicyFields", "SpaceFields", "SpaceOptions"), "senseweave.interop.fields")
+_FIELDS = ("LOAD_FIELDS", "PolicyFields", "RankingFields", "SpaceFields", "SpaceOptions")
+_HOMES = dict.fromkeys(_FIELDS, "senseweave.interop.fields")
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)
 
 __all__ = [

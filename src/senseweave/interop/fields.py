@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, TypedDict
@@ -57,6 +57,20 @@ class PolicyFields(BaseModel):
         values = {field.name: getattr(policy, field.name) for field in fields(policy)}
         values["root"] = str(policy.root) if policy.root is not None else None
         return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in values.items()}
+
+
+class RankingFields(BaseModel):
+    """How to rank, besides how many: the `RankingOptions` of a retriever, which `Planner.plan` checks."""
+
+    fusion: str | None = Field(default=None, description="How scores are made comparable; None for the default.")
+    min_score: float | None = Field(default=None, description="Leave out results with a lower `score`.")
+    offset: int = Field(default=0, ge=0, description="Number of the best results to leave out, for a later page.")
+    group: bool = Field(default=False, description="Whether the chunks of one source are one result.")
+    diversity: float | None = Field(default=None, description="From 0 to 1: how much results should differ.")
+    rerank: Any = Field(default=None, description="A cross-encoder's name or a reranker, which orders the best anew.")
+    rerank_depth: int = Field(default=50, ge=1, description="Number of results that the reranker reads.")
+    weights: Mapping[str, float] | None = Field(default=None, description="By modality, for `fusion='weighted_rrf'`.")
+    quota: Mapping[str, int] | None = Field(default=None, description="By modality, the least number of results.")
 
 
 class SpaceOptions(TypedDict, total=False):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
@@ -28,11 +27,12 @@ from senseweave.interop import (
     Modality,
     Plan,
     Planner,
+    PolicyFields,
     Query,
     Ranking,
+    RankingFields,
     Steps,
     StoreRanking,
-    choose_policy,
     chosen_modalities,
     in_thread,
     run_direct,
@@ -43,7 +43,7 @@ _OPTIONS = ("k", "modalities", "filter", *OPTIONS)
 """Fields that a call may set too: the arguments of `Index.search`."""
 
 
-class SenseweaveRetriever(BaseRetriever):
+class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
     """Retrieves text, images, audio and video by text, image, audio or video, ranked as one list.
 
     Scores of different modalities and spaces are not comparable as they are; the core makes them so. Each document's
@@ -92,21 +92,9 @@ class SenseweaveRetriever(BaseRetriever):
         default=None, description="Only documents of these modalities; None for all."
     )
     filter: Any = Field(default=None, description="Condition on metadata, in the store's language or senseweave's.")
-    fusion: str | None = Field(default=None, description="How scores are made comparable; None for the default.")
-    min_score: float | None = Field(default=None, description="Leave out documents with a lower `score`.")
-    offset: int = Field(default=0, ge=0, description="Number of the best documents to leave out, for a later page.")
-    group: bool = Field(default=False, description="Whether the chunks of one source are one document.")
-    diversity: float | None = Field(default=None, description="From 0 to 1: how much documents should differ.")
-    rerank: Any = Field(default=None, description="A cross-encoder's name or a reranker, which orders the best anew.")
-    rerank_depth: int = Field(default=50, ge=1, description="Number of documents that the reranker reads.")
-    weights: Mapping[str, float] | None = Field(default=None, description="By modality, for `fusion='weighted_rrf'`.")
-    quota: Mapping[str, int] | None = Field(default=None, description="By modality, the least number of documents.")
     query_modality: Modality = Field(
         default="text", description="What `invoke` takes: text, or the path of a file of another modality."
     )
-    root: Path | None = Field(default=None, description="Media of queries must lie under this folder.")
-    network: bool = Field(default=False, description="Whether http and https URLs of queries may be fetched.")
-    policy: MediaPolicy | None = Field(default=None, description="All limits, instead of `root` and `network`.")
 
     _views: list[LangChainView] = PrivateAttr(default_factory=list)
     _planner: Planner = PrivateAttr(default_factory=Planner)
@@ -127,7 +115,6 @@ class SenseweaveRetriever(BaseRetriever):
             if store.embeddings is None:
                 msg = f"{type(store).__name__} has no embeddings, so that a query cannot be embedded for it"
                 raise ValueError(msg)
-        choose_policy(self.policy, self.root, self.network)
         self._settings({})
         self._views = [view_store(store, number) for number, store in enumerate(self.vector_stores)]
         return self
@@ -171,15 +158,14 @@ class SenseweaveRetriever(BaseRetriever):
         return await self._aretrieve("video", video, config, options)
 
     @property
-    def media_policy(self) -> MediaPolicy | None:
+    def media_policy(self) -> MediaPolicy:
         """What may be read of queries and results that are given as paths or URLs."""
-        given = choose_policy(self.policy, self.root, self.network)
-        if given is not None:
-            return given
+        if self.given_policy is not None:
+            return self.given_policy
         if self.index is not None:
             return self.index.policy
         embeddings = (view.embeddings for view in self._views if isinstance(view.embeddings, MediaEmbeddings))
-        return next((each.media_policy for each in embeddings), None)
+        return next((each.media_policy for each in embeddings), None) or MediaPolicy()
 
     def _retrieve(self, modality: Modality, item: Any, config: Config, options: dict[str, Any]) -> list[Document]:
         media = self._media(modality, item)

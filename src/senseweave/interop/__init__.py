@@ -62,13 +62,13 @@ from senseweave.media.collecting import as_media, first_media
 from senseweave.media.export import DEFAULT_PIXELS, ImageFormat, image_file
 from senseweave.media.files import keep_bytes
 from senseweave.media.policy import choose_policy
-from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, StoreStatistics, background, merge
-from senseweave.retrieval.calibration.probes import PROBES
+from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, merge
 from senseweave.retrieval.calibration.store_statistics import Sample, evenly_spaced
 from senseweave.retrieval.chroma_view import ChromaView, read_anew, reopen_in_child
 from senseweave.retrieval.chroma_writer import FINGERPRINT, ChromaWriter
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
+from senseweave.retrieval.list_statistics import ListStatistics
 from senseweave.retrieval.ranking import Ranking, arank, rank
 from senseweave.retrieval.records.adding import chunk_record, describe_chunk, embed_documents
 from senseweave.retrieval.records.chunking import CHUNK_OPTIONS, ChunkOptions, chunk_media
@@ -134,7 +134,6 @@ __all__ = [
     "NOT_TEXT",
     "OFF_LOOP",
     "OPTIONS",
-    "PROBES",
     "SYSTEM_PROMPT",
     "VECTOR",
     "Audio",
@@ -158,6 +157,7 @@ __all__ = [
     "Index",
     "IndexRanking",
     "Lazy",
+    "ListStatistics",
     "LoadedChunk",
     "Lock",
     "Media",
@@ -193,7 +193,6 @@ __all__ = [
     "StoreCall",
     "StoreError",
     "StoreRanking",
-    "StoreStatistics",
     "StoreView",
     "Text",
     "UnsupportedModalityError",
@@ -201,7 +200,6 @@ __all__ = [
     "arank",
     "as_media",
     "as_reranker",
-    "background",
     "check_choice",
     "check_filter_size",
     "check_recorded",

@@ -52,9 +52,11 @@ class StoreView(QueryEmbedder):
 
     Attributes:
         name: Unique among the stores of a ranking.
+        known: Returns what is known of a list of the store by its name, which `ListStatistics` sets.
     """
 
     name: str
+    known: Callable[[str, Modality], Statistics | None] | None = None
 
     @property
     def space(self) -> str:
@@ -80,6 +82,13 @@ class StoreView(QueryEmbedder):
         """Run `find` off the event loop: in a thread unless the store knows a better way."""
         return await in_thread(self.find, call, vector, k, modality)
 
+    def find_with_vectors(self, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
+        """Return the `k` records nearest to a vector, with their vectors where the store gives them.
+
+        `ListStatistics` estimates from them what similarities mean.
+        """
+        raise NotImplementedError
+
     def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
         """Return the stored vectors of what was found.
 
@@ -90,8 +99,7 @@ class StoreView(QueryEmbedder):
 
     def statistics(self, modality: Modality | None, query_modality: Modality) -> Statistics | None:
         """Return what is known of queries of a modality against records of another, or None."""
-        del modality, query_modality
-        return None
+        return self.known(list_name(self.name, modality), query_modality) if self.known is not None else None
 
     def is_empty(self, call: StoreCall, modality: Modality | None) -> bool:
         """Return whether there are no records of a modality; False where that is not known."""

@@ -5,7 +5,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
@@ -82,6 +82,32 @@ class Lifecycle(Configured):
     async def close_async(self) -> None:
         """Like `close`, in a thread."""
         await in_thread(self.close)
+
+
+class Container(Lifecycle):
+    """Base of the components that hold other components, which are warmed up and closed with them."""
+
+    _held: Sequence[Any] = ()
+
+    def warm_up(self) -> None:
+        """Warm up the components that it holds."""
+        for component in self._held:
+            if hasattr(component, "warm_up"):
+                component.warm_up()
+
+    async def warm_up_async(self) -> None:
+        """Like `warm_up`; what has no asynchronous way of its own is warmed up in a thread."""
+        for component in self._held:
+            if hasattr(component, "warm_up_async"):
+                await component.warm_up_async()
+            elif hasattr(component, "warm_up"):
+                await in_thread(component.warm_up)
+
+    def close(self) -> None:
+        """Close the components that it holds; the next run opens them again."""
+        for component in self._held:
+            if hasattr(component, "close"):
+                component.close()
 
 
 def keep_parameters(init: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:

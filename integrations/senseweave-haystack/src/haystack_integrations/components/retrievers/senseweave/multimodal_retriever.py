@@ -4,6 +4,7 @@
 """One ranking of texts, images, recordings and videos out of several stores or an index of senseweave."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ from haystack.components.retrievers.types import EmbeddingRetriever
 from haystack.core.serialization import component_from_dict, component_to_dict, import_class_by_name
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 from haystack.document_stores.types import FilterPolicy
-from haystack_integrations.common.senseweave.components import Lifecycle, keep_parameters
+from haystack_integrations.common.senseweave.components import Container, keep_parameters
 from haystack_integrations.common.senseweave.items import hit_to_document, result_meta
 from haystack_integrations.common.senseweave.loading import source_to_media
 from haystack_integrations.components.embedders.senseweave import SenseweaveTextEmbedder
 from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, for_index
-from haystack_integrations.components.retrievers.senseweave.lists import RetrieverLists
+from haystack_integrations.components.retrievers.senseweave.sources import RetrieverView
 
 import senseweave as sw
 from senseweave.interop import (
@@ -27,6 +28,7 @@ from senseweave.interop import (
     OFF_LOOP,
     OPTIONS,
     IndexRanking,
+    ListStatistics,
     Lock,
     Modality,
     Plan,
@@ -34,6 +36,7 @@ from senseweave.interop import (
     Ranking,
     Reranker,
     Steps,
+    StoreRanking,
     chosen_modalities,
     in_thread,
     run_direct,
@@ -42,7 +45,7 @@ from senseweave.interop import (
 
 
 @component
-class SenseweaveMultimodalRetriever(Lifecycle):
+class SenseweaveMultimodalRetriever(Container):
     """Retrieves from several stores, or from a `senseweave.Index`, and merges what they find into one fair ranking.
 
     Similarities of different models or modalities cannot be compared: a good match of a question and a photograph may
@@ -145,10 +148,15 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         self.filter_policy = FilterPolicy(filter_policy)
         self._index: sw.Index | None = None
         self._opening = Lock()
-        self._lists = RetrieverLists(
-            retrievers or {}, self.embedders or {}, modalities, self.statistics, auto_calibrate=auto_calibrate
+        views = [RetrieverView(name, each, self._embedder(name)) for name, each in (retrievers or {}).items()]
+        self._lists = ListStatistics(views, modalities, self.statistics, estimate=auto_calibrate)
+        self._ranking = (
+            StoreRanking(views, modalities or None)
+            if index is None
+            else IndexRanking(self._opened, modalities, for_index)
         )
-        self._indexed = IndexRanking(self._opened, modalities, for_index)
+        held = [*(view.embedder for view in views), *(retrievers or {}).values()]
+        self._held = list({id(component): component for component in held}.values())
         self._planner = Planner(self._lists.names)
         self._plan(max(self.top_k, 1), {})
 
@@ -157,13 +165,13 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         if self.index is not None:
             for space in self._opened().spaces.values():
                 space.load([modality for modality in space.modalities if modality == "text"])
-        self._lists.warm_up()
+        Container.warm_up(self)
 
     async def warm_up_async(self) -> None:
         """Like `warm_up`, without blocking the event loop."""
         if self.index is not None and self._index is None:
             await in_thread(self.warm_up)
-        await self._lists.warm_up_async()
+        await Container.warm_up_async(self)
 
     def close(self) -> None:
         """Close the index, or the retrievers and embedders; the next run opens them again.
@@ -175,7 +183,8 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         if index is not None and index is not self.index:
             index.close()
         self._planner.rerankers.clear()
-        self._lists.close()
+        self._lists.clear()
+        Container.close(self)
 
     def calibrate(self, documents: dict[str, list[Document]], queries: list[str] | None = None) -> None:
         """Learn how high similarities are in each list when nothing fits; the result is kept in `statistics`.
@@ -192,14 +201,17 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         if self.index is not None:
             msg = "an index calibrates itself when media are added"
             raise ValueError(msg)
-        learned = {name: self._lists.calibrate(name, sample, queries) for name, sample in documents.items()}
-        self.statistics.update(learned)
+        samples = {
+            name: [document.embedding for document in sample if document.embedding is not None]
+            for name, sample in documents.items()
+        }
+        self._lists.learn(samples, queries)
 
     def _parameters(self) -> dict[str, Any]:
         if self.rerank is not None and not isinstance(self.rerank, str):
             msg = f"{type(self.rerank).__name__} cannot be serialized as rerank; give the name of a cross-encoder"
             raise ValueError(msg)
-        parameters = Lifecycle._parameters(self)
+        parameters = Container._parameters(self)
         parameters["index"] = self._index_folder()
         retrievers = self.retrievers or {}
         parameters["retrievers"] = {name: component_to_dict(each, name) for name, each in retrievers.items()} or None
@@ -271,9 +283,9 @@ class SenseweaveMultimodalRetriever(Lifecycle):
         plan = self._plan(max(count, 1), options or {})
         if count == 0:
             return {"documents": []}
-        sources = self._lists.ranking if self.index is None else self._indexed
-        await steps.ask(self._lists.warm_up, self._lists.warm_up_async)
-        ranked = await steps.ask(sources.rank, sources.arank, sw.Query([question]), plan, filters=conditions)
+        await steps.ask(partial(Container.warm_up, self), partial(Container.warm_up_async, self))
+        ranking = self._ranking
+        ranked = await steps.ask(ranking.rank, ranking.arank, sw.Query([question]), plan, filters=conditions)
         return {"documents": [_document(place) for place in ranked]}
 
     def _inputs(
@@ -298,6 +310,10 @@ class SenseweaveMultimodalRetriever(Lifecycle):
             msg = f"unknown option {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(OPTIONS)}"
             raise ValueError(msg)
         return self._planner.plan(k, {name: getattr(self, name) for name in OPTIONS} | options)
+
+    def _embedder(self, name: str) -> Any:
+        """Return the embedder of the queries of a retriever."""
+        return self.embedders[name] if isinstance(self.embedders, dict) else self.embedders
 
     def _opened(self) -> sw.Index:
         with self._opening:

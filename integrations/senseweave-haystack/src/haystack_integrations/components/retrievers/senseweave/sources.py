@@ -4,7 +4,7 @@
 """Wrapped retrievers as the ranking engine asks them, and their queries as embedders embed them."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from haystack.components.embedders.types import TextEmbedder
 from haystack.components.retrievers.types import EmbeddingRetriever
 from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 from haystack_integrations.common.senseweave.items import fingerprints
-from haystack_integrations.components.retrievers.senseweave.filters import Filters, join_filters, modality_filter
+from haystack_integrations.components.retrievers.senseweave.filters import join_filters, modality_filter
 
 import senseweave as sw
 from senseweave.interop import (
@@ -22,7 +22,6 @@ from senseweave.interop import (
     MODALITIES,
     Candidate,
     Modality,
-    Statistics,
     StoreCall,
     StoreView,
     check_fingerprints,
@@ -30,21 +29,17 @@ from senseweave.interop import (
     unit,
 )
 
-Estimate = Callable[[str, Modality | None, Modality], Statistics | None]
-"""Returns what is known of a retriever's Documents of a modality for queries of another."""
-
 
 class RetrieverView(StoreView):
     """A retriever, whose scores are similarities, with the embedder of its queries. Its own filters always hold."""
 
     query_modalities = MODALITIES
 
-    def __init__(self, name: str, retriever: EmbeddingRetriever, embedder: TextEmbedder, estimate: Estimate) -> None:
+    def __init__(self, name: str, retriever: EmbeddingRetriever, embedder: TextEmbedder) -> None:
         """View the retriever of a name."""
         self.name = name
         self.retriever = retriever
         self.embedder = embedder
-        self._estimate = estimate
 
     @property
     def space(self) -> str:
@@ -74,20 +69,17 @@ class RetrieverView(StoreView):
 
     def find(self, call: StoreCall, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
         """Return the `k` Documents nearest to a vector, nearest first."""
-        return self._candidates(self.documents(vector, k, modality, call.filters, _with_vectors(call)), call)
+        return self._find(vector, k, modality, call.filters, with_vectors=_with_vectors(call))
 
     async def afind(self, call: StoreCall, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
         """Like `find`, by the retriever's own `run_async` where it has one."""
-        inputs = self._inputs(vector, k, modality, call.filters, _with_vectors(call))
-        return self._candidates((await run_component(self.retriever, **inputs))["documents"], call)
+        with_vectors = _with_vectors(call)
+        inputs = self._inputs(vector, k, modality, call.filters, with_vectors)
+        return self._candidates((await run_component(self.retriever, **inputs))["documents"], with_vectors)
 
-    def documents(
-        self, vector: np.ndarray, k: int, modality: Modality | None, filters: Filters | None, with_vectors: bool
-    ) -> list[Document]:
-        """Return the retriever's answer, with embeddings where they are asked for and it can return them."""
-        inputs = self._inputs(vector, k, modality, filters, with_vectors)
-        documents: list[Document] = self.retriever.run(**inputs)["documents"]
-        return documents
+    def find_with_vectors(self, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
+        """Return the `k` Documents nearest to a vector, with embeddings where the retriever can return them."""
+        return self._find(vector, k, modality, None, with_vectors=True)
 
     def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
         """Return the unit vectors that the retriever returned.
@@ -100,19 +92,21 @@ class RetrieverView(StoreView):
             raise ValueError(msg)
         return vectors
 
-    def statistics(self, modality: Modality | None, query_modality: Modality) -> Statistics | None:
-        """Return what is known of queries of a modality against Documents of another, or None."""
-        return self._estimate(self.name, modality, query_modality)
-
     def is_empty(self, call: StoreCall, modality: Modality | None) -> bool:
         """Return whether nothing is found in this call, so that no statistics are needed."""
         # A method without statistics ranks alike whether or not it knows that a list is empty.
         if call.plan.method is not None and not METHODS[call.plan.method].needs_statistics:
             return False
-        return not self.documents(call.parts[0].vector, 1, modality, call.filters, with_vectors=False)
+        return not self._find(call.parts[0].vector, 1, modality, call.filters, with_vectors=False)
+
+    def _find(
+        self, vector: np.ndarray, k: int, modality: Modality | None, filters: Any, *, with_vectors: bool
+    ) -> list[Candidate]:
+        inputs = self._inputs(vector, k, modality, filters, with_vectors)
+        return self._candidates(self.retriever.run(**inputs)["documents"], with_vectors)
 
     def _inputs(
-        self, vector: np.ndarray, k: int, modality: Modality | None, filters: Filters | None, with_vectors: bool
+        self, vector: np.ndarray, k: int, modality: Modality | None, filters: Any, with_vectors: bool
     ) -> dict[str, Any]:
         own = getattr(self.retriever, "filters", None) or None
         given = join_filters(modality_filter(modality) if modality is not None else None, filters)
@@ -129,10 +123,10 @@ class RetrieverView(StoreView):
             inputs["return_embedding"] = True
         return inputs
 
-    def _candidates(self, documents: list[Document], call: StoreCall) -> list[Candidate]:
+    def _candidates(self, documents: list[Document], with_vectors: bool) -> list[Candidate]:
         fingerprint = self.embedder.fingerprint if isinstance(self.embedder, SpaceComponent) else None
         check_fingerprints(fingerprints(documents), self.name, fingerprint)
-        drops_embeddings = _with_vectors(call) and not getattr(self.retriever, "return_embedding", False)
+        drops_embeddings = with_vectors and not getattr(self.retriever, "return_embedding", False)
         candidates = [
             Candidate(
                 document.id,

@@ -105,6 +105,7 @@ from senseweave.retrieval.store_ranking import (
 from senseweave.retrieval.stores.filter_size import check_filter_size, filter_parts, listed_values
 from senseweave.retrieval.stores.filters import COMPARISONS, NOT_TEXT, compile_filter, modality_filter
 from senseweave.spaces import Batch, Space, load
+from senseweave.spaces.batch import EmbeddedItem
 from senseweave.spaces.engine import OnError, Progress
 from senseweave.spaces.recorded import check_recorded, remember, trust
 
@@ -145,6 +146,7 @@ __all__ = [
     "ChunkOptions",
     "Clip",
     "Embedded",
+    "EmbeddedItem",
     "EmbeddedPart",
     "Encoded",
     "Encoder",

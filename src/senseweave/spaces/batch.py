@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from senseweave.errors import EncodingError, MediaError
+
+
+class EmbeddedItem(NamedTuple):
+    """What was made of one item of a batch.
+
+    Attributes:
+        vector: Its vector.
+        description: The transcript or label line from which an encoder made it, or None.
+    """
+
+    vector: list[float]
+    description: str | None
 
 
 @dataclass
@@ -26,6 +39,13 @@ class Batch:
     descriptions: list[str | None]
     dropped: list[int]
     failed: list[MediaError] = field(default_factory=list)
+
+    def outcomes(self) -> list[EmbeddedItem | MediaError]:
+        """Return what was made of each item of the input, in order; for items that failed, the error."""
+        found: dict[int, EmbeddedItem | MediaError] = {error.position or 0: error for error in self.failed}
+        for position, vector, description in zip(self.kept, self.vectors.tolist(), self.descriptions, strict=True):
+            found[position] = EmbeddedItem(vector, description)
+        return [found[position] for position in range(len(found))]
 
 
 def unit_rows(vectors: np.ndarray, *, allow_zero: bool = False) -> np.ndarray:

@@ -8,7 +8,17 @@ from typing import Literal, Self, Unpack
 from pydantic import ConfigDict, Field, model_validator
 
 from langchain_senseweave.embeddings.base import MediaEmbeddings
-from senseweave.interop import Batch, ChunkOptions, Media, Role, Space, SpaceFields, chunk_media, progress_bar
+from senseweave.interop import (
+    Batch,
+    ChunkOptions,
+    EmbeddedItem,
+    Media,
+    Role,
+    Space,
+    SpaceFields,
+    chunk_media,
+    progress_bar,
+)
 
 
 class SenseweaveEmbeddings(SpaceFields, MediaEmbeddings):
@@ -95,12 +105,8 @@ class SenseweaveEmbeddings(SpaceFields, MediaEmbeddings):
         self, media: Sequence[Media], *, on_error: Literal["raise", "skip"] = "raise"
     ) -> list[str | None]:
         """Describe media in words where the model can; see `MediaEmbeddings.describe_media`."""
-        described: list[str | None] = [None] * len(media)
-        if media:
-            batch = self.space.encode(media, on_error=on_error)
-            for position, description in zip(batch.kept, batch.descriptions, strict=True):
-                described[position] = description
-        return described
+        outcomes = self.space.encode(media, on_error=on_error).outcomes() if media else []
+        return [outcome.description if isinstance(outcome, EmbeddedItem) else None for outcome in outcomes]
 
     def embed_described(self, media: Sequence[Media]) -> list[tuple[list[float], str | None]]:
         """Embed documents and describe them in a single pass; see `MediaEmbeddings.embed_described`."""

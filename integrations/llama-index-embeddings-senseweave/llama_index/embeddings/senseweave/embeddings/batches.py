@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from llama_index.core.async_utils import run_jobs
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
@@ -20,7 +20,7 @@ from llama_index_instrumentation import get_dispatcher
 from senseweave.interop import (
     DIRECT,
     OFF_LOOP,
-    Batch,
+    EmbeddedItem,
     Media,
     MediaError,
     Modality,
@@ -44,19 +44,7 @@ CACHE_COLLECTION = "embeddings"
 dispatcher = get_dispatcher(__name__)
 
 
-class Embedded(NamedTuple):
-    """The outcome of one input.
-
-    Attributes:
-        vector: Its vector.
-        description: The transcript or label line from which an encoder made it, or None.
-    """
-
-    vector: Embedding
-    description: str | None
-
-
-Outcome: TypeAlias = Embedded | MediaError
+Outcome: TypeAlias = EmbeddedItem | MediaError
 """The outcome of one input; an error only with `on_error="skip"`."""
 
 
@@ -145,7 +133,7 @@ class Batches:
             yield finished
             ((labels, outcomes),) = finished
             pairs = zip(labels, outcomes, strict=True)
-            done = [(label, outcome.vector) for label, outcome in pairs if isinstance(outcome, Embedded)]
+            done = [(label, outcome.vector) for label, outcome in pairs if isinstance(outcome, EmbeddedItem)]
             chunks, embeddings = [label for label, _ in done], [vector for _, vector in done]
             event.on_end(payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: embeddings})
         dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=embeddings))
@@ -158,11 +146,11 @@ class Batches:
 
         async def fetch(keys: list[str]) -> dict[str, Outcome]:
             stored = {key: await steps.ask(cache.get, cache.aget, key, collection=CACHE_COLLECTION) for key in keys}
-            return {key: Embedded(**value) for key, value in stored.items() if value is not None}
+            return {key: EmbeddedItem(**value) for key, value in stored.items() if value is not None}
 
         async def keep(new: dict[str, Outcome]) -> None:
             for key, outcome in new.items():
-                if isinstance(outcome, Embedded):
+                if isinstance(outcome, EmbeddedItem):
                     value = outcome._asdict()
                     await steps.ask(cache.put, cache.aput, key, value, collection=CACHE_COLLECTION)
 
@@ -177,7 +165,8 @@ class Batches:
 
     async def _encode(self, steps: Steps, media: list[Media]) -> list[Outcome]:
         space = self.model.space
-        return _outcomes(await steps.ask(space.encode, space.aencode, media, role=self.role, on_error=self.on_error))
+        batch = await steps.ask(space.encode, space.aencode, media, role=self.role, on_error=self.on_error)
+        return batch.outcomes()
 
     def _media(self, items: Sequence[Any]) -> list[Media]:
         """Return the inputs as media, loading the space first: the slow part, so never on an event loop."""
@@ -253,12 +242,3 @@ def _grouped(model: SpaceModel, media: Sequence[Media]) -> dict[Modality, list[i
     for modality in groups:
         model.space.encoder(modality)
     return groups
-
-
-def _outcomes(batch: Batch) -> list[Outcome]:
-    """Return the outcome of each item of a batch, in order."""
-    done: dict[int, Outcome] = {error.position or 0: error for error in batch.failed}
-    vectors: list[Embedding] = batch.vectors.tolist()
-    for position, vector, text in zip(batch.kept, vectors, batch.descriptions, strict=True):
-        done[position] = Embedded(vector, text)
-    return [done[position] for position in range(len(done))]

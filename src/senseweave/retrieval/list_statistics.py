@@ -11,7 +11,6 @@ from senseweave.media import Modality, Text
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.statistics import Statistics, background
 from senseweave.retrieval.calibration.store_statistics import Sample, StoreStatistics
-from senseweave.retrieval.ranking import Candidate
 from senseweave.retrieval.records.schema import read_metadata
 from senseweave.retrieval.store_ranking import StoreView, list_name
 
@@ -46,7 +45,7 @@ class ListStatistics:
         self._given = given
         self._estimate = estimate
         self._estimates = StoreStatistics[str](self._sample, self._phrases, documents_like=self._documents_like)
-        self._records: dict[str, list[Candidate]] = {}
+        self._records: dict[str, list[tuple[Modality, np.ndarray]]] = {}
         self._embedded: dict[str, np.ndarray] = {}
         for view in views:
             view.known = self.statistics
@@ -91,26 +90,25 @@ class ListStatistics:
         self._records.clear()
 
     def _sample(self, name: str) -> Sample:
-        vectors = _vectors(self._nearest(name))
-        return vectors, len(vectors)
+        vectors = [vector for _, vector in self._nearest(name)]
+        return np.asarray(vectors), len(vectors)
 
     def _documents_like(self, name: str, modality: Modality) -> np.ndarray:
         """Return vectors of records of a modality, from all lists, that are as long as those of one list."""
-        lengths = {np.size(record.vector) for record in self._nearest(name)}
-        records = [record for other in self._lists for record in self._nearest(other)]
-        return _vectors(
-            record
-            for record in records
-            if read_metadata(record.metadata).modality == modality and np.size(record.vector) in lengths
-        )
+        lengths = {vector.size for _, vector in self._nearest(name)}
+        vectors = [vector for other in self._lists for found, vector in self._nearest(other) if found == modality]
+        return np.asarray([vector for vector in vectors if vector.size in lengths])
 
-    def _nearest(self, name: str) -> list[Candidate]:
-        """Return records of a list that come with vectors; asked for again while the list is empty."""
-        if not self._records.get(name):
-            view, modality = self._lists[name]
-            center = self._phrases(name).mean(axis=0)
-            self._records[name] = view.find_with_vectors(center, SAMPLE, modality)
-        return [record for record in self._records[name] if record.vector is not None]
+    def _nearest(self, name: str) -> list[tuple[Modality, np.ndarray]]:
+        """Return the modalities of records of a list, with their vectors; asked for again while the list is empty."""
+        if name in self._records:
+            return self._records[name]
+        view, modality = self._lists[name]
+        found = view.find_with_vectors(self._phrases(name).mean(axis=0), SAMPLE, modality)
+        nearest = [(read_metadata(each.metadata).modality, each.vector) for each in found if each.vector is not None]
+        if found:
+            self._records[name] = nearest
+        return nearest
 
     def _phrases(self, name: str) -> np.ndarray:
         view, _ = self._lists[name]
@@ -121,7 +119,3 @@ class ListStatistics:
 
 def _embed(view: StoreView, texts: Iterable[str]) -> np.ndarray:
     return np.asarray(view.embed_phrases([Text(text) for text in texts]), np.float32)
-
-
-def _vectors(records: Iterable[Candidate]) -> np.ndarray:
-    return np.asarray([record.vector for record in records])

@@ -6,16 +6,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from senseweave.display import printable
+from senseweave.redaction import without_secrets
 
 
 class _Shown:
     """An exception whose text quotes names and contents from outside, and is printed by tracebacks and logs.
 
-    Its `args` and attributes keep the values as they are; `str()` escapes what a terminal would obey.
+    Its `args` and attributes keep the values as they are; `str()` and `repr()` escape what a terminal would obey and
+    hide the secrets in URLs.
     """
 
     def __str__(self) -> str:
-        return printable(super().__str__(), keep="\n")
+        return printable(without_secrets(super().__str__()), keep="\n")
+
+    def __repr__(self) -> str:
+        return printable(without_secrets(super().__repr__()))
 
 
 class SenseweaveError(_Shown, Exception):
@@ -46,11 +51,11 @@ class MediaError(SenseweaveError):
         return located
 
     def __str__(self) -> str:
-        where = printable(self.source)
+        where = printable(without_secrets(self.source))
         if self.position is not None:
             count = f" of {self.total}" if self.total is not None else ""
             where = f"{where} (item {self.position + 1}{count})"
-        reason = printable(self.reason, keep="\n")
+        reason = printable(without_secrets(self.reason), keep="\n")
         return f"{where}: {reason}"
 
     def __reduce__(self) -> tuple[object, ...]:

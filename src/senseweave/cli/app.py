@@ -21,6 +21,7 @@ from senseweave.cli import render
 from senseweave.cli.native import without_decoder_notes
 from senseweave.display import printable_json
 from senseweave.errors import SenseweaveError
+from senseweave.redaction import redacted
 
 if TYPE_CHECKING:
     from senseweave.media import Modality
@@ -351,7 +352,8 @@ def _progress(label: str, *, quiet: bool = False) -> Iterator[Any]:
 
 def _print_json(value: object) -> None:
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    sys.stdout.write(printable_json(json.dumps(value, indent=2, ensure_ascii=not unicode, default=str)) + "\n")
+    text = json.dumps(redacted(value), indent=2, ensure_ascii=not unicode, default=str)
+    sys.stdout.write(printable_json(text) + "\n")
 
 
 def _write_any_text() -> None:

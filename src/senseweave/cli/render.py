@@ -14,6 +14,7 @@ from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from senseweave.display import printable
+from senseweave.redaction import without_secrets
 
 if TYPE_CHECKING:  # `senseweave --help` needs neither numpy nor Chroma
     from senseweave.encoders.family import Family
@@ -43,8 +44,8 @@ LINE_LENGTH = 90
 
 
 def escape(text: object) -> str:
-    """Return text from outside as it may be printed: neither markup nor characters that a terminal would obey."""
-    return escape_markup(printable(str(text)))
+    """Return text from outside as it may be printed: no markup, nothing that a terminal obeys, no secrets of URLs."""
+    return escape_markup(printable(without_secrets(str(text))))
 
 
 def failure(message: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, Union
 
 from senseweave.encoders.parts.prompts import check_roles
 from senseweave.encoders.runtime.torch_runtime import DTYPES
+from senseweave.redaction import REDACTED, is_secret_option
 
 POSITIVE: Final = (
     "max_length", "batch_tokens", "batch_texts", "batch_images", "batch_windows", "batch_clips", "frames",
@@ -106,5 +107,5 @@ def _is_whole(value: Any) -> bool:
 
 def _require(right: bool, name: str, expected: str, value: object) -> None:
     if not right:
-        msg = f"{name} must be {expected}, not {value!r}"
+        msg = f"{name} must be {expected}, not {REDACTED if is_secret_option(name) else repr(value)}"
         raise TypeError(msg)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from senseweave.display import printable, shorten
+from senseweave.redaction import without_secrets
 
 LABEL_LENGTH: Final = 300
 """Characters of a source that a label shows."""
@@ -26,8 +27,8 @@ for turns of the conversation."""
 
 
 def data_label(text: str) -> str:
-    """Return a name from outside as one line of at most `LABEL_LENGTH` characters, all of them visible."""
-    return _TURN.sub(_escape, shorten(text, LABEL_LENGTH))
+    """Return a name from outside as one line of at most `LABEL_LENGTH` visible characters, without secrets of URLs."""
+    return _TURN.sub(_escape, shorten(without_secrets(text), LABEL_LENGTH))
 
 
 def data_text(text: str) -> str:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, TypedDict
 
-from pydantic import BaseModel, Field, PrivateAttr, field_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_serializer, model_validator
 
 from senseweave.concurrency import in_thread
 from senseweave.media import MediaPolicy, Modality
 from senseweave.media.policy import choose_policy
+from senseweave.redaction import without_secret_options
 from senseweave.spaces import Space, load
 
 LOAD_FIELDS = ("device", "dtype", "revision", "dimensions", "normalize", "max_length", "batch_tokens", "cache_size")
 """The options of `senseweave.load` that are fields of their own; further options are in `load_options`."""
-
-_SECRET = re.compile(r"(^|_)(key|token|secret|password|credentials?|auth|headers?)$", re.IGNORECASE)
 
 
 class PolicyFields(BaseModel):
@@ -119,6 +117,9 @@ class SpaceFields(PolicyFields):
     A loaded space keeps its own load options, and its policy unless the fields say another.
     """
 
+    # A key that is given under a name that does not exist, or among options that are refused, is not repeated.
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     device: str | None = Field(default=None, description="torch device (`cuda:0`); chosen by senseweave if None.")
     dtype: str | None = Field(default=None, description="Precision of the weights, for example `float16`.")
     revision: str | None = Field(default=None, description="Commit or tag of a model from a hub.")
@@ -215,4 +216,4 @@ class SpaceFields(PolicyFields):
 
     @field_serializer("load_options")
     def _without_secrets(self, load_options: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in load_options.items() if not _SECRET.search(name)}
+        return without_secret_options(load_options)

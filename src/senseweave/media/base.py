@@ -15,6 +15,7 @@ from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.forms.source import Source
 from senseweave.media.modality import Modality
 from senseweave.media.policy import DEFAULT_POLICY, MediaPolicy
+from senseweave.redaction import without_secrets
 
 Value: TypeAlias = str | int | float | bool
 """Types of metadata values, limited to what every vector store can keep."""
@@ -183,7 +184,7 @@ class Media:
         return hash(self._identity())
 
     def __repr__(self) -> str:
-        parts = [repr(_shortened(self._source.name))]
+        parts = [repr(_shortened(without_secrets(self._source.name)))]
         if self.span is not None:
             parts.append(f"span=({self.span[0]:g}, {self.span[1]:g})")
         if self.page is not None:

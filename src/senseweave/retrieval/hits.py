@@ -8,11 +8,13 @@ from typing import Any
 
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_CLASSES, Media, MediaPolicy, Modality
+from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.schema import Provenance, is_gone, read_metadata
 
 Span = tuple[float, float]
 
 
+@redact_repr
 @dataclass(frozen=True)
 class Hit:
     """One record that a search found.

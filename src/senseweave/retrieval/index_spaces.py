@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from senseweave.errors import FingerprintError, StoreError
 from senseweave.forking import RLock
+from senseweave.redaction import without_secret_options
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.description import Description, collection_name
 from senseweave.spaces.loading import load, load_from_record
@@ -152,7 +153,10 @@ def _check_fingerprint(description: Description, space: Space) -> None:
 
 
 def load_options(space: Space) -> dict[str, Any] | None:
-    """Return the load options that an index records, or None if the space was not created by `senseweave.load`."""
+    """Return the load options that an index records, or None if the space was not created by `senseweave.load`.
+
+    Secrets are not recorded: whoever opens the index passes a space that was loaded with them.
+    """
     recipe = space._recipe
     if recipe is None or recipe[0] is not load:
         return None
@@ -162,4 +166,4 @@ def load_options(space: Space) -> dict[str, Any] | None:
             continue
         if isinstance(value, (str, int, float, bool, list, tuple, dict)):
             kept[name] = value
-    return kept
+    return without_secret_options(kept)

@@ -27,6 +27,7 @@ from senseweave.encoders.registry import is_scheme
 from senseweave.encoders.runtime.checkpoint import is_cached
 from senseweave.encoders.runtime.disk_cache import chosen_folder
 from senseweave.errors import TrustError
+from senseweave.redaction import REDACTED, is_secret_option
 
 Kind = Literal["code", "server", "download", "path", "plugin", "option"]
 """What a record may ask for: Python files of a model, a server and its key, a model from a hub, a local path, a model
@@ -243,7 +244,8 @@ def _option(option: Any, value: Any, revision: Any) -> list[Demand]:
         return _named(f"timm:{model}" if timm else model, revision) if model else []
     if option in HARMLESS and _is_plain(value):
         return []
-    return [Demand("option", f"sets the option {shorten(str(option), 40)}={written}")]
+    shown = REDACTED if is_secret_option(str(option)) else written
+    return [Demand("option", f"sets the option {shorten(str(option), 40)}={shown}")]
 
 
 def _is_plain(value: Any) -> bool:

@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Hashable, Iterable
 from typing import Any, BinaryIO, cast
-from urllib.parse import urlsplit, urlunsplit
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require_reader
@@ -18,6 +17,7 @@ from senseweave.media.forms.recognition import identify
 from senseweave.media.forms.source import Source
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
+from senseweave.redaction import has_secret, without_credentials
 
 _CHUNK_BYTES = 64 * 1024
 _IN_MEMORY_BYTES = 16 * 1024 * 1024
@@ -109,15 +109,6 @@ def fetch(url: str, policy: MediaPolicy, expected: Modality | None = None) -> Bi
     return _fetch_http(url, policy, expected)
 
 
-def without_credentials(url: str) -> str:
-    """Return the URL without a user name and password, for records and messages."""
-    try:
-        parts = urlsplit(url)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    except ValueError:
-        return url
-
-
 def _fetch_http(url: str, policy: MediaPolicy, expected: Modality | None) -> BinaryIO:
     label, deadline = without_credentials(url), time.monotonic() + policy.timeout
     httpx = require_reader("httpx", extra="remote", feature="fetching URLs", source=label)
@@ -146,7 +137,8 @@ def _fetch_http(url: str, policy: MediaPolicy, expected: Modality | None) -> Bin
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
         raise MediaError(label, f"cannot be downloaded ({error or type(error).__name__})") from error
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise MediaError(label, f"is or redirects to an invalid URL ({error})") from error
+        reason = f"is or redirects to an invalid URL ({_detail(error, url)})"
+        raise MediaError(label, reason) from _cause(error, url)
     raise PolicyError(label, f"redirects more than {policy.max_redirects} times (max_redirects)")
 
 
@@ -223,4 +215,13 @@ def _fetch_fsspec(url: str, policy: MediaPolicy, expected: Modality | None) -> B
     except MediaError:
         raise
     except Exception as error:  # every filesystem has its own errors
-        raise MediaError(label, f"cannot be read ({error or type(error).__name__})") from error
+        raise MediaError(label, f"cannot be read ({_detail(error, url)})") from _cause(error, url)
+
+
+def _detail(error: Exception, url: str) -> str:
+    """Return what an error of another library says, or its type alone where it could repeat a secret of the URL."""
+    return type(error).__name__ if has_secret(url) else str(error) or type(error).__name__
+
+
+def _cause(error: Exception, url: str) -> Exception | None:
+    return None if has_secret(url) else error

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
+from senseweave.redaction import redact_repr
+
 Kind = Literal["files", "vector", "text", "id", "fingerprint", "source missing", "source changed", "source unreadable"]
 SHOWN: Final = 3
 """Ids or sources that the line of a problem names."""
 
 
+@redact_repr
 @dataclass
 class Problem:
     """What is wrong with some records of a collection, or with its files.

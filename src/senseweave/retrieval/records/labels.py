@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Final
-from urllib.parse import urlsplit
 
 from senseweave.media import Media
 from senseweave.media.base import source_name
+from senseweave.redaction import without_credentials, without_secrets
 from senseweave.retrieval.records.schema import Provenance
 
 DESCRIPTION_LENGTH: Final = 1000
@@ -18,8 +19,8 @@ DESCRIPTION_LENGTH: Final = 1000
 def source_label(source: str) -> str:
     """Return the name of a file without its folder, and of a URL without what it asks for."""
     if "://" in source:
-        url = urlsplit(source)
-        return PurePosixPath(url.path).name or url.hostname or source
+        host, _, path = re.split(r"[?#]", without_credentials(source), maxsplit=1)[0].partition("://")[2].partition("/")
+        return PurePosixPath(path).name or host
     path = PureWindowsPath(source) if PureWindowsPath(source).drive else PurePath(source)
     return path.name or source
 
@@ -27,15 +28,15 @@ def source_label(source: str) -> str:
 def place_label(provenance: Provenance, otherwise: str | None = None) -> str:
     """Return modality, source and place of a chunk, for example `audio talk.mp3 #5f3a9c0e 0:15.0-0:30.0`.
 
-    The text of a document goes to models of others, so a local file is named without its folder; the digits, which
-    are a hash of its path, tell files of the same name apart.
+    The text of a document goes to models of others, so a local file is named without its folder, and a URL without
+    its secrets; the digits, which are a hash of the path or URL, tell files of the same name apart.
 
     Args:
         provenance: What is known of the chunk.
         otherwise: What stands for a source that is not known.
     """
     source = provenance.source or otherwise or "without a source"
-    if "://" not in source and (name := source_label(source)) != source:
+    if (name := without_secrets(source) if "://" in source else source_label(source)) != source:
         source = f"{name} #{hashlib.sha256(source.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
     return _place(provenance, source)
 

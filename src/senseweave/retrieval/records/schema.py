@@ -16,6 +16,7 @@ import numpy as np
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_CLASSES, MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.base import source_name
+from senseweave.redaction import redact_repr
 
 Span = tuple[float, float]
 
@@ -33,6 +34,7 @@ PAGED: Final = ("text", "image")
 """Modalities in which a record can have a page."""
 
 
+@redact_repr
 @dataclass(frozen=True)
 class Record:
     """A record on its way into a store.
@@ -50,6 +52,7 @@ class Record:
     metadata: dict[str, Any]
 
 
+@redact_repr
 @dataclass(frozen=True)
 class Provenance:
     """What flat metadata say of the chunk that they belong to; None where they do not say it.

@@ -10,9 +10,11 @@ import numpy as np
 
 from senseweave.concurrency import in_thread
 from senseweave.media import Modality
+from senseweave.redaction import redact_repr
 from senseweave.retrieval.calibration.statistics import Statistics
 
 
+@redact_repr
 @dataclass(frozen=True)
 class Candidate:
     """A record as a source answers with it.

@@ -10,10 +10,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.conditions import Condition
 
 
+@redact_repr
 @dataclass(frozen=True)
 class StoredRecord:
     """A record as a store returns it.

@@ -2,50 +2,25 @@
 
 import logging
 import pickle
-import threading
 import traceback
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
-from json_server import JsonHandler
+from key_server import KEY, holds_key, key_server
 
 import senseweave as sw
-
-KEY = "sk-planted-7d1f+0a/93"
-
-
-class Server(JsonHandler):
-    """Answers with vectors, and to a text with "poison" by repeating the key in several forms."""
-
-    def respond(self, request: dict[str, list[str]]) -> None:
-        texts = request["input"]
-        if any("poison" in text for text in texts):
-            header = self.headers["authorization"]
-            self.answer(401, {"error": {"message": f"wrong key {KEY}, {quote(KEY, safe='')}, {header}"}})
-            return
-        data = [{"object": "embedding", "index": i, "embedding": [1.0, float(i), 0.5]} for i in range(len(texts))]
-        usage = {"prompt_tokens": 1, "total_tokens": 1}
-        self.answer(200, {"object": "list", "data": data, "model": "m", "usage": usage})
 
 
 @pytest.fixture
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("PLANTED_KEY", KEY)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/v1"
-    server.shutdown()
+    with key_server() as served:
+        yield served
 
 
 def shown(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)) + repr(error) + pickle.dumps(error).decode("latin-1")
-
-
-def holds_key(text: str) -> bool:
-    return KEY in text or quote(KEY, safe="") in text
 
 
 def test_the_key_is_in_no_representation_log_error_pickle_index_or_export(

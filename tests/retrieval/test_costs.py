@@ -6,6 +6,7 @@ import pytest
 from counting import CountingStore, opened_files
 
 import senseweave as sw
+from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import VectorStore
 from senseweave.stores import Memory
 
@@ -81,3 +82,23 @@ def tiny_picture(shade):
     from PIL import Image
 
     return Image.new("RGB", (40, 40), (shade, shade, shade))
+
+
+def test_converting_an_old_index_costs_a_few_calls_for_any_number_of_records(tiny):
+    store = CountingStore(Memory())
+    index = sw.Index(store, spaces=[tiny.make_space(modalities=("text",))])
+    index.add([sw.Text(f"note {n}", source=f"/notes/{n}.txt") for n in range(SMALL)])
+    (description,) = index._store.descriptions.values()
+    records = store.get(description.name, vectors=True)
+    store.delete(description.name, [record.id for record in records])
+    old = [Record(f"{n:032x}", record.vector, record.text, record.metadata) for n, record in enumerate(records)]
+    store.upsert(description.name, old)
+    store.save_metadata(description.name, {**description.to_metadata(), "senseweave": 1})
+    store.take()
+    opened = sw.Index(store, spaces=[tiny.make_space(modalities=("text",))])
+    opened.add(sw.Text("another note"))
+    calls, _ = store.take()
+    assert calls < 30
+    kept = {record.id: record.text for record in store.get(description.name)}
+    assert kept.items() > {record.id: record.text for record in records}.items()
+    assert len(kept) == SMALL + 1

@@ -20,7 +20,7 @@ BATCH: Final = 500
 def convert_old(store: VectorStore, description: Description) -> None:
     """Give every source of every content a record of its own, and drop the second collection.
 
-    New records are written before old ones go, so that a process may be killed at any moment: the next write goes on.
+    New records of a batch are written before old ones go, so that a process may be killed at any moment: the next write goes on.
 
     Args:
         store: Of the index; the caller holds the writing lock.
@@ -31,11 +31,18 @@ def convert_old(store: VectorStore, description: Description) -> None:
     copies = stored_copies(store, description)
     ids = [record.id for record in store.get(description.name)]
     for at in range(0, len(ids), BATCH):
+        new: dict[str, Record] = {}
+        gone = []
         for record in store.get(description.name, ids=ids[at : at + BATCH], vectors=True):
-            new = convert_record(record, copies.get(record.id, ()), description)
-            store.upsert(description.name, new)
-            if record.id not in {replacement.id for replacement in new}:
-                store.delete(description.name, [record.id])
+            made = {
+                converted.id: converted for converted in convert_record(record, copies.get(record.id, ()), description)
+            }
+            if list(made) == [record.id]:  # converted before this process, or nothing to convert
+                continue
+            new |= made
+            gone += [record.id] if record.id not in made else []
+        store.upsert(description.name, list(new.values()))
+        store.delete(description.name, gone)
     description.format = FORMAT
     store.save_metadata(description.name, description.to_metadata())
     if description.name + SUFFIX in store.collections():

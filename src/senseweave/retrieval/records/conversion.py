@@ -20,7 +20,8 @@ BATCH: Final = 500
 def convert_old(store: VectorStore, description: Description) -> None:
     """Give every source of every content a record of its own, and drop the second collection.
 
-    New records of a batch are written before old ones go, so that a process may be killed at any moment: the next write goes on.
+    New records of a batch are written before old ones go, so that a process may be killed at any moment: the next
+    write goes on.
 
     Args:
         store: Of the index; the caller holds the writing lock.

@@ -62,6 +62,7 @@ from senseweave.media.collecting import as_media, first_media
 from senseweave.media.export import DEFAULT_PIXELS, ImageFormat, image_file
 from senseweave.media.files import keep_bytes
 from senseweave.media.policy import choose_policy
+from senseweave.redaction import without_secret_options, without_secrets
 from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, merge
 from senseweave.retrieval.calibration.store_statistics import Sample, evenly_spaced
 from senseweave.retrieval.chroma_view import ChromaView, read_anew, reopen_in_child
@@ -257,5 +258,7 @@ __all__ = [
     "trust",
     "unit",
     "whole_number",
+    "without_secret_options",
+    "without_secrets",
     "write_metadata",
 ]

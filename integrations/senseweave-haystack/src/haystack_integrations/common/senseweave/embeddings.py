@@ -24,6 +24,7 @@ from senseweave.interop import (
     in_thread,
     remember,
     run_direct,
+    without_secret_options,
 )
 
 
@@ -58,7 +59,8 @@ class SpaceComponent(Lifecycle):
         :param device: Where the model runs. If None, senseweave chooses when the model is loaded.
         :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`; its usual variable if None.
         :param load_options: Further options of `senseweave.load` for this family, for example `max_length`.
-        :raises TypeError: If `device` is not a `ComponentDevice`.
+        :raises TypeError: If `device` is not a `ComponentDevice`, or `api_key` not a `Secret`.
+        :raises ValueError: If `load_options` hold a key, which would be written to YAML.
         """
         self._prepare()
 
@@ -67,7 +69,16 @@ class SpaceComponent(Lifecycle):
         if self.device is not None and not isinstance(self.device, ComponentDevice):
             msg = f"device must be a ComponentDevice, such as ComponentDevice.from_str('cuda:0'), not {self.device!r}"
             raise TypeError(msg)
+        if self.api_key is not None and not isinstance(self.api_key, Secret):
+            msg = f"api_key must be a Secret, such as Secret.from_env_var('NAME'), not {type(self.api_key).__name__}"
+            raise TypeError(msg)
         self.load_options: dict[str, Any] = dict(self.load_options or {})
+        if without_secret_options(self.load_options) != self.load_options:
+            msg = (
+                "load_options are written to YAML as they are, and must not hold a key, a token, a password or a URL "
+                "with one; give the key as api_key=Secret.from_env_var('NAME')"
+            )
+            raise ValueError(msg)
         self._space: sw.Space | None = None
         self._space_lock = Lock()
         remember(self.model, self.load_options)

@@ -28,6 +28,7 @@ from senseweave.interop import (
     printable,
     record_id,
     source_name,
+    without_secrets,
     write_metadata,
 )
 
@@ -152,7 +153,7 @@ class MediaToDocument(SpaceComponent):
             if document.id in documents:
                 logger.warning(
                     "{source} holds the same content twice, or was given twice; one Document is made of it.",
-                    source=printable(document.meta["source"]),
+                    source=printable(without_secrets(document.meta["source"])),
                 )
             else:
                 documents[document.id] = document

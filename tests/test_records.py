@@ -4,9 +4,11 @@ import importlib.util
 import sys
 import tarfile
 import wave
+import zipfile
 from pathlib import Path
 
 import chromadb
+import docx
 import numpy as np
 import pytest
 from haystack import Document as HaystackDocument
@@ -22,10 +24,11 @@ from langchain_senseweave import document_from_media, media_from_document
 from senseweave.encoders.base import Encoded, Encoder, Prepared
 from senseweave.interop import read_metadata
 from senseweave.media import split
+from senseweave.media.base import source_name
 from senseweave.retrieval.stores.memory import MemoryStore
 from senseweave.spaces.space import Space
 
-CHUNKS = ["text", "page", "image", "window", "segment"]
+CHUNKS = ["text", "page", "image", "window", "segment", "picture inside", "text inside"]
 RETRIEVAL = Path(__file__).parent / "retrieval"
 
 
@@ -65,6 +68,18 @@ def space(tiny):
     return Space("all four", encoders)
 
 
+def write_docx(path, picture, inside=None):
+    """A Word document with a picture, and with another document inside."""
+    document = docx.Document()
+    document.add_paragraph("the ferry leaves at noon")
+    document.add_picture(str(picture))
+    document.save(path)
+    if inside is not None:
+        with zipfile.ZipFile(path, "a") as package:
+            package.write(inside, "word/embeddings/inner.docx")
+    return path
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory, corpus):
     """A file of each kind of chunk."""
@@ -77,6 +92,8 @@ def files(tmp_path_factory, corpus):
         "text": folder / "note.txt",
         "page": folder / "report.pdf",
         "image": folder / "photo.png",
+        "picture inside": write_docx(folder / "report.docx", folder / "photo.png"),
+        "text inside": write_docx(folder / "outer.docx", folder / "photo.png", folder / "report.docx"),
         "window": next((corpus / "audio").iterdir()),
         "segment": next((corpus / "video").iterdir()),
     }
@@ -93,6 +110,8 @@ def chunks(files):
         "image": sw.Image(files["image"]),
         "window": windows[1],
         "segment": segments[1],
+        "picture inside": sw.Image(files["picture inside"], part="word/media/image1.png"),
+        "text inside": sw.Text.open(files["text inside"], part="word/embeddings/inner.docx"),
     }
 
 
@@ -119,9 +138,10 @@ def write_llama_index(chunk, space, metadata):
 def write_haystack(chunk, space, metadata):
     seconds = chunk.span[1] - chunk.span[0] if chunk.span else None
     converter = MediaToDocument(seconds=seconds, on_error="raise")
-    for document in converter.run([chunk.source], meta=metadata)["documents"]:
+    for document in converter.run([source_name(chunk)], meta=metadata)["documents"]:
         found = read_metadata(document.meta)
-        if (found.modality, found.span, found.page) == (chunk.modality, chunk.span, chunk.page):
+        place = chunk.modality, chunk.span, chunk.page, chunk.part_name
+        if (found.modality, found.span, found.page, found.part) == place:
             return document.meta, document.content
     raise AssertionError(f"no document of {chunk}")
 
@@ -152,7 +172,8 @@ def test_what_one_writes_every_other_reads_as_the_same_media(kind, writer, reade
     assert metadata["shelf"] == 3
     media = READERS[reader](metadata, text)
     assert (media.modality, media.span, media.page) == (chunk.modality, chunk.span, chunk.page)
-    if kind == "text":
+    assert media.part_name == chunk.part_name
+    if chunk.modality == "text":
         assert media.decode() == chunk.decode()
     else:
         assert (media.source, media.sha256) == (str(chunk.source), chunk.sha256)
@@ -170,6 +191,7 @@ def test_all_four_write_the_same_provenance(kind, chunks, space):
             provenance.source,
             provenance.span,
             provenance.page,
+            provenance.part,
             provenance.mime_type,
             provenance.sha256,
         )

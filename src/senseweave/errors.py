@@ -74,6 +74,10 @@ class NoContentError(MediaError):
     """An input was read, but has nothing to embed: it is empty, blank, or not text, an image, audio or video."""
 
 
+class PartError(NoContentError):
+    """A file inside a document or a mail cannot be read; the rest of it can, so that loading goes on."""
+
+
 class UnsupportedModalityError(SenseweaveError, ValueError):
     """A space or an index does not embed the requested modality."""
 

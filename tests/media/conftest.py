@@ -9,12 +9,14 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import docx
 import numpy as np
 import pytest
 import soundfile
@@ -210,6 +212,49 @@ def saved(tmp_path) -> Callable[[str, bytes], str]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def write_docx(tmp_path) -> Callable[..., str]:
+    """Write a Word document with python-docx, and return its path.
+
+    Blocks are paragraphs, `# ` headings, and tables as lists of rows. `files` replaces or adds members of the package,
+    `document` its main part, and `body` raw XML at its end.
+    """
+
+    def write(name, blocks, *, pictures=(), header="", footer="", comment="", body="", document="", files=None):
+        made = docx.Document()
+        for block in blocks:
+            if isinstance(block, list):
+                table = made.add_table(rows=len(block), cols=len(block[0]))
+                for row, values in zip(table.rows, block, strict=True):
+                    for cell, value in zip(row.cells, values, strict=True):
+                        cell.text = value
+            elif block.startswith("#"):
+                marks, _, title = block.partition(" ")
+                made.add_heading(title, len(marks))
+            else:
+                made.add_paragraph(block)
+        for picture in pictures:
+            made.add_picture(io.BytesIO(picture))
+        if header:
+            made.sections[0].header.paragraphs[0].text = header
+        if footer:
+            made.sections[0].footer.paragraphs[0].text = footer
+        if comment:
+            made.add_comment(made.paragraphs[0].runs, comment)
+        path = tmp_path / name
+        made.save(path)
+        members = dict(files or {})
+        with zipfile.ZipFile(path) as package:
+            old = {member: package.read(member) for member in package.namelist()}
+        main = document or old["word/document.xml"].decode().replace("<w:sectPr", f"{body}<w:sectPr", 1)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
+            for member, data in {**old, "word/document.xml": main.encode(), **members}.items():
+                package.writestr(member, data)
         return str(path)
 
     return write

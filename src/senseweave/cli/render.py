@@ -119,6 +119,7 @@ def hit_as_dict(rank: int, hit: Hit) -> dict[str, Any]:
         "source": hit.source,
         "span": list(hit.span) if hit.span else None,
         "page": hit.page,
+        "part": hit.part,
         "text": hit.text,
         "space": hit.space,
         "id": hit.id,
@@ -204,11 +205,12 @@ def missing_answers(missing: Sequence[Mapping[str, Any]], questions: int, file: 
 
 
 def place(hit: Hit) -> str:
-    """Return the span or the page of a hit."""
+    """Return the span of a hit, or the page and the file inside the source."""
     if hit.span is not None:
         start, end = hit.span
         return f"{clock(start)}–{clock(end)}"  # noqa: RUF001
-    return f"p. {hit.page}" if hit.page is not None else ""
+    page = f"p. {hit.page}" if hit.page is not None else ""
+    return " ".join(filter(None, [page, hit.part]))
 
 
 def clock(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import PurePath
 from typing import Any, Literal
@@ -142,7 +142,7 @@ def prompt_parts(
             try:
                 media = document.read()
                 files = budget.files(media, data_label(source_label(provenance.source or document.name)))
-                provenance = Provenance(media.modality, provenance.source, media.span, media.page)
+                provenance = replace(provenance, modality=media.modality, span=media.span, page=media.page)
             except MediaError as error:
                 if on_error == "raise":
                     raise
@@ -164,7 +164,7 @@ def prompt_label(number: int, provenance: Provenance, *, otherwise: str, full_pa
         full_path: Whether the whole source is named, not the file alone.
     """
     source = provenance.source or otherwise
-    place = data_label(source if full_path else source_label(source))
+    place = data_label((source if full_path else source_label(source)) + (provenance.part or ""))
     if provenance.page is not None:
         place += f", page {provenance.page}"
     if provenance.span is not None:

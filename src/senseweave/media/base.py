@@ -12,6 +12,7 @@ from senseweave.errors import MediaError
 from senseweave.media.forms.content import Content, confirm
 from senseweave.media.forms.inputs import as_source
 from senseweave.media.forms.objects import DecodedSource
+from senseweave.media.forms.parts import open_parts
 from senseweave.media.forms.source import Source
 from senseweave.media.modality import Modality
 from senseweave.media.policy import DEFAULT_POLICY, MediaPolicy
@@ -46,6 +47,7 @@ class Media:
         *,
         span: tuple[float, float] | None = None,
         page: int | None = None,
+        part: str | None = None,
         metadata: Mapping[str, Value] | None = None,
         policy: MediaPolicy | None = None,
     ) -> None:
@@ -60,6 +62,8 @@ class Media:
             reason = f"is already {value.modality} media; pass the path, bytes or object it was created from"
             raise MediaError(value._source.name, reason)
         self._source: Source = as_source(value, self.policy) or self._decoded_source(value)
+        if part is not None:
+            self._source = open_parts(self._source, part)
         if self._source.expected is None:
             self._source.expected = self.modality
 
@@ -69,8 +73,13 @@ class Media:
 
     @property
     def source(self) -> str:
-        """A path, a URL, or a short label such as `bytes:3f9a…`."""
+        """A path, a URL, or a short label such as `bytes:3f9a…`, with the path of a part after it."""
         return self._source.label
+
+    @property
+    def part_name(self) -> str | None:
+        """The path to the media inside its file, for example `!/word/media/image1.png`, or None if it is the file."""
+        return self._source.part
 
     @property
     def mime_type(self) -> str:
@@ -213,6 +222,7 @@ def local_path(media: Media) -> Path | None:
 
 
 def source_name(media: Media) -> str:
-    """Return the absolute path of a local file, and the `source` of any other media."""
-    path = local_path(media)
-    return os.path.abspath(path) if path is not None else media.source
+    """Return the absolute path of a local file, else the URL or label; of a part, those of the file that holds it."""
+    root = media._source.root
+    path = getattr(root, "path", None)
+    return os.path.abspath(path) if path is not None else root.label

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from senseweave.errors import MediaError, NoContentError
+from senseweave.errors import MediaError, MissingReaderError, NoContentError, PartError, PolicyError
 from senseweave.media.base import Media
 from senseweave.media.forms.inputs import as_source
+from senseweave.media.forms.parts import PartSource
 from senseweave.media.forms.source import Source
 from senseweave.media.kinds.audio import Audio
 from senseweave.media.kinds.image import Image
@@ -87,19 +88,23 @@ def as_media(modality: Modality, item: Any, policy: MediaPolicy | None = None) -
     return MEDIA_CLASSES[modality](item, policy=policy)
 
 
-def first_media(value: Any, policy: MediaPolicy | None = None, modality: Modality | None = None) -> Media:
+def first_media(
+    value: Any, policy: MediaPolicy | None = None, modality: Modality | None = None, part: str | None = None
+) -> Media:
     """Return the media of a single file, URL, data URI, bytes or file object; of a PDF, the image of its first page.
 
     Args:
         value: The input.
         policy: What may be read.
         modality: The modality of the input; detected from its content if None.
+        part: The path to a file inside the input, of which the modality is known.
 
     Raises:
         MediaError: If it is a folder, cannot be read, or is not text, an image, audio or video.
     """
     if modality is not None:
-        return Text.open(value, policy=policy) if modality == "text" else MEDIA_CLASSES[modality](value, policy=policy)
+        make: Callable[..., Media] = Text.open if modality == "text" else MEDIA_CLASSES[modality]
+        return make(value, part=part, policy=policy)
     if isinstance(value, (str, os.PathLike)) and os.path.isdir(value):
         raise MediaError(os.fspath(value), "is a folder, not a file")
     first = next(collect([value], policy=policy), None)
@@ -110,15 +115,19 @@ def first_media(value: Any, policy: MediaPolicy | None = None, modality: Modalit
     return Image(value, page=1, policy=policy) if first.mime_type == "application/pdf" else first
 
 
-def media_in(source: Source) -> Iterator[Media]:
-    """Yield the media in a source.
+def media_in(source: Source, budget: Budget | None = None) -> Iterator[Media | MediaError]:
+    """Yield the media in a source, those in files inside it included; for such a file that cannot be read, its error.
+
+    Args:
+        source: The file.
+        budget: What may still be read of the files inside the outermost file; None for that file itself.
 
     Raises:
         MediaError: If it cannot be read, or is not text, an image, audio or video.
     """
     content = source.content
     if content.is_document:
-        yield from _document(source)
+        yield from _document(source, budget or Budget(source.policy))
         return
     if not content.modalities:
         raise NoContentError(source.label, f"is {content.mime_type}, which is not text, an image, audio or video")
@@ -128,19 +137,58 @@ def media_in(source: Source) -> Iterator[Media]:
     yield MEDIA_CLASSES[kind](source, policy=source.policy)
 
 
-def _document(source: Source) -> Iterator[Media]:
+class Budget:
+    """What may still be read of the files inside a file."""
+
+    def __init__(self, policy: MediaPolicy) -> None:
+        self.is_spent = False
+        self._policy = policy
+        self._count = self._bytes = 0
+
+    def take(self, source: PartSource) -> None:
+        """Count a part.
+
+        Raises:
+            PolicyError: If there are more parts, or more bytes in them, than the policy allows.
+        """
+        self._count += 1
+        self._bytes += source.size
+        try:
+            self._policy.check_parts(source.root.label, self._count)
+            self._policy.check_bytes(f"{source.root.label} with the files inside it", self._bytes)
+        except PolicyError:
+            self.is_spent = True
+            raise
+
+
+def _document(source: Source, budget: Budget) -> Iterator[Media | MediaError]:
     from senseweave.media.documents import document_reader
 
     reader = document_reader(source.content, source.label)
     pages = reader.pages_with_text(source)
-    if pages is None:
+    parts = reader.parts(source)
+    if pages is None and not (parts and not reader.text(source, None).strip()):
         yield TextFile(source, policy=source.policy)
-        return
-    for page, has_text in enumerate(pages, 1):
+    for page, has_text in enumerate(pages or (), 1):
         if has_text:
             yield TextFile(source, page=page, policy=source.policy)
         if reader.draws_pages:
             yield Image(source, page=page, policy=source.policy)
+    for part in parts:
+        try:
+            inner = PartSource(source, part.name)
+            budget.take(inner)
+            for media in media_in(inner, budget):
+                is_shown = isinstance(media, Image) and media._source is inner and not inner.content.is_document
+                yield cast(Media, media).part(page=part.page) if is_shown else media
+        except PolicyError as error:
+            yield error
+            if budget.is_spent:
+                return
+        except MissingReaderError as error:
+            yield error
+        except MediaError as error:
+            yield error if reader.is_archive else PartError(error.source, error.reason)
 
 
 def _audio_or_video(source: Source) -> Modality:

@@ -49,6 +49,8 @@ class MediaPolicy:
         max_pixels: Largest image, page or video frame, in pixels (width times height).
         max_seconds: Longest audio or video source, in seconds.
         max_pages: Largest document, in pages.
+        max_parts: Most files inside a document, a mail or an archive, those inside them included.
+        max_depth: How deep files may be nested in files.
         max_redirects: Most redirects that a download follows.
         timeout: Seconds that the whole download of a URL may take.
         decode_timeout: Seconds that decoding one video clip may take.
@@ -64,6 +66,8 @@ class MediaPolicy:
     max_pixels: int = 64_000_000
     max_seconds: float = 4 * 3600.0
     max_pages: int = 5_000
+    max_parts: int = 10_000
+    max_depth: int = 8
     max_redirects: int = 5
     timeout: float = 30.0
     decode_timeout: float = 300.0
@@ -77,8 +81,8 @@ class MediaPolicy:
         if self.mime_types is not None:
             types = (self.mime_types,) if isinstance(self.mime_types, str) else tuple(self.mime_types)
             object.__setattr__(self, "mime_types", types)
-        limits = ("max_bytes", "max_text_bytes", "max_pixels", "max_seconds", "max_pages", "timeout", "decode_timeout")
-        for name in limits:
+        limits = [name for name in self.__dataclass_fields__ if name.startswith("max_") and name != "max_redirects"]
+        for name in [*limits, "timeout", "decode_timeout"]:
             if not getattr(self, name) > 0:
                 msg = f"{name} must be greater than 0, not {getattr(self, name)!r}"
                 raise ValueError(msg)
@@ -158,6 +162,12 @@ class MediaPolicy:
         """Raise PolicyError if an image of this size exceeds the policy's `max_pixels`."""
         if width * height > self.max_pixels:
             reason = f"has {width} x {height} pixels; the policy allows {self.max_pixels:,} in total (max_pixels)"
+            raise PolicyError(source, reason)
+
+    def check_parts(self, source: str, count: int) -> None:
+        """Raise PolicyError if a file with `count` files inside exceeds the policy's `max_parts`."""
+        if count > self.max_parts:
+            reason = f"holds {count:,} files or more; the policy allows {self.max_parts:,} (max_parts)"
             raise PolicyError(source, reason)
 
     def check_seconds(self, source: str, seconds: float) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from senseweave.media.base import Media, source_name
+from senseweave.media.base import Media, Value, source_name
+from senseweave.media.documents import Context
 from senseweave.media.forms.objects import DecodedSource
+from senseweave.media.headings import HEADING, context_passages
 from senseweave.media.kinds.image import Image
 from senseweave.media.kinds.text import Text
 from senseweave.media.passages import passage_spans
@@ -65,17 +67,33 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
             yield from _passages(media.part(page=page), characters, overlap)
         return
     text = media.decode()
-    spans = passage_spans(text, characters, overlap)
-    if len(spans) == 1 and spans[0] == (0, len(text)):
+
+    def cut(text: str, characters: int) -> list[tuple[int, int]]:
+        return passage_spans(text, characters, min(overlap, characters // 2))
+
+    passages = context_passages(text, _contexts(media), characters, cut)
+    if len(passages) == 1 and passages[0] == (0, len(text), ""):
         yield media
         return
-    for start, end in spans:
-        offsets = {"character_start": start, "character_end": end}
+    for start, end, context in passages:
+        place: dict[str, Value] = {"character_start": start, "character_end": end}
+        if context:
+            place[HEADING] = context
         yield Text(
-            text[start:end],
+            f"{context}\n{text[start:end]}" if context else text[start:end],
             source=source_name(media),
             mime_type=media.mime_type,
             page=media.page,
-            metadata={**media.metadata, **offsets},
+            part=media.part_name,
+            metadata={**media.metadata, **place},
             policy=media.policy,
         )
+
+
+def _contexts(media: Text) -> Sequence[Context]:
+    """Return the headings and table headers of the text of a file."""
+    from senseweave.media.documents import document_reader
+
+    if isinstance(media._source, DecodedSource):
+        return ()
+    return document_reader(media._source.content, media.source).contexts(media._source, media.page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,8 +33,10 @@ class Hit:
         mime_type: The MIME type detected when the content was added, or None.
         span: `(start, end)` in seconds inside the source, or None.
         page: Page number from 1, or None.
+        part: Path of a file inside the source, for example `!/word/media/image1.png`, or None for the source itself.
         metadata: The user's own metadata.
         spans: With grouping, the spans found in this source, best first.
+        parts: Of `sources` in which the content is a part, the path to it.
         policy: What may be read when `media` is used.
         origin: What the hit was made from, while a search is running; None in results.
     """
@@ -49,16 +52,20 @@ class Hit:
     mime_type: str | None = None
     span: Span | None = None
     page: int | None = None
+    part: str | None = None
     sha256: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     spans: tuple[Span, ...] = ()
     sources: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict, repr=False)
     policy: MediaPolicy | None = field(default=None, repr=False, compare=False)
     origin: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.sources:
             object.__setattr__(self, "sources", (self.source,))
+        if self.part is not None:
+            object.__setattr__(self, "parts", {**self.parts, self.source: self.part})
 
     @property
     def start(self) -> float | None:
@@ -78,6 +85,7 @@ class Hit:
             source=self.source,
             span=self.span,
             page=self.page,
+            part=self.part,
             mime_type=self.mime_type,
             sha256=self.sha256,
             own=self.metadata,
@@ -117,11 +125,18 @@ class Hit:
             raise MediaError(self.source, msg)
         place = next((source for source in places if not is_gone(source)), places[0])
         return MEDIA_CLASSES[self.modality](
-            place, span=self.span, page=self.page, metadata=self.metadata, policy=self.policy
+            place,
+            span=self.span,
+            page=self.page,
+            part=self.parts.get(place),
+            metadata=self.metadata,
+            policy=self.policy,
         )
 
     def _is_label(self, source: str) -> bool:
         """Return whether a source is the label of bytes or a decoded object: a kind and the start of its hash."""
+        if source in self.parts:  # the hash is that of the part
+            return re.fullmatch(r"\w+:[0-9a-f]{12}", source) is not None
         _, colon, rest = source.partition(":")
         is_path = "/" in source or "\\" in source
         return bool(colon and not is_path and self.sha256 and self.sha256.startswith(rest))
@@ -165,6 +180,7 @@ def hit_from_record(
         mime_type=provenance.mime_type,
         span=provenance.span,
         page=provenance.page,
+        part=provenance.part,
         sha256=provenance.sha256,
         metadata=provenance.own,
         policy=policy,

@@ -1,6 +1,6 @@
-"""Documents: their text and the images of their pages, with one reader per document type."""
+"""Documents: their text, the images of their pages and the files inside them, with one reader per document type."""
 
-from senseweave.media.documents.base import DocumentReader
+from senseweave.media.documents.base import Context, DocumentReader, Part
 from senseweave.media.documents.registry import document_reader
 
-__all__ = ["DocumentReader", "document_reader"]
+__all__ = ["Context", "DocumentReader", "Part", "document_reader"]

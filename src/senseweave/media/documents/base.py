@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol
 
 from senseweave.errors import MediaError
@@ -11,21 +13,52 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+@dataclass(frozen=True)
+class Context:
+    """What a passage needs of the text before it to be understood: the path of headings, or the header of a table.
+
+    Attributes:
+        start: Offset in the text from which it holds, up to the start of the next context.
+        before: Context of a passage that begins at `start`, where the heading or header itself stands.
+        within: Context of a passage that begins later.
+    """
+
+    start: int
+    before: str
+    within: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file inside a document.
+
+    Attributes:
+        name: By which `DocumentReader.open_part` opens it.
+        page: The page that shows it, from 1, or None.
+    """
+
+    name: str
+    page: int | None = None
+
+
 class DocumentReader(Protocol):
     """Reads one type of document.
 
     A reader that inherits from this class defines `name`, `mime_types`, `recognize` and `text`; the methods about pages
-    have defaults for documents without pages. A reader holds no state, is shared by threads, and obeys `source.policy`.
+    and parts have defaults for documents that have none. A reader holds no state, is shared by threads, and obeys
+    `source.policy`.
 
     Attributes:
         name: Short name of the reader, for example `pdf`.
         mime_types: The types that it reads.
         draws_pages: Whether `page_image` draws pages, so that a document can be taken as images as well.
+        is_archive: Whether it holds files alone, so that one that cannot be read is an error like a file in a folder.
     """
 
     name: ClassVar[str]
     mime_types: ClassVar[tuple[str, ...]]
     draws_pages: ClassVar[bool] = False
+    is_archive: ClassVar[bool] = False
 
     def recognize(self, file: BinaryIO) -> str | None:
         """Return the MIME type of a document that this reader reads, or None for anything else.
@@ -67,6 +100,37 @@ class DocumentReader(Protocol):
         pages = self.pages_with_text(source)
         return len(pages) if pages is not None else None
 
+    def contexts(self, source: Source, page: int | None) -> Sequence[Context]:
+        """Return the headings and table headers of a text, in order, by their place in what `text` returns.
+
+        Raises:
+            MediaError: If the document cannot be read, or has no such page.
+        """
+        return ()
+
+    def parts(self, source: Source) -> Iterable[Part]:
+        """Return the pictures, recordings and other files inside a document, in order.
+
+        Raises:
+            MediaError: If the document cannot be read.
+        """
+        return ()
+
+    def open_part(self, source: Source, name: str) -> BinaryIO:
+        """Open a file inside a document.
+
+        Args:
+            source: The document.
+            name: As `parts` names it.
+
+        Returns:
+            A seekable file at position 0.
+
+        Raises:
+            MediaError: If there is no such file.
+        """
+        raise no_part(source, name)
+
     def page_image(self, source: Source, page: int | None) -> Image:
         """Draw a page.
 
@@ -84,3 +148,8 @@ def reject_page(source: Source, page: int | None) -> None:
     """Raise MediaError if a page is requested, on behalf of a reader whose documents have no pages."""
     if page is not None:
         raise MediaError(source.label, f"is {source.content.mime_type}, which has no pages")
+
+
+def no_part(source: Source, name: str) -> MediaError:
+    """Return the error for a part that a document lacks."""
+    return MediaError(source.label, f"holds no file {name!r}")

@@ -7,6 +7,7 @@ import logging
 from importlib import metadata
 from typing import BinaryIO, Protocol, cast
 
+from senseweave.media.forms.containers import identify_container
 from senseweave.media.forms.content import HEAD_BYTES, Content, sniff, tag_length
 
 ENTRY_POINTS = "senseweave.readers"
@@ -15,6 +16,7 @@ BUILT_IN = {
     "text": "senseweave.media.documents.plain:PlainTextReader",
     "html": "senseweave.media.documents.html:HTMLReader",
     "pdf": "senseweave.media.documents.pdf:PDFReader",
+    "docx": "senseweave.media.documents.docx:DOCXReader",
 }
 """The document readers of senseweave, by the name that `Content.reader` holds."""
 _log = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ def identify(file: BinaryIO) -> Content | None:
         tagged = sniff(file.read(HEAD_BYTES))
         return tagged if tagged.reader in ("flac", "aac") else content
     if content.reader == "text" or not content.modalities:
-        return _recognize(file) or content
+        return _recognize(file) or identify_container(file, head, content) or content
     return content
 
 

@@ -31,6 +31,8 @@ class Source:
 
     def __init__(self, policy: MediaPolicy) -> None:
         self.policy = policy
+        self.depth = 0
+        """How many files it is nested in."""
         self.track_seconds: dict[Modality, float] = {}
         """Length of the audio and the video track, once a media has determined it."""
         self.expected: Modality | None = None
@@ -50,6 +52,16 @@ class Source:
     def identity(self) -> Hashable:
         """The value that equality compares, determined without reading a file or a URL."""
         raise NotImplementedError
+
+    @property
+    def root(self) -> Source:
+        """The source of the outermost file: itself, unless it is a part of another."""
+        return self
+
+    @property
+    def part(self) -> str | None:
+        """The path to it in the outermost file, or None if it is that file."""
+        return None
 
     def open(self) -> BinaryIO:
         """Return a new seekable binary file at position 0.

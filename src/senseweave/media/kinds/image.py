@@ -28,7 +28,8 @@ class Image(Media):
     Args:
         value: A path, URL, data URI, bytes, binary file object, PIL image, or an array or tensor of shape (h, w),
             (h, w, c) or (c, h, w).
-        page: Which page of a PDF, from 1.
+        page: Which page of a document, from 1.
+        part: Which picture inside a document or archive, for example `word/media/image1.png`.
         metadata: The user's own flat values.
         policy: What may be read.
     """

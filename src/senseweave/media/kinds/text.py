@@ -26,6 +26,7 @@ class Text(Media):
         metadata: The user's own flat values.
         policy: Policy of media derived from this; a string itself needs no permission.
         page: Page number inside a document, from 1, or None.
+        part: Path of the file inside `source` that it comes from, or None.
 
     Raises:
         TypeError: If `text` is not a string.
@@ -40,13 +41,14 @@ class Text(Media):
         source: str | None = None,
         mime_type: str | None = None,
         page: int | None = None,
+        part: str | None = None,
         metadata: Mapping[str, Value] | None = None,
         policy: MediaPolicy | None = None,
     ) -> None:
         if not isinstance(text, str):
             msg = f"text must be a str, not {type(text).__name__}; to read a file, use Text.open"
             raise TypeError(msg)
-        super().__init__(_StringSource(text, source, mime_type), page=page, metadata=metadata, policy=policy)
+        super().__init__(_StringSource(text, source, mime_type, part), page=page, metadata=metadata, policy=policy)
 
     @classmethod
     def open(
@@ -54,6 +56,7 @@ class Text(Media):
         value: Encoded,
         *,
         page: int | None = None,
+        part: str | None = None,
         metadata: Mapping[str, Value] | None = None,
         policy: MediaPolicy | None = None,
     ) -> Text:
@@ -61,11 +64,12 @@ class Text(Media):
 
         Args:
             value: A path, URL, data URI, bytes, or binary file object.
-            page: Which page of a PDF, from 1; None joins the text of all pages.
+            page: Which page, slide, sheet, chapter or message of a document, from 1; None joins the text of all.
+            part: Which file inside the document or archive, for example `notes/cats.txt`; None for itself.
             metadata: The user's own flat values.
             policy: What may be read.
         """
-        return TextFile(value, page=page, metadata=metadata, policy=policy)
+        return TextFile(value, page=page, part=part, metadata=metadata, policy=policy)
 
     def decode(self) -> str:
         """Return the text.
@@ -101,10 +105,11 @@ class TextFile(Text):
         value: Encoded,
         *,
         page: int | None = None,
+        part: str | None = None,
         metadata: Mapping[str, Value] | None = None,
         policy: MediaPolicy | None = None,
     ) -> None:
-        Media.__init__(self, value, page=page, metadata=metadata, policy=policy)
+        Media.__init__(self, value, page=page, part=part, metadata=metadata, policy=policy)
 
     @classmethod
     def _decoded_source(cls, value: object) -> DecodedSource:
@@ -125,8 +130,9 @@ class TextFile(Text):
 class _StringSource(DecodedSource):
     """A string, with the label and MIME type of the file it comes from."""
 
-    def __init__(self, text: str, label: str | None, mime_type: str | None) -> None:
+    def __init__(self, text: str, label: str | None, mime_type: str | None, part: str | None) -> None:
         super().__init__(text, "text")
+        self._part = part
         self.text = text
         self._label = label
         self._mime_type = mime_type
@@ -137,14 +143,19 @@ class _StringSource(DecodedSource):
         return self._label or f"text:{self.sha256[:12]}"
 
     @property
+    def part(self) -> str | None:
+        """The path of the file inside the file that it comes from, or None."""
+        return self._part
+
+    @property
     def name(self) -> str:
         """The file it comes from, or the text."""
         return self.text if self._label is None else self._label
 
     @property
-    def identity(self) -> tuple[str, str | None, str]:
+    def identity(self) -> tuple[str, str | None, str | None, str]:
         """The hash of the text and the file it comes from."""
-        return "text", self._label, self.sha256
+        return "text", self._label, self._part, self.sha256
 
     @property
     def content(self) -> Content:

@@ -11,6 +11,7 @@ import numpy as np
 
 from senseweave.errors import MediaError
 from senseweave.media import Image, MediaPolicy
+from senseweave.media.headings import HEADING
 from senseweave.media.kinds.text import TextFile
 from senseweave.retrieval.integrity.report import Kind
 from senseweave.retrieval.records.schema import PASSAGE, Provenance, read_metadata, record_id
@@ -42,7 +43,7 @@ def record_problems(description: Description, record: StoredRecord) -> Iterator[
         yield "fingerprint", f"has {given}, expected {description.fingerprint}"
     known = provenance.sha256 and provenance.source and provenance.fingerprint
     if known and description.format == FORMAT and record.id != record_id(provenance):
-        yield "id", "its id is not the id of its content, span, page and source"
+        yield "id", "its id is not the id of its content, span, page, source and part"
 
 
 def vector_problem(vector: np.ndarray, dimension: int) -> str | None:
@@ -66,9 +67,10 @@ class Sources:
     def __init__(self, policy: MediaPolicy) -> None:
         """Read files as far as `policy` allows."""
         self._policy = policy
-        self._at: tuple[str, int | None] | None = None
+        self._file: TextFile | None = None
+        self._at: tuple[str, str | None, int | None] | None = None
         self._text: str | None = None
-        self._hashes: dict[str, str] = {}
+        self._hashes: dict[tuple[str, str | None], str] = {}
         self.checked: set[str] = set()
 
     def problem(self, record: StoredRecord) -> tuple[Kind, str] | None:
@@ -84,30 +86,33 @@ class Sources:
             same = (
                 self._has_text(source, record, provenance)
                 if provenance.modality == "text"
-                else (self._hash(source) == provenance.sha256)
+                else (self._hash(source, provenance.part) == provenance.sha256)
             )
         except MediaError as error:
             return "source unreadable", error.reason
         return None if same else ("source changed", "the file is not what was added")
 
-    def _hash(self, source: str) -> str:
-        if source not in self._hashes:
-            self._hashes[source] = Image(source, policy=self._policy).sha256
-        return self._hashes[source]
+    def _hash(self, source: str, part: str | None) -> str:
+        if (source, part) not in self._hashes:
+            self._hashes[source, part] = Image(source, part=part, policy=self._policy).sha256
+        return self._hashes[source, part]
 
     def _has_text(self, source: str, record: StoredRecord, provenance: Provenance) -> bool:
-        if self._at != (source, provenance.page):
-            self._at, self._text = (source, provenance.page), None
-            file = TextFile(source, page=provenance.page, policy=self._policy)
+        part = provenance.part
+        if self._at != (source, part, provenance.page):
+            if self._file is None or self._at is None or self._at[:2] != (source, part):
+                self._file = TextFile(source, part=part, policy=self._policy)
+            self._at, self._text = (source, part, provenance.page), None
             try:
-                self._text = file.decode()
+                self._text = self._file.part(page=provenance.page).decode()
             except MediaError:
-                _ = self._hash(source)  # a file that can be read is not text: the record is a transcript, or a note
+                _ = self._hash(source, part)  # a file that is not text: the record is a transcript, or a note
         if self._text is None:
             return True
         start, end = (provenance.own.get(name) for name in PASSAGE)
         if isinstance(start, int) and isinstance(end, int):
-            return self._text[start:end] == record.text
+            passage = self._text[start:end]
+            return record.text == passage or (HEADING in provenance.own and (record.text or "").endswith(passage))
         return (record.text or "") in self._text
 
 

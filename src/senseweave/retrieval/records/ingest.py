@@ -11,7 +11,7 @@ from typing import Any
 from senseweave.arguments import check_choice
 from senseweave.concurrency import checkpoint
 from senseweave.display import printable
-from senseweave.errors import MediaError, NoContentError
+from senseweave.errors import MediaError, NoContentError, PartError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.media.base import source_name
 from senseweave.media.collecting import collect_files, count_files, is_single
@@ -222,7 +222,7 @@ class Ingest:
         return description.modality != "text" and record.metadata.get("sha256") not in state.sha256
 
     def _fail(self, error: MediaError, source: str | None = None) -> None:
-        if self._on_error == "raise":
+        if self._on_error == "raise" and not isinstance(error, PartError):
             raise error
         if source is not None and not isinstance(error, NoContentError):
             self._state(source).failed = True  # it may be whole again: its old records stay

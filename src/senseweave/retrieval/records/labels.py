@@ -77,12 +77,12 @@ def document_text(media: Media, description: str | None = None, source: str | No
     if media.modality == "text":
         text: str = media.decode()
         return text
-    place = Provenance(media.modality, source or source_name(media), media.span, media.page)
+    place = Provenance(media.modality, source or source_name(media), media.span, media.page, media.part_name)
     return labeled_description(description, place_label(place))
 
 
 def _place(provenance: Provenance, source: str) -> str:
-    label = f"{provenance.modality} {source}"
+    label = f"{provenance.modality} {source}{provenance.part or ''}"
     if provenance.span is not None:
         start, end = (f"{int(seconds // 60)}:{seconds % 60:04.1f}" for seconds in provenance.span)
         return f"{label} {start}-{end}"

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 from senseweave.arguments import check_choice
-from senseweave.errors import MediaError
+from senseweave.errors import MediaError, PartError
 from senseweave.media import Media, MediaPolicy, Modality, collect
 from senseweave.media.collecting import is_single
 from senseweave.retrieval.records.chunking import chunk_media
@@ -135,9 +135,9 @@ class ChunkLoader:
         return made
 
     def fail(self, error: MediaError, position: int = 0) -> None:
-        """Raise an error of the input at a position, or warn of it, as `on_error` says."""
+        """Raise an error of the input at a position, or warn of it, as `on_error` says; of a part, always warn."""
         located = self.locate(error, position)
-        if self.on_error == "raise":
+        if self.on_error == "raise" and not isinstance(error, PartError):
             raise located from error.__cause__
         self.warn(located)
 

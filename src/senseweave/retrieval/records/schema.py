@@ -16,11 +16,12 @@ import numpy as np
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_CLASSES, MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.base import source_name
+from senseweave.media.forms.parts import is_part_path
 from senseweave.redaction import redact_repr
 
 Span = tuple[float, float]
 
-FIELDS: Final = ("modality", "source", "mime_type", "sha256", "start", "end", "page", "fingerprint", "added_at")
+FIELDS: Final = ("modality", "source", "part", "mime_type", "sha256", "start", "end", "page", "fingerprint", "added_at")
 """Metadata names of the schema. On a record where the value cannot be the schema's, it is the user's own."""
 OLD_SPAN: Final = ("start_s", "end_s")
 """Names that version 0.1 of the LangChain package gave to the span."""
@@ -60,6 +61,7 @@ class Provenance:
     Attributes:
         modality: `text` where the metadata name no modality that exists.
         source: Absolute path, URL or label.
+        part: Path to a file inside the source, for example `!/word/media/image1.png`.
         span: `(start, end)` in seconds, of audio and video alone.
         page: Page number from 1, of text and images alone.
         mime_type: Of the source.
@@ -73,6 +75,7 @@ class Provenance:
     source: str | None = None
     span: Span | None = None
     page: int | None = None
+    part: str | None = None
     mime_type: str | None = None
     sha256: str | None = None
     fingerprint: str | None = None
@@ -85,7 +88,8 @@ class Provenance:
         Args:
             text: The record's text, which is the media where the modality is text.
             policy: What may be read.
-            content: What holds the content of a record that is not text: a path, URL or bytes; its source if None.
+            content: What holds the content of a record that is not text: a path, URL or bytes, of a part those of the
+                part; its source if None.
 
         Raises:
             MediaError: If the record is not text, and neither names a source nor comes with its content.
@@ -95,15 +99,19 @@ class Provenance:
                 text or "",
                 source=self.source,
                 page=self.page,
+                part=self.part,
                 mime_type=self.mime_type,
                 metadata=self.own,
                 policy=policy,
             )
+        part = self.part if content is None else None
         content = content if content is not None else self.source or None
         if content is None:
             reason = f"a record of modality {self.modality} needs metadata['source'], the path or URL of its file"
             raise MediaError((text or self.modality)[:60], reason)
-        return MEDIA_CLASSES[self.modality](content, span=self.span, page=self.page, metadata=self.own, policy=policy)
+        return MEDIA_CLASSES[self.modality](
+            content, span=self.span, page=self.page, part=part, metadata=self.own, policy=policy
+        )
 
     @property
     def misplaced_span(self) -> str | None:
@@ -132,6 +140,8 @@ def read_metadata(metadata: Mapping[str, Any] | None) -> Provenance:
     for name in ("source", "mime_type", "sha256", "fingerprint"):
         if isinstance(values.get(name), str) and values[name]:
             taken[name] = values.pop(name)
+    if is_part_path(values.get("part")):
+        taken["part"] = values.pop("part")
     file_path = values.get(FILE_PATH)
     if isinstance(file_path, (str, os.PathLike)) and str(file_path):
         if "source" not in taken:
@@ -163,6 +173,7 @@ def write_metadata(provenance: Provenance, *, file_path: bool = False) -> dict[s
     written = {
         "modality": provenance.modality,
         "source": provenance.source,
+        "part": provenance.part,
         "mime_type": provenance.mime_type,
         "sha256": provenance.sha256,
         "start": start,
@@ -203,6 +214,7 @@ def media_provenance(
         source=source if source is not None else source_name(media),
         span=media.span,
         page=media.page,
+        part=media.part_name,
         mime_type=media.mime_type,
         sha256=media.sha256,
         fingerprint=fingerprint,
@@ -212,11 +224,20 @@ def media_provenance(
 
 
 def record_id(provenance: Provenance) -> str:
-    """Return 32 hexadecimal digits made from content, span, page, source and fingerprint."""
+    """Return 32 hexadecimal digits made from content, span, page, source, part and fingerprint."""
     start, end = provenance.span or (None, None)
     span = "" if start is None else f"{start:.3f}-{end:.3f}"
     page = "" if provenance.page is None else str(provenance.page)
-    key = (provenance.modality, provenance.sha256, span, page, provenance.source, provenance.fingerprint)
+    key: tuple[object, ...] = (
+        provenance.modality,
+        provenance.sha256,
+        span,
+        page,
+        provenance.source,
+        provenance.fingerprint,
+    )
+    if provenance.part is not None:
+        key += (provenance.part,)
     return hashlib.sha256("\n".join(str(value or "") for value in key).encode()).hexdigest()[:32]
 
 
@@ -231,7 +252,9 @@ def content_key(provenance: Provenance, text: str | None = None) -> tuple[Any, .
         return None
     if provenance.modality == "text":
         return "text", text, provenance.page
-    return provenance.modality, provenance.sha256, provenance.span, provenance.page
+    is_picture = (provenance.mime_type or "").startswith("image/")  # its page is that of the document around it
+    page = None if provenance.part and is_picture else provenance.page
+    return provenance.modality, provenance.sha256, provenance.span, page
 
 
 def record_text(media: Media, source: str, caption: str | None) -> str:
@@ -296,7 +319,7 @@ def is_unicode(text: str) -> bool:
 
 def _is_users(name: str, value: Any, modality: Modality) -> bool:
     """Return whether a value stands under a name that this record leaves to the user."""
-    return name not in FIELDS or (name == "modality" and _may_be_users(name, value, modality))
+    return name not in FIELDS or (name in ("modality", "part") and _may_be_users(name, value, modality))
 
 
 def _is_number(value: Any) -> bool:
@@ -334,6 +357,8 @@ def _may_be_users(name: str, value: Any, modality: Modality) -> bool:
         return modality not in TIMED
     if name == "page":
         return modality not in PAGED
+    if name == "part":
+        return not is_part_path(value)
     return name == "modality" and modality == "text" and value not in MODALITIES
 
 

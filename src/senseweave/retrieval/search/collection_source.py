@@ -11,7 +11,7 @@ from senseweave.media import Modality
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.hits import Hit
-from senseweave.retrieval.records.schema import Provenance, content_key, read_metadata, record_source
+from senseweave.retrieval.records.schema import content_key, read_metadata, record_source
 from senseweave.retrieval.search.source import Candidate, RankingSource
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition, any_of
@@ -57,19 +57,22 @@ class CollectionSource(RankingSource):
 
 def with_all_sources(collections: Collections, hits: Sequence[Hit]) -> list[Hit]:
     """Attach to each hit all sources of its content, its own first and then the first added."""
-    sources: dict[object, list[tuple[float, str]]] = {}
+    sources: dict[object, list[tuple[float, str, str]]] = {}
     for key, description in collections.descriptions.items():
         hashes = {hit.sha256 for hit in hits if (hit.space, hit.modality) == key and hit.sha256}
         for condition in any_of("sha256", sorted(hashes)):
             for record in collections.get(description, condition=condition):
                 provenance = read_metadata(record.metadata)
-                place = provenance.added_at or 0.0, record_source(record.id, record.metadata)
+                source = record_source(record.id, record.metadata)
+                place = provenance.added_at or 0.0, source, provenance.part or ""
                 sources.setdefault((key, content_key(provenance, record.text)), []).append(place)
     found = []
     for hit in hits:
-        content = content_key(Provenance(hit.modality, span=hit.span, page=hit.page, sha256=hit.sha256), hit.text)
-        others = [source for _, source in sorted(sources.get(((hit.space, hit.modality), content), []))]
-        found.append(replace(hit, sources=tuple(dict.fromkeys([hit.source, *others, *hit.sources]))))
+        content = content_key(hit.provenance, hit.text)
+        others = sorted(sources.get(((hit.space, hit.modality), content), []), reverse=True)
+        parts = {source: part for _, source, part in others if part}
+        names = [source for _, source, _ in reversed(others)]
+        found.append(replace(hit, sources=tuple(dict.fromkeys([hit.source, *names, *hit.sources])), parts=parts))
     return found
 
 

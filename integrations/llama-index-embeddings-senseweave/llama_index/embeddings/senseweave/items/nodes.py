@@ -29,7 +29,6 @@ from senseweave.interop import (
     MediaPolicy,
     Modality,
     Provenance,
-    local_path,
     media_provenance,
     read_metadata,
     record_id,
@@ -104,8 +103,9 @@ def node_from_media(
     media.check()
     path, mime_type = media_file(media, spool)
     provenance = media_provenance(media, own=own)
-    if local_path(media) is None and "://" not in media.source and media.mime_type != PDF:
-        provenance = replace(provenance, source=str(path))  # a label leads no other reader to the bytes
+    is_label = not os.path.isabs(provenance.source or "") and "://" not in media.source
+    if is_label and media.mime_type != PDF:
+        provenance = replace(provenance, source=str(path), part=None)  # a label leads no other reader to the bytes
     resource = MediaResource(path=path, mimetype=mime_type)
     return make_node(_node_id(provenance), text, provenance, {f"{media.modality}_resource": resource})
 
@@ -175,8 +175,11 @@ def media_from_node(
             f"node {node.node_id}", f"{reason}: make the node with media_node(), which keeps them in a file"
         )
     provenance = read_metadata({**node.metadata, "modality": kind})
-    if provenance.mime_type == PDF and is_spooled(given) and os.path.isfile(provenance.source or ""):
-        given = provenance.source  # the resource is a picture of the page
+    if is_spooled(given) and os.path.isfile(provenance.source or ""):
+        if provenance.part is not None:
+            given = None  # the resource is a copy of a file inside the source
+        elif provenance.mime_type == PDF:
+            given = provenance.source  # the resource is a picture of the page
     return provenance.media(policy=policy, content=given)
 
 

@@ -58,7 +58,7 @@ def document_to_media(
             "absolute paths (ImageFileToDocument has store_full_path=True)"
         )
         raise sw.MediaError(source, reason)
-    media = source_to_media(source, policy=policy, modality=modality)
+    media = source_to_media(source, policy=policy, modality=modality, part=provenance.part)
     provenance = document_provenance(document, media.modality)
     _check_place(document, provenance)
     return media.part(span=provenance.span, page=provenance.page, metadata=dict(provenance.own))

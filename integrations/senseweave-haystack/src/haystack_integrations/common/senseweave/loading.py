@@ -16,18 +16,21 @@ Source: TypeAlias = str | Path | ByteStream | ImageContent | FileContent
 """What a query or a converter may be given: a path or permitted URL, or one of Haystack's containers of bytes."""
 
 
-def source_to_media(source: Source, *, policy: sw.MediaPolicy, modality: Modality | None = None) -> sw.Media:
+def source_to_media(
+    source: Source, *, policy: sw.MediaPolicy, modality: Modality | None = None, part: str | None = None
+) -> sw.Media:
     """Return the media that a source holds; nothing is decoded yet.
 
     :param source: A path, a URL that the policy permits, a `ByteStream`, an `ImageContent` or a `FileContent`.
     :param policy: What may be read.
     :param modality: The modality of the source; detected from its content if None.
+    :param part: The path to a file inside the source, of which the modality is known.
     :returns: The media; of a PDF its first page.
     :raises TypeError: If `source` is of another type.
     :raises senseweave.MediaError: If the modality cannot be detected, because the source cannot be read or is of no
         type that senseweave knows.
     """
-    return first_media(source_content(source, policy), policy, modality)
+    return first_media(source_content(source, policy), policy, modality, part)
 
 
 def source_content(source: Source, policy: sw.MediaPolicy) -> str | Path | bytes:

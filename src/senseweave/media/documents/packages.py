@@ -1,0 +1,211 @@
+"""ZIP files, read within the policy's limits: the packages of Office, OpenDocument and EPUB, and archives."""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+import re
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+
+from senseweave.errors import MediaError, PolicyError
+from senseweave.extras import require_reader
+from senseweave.media.documents.base import no_part
+from senseweave.media.forms.source import Source
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+IN_MEMORY: Final = 16 * 1024**2
+"""Larger members are unpacked into a temporary file."""
+SWOLLEN: Final = 50
+"""Times that a large member may be larger than its packed bytes. Pictures and recordings hardly shrink; a bomb of zeros
+does a thousand times."""
+SWOLLEN_FROM: Final = 64 * 1024**2
+MAX_ELEMENTS: Final = 2_000_000
+"""Elements of one XML file: 500 pages of prose have about 200,000, and each takes 120 bytes of libxml2's memory."""
+_DIRECTORY_ENTRY: Final = 46
+"""Smallest size of an entry in the directory of a ZIP file, in bytes."""
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, KeyError)
+
+
+class Package:
+    """An open ZIP file."""
+
+    def __init__(self, source: Source, file: BinaryIO, kind: str) -> None:
+        """Read the directory of a ZIP file.
+
+        Args:
+            source: Of the file.
+            file: The file, at position 0.
+            kind: What the file is called in messages, for example `Word document (DOCX)`.
+
+        Raises:
+            MediaError: If it is broken.
+            PolicyError: If it holds more files than the policy allows.
+        """
+        self.source = source
+        self.kind = kind
+        self._check_directory(file)
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except _BROKEN as error:
+            raise self.broken(error) from error
+        self._members = {info.filename: info for info in self._zip.infolist() if not info.is_dir()}
+        source.policy.check_parts(source.label, len(self._members))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of its files, in the order of its directory."""
+        return list(self._members)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._members
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file of text, within the policy's `max_text_bytes`.
+
+        Raises:
+            MediaError: If there is no such file, or it is broken.
+        """
+        with self.open(name, self.source.policy.max_text_bytes) as file:
+            return file.read()
+
+    def open(self, name: str, limit: int | None = None) -> BinaryIO:
+        """Unpack a file and open it.
+
+        Args:
+            name: Of the file.
+            limit: Most bytes of a file of text; None for any other file, within `max_bytes`.
+
+        Raises:
+            MediaError: If there is no such file, or it is broken.
+            PolicyError: If it is larger than the policy allows, or made to swell.
+        """
+        info = self._members.get(name)
+        if info is None:
+            raise no_part(self.source, name)
+        if info.flag_bits & 1:
+            raise MediaError(self.source.label, f"is a {self.kind} in which {name!r} is protected by a password")
+        policy, label = self.source.policy, self.source.label
+        swollen = max(SWOLLEN_FROM, SWOLLEN * info.compress_size)
+        unpacked = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
+        total = 0
+        try:
+            with self._zip.open(info) as packed:
+                while block := packed.read(1 << 18):
+                    total += len(block)
+                    if limit is not None and total > limit:
+                        policy.check_text(f"{label}, {name}", max(total, info.file_size))
+                    if total > swollen:
+                        reason = f"swells from {info.compress_size:,} bytes to over {swollen:,}: it was made to do harm"
+                        raise PolicyError(f"{label}, {name}", reason)
+                    policy.check_bytes(label, total)
+                    unpacked.write(block)
+        except MediaError:
+            unpacked.close()
+            raise
+        except _BROKEN as error:
+            unpacked.close()
+            raise self.broken(error) from error
+        unpacked.seek(0)
+        return cast(BinaryIO, unpacked)
+
+    def xml(self, name: str) -> _Element:
+        """Return the root of an XML file, whose entities are not resolved.
+
+        Raises:
+            MediaError: If there is no such file, or it is not XML.
+            PolicyError: If it has too many elements, or declares entities.
+        """
+        return parse_xml(self.read(name), f"{self.source.label}, {name}", self.kind)
+
+    def check_xml(self, pattern: str = r"(?i).*\.(xml|rels|vml)") -> None:
+        """Check the size of all XML files before a library parses them.
+
+        Raises:
+            MediaError: If one is broken.
+            PolicyError: If they are together larger than the policy allows, or one has too many elements.
+        """
+        total = 0
+        for name in self._members:
+            if re.fullmatch(pattern, name):
+                data = self.read(name)
+                total += len(data)
+                self.source.policy.check_text(self.source.label, total)
+                check_elements(data, f"{self.source.label}, {name}")
+
+    def broken(self, error: Exception) -> MediaError:
+        """Return the error of a broken file."""
+        return MediaError(self.source.label, f"is a broken {self.kind} ({error or type(error).__name__})")
+
+    def _check_directory(self, file: BinaryIO) -> None:
+        """Check the size of the directory before it is read."""
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 65_557))
+        tail = file.read()
+        file.seek(0)
+        at = tail.rfind(b"PK\x05\x06")
+        if at >= 0:
+            length = min(int.from_bytes(tail[at + 12 : at + 16], "little"), size)
+            longest = _DIRECTORY_ENTRY + 1024
+            if length > self.source.policy.max_parts * longest:
+                self.source.policy.check_parts(self.source.label, length // longest)
+
+
+@contextlib.contextmanager
+def open_package(source: Source, kind: str) -> Iterator[Package]:
+    """Open a ZIP file; errors of a library that reads it inside the block become media errors.
+
+    Raises:
+        MediaError: If it is broken.
+        PolicyError: If it holds more files than the policy allows.
+    """
+    with source.open() as file:
+        package = Package(source, file, kind)
+        try:
+            yield package
+        except MediaError:
+            raise
+        except Exception as error:  # libraries raise whatever a missing or strange file leads to
+            raise package.broken(error) from error
+
+
+def parse_xml(data: bytes, label: str, kind: str) -> _Element:
+    """Return the root of an XML document, read without entities, network or a limit on depth that crashes.
+
+    Raises:
+        MediaError: If it is not XML.
+        PolicyError: If it has too many elements, or declares entities.
+    """
+    etree: Any = require_reader("lxml.etree", extra="documents", feature=f"reading a {kind}", source=label)
+    check_elements(data, label)
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True)
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise MediaError(label, f"is not valid XML ({error})") from error
+    if root is None:
+        raise MediaError(label, "is not valid XML")
+    return cast("_Element", root)
+
+
+def check_elements(data: bytes, label: str) -> None:
+    """Check an XML document before it is parsed.
+
+    Raises:
+        PolicyError: If it has too many elements, or declares entities.
+    """
+    if (count := data.count(b"<")) > MAX_ELEMENTS or (count := data.count(b'="')) > 2 * MAX_ELEMENTS:
+        raise PolicyError(label, f"has {count:,} XML elements or attributes; at most {MAX_ELEMENTS:,} are read")
+    if b"<!ENTITY" in data:
+        raise PolicyError(label, "declares XML entities, which are not read")
+
+
+def resolve(base: str, target: str) -> str:
+    """Return the name of the file that another file of the package refers to."""
+    path = target if target.startswith("/") else posixpath.join(posixpath.dirname(base), target)
+    return posixpath.normpath(path).lstrip("/")

@@ -1,0 +1,98 @@
+"""Pictures inside documents in an index: found as pictures, read again from the document, gone with it."""
+
+import io
+import shutil
+
+import docx
+import pytest
+
+from senseweave.retrieval import Index
+
+
+@pytest.fixture
+def write_report(tmp_path, write_picture):
+    """Write a Word document with words and pictures of some colors."""
+
+    def write(name, words, *colors):
+        document = docx.Document()
+        document.add_heading("Results", 1)
+        document.add_paragraph(words)
+        for shade, color in enumerate(colors):
+            document.add_picture(io.BytesIO(write_picture(tmp_path / "inside.png", color, shade).read_bytes()))
+        path = tmp_path / "reports" / name
+        path.parent.mkdir(exist_ok=True)
+        document.save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def index(tmp_path, space):
+    with Index(tmp_path / "index", spaces=[space]) as made:
+        yield made
+
+
+def test_a_picture_in_a_document_is_found_and_read_again(index, write_report):
+    path = write_report("a.docx", "The bees fly.", "red", "blue")
+    report = index.add(path)
+    assert (report.added, report.failed) == (3, [])
+    hit = index.search("red", modalities={"image"}, k=1)[0]
+    assert (hit.source, hit.part, hit.mime_type) == (str(path), "!/word/media/image1.png", "image/png")
+    assert hit.media.decode().getpixel((4, 4)) == (220, 30, 30)
+    blue = index.search("blue", modalities={"image"}, k=1)[0]
+    assert blue.media.decode().getpixel((4, 4)) == (30, 30, 220)
+    assert index.search("bees", modalities={"text"}, k=1)[0].text == "Results\n\nThe bees fly."
+    assert index.verify(sources=True).problems == []
+
+
+def test_what_is_unchanged_is_skipped_and_what_changed_is_replaced(index, write_report):
+    path = write_report("a.docx", "The bees fly.", "red", "blue")
+    index.add(path)
+    again = index.add(path)
+    assert (again.added, again.replaced) == (0, 0)
+    write_report("a.docx", "The bees fly.", "red")
+    changed = index.add(path)
+    assert changed.replaced >= 1
+    assert [hit.part for hit in index.search("blue", modalities={"image"})] == ["!/word/media/image1.png"]
+    index.delete(sources=path)
+    assert len(index) == 0
+
+
+def test_a_picture_stands_for_the_same_picture_beside_the_document(index, write_report, write_picture, tmp_path):
+    path = write_report("a.docx", "The bees fly.", "red")
+    lone = write_picture(tmp_path / "lone.png", "red")
+    index.add([path, lone])
+    (hit,) = index.search("red", modalities={"image"})
+    assert set(hit.sources) == {str(path), str(lone)}
+    first, second = hit.sources
+    (path if hit.source == str(path) else lone).unlink()
+    assert first == hit.source
+    assert hit.media.decode().getpixel((4, 4)) == (220, 30, 30)
+    assert hit.media.part_name == ("!/word/media/image1.png" if second == str(path) else None)
+
+
+def test_a_document_given_as_bytes_has_no_pictures_to_read_again(index, write_report):
+    index.add(write_report("a.docx", "The bees fly.", "red").read_bytes())
+    (hit,) = index.search("red", modalities={"image"})
+    with pytest.raises(Exception, match="keeps no copy"):
+        _ = hit.media
+
+
+def test_documents_that_are_gone_take_their_pictures_with_them(index, write_report):
+    path = write_report("a.docx", "The bees fly.", "red")
+    write_report("b.docx", "The dogs bark.", "blue")
+    index.add(path.parent)
+    path.unlink()
+    assert index.add(path.parent, sync=True).deleted == 2
+    assert {hit.source for hit in index.search("red", k=9)} == {str(path.with_name("b.docx"))}
+
+
+def test_a_moved_document_keeps_its_pictures(index, write_report, tmp_path):
+    path = write_report("a.docx", "The bees fly.", "red")
+    index.add(path)
+    moved = shutil.move(path, tmp_path / "moved.docx")
+    index.add(moved)
+    (hit,) = index.search("red", modalities={"image"})
+    assert hit.source == str(moved)
+    assert hit.media.decode().getpixel((4, 4)) == (220, 30, 30)

@@ -6,7 +6,7 @@ from typing import Any
 
 from llama_index.core.schema import MediaResource, MetadataMode, Node
 
-from senseweave.interop import FILE_PATH, Provenance, write_metadata
+from senseweave.interop import FILE_PATH, Provenance, without_secrets, write_metadata
 
 CITED_KEYS = ("start", "end", "page")
 """Metadata that locate a node in its source: for a language model to cite, not for an embedding model."""
@@ -69,8 +69,9 @@ def make_node(node_id: str, text: str, provenance: Provenance, resources: dict[s
     metadata = write_metadata(provenance, file_path=True)
     # A media node keeps the last two, or an index takes it for empty.
     hidden = (*NOISE_KEYS, *CITED_KEYS, *(() if resources else ("modality", "source")))
-    # A local path says more of this machine than a model's provider needs to know.
-    unseen = NOISE_KEYS if "://" in str(provenance.source) else (*NOISE_KEYS, "source")
+    # A local path says more of this machine than a model's provider needs to know, a signed URL lets it in.
+    source = str(provenance.source)
+    unseen = NOISE_KEYS if "://" in source and without_secrets(source) == source else (*NOISE_KEYS, "source")
     values: dict[str, Any] = {
         "id_": node_id,
         # Must exist, though empty: without it `Node.get_content` leaves the metadata out, an index skips the node, and

@@ -13,6 +13,8 @@ import senseweave as sw
 from senseweave.interop import (
     DIRECT,
     OFF_LOOP,
+    EmbeddedItem,
+    embed_readable,
     fetch_or_compute,
     list_items,
     progress_bar,
@@ -68,6 +70,40 @@ def test_what_cannot_be_read_is_named_by_its_position():
     with pytest.raises(sw.MediaError, match="item 2 of 3"):
         require_all([first, error, last])
     assert require_all([first, last]) == ["A", "C"]
+
+
+def test_errors_of_another_kind_are_caught_where_that_is_wanted():
+    def refuse(item):
+        raise sw.UnsupportedModalityError("the model", item, ["text"])
+
+    with pytest.raises(sw.UnsupportedModalityError):
+        read_each(refuse, ["image"], on_error="skip")
+    (error,) = read_each(refuse, ["image"], on_error="skip", catch=sw.SenseweaveError)
+    assert error.modality == "image"
+
+
+async def embed_texts(media):
+    return [
+        sw.MediaError("silent", "is bad", position=position) if item.decode() == "silent" else EmbeddedItem([1.0], None)
+        for position, item in enumerate(media)
+    ]
+
+
+def test_what_can_be_read_is_embedded_and_errors_keep_the_place_of_their_item():
+    unread = sw.MediaError("b", "is bad", position=0, total=3)
+    items = [unread, sw.Text("a"), sw.Text("silent")]
+    first, second, third = run_direct(embed_readable(items, embed_texts))
+    assert (first, second) == (unread, EmbeddedItem([1.0], None))
+    assert str(third) == "silent (item 3 of 3): is bad"
+
+
+def test_an_error_while_embedding_has_its_position_among_all_items():
+    async def fail(media):
+        raise sw.MediaError("c", "is bad", position=1)
+
+    items = [sw.MediaError("b", "is bad"), sw.Text("a"), sw.Text("c")]
+    with pytest.raises(sw.MediaError, match="item 3 of 3"):
+        run_direct(embed_readable(items, fail))
 
 
 class Cache(dict):

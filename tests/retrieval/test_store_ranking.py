@@ -21,6 +21,7 @@ from senseweave.interop import (
     SampledView,
     StoreRanking,
     check_fingerprints,
+    given_vector,
     list_name,
     read_anew,
 )
@@ -242,3 +243,17 @@ def test_fingerprints_of_one_space_pass_and_those_of_two_are_named():
     for found, expected in ((["a", "b"], None), (["b"], "a")):
         with pytest.raises(FingerprintError, match=r"'shelf' holds vectors of fingerprint b, but was given .* a"):
             check_fingerprints(found, "shelf", expected)
+
+
+def test_a_given_vector_asks_every_space_of_its_dimension():
+    asked = given_vector([3.0, 4.0], {"a": 2, "b": 3, "c": 2})
+    assert set(asked) == {"a", "c"}
+    assert asked["a"][0].vector.tolist() == pytest.approx([0.6, 0.8])
+
+
+@pytest.mark.parametrize(
+    ("vector", "problem"), [([1.0, 0.0], "has dimension 2, the stores' vectors have 3, 4"), ([0.0] * 3, "is zero")]
+)
+def test_a_given_vector_that_is_zero_or_of_no_space_is_refused(vector, problem):
+    with pytest.raises(ValueError, match=f"the query embedding {problem}; embed queries"):
+        given_vector(vector, {"a": 4, "b": 3})

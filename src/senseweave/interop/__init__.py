@@ -26,6 +26,7 @@ from senseweave.interop.calls import (
     DIRECT,
     OFF_LOOP,
     Steps,
+    embed_readable,
     fetch_or_compute,
     list_items,
     progress_bar,
@@ -60,7 +61,7 @@ from senseweave.media import (
 from senseweave.media.base import local_path, source_name
 from senseweave.media.collecting import as_media, first_media
 from senseweave.media.export import DEFAULT_PIXELS, ImageFormat, image_file
-from senseweave.media.files import keep_bytes
+from senseweave.media.files import is_kept, keep_bytes
 from senseweave.media.policy import choose_policy
 from senseweave.redaction import without_secret_options, without_secrets
 from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, merge
@@ -90,7 +91,7 @@ from senseweave.retrieval.records.schema import (
     record_id,
     write_metadata,
 )
-from senseweave.retrieval.search.embedding import Embedded, embed_query
+from senseweave.retrieval.search.embedding import Embedded, embed_query, given_vector
 from senseweave.retrieval.search.plan import OPTIONS, Plan, Planner, RankingOptions, chosen_modalities, whole_number
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
 from senseweave.retrieval.search.source import Candidate, RankingSource
@@ -221,12 +222,15 @@ __all__ = [
     "document_text",
     "embed_documents",
     "embed_query",
+    "embed_readable",
     "evenly_spaced",
     "filter_parts",
     "first_media",
+    "given_vector",
     "fetch_or_compute",
     "image_file",
     "in_thread",
+    "is_kept",
     "keep_bytes",
     "labeled_description",
     "lazy_names",

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
 from senseweave.concurrency import in_thread
-from senseweave.errors import MediaError, placed_among
+from senseweave.errors import MediaError, SenseweaveError, placed_among
 from senseweave.media import Media
+from senseweave.spaces.batch import EmbeddedItem
 from senseweave.spaces.engine import OnError, Progress
 
 T = TypeVar("T")
+E = TypeVar("E", bound=SenseweaveError)
 
 
 class Steps:
@@ -72,22 +74,65 @@ def list_items(items: Any, method: str, *, what: str = "items", single: tuple[ty
     return list(items)
 
 
-def read_each(read: Callable[[Any], T], items: Sequence[Any], *, on_error: OnError = "raise") -> list[T | MediaError]:
+@overload
+def read_each(
+    read: Callable[[Any], T], items: Sequence[Any], *, on_error: OnError = "raise"
+) -> list[T | MediaError]: ...
+
+
+@overload
+def read_each(
+    read: Callable[[Any], T], items: Sequence[Any], *, on_error: OnError = "raise", catch: type[E]
+) -> list[T | E]: ...
+
+
+def read_each(
+    read: Callable[[Any], T],
+    items: Sequence[Any],
+    *,
+    on_error: OnError = "raise",
+    catch: type[SenseweaveError] = MediaError,
+) -> list[Any]:
     """Return what a function makes of each item, and where it fails an error with the position of the item.
 
+    Args:
+        read: Makes something of an item.
+        items: The items.
+        on_error: `skip` to return the error in the place of an item that cannot be read.
+        catch: The errors that are returned; others are raised in any case.
+
     Raises:
-        MediaError: With `on_error="raise"`, for the first item that cannot be read.
+        SenseweaveError: With `on_error="raise"`, for the first item that cannot be read.
     """
-    results: list[T | MediaError] = []
+    results: list[Any] = []
     for position, item in enumerate(items):
         try:
             with placed_among([position], len(items)):
                 results.append(read(item))
-        except MediaError as error:
+        except catch as error:
             if on_error == "raise":
                 raise
             results.append(error)
     return results
+
+
+async def embed_readable(
+    read: Sequence[Media | E],
+    embed: Callable[[list[Media]], Awaitable[Sequence[EmbeddedItem | MediaError]]],
+) -> list[EmbeddedItem | MediaError | E]:
+    """Return what was made of each item that could be read, and in place of each other the error that says why.
+
+    Args:
+        read: What `read_each` returned of the items.
+        embed: Embeds the media among them; its errors get the positions among all items.
+    """
+    done: dict[int, Any] = dict(enumerate(read))
+    positions = [position for position, item in done.items() if isinstance(item, Media)]
+    with placed_among(positions, len(read)):
+        outcomes = await embed([done[position] for position in positions])
+    for position, outcome in zip(positions, outcomes, strict=True):
+        done[position] = outcome.at(position, len(read)) if isinstance(outcome, MediaError) else outcome
+    return list(done.values())
 
 
 def require_all(results: Iterable[T | MediaError]) -> list[T]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -41,3 +42,10 @@ def keep_bytes(data: bytes, folder: Path, suffix: str = "") -> Path:
     if not (path.is_file() and path.stat().st_size == len(data)):
         write_file(path, lambda file: file.write(data))
     return path
+
+
+def is_kept(path: object) -> bool:
+    """Return whether something is the path of a file that `keep_bytes` wrote, as its name and folder say."""
+    if not isinstance(path, Path) or not re.fullmatch("[0-9a-f]{64}", path.stem):
+        return False
+    return path.stem[:2] == path.parent.name

@@ -62,6 +62,26 @@ async def aembed_parts(query: Query, embedders: Mapping[str, QueryEmbedder]) -> 
     return {name: _unit_parts(parts, rows) for (name, parts), rows in zip(able.items(), vectors, strict=True)}
 
 
+def given_vector(vector: Sequence[float], dimensions: Mapping[str, int]) -> Embedded:
+    """Return a vector of a question as the query of every space that it can be from.
+
+    Args:
+        vector: The vector, of any length.
+        dimensions: Of the vectors of each space.
+
+    Raises:
+        ValueError: If the vector is zero or has the dimension of no space.
+    """
+    given = np.asarray(vector, np.float32)
+    fitting = [space for space, dimension in dimensions.items() if dimension == given.size]
+    if not fitting or not given.any():
+        known = ", ".join(map(str, sorted(set(dimensions.values()))))
+        problem = "is zero" if fitting else f"has dimension {given.size}, the stores' vectors have {known}"
+        msg = f"the query embedding {problem}; embed queries with the model of a store"
+        raise ValueError(msg)
+    return {space: [EmbeddedPart(unit(given), "text", 1.0)] for space in fitting}
+
+
 def _able_parts(query: Query, modalities: Mapping[str, Collection[Modality]], asked: str) -> dict[str, list[Part]]:
     """Return, by space, the parts of a query that are of its modalities; spaces without any are left out."""
     able = {

@@ -179,7 +179,8 @@ class Batches:
         return sha256(repr((*parts, media.sha256, media.span, media.page)).encode()).hexdigest()
 
 
-def embed_mixed(
+async def embed_mixed(
+    steps: Steps,
     model: SpaceModel,
     media: Sequence[Media],
     role: Role = "document",
@@ -194,24 +195,6 @@ def embed_mixed(
         MediaError: With `on_error="raise"`, for the first item of a modality that cannot be read, with its position
             among all.
     """
-    return run_direct(_mixed(DIRECT, model, media, role, show_progress, on_error))
-
-
-async def aembed_mixed(
-    model: SpaceModel,
-    media: Sequence[Media],
-    role: Role = "document",
-    *,
-    show_progress: bool = False,
-    on_error: OnError = "raise",
-) -> list[Outcome]:
-    """Embed like `embed_mixed`, off the event loop."""
-    return await _mixed(OFF_LOOP, model, media, role, show_progress, on_error)
-
-
-async def _mixed(
-    steps: Steps, model: SpaceModel, media: Sequence[Media], role: Role, show_progress: bool, on_error: OnError
-) -> list[Outcome]:
     done: dict[int, Outcome] = {}
     for modality, positions in (await steps.work(_grouped, model, media)).items():
         batches = Batches(model, modality, role, on_error=on_error)

@@ -10,7 +10,6 @@ from llama_index.embeddings.senseweave.embeddings.batches import (
     Batches,
     Embedding,
     SpaceModel,
-    aembed_mixed,
     dispatcher,
     embed_mixed,
     require_vectors,
@@ -18,7 +17,7 @@ from llama_index.embeddings.senseweave.embeddings.batches import (
 from llama_index.embeddings.senseweave.items.nodes import as_media
 from llama_index.embeddings.senseweave.items.whole import MediaText
 
-from senseweave.interop import Media, Modality, Role, in_thread, read_each, require_all
+from senseweave.interop import DIRECT, OFF_LOOP, Media, Modality, Role, in_thread, read_each, require_all, run_direct
 
 
 class EmbeddingMethods(SpaceModel):
@@ -79,7 +78,8 @@ class EmbeddingMethods(SpaceModel):
         """
         if not _holds_media(texts):
             return self._batches("text").run(texts, show_progress=show_progress)
-        return require_vectors(embed_mixed(self, self._read_texts(texts), show_progress=show_progress))
+        media = self._read_texts(texts)
+        return require_vectors(run_direct(embed_mixed(DIRECT, self, media, show_progress=show_progress)))
 
     @dispatcher.span
     async def aget_text_embedding_batch(
@@ -89,7 +89,7 @@ class EmbeddingMethods(SpaceModel):
         if not _holds_media(texts):
             return await self._batches("text").arun(texts, show_progress=show_progress)
         media = await in_thread(self._read_texts, texts)
-        return require_vectors(await aembed_mixed(self, media, show_progress=show_progress))
+        return require_vectors(await embed_mixed(OFF_LOOP, self, media, show_progress=show_progress))
 
     @dispatcher.span
     def get_image_embedding(self, img_file_path: Any, role: Role = "document") -> Embedding:

@@ -10,11 +10,24 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 from llama_index.core.bridge.pydantic import ConfigDict, Field
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode, MetadataMode
-from llama_index.embeddings.senseweave.embeddings.batches import Outcome, aembed_mixed, embed_mixed
+from llama_index.embeddings.senseweave.embeddings.batches import Outcome, embed_mixed
 from llama_index.embeddings.senseweave.embeddings.methods import EmbeddingMethods
 from llama_index.embeddings.senseweave.items.nodes import media_from_node, stored_node
 
-from senseweave.interop import LOAD_FIELDS, Media, MediaError, SpaceOptions, check_recorded, in_thread, remember
+from senseweave.interop import (
+    DIRECT,
+    LOAD_FIELDS,
+    OFF_LOOP,
+    Media,
+    MediaError,
+    SpaceOptions,
+    Steps,
+    check_recorded,
+    embed_readable,
+    read_each,
+    remember,
+    run_direct,
+)
 
 if TYPE_CHECKING:
     from senseweave.interop import Space
@@ -163,42 +176,31 @@ class SenseweaveEmbedding(EmbeddingMethods):
             MediaError: With `on_error="raise"`, if media of a node cannot be read, with the position of the node.
             UnsupportedModalityError: If the model cannot embed a modality that the nodes have.
         """
-        media = self._read_nodes(nodes)
-        outcomes = embed_mixed(self, list(media.values()), show_progress=show_progress, on_error=self.on_error)
-        return self._finish(nodes, dict(zip(media, outcomes, strict=True)))
+        return run_direct(self._embed(DIRECT, nodes, show_progress))
 
     async def acall(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> Sequence[BaseNode]:
         """Embed nodes like a call of the model, off the event loop."""
-        media = await in_thread(self._read_nodes, nodes)
-        outcomes = await aembed_mixed(self, list(media.values()), show_progress=show_progress, on_error=self.on_error)
-        return await in_thread(self._finish, nodes, dict(zip(media, outcomes, strict=True)))
+        return await self._embed(OFF_LOOP, nodes, show_progress)
 
-    def _read_nodes(self, nodes: Sequence[BaseNode]) -> dict[int, Media]:
-        """Return the media of nodes by the position of the node."""
-        media = {}
-        for position, node in enumerate(nodes):
-            try:
-                media[position] = media_from_node(node, self.media_policy, metadata_mode=MetadataMode.EMBED)
-            except MediaError as error:
-                self._fail(error.at(position, len(nodes)))
-        return media
+    async def _embed(self, steps: Steps, nodes: Sequence[BaseNode], show_progress: bool) -> list[BaseNode]:
+        def read(node: BaseNode) -> Media:
+            return media_from_node(node, self.media_policy, metadata_mode=MetadataMode.EMBED)
 
-    def _finish(self, nodes: Sequence[BaseNode], outcomes: dict[int, Outcome]) -> list[BaseNode]:
+        options: dict[str, Any] = {"show_progress": show_progress, "on_error": self.on_error}
+        media = await steps.work(partial(read_each, read, nodes, on_error=self.on_error))
+        outcomes = await embed_readable(media, partial(embed_mixed, steps, self, **options))
+        return await steps.work(self._finish, nodes, outcomes)
+
+    def _finish(self, nodes: Sequence[BaseNode], outcomes: Sequence[Outcome]) -> list[BaseNode]:
         """Set the nodes' vectors, and return what a store should hold."""
         stored = []
-        for position, outcome in outcomes.items():
+        for node, outcome in zip(nodes, outcomes, strict=True):
             if isinstance(outcome, MediaError):
-                self._fail(outcome.at(position, len(nodes)))
+                logger.warning("left out: %s", outcome)
                 continue
-            nodes[position].embedding = outcome.vector
-            description = outcome.description if self.describe else None
-            stored.append(stored_node(nodes[position], self.fingerprint, description))
+            node.embedding = outcome.vector
+            stored.append(stored_node(node, self.fingerprint, outcome.description if self.describe else None))
         return stored
-
-    def _fail(self, error: MediaError) -> None:
-        if self.on_error == "raise":
-            raise error
-        logger.warning("left out: %s", error)
 
     def _load_space(self) -> Space:
         return self._check_fingerprint(super()._load_space())

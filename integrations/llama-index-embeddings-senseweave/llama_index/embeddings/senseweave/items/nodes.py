@@ -20,7 +20,7 @@ from llama_index.core.schema import (
     NodeRelationship,
     RelatedNodeInfo,
 )
-from llama_index.embeddings.senseweave.items.spool import PDF, is_spooled, media_file
+from llama_index.embeddings.senseweave.items.spool import PDF, media_file
 from llama_index.embeddings.senseweave.items.whole import MediaText, WholeNode, make_node
 
 from senseweave.interop import (
@@ -29,6 +29,7 @@ from senseweave.interop import (
     MediaPolicy,
     Modality,
     Provenance,
+    is_kept,
     media_provenance,
     read_metadata,
     record_id,
@@ -175,7 +176,7 @@ def media_from_node(
             f"node {node.node_id}", f"{reason}: make the node with media_node(), which keeps them in a file"
         )
     provenance = read_metadata({**node.metadata, "modality": kind})
-    if is_spooled(given) and os.path.isfile(provenance.source or ""):
+    if is_kept(given) and os.path.isfile(provenance.source or ""):
         if provenance.part is not None:
             given = None  # the resource is a copy of a file inside the source
         elif provenance.mime_type == PDF:

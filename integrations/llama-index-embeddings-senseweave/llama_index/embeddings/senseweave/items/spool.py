@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
 import filetype  # type: ignore[import-untyped]
 from llama_index.core.utils import get_cache_dir
@@ -39,12 +37,3 @@ def media_file(media: Media, folder: str | Path | None = None) -> tuple[Path, st
         return path.absolute(), mime_type
     file_type = filetype.get_type(mime=mime_type)
     return keep_bytes(media.read(), folder, f".{file_type.extension}" if file_type else ""), mime_type
-
-
-def is_spooled(given: Any) -> bool:
-    """Return whether a path is of a file that `media_file` wrote."""
-    return (
-        isinstance(given, Path)
-        and bool(re.fullmatch("[0-9a-f]{64}", given.stem))
-        and given.stem[:2] == given.parent.name
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Self, Unpack
 
-import numpy as np
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.callbacks import CallbackManager
@@ -25,7 +24,6 @@ from senseweave.interop import (
     MODALITIES,
     OFF_LOOP,
     Embedded,
-    EmbeddedPart,
     Index,
     IndexRanking,
     Media,
@@ -39,8 +37,8 @@ from senseweave.interop import (
     StoreRanking,
     choose_policy,
     chosen_modalities,
+    given_vector,
     run_direct,
-    unit,
     whole_number,
 )
 
@@ -218,10 +216,13 @@ class SenseweaveRetriever(BaseRetriever):
         media = await steps.work(self._media, bundle)
         plan = self._planner.plan(self.similarity_top_k, self.options)
         query = Query(media) if media else None
-        given = None if media else await steps.work(_given_query, self._views, bundle.embedding or [])
+        given = None if media else await steps.work(self._given_query, bundle.embedding or [])
         sources = self._sources
         ranked = await steps.ask(sources.rank, sources.arank, query, plan, filters=self.filters, embedded=given)
         return await steps.work(lambda: [self._node(place) for place in ranked])
+
+    def _given_query(self, embedding: Sequence[float]) -> Embedded:
+        return given_vector(embedding, {view.space: view.embed_model.dimension for view in self._views})
 
     @property
     def _sources(self) -> StoreRanking | IndexRanking:
@@ -267,18 +268,3 @@ def _views(
         raise ValueError(msg)
     pairs = zip(stores, models, strict=True)
     return [view_store(store, model, docstore, number) for number, (store, model) in enumerate(pairs)]
-
-
-def _given_query(views: Sequence[LlamaIndexView], embedding: Sequence[float]) -> Embedded:
-    """Return the vector of a bundle for every space that it can be from.
-
-    Raises:
-        ValueError: If the vector is zero or has the dimension of no model.
-    """
-    vector = np.asarray(embedding, np.float32)
-    fitting = [view.space for view in views if view.embed_model.dimension == vector.size]
-    if not fitting or not vector.any():
-        dimensions = ", ".join(sorted({str(view.embed_model.dimension) for view in views}))
-        msg = f"the bundle's embedding has dimension {vector.size}, the stores' vectors have {dimensions}"
-        raise ValueError(msg)
-    return {space: [EmbeddedPart(unit(vector), "text", 1.0)] for space in fitting}

@@ -12,11 +12,13 @@ from llama_index.core.storage.docstore import BaseDocumentStore
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore, VectorStoreQuery, VectorStoreQueryResult
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
-from llama_index.embeddings.senseweave.embeddings.batches import Embedding, aembed_mixed, embed_mixed, require_vectors
+from llama_index.embeddings.senseweave.embeddings.batches import Embedding, embed_mixed, require_vectors
 from llama_index.embeddings.senseweave.items.nodes import read_fingerprint
 from llama_index.retrievers.senseweave.retrieval.filters import check_size, store_filters
 
 from senseweave.interop import (
+    DIRECT,
+    OFF_LOOP,
     Candidate,
     ChromaView,
     Media,
@@ -29,6 +31,7 @@ from senseweave.interop import (
     evenly_spaced,
     in_thread,
     read_metadata,
+    run_direct,
 )
 
 
@@ -60,11 +63,11 @@ class LlamaIndexView(StoreView):
 
     def embed(self, media: Sequence[Media]) -> list[Embedding]:
         """Return the vectors of parts of a query, made through LlamaIndex's events and caches."""
-        return require_vectors(embed_mixed(self.embed_model, media, "query"))
+        return require_vectors(run_direct(embed_mixed(DIRECT, self.embed_model, media, "query")))
 
     async def aembed(self, media: Sequence[Media]) -> list[Embedding]:
         """Embed like `embed`, off the event loop."""
-        return require_vectors(await aembed_mixed(self.embed_model, media, "query"))
+        return require_vectors(await embed_mixed(OFF_LOOP, self.embed_model, media, "query"))
 
     def embed_phrases(self, phrases: Sequence[Media]) -> np.ndarray:
         """Return the vectors of general phrases, without events."""

@@ -15,7 +15,17 @@ from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 from haystack_integrations.common.senseweave.items import document_to_media
 
 import senseweave as sw
-from senseweave.interop import DIRECT, OFF_LOOP, Batch, Steps, check_choice, placed_among, progress_bar, run_direct
+from senseweave.interop import (
+    DIRECT,
+    OFF_LOOP,
+    EmbeddedItem,
+    Steps,
+    check_choice,
+    embed_readable,
+    progress_bar,
+    read_each,
+    run_direct,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -109,61 +119,48 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         self._check(documents)
         space = await steps.ask(self._loaded, self._loaded_async)
         read = await steps.work(self._read, space, documents)
-        media = {position: item for position, item in enumerate(read) if isinstance(item, sw.Media)}
         shown = self.progress_bar and not steps.asynchronous
-        with progress_bar("Embedding Documents", len(media), shown=shown) as progress:
+        total = sum(isinstance(item, sw.Media) for item in read)
+        with progress_bar("Embedding Documents", total, shown=shown) as progress:
             encode = partial(space.encode, progress=progress)
-            batch = await steps.ask(encode, space.aencode, [*media.values()], role="document", on_error=self.on_error)
-        failed = {position: item for position, item in enumerate(read) if isinstance(item, sw.SenseweaveError)}
-        return self._result(documents, list(media), batch, failed, space.fingerprint)
+
+            async def embed(media: list[sw.Media]) -> list[EmbeddedItem | sw.MediaError]:
+                batch = await steps.ask(encode, space.aencode, media, role="document", on_error=self.on_error)
+                return batch.outcomes()
+
+            outcomes = await embed_readable(read, embed)
+        return self._result(documents, outcomes, space.fingerprint)
 
     def _read(self, space: sw.Space, documents: list[Document]) -> list[sw.Media | sw.SenseweaveError]:
         """Return the media of each Document, or the error because of which it has none."""
-        media: list[sw.Media | sw.SenseweaveError] = []
-        for position, document in enumerate(documents):
-            try:
-                with placed_among([position], len(documents)):
-                    chunk = document_to_media(
-                        document,
-                        policy=self._policy,
-                        file_path_meta_field=self.file_path_meta_field,
-                        meta_fields_to_embed=self.meta_fields_to_embed,
-                        embedding_separator=self.embedding_separator,
-                    )
-                space.encoder(chunk.modality)
-                media.append(chunk)
-            except sw.SenseweaveError as error:
-                if self.on_error == "raise":
-                    raise
-                media.append(error)
-        return media
+
+        def read(document: Document) -> sw.Media:
+            media = document_to_media(
+                document,
+                policy=self._policy,
+                file_path_meta_field=self.file_path_meta_field,
+                meta_fields_to_embed=self.meta_fields_to_embed,
+                embedding_separator=self.embedding_separator,
+            )
+            space.encoder(media.modality)
+            return media
+
+        return read_each(read, documents, on_error=self.on_error, catch=sw.SenseweaveError)
 
     def _result(
-        self,
-        documents: list[Document],
-        positions: list[int],
-        batch: Batch,
-        failed: dict[int, sw.SenseweaveError],
-        fingerprint: str,
+        self, documents: list[Document], outcomes: list[EmbeddedItem | sw.SenseweaveError], fingerprint: str
     ) -> dict[str, Any]:
-        for error in batch.failed:
-            position = positions[error.position or 0]
-            failed[position] = error.at(position, len(documents))
-        for position in sorted(failed):
-            logger.warning(
-                "Document {id} is left out: {reason}", id=documents[position].id, reason=str(failed[position])
-            )
-        embedded = []
-        for row, kept in enumerate(batch.kept):
-            document = documents[positions[kept]]
-            description = batch.descriptions[row] if self.describe else None
-            content = document.content or description or document.content
-            meta = {**document.meta, "fingerprint": fingerprint}
-            embedded.append(replace(document, embedding=batch.vectors[row].tolist(), content=content, meta=meta))
-        return {
-            "documents": embedded,
-            "failed": [_failure(documents[i], i, failed[i]) for i in sorted(failed)],
-        }
+        embedded, failed = [], []
+        for position, (document, outcome) in enumerate(zip(documents, outcomes, strict=True)):
+            if isinstance(outcome, sw.SenseweaveError):
+                logger.warning("Document {id} is left out: {reason}", id=document.id, reason=str(outcome))
+                failed.append(_failure(document, position, outcome))
+            else:
+                description = outcome.description if self.describe else None
+                content = document.content or description or document.content
+                meta = {**document.meta, "fingerprint": fingerprint}
+                embedded.append(replace(document, embedding=outcome.vector, content=content, meta=meta))
+        return {"documents": embedded, "failed": failed}
 
     @staticmethod
     def _check(documents: Any) -> None:

@@ -28,6 +28,7 @@ _HOMES = {
     "stores": "senseweave.stores",
     "classify": "senseweave.evaluation",
     "SenseweaveError": "senseweave.errors",
+    "AddError": "senseweave.errors",
     "MediaError": "senseweave.errors",
     "PolicyError": "senseweave.errors",
     "UnsupportedModalityError": "senseweave.errors",
@@ -43,6 +44,7 @@ __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
     from senseweave import stores as stores
+    from senseweave.errors import AddError as AddError
     from senseweave.errors import EncodingError as EncodingError
     from senseweave.errors import FingerprintError as FingerprintError
     from senseweave.errors import MediaError as MediaError

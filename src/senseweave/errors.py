@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 from senseweave.display import printable
 from senseweave.redaction import without_secrets
@@ -64,6 +66,27 @@ class MediaError(SenseweaveError):
 
 class PolicyError(MediaError):
     """The media policy does not allow reading an input."""
+
+
+class AddError(MediaError):
+    """An input that the caller named could not be indexed; everything else that was given is in the index.
+
+    Attributes:
+        report: The report of the whole call, with every failure.
+    """
+
+    def __init__(
+        self, source: str, reason: str, *, position: int | None = None, total: int | None = None, report: Any = None
+    ) -> None:
+        super().__init__(source, reason, position=position, total=total)
+        self.report = report
+
+    def __str__(self) -> str:
+        advice = "error.report.failed lists every failure, and on_error='skip' raises for none"
+        return f"{super().__str__()} (the rest was added: {self.report}; {advice})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial(AddError, report=self.report), (self.source, self.reason)
 
 
 class MissingReaderError(MediaError, ImportError):

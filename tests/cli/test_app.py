@@ -58,6 +58,19 @@ def test_the_exit_code_tells_that_nothing_could_be_added(corpus: Path, tmp_path:
     assert json.loads(done.stdout)["failed"][0]["source"] == str(broken)
 
 
+def test_a_named_file_that_cannot_be_read_is_an_exit_code_and_one_in_a_folder_is_not(
+    corpus: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    shutil.copy(corpus / "texts" / "library.txt", folder / "library.txt")
+    (folder / "Thumbs.db").write_bytes(bytes(range(256)) * 4)
+    done = senseweave("index", folder, "--into", tmp_path / "index")
+    assert (done.returncode, done.stdout.count("Thumbs.db")) == (0, 1), done.stderr
+    done = senseweave("index", folder, folder / "Thumbs.db", "--into", tmp_path / "index")
+    assert (done.returncode, "1 unchanged, 1 failed" in done.stdout) == (1, True), done.stderr
+
+
 def test_a_file_with_content_already_in_the_index_is_counted_as_a_copy(corpus: Path, tmp_path: Path) -> None:
     for name in ("first.txt", "second.txt"):
         shutil.copy(corpus / "texts" / "library.txt", tmp_path / name)

@@ -7,7 +7,7 @@ import uuid
 import chromadb
 import pytest
 
-from senseweave.errors import FingerprintError, MediaError
+from senseweave.errors import AddError, FingerprintError, MediaError
 from senseweave.interop import ChromaWriter, ChunkLoader, Image, Record, Text, chunk_record, embed_documents
 from senseweave.retrieval.records.adding import BATCH, add_media
 from senseweave.testing import toy_space
@@ -115,3 +115,13 @@ def test_a_collection_is_of_the_space_that_it_was_empty_for(model, writer):
         writer.check_fingerprint("other")
     with pytest.raises(FingerprintError, match="unknown"):
         writer.check_fingerprint(None)
+
+
+def test_a_named_file_is_an_error_after_the_rest_is_written(model, left_out, writer, write_picture, tmp_path):
+    red, broken = write_picture(tmp_path / "red.png", "red"), tmp_path / "broken.png"
+    broken.write_bytes(red.read_bytes()[:60])
+    with pytest.raises(AddError, match=r"broken\.png: .*1 added, 1 failed"):
+        writer.add_media([broken, red], ChunkLoader(left_out.append), model)
+    assert len(writer.collection.get()["ids"]) == 1
+    with pytest.raises(MediaError, match=r"broken\.png"):
+        writer.add_media([broken, red], ChunkLoader(left_out.append, "raise"), model)

@@ -1,5 +1,6 @@
 """Adding to an index, opening it again, deleting from it."""
 
+import pickle
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 import senseweave as sw
-from senseweave.errors import FingerprintError, MediaError, StoreError
+from senseweave.errors import AddError, FingerprintError, MediaError, StoreError
 from senseweave.retrieval import Index
 
 RESERVED = {"modality", "source", "mime_type", "sha256", "start", "end", "page", "fingerprint", "added_at"}
@@ -127,7 +128,7 @@ def test_a_file_that_became_of_a_modality_without_a_space_is_no_longer_found(tmp
     index = Index(tmp_path / "index", spaces=[tiny.make_space(modalities=("text",))])
     index.add(file)
     write_picture(file.with_suffix(".png"), "red").replace(file)
-    report = index.add(file)
+    report = index.add(file, on_error="skip")
     assert (report.replaced, len(report.failed), len(index)) == (1, 1, 0)
 
 
@@ -137,14 +138,14 @@ def test_a_file_that_cannot_be_read_now_keeps_its_records(index, corpus_folder, 
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    report = index.add(file)
+    report = index.add(file, on_error="skip")
     assert (report.replaced, len(report.failed), len(index)) == (0, 1, 12)
 
 
 def test_reading_a_stream_to_its_end_says_nothing_of_its_file(index, corpus_folder):
     with (corpus_folder / "bread.txt").open("rb") as stream:
         stream.read()
-        assert index.add(stream).failed
+        assert index.add(stream, on_error="skip").failed
     assert len(index) == 12
 
 
@@ -154,6 +155,27 @@ def test_an_index_inside_the_folder_that_it_indexes_does_not_index_itself(tmp_pa
             for added in (12, 0):
                 report = index.add(corpus_folder)
                 assert (report.added, report.failed) == (added, [])
+
+
+def test_a_named_file_that_cannot_be_read_is_an_error_after_the_rest_is_added(tmp_path, space, corpus_folder):
+    cut = tmp_path / "cut.png"
+    cut.write_bytes((corpus_folder / "red.png").read_bytes()[:60])
+    (corpus_folder / "Thumbs.db").write_bytes(bytes(range(256)) * 4)
+    index = Index(tmp_path / "index", spaces=[space])
+    with pytest.raises(AddError, match=r"gone\.txt: no such file .*12 added, 3 failed") as raised:
+        index.add([cut, corpus_folder, tmp_path / "gone.txt"])
+    assert [Path(error.source).name for error in raised.value.report.failed] == ["Thumbs.db", "gone.txt", "cut.png"]
+    assert len(index) == 12
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert (str(again), len(again.report.failed)) == (str(raised.value), 3)
+
+
+def test_files_that_cannot_be_read_in_a_folder_are_listed_and_the_rest_is_added(tmp_path, space, corpus_folder):
+    (corpus_folder / "cut.png").write_bytes((corpus_folder / "red.png").read_bytes()[:60])
+    (corpus_folder / "Thumbs.db").write_bytes(bytes(range(256)) * 4)
+    (corpus_folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1" + bytes(100))
+    report = Index(tmp_path / "index", spaces=[space]).add(corpus_folder)
+    assert (report.added, {Path(error.source).name for error in report.failed}) == (12, {"Thumbs.db", "cut.png"})
 
 
 def test_on_error_raise_stops_at_the_corrupt_file(tmp_path, space, corpus_folder):

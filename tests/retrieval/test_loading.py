@@ -3,7 +3,7 @@
 import pytest
 
 from senseweave.errors import MediaError
-from senseweave.retrieval.records.loading import BATCH, ChunkLoader
+from senseweave.retrieval.records.loading import BATCH, ChunkLoader, failure_summary
 
 
 @pytest.fixture
@@ -88,6 +88,48 @@ def test_an_error_of_unwrapping_or_of_making_a_document_is_that_of_the_input(wri
     assert [str(error) for error in left_out] == ["unknown: cannot be unwrapped", f"{red}: has no place"]
 
 
+@pytest.fixture
+def folder(tmp_path, write_picture):
+    """A folder with a picture, a cut picture and a Thumbs.db."""
+    given = tmp_path / "given"
+    given.mkdir()
+    red = write_picture(given / "red.png", "red").read_bytes()
+    (given / "cut.png").write_bytes(red[:60])
+    (given / "Thumbs.db").write_bytes(bytes(range(256)) * 4)
+    return given
+
+
+def test_files_met_in_a_folder_are_left_out_and_a_named_file_is_an_error(folder, left_out):
+    loader = ChunkLoader(left_out.append, verify=True)
+    assert places(loader, folder) == [(0, None)]
+    assert [error.source for error in left_out] == [str(folder / "Thumbs.db"), str(folder / "cut.png")]
+    for name in ("Thumbs.db", "cut.png", "gone.png"):
+        with pytest.raises(MediaError, match=name):
+            places(loader, [folder, folder / name])
+    with pytest.raises(MediaError, match=r"Thumbs\.db"):
+        places(ChunkLoader(left_out.append, "raise"), folder)
+
+
+def test_an_error_of_a_description_follows_the_same_rule(folder, left_out):
+    def describe(media):
+        for position, item in enumerate(media):
+            if item.source.endswith("red.png"):
+                raise MediaError(item.source, "is red", position=position, total=len(media))
+        return ["a picture"] * len(media)
+
+    loader = ChunkLoader(left_out.append, describe=describe, described=["image"])
+    assert places(loader, folder) == [(0, "a picture")]
+    assert [error.reason for error in left_out][1:] == ["is red"]
+    with pytest.raises(MediaError, match="is red"):
+        places(loader, [folder / "red.png"])
+
+
+def test_failures_are_summed_up_with_their_number_and_the_first_reasons():
+    failed = [MediaError(f"{i}.png", "is broken") for i in range(5)]
+    assert failure_summary(failed[:1]) == "1 input was left out: 0.png: is broken"
+    assert failure_summary(failed).endswith("2.png: is broken; and 2 more, see `failed`")
+
+
 def test_an_unknown_way_to_treat_errors_is_refused(left_out):
-    with pytest.raises(ValueError, match="on_error must be 'raise' or 'skip', not 'ignore'"):
+    with pytest.raises(ValueError, match="on_error must be 'named', 'raise' or 'skip', not 'ignore'"):
         ChunkLoader(left_out.append, "ignore")

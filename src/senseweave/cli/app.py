@@ -20,7 +20,7 @@ from senseweave import __version__
 from senseweave.cli import render
 from senseweave.cli.native import without_decoder_notes
 from senseweave.display import printable_json
-from senseweave.errors import SenseweaveError
+from senseweave.errors import AddError, SenseweaveError
 from senseweave.redaction import redacted
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def index_command(
 ) -> None:
     """Add files and folders of any modality to an index, skipping what it already contains.
 
-    Files that cannot be read are listed, and the others are added. The exit code is 1 if nothing could be added.
+    Files that cannot be read are listed, and the others are added. The exit code is 1 if nothing could be added, or a
+    file that you named could not.
     """
     from senseweave.retrieval import Index
 
@@ -91,7 +92,11 @@ def index_command(
     try:
         opened = Index(into, spaces=space or None, trust=_kinds(trust))
         with opened as index, _progress("indexing", quiet=as_json) as step:
-            report = index.add(paths, sync=sync, progress=step)
+            failed = False
+            try:
+                report = index.add(paths, sync=sync, progress=step)
+            except AddError as error:
+                report, failed = error.report, True
             size = len(index)
     except KeyboardInterrupt:
         render.failure(f"interrupted; what was added to {into} is kept, and the same command continues from there")
@@ -101,9 +106,9 @@ def index_command(
         _print_json({**report.counts, "failed": failures, "size": size})
     else:
         render.report(report, into, size)
-    if not any(report.counts.values()):
-        if not report.failed:
-            render.warning(f"nothing to add in {', '.join(map(str, paths))}; hidden files are skipped")
+    if not any(report.counts.values()) and not report.failed:
+        render.warning(f"nothing to add in {', '.join(map(str, paths))}; hidden files are skipped")
+    if failed or not any(report.counts.values()):
         raise typer.Exit(NOTHING_ADDED)
 
 

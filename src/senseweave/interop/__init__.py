@@ -12,6 +12,7 @@ from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import (
+    AddError,
     EncodingError,
     FingerprintError,
     MediaError,
@@ -59,7 +60,7 @@ from senseweave.media import (
     collect,
 )
 from senseweave.media.base import local_path, source_name
-from senseweave.media.collecting import as_media, first_media
+from senseweave.media.collecting import OnInputError, as_media, first_media
 from senseweave.media.export import DEFAULT_PIXELS, ImageFormat, image_file
 from senseweave.media.files import is_kept, keep_bytes
 from senseweave.media.policy import choose_policy
@@ -81,7 +82,7 @@ from senseweave.retrieval.records.labels import (
     source_label,
     text_without_place,
 )
-from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk
+from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk, failure_summary
 from senseweave.retrieval.records.schema import (
     FILE_PATH,
     Provenance,
@@ -152,6 +153,7 @@ __all__ = [
     "EmbeddedPart",
     "Encoded",
     "Encoder",
+    "AddError",
     "EncodingError",
     "FINGERPRINT",
     "FingerprintError",
@@ -170,6 +172,7 @@ __all__ = [
     "MediaPolicy",
     "Modality",
     "OnError",
+    "OnInputError",
     "OnUnreadable",
     "Plan",
     "Planner",
@@ -227,6 +230,7 @@ __all__ = [
     "filter_parts",
     "first_media",
     "given_vector",
+    "failure_summary",
     "fetch_or_compute",
     "image_file",
     "in_thread",

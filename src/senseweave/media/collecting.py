@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 from senseweave.errors import MediaError, MissingReaderError, NoContentError, PartError, PolicyError
 from senseweave.media.base import Media
@@ -19,6 +19,11 @@ from senseweave.media.kinds.text import Text, TextFile
 from senseweave.media.kinds.video import Video
 from senseweave.media.modality import Modality
 from senseweave.media.policy import DEFAULT_POLICY, MediaPolicy
+
+OnInputError = Literal["named", "raise", "skip"]
+"""What happens to an input that cannot be read: `named` raises if the caller named it, and reports it if it was met in
+a folder; `raise` raises in both cases, `skip` reports in both."""
+ON_INPUT_ERROR: Final = ("named", "raise", "skip")
 
 MEDIA_CLASSES: dict[Modality, type[Media]] = {"text": Text, "image": Image, "audio": Audio, "video": Video}
 """The media class of each modality."""
@@ -258,6 +263,14 @@ def _listing_errors(unreadable: list[OSError]) -> Iterator[MediaError]:
     while unreadable:
         error = unreadable.pop(0)
         yield MediaError(str(error.filename), f"folder cannot be read ({error.strerror})")
+
+
+def is_named(given: Any, found: Media | MediaError) -> bool:
+    """Return whether what `collect` found in an input is that input itself, and was not met in a folder or archive."""
+    if not isinstance(given, (str, os.PathLike)):
+        return True
+    path = os.fspath(given)
+    return found.source == path or not (os.path.isdir(path) or found.source.startswith(path))
 
 
 def is_single(inputs: Any) -> bool:

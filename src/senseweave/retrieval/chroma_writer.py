@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from senseweave.errors import FingerprintError
+from senseweave.errors import AddError, FingerprintError, MediaError
 from senseweave.retrieval.records.adding import DescribingModel, add_media
 from senseweave.retrieval.records.loading import ChunkLoader
 from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.report import Report
 
 FINGERPRINT: Final = "fingerprint"
 """Key of the collection's metadata for the fingerprint of the space whose vectors it holds."""
@@ -83,10 +85,17 @@ class ChromaWriter:
             metadata: Flat values for all records.
             replace: Whether to delete other records that were made of the same sources. Sources of which a chunk
                 cannot be embedded keep theirs, and so do all where `metadata` names a `source` of its own.
+
+        Raises:
+            AddError: With `on_error="named"`, if an input that was named cannot be embedded; the rest is written.
+            MediaError: With `on_error="raise"`, for the first of them; what came before it is written.
         """
-        added = add_media(inputs, loader, model, self.write, metadata)
+        held: list[MediaError] = []
+        added = add_media(inputs, dataclasses.replace(loader, hold=held.append), model, self.write, metadata)
         if replace and "source" not in (metadata or {}):
             self._delete_stale(added.complete, added.sources)
+        if held:
+            raise AddError(held[0].source, held[0].reason, report=Report(len(added.sources), failed=held)) from held[0]
         return list(added.sources)
 
     def _delete_stale(self, sources: Collection[str], kept: Collection[str]) -> None:

@@ -11,6 +11,7 @@ from senseweave.concurrency import WRITING, Queue, in_thread, run_in
 from senseweave.display import printable
 from senseweave.errors import StoreError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
+from senseweave.media.collecting import OnInputError
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.labels import Answers, check_queries, match_labels
 from senseweave.retrieval.fusion import EmbeddedPart
@@ -35,7 +36,7 @@ from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.filters import Filter, parse_filter
 from senseweave.retrieval.stores.ids import listed_ids
 from senseweave.retrieval.stores.local_client import holds_store
-from senseweave.spaces.engine import OnError, Progress
+from senseweave.spaces.engine import Progress
 from senseweave.spaces.recorded import Trust, parse_trust
 from senseweave.spaces.space import Space
 
@@ -137,7 +138,7 @@ class Index:
         inputs: Any,
         *,
         metadata: Metadata = None,
-        on_error: OnError = "skip",
+        on_error: OnInputError = "named",
         progress: Progress | None = None,
         sync: bool = False,
         overlap: float = 0.0,
@@ -150,7 +151,9 @@ class Index:
             inputs: One or several paths of files and folders, URLs (where the policy allows them), bytes or media.
                 Strings here are places: give text as `senseweave.Text`.
             metadata: Flat values kept with every record, or a function that returns them for a media.
-            on_error: `skip` reports inputs that cannot be indexed in `report.failed`; `raise` stops at the first.
+            on_error: What cannot be indexed is in `report.failed`. `named` raises, when all the rest is added, if an
+                input that you named is among it, and goes on over files met in folders; `skip` never raises; `raise`
+                stops at the first failure.
             progress: Called with (media done, media in all); a document counts once until its pages are known.
             sync: Also remove records of files that have gone from the folders among the inputs.
             overlap: Seconds that neighbouring windows of audio and video share.
@@ -161,7 +164,9 @@ class Index:
             Counts of records and the list of failures.
 
         Raises:
-            MediaError: With `on_error="raise"`.
+            AddError: If an input that you named cannot be indexed, unless `on_error` is `skip`; the rest is added, and
+                `error.report` is the report.
+            MediaError: With `on_error="raise"`, for the first input that cannot be indexed.
             StoreError: If another process writes for longer than the index's lock timeout.
             ValueError: If metadata use a reserved name or are not flat.
         """

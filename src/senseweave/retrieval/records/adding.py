@@ -13,7 +13,7 @@ from senseweave.errors import MediaError, placed_among
 from senseweave.media import Media, Modality
 from senseweave.media.base import source_name
 from senseweave.retrieval.records.labels import document_text, text_without_place
-from senseweave.retrieval.records.loading import ChunkLoader
+from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk
 from senseweave.retrieval.records.schema import Record, media_provenance, read_metadata, record_id, write_metadata
 
 BATCH: Final = 64
@@ -103,18 +103,18 @@ def add_media(
         metadata: Flat values for all records.
 
     Raises:
-        MediaError: If something cannot be read, or is of a modality that the model does not embed, unless the loader
-            skips it; what came before it is written.
+        MediaError: If something cannot be read, or is of a modality that the model does not embed, as the loader's
+            `on_error` says; what came before it is written.
     """
     sources: dict[str, str] = {}
     incomplete: set[str] = set()
     chunks = _embeddable(inputs, loader, model.modalities)
     while batch := list(islice(chunks, BATCH)):
         embedded = loader.each(batch, model.embed_described)
-        incomplete |= {source_name(chunk) for i, chunk in enumerate(batch) if i not in embedded}
+        incomplete |= {source_name(chunk.media) for i, chunk in enumerate(batch) if i not in embedded}
         records = []
         for i, (vector, description) in embedded.items():
-            record = chunk_record(batch[i], vector, description, metadata)
+            record = chunk_record(batch[i].media, vector, description, metadata)
             if record.id not in sources:
                 sources[record.id] = record.metadata["source"]
                 records.append(record)
@@ -161,12 +161,12 @@ def embed_documents(
     ]
 
 
-def _embeddable(inputs: Any, loader: ChunkLoader, modalities: Collection[Modality]) -> Iterator[Media]:
+def _embeddable(inputs: Any, loader: ChunkLoader, modalities: Collection[Modality]) -> Iterator[LoadedChunk]:
     """Yield the chunks of inputs that a model embeds; the loader hears of the others."""
     for chunk in loader.chunks(inputs):
         if chunk.media.modality in modalities:
-            yield chunk.media
+            yield chunk
         else:
             known = ", ".join(modalities)
             reason = f"is {chunk.media.modality}, which the model does not embed; it embeds: {known}"
-            loader.fail(MediaError(chunk.media.source, reason))
+            loader.fail(MediaError(chunk.media.source, reason), chunk.position, named=chunk.named)

@@ -11,10 +11,17 @@ from typing import Any
 from senseweave.arguments import check_choice
 from senseweave.concurrency import checkpoint
 from senseweave.display import printable
-from senseweave.errors import MediaError, NoContentError, PartError
+from senseweave.errors import AddError, MediaError, NoContentError, PartError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.media.base import source_name
-from senseweave.media.collecting import collect_files, count_files, is_single
+from senseweave.media.collecting import (
+    ON_INPUT_ERROR,
+    OnInputError,
+    collect_files,
+    count_files,
+    is_named,
+    is_single,
+)
 from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.retrieval.records.schema import check_own, is_gone, is_unicode, record_id, record_source
 from senseweave.retrieval.records.writing import Chunk, Lane, Writer, lanes
@@ -23,7 +30,7 @@ from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import any_of
 from senseweave.retrieval.stores.description import Description
-from senseweave.spaces.engine import OnError, Progress
+from senseweave.spaces.engine import Progress
 from senseweave.spaces.space import Space
 
 Metadata = Mapping[str, Any] | Callable[[Media], Mapping[str, Any]] | None
@@ -58,7 +65,7 @@ class Ingest:
         *,
         policy: MediaPolicy,
         metadata: Metadata = None,
-        on_error: OnError = "skip",
+        on_error: OnInputError = "named",
         progress: Progress | None = None,
         overlap: float = 0.0,
         characters: int | None = None,
@@ -70,7 +77,7 @@ class Ingest:
             TypeError: If `metadata` is neither a dict nor a function.
             ValueError: If `on_error` is unknown or metadata cannot be stored.
         """
-        check_choice("on_error", on_error)
+        check_choice("on_error", on_error, ON_INPUT_ERROR)
         if isinstance(metadata, Mapping):
             _check_for_any(metadata)
         elif metadata is not None and not callable(metadata):
@@ -91,10 +98,15 @@ class Ingest:
         self._writer = Writer(collections, self.report, self._fail, stop_at_errors=on_error == "raise")
         self._lanes: dict[Modality, list[Lane]] = {}
         self._states: dict[str, SourceState] = {}
+        self._named: set[str] = set()
         self._done = 0
 
     def run(self, inputs: Any, *, sync: bool) -> Report:
-        """Add everything, then remove what it replaces."""
+        """Add everything, then remove what it replaces.
+
+        Raises:
+            AddError: With `on_error="named"`, after that, if an input that the caller named could not be indexed.
+        """
         given = [inputs] if is_single(inputs) else list(inputs)
         folders = [item for item in given if _is_folder(item, self._policy)]
         if sync and not folders:
@@ -114,13 +126,23 @@ class Ingest:
         self._remove_replaced()
         if sync:
             self._remove_gone(folders)
+        if self._on_error == "named":
+            self._raise_named()
         return self.report
+
+    def _raise_named(self) -> None:
+        """Raise the first failure of an input that the caller named."""
+        error = next((error for error in self.report.failed if error.source in self._named), None)
+        if error is not None:
+            raise AddError(error.source, error.reason, report=self.report) from error
 
     def _files(self, given: list[Any]) -> Iterable[tuple[list[Media | MediaError], bool]]:
         """Yield the media of each file of the inputs, and whether the caller made the media themselves."""
         for item in given:
             for media in collect_files([item], policy=self._policy):
                 for found in media:
+                    if is_named(item, found):
+                        self._named |= {found.source, source_name(found) if isinstance(found, Media) else found.source}
                     if isinstance(found, NoContentError) and isinstance(item, (str, os.PathLike)):
                         # The file was read and holds nothing now, so that what it held before goes.
                         self._state(os.path.abspath(found.source)).whole_file = True

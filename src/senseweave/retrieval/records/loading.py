@@ -10,14 +10,15 @@ from typing import Any, Final, TypeVar
 from senseweave.arguments import check_choice
 from senseweave.errors import MediaError, PartError
 from senseweave.media import Media, MediaPolicy, Modality, collect
-from senseweave.media.collecting import is_single
+from senseweave.media.collecting import ON_INPUT_ERROR, OnInputError, is_named, is_single
 from senseweave.retrieval.records.chunking import chunk_media
-from senseweave.spaces.engine import OnError
 
 T = TypeVar("T")
 
 BATCH: Final = 16
 """Chunks that are described in one batch; bounds how far a lazy loader reads ahead."""
+SUMMARIZED: Final = 3
+"""Failures that a warning spells out; `failed` has all of them."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ class LoadedChunk:
         whole: The media that it is a part of.
         position: Index of the input that holds it, from 0.
         description: Its transcript, caption or label line, if it was described.
+        named: Whether the input itself was named, and not a folder that holds it.
     """
 
     media: Media
     whole: Media
     position: int
     description: str | None = None
+    named: bool = True
 
 
 def _unchanged(given: Any) -> Any:
@@ -51,7 +54,7 @@ class ChunkLoader:
 
     Attributes:
         warn: Called with each error of what is left out.
-        on_error: `raise`, or `skip` to leave out what cannot be read.
+        on_error: What happens to what cannot be read, see `senseweave.media.collecting.OnInputError`.
         policy: What may be read.
         unwrap: Returns what `collect` reads in place of an input, for example the bytes in a framework's container.
         chunk: Divides a media.
@@ -59,10 +62,11 @@ class ChunkLoader:
         described: Modalities that `describe` takes.
         verify: Whether chunks that are not described are decoded once, which finds truncated files.
         locate: Returns an error with the position of its input.
+        hold: Called with errors of named inputs instead of raising them, by a caller that raises at the end.
     """
 
     warn: Callable[[MediaError], None]
-    on_error: OnError = "raise"
+    on_error: OnInputError = "named"
     policy: MediaPolicy | None = None
     unwrap: Callable[[Any], Any] = _unchanged
     chunk: Callable[[Media], Iterator[Media]] = chunk_media
@@ -70,9 +74,10 @@ class ChunkLoader:
     described: Collection[Modality] = ()
     verify: bool = False
     locate: Callable[[MediaError, int], MediaError] = _unlocated
+    hold: Callable[[MediaError], None] | None = None
 
     def __post_init__(self) -> None:
-        check_choice("on_error", self.on_error)
+        check_choice("on_error", self.on_error, ON_INPUT_ERROR)
 
     def load(self, inputs: Any, make: Callable[[LoadedChunk], T]) -> Iterator[T]:
         """Yield what a function makes of each chunk.
@@ -82,7 +87,7 @@ class ChunkLoader:
             make: Returns a framework's document for a chunk.
 
         Raises:
-            MediaError: If something cannot be read, unless `on_error` is `skip`.
+            MediaError: If something cannot be read, as `on_error` says.
         """
         chunks = self.chunks(inputs)
         size = BATCH if self.describe is not None else 1
@@ -91,72 +96,85 @@ class ChunkLoader:
                 try:
                     made = make(chunk)
                 except MediaError as error:
-                    self.fail(error, chunk.position)
+                    self.fail(error, chunk.position, named=chunk.named)
                 else:
                     yield made
 
     def chunks(self, inputs: Any) -> Iterator[LoadedChunk]:
         """Yield the chunks of inputs, without descriptions; see `load`."""
         for position, given in enumerate([inputs] if is_single(inputs) else inputs):
-            for found in self._divide(given, position):
+            for found, named in self._divide(given, position):
                 if isinstance(found, MediaError):
-                    self.fail(found, position)
+                    self.fail(found, position, named=named)
                 else:
                     yield found
 
     def each(
         self,
-        media: Sequence[Media],
+        chunks: Sequence[LoadedChunk],
         make: Callable[[list[Media]], Sequence[T]],
-        positions: Sequence[int] | None = None,
     ) -> dict[int, T]:
-        """Return what a function makes of each media by index, without those that it cannot read.
+        """Return what a function makes of each chunk by index, without those that it cannot read.
 
         Args:
-            media: The media.
+            chunks: The chunks.
             make: Returns one result per media, or raises a `MediaError`; then they are given to it singly.
-            positions: Index of the input that holds each media; its own index if None.
 
         Raises:
-            MediaError: If a media cannot be read, unless `on_error` is `skip`.
+            MediaError: If a chunk cannot be read, as `on_error` says.
         """
-        positions = range(len(media)) if positions is None else positions
         try:
-            return dict(enumerate(make(list(media))))
+            return dict(enumerate(make([chunk.media for chunk in chunks])))
         except MediaError as error:
             if self.on_error == "raise":
-                self.fail(_without_position(error), positions[error.position or 0])
+                self._fail_chunk(error, chunks[error.position or 0])
         made = {}
-        for i, item in enumerate(media):
+        for i, chunk in enumerate(chunks):
             try:
-                made[i] = make([item])[0]
+                made[i] = make([chunk.media])[0]
             except MediaError as error:
-                self.fail(_without_position(error), positions[i])
+                self._fail_chunk(error, chunk)
         return made
 
-    def fail(self, error: MediaError, position: int = 0) -> None:
-        """Raise an error of the input at a position, or warn of it, as `on_error` says; of a part, always warn."""
-        located = self.locate(error, position)
-        if self.on_error == "raise" and not isinstance(error, PartError):
-            raise located from error.__cause__
-        self.warn(located)
+    def fail(self, error: MediaError, position: int = 0, *, named: bool = True) -> None:
+        """Raise an error of the input at a position, hold it or warn of it, as `on_error` says; of a part, always warn.
 
-    def _divide(self, given: Any, position: int) -> Iterator[LoadedChunk | MediaError]:
-        """Yield the chunks of an input; in place of what cannot be read, the error that says why."""
+        Args:
+            error: What happened.
+            position: Index of the input, from 0.
+            named: Whether the input itself failed, and not a file met in a folder.
+        """
+        located = self.locate(error, position)
+        if isinstance(error, PartError) or self.on_error == "skip" or (self.on_error == "named" and not named):
+            self.warn(located)
+        elif self.hold is not None and self.on_error == "named":
+            self.hold(located)
+        else:
+            raise located from error.__cause__
+
+    def _fail_chunk(self, error: MediaError, chunk: LoadedChunk) -> None:
+        """Fail for a chunk whose error has a position in a batch, which says nothing of the inputs."""
+        plain = type(error)(error.source, error.reason)
+        plain.__cause__ = error.__cause__
+        self.fail(plain, chunk.position, named=chunk.named)
+
+    def _divide(self, given: Any, position: int) -> Iterator[tuple[LoadedChunk | MediaError, bool]]:
+        """Yield the chunks of an input; in place of what cannot be read, the error; and whether it is the input."""
         try:
             unwrapped = self.unwrap(given)
         except MediaError as error:
-            yield error
+            yield error, True
             return
         for media in collect([unwrapped], policy=self.policy):
+            named = is_named(unwrapped, media)
             if isinstance(media, MediaError):
-                yield media
+                yield media, named
                 continue
             try:
                 for chunk in self.chunk(media):
-                    yield LoadedChunk(chunk, media, position)
+                    yield LoadedChunk(chunk, media, position, named=named), named
             except MediaError as error:
-                yield error
+                yield error, named
 
     def _with_descriptions(self, batch: list[LoadedChunk]) -> Iterator[LoadedChunk]:
         """Yield the chunks of a batch that can be read, with their descriptions."""
@@ -165,8 +183,7 @@ class ChunkLoader:
         if self.describe is not None:
             able = [i for i, chunk in enumerate(batch) if chunk.media.modality in set(self.described) - {"text"}]
         if self.describe is not None and able:
-            positions = [batch[i].position for i in able]
-            made = self.each([batch[i].media for i in able], self.describe, positions)
+            made = self.each([batch[i] for i in able], self.describe)
             descriptions = {able[i]: description for i, description in made.items()}
         for i, chunk in enumerate(batch):
             if i in descriptions:
@@ -180,13 +197,13 @@ class ChunkLoader:
             if self.verify:
                 chunk.media.verify()
         except MediaError as error:
-            self.fail(error, chunk.position)
+            self.fail(error, chunk.position, named=chunk.named)
             return False
         return True
 
 
-def _without_position(error: MediaError) -> MediaError:
-    """Return an error without its position in a batch, which says nothing of the position among the inputs."""
-    plain = type(error)(error.source, error.reason)
-    plain.__cause__ = error.__cause__
-    return plain
+def failure_summary(failed: Sequence[MediaError]) -> str:
+    """Return in a sentence how many inputs were left out, and why the first of them were."""
+    reasons = "; ".join(str(error) for error in failed[:SUMMARIZED])
+    more = f"; and {len(failed) - SUMMARIZED} more, see `failed`" if len(failed) > SUMMARIZED else ""
+    return f"{len(failed)} {'input was' if len(failed) == 1 else 'inputs were'} left out: {reasons}{more}"

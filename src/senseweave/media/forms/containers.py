@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import zipfile
 from typing import BinaryIO
@@ -9,6 +10,12 @@ from typing import BinaryIO
 from senseweave.media.forms.content import Content
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
+_HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")
+_HEADERS = re.compile(rb"(?m)^([A-Za-z][A-Za-z0-9-]*):[ \t]")
+_MAIL = {b"message-id", b"mime-version", b"received", b"return-path", b"delivered-to", b"x-mailer"}
+"""Headers of which a message has one; a note may begin with lines such as `From:` and `To:` too."""
+_DATE = re.compile(rb"(?im)^Date:[ \t]+(\w{3},[ \t]+)?\d{1,2}[ \t]+[A-Z][a-z]{2}[ \t]+\d{4}[ \t]")
+_MBOX = re.compile(rb"From [^\r\n]{1,200}\d\d:\d\d[^\r\n]{0,40}\r?\n[A-Za-z][A-Za-z0-9-]*:[ \t]")
 _PACKAGES: tuple[tuple[str, Content], ...] = (
     ("word/document.xml", Content(f"{_OFFICE}wordprocessingml.document", ("text",), "docx")),
 )
@@ -25,6 +32,19 @@ def identify_container(file: BinaryIO, head: bytes, content: Content) -> Content
     """
     if content.mime_type == "application/zip":
         return _identify_zip(file, head)
+    if content.reader == "text" or not content.modalities:
+        return _identify_text(head)
+    return None
+
+
+def _identify_text(head: bytes) -> Content | None:
+    """Return what a text is that has a structure, or None."""
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    if _MBOX.match(start):
+        return Content("application/mbox", ("text",), "mbox")
+    names = [name.lower() for name in _HEADERS.findall(re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0])]
+    if _HEADER.match(start) and len(names) >= 2 and (_MAIL & set(names) or _DATE.search(start)):
+        return Content("message/rfc822", ("text",), "mail")
     return None
 
 

@@ -16,6 +16,8 @@ BUILT_IN = {
     "text": "senseweave.media.documents.plain:PlainTextReader",
     "html": "senseweave.media.documents.html:HTMLReader",
     "pdf": "senseweave.media.documents.pdf:PDFReader",
+    "mail": "senseweave.media.documents.mail:MailReader",
+    "mbox": "senseweave.media.documents.mail:MboxReader",
     "docx": "senseweave.media.documents.docx:DOCXReader",
 }
 """The document readers of senseweave, by the name that `Content.reader` holds."""

@@ -1,0 +1,243 @@
+"""Mail: messages (EML), mailboxes (MBOX) and web pages that browsers save as messages (MHT), without a library."""
+
+from __future__ import annotations
+
+import contextlib
+import email
+import email.header
+import email.policy
+import io
+import mimetypes
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import Message
+from typing import BinaryIO, Final
+
+from senseweave.errors import MediaError
+from senseweave.media.documents.base import Part, no_part
+from senseweave.media.documents.html import html_words
+from senseweave.media.documents.parsed import Builder, Page, ParsedDocument, ParsedReader, check_pages, clean
+from senseweave.media.documents.plain import decode_text
+from senseweave.media.forms.source import Source
+
+SHOWN: Final = ("From", "To", "Cc", "Date")
+"""Headers that stand above the text, below the subject."""
+LONGEST_HEADER: Final = 2000
+MAX_NESTED: Final = 50
+"""Messages and parts of parts inside each other; the standard library needs a few frames of the stack for each."""
+_START = b"From "
+
+
+@dataclass
+class Mailbox(ParsedDocument):
+    """A mailbox, and where its messages lie in the file."""
+
+    places: tuple[tuple[int, int], ...] = ()
+
+
+class MailReader(ParsedReader):
+    """Reads a message, or a web page saved as one."""
+
+    name = "mail"
+    mime_types = ("message/rfc822",)
+    paged = False
+
+    def parse(self, source: Source) -> ParsedDocument:
+        """Return the text of a message and its attachments."""
+        message = _parse(source.read(), source)
+        return ParsedDocument([_page(message, source)], [Part(name) for name in _attachments(message, source)])
+
+    def open_part(self, source: Source, name: str) -> BinaryIO:
+        """Open an attachment."""
+        return _open(_parse(source.read(), source), name, source)
+
+
+class MboxReader(ParsedReader):
+    """Reads a mailbox, whose pages are its messages."""
+
+    name = "mbox"
+    mime_types = ("application/mbox",)
+
+    def parse(self, source: Source) -> Mailbox:
+        """Return the texts of the messages and their attachments, each with the number of its message before it."""
+        mailbox = Mailbox([], [])
+        length = 0
+        with source.open() as file:
+            mailbox.places = tuple(_places(file))
+            check_pages(source, len(mailbox.places))
+            for number, (start, end) in enumerate(mailbox.places, 1):
+                message = _parse(_message_bytes(file, start, end), source)
+                mailbox.pages.append(_page(message, source))
+                length += len(mailbox.pages[-1].text)
+                source.policy.check_text(source.label, length)
+                mailbox.parts += [Part(f"{number}/{name}", number) for name in _attachments(message, source)]
+                source.policy.check_parts(source.label, len(mailbox.parts))
+        return mailbox
+
+    def open_part(self, source: Source, name: str) -> BinaryIO:
+        """Open an attachment."""
+        number, _, rest = name.partition("/")
+        with source.open() as file:
+            for position, (start, end) in enumerate(_places(file), 1):
+                if str(position) == number:
+                    return _open(_parse(_message_bytes(file, start, end), source), rest, source)
+        raise no_part(source, name)
+
+
+def _places(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Yield where each message of a mailbox begins and ends."""
+    file.seek(0)
+    start, position, blank = None, 0, True
+    for line in iter(lambda: file.readline(1 << 16), b""):
+        if blank and line.startswith(_START):
+            if start is not None:
+                yield start, position
+            start = position
+        blank = not line.strip()
+        position += len(line)
+    if start is not None:
+        yield start, position
+
+
+def _message_bytes(file: BinaryIO, start: int, end: int) -> bytes:
+    place = file.tell()
+    file.seek(start)
+    data = file.read(end - start)
+    file.seek(place)
+    return re.sub(rb"(?m)^>(>*From )", rb"\1", data.partition(b"\n")[2])
+
+
+def _parse(data: bytes, source: Source) -> Message:
+    try:
+        return email.message_from_bytes(data.lstrip(b"\xef\xbb\xbf\r\n"), policy=email.policy.compat32)
+    except Exception as error:  # RecursionError where messages are nested too deep
+        raise MediaError(source.label, f"is a broken message ({error})") from error
+
+
+def _page(message: Message, source: Source) -> Page:
+    """Return the subject, the most important headers and the text of a message."""
+    builder = Builder(source)
+    builder.heading(_header(message, "Subject"))
+    shown = [(name, _header(message, name)) for name in SHOWN]
+    builder.paragraph("\n".join(f"{name}: {value}" for name, value in shown if value))
+    for text in _texts(message, source):
+        builder.paragraph(text)
+    return builder.page()
+
+
+def _header(message: Message, name: str) -> str:
+    value = str(message.get(name, ""))[:LONGEST_HEADER]
+    try:
+        return clean(str(email.header.make_header(email.header.decode_header(value))))
+    except (ValueError, LookupError):  # an unknown encoding, or none at all
+        return clean(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+
+
+def _leaves(message: Message, source: Source, depth: int = 0) -> Iterator[Message]:
+    """Yield the parts of a message that hold content, choosing one of those that say the same."""
+    if depth > MAX_NESTED:
+        raise MediaError(source.label, f"is a message with parts nested over {MAX_NESTED} deep")
+    if message.get_content_maintype() != "multipart":
+        yield message
+        return
+    parts = message.get_payload()
+    if not isinstance(parts, list):  # it says it has parts, and has none
+        yield message
+        return
+    found = [part for part in parts if isinstance(part, Message)]
+    if message.get_content_subtype() == "alternative":
+        found = _chosen(found)
+    for part in found:
+        yield from _leaves(part, source, depth + 1)
+
+
+def _chosen(alternatives: list[Message]) -> list[Message]:
+    """Return the plain text among alternatives if there is any in it, else the last; what is not text stays."""
+    kept = [part for part in alternatives if part.get_content_maintype() not in ("text", "multipart")]
+    plain = [part for part in alternatives if part.get_content_type() == "text/plain" and _bytes(part).strip()]
+    rest = [part for part in alternatives if part.get_content_maintype() in ("text", "multipart")]
+    # Pictures that the other form shows stand inside it.
+    related = [part for part in rest if part.is_multipart()]
+    if plain:
+        return [*plain[:1], *_pictures(related), *kept]
+    return [*rest[-1:], *kept]
+
+
+def _pictures(parts: list[Message]) -> list[Message]:
+    inner = [part.get_payload() for part in parts]
+    return [
+        each
+        for group in inner
+        if isinstance(group, list)
+        for each in group
+        if isinstance(each, Message) and each.get_content_maintype() not in ("text", "multipart")
+    ]
+
+
+def _is_text(part: Message) -> bool:
+    """Return whether a part is text to be read in the message, and no attachment."""
+    kind = part.get_content_type()
+    return kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment" and not _given(part)
+
+
+def _texts(message: Message, source: Source) -> Iterator[str]:
+    for part in _leaves(message, source):
+        if _is_text(part):
+            text = _decoded(part, source)
+            html = part.get_content_type() == "text/html"
+            yield html_words(text, source.label) if html else text.replace("\r\n", "\n")
+
+
+def _decoded(part: Message, source: Source) -> str:
+    data = _bytes(part)
+    charset = part.get_content_charset()
+    try:
+        return data.decode(charset or "utf-8")
+    except (UnicodeError, LookupError):
+        return decode_text(data, source.label)
+
+
+def _bytes(part: Message) -> bytes:
+    """Return the content of a part; of a message inside a message, that message."""
+    payload = part.get_payload()
+    if isinstance(payload, list):
+        return b"".join(inner.as_bytes() for inner in payload if isinstance(inner, Message))
+    data = part.get_payload(decode=True)
+    return data if isinstance(data, bytes) else b""
+
+
+def _given(part: Message) -> str:
+    """Return the file name that a part gives itself, without folders."""
+    name = part.get_filename() or ""
+    with contextlib.suppress(ValueError, LookupError):
+        name = str(email.header.make_header(email.header.decode_header(name)))
+    return posixpath.basename(clean(name.encode("utf-8", "replace").decode()).replace("\\", "/"))
+
+
+def _attachments(message: Message, source: Source) -> dict[str, Message]:
+    """Return the files in a message by a name that each has for itself."""
+    found: dict[str, Message] = {}
+    for number, part in enumerate(_leaves(message, source), 1):
+        if _is_text(part) or part.get_content_maintype() == "multipart":
+            continue
+        place = posixpath.basename(str(part.get("Content-Location", "")).partition("?")[0])
+        suffix = (
+            ".eml"
+            if part.get_content_type() == "message/rfc822"
+            else mimetypes.guess_extension(part.get_content_type())
+        )
+        name = _given(part) or clean(place) or f"part-{number}{suffix or ''}"
+        found[name if name not in found else f"{number}-{name}"] = part
+        source.policy.check_parts(source.label, len(found))
+    return found
+
+
+def _open(message: Message, name: str, source: Source) -> BinaryIO:
+    part = _attachments(message, source).get(name)
+    if part is None:
+        raise no_part(source, name)
+    data = _bytes(part)
+    source.policy.check_bytes(source.label, len(data))
+    return io.BytesIO(data)

@@ -12,8 +12,8 @@ HEAVY = ("torch", "transformers", "sentence_transformers", "open_clip", "av", "s
 FRAMEWORK = "import llama_index.core, llama_index.core.embeddings, llama_index.core.ingestion"
 
 
-def heavy_modules_of(code: str) -> list[str]:
-    """The heavy libraries that some code loads and the framework alone does not."""
+def list_heavy_modules(code: str) -> list[str]:
+    """Return the heavy libraries that some code loads and the framework alone does not."""
     added = _modules_after(code) - _modules_after(FRAMEWORK)
     return [name for name in HEAVY if name in added]
 
@@ -30,7 +30,7 @@ def import_beside_others(namespace: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def files_of_wheel(package: Path, folder: Path) -> list[str]:
+def build_wheel(package: Path, folder: Path) -> list[str]:
     """Build a package's wheel into a folder and return what it holds beside its metadata."""
     build = "from hatchling.build import build_wheel; print(build_wheel(__import__('sys').argv[1]))"
     ran = subprocess.run(

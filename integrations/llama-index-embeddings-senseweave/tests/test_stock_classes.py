@@ -38,7 +38,7 @@ def media_nodes(files: Any, kinds: tuple[str, ...] = KINDS) -> list[Node]:
     return [media_node(kind, path) for kind in kinds for path in files[kind]]  # type: ignore[arg-type]
 
 
-def index_of(nodes: list[Any], model: SenseweaveEmbedding, store: Any = None) -> VectorStoreIndex:
+def build_index(nodes: list[Any], model: SenseweaveEmbedding, store: Any = None) -> VectorStoreIndex:
     """The documented way: the model is a transformation as well as the model of the queries."""
     context = StorageContext.from_defaults(vector_store=store) if store is not None else None
     return VectorStoreIndex.from_documents(nodes, transformations=[model], embed_model=model, storage_context=context)
@@ -68,7 +68,7 @@ print(json.dumps(found))
 def test_the_very_bytes_come_back_from_a_store_that_another_process_opened(
     embed_model: SenseweaveEmbedding, files: Any, tmp_path: Path
 ) -> None:
-    index_of(media_nodes(files), embed_model, chroma(tmp_path / "store"))
+    build_index(media_nodes(files), embed_model, chroma(tmp_path / "store"))
     ran = subprocess.run(
         [sys.executable, "-c", REOPEN, str(Path(__file__).parent), str(tmp_path / "store"), json.dumps(QUESTIONS)],
         capture_output=True, text=True, check=True,
@@ -88,7 +88,7 @@ def test_every_way_into_an_index_stores_the_vector_of_the_media(
     store = chroma(tmp_path / "store")
     context = StorageContext.from_defaults(vector_store=store)
     if way == "from_documents":
-        index_of(nodes, embed_model, store)
+        build_index(nodes, embed_model, store)
     elif way == "embedded first":
         VectorStoreIndex(list(embed_model(nodes)), embed_model=embed_model, storage_context=context)
     elif way == "insert":
@@ -121,7 +121,7 @@ def test_a_document_store_keeps_media_nodes_whole(embed_model: SenseweaveEmbeddi
 
 
 def test_deduplication_in_fusion_keeps_two_media_without_text(embed_model: SenseweaveEmbedding, files: Any) -> None:
-    retrievers = [index_of(media_nodes(files, (kind,)), embed_model).as_retriever() for kind in ("image", "audio")]
+    retrievers = [build_index(media_nodes(files, (kind,)), embed_model).as_retriever() for kind in ("image", "audio")]
     fusion = QueryFusionRetriever(
         retrievers,
         llm=MockLLMWithChatMemoryOfLastCall(is_chat_model=True),
@@ -138,7 +138,7 @@ def test_deduplication_in_fusion_keeps_two_media_without_text(embed_model: Sense
 @pytest.mark.parametrize("kind", KINDS)
 def test_synthesis_is_sent_the_media_themselves(embed_model: SenseweaveEmbedding, kind: str, files: Any) -> None:
     llm = MockLLMWithChatMemoryOfLastCall(is_chat_model=True)
-    index = index_of([*media_nodes(files, (kind,)), TextNode(text="unlike anything")], embed_model)
+    index = build_index([*media_nodes(files, (kind,)), TextNode(text="unlike anything")], embed_model)
     engine = RetrieverQueryEngine.from_args(index.as_retriever(similarity_top_k=1), llm=llm, multimodal=True)
     engine.query(QUESTIONS[kind])
     blocks = [block for message in llm.last_chat_messages or [] for block in message.blocks]
@@ -176,7 +176,7 @@ def test_a_pipeline_with_a_docstore_embeds_only_what_is_new_and_replaces_what_ch
 
 def test_an_index_replaces_a_file_that_changed(embed_model: SenseweaveEmbedding, files: Any, tmp_path: Path) -> None:
     store = chroma(tmp_path / "store")
-    index = index_of(media_nodes(files, ("image",)), embed_model, store)
+    index = build_index(media_nodes(files, ("image",)), embed_model, store)
     red, green, _ = files["image"]
     red.write_bytes(green.read_bytes())
     refreshed = index.refresh_ref_docs(media_nodes(files, ("image",)))  # type: ignore[arg-type]

@@ -9,14 +9,14 @@ from llama_index.retrievers.senseweave import SenseweaveRetriever
 from llama_index.retrievers.senseweave.retrieval.filters import index_condition
 
 
-def any_of(*filters: Any) -> MetadataFilters:
+def join_any(*filters: Any) -> MetadataFilters:
     """Return filters of which one must hold."""
     return MetadataFilters(filters=list(filters), condition=FilterCondition.OR)
 
 
 def nested(levels: int) -> MetadataFilters:
     """Return filters in each other."""
-    filters = any_of(MetadataFilter(key="shelf", value=1))
+    filters = join_any(MetadataFilter(key="shelf", value=1))
     for _ in range(levels):
         filters = MetadataFilters.model_construct(filters=[filters], condition=FilterCondition.AND)
     return filters
@@ -24,12 +24,12 @@ def nested(levels: int) -> MetadataFilters:
 
 def many(count: int) -> MetadataFilters:
     """Return filters of one field."""
-    return any_of(*(MetadataFilter(key="shelf", value=number, operator=FilterOperator.GT) for number in range(count)))
+    return join_any(*(MetadataFilter(key="shelf", value=number, operator=FilterOperator.GT) for number in range(count)))
 
 
 def values(count: int) -> MetadataFilters:
     """Return a filter with a list."""
-    return any_of(MetadataFilter(key="shelf", value=list(range(count)), operator=FilterOperator.IN))
+    return join_any(MetadataFilter(key="shelf", value=list(range(count)), operator=FilterOperator.IN))
 
 
 @pytest.mark.parametrize(

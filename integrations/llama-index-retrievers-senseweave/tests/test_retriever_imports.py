@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from leaf import files_of_wheel, heavy_modules_of, import_beside_others
+from leaf import build_wheel, import_beside_others, list_heavy_modules
 
 pytestmark = pytest.mark.slow
 
 
 def test_importing_the_package_adds_no_heavy_library_to_what_the_framework_loads() -> None:
-    assert heavy_modules_of("from llama_index.retrievers.senseweave import SenseweaveRetriever") == []
+    assert list_heavy_modules("from llama_index.retrievers.senseweave import SenseweaveRetriever") == []
 
 
 @pytest.mark.integration
@@ -20,7 +20,7 @@ def test_other_packages_of_the_namespace_still_import() -> None:
 
 
 def test_the_wheel_holds_nothing_above_the_leaf(tmp_path: Path) -> None:
-    names = files_of_wheel(Path(__file__).parents[1], tmp_path)
+    names = build_wheel(Path(__file__).parents[1], tmp_path)
     leaf = "llama_index/retrievers/senseweave/"
     assert {f"{leaf}__init__.py", f"{leaf}py.typed"} <= set(names)
     assert all(name.startswith(leaf) for name in names)

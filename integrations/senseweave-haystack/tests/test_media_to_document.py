@@ -37,11 +37,11 @@ def test_each_modality_gives_documents_with_flat_meta(photo, samples, tmp_path):
     documents = MediaToDocument(seconds=1000).run(sources=[str(text), photo, video])["documents"]
     assert [document.meta["modality"] for document in documents] == ["text", "image", "video"]
     assert [document.content for document in documents] == ["The dog is asleep.", "", ""]
-    for one, path in zip(documents, (text, photo, video), strict=True):
-        assert one.meta["file_path"] == str(path)
-        assert one.meta["split_id"] == 0
-        assert len(one.meta["sha256"]) == 64
-        assert all(isinstance(value, str | int | float) for value in one.meta.values())
+    for document, path in zip(documents, (text, photo, video), strict=True):
+        assert document.meta["file_path"] == str(path)
+        assert document.meta["split_id"] == 0
+        assert len(document.meta["sha256"]) == 64
+        assert all(isinstance(value, str | int | float) for value in document.meta.values())
     assert documents[1].meta["mime_type"] == "image/png"
     assert documents[2].meta["start"] == 0
     assert documents[2].meta["end"] > 1

@@ -63,8 +63,8 @@ def test_sound_is_cut_to_its_span(documents):
 def test_images_are_scaled_down_and_counted(tmp_path):
     path = tmp_path / "large.png"
     Image.new("RGB", (800, 400), "red").save(path)
-    one = Document(content="", meta={"modality": "image", "file_path": str(path)})
-    parts = _parts(MultimodalPromptBuilder(max_images=2, max_pixels=200).run(query="?", documents=[one] * 3))
+    document = Document(content="", meta={"modality": "image", "file_path": str(path)})
+    parts = _parts(MultimodalPromptBuilder(max_images=2, max_pixels=200).run(query="?", documents=[document] * 3))
     images = [part for part in parts if isinstance(part, ImageContent)]
     assert len(images) == 2
     width, height = Image.open(io.BytesIO(base64.b64decode(images[0].base64_image))).size

@@ -83,8 +83,8 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them(retrievers, t
         "network",
     }
     assert SenseweaveMultimodalRetriever.from_dict(data).to_dict() == data
-    one = SenseweaveMultimodalRetriever(retrievers=retrievers, embedders=MockTextEmbedder(dimension=4)).to_dict()
-    assert SenseweaveMultimodalRetriever.from_dict(one).to_dict() == one
+    written = SenseweaveMultimodalRetriever(retrievers=retrievers, embedders=MockTextEmbedder(dimension=4)).to_dict()
+    assert SenseweaveMultimodalRetriever.from_dict(written).to_dict() == written
     index = SenseweaveMultimodalRetriever(index=tmp_path, modalities=["text"]).to_dict()
     assert SenseweaveMultimodalRetriever.from_dict(index).to_dict() == index
 

@@ -80,12 +80,12 @@ def test_a_token_given_in_the_open_is_not_written_down():
 
 @pytest.mark.integration
 def test_warm_up_loads_once_and_a_second_component_shares_the_space():
-    one, two = SenseweaveTextEmbedder(), SenseweaveTextEmbedder()
-    one.warm_up()
-    space = one._space
-    one.warm_up()
-    asyncio.run(two.warm_up_async())
-    assert one._space is space is two._space
+    first, second = SenseweaveTextEmbedder(), SenseweaveTextEmbedder()
+    first.warm_up()
+    space = first._space
+    first.warm_up()
+    asyncio.run(second.warm_up_async())
+    assert first._space is space is second._space
 
 
 @pytest.mark.integration
@@ -166,12 +166,12 @@ def test_after_close_the_next_run_loads_again():
 
 @pytest.mark.integration
 def test_closing_one_component_leaves_the_model_to_the_other(monkeypatch):
-    one, two = SenseweaveTextEmbedder(dimensions=48), SenseweaveTextEmbedder(dimensions=48)
-    one.warm_up()
-    two.warm_up()
+    first, second = SenseweaveTextEmbedder(dimensions=48), SenseweaveTextEmbedder(dimensions=48)
+    first.warm_up()
+    second.warm_up()
     closed = []
-    monkeypatch.setattr(two._space, "close", lambda: closed.append(True))
-    one.close()
+    monkeypatch.setattr(second._space, "close", lambda: closed.append(True))
+    first.close()
     assert closed == []
-    asyncio.run(two.close_async())
+    asyncio.run(second.close_async())
     assert closed == [True]

@@ -1,5 +1,6 @@
 """Folders that may be read and not written to."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -68,3 +69,22 @@ def test_a_folder_of_another_user_is_searched_but_not_changed(folder, tmp_path):
     )
     assert done.stdout == "read\n", done.stderr[-3000:]
     assert names == {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_a_folder_on_a_read_only_disk_is_verified(folder):
+    """Chroma writes to the database that it loads, whoever asks."""
+    mount = "mount --bind $0 $0 && mount -o remount,ro,bind $0"
+    namespace = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    if shutil.which("unshare") is None or subprocess.run([*namespace, mount, str(folder)], check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    program = "from senseweave.cli import main; main()"
+    verify = f'{mount} && exec "$1" -c "$2" verify $0 --json'
+    ran = subprocess.run(
+        [*namespace, verify, str(folder), sys.executable, program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert json.loads(ran.stdout)["place"] == str(folder)

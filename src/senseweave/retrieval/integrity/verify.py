@@ -9,7 +9,7 @@ from pathlib import Path
 from senseweave.media import MediaPolicy
 from senseweave.retrieval.integrity.child import judge_in_child
 from senseweave.retrieval.integrity.database import ESSENTIAL, Database, RawCollection, open_database
-from senseweave.retrieval.integrity.read_only import is_read_only
+from senseweave.retrieval.integrity.read_only import ReadOnlyCopy, is_read_only
 from senseweave.retrieval.integrity.records import Sources, record_problems
 from senseweave.retrieval.integrity.report import Problems, VerifyReport
 from senseweave.retrieval.integrity.vector_files import IDS, DamageError
@@ -57,8 +57,10 @@ def verify_folder(
         names: Of the collections whose records are checked; None for all of senseweave's.
         lock_timeout: Seconds to wait for another process that writes to the folder.
     """
-    read_only = is_read_only(folder)
-    with contextlib.nullcontext() if read_only else FolderLock(folder).held(lock_timeout):
+    if is_read_only(folder):
+        with contextlib.closing(ReadOnlyCopy(folder)) as copy:  # Chroma writes to what it loads
+            return verify_unlocked(copy.folder, sources=sources, policy=policy, names=names, named=folder)
+    with FolderLock(folder).held(lock_timeout):
         return verify_unlocked(folder, sources=sources, policy=policy, names=names)
 
 
@@ -68,9 +70,10 @@ def verify_unlocked(
     sources: bool = False,
     policy: MediaPolicy | None = None,
     names: Collection[str] | None = None,
+    named: Path | None = None,
 ) -> VerifyReport:
-    """Do what `verify_folder` does; the caller holds the lock of the folder."""
-    check = RecordCheck(str(folder), (policy or MediaPolicy()) if sources else None)
+    """Do what `verify_folder` does; the caller holds the lock of the folder, or `folder` is a copy of `named`."""
+    check = RecordCheck(str(named or folder), (policy or MediaPolicy()) if sources else None)
     try:
         with open_database(folder) as database:
             if missing := database.missing_tables():

@@ -145,6 +145,22 @@ def run_in_thread(
     return run_async
 
 
+def check_list(given: Any, kinds: Any, expected: str, instead: str = "") -> None:
+    """Check that an input is a list of values of some types.
+
+    :param given: The input.
+    :param kinds: The types, as `isinstance` takes them.
+    :param expected: How the error begins: who expects a list of what, as which input.
+    :param instead: How the error ends: what to do with something else.
+    :raises TypeError: If it is no list, or one of its values is of another type, which the error names.
+    """
+    wrong = [value for value in given if not isinstance(value, kinds)] if isinstance(given, list) else [given]
+    if wrong:
+        found = f"{'a list with ' if isinstance(given, list) else ''}{type(wrong[0]).__name__}"
+        msg = f"{expected}, not {found}.{instead and f' {instead}'}"
+        raise TypeError(msg)
+
+
 def _rebuild(kind: type[Configured], data: dict[str, Any]) -> Configured:
     """Return a component from its own pickle or copy; whoever gives a pickle is trusted with more than a model."""
     with trust():

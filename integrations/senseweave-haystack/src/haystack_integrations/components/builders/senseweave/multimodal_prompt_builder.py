@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from haystack import Document, component, logging
 from haystack.dataclasses import ChatMessage, FileContent, ImageContent, TextContent
-from haystack_integrations.common.senseweave.components import Configured, keep_parameters, run_in_thread
+from haystack_integrations.common.senseweave.components import Configured, check_list, keep_parameters, run_in_thread
 from haystack_integrations.common.senseweave.items import document_provenance, document_to_media
 
 from senseweave.interop import (
@@ -133,9 +133,7 @@ class MultimodalPromptBuilder(Configured):
         if not isinstance(query, str):
             msg = f"MultimodalPromptBuilder expects a string as query, not {type(query).__name__}"
             raise TypeError(msg)
-        if not isinstance(documents, list) or any(not isinstance(document, Document) for document in documents):
-            msg = f"MultimodalPromptBuilder expects a list of Documents as documents, not {type(documents).__name__}"
-            raise TypeError(msg)
+        check_list(documents, Document, "MultimodalPromptBuilder expects a list of Documents as documents")
         system = [ChatMessage.from_system(self.system_prompt)] if self.system_prompt else []
         prompt = [*system, ChatMessage.from_user(content_parts=self.parts(documents, query))]
         return {"prompt": prompt, "documents": documents[: self.max_documents]}

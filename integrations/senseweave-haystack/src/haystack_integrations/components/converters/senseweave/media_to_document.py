@@ -12,7 +12,7 @@ from haystack import Document, component, logging
 from haystack.components.converters.utils import normalize_metadata
 from haystack.dataclasses import ByteStream
 from haystack.utils import ComponentDevice, Secret
-from haystack_integrations.common.senseweave.components import keep_parameters, run_in_thread
+from haystack_integrations.common.senseweave.components import check_list, keep_parameters, run_in_thread
 from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 from haystack_integrations.common.senseweave.loading import source_content, source_label
 
@@ -116,7 +116,8 @@ class MediaToDocument(SpaceComponent):
         :raises TypeError: If a source is of another type.
         :raises senseweave.MediaError: With `on_error="raise"`, for the first file that cannot be read.
         """
-        _check(sources)
+        expected = "MediaToDocument expects a list of str, Path or ByteStream as sources"
+        check_list(sources, str | Path | ByteStream, expected)
         metas = normalize_metadata(meta, len(sources))
         space = self._loaded() if self.describe_with is not None else None
         policy = self._policy
@@ -192,12 +193,3 @@ def _content(source: MediaSource, policy: sw.MediaPolicy) -> str | Path | bytes:
         reason = "a Document cannot point at a data URI; give its bytes as a ByteStream"
         raise sw.MediaError(f"{source[:32]}…", reason)
     return source_content(source, policy)
-
-
-def _check(sources: Any) -> None:
-    msg = "MediaToDocument expects a list of str, Path or ByteStream as sources, not "
-    if not isinstance(sources, list):
-        raise TypeError(msg + type(sources).__name__)
-    for source in sources:
-        if not isinstance(source, str | Path | ByteStream):
-            raise TypeError(msg + f"a list with {type(source).__name__}")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from haystack import Document, component, logging
 from haystack.utils import ComponentDevice, Secret
-from haystack_integrations.common.senseweave.components import keep_parameters
+from haystack_integrations.common.senseweave.components import check_list, keep_parameters
 from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 from haystack_integrations.common.senseweave.items import document_to_media
 
@@ -28,6 +28,11 @@ from senseweave.interop import (
 )
 
 logger = logging.getLogger(__name__)
+
+_INSTEAD = (
+    "To embed a string, use the SenseweaveTextEmbedder; "
+    "to embed one image, recording or video as a query, use the SenseweaveMediaEmbedder."
+)
 
 
 @component
@@ -116,7 +121,8 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         return await self._run(OFF_LOOP, documents)
 
     async def _run(self, steps: Steps, documents: list[Document]) -> dict[str, Any]:
-        self._check(documents)
+        expected = "SenseweaveDocumentEmbedder expects a list of Documents as input"
+        check_list(documents, Document, expected, _INSTEAD)
         space = await steps.ask(self._loaded, self._loaded_async)
         read = await steps.work(self._read, space, documents)
         shown = self.progress_bar and not steps.asynchronous
@@ -161,20 +167,6 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
                 meta = {**document.meta, "fingerprint": fingerprint}
                 embedded.append(replace(document, embedding=outcome.vector, content=content, meta=meta))
         return {"documents": embedded, "failed": failed}
-
-    @staticmethod
-    def _check(documents: Any) -> None:
-        if not isinstance(documents, list) or any(not isinstance(document, Document) for document in documents):
-            given = type(documents).__name__
-            if isinstance(documents, list):
-                wrong = next(document for document in documents if not isinstance(document, Document))
-                given = f"a list with {type(wrong).__name__}"
-            msg = (
-                f"SenseweaveDocumentEmbedder expects a list of Documents as input, not {given}. "
-                "To embed a string, use the SenseweaveTextEmbedder; "
-                "to embed one image, recording or video as a query, use the SenseweaveMediaEmbedder."
-            )
-            raise TypeError(msg)
 
 
 def _failure(document: Document, position: int, error: sw.SenseweaveError) -> dict[str, Any]:

@@ -40,6 +40,31 @@ def test_the_type_is_detected_from_the_first_bytes(head, mime_type):
     assert sniff(head).mime_type == mime_type
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The free lunch is on Tuesday.", "caffeine keeps me awake", "P1 is the first prize", "P2 12 20 people came",
+        "P6 10 20 30 and so on", "ID3 tags hold the title", "BZh is how bzip2 files begin", "RIFF is a container",
+        "RIFF and WAVE", "GIF87a or GIF89a?", "OggS", "OggS is what pages begin with", "fLaC is lossless", "BM me",
+        "FORM 1: AIFF", "abcdftyp", "II* is a star", "qoif", "#!AMR or #!AMR-WB", ".snd files", "FLV", "PK is here",
+        "%PDF-1.4 is a version", "%PDF- and words", "%!PS or not", "{\\rtf", "7z archives", "SQLite format 3",
+        "A wide gate", "The moov atom comes first", "The skip was full", "MM* and II*", "riff raff", "G" * 400,
+        "I wide\n" * 90, "ясно, что это письмо", "яблоко", "яшма", "яыяэ" * 90, "\xff\xfb\xe0 \xe9" * 40, "ÿØÿà",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "cp1251"])
+def test_a_word_that_begins_another_type_is_text(words, encoding):
+    data = words.encode(encoding, "ignore")
+    if data:
+        assert sniff(data).mime_type == "text/plain"
+
+
+def test_pictures_that_are_written_as_text_are_pictures():
+    for data in (b"P1\n# ink\n2 2\n0 1\n1 0\n", b"P3 1 1 255\n10 20 30\n", b"P5 2 2 255\nabcd", b"P6\n1 1\n255\nabc"):
+        assert sniff(data).mime_type == "image/x-portable-anymap"
+        assert Image(data).decode().size[0] == Image(data).decode().size[1]
+
+
 def test_a_tag_with_a_large_cover_does_not_hide_the_sound(make):
     import numpy as np
 

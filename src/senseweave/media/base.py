@@ -113,6 +113,11 @@ class Media:
         """Length of the audio or video in seconds; None for text and images."""
         return None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What reading has shown so far of a source that could be read only in part, or not as it is."""
+        return tuple(self._source.notes)
+
     def read(self) -> bytes:
         """Return the bytes of the source, within the policy's `max_bytes`.
 

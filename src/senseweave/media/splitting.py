@@ -28,7 +28,7 @@ def split(
     """Yield the chunks of a media, in order.
 
     Audio and video are split into windows with spans, a PDF into its pages, text into passages with `character_start`
-    and `character_end` in their metadata; an image is a single chunk.
+    and `character_end` in their metadata, and `encoding` where it is not UTF-8; an image is a single chunk.
 
     Args:
         media: What to split.
@@ -67,16 +67,19 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
             yield from _passages(media.part(page=page), characters, overlap)
         return
     text = media.decode()
+    encoding = media._source.encoding
+    chosen: dict[str, Value] = {"encoding": encoding} if encoding not in (None, "utf-8") else {}
 
     def cut(text: str, characters: int) -> list[tuple[int, int]]:
         return passage_spans(text, characters, min(overlap, characters // 2))
 
     passages = context_passages(text, _contexts(media), characters, cut)
-    if len(passages) == 1 and passages[0] == (0, len(text), ""):
+    whole = list(passages) == [(0, len(text), "")]
+    if whole and not chosen:
         yield media
         return
     for start, end, context in passages:
-        place: dict[str, Value] = {"character_start": start, "character_end": end}
+        place: dict[str, Value] = {} if whole else {"character_start": start, "character_end": end}
         if context:
             place[HEADING] = context
         yield Text(
@@ -85,7 +88,7 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
             mime_type=media.mime_type,
             page=media.page,
             part=media.part_name,
-            metadata={**media.metadata, **place},
+            metadata={**chosen, **media.metadata, **place},
             policy=media.policy,
         )
 

@@ -131,7 +131,8 @@ class Engine:
         text_role = role if encoder.modality == "text" else None
         for position, item_media in enumerate(media):
             try:
-                key = (encoder.modality, text_role, item_media.sha256, item_media.span, item_media.page)
+                encoding = item_media._source.encoding  # which decides the words of a text file
+                key = (encoder.modality, text_role, item_media.sha256, item_media.span, item_media.page, encoding)
             except MediaError as error:
                 fail(_Item(item_media, None, [position]), error)
                 continue

@@ -196,7 +196,7 @@ def _decoded(part: Message, source: Source) -> str:
     try:
         return data.decode(charset or "utf-8")
     except (UnicodeError, LookupError):
-        return decode_text(data, source.label)
+        return decode_text(data)
 
 
 def _bytes(part: Message) -> bytes:

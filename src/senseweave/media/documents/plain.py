@@ -5,22 +5,42 @@ from __future__ import annotations
 import codecs
 import contextlib
 import re
+from typing import Final
 
 from senseweave.errors import MediaError
-from senseweave.extras import require_reader
 from senseweave.media.documents.base import DocumentReader, reject_page
-from senseweave.media.forms.content import HEAD_BYTES, wide_text
+from senseweave.media.documents.encodings import choose_encoding
+from senseweave.media.forms.content import HEAD_BYTES
 from senseweave.media.forms.source import Source
+from senseweave.media.forms.wide import wide_text
 
-_KANA_SHARE = 0.2
-"""Over a third of Japanese prose is kana, which other languages do not use."""
-_MARKS = (
+_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_ESCAPES: Final = ((b"\x1b$B", "iso2022_jp_2"), (b"\x1b$@", "iso2022_jp_2"), (b"\x1b$)C", "iso2022_kr"))
+"""Escape sequences that begin East Asian letters in ISO 2022, whose bytes are all ASCII."""
+_WIDER: Final = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "tis-620": "cp874",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "big5hkscs",
+}
+"""What a declared encoding stands for (WHATWG Encoding Standard, section 4.2): programs declare the narrower name."""
+_DECLARATION: Final = re.compile(
+    rb"""<meta[^>]{0,200}charset\s*=\s*["']?([A-Za-z0-9_\-]{2,30})|<\?xml[^>]{0,200}encoding\s*=\s*["']([A-Za-z0-9_\-]{2,30})""",
+    re.IGNORECASE,
+)
+_VALID_PER_STRAY: Final = 2
+"""A text with more UTF-8 letters than this per stray byte is UTF-8; other encodings form hardly any by chance."""
 
 
 class PlainTextReader(DocumentReader):
@@ -38,47 +58,90 @@ class PlainTextReader(DocumentReader):
 def read_text(source: Source) -> str:
     """Read and decode a text file, within the policy's `max_text_bytes`.
 
+    The encoding that was chosen is kept in `source.encoding`, and `source.notes` say which bytes were replaced.
+
     Raises:
-        MediaError: If it cannot be read, or no encoding fits.
+        MediaError: If it cannot be read.
     """
     source.policy.check_text(source.label, source.size)
-    return decode_text(source.read(), source.label)
+    data = source.read()
+    encoding = source.encoding
+    if encoding is None:
+        encoding, note = text_encoding(data)
+        source.encoding = encoding
+        if note is not None:
+            source.note(note)
+    try:
+        return data.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        if encoding.startswith(("utf-16", "utf-32")):
+            reason = f"is not valid {encoding}, its apparent encoding ({error.reason})"
+            raise MediaError(source.label, reason) from error
+    text = data.decode(encoding, "replace")
+    count = text.count("\ufffd")
+    replaced = "1 byte that {} does not allow was" if count == 1 else f"{count:,} bytes that {{}} does not allow were"
+    source.note(f"{replaced.format(encoding)} replaced")
+    return text.removeprefix("\ufeff")
 
 
-def decode_text(data: bytes, source: str) -> str:
-    """Decode the bytes of a text file: by its byte order mark, as UTF-8, by its HTML declaration, or by statistics.
+def decode_text(data: bytes) -> str:
+    """Return the text of some bytes; what the encoding that fits best does not allow is replaced."""
+    encoding, _ = text_encoding(data)
+    return data.decode(encoding, "replace").removeprefix("\ufeff")
+
+
+def check_encoding(name: str) -> str:
+    """Return the name of a codec as Python spells it.
 
     Raises:
-        MediaError: If no encoding fits.
+        ValueError: If Python has no text encoding of that name.
+    """
+    try:
+        "".encode(name)  # refuses codecs that are no text encodings, for example hex
+        return codecs.lookup(name).name
+    except LookupError:
+        msg = f"encoding {name!r} is unknown; use the name of one of Python's text encodings, for example 'cp1252'"
+        raise ValueError(msg) from None
+
+
+def text_encoding(data: bytes) -> tuple[str, str | None]:
+    """Return the encoding of a text file, and what a user should know of the choice, or None.
+
+    It is shown by a byte order mark, by validity as UTF-8 but for stray bytes, or by a declaration; else it is the best
+    guess.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
-            return _decode(data, encoding, source).removeprefix("\ufeff")
+            return encoding, None
     if (wide := wide_text(data[:HEAD_BYTES])) is not None:
-        return _decode(data, wide, source)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    declared = re.search(rb"""<meta[^>]{0,200}charset\s*=\s*["']?([A-Za-z0-9_\-]{2,30})""", data[:4096], re.IGNORECASE)
+        return wide, None
+    for escape, encoding in _ESCAPES:
+        if escape in data[:HEAD_BYTES] and _is_valid(data, encoding):
+            return encoding, None
+    if _is_nearly_utf8(data):
+        return "utf-8", None
+    declared = _DECLARATION.search(data[:HEAD_BYTES])
     if declared is not None:
-        with contextlib.suppress(LookupError, MediaError):
-            return _decode(data, declared[1].decode("ascii"), source)
-    for encoding in ("cp932", "euc_jp"):  # which the statistics below take for Korean or Chinese
-        with contextlib.suppress(UnicodeError):
-            text = data.decode(encoding)
-            if sum("\u3041" <= letter <= "\u30ff" for letter in text) > _KANA_SHARE * len(text):
-                return text
-    feature = "reading text that is not UTF-8"
-    normalizer = require_reader("charset_normalizer", extra="documents", feature=feature, source=source)
-    best = normalizer.from_bytes(data[: 1 << 20]).best()
-    if best is None:
-        raise MediaError(source, "is text in an unknown encoding; save it as UTF-8")
-    return _decode(data, best.encoding, source).removeprefix("\ufeff")
+        with contextlib.suppress(ValueError):
+            encoding = check_encoding((declared[1] or declared[2]).decode("ascii"))
+            encoding = _WIDER.get(encoding, encoding)
+            if _is_valid(data, encoding):
+                return encoding, None
+    return choose_encoding(data)
 
 
-def _decode(data: bytes, encoding: str, source: str) -> str:
+def _is_valid(data: bytes, encoding: str) -> bool:
     try:
-        return data.decode(encoding)
-    except UnicodeError as error:
-        raise MediaError(source, f"is not valid {encoding}, its apparent encoding ({error.args[-1]})") from error
+        data.decode(encoding)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _is_nearly_utf8(data: bytes) -> bool:
+    text = data.decode("utf-8", "replace")
+    stray = text.count("\ufffd") - data.count("\ufffd".encode())
+    if stray <= 0:
+        return True
+    letters = sum(not letter.isascii() for letter in text) - text.count("\ufffd")
+    return letters > _VALID_PER_STRAY * stray

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass
 
 from senseweave.errors import MediaError
+from senseweave.media.forms.packets import is_adts, is_mpeg_audio
+from senseweave.media.forms.wide import NOT_IN_TEXT, wide_text
 from senseweave.media.modality import Modality
 
 HEAD_BYTES = 4096
@@ -33,7 +36,11 @@ class Content:
 
 
 UNKNOWN = Content("application/octet-stream")
+PDF = Content("application/pdf", ("text", "image"), "pdf")
 _PLAIN = Content("text/plain", ("text",), "text")
+_PORTABLE_ANYMAP = Content("image/x-portable-anymap", ("image",), "PPM")
+_SPACE = rb"(?:\s|#[^\n]*\n)+"
+_ANYMAP = re.compile(rb"P(?:[14]|[2356](?=%b\d+%b\d+%b\d+\s))%b(\d{1,9})%b(\d{1,9})\s" % ((_SPACE,) * 5))
 
 _PREFIXES: tuple[tuple[bytes, Content], ...] = (
     (b"\xff\xd8\xff", Content("image/jpeg", ("image",), "JPEG")),
@@ -47,7 +54,7 @@ _PREFIXES: tuple[tuple[bytes, Content], ...] = (
     (b"qoif", Content("image/qoi", ("image",), "QOI")),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", Content("image/jp2", ("image",), "JPEG2000")),
     (b"\xff\x4f\xff\x51", Content("image/jp2", ("image",), "JPEG2000")),
-    (b"%PDF-", Content("application/pdf", ("text", "image"), "pdf")),
+    (b"%PDF-", PDF),
     (b"fLaC", Content("audio/flac", ("audio",), "flac")),
     (b"#!AMR", Content("audio/amr", ("audio",), "amr")),
     (b"caff", Content("audio/x-caf", ("audio",), "caf")),
@@ -59,17 +66,20 @@ _PREFIXES: tuple[tuple[bytes, Content], ...] = (
     (b"\x1aE\xdf\xa3", Content("video/x-matroska", ("video", "audio"), "matroska,webm")),
     (b"PK\x03\x04", Content("application/zip")),
     (b"\x1f\x8b", Content("application/gzip")),
-    (b"BZh", Content("application/x-bzip2")),
+    *((b"BZh%d1AY&SY" % level, Content("application/x-bzip2")) for level in range(1, 10)),
     (b"\xfd7zXZ\x00", Content("application/x-xz")),
     (b"7z\xbc\xaf\x27\x1c", Content("application/x-7z-compressed")),
     (b"\x28\xb5\x2f\xfd", Content("application/zstd")),
     (b"\x7fELF", Content("application/x-executable")),
     (b"SQLite format 3\x00", Content("application/vnd.sqlite3")),
-    (b"%!PS", Content("application/postscript")),
-    (b"{\\rtf", Content("application/rtf")),
+)
+_WRITTEN: tuple[tuple[bytes, Content], ...] = (
+    (b"%!PS-", Content("application/postscript")),
+    (b"{\\rtf1", Content("application/rtf")),
     (b"#EXTM3U", Content("application/vnd.apple.mpegurl")),
     (b"ffconcat version", Content("text/x-ffconcat")),
 )
+"""What types begin with that are written like text."""
 _RIFF = {
     b"WAVE": Content("audio/wav", ("audio",), "wav"),
     b"AVI ": Content("video/x-msvideo", ("video", "audio"), "avi"),
@@ -81,14 +91,24 @@ _QUICKTIME = Content("video/quicktime", ("video", "audio"), "mov,mp4,m4a,3gp,3g2
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _MP4_AUDIO_BRANDS = {b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "}
+_BITMAP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124))
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
-_NOT_IN_TEXT = frozenset(range(32)) - {7, 8, 9, 10, 11, 12, 13, 26, 27}
 
 
 def sniff(head: bytes) -> Content:
-    """Return the type of content by its first `HEAD_BYTES` bytes, or all of them if there are fewer."""
+    """Return the type of content by its first `HEAD_BYTES` bytes, or all of them if there are fewer.
+
+    What holds no byte that text never holds is text, whatever word it begins with.
+    """
     if head.startswith(_MARKS):  # the UTF-16 mark also begins MP3 packets
-        return _text(head)
+        return _PLAIN
+    if any(byte in NOT_IN_TEXT for byte in head):
+        return _binary(head) or (_PLAIN if wide_text(head) is not None else UNKNOWN)
+    return _packets(head, certain=True) or _readable(head)
+
+
+def _binary(head: bytes) -> Content | None:
+    """Return the type of content that is not text in an encoding of single bytes, or None if it is unknown."""
     for prefix, content in _PREFIXES:
         if head.startswith(prefix):
             return _matroska(head) if content.reader == "matroska,webm" else content
@@ -104,27 +124,28 @@ def sniff(head: bytes) -> Content:
         return _QUICKTIME
     if head[:2] == b"BM" and len(head) >= 26 and head[14:18] in _BITMAP_HEADERS:
         return Content("image/bmp", ("image",), "BMP")
-    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
-        return Content("image/x-portable-anymap", ("image",), "PPM")
+    if _ANYMAP.match(head):
+        return _PORTABLE_ANYMAP
     if _is_transport_stream(head):
         return Content("video/mp2t", ("video", "audio"), "mpegts")
-    if head[:3] == b"ID3":
+    if tag_length(head):
         return Content("audio/mpeg", ("audio",), "mp3")
-    if _is_adts(head):
+    return _packets(head)
+
+
+def _packets(head: bytes, *, certain: bool = False) -> Content | None:
+    if is_adts(head, certain=certain):
         return Content("audio/aac", ("audio",), "aac")
-    if _is_mpeg_audio(head):
+    if is_mpeg_audio(head, certain=certain):
         return Content("audio/mpeg", ("audio",), "mp3")
-    return _text(head)
+    return None
 
 
 def tag_length(head: bytes) -> int:
     """Return the length of an ID3v2 tag before the audio, or 0 if there is none."""
-    if len(head) < 10 or head[:3] != b"ID3":
+    if len(head) < 10 or head[:3] != b"ID3" or head[3] not in (2, 3, 4) or any(byte > 127 for byte in head[6:10]):
         return 0
     return 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
-
-
-_BITMAP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124))
 
 
 def _matroska(head: bytes) -> Content:
@@ -154,30 +175,6 @@ def _is_transport_stream(head: bytes) -> bool:
     return len(head) >= 377 and head[0] == head[188] == head[376] == 0x47
 
 
-def _is_mpeg_audio(head: bytes) -> bool:
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
-        return False
-    version, layer = (head[1] >> 3) & 3, (head[1] >> 1) & 3
-    bitrate, rate = head[2] >> 4, (head[2] >> 2) & 3
-    return version != 1 and layer != 0 and bitrate != 15 and rate != 3
-
-
-def _is_adts(head: bytes) -> bool:
-    return len(head) >= 4 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0 and (head[2] >> 2) & 15 < 13
-
-
-def wide_text(head: bytes) -> str | None:
-    """Return `utf-16-le` or `utf-16-be` if the bytes look like such text without a byte order mark, else None."""
-    pairs = head[: len(head) // 2 * 2]
-    low, high = pairs[0::2], pairs[1::2]
-    if len(low) < 4:
-        return None
-    for encoding, letters, zeros in (("utf-16-le", low, high), ("utf-16-be", high, low)):
-        if zeros.count(0) > 0.6 * len(zeros) and not any(byte in _NOT_IN_TEXT for byte in letters):
-            return encoding
-    return None
-
-
 def confirm(content: Content, modality: Modality, source: str) -> None:
     """Check that content can have a modality.
 
@@ -191,18 +188,33 @@ def confirm(content: Content, modality: Modality, source: str) -> None:
     raise MediaError(source, f"is {actual}, not {expected}")
 
 
-def _text(head: bytes) -> Content:
+def _readable(head: bytes) -> Content:
+    """Return the type of content that is text in an encoding of single bytes, or a type that is written like text."""
     if not head:
         return UNKNOWN
-    if head.startswith(_MARKS):
-        return _PLAIN
-    if wide_text(head) is not None:
-        return _PLAIN
-    if any(byte in _NOT_IN_TEXT for byte in head):
-        return UNKNOWN
+    for prefix, content in _WRITTEN:
+        if head.startswith(prefix):
+            return content
+    if re.match(rb"%PDF-\d\.\d\s", head) and b" obj" in head:
+        return PDF
+    if _is_written_anymap(head):
+        return _PORTABLE_ANYMAP
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:256].lower()
     if start.startswith(b"<!doctype html") or start.startswith(b"<html") or (b"<html" in start and start[:1] == b"<"):
         return Content("text/html", ("text",), "html")
     if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in head):
         return Content("image/svg+xml")
     return _PLAIN
+
+
+def _is_written_anymap(head: bytes) -> bool:
+    """Return whether a portable anymap has only bytes that text can hold: its levels are numbers, or it is complete."""
+    header = _ANYMAP.match(head)
+    if header is None:
+        return False
+    levels = head[header.end() :]
+    if head[1:2] in b"123":
+        return re.fullmatch(rb"(?:[\d\s]|#[^\n]*\n?)*", levels) is not None
+    width, height = int(header[1]), int(header[2])
+    needed = {b"4": -(-width // 8) * height, b"5": width * height, b"6": 3 * width * height}[head[1:2]]
+    return len(levels) >= min(needed, HEAD_BYTES - header.end())

@@ -37,6 +37,15 @@ class Source:
         """Length of the audio and the video track, once a media has determined it."""
         self.expected: Modality | None = None
         """Modality of the first media of this source; a download of anything else ends at its first bytes."""
+        self.encoding: str | None = None
+        """The encoding of a text, as the caller named it or as reading chose it."""
+        self.notes: list[str] = []
+        """What reading has shown so far of a source that could be read only in part, or not as it is."""
+
+    def note(self, text: str) -> None:
+        """Keep what a user should know of the source, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     @property
     def label(self) -> str:

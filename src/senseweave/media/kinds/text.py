@@ -59,6 +59,7 @@ class Text(Media):
         part: str | None = None,
         metadata: Mapping[str, Value] | None = None,
         policy: MediaPolicy | None = None,
+        encoding: str | None = None,
     ) -> Text:
         """Return the text of a text file, HTML file or PDF page, read when it is first needed.
 
@@ -68,8 +69,13 @@ class Text(Media):
             part: Which file inside the document or archive, for example `notes/cats.txt`; None for itself.
             metadata: The user's own flat values.
             policy: What may be read.
+            encoding: Of a text or HTML file, for example `cp1250`; None detects it. What is chosen is found in the
+                metadata of its passages, under `encoding`, where it is not UTF-8.
+
+        Raises:
+            ValueError: If Python has no encoding of that name.
         """
-        return TextFile(value, page=page, part=part, metadata=metadata, policy=policy)
+        return TextFile(value, page=page, part=part, metadata=metadata, policy=policy, encoding=encoding)
 
     def decode(self) -> str:
         """Return the text.
@@ -108,8 +114,13 @@ class TextFile(Text):
         part: str | None = None,
         metadata: Mapping[str, Value] | None = None,
         policy: MediaPolicy | None = None,
+        encoding: str | None = None,
     ) -> None:
         Media.__init__(self, value, page=page, part=part, metadata=metadata, policy=policy)
+        if encoding is not None:
+            from senseweave.media.documents.plain import check_encoding
+
+            self._source.encoding = check_encoding(encoding)
 
     @classmethod
     def _decoded_source(cls, value: object) -> DecodedSource:

@@ -1,4 +1,4 @@
-"""The command line: `senseweave index`, `search`, `info`, `verify`, `repair`, `eval`, `models` and `demo`."""
+"""The command line `senseweave`: `senseweave --help` lists its commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0, success; 1, nothing could be added, or `verify` found problems; 2, wrong usage or an
+    Exit codes: 0, success; 1, nothing could be added, the index is empty, or `verify` found problems; 2, wrong usage or an
     error, reported in one line; 130, interrupted.
     """
     try:

@@ -29,18 +29,23 @@ def _width() -> int | None:
     return None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPED_COLUMNS
 
 
+def has_width(console: Console) -> bool:
+    """Return whether lines should fit into the width of the console: that of a terminal, or one that was asked for."""
+    return console.is_terminal or "COLUMNS" in os.environ
+
+
 # Without emoji codes: `:smile:` in a file name is a part of the name.
 console = Console(width=_width(), emoji=False)
 errors = Console(stderr=True, emoji=False)
 
-COLUMNS_FOR_A_TABLE = 72
-"""In a narrower terminal hits are printed as a list."""
 COLUMNS_WITH_EXAMPLES = 130
 """A narrower table of families leaves out the example models, which would be wrapped."""
 MISSING_SHOWN = 10
 """Maximum number of listed questions whose answers are not in the index."""
+SPANS_SHOWN = 4
+"""Maximum number of spans of a grouped hit that are listed."""
 LINE_LENGTH = 90
-"""Maximum number of characters of the text of a hit in a table."""
+"""Maximum number of characters of the text of a hit in the table of the demo."""
 
 
 def escape(text: object) -> str:
@@ -56,6 +61,11 @@ def failure(message: str) -> None:
 def warning(message: str) -> None:
     """Print a note on one line."""
     errors.print(f"[yellow]note:[/] {escape(' '.join(message.split()))}", soft_wrap=True, highlight=False)
+
+
+def line_of_outcome(message: str) -> None:
+    """Print what a command has done, on one line."""
+    console.print(escape(message), soft_wrap=True, highlight=False)
 
 
 def report(outcome: Report, folder: Path, size: int) -> None:
@@ -82,48 +92,6 @@ def integrity(outcome: VerifyReport | RepairReport, problems: Sequence[Problem])
     console.print(escape(str(outcome)), soft_wrap=True, highlight=False)
     for problem in problems:
         console.print(f"  [red]{escape(str(problem))}[/]", soft_wrap=True, highlight=False)
-
-
-def hits(results: Sequence[Hit], *, title: str | None = None, relative_to: Path | None = None) -> None:
-    """Print hits as a table: rank, score, modality, source, span and a line of text; as a list in a narrow terminal."""
-    if not results:
-        console.print("nothing found")
-        return
-    if console.width < COLUMNS_FOR_A_TABLE:
-        for rank, hit in enumerate(results, start=1):
-            source = shorten_source(hit.source, relative_to)
-            entry = f"{rank}. [cyan]{hit.modality}[/] {escape(source)} {place(hit)}".rstrip()
-            console.print(f"{entry} ({hit.score:.3f})", highlight=False)
-            console.print(f"   {escape(line(hit.text))}", highlight=False)
-        return
-    table = Table(title=escape(title) if title else None, title_justify="left", title_style="bold")
-    table.add_column("#", justify="right")
-    table.add_column("score", justify="right")
-    table.add_column("modality", style="cyan")
-    table.add_column("source", overflow="fold")
-    table.add_column("span", no_wrap=True)
-    table.add_column("text", overflow="fold")
-    for rank, hit in enumerate(results, start=1):
-        source = shorten_source(hit.source, relative_to)
-        table.add_row(str(rank), f"{hit.score:.3f}", hit.modality, escape(source), place(hit), escape(line(hit.text)))
-    console.print(table)
-
-
-def hit_as_dict(rank: int, hit: Hit) -> dict[str, Any]:
-    """Return a hit as plain values, for JSON."""
-    return {
-        "rank": rank,
-        "score": hit.score,
-        "raw_score": hit.raw_score,
-        "modality": hit.modality,
-        "source": hit.source,
-        "span": list(hit.span) if hit.span else None,
-        "page": hit.page,
-        "part": hit.part,
-        "text": hit.text,
-        "space": hit.space,
-        "id": hit.id,
-    }
 
 
 def info(facts: Mapping[str, Any]) -> None:
@@ -205,10 +173,12 @@ def missing_answers(missing: Sequence[Mapping[str, Any]], questions: int, file: 
 
 
 def place(hit: Hit) -> str:
-    """Return the span of a hit, or the page and the file inside the source."""
+    """Return the span of a hit (with grouping all of them, best first), or the page and the file inside the source."""
     if hit.span is not None:
-        start, end = hit.span
-        return f"{clock(start)}–{clock(end)}"  # noqa: RUF001
+        dash = glyph("–", "-")  # noqa: RUF001
+        spans = hit.spans or (hit.span,)
+        more = f", {len(spans) - SPANS_SHOWN} more" if len(spans) > SPANS_SHOWN else ""
+        return ", ".join(f"{clock(start)}{dash}{clock(end)}" for start, end in spans[:SPANS_SHOWN]) + more
     page = f"p. {hit.page}" if hit.page is not None else ""
     return " ".join(filter(None, [page, hit.part]))
 
@@ -219,17 +189,12 @@ def clock(seconds: float) -> str:
     return f"{int(minutes)}:{rest:04.1f}"
 
 
+def glyph(preferred: str, plain: str) -> str:
+    """Return a character, or plain ones where the encoding of the output lacks it."""
+    return preferred if console.encoding.lower().startswith("utf") else plain
+
+
 def line(text: str) -> str:
     """Return the first characters of a text, on one line."""
     flat = " ".join(text.split())
-    return flat if len(flat) <= LINE_LENGTH else flat[: LINE_LENGTH - 1].rstrip() + "…"
-
-
-def shorten_source(source: str, relative_to: Path | None) -> str:
-    """Return a path relative to a folder if it is in that folder, else the whole path."""
-    if relative_to is not None:
-        try:
-            return str(Path(source).relative_to(relative_to))
-        except ValueError:
-            return source
-    return source
+    return flat if len(flat) <= LINE_LENGTH else flat[: LINE_LENGTH - 1].rstrip() + glyph("…", "...")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from senseweave.encoders.options import check_options
 from senseweave.encoders.runtime.checkpoint import CONFIG_PATTERNS, resolve
 from senseweave.errors import ModelError
 from senseweave.media import Modality
+from senseweave.suggestions import did_you_mean
 
 
 def schemes() -> tuple[str, ...]:
@@ -41,7 +43,7 @@ def family_for(scheme: str) -> Family:
     if scheme in plugins.schemes():
         return plugins.family_for(scheme)
     msg = f"{scheme!r} is not a family of models; the families are {', '.join(schemes())}"
-    raise ModelError(msg)
+    raise ModelError(msg + did_you_mean(scheme, schemes()))
 
 
 def find_family(name: str, *, revision: str | None = None) -> tuple[Family, str]:
@@ -63,8 +65,19 @@ def find_family(name: str, *, revision: str | None = None) -> tuple[Family, str]
         return family, rest
     if colon and len(scheme) > 1 and "/" not in scheme and "\\" not in scheme:
         msg = f"{name!r} asks for the family {scheme!r}, which is unknown; known are {', '.join(schemes())}"
+        raise ModelError(msg + did_you_mean(scheme, schemes()))
+    if is_scheme(name) and not os.path.isdir(name):
+        examples = " or ".join(repr(example) for example in family_for(name).examples[:2])
+        msg = f"{name!r} is a family of models, not a model; name a model of it, for example {examples}"
         raise ModelError(msg)
-    folder = resolve(name, revision=revision, patterns=CONFIG_PATTERNS, weights=False).folder
+    try:
+        folder = resolve(name, revision=revision, patterns=CONFIG_PATTERNS, weights=False).folder
+    except ModelError as error:
+        suggestion = did_you_mean(name, schemes()) if "/" not in name else ""
+        if not suggestion:
+            raise
+        msg = f"there is no model {name!r}{suggestion}"
+        raise ModelError(msg) from error
     return detect(read_signs(name, folder)), name
 
 

@@ -14,6 +14,7 @@ from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.media.collecting import OnInputError
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.labels import Answers, check_queries, match_labels
+from senseweave.retrieval.contents import SourceSummary, summarize_sources
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.index_spaces import IndexSpaces, check_descriptions, load_all
@@ -291,6 +292,10 @@ class Index:
     def sources(self) -> dict[str, set[Modality]]:
         """Return every source in the index, with the modalities of its records."""
         return self._store.sources()
+
+    def contents(self, filter: Filter | None = None) -> list[SourceSummary]:  # noqa: A002  (what every store calls it)
+        """Return a summary of each source with records that match a filter, by name; None for every source."""
+        return summarize_sources(self._store, parse_filter(filter))
 
     def record_modalities(self, ids: Collection[str]) -> dict[str, Modality]:
         """Return the modality of each record by its id; ids that are not in the index are left out."""

@@ -14,6 +14,8 @@ from senseweave.forking import RLock, abandon, call_in_child
 T = TypeVar("T")
 
 DTYPES = ("float32", "bfloat16", "float16")
+DEVICE_VARIABLE = "SENSEWEAVE_DEVICE"
+"""Environment variable that names the device of models for which none is given."""
 
 
 class Lazy(Generic[T]):
@@ -94,10 +96,19 @@ class Loadable:
 
 
 def pick_device(device: str | None, *, extra: str = "text") -> str:
-    """Return `device`, or the best device there is: cuda, mps or cpu."""
+    """Return `device`, or that of SENSEWEAVE_DEVICE, or the best device there is: cuda, mps or cpu.
+
+    Raises:
+        ValueError: If torch knows no such device.
+    """
     torch = require("torch", extra=extra)
-    if device is not None:
-        return str(torch.device(device))
+    device = device or os.environ.get(DEVICE_VARIABLE)
+    if device:
+        try:
+            return str(torch.device(device))
+        except RuntimeError as error:
+            msg = f"device {device!r} is not known to torch; expected cpu, cuda, cuda:1, mps or another of its devices"
+            raise ValueError(msg) from error
     if torch.cuda.is_available():
         return "cuda"
     if torch.backends.mps.is_available():

@@ -1,0 +1,114 @@
+"""Options that several commands share, and the checks of what is given for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from senseweave.errors import SenseweaveError
+from senseweave.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from senseweave.media import Modality
+    from senseweave.retrieval import Index
+    from senseweave.spaces.recorded import Kind
+
+EMPTY = 1
+"""Exit code for an empty index, and for a command that found nothing to do."""
+MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "video")
+"""As in `senseweave.media`, without its imports: completion in a shell has to be quick."""
+
+IndexFolder = Annotated[Path, typer.Argument(help="Folder of an index created by `senseweave index`.")]
+Trusted = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        help="Let the index choose this: code, server, download, path, plugin or option; may be repeated.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        help="Only records with this metadata: author=Ann, year>=2020, tag!=draft, name=[...] for one of several, or a "
+        "JSON filter; may be repeated.",
+    ),
+]
+OnlyModalities = Annotated[
+    list[str] | None,
+    typer.Option("--modality", help="Only this modality; may be repeated.", autocompletion=lambda: list(MODALITIES)),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", help="Where models compute: cpu, cuda, cuda:1 or mps. [default: the best there is]"),
+]
+OnlyPaths = Annotated[bool, typer.Option("--paths", help="Print the paths of files, one a line, and nothing else.")]
+EndWithNull = Annotated[
+    bool, typer.Option("-0", "--null", help="Like --paths, each ended by a NUL byte, for `xargs -0`.")
+]
+
+
+def open_index(folder: Path, **options: Any) -> Index:
+    """Open the index in a folder; if there is none, say how to create it on the command line."""
+    from senseweave.retrieval import Index
+
+    return Index.open(existing_index(folder), **options)
+
+
+def existing_index(folder: Path) -> Path:
+    """Return the folder of an index, absolute.
+
+    Raises:
+        SenseweaveError: If there is no index; the message says how to create one on the command line.
+    """
+    from senseweave.retrieval.integrity.database import DATABASE
+    from senseweave.retrieval.integrity.swap import finish_swap
+
+    place = Path(os.path.abspath(folder))
+    finish_swap(place)
+    if not (place / DATABASE).is_file():
+        state = "is a file" if folder.is_file() else "there is no index here" if folder.exists() else "no such folder"
+        msg = f"{folder}: {state}; create an index with: senseweave index FILES --into FOLDER"
+        raise SenseweaveError(msg)
+    return place
+
+
+def trusted_kinds(names: list[str] | None) -> Collection[Kind]:
+    """Return what an index may ask for.
+
+    Raises:
+        SenseweaveError: If a name is not a kind.
+    """
+    from senseweave.spaces.recorded import parse_trust
+
+    try:
+        return parse_trust(names)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise SenseweaveError(str(error)) from None
+
+
+def chosen_modalities(names: list[str] | None) -> set[Modality] | None:
+    """Return modalities by name.
+
+    Raises:
+        SenseweaveError: If a name is not a modality.
+    """
+    chosen = {modality for modality in MODALITIES if modality in (names or ())}
+    for name in names or ():
+        if name not in MODALITIES:
+            msg = f"{name!r} is not a modality; the modalities are {', '.join(MODALITIES)}"
+            raise SenseweaveError(msg + did_you_mean(name, MODALITIES))
+    return chosen or None
+
+
+def choose_device(device: str | None) -> None:
+    """Let every model that this process loads compute on a device; None leaves the choice as it is."""
+    if device is not None:
+        from senseweave.encoders.runtime.torch_runtime import DEVICE_VARIABLE
+
+        os.environ[DEVICE_VARIABLE] = device

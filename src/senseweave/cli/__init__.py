@@ -8,8 +8,8 @@ import sys
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0, success; 1, nothing could be added, the index is empty, or `verify` found problems; 2, wrong usage or an
-    error, reported in one line; 130, interrupted.
+    Exit codes: 0, success; 1, nothing could be added, the index is empty, or `verify` found problems; 2, wrong usage
+    or an error, reported in one line; 130, interrupted.
     """
     try:
         from senseweave.cli.app import run

@@ -41,7 +41,7 @@ app = typer.Typer(
     help="Search text, images, audio and video with one question.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 success, 1 nothing added, empty index or problems found, 2 wrong usage or an error, 130 interrupted.",
+    epilog="Exit codes: 0 success, 1 nothing added or found in an empty index, or problems, 2 error, 130 interrupted.",
 )
 
 NOTHING_ADDED, PROBLEMS, FAILURE, INTERRUPTED = 1, 1, 2, 130

@@ -96,3 +96,19 @@ def test_a_moved_document_keeps_its_pictures(index, write_report, tmp_path):
     (hit,) = index.search("red", modalities={"image"})
     assert hit.source == str(moved)
     assert hit.media.decode().getpixel((4, 4)) == (220, 30, 30)
+
+
+def test_a_passage_of_a_transcript_plays_the_recording_beside_it(index, write_sound, tmp_path):
+    (tmp_path / "talks").mkdir()
+    write_sound(tmp_path / "talks" / "talk.wav", ["low", "high", "low"])
+    (tmp_path / "talks" / "talk.srt").write_text(
+        "1\n00:00:00,000 --> 00:00:02,000\nthe bees fly\n\n2\n00:00:02,000 --> 00:00:04,000\nthe dogs bark "
+        + "x" * 1500
+    )
+    index.add(tmp_path / "talks" / "talk.srt")
+    hit = index.search("bees", modalities={"text"}, k=1)[0]
+    assert hit.span == (0.0, 2.0)
+    assert hit.recording.source == str(tmp_path / "talks" / "talk.wav")
+    assert hit.recording.span == (0.0, 2.0)
+    assert hit.media.span == (0.0, 2.0)
+    assert index.verify(sources=True).ok

@@ -40,8 +40,9 @@ def context_passages(
     Returns:
         The passages; blank ones are left out.
     """
-    if len(text) <= characters:
-        return [Passage(0, len(text), "")] if text.strip() else []
+    title = contexts[0].before if contexts and contexts[0].start == 0 else ""
+    if len(text) + len(title) + bool(title) <= characters:
+        return [Passage(0, len(text), title)] if text.strip() else []
     bounds = [Context(0, "", ""), *(context for context in contexts if context.start < len(text))]
     ends = [context.start for context in bounds[1:]] + [len(text)]
     passages: list[Passage] = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from senseweave.media.base import Media, Value, source_name
-from senseweave.media.documents import Context
+from senseweave.media.documents import Context, Cue
+from senseweave.media.documents.transcripts import RECORDING, recording_beside
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.headings import HEADING, context_passages
 from senseweave.media.kinds.image import Image
@@ -67,6 +68,9 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
             yield from _passages(media.part(page=page), characters, overlap)
         return
     text = media.decode()
+    if cues := _cues(media):
+        yield from _said(media, text, cues, characters)
+        return
     encoding = media._source.encoding
     chosen: dict[str, Value] = {"encoding": encoding} if encoding not in (None, "utf-8") else {}
 
@@ -91,6 +95,41 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
             metadata={**chosen, **media.metadata, **place},
             policy=media.policy,
         )
+
+
+def _said(media: Text, text: str, cues: Sequence[Cue], characters: int) -> Iterator[Media]:
+    """Yield passages of a transcript, each with the span in which a recording says it."""
+    recording = recording_beside(media._source)
+    beside: dict[str, Value] = {RECORDING: recording} if recording is not None else {}
+    at = 0
+    while at < len(cues):
+        first = cues[at]
+        while at < len(cues) and (cues[at] is first or _fits(first, cues[at], characters)):
+            last = cues[at]
+            at += 1
+        yield Text(
+            text[first.start : last.end],
+            source=source_name(media),
+            mime_type=media.mime_type,
+            span=(first.span[0], max(last.span[1], first.span[1])),
+            part=media.part_name,
+            metadata={**media.metadata, "character_start": first.start, "character_end": last.end, **beside},
+            policy=media.policy,
+        )
+
+
+def _fits(first: Cue, cue: Cue, characters: int) -> bool:
+    """Return whether a cue joins a passage that begins with another."""
+    return cue.end - first.start <= characters and cue.span[1] - first.span[0] <= DEFAULT_SECONDS
+
+
+def _cues(media: Text) -> Sequence[Cue]:
+    """Return the cues of a transcript."""
+    from senseweave.media.documents import document_reader
+
+    if isinstance(media._source, DecodedSource):
+        return ()
+    return document_reader(media._source.content, media.source).cues(media._source)
 
 
 def _contexts(media: Text) -> Sequence[Context]:

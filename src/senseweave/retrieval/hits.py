@@ -9,6 +9,8 @@ from typing import Any
 
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_CLASSES, Media, MediaPolicy, Modality
+from senseweave.media.collecting import first_media
+from senseweave.media.documents.transcripts import RECORDING
 from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.schema import Provenance, is_gone, read_metadata
 
@@ -132,6 +134,18 @@ class Hit:
             metadata=self.metadata,
             policy=self.policy,
         )
+
+    @property
+    def recording(self) -> Media | None:
+        """Of a passage of a transcript, the span of the recording beside it that says the passage; else None.
+
+        Raises:
+            MediaError: If the recording cannot be read.
+        """
+        path = self.metadata.get(RECORDING)
+        if self.modality != "text" or self.span is None or not isinstance(path, str):
+            return None
+        return first_media(path, self.policy).part(span=self.span)
 
     def _is_label(self, source: str) -> bool:
         """Return whether a source is the label of bytes or a decoded object: a kind and the start of its hash."""

@@ -29,6 +29,21 @@ class Context:
 
 
 @dataclass(frozen=True)
+class Cue:
+    """Words of a transcript.
+
+    Attributes:
+        start: Offset in the text at which they begin.
+        end: Offset at which they end.
+        span: `(start, end)` in seconds of the recording that says them.
+    """
+
+    start: int
+    end: int
+    span: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Part:
     """A file inside a document.
 
@@ -105,6 +120,14 @@ class DocumentReader(Protocol):
 
         Raises:
             MediaError: If the document cannot be read, or has no such page.
+        """
+        return ()
+
+    def cues(self, source: Source) -> Sequence[Cue]:
+        """Return the cues of a transcript, in order; none for any other text.
+
+        Raises:
+            MediaError: If the document cannot be read.
         """
         return ()
 

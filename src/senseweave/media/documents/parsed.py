@@ -103,7 +103,7 @@ class Builder:
         self._titles = [title for title in (clean(title) for title in titles) if title]
         self._headings: list[tuple[int, str]] = []
         self._blocks: list[str] = []
-        self._contexts: list[Context] = []
+        self._contexts = [Context(0, self.path, self.path)] if self._titles else []
         self._length = 0
 
     @property

@@ -5,11 +5,13 @@ from __future__ import annotations
 import codecs
 import contextlib
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from senseweave.errors import MediaError
-from senseweave.media.documents.base import DocumentReader, reject_page
+from senseweave.media.documents.base import Context, DocumentReader, reject_page
 from senseweave.media.documents.encodings import choose_encoding
+from senseweave.media.documents.outlines import outline
 from senseweave.media.forms.content import HEAD_BYTES
 from senseweave.media.forms.source import Source
 from senseweave.media.forms.wide import wide_text
@@ -53,6 +55,10 @@ class PlainTextReader(DocumentReader):
         """Return the text of the file."""
         reject_page(source, page)
         return read_text(source)
+
+    def contexts(self, source: Source, page: int | None) -> Sequence[Context]:
+        """Return the headings of Markdown, or the header of a table."""
+        return outline(self.text(source, page), source.label)
 
 
 def read_text(source: Source) -> str:

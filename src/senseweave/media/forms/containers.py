@@ -7,7 +7,7 @@ import re
 import zipfile
 from typing import BinaryIO
 
-from senseweave.media.forms.content import Content
+from senseweave.media.forms.content import HEAD_BYTES, Content
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")
@@ -16,6 +16,8 @@ _MAIL = {b"message-id", b"mime-version", b"received", b"return-path", b"delivere
 """Headers of which a message has one; a note may begin with lines such as `From:` and `To:` too."""
 _DATE = re.compile(rb"(?im)^Date:[ \t]+(\w{3},[ \t]+)?\d{1,2}[ \t]+[A-Z][a-z]{2}[ \t]+\d{4}[ \t]")
 _MBOX = re.compile(rb"From [^\r\n]{1,200}\d\d:\d\d[^\r\n]{0,40}\r?\n[A-Za-z][A-Za-z0-9-]*:[ \t]")
+_SRT = re.compile(rb"\d{1,6}[ \t]*\r?\n[ \t]*\d{1,4}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->[ \t]*\d")
+_NOTEBOOK = re.compile(rb'\{\s*"(cells|metadata|worksheets|nbformat|nbformat_minor)"\s*:')
 _PACKAGES: tuple[tuple[str, Content], ...] = (
     ("word/document.xml", Content(f"{_OFFICE}wordprocessingml.document", ("text",), "docx")),
 )
@@ -33,13 +35,21 @@ def identify_container(file: BinaryIO, head: bytes, content: Content) -> Content
     if content.mime_type == "application/zip":
         return _identify_zip(file, head)
     if content.reader == "text" or not content.modalities:
-        return _identify_text(head)
+        return _identify_text(file, head)
     return None
 
 
-def _identify_text(head: bytes) -> Content | None:
+def _identify_text(file: BinaryIO, head: bytes) -> Content | None:
     """Return what a text is that has a structure, or None."""
     start = head.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    if start[:11].upper() == b"BEGIN:VCARD":
+        return Content("text/vcard", ("text",), "contacts")
+    if start.startswith(b"WEBVTT") and start[6:7] in b" \t\r\n":
+        return Content("text/vtt", ("text",), "transcript")
+    if _SRT.match(start):
+        return Content("application/x-subrip", ("text",), "transcript")
+    if _NOTEBOOK.match(start) and b'"nbformat"' in (head + _tail(file)):
+        return Content("application/x-ipynb+json", ("text",), "notebook")
     if _MBOX.match(start):
         return Content("application/mbox", ("text",), "mbox")
     names = [name.lower() for name in _HEADERS.findall(re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0])]
@@ -48,12 +58,21 @@ def _identify_text(head: bytes) -> Content | None:
     return None
 
 
+def _tail(file: BinaryIO) -> bytes:
+    """Return the last bytes of a file, where notebooks keep their version."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - HEAD_BYTES))
+    return file.read()
+
+
 def _identify_zip(file: BinaryIO, head: bytes) -> Content | None:
     names: set[str] = set()
+    complete = False
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as package:
-            names = set(package.namelist())
+            names, complete = set(package.namelist()), True
     except Exception:  # cut off, as a download is at first, or broken
         names = {found.decode("ascii") for found in re.findall(rb"[\w.-]+/[\w./-]+\.xml", head)}
-    return next((content for name, content in _PACKAGES if name in names), None)
+    found = next((content for name, content in _PACKAGES if name in names), None)
+    return found or (Content("application/zip", ("text",), "zip") if complete else None)

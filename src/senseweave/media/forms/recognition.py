@@ -18,6 +18,10 @@ BUILT_IN = {
     "pdf": "senseweave.media.documents.pdf:PDFReader",
     "mail": "senseweave.media.documents.mail:MailReader",
     "mbox": "senseweave.media.documents.mail:MboxReader",
+    "transcript": "senseweave.media.documents.transcripts:TranscriptReader",
+    "notebook": "senseweave.media.documents.notebook:NotebookReader",
+    "contacts": "senseweave.media.documents.contacts:ContactsReader",
+    "zip": "senseweave.media.documents.archive:ZIPReader",
     "docx": "senseweave.media.documents.docx:DOCXReader",
 }
 """The document readers of senseweave, by the name that `Content.reader` holds."""

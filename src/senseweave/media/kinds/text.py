@@ -25,6 +25,7 @@ class Text(Media):
         source: Where the text comes from; by default a label made from its hash.
         metadata: The user's own flat values.
         policy: Policy of media derived from this; a string itself needs no permission.
+        span: `(start, end)` in seconds of the recording that says it, of a transcript; else None.
         page: Page number inside a document, from 1, or None.
         part: Path of the file inside `source` that it comes from, or None.
 
@@ -40,6 +41,7 @@ class Text(Media):
         *,
         source: str | None = None,
         mime_type: str | None = None,
+        span: tuple[float, float] | None = None,
         page: int | None = None,
         part: str | None = None,
         metadata: Mapping[str, Value] | None = None,
@@ -48,7 +50,8 @@ class Text(Media):
         if not isinstance(text, str):
             msg = f"text must be a str, not {type(text).__name__}; to read a file, use Text.open"
             raise TypeError(msg)
-        super().__init__(_StringSource(text, source, mime_type, part), page=page, metadata=metadata, policy=policy)
+        content = _StringSource(text, source, mime_type, part)
+        super().__init__(content, span=span, page=page, metadata=metadata, policy=policy)
 
     @classmethod
     def open(
@@ -94,10 +97,10 @@ class Text(Media):
         page: int | None = None,
         metadata: Mapping[str, Value] | None = None,
     ) -> Self:
-        """Return the same text with another page or metadata."""
-        del span  # text has no span
+        """Return the same text with another span, page or metadata."""
         part = object.__new__(type(self))
         part.__dict__.update(self.__dict__)
+        part.span = span if span is not None else self.span
         part.page = page if page is not None else self.page
         part.metadata = dict(metadata if metadata is not None else self.metadata)
         return part

@@ -31,6 +31,8 @@ PASSAGE: Final = ("character_start", "character_end")
 """Metadata of a passage of a text: its position, which chunking writes and not the user."""
 TIMED: Final = ("audio", "video")
 """Modalities in which a record can have a span."""
+TRANSCRIPTS: Final = ("application/x-subrip", "text/vtt")
+"""MIME types of texts that have the span of a recording."""
 PAGED: Final = ("text", "image")
 """Modalities in which a record can have a page."""
 
@@ -62,7 +64,7 @@ class Provenance:
         modality: `text` where the metadata name no modality that exists.
         source: Absolute path, URL or label.
         part: Path to a file inside the source, for example `!/word/media/image1.png`.
-        span: `(start, end)` in seconds, of audio and video alone.
+        span: `(start, end)` in seconds, of audio, video and transcripts alone.
         page: Page number from 1, of text and images alone.
         mime_type: Of the source.
         sha256: Of the content, in hexadecimal.
@@ -98,6 +100,7 @@ class Provenance:
             return Text(
                 text or "",
                 source=self.source,
+                span=self.span,
                 page=self.page,
                 part=self.part,
                 mime_type=self.mime_type,
@@ -150,7 +153,7 @@ def read_metadata(metadata: Mapping[str, Any] | None) -> Provenance:
             del values[FILE_PATH]
     if _is_number(values.get("added_at")):
         taken["added_at"] = float(values.pop("added_at"))
-    if modality in TIMED:
+    if modality in TIMED or taken.get("mime_type") in TRANSCRIPTS:
         for names in (("start", "end"), OLD_SPAN):
             span = _span(values, *names)
             if span is not None:
@@ -251,7 +254,7 @@ def content_key(provenance: Provenance, text: str | None = None) -> tuple[Any, .
     if provenance.sha256 is None:
         return None
     if provenance.modality == "text":
-        return "text", text, provenance.page
+        return "text", text, provenance.page, provenance.span
     is_picture = (provenance.mime_type or "").startswith("image/")  # its page is that of the document around it
     page = None if provenance.part and is_picture else provenance.page
     return provenance.modality, provenance.sha256, provenance.span, page

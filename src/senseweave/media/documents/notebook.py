@@ -1,0 +1,108 @@
+"""Jupyter notebooks (IPYNB): their cells with what they print, and the pictures that they draw."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import mimetypes
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Final
+
+from senseweave.errors import MediaError
+from senseweave.media.documents.base import Part, no_part
+from senseweave.media.documents.outlines import headings
+from senseweave.media.documents.parsed import Builder, ParsedDocument, ParsedReader, check_pages
+from senseweave.media.forms.source import Source
+
+LONGEST_OUTPUT: Final = 10_000
+"""Characters of what a cell printed that are read; logs and tables of numbers may have millions."""
+_TEXT_TYPES = ("text/markdown", "text/plain", "text/latex")
+
+
+class NotebookReader(ParsedReader):
+    """Reads notebooks, whose pages are their cells."""
+
+    name = "notebook"
+    mime_types = ("application/x-ipynb+json",)
+
+    def parse(self, source: Source) -> ParsedDocument:
+        """Return the cells, each under the headings of the cells before it."""
+        found = ParsedDocument([])
+        path: list[str] = []
+        for number, cell in enumerate(_cells(source), 1):
+            builder = Builder(source, *path)
+            words = _joined(cell.get("source"))
+            builder.paragraph(words)
+            for output in _outputs(cell):
+                builder.paragraph(_output_text(output)[:LONGEST_OUTPUT])
+            page = builder.page()
+            if cell.get("cell_type") == "markdown" and (titles := headings(words)):
+                page.contexts = [*page.contexts, *titles]
+                path = titles[-1].within.split(" > ")
+            found.pages.append(page)
+            found.parts += [Part(f"{number}/{name}", number) for name, _ in _files(cell)]
+        return found
+
+    def open_part(self, source: Source, name: str) -> BinaryIO:
+        """Open a picture that a cell draws or shows."""
+        number, _, rest = name.partition("/")
+        cells = _cells(source)
+        cell = cells[int(number) - 1] if number.isdecimal() and 0 < int(number) <= len(cells) else {}
+        data = next((data for known, data in _files(cell) if known == rest), None)
+        if data is None:
+            raise no_part(source, name)
+        try:
+            return io.BytesIO(base64.b64decode(data))
+        except (binascii.Error, ValueError) as error:
+            raise MediaError(f"{source.label}, {name}", f"contains invalid base64 ({error})") from error
+
+
+def _cells(source: Source) -> list[dict[str, Any]]:
+    try:
+        notebook = json.loads(source.read())
+    except (ValueError, RecursionError) as error:
+        raise MediaError(source.label, f"is a broken notebook ({error})") from error
+    sheets = notebook.get("worksheets") or [notebook] if isinstance(notebook, dict) else []  # in sheets before 2015
+    groups = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
+    cells = [cell for group in groups if isinstance(group, list) for cell in group if isinstance(cell, dict)]
+    check_pages(source, len(cells))
+    return cells
+
+
+def _outputs(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    outputs = cell.get("outputs")
+    return [output for output in outputs if isinstance(output, dict)] if isinstance(outputs, list) else []
+
+
+def _output_text(output: dict[str, Any]) -> str:
+    """Return what a cell printed; of a result in several forms, one."""
+    if output.get("output_type") == "error":
+        return f"{_joined(output.get('ename'))}: {_joined(output.get('evalue'))}"
+    data = output.get("data")
+    if isinstance(data, dict):
+        pictured = any(str(kind).startswith("image/") for kind in data)
+        forms = [_joined(data.get(kind)) for kind in _TEXT_TYPES if kind in data]
+        return "" if pictured or not forms else forms[0]  # beside a picture stands `<Figure size 640x480>`
+    return _joined(output.get("text"))
+
+
+def _files(cell: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield names and base64 of the pictures in the outputs of a cell, and of what is attached to it."""
+    for number, output in enumerate(_outputs(cell), 1):
+        data = output.get("data")
+        for kind, value in data.items() if isinstance(data, dict) else ():
+            if str(kind).startswith(("image/", "audio/", "video/")) and kind != "image/svg+xml":
+                yield f"output-{number}{mimetypes.guess_extension(str(kind)) or ''}", _joined(value)
+    attachments = cell.get("attachments")
+    for name, forms in attachments.items() if isinstance(attachments, dict) else ():
+        for value in list(forms.values())[:1] if isinstance(forms, dict) else ():
+            yield str(name), _joined(value)
+
+
+def _joined(value: Any) -> str:
+    """Return a text that notebooks keep whole or as a list of lines."""
+    if isinstance(value, list):
+        return "".join(line for line in value if isinstance(line, str))
+    return value if isinstance(value, str) else ""

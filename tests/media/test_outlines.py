@@ -1,0 +1,82 @@
+"""What passages of plain text keep of the text above them: headings of Markdown, headers of tables."""
+
+import pytest
+
+from senseweave.media import Text, collect, split
+from senseweave.media.documents.outlines import headings, is_table
+
+PROSE = "The bees fly over the meadow. " * 30
+
+
+def passages(path, characters=300, **options):
+    (text,) = collect(path)
+    return [chunk.decode() for chunk in split(text, characters=characters, **options)]
+
+
+@pytest.mark.parametrize("name", ["notes.md", "notes.txt", "notes"])
+def test_passages_keep_the_path_of_headings(saved, name):
+    text = f"# Garden\n\n## Bees\n\n{PROSE}\n\n## Birds\n\n{PROSE}"
+    found = passages(saved(name, text.encode()))
+    assert found[0].startswith("# Garden\n\n## Bees\n\nThe bees")
+    assert found[1].startswith("Garden > Bees\nThe bees")
+    assert found[-1].startswith("Garden > Birds\nThe bees")
+    assert all(len(passage) <= 300 for passage in found)
+
+
+def test_a_short_file_is_one_passage_as_it_stands(saved):
+    text = "# Garden\n\nFlowers.\n\n## Bees\n\nThey fly.\n"
+    assert passages(saved("a.md", text.encode())) == [text]
+
+
+def test_underlined_headings_code_and_front_matter_are_understood():
+    text = "---\ntitle: x\n---\nGarden\n======\n\n```\n# a comment\n```\n\nBees\n----\n\n### Deep #\n"
+    assert [(context.before, context.within) for context in headings(text)] == [
+        ("", "Garden"),
+        ("Garden", "Garden > Bees"),
+        ("Garden > Bees", "Garden > Bees > Deep"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["run.py", "run.sh", "Makefile.txt"])
+def test_comments_of_programs_are_no_headings(saved, name):
+    code = "# set up\nx = 1\n# run it\ny = 2\n" * 60
+    assert all(passage.startswith(("# set", "x =", "# run", "y =")) for passage in passages(saved(name, code.encode())))
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter"), [("a.csv", ","), ("a.csv", ";"), ("a.tsv", "\t"), ("a", "\t"), ("a", ","), ("a.txt", "|")]
+)
+def test_rows_keep_the_header_of_their_table(saved, name, delimiter):
+    rows = [f"Ann {number}{delimiter}Oslo{delimiter}{number}" for number in range(100)]
+    header = delimiter.join(["name", "city", "hives"])
+    found = passages(saved(name, "\n".join([header, *rows]).encode()))
+    assert len(found) > 5
+    assert all(passage.startswith(f"{header}\n") for passage in found)
+    assert [line for passage in found for line in passage.splitlines()[1:]] == rows
+
+
+def test_rows_in_an_old_encoding_keep_their_header(saved):
+    rows = "".join(f"{number};Jürgen Groß;Köln\n" for number in range(100))
+    found = passages(saved("a.csv", f"id;name;city\n{rows}".encode("latin-1")))
+    assert all(passage.startswith("id;name;city\n") for passage in found)
+
+
+@pytest.mark.parametrize("text", [PROSE, "Dear Ann, Bob, and all,\nit is late, and cold,\nso come, come home,\n" * 9])
+def test_prose_with_commas_is_no_table(text):
+    assert not is_table(text)
+
+
+def test_a_long_header_is_cut_and_leaves_room_for_rows(saved):
+    header = ",".join(f"column {number}" for number in range(100))
+    row = ",".join("1" * 100)
+    found = passages(saved("a.csv", "\n".join([header, *[row] * 20]).encode()))
+    assert all(len(passage) <= 300 for passage in found)
+    assert sum(passage.count("1,1") for passage in found) > 0
+
+
+def test_offsets_of_passages_with_context_lead_to_the_text(saved):
+    path = saved("a.csv", ("name,city\n" + "Ann,Oslo\n" * 200).encode())
+    whole = Text.open(path).decode()
+    for chunk in split(Text.open(path), characters=200):
+        start, end = chunk.metadata["character_start"], chunk.metadata["character_end"]
+        assert chunk.decode().endswith(whole[start:end])

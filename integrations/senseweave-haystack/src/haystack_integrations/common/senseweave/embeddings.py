@@ -37,8 +37,11 @@ class SpaceComponent(Lifecycle):
 
     embeds: tuple[Modality, ...] = MODALITIES
     """Modalities that the component embeds, as far as the model can: `warm_up` loads their encoders."""
+    model: str
     dimensions: int | None = None
     normalize: bool = True
+    device: ComponentDevice | None
+    api_key: Secret | None
 
     @keep_parameters
     def __init__(

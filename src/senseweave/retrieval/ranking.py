@@ -23,8 +23,9 @@ from senseweave.retrieval.fusion import EmbeddedPart, FusionMethod, compose_quer
 from senseweave.retrieval.hits import Hit, hit_from_record
 from senseweave.retrieval.merging import resolve_method
 from senseweave.retrieval.query import Query
-from senseweave.retrieval.records.schema import content_key, read_metadata
+from senseweave.retrieval.records.schema import Provenance, content_key, read_metadata
 from senseweave.retrieval.search.grouping import group_by_source
+from senseweave.retrieval.search.own_content import OwnContent, own_content
 from senseweave.retrieval.search.paging import best_positions, cut_page
 from senseweave.retrieval.search.plan import Plan
 from senseweave.retrieval.search.rerank import rerank
@@ -133,6 +134,7 @@ class _Entry:
     places: list[str]
     lists: set[str] = field(default_factory=set)
     score: float = 0.0
+    own: float = 0.0
 
     @property
     def lead(self) -> Candidate:
@@ -164,10 +166,11 @@ def _steps(
     method, queries = _compose(sources, embedded, plan, length)
     sources = [source for source in sources if source.name in queries]
     weights = _weights(sources, plan, method)
+    own = own_content(query, embedded)
     depth = plan.depth
     while True:
         entries = yield from _fetch(sources, queries, max(depth, LEAST_FETCHED), plan)
-        ranked = _join(entries, queries, method, weights)
+        ranked = _join(entries, queries, method, weights, own)
         ranked = ranked if plan.quota else ranked[:depth]
         hits = [_hit(entry, method, policy) for entry in ranked]
         if not plan.group or _holds_sources(hits, depth, plan):
@@ -250,8 +253,9 @@ def _join(
     queries: Mapping[str, tuple[np.ndarray, Statistics | None]],
     method: FusionMethod,
     weights: Mapping[str, float],
+    own: OwnContent | None,
 ) -> list[_Entry]:
-    """Score every list, join equal content of different lists, and sort, best first."""
+    """Score every list, join equal content of different lists, and sort, the query's own content first."""
     joined: dict[tuple[Any, ...], list[_Entry]] = {}
     for name, listed in entries.items():
         if not listed:
@@ -261,8 +265,9 @@ def _join(
             msg = f"list {name!r} holds a similarity that is not finite"
             raise ValueError(msg)
         scores = method.score(raw, queries[name][1], weight=weights.get(name, 1.0))
-        for entry, score in zip(listed, scores, strict=True):
-            scored = replace(entry, score=float(score))
+        evidence = _evidence(listed, queries[name][1], own)
+        for entry, score, surely in zip(listed, scores, evidence, strict=True):
+            scored = replace(entry, score=float(score), own=surely)
             slots = joined.setdefault(entry.key, [])
             at = next((i for i, slot in enumerate(slots) if not slot.lists & scored.lists), None)
             if at is None:
@@ -270,13 +275,35 @@ def _join(
             else:
                 slots[at] = _unite(slots[at], scored, additive=method.additive)
     ranked = [entry for slots in joined.values() for entry in slots]
+    best = max((entry.score for entry in ranked), default=0.0)
+    for entry in ranked:
+        if entry.own:  # a similarity near 1 is above what any calibrated score says of other records
+            entry.score = best
     ranked.sort(key=_sort_key)
     return ranked
 
 
-def _sort_key(entry: _Entry) -> tuple[float, float, str]:
+def _evidence(listed: Sequence[_Entry], statistics: Statistics | None, own: OwnContent | None) -> list[float]:
+    """Return for each entry of a list how surely it is the query's own content."""
+    if own is None or not listed:
+        return [0.0] * len(listed)
+    known = statistics or listed[0].source.statistics(own.modality)
+    unrelated = known.mean if known is not None else None
+    return [
+        max(own.evidence(_provenance(member, entry.source), member.similarity, unrelated) for member in entry.members)
+        for entry in listed
+    ]
+
+
+def _provenance(candidate: Candidate, source: RankingSource) -> Provenance:
+    """Return where a record is from, with the modality of its source if its metadata name none."""
+    return read_metadata({"modality": source.modality, **candidate.metadata})
+
+
+def _sort_key(entry: _Entry) -> tuple[float, float, float, str]:
     """Return the key that sorts entries, so that ties come in the same order in every store."""
-    return -round(entry.score, DIGITS), -round(entry.lead.similarity, DIGITS), entry.places[0]
+    score, own, raw = (round(value, DIGITS) for value in (entry.score, entry.own, entry.lead.similarity))
+    return -score, -own, -raw, entry.places[0]
 
 
 def _unite(first: _Entry, second: _Entry, *, additive: bool) -> _Entry:
@@ -289,6 +316,7 @@ def _unite(first: _Entry, second: _Entry, *, additive: bool) -> _Entry:
         list(dict.fromkeys([*better.places, *other.places])),
         first.lists | second.lists,
         first.score + second.score if additive else better.score,
+        max(first.own, second.own),
     )
 
 

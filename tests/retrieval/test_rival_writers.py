@@ -4,11 +4,13 @@ import importlib.util
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import senseweave as sw
 from senseweave.retrieval import Index
 from senseweave.retrieval.records.schema import Record
 from senseweave.stores import Memory
@@ -66,6 +68,24 @@ def test_eight_clients_of_a_server_lose_and_double_nothing(server, rivals, tiny)
     check(index, expected)
     rivals.work(index, 3)  # its additions are there, and its deletions leave what others have
     check(index, expected)
+
+
+def test_clients_that_read_a_new_collection_while_others_fill_it_get_an_answer(server, tiny):
+    """Chroma has no vectors on disk or in memory for a moment, and says so instead of giving none."""
+    spaces = [tiny.make_space(modalities=("text",))]
+
+    def fill_and_read(prefix, client):
+        index = Index(server.client(), spaces=spaces, prefix=prefix)
+        for number in range(3):
+            index.add([sw.Text(f"word{client} number{number}", source=f"{client} {number}")])
+            (description,) = index._store.descriptions.values()
+            index._store.page(description, 0, 10)
+        return len(index)
+
+    for turn in range(8):
+        with ThreadPoolExecutor(8) as threads:
+            counts = list(threads.map(fill_and_read, [f"turn{turn}-"] * 8, range(8)))
+        assert max(counts) == 24
 
 
 def test_two_processes_on_a_folder_lose_and_double_nothing(tmp_path, rivals, tiny):

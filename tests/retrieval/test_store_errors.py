@@ -180,9 +180,10 @@ def test_an_error_that_is_not_of_the_database_passes(error):
 
 
 @pytest.mark.parametrize("failures", [1, len(PAUSES)])
-def test_a_question_is_asked_again_while_others_delete_what_it_finds(failures, monkeypatch):
+@pytest.mark.parametrize("says", ["Error finding id", "Error creating hnsw segment reader: Nothing found on disk"])
+def test_a_question_is_asked_again_while_others_write(says, failures, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    errors = [InternalError("Error executing plan: Internal error: Error finding id")] * failures
+    errors = [InternalError(f"Error executing plan: Internal error: {says}")] * failures
 
     def ask():
         if errors:

@@ -21,6 +21,8 @@ LONGEST: Final = 300
 PAUSES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds before a question is asked again."""
 AGAIN: Final = "what is stored already is skipped when the call is repeated"
+_MEANWHILE: Final = ("error finding id", "nothing found on disk")
+"""What Chroma says when another client's write came in between."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -56,16 +58,17 @@ def reported(method: Callable[P, T]) -> Callable[P, T]:
 
 
 def ask_again(ask: Callable[[], T]) -> T:
-    """Return what a question to Chroma returns, asked again if a record went while it was answered.
+    """Return what a question to Chroma returns, asked again if others wrote while it was answered.
 
     Chroma finds ids first and reads their vectors then; of one that another client deletes in between it says
-    "Error finding id" instead of leaving it out.
+    "Error finding id" instead of leaving it out. Of a new collection into which another client writes it may say
+    "Nothing found on disk" until the first write has ended.
     """
     for pause in PAUSES:
         try:
             return ask()
         except Exception as error:
-            if "error finding id" not in str(error).lower():
+            if not any(sign in str(error).lower() for sign in _MEANWHILE):
                 raise
         time.sleep(pause)
     return ask()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
 
 from senseweave.errors import AddError, FingerprintError, MediaError
-from senseweave.retrieval.records.adding import DescribingModel, add_media
+from senseweave.retrieval.records.adding import ChunkKey, DescribingModel, add_media, chunk_key
 from senseweave.retrieval.records.loading import ChunkLoader
-from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.records.schema import Record, read_metadata
 from senseweave.retrieval.report import Report
 
 FINGERPRINT: Final = "fingerprint"
@@ -83,30 +84,42 @@ class ChromaWriter:
             loader: Divides them, and says what becomes of what cannot be read.
             model: Embeds and describes the chunks.
             metadata: Flat values for all records.
-            replace: Whether to delete other records that were made of the same sources. Sources of which a chunk
-                cannot be embedded keep theirs, and so do all where `metadata` names a `source` of its own.
+            replace: Whether to delete other records that were made of the same sources in this way. Sources of which a
+                chunk cannot be embedded keep theirs, and so do all where `metadata` names a `source` of its own.
+                Records with ids of the user's own stay, and what they hold is not written again.
 
         Raises:
             AddError: With `on_error="named"`, if an input that was named cannot be embedded; the rest is written.
             MediaError: With `on_error="raise"`, for the first of them; what came before it is written.
         """
         held: list[MediaError] = []
-        added = add_media(inputs, dataclasses.replace(loader, hold=held.append), model, self.write, metadata)
+        loader = dataclasses.replace(loader, hold=held.append)
+        added = add_media(inputs, loader, model, self.write, metadata, cache(self._foreign))
         if replace and "source" not in (metadata or {}):
             self._delete_stale(added.complete, added.sources)
         if held:
             raise AddError(held[0].source, held[0].reason, report=Report(len(added.sources), failed=held)) from held[0]
         return list(added.sources)
 
+    def _foreign(self, source: str) -> dict[ChunkKey, str]:
+        """Return the ids of a source's records that were made in another way, by the chunks that they hold."""
+        return {key: identifier for identifier, key, is_foreign in self._rows(source) if is_foreign}
+
     def _delete_stale(self, sources: Collection[str], kept: Collection[str]) -> None:
-        """Delete the records of media of sources, except for ids to keep; what others wrote has no hash, and stays."""
+        """Delete the records that were made of media of sources, except for ids to keep."""
         size = self._batch_size()
         for source in sorted(sources):
-            stored = self.collection.get(where={"source": source}, include=["metadatas"])
-            pairs = zip(stored["ids"], stored["metadatas"] or [], strict=True)
-            stale = [identifier for identifier, values in pairs if identifier not in kept and "sha256" in values]
+            rows = self._rows(source)
+            stale = [identifier for identifier, _, is_foreign in rows if not is_foreign and identifier not in kept]
             for start in range(0, len(stale), size):
                 self.collection.delete(ids=stale[start : start + size])
+
+    def _rows(self, source: str) -> Iterator[tuple[str, ChunkKey, bool]]:
+        """Yield id and chunk of each record of a source, and whether its id says that it was made in another way."""
+        stored = self.collection.get(where={"source": source}, include=["metadatas", "documents"])
+        for identifier, values, text in zip(stored["ids"], stored["metadatas"], stored["documents"], strict=True):
+            key = chunk_key(read_metadata(values), text)
+            yield identifier, key, identifier != key[0]
 
     def _batch_size(self) -> int:
         return int(self.collection._client.get_max_batch_size())

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.documents import Document
 from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.messages.content import (
+    AudioContentBlock,
     ContentBlock,
-    create_audio_block,
-    create_image_block,
-    create_text_block,
-    create_video_block,
+    ImageContentBlock,
+    TextContentBlock,
+    VideoContentBlock,
 )
 from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.runnables import Runnable, RunnableLambda
@@ -38,11 +38,7 @@ BlockLimits = PromptLimits
 """How much of the documents a model is shown."""
 DEFAULT_LIMITS = BlockLimits()
 
-_BLOCKS: dict[str, Callable[..., ContentBlock]] = {
-    "image": create_image_block,
-    "audio": create_audio_block,
-    "video": create_video_block,
-}
+_BLOCKS: Final = {"image": ImageContentBlock, "audio": AudioContentBlock, "video": VideoContentBlock}
 
 
 def content_blocks(
@@ -157,6 +153,10 @@ def _prompt_document(document: Document, policy: MediaPolicy | None) -> PromptDo
 
 
 def _block(part: PromptPart) -> ContentBlock:
+    """Return a block without an id: the random ids of LangChain's `create_..._block` make equal prompts unequal."""
     if not isinstance(part, PromptFile):
-        return create_text_block(part.text)
-    return _BLOCKS[part.modality](base64=part.file.base64, mime_type=part.file.mime_type)
+        return TextContentBlock(type="text", text=part.text)
+    block: ContentBlock = _BLOCKS[part.modality](
+        type=part.modality, base64=part.file.base64, mime_type=part.file.mime_type
+    )
+    return block

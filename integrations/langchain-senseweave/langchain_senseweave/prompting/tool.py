@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import Document
-from langchain_core.messages.content import ContentBlock, create_file_block
+from langchain_core.messages.content import ContentBlock, FileContentBlock
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import StructuredTool
 from pydantic import BaseModel, Field
@@ -91,4 +91,4 @@ def _tool_block(block: ContentBlock) -> ContentBlock:
     """Return a block of a type that tool messages may hold: sound becomes a file of its MIME type."""
     if block["type"] != "audio":
         return block
-    return create_file_block(base64=block["base64"], mime_type=block["mime_type"])
+    return FileContentBlock(type="file", base64=block["base64"], mime_type=block["mime_type"])

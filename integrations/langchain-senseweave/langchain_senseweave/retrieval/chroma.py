@@ -142,9 +142,11 @@ class SenseweaveChroma(MediaSearch, Chroma):
         added = zip(every, texts, records, strict=True)
         documents = {identifier: Document(text, metadata=record) for identifier, text, record in added}
         if all(map(_is_text, records)):
-            kept = documents.values()
-            texts, records = [each.page_content for each in kept], [each.metadata for each in kept]
-            super().add_texts(texts, records, list(documents), **kwargs)
+            # Chroma embeds all texts, and then refuses more than its database takes at a time.
+            kept, size = list(documents), self._client.get_max_batch_size()
+            for batch in (kept[start : start + size] for start in range(0, len(kept), size)):
+                texts = [documents[identifier].page_content for identifier in batch]
+                super().add_texts(texts, [documents[identifier].metadata for identifier in batch], batch, **kwargs)
         else:
             self._writer.write(self._embed(documents))
         return every
@@ -211,7 +213,8 @@ class SenseweaveChroma(MediaSearch, Chroma):
             overlap: Seconds that neighboring windows share.
             replace: Whether to delete documents that the store made of the same files before, when they were different
                 or were divided differently. Files that are not among `media` or of which a chunk cannot be embedded
-                keep their documents, and so do all files where `metadata` names a `source` of its own.
+                keep their documents, and so do all files where `metadata` names a `source` of its own. Documents with
+                ids of your own or of `index()` stay in any case, and what they hold is not added again.
             on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why.
 
         Returns:

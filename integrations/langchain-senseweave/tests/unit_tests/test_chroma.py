@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
+from pathlib import Path
 
 import pytest
 from langchain_core.documents import Document
@@ -361,3 +362,57 @@ def test_a_condition_that_chroma_does_not_survive_is_an_error_that_names_the_lim
     long = {"or": [{"n": {"gt": n}} for n in range(3000)]}
     with pytest.raises(ValueError, match="a filter for one query of a store may have 200 comparisons"):
         SenseweaveRetriever(vector_stores=[store]).invoke("red", filter=long)
+
+
+def test_a_row_of_the_users_own_of_the_same_file_stays_and_is_not_added_again(store, red_png, blue_png):
+    store.add_images([red_png], metadatas=[{"title": "My shot"}], ids=["sku-1"])
+    assert store.add_media([red_png]) == ["sku-1"]
+    assert store.get()["ids"] == ["sku-1"]
+    red_png.write_bytes(blue_png.read_bytes())
+    (new,) = store.add_media([red_png])
+    assert sorted(store.get()["ids"]) == sorted(["sku-1", new])
+    assert store.get(ids=["sku-1"])["metadatas"][0]["title"] == "My shot"
+
+
+def test_adding_what_index_keeps_leaves_its_rows_to_index(store, embeddings, red_png):
+    records = InMemoryRecordManager("kept")
+
+    def run():
+        loader = MediaLoader(red_png.parent, embeddings=embeddings, describe=False)
+        return index(loader, records, store, cleanup="full", source_id_key="source", key_encoder="sha256")
+
+    run()
+    store.add_media([red_png])
+    assert run()["num_skipped"] == 1
+    assert len(store.get()["ids"]) == 1
+    red_png.unlink()
+    assert run()["num_deleted"] == 1
+    assert store.get()["ids"] == []
+
+
+def test_chunks_of_a_splitter_do_not_stand_for_the_passage_that_they_are_from(store, embeddings, tmp_path):
+    (tmp_path / "note.txt").write_text("one two three four")
+    (passage,) = MediaLoader([tmp_path / "note.txt"], embeddings=embeddings).load()
+    store.add_documents([Document("one two", metadata=passage.metadata, id="chunk")])
+    store.add_media([tmp_path / "note.txt"])
+    assert sorted(store.get()["documents"]) == ["one two", "one two three four"]
+
+
+def test_more_texts_than_chroma_takes_at_a_time_are_added(store):
+    count = store._client.get_max_batch_size() + 50
+    ids = store.add_documents([Document(f"text {n}") for n in range(count)])
+    assert (len(ids), store._collection.count()) == (count, count)
+
+
+def test_the_readmes_way_of_indexing_embeds_an_unchanged_file_of_many_passages_once(store, embeddings, tmp_path):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (cleanup,) = re.findall(r'index\(.*cleanup="(\w+)"', readme)
+    (tmp_path / "book.txt").write_text("\n\n".join(f"Chapter {n}. " + "The river rises. " * 60 for n in range(110)))
+    records = InMemoryRecordManager("book")
+
+    def run():
+        loader = MediaLoader([tmp_path / "book.txt"], embeddings=embeddings, describe=False)
+        return index(loader, records, store, cleanup=cleanup, source_id_key="source", key_encoder="sha256")
+
+    assert run()["num_added"] > 100
+    assert run()["num_added"] == 0

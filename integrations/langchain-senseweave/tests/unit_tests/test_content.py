@@ -129,3 +129,11 @@ async def test_the_prompt_works_in_a_chain_sync_and_async(documents):
 def test_a_prompt_without_documents_says_what_it_was_given():
     with pytest.raises(KeyError, match="documents"):
         multimodal_prompt().invoke({"question": "?", "context": []})
+
+
+def test_equal_documents_give_equal_prompts_without_ids_that_reach_providers(documents):
+    assert content_blocks(documents) == content_blocks(documents)
+    assert not any("id" in block for block in content_blocks(documents, limits=BlockLimits(video_as="file")))
+    prompt = multimodal_prompt()
+    values = {"documents": documents, "question": "Which?"}
+    assert prompt.invoke(values) == prompt.invoke(values)

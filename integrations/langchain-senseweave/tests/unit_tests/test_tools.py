@@ -72,3 +72,8 @@ def test_media_that_went_away_stand_as_their_text(retriever, red_png):
     with pytest.warns(UserWarning, match="text alone"):
         message = tool.invoke(call(tool))
     assert any("red.png" in block.get("text", "") for block in message.content)
+
+
+def test_equal_calls_give_equal_messages(retriever):
+    tool = create_media_retriever_tool(retriever, "search", "x", modalities=["text", "image", "audio"])
+    assert tool.invoke(call(tool)).content == tool.invoke(call(tool)).content

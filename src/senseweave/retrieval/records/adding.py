@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -14,10 +14,20 @@ from senseweave.media import Media, Modality
 from senseweave.media.base import source_name
 from senseweave.retrieval.records.labels import document_text, text_without_place
 from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk
-from senseweave.retrieval.records.schema import Record, media_provenance, read_metadata, record_id, write_metadata
+from senseweave.retrieval.records.schema import (
+    Provenance,
+    Record,
+    media_provenance,
+    read_metadata,
+    record_id,
+    write_metadata,
+)
 
 BATCH: Final = 64
 """Chunks that are embedded and written at a time."""
+
+ChunkKey = tuple[str, str | None]
+"""The id that `describe_chunk` gives a chunk, and its words if it is text, of which a splitter makes several chunks."""
 
 
 class DescribingModel(Protocol):
@@ -63,10 +73,15 @@ def describe_chunk(
     Raises:
         MediaError: If the media cannot be read.
     """
-    own = {**media.metadata, **(metadata or {})}
-    provenance = media_provenance(media, source=own.pop("source", None) or None, own=own)
+    provenance = _provenance(media, metadata)
     text = document_text(media, description, provenance.source)
     return record_id(provenance), text, write_metadata(provenance)
+
+
+def chunk_key(provenance: Provenance, text: str | None) -> ChunkKey:
+    """Return what identifies the chunk that a record holds, whatever the record's own id."""
+    made = record_id(replace(provenance, fingerprint=None))
+    return made, text if provenance.modality == "text" else None
 
 
 def chunk_record(
@@ -92,6 +107,7 @@ def add_media(
     model: DescribingModel,
     write: Callable[[list[Record]], None],
     metadata: Mapping[str, Any] | None = None,
+    foreign: Callable[[str], Mapping[ChunkKey, str]] = lambda _: {},
 ) -> Added:
     """Embed the chunks of inputs, and write a record of each, a batch at a time.
 
@@ -101,19 +117,38 @@ def add_media(
         model: Embeds and describes the chunks.
         write: Writes records to the store; none of them has been written in this call before.
         metadata: Flat values for all records.
+        foreign: Returns the ids under which the store keeps chunks of a source that were added in another way; what
+            they hold is neither embedded nor written.
 
     Raises:
         MediaError: If something cannot be read, or is of a modality that the model does not embed, as the loader's
             `on_error` says; what came before it is written.
     """
+
+    def embed_new(media: list[Media]) -> list[str | tuple[Sequence[float], str | None]]:
+        """Return vector and description of each media, or the id under which the store keeps it."""
+        known = []
+        for item in media:
+            provenance = _provenance(item, metadata)
+            words = item.decode() if item.modality == "text" else None
+            known.append(foreign(provenance.source or "").get(chunk_key(provenance, words)))
+        new = [i for i, identifier in enumerate(known) if identifier is None]
+        with placed_among(new, len(media)):
+            embedded = dict(zip(new, model.embed_described([media[i] for i in new]), strict=True))
+        return [embedded[i] if identifier is None else identifier for i, identifier in enumerate(known)]
+
     sources: dict[str, str] = {}
     incomplete: set[str] = set()
     chunks = _embeddable(inputs, loader, model.modalities)
     while batch := list(islice(chunks, BATCH)):
-        embedded = loader.each(batch, model.embed_described)
+        embedded = loader.each(batch, embed_new)
         incomplete |= {source_name(chunk.media) for i, chunk in enumerate(batch) if i not in embedded}
         records = []
-        for i, (vector, description) in embedded.items():
+        for i, found in embedded.items():
+            if isinstance(found, str):
+                sources[found] = _provenance(batch[i].media, metadata).source or ""
+                continue
+            vector, description = found
             record = chunk_record(batch[i].media, vector, description, metadata)
             if record.id not in sources:
                 sources[record.id] = record.metadata["source"]
@@ -159,6 +194,12 @@ def embed_documents(
         Record(identifier, np.asarray(vectors[i], np.float32), written[i], dict(metadata[i]))
         for i, identifier in enumerate(ids)
     ]
+
+
+def _provenance(media: Media, metadata: Mapping[str, Any] | None) -> Provenance:
+    """Return the provenance of a chunk that is filed under the `source` of some metadata, if they name one."""
+    own = {**media.metadata, **(metadata or {})}
+    return media_provenance(media, source=own.pop("source", None) or None, own=own)
 
 
 def _embeddable(inputs: Any, loader: ChunkLoader, modalities: Collection[Modality]) -> Iterator[LoadedChunk]:

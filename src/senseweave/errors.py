@@ -123,8 +123,16 @@ class WeightsError(ModelError):
     """A checkpoint lacks weights of the model, or its checksum differs from the pinned checksum."""
 
 
+class AnswerError(MediaError, ModelError):
+    """A server answered to an input with something other than a vector."""
+
+
 class EncodingError(SenseweaveError):
     """An encoder returned something other than a usable vector."""
+
+
+class VectorError(MediaError, EncodingError):
+    """The encoder returned something other than a usable vector for an input."""
 
 
 class StoreError(SenseweaveError):

@@ -118,9 +118,30 @@ def test_what_was_finished_before_a_failure_stays_in_the_cache(letters, make_spa
     assert letters.batches == []
 
 
-def test_a_vector_that_is_not_finite_is_an_error_even_when_skipping(space):
+def test_a_vector_that_is_not_finite_is_an_error_of_its_item(space):
     with pytest.raises(sw.EncodingError, match="item 2"):
-        space.embed_text(["a", "nan"], on_error="skip")
+        space.embed_text(["a", "nan"])
+    batch = space.encode([sw.Text("a"), sw.Text("nan"), sw.Text("b")], on_error="skip")
+    assert batch.kept == [0, 2]
+    (error,) = batch.failed
+    assert isinstance(error, sw.EncodingError)
+    assert error.position == 1
+    assert "not finite" in error.reason
+
+
+def test_a_batch_that_cannot_be_encoded_is_encoded_item_by_item(letters, make_space, monkeypatch):
+    """An encoder that raises names no item; the others keep their vectors."""
+    forward = type(letters).forward
+
+    def refuse(self, batch):
+        if any("b" in str(item.data) for item in batch):
+            raise sw.EncodingError("scores that are not finite")
+        return forward(self, batch)
+
+    monkeypatch.setattr(type(letters), "forward", refuse)
+    batch = make_space(letters, cache_size=0).encode([sw.Text(text) for text in ("a", "b", "c")], on_error="skip")
+    assert batch.kept == [0, 2]
+    assert "scores" in batch.failed[0].reason
 
 
 def test_truncation_is_counted_by_item_and_warned_of_once(space):

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from senseweave.encoders.runtime.torch_runtime import Loadable
+from senseweave.errors import MediaError
 from senseweave.media import Modality
 
 Role = Literal["query", "document"]
@@ -43,12 +44,13 @@ class Encoded:
     Attributes:
         vectors: Shape (n, dimension), float32, not yet normalized.
         descriptions: From bridges: the transcript, caption or label line that each vector was computed from.
-        errors: Why items could not be encoded, by position in the batch; their rows of `vectors` are ignored.
+        errors: Why items could not be encoded, by position in the batch; their rows of `vectors` are ignored. A reason,
+            or an error that holds one; the engine adds the source and the position.
     """
 
     vectors: np.ndarray
     descriptions: Sequence[str] | None = None
-    errors: Mapping[int, str] = field(default_factory=dict)
+    errors: Mapping[int, str | MediaError] = field(default_factory=dict)
 
 
 class Encoder(Loadable, ABC):

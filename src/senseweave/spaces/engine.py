@@ -15,7 +15,7 @@ import numpy as np
 
 from senseweave.concurrency import checkpoint
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
-from senseweave.errors import EncodingError, MediaError, SilenceWarning, TruncationWarning
+from senseweave.errors import EncodingError, MediaError, SilenceWarning, TruncationWarning, VectorError
 from senseweave.forking import Lock
 from senseweave.media import Media, Waveform
 from senseweave.spaces.batch import Batch
@@ -84,7 +84,8 @@ class Engine:
         Raises:
             MediaError: With `on_error="raise"`, for the first item that cannot be read, with its position; vectors
                 finished before it stay in the cache.
-            EncodingError: If the encoder returns a value that is not finite.
+            EncodingError: If the encoder returns vectors of a wrong shape. A vector that is not finite is a
+                `VectorError` of its input alone.
         """
         total = len(media)
         done: dict[int, CachedVector] = {}
@@ -221,9 +222,37 @@ class Engine:
     ) -> None:
         for batch in _batches(pool, encoder.batch_budget):
             checkpoint()
-            with self._lock:
-                encoded = encoder.forward([unit.prepared for unit in batch])
+            try:
+                encoded = self._forward(encoder, batch)
+            except EncodingError as error:
+                self._forward_each(encoder, batch, error, dimension, finish, fail)
+                continue
             self._collect(encoder, batch, encoded, dimension, finish, fail)
+
+    def _forward(self, encoder: Encoder, batch: list[_Unit]) -> Encoded:
+        with self._lock:
+            return encoder.forward([unit.prepared for unit in batch])
+
+    def _forward_each(
+        self,
+        encoder: Encoder,
+        batch: list[_Unit],
+        error: EncodingError,
+        dimension: int,
+        finish: Callable[[_Item, CachedVector], None],
+        fail: Callable[[_Item, MediaError], None],
+    ) -> None:
+        """Encode the units of a batch that failed each by itself, so that the error is of its item alone."""
+        for unit in batch:
+            checkpoint()
+            try:
+                encoded = self._forward(encoder, [unit]) if len(batch) > 1 else None
+            except EncodingError as own:
+                error, encoded = own, None
+            if encoded is not None:
+                self._collect(encoder, [unit], encoded, dimension, finish, fail)
+            else:
+                fail(unit.item, VectorError(unit.item.media.source, str(error)))
 
     def _collect(
         self,
@@ -242,18 +271,16 @@ class Engine:
                 f"expected ({len(batch)}, {encoder.dimension})"
             )
             raise EncodingError(msg)
-        errors = dict(encoded.errors)
+        errors: dict[int, str | MediaError] = dict(encoded.errors)
         for row in np.flatnonzero(~vectors[:, :dimension].any(axis=1)):
             errors.setdefault(int(row), "the model returned a vector of length 0, which has no direction")
-        vectors[list(errors)] = 1.0
-        finite = np.isfinite(vectors).all(axis=1)
-        if not finite.all():
-            bad = batch[int(np.argmin(finite))].item
-            msg = (
-                f"{bad.media.source} (item {bad.positions[0] + 1}): the {encoder.modality} encoder returned a vector "
-                "that is not finite; a lower precision may overflow: try dtype='float32'"
+        for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1)):
+            reason = (
+                f"the {encoder.modality} encoder returned a vector that is not finite; a lower precision may overflow: "
+                "try dtype='float32'"
             )
-            raise EncodingError(msg)
+            errors.setdefault(int(row), VectorError(batch[row].item.media.source, reason))
+        vectors[list(errors)] = 1.0
         rows = self._finish(vectors)
         for index, unit in enumerate(batch):
             if index in errors:
@@ -265,11 +292,18 @@ class Engine:
             if encoded.descriptions is not None and encoded.descriptions[index]:
                 item.descriptions.append(encoded.descriptions[index])
             if item.units == item.expected:
-                vector = item.total if item.units == 1 else self._finish((item.total / item.units)[None])[0]
+                try:
+                    vector = item.total if item.units == 1 else self._finish((item.total / item.units)[None])[0]
+                except EncodingError:
+                    reason = "the vectors of its windows cancel each other out: their mean has no direction"
+                    fail(item, VectorError(item.media.source, reason))
+                    continue
                 description = " ".join(item.descriptions) if encoded.descriptions is not None else None
                 finish(item, CachedVector(vector, description, item.dropped))
-        for index, reason in sorted(errors.items()):
-            fail(batch[index].item, MediaError(batch[index].item.media.source, reason))
+        for index in sorted(errors):
+            problem = errors[index]
+            kind, reason = (type(problem), problem.reason) if isinstance(problem, MediaError) else (MediaError, problem)
+            fail(batch[index].item, kind(batch[index].item.media.source, reason))
 
 
 def _whole_characters(media: Media) -> str:

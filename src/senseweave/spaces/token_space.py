@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from senseweave.encoders.base import Prepared
 from senseweave.encoders.families.tokens import Layer, TokenText, TokenVectors, check_layer
 from senseweave.errors import EncodingError, TruncationWarning
 from senseweave.spaces.space import Space
@@ -43,7 +44,7 @@ class TokenSpace(Space):
         prepared = encoder.prepare_tokens(texts)
         vectors: dict[int, np.ndarray] = {}
         full = [index for index, item in enumerate(prepared) if item.error is None]
-        for places in _batches([prepared[index].cost for index in full], encoder.batch_budget):
+        for places in _batches([prepared[index] for index in full], encoder.batch_budget):
             positions = [full[place] for place in places]
             batch = encoder.forward_tokens([prepared[index] for index in positions], chosen)
             vectors.update(zip(positions, batch, strict=True))
@@ -80,11 +81,12 @@ class TokenSpace(Space):
         return encoder
 
 
-def _batches(costs: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Yield positions in batches of similar length, whose padded sum stays within the budget."""
+def _batches(items: Sequence[Prepared], budget: int) -> Iterator[list[int]]:
+    """Yield positions in batches of a bucket and similar length, whose padded sum stays within the budget."""
     batch: list[int] = []
-    for position in sorted(range(len(costs)), key=lambda i: -costs[i]):
-        if batch and costs[batch[0]] * (len(batch) + 1) > budget:
+    for position in sorted(range(len(items)), key=lambda i: -items[i].cost):
+        full = batch and items[batch[0]].cost * (len(batch) + 1) > budget
+        if full or (batch and items[batch[0]].bucket != items[position].bucket):
             yield batch
             batch = []
         batch.append(position)

@@ -120,7 +120,7 @@ def build(
     device: str | None = None,
     dtype: str | None = None,
     revision: str | None = None,
-    max_length: int = TEXT_LENGTH,
+    max_length: int | None = None,
     batch_tokens: int = BATCH_TOKENS,
     batch_windows: int = BATCH_WINDOWS,
 ) -> dict[Modality, Encoder]:
@@ -131,7 +131,7 @@ def build(
         device: torch device; the best there is if None.
         dtype: `float32`, `bfloat16` or `float16`.
         revision: Of a hub model.
-        max_length: Tokens of a text that are read.
+        max_length: Tokens of a text that are read; 77, as the authors do, if the model can take as many, if None.
         batch_tokens: Padded tokens per batch of texts.
         batch_windows: Windows of sound per batch.
     """
@@ -147,6 +147,7 @@ def build(
             # RoBERTa numbers positions from padding_idx + 1, and so loses two of them.
             longest=lambda config: int(config.text_config.max_position_embeddings) - 2,
             max_length=max_length,
+            usual_length=TEXT_LENGTH,
             batch_tokens=batch_tokens,
             scale="logit_scale_a",
         ),

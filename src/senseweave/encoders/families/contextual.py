@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import Rule, has_model_type
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool
-from senseweave.encoders.runtime.backend import TextBackend, choose_backend
+from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained, resolve
-from senseweave.encoders.runtime.tokenization import Tokenizer, least, position_limit
-from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
+from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
+from senseweave.encoders.runtime.tokenization import Tokenizer, fixed_length, least, position_limit
+from senseweave.encoders.runtime.torch_runtime import Lazy, is_half, pick_device, pick_dtype
 from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -90,6 +93,7 @@ class ContextualText(Encoder):
         self._backend: Lazy[TextBackend] = Lazy(
             lambda: choose_backend(checkpoint.name, self._load_model(), self._tokenizer())
         )
+        self._batching: Lazy[Batching] = Lazy(self._find_batching)
         self.parts = (self._tokenizer, self._backend)
 
     @property
@@ -101,12 +105,13 @@ class ContextualText(Encoder):
     def max_length(self) -> int | None:
         """The tokens that are read: `max_length`, else the tokenizer's limit; never more than the positions."""
         limit = self._max_length or self._tokenizer().max_length
-        return least(limit, position_limit(self._config))
+        return least(limit, position_limit(self._config), fixed_length(self._config))
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
         """Tokenize without padding, counting what truncation removes."""
         prompt = self.prompts.get(role, "")
-        return self._tokenizer().prepare([prompt + text for text in items], self.max_length)
+        prepared = self._tokenizer().prepare([prompt + text for text in items], self.max_length)
+        return self._put_in_buckets(prepared)
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Run the model and pool over true tokens, in float32."""
@@ -127,6 +132,22 @@ class ContextualText(Encoder):
             "max_length": self.max_length,
             "dtype": self._dtype or "float32",
         }
+
+    def _put_in_buckets(self, prepared: list[Prepared]) -> list[Prepared]:
+        batching = self._batching()
+        for item in prepared:
+            item.bucket = bucket(batching, item.cost)
+        return prepared
+
+    def _find_batching(self) -> Batching:
+        """Return which texts may share a batch; packed texts are computed without padding."""
+        if isinstance(self._backend(), Packed):
+            return "any"
+        sample = self._tokenizer().prepare(SAMPLES, self.max_length)
+        return find_batching(self.checkpoint.name, self._compute, sample, half=is_half(self._dtype))
+
+    def _compute(self, batch: Sequence[Prepared]) -> np.ndarray:
+        return self.forward(batch).vectors
 
     def _load_model(self) -> Any:
         return load_text_model(self.checkpoint, self._dtype, self._device, self._trust_remote_code)
@@ -157,7 +178,7 @@ def hidden_size(config: Mapping[str, Any]) -> int:
     Raises:
         ModelError: If the configuration has none of them.
     """
-    names = ("hidden_size", "dim", "d_model", "n_embd")
+    names = ("hidden_size", "dim", "d_model", "emb_dim", "n_embd")
     size = next((config[key] for key in names if config.get(key)), None)
     if not isinstance(size, int) or size < 1:
         msg = f"config.json does not say how long the token states are; expected one of {', '.join(names)}"

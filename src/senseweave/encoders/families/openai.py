@@ -15,9 +15,10 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.prompts import find_prompts
 from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.encoders.runtime.server_answers import AnswerFormatError, Rows, read_rows
 from senseweave.encoders.runtime.token_counting import TokenCounter, by_bytes, by_tiktoken, by_tokenizer
 from senseweave.encoders.runtime.torch_runtime import Lazy
-from senseweave.errors import ModelError
+from senseweave.errors import AnswerError, ModelError, SenseweaveError
 from senseweave.extras import require
 from senseweave.media import Modality
 
@@ -33,6 +34,8 @@ MAX_REQUEST_TOKENS = 300_000
 DEFAULT_BATCH_TOKENS = 100_000
 """Tokens per request: a third of the limit, so that one answer takes seconds and a retry repeats less."""
 KEY_VARIABLE = "OPENAI_API_KEY"
+MOST_REFUSED = 3
+"""Single texts that a server may refuse before it has answered to any; then it is not the texts."""
 NO_KEY = "unused"
 """What is sent to a server that needs no key."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -128,29 +131,35 @@ class OpenAIText(Encoder):
         return prepared
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
-        """Send a request; a text that the server refuses is an error of its own and leaves the others their vectors."""
+        """Send a request; a text that the server refuses is an error of its own and leaves the others their vectors.
+
+        What is refused as a whole is sent again by halves, until it is known which text it was, or that it was none.
+        """
         vectors: dict[int, np.ndarray] = {}
         empty = [i for i, item in enumerate(batch) if not item.data]
         errors = dict.fromkeys(empty, "the API does not embed an empty text")
         remaining = [i for i in range(len(batch)) if i not in errors]
         waiting = [remaining] if remaining else []
+        refused = 0
         while waiting:
             positions = waiting.pop()
             answer, verdict, reason = self._attempt([batch[i].data for i in positions])
             if answer is not None:
-                vectors.update(zip(positions, answer, strict=True))
-            elif verdict == "isolate" and len(positions) > 1:
+                vectors.update((positions[place], vector) for place, vector in answer.vectors.items())
+                errors.update((positions[place], self._answered(why)) for place, why in answer.errors.items())
+            elif verdict == "isolate" and len(positions) > 1 and (vectors or refused < MOST_REFUSED):
                 half = len(positions) // 2
                 waiting += [positions[half:], positions[:half]]
             else:
+                refused += len(positions) == 1
                 errors.update(dict.fromkeys(positions, reason))
         rows = np.zeros((len(batch), self.dimension), np.float32)
         for i, vector in vectors.items():
-            if vector.shape != rows[i].shape:
-                msg = f"openai:{self.model}: the server answered {len(vector)} dimensions, not {self.dimension}"
-                raise ModelError(msg)
-            rows[i] = vector
-        return Encoded(rows, errors=errors)
+            if vector.shape == rows[i].shape:
+                rows[i] = vector
+            else:
+                errors[i] = self._answered(f"{len(vector)} dimensions, not {self.dimension}")
+        return Encoded(rows, errors={i: AnswerError("", reason) for i, reason in errors.items()})
 
     def identity(self) -> Mapping[str, object]:
         """Return model, server, dimensions, prompts and length."""
@@ -163,8 +172,8 @@ class OpenAIText(Encoder):
             "max_length": self.max_length,
         }
 
-    def _attempt(self, texts: list[str]) -> tuple[np.ndarray | None, Verdict, str]:
-        """Send one request; return its vectors, or the next step and the reason.
+    def _attempt(self, texts: list[str]) -> tuple[Rows | None, Verdict, str]:
+        """Send one request; return its rows, or the next step and the reason.
 
         Raises:
             ModelError: If no request to this server can succeed: a wrong key, model or address.
@@ -172,38 +181,49 @@ class OpenAIText(Encoder):
         openai = require("openai", extra="openai")
         try:
             return self._request(texts), "batch", ""
+        except AnswerFormatError as error:
+            verdict: Verdict = "isolate"
+            reason = self._answered(str(error))
         except openai.APIStatusError as error:
             status = error.status_code
-            verdict: Verdict = "isolate" if status in (400, 413, 422) else "batch"
-            reason = f"the server answered {status}: {self._clean(error.message)}"
+            verdict = "isolate" if status in (400, 413, 422) else "batch"
+            reason = self._answered(f"{status}: {error.message}")
             if status in (401, 403, 404):
                 verdict = "fatal"
         except openai.APITimeoutError:
-            verdict, reason = "batch", f"the server did not answer within {self._timeout:g} s, {self._tries()}"
+            verdict, reason = "batch", f"{self._name}: no answer within {self._timeout:g} s, {self._tries()}"
         except openai.APIConnectionError as error:
-            verdict, reason = "batch", f"the server cannot be reached, {self._tries()}: {self._clean(str(error))}"
-        except openai.OpenAIError as error:
-            verdict, reason = "batch", self._clean(str(error))
+            said = self._clean(str(error))
+            verdict, reason = "batch", f"{self._name}: the server cannot be reached, {self._tries()}: {said}"
+        except SenseweaveError:
+            raise
+        except Exception as error:  # the client lets out what its parser, its transport or the system raise
+            verdict, reason = "batch", f"{self._name}: {type(error).__name__}: {self._clean(str(error))}"
         if verdict == "fatal":  # raised out here, because the error above holds the request with the key
-            msg = f"openai:{self.model}: {reason}"
-            raise ModelError(msg)
+            raise ModelError(reason)
         return None, verdict, reason
 
     def _probe(self) -> int:
         answer, _, reason = self._attempt(["dimension"])
-        if answer is None:
-            msg = f"openai:{self.model} does not give the length of its vectors: {reason}"
+        if answer is None or not answer.vectors:
+            why = reason if answer is None else self._answered(next(iter(answer.errors.values())))
+            msg = f"openai:{self.model} does not give the length of its vectors: {why}"
             raise ModelError(msg)
-        return int(answer.shape[1])
+        return len(answer.vectors[0])
 
-    def _request(self, texts: list[str]) -> np.ndarray:
+    def _request(self, texts: list[str]) -> Rows:
         options = {"dimensions": self._asked_dimensions} if self._asked_dimensions else {}
-        answer = self._client().embeddings.create(model=self.model, input=texts, **options)
-        rows = sorted(answer.data, key=lambda row: row.index)
-        if len(rows) != len(texts):
-            msg = f"openai:{self.model}: the server answered {len(rows)} vectors to {len(texts)} texts"
-            raise ModelError(msg)
-        return np.asarray([row.embedding for row in rows], dtype=np.float32)
+        # The answer is read here: the client takes every 200 for a list of vectors, and fails on what is none.
+        answer = self._client().embeddings.with_raw_response.create(model=self.model, input=texts, **options)
+        return read_rows(answer.content, answer.headers.get("content-type", ""), len(texts))
+
+    @property
+    def _name(self) -> str:
+        """What errors call the model and its server."""
+        return f"openai:{self.model} at {self._client().base_url}"
+
+    def _answered(self, what: str) -> str:
+        return self._clean(f"{self._name}: the server answered {what}")
 
     def _make_client(self) -> Any:
         openai = require("openai", extra="openai", feature="text by an embedding API")

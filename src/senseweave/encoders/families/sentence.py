@@ -14,14 +14,31 @@ from senseweave.encoders.family import Family
 from senseweave.encoders.parts.prompts import Prompts, find_prompts, find_tasks
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend, log_padding
-from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, Checkpoint, hash_file, resolve
-from senseweave.encoders.runtime.tokenization import Tokenizer, least, position_limit
-from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, Checkpoint, hash_file, resolve, weight_files
+from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
+from senseweave.encoders.runtime.tokenization import Tokenizer, fixed_length, least, position_limit
+from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Modality
 
 PATTERNS = [*HUB_PATTERNS, "README.md", "*/pytorch_model.bin"]
+DECIDING = frozenset({".json", ".txt", ".model", ".py", ".spm", ".bpe", ".tiktoken", ".jinja"})
+"""Suffixes of the files that decide vectors beside the weights."""
+UNDECIDING = frozenset(
+    {
+        "config_sentence_transformers.json",  # its prompts and dimensions are in the identity by themselves
+        "trainer_state.json",
+        "all_results.json",
+        "eval_results.json",
+        "train_results.json",
+        "data_config.json",
+        "generation_config.json",
+        "requirements.txt",
+        "LICENSE.txt",
+    }
+)
+"""Files that lie beside a model and change no vector."""
 PACKED_MODULES = frozenset({"Pooling", "Dense", "Normalize", "LayerNorm"})
 """Modules that may follow a packed transformer: they compute from token states and their mask alone."""
 """Older models keep the weights of their dense layers, and of those alone, in a pickle; it is read `weights_only`."""
@@ -71,6 +88,7 @@ class SentenceText(Encoder):
         self._max_length = max_length
         self._trust_remote_code = trust_remote_code
         self._loaded: Lazy[_Loaded] = Lazy(self._load)
+        self._batching: Lazy[Batching] = Lazy(self._find_batching)
         self.parts = (self._loaded,)
 
     @cached_property
@@ -90,13 +108,22 @@ class SentenceText(Encoder):
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
         """Tokenize with the prompt of the role, counting what truncation removes."""
+        prepared = self._tokenize(items, role)
+        batching = self._batching()
+        if batching == "equal" and self._loaded().tokenizer is None:
+            batching = "alone"  # its tokens cannot be counted
+        for item in prepared:
+            item.bucket = role, bucket(batching, item.cost)
+        return prepared
+
+    def _tokenize(self, items: Sequence[str], role: Role) -> list[Prepared]:
         loaded = self._loaded()
         prompt = self.prompts.of(role)
         texts = [prompt + text for text in items]
         if loaded.tokenizer is None:
-            return [Prepared(text, cost=max(1, len(text) // 4), bucket=role) for text in items]
+            return [Prepared(text, cost=max(1, len(text) // 4), bucket=(role, None)) for text in items]
         limit = loaded.limit(self._max_length, role)
-        prepared = loaded.tokenizer.prepare(texts, limit, bucket=role)
+        prepared = loaded.tokenizer.prepare(texts, limit, bucket=(role, None))
         if loaded.by_text:
             for item, text in zip(prepared, items, strict=True):
                 item.data = text
@@ -106,7 +133,7 @@ class SentenceText(Encoder):
         """Run the model's modules over one batch of a role."""
         torch = require("torch", extra="text")
         loaded = self._loaded()
-        role: Role = "query" if batch[0].bucket == "query" else "document"
+        role: Role = "query" if _is_query(batch[0]) else "document"
         prompt = self.prompts.of(role)
         task = self._tasks.get(role, role)
         with torch.inference_mode():
@@ -115,7 +142,7 @@ class SentenceText(Encoder):
             elif loaded.by_text or loaded.tokenizer is None:
                 features = loaded.preprocess([item.data for item in batch], prompt, task, self._max_length)
             else:
-                features = loaded.tokenizer.pad([item.data for item in batch], loaded.model.device)
+                features = loaded.tokenizer.pad([item.data for item in batch], loaded.model.device, loaded.length)
                 features["modality"] = "text"
             if prompt and loaded.skips_prompt and loaded.tokenizer is not None:
                 features["prompt_length"] = loaded.prompt_length(prompt)
@@ -137,11 +164,24 @@ class SentenceText(Encoder):
             "dtype": self._dtype or "float32",
         }
 
+    def _find_batching(self) -> Batching:
+        """Return which texts may share a batch; packed texts are computed without padding."""
+        if self._loaded().backend is not None:
+            return "any"
+        sample = self._tokenize(SAMPLES, "document")
+        return find_batching(
+            self.checkpoint.name, lambda batch: self.forward(batch).vectors, sample, half=is_half(self._dtype)
+        )
+
     def _load(self) -> _Loaded:
         model = load_modules(
             self.checkpoint, device=self._device, dtype=self._dtype, trust_remote_code=self._trust_remote_code
         )
         return _Loaded(self.checkpoint.name, model)
+
+
+def _is_query(item: Prepared) -> bool:
+    return isinstance(item.bucket, tuple) and item.bucket[0] == "query"
 
 
 class _Loaded:
@@ -156,9 +196,14 @@ class _Loaded:
         first = model[0]
         self.model = model
         self.first = first
+        for module in model.modules():
+            # Padding on the left, as some models were saved, would move the positions and the first token of a text.
+            if type(module) is transformer and hasattr(getattr(module, "tokenizer", None), "padding_side"):
+                module.tokenizer.padding_side = "right"
         tokenizer = getattr(first, "tokenizer", None)
         self.tokenizer = Tokenizer(tokenizer) if hasattr(tokenizer, "pad_token_id") else None
         plain = type(first) is transformer and set(first.modality_config) == {"text"} and not first.query_expansion
+        self.length = fixed_length(getattr(getattr(first, "config", None), "to_dict", dict)())
         self.by_text = self.tokenizer is not None and not plain
         """Whether the model's own `preprocess` must see the text: chat templates, routers, modules of other makers."""
         self.backend = self._packed_backend(name, plain)
@@ -250,13 +295,17 @@ def module_folders(checkpoint: Checkpoint) -> list[tuple[Path, str]]:
 
 
 def files_identity(checkpoint: Checkpoint) -> dict[str, object]:
-    """Return the SHA-256 of the weights, the configuration and the vocabulary of every module."""
+    """Return the SHA-256 of every file that decides vectors: weights, configurations, tokenizers, code.
+
+    All files of the folder and its modules count but those that are known to decide nothing, so that vectors that
+    cannot be compared never share a fingerprint.
+    """
     folders = {checkpoint.folder, *(folder for folder, _ in module_folders(checkpoint))}
     identity: dict[str, object] = {}
     for folder in sorted(folders):
-        weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
-        texts = [folder / name for name in ("config.json", "tokenizer.json", "vocab.txt", "sentence_bert_config.json")]
-        for path in (*weights, *(path for path in texts if path.is_file())):
+        weights = weight_files(folder)
+        texts = [path for path in folder.glob("*") if path.suffix in DECIDING and path.name not in UNDECIDING]
+        for path in (*weights, *sorted(texts)):
             identity[str(path.relative_to(checkpoint.folder))] = hash_file(path)
     return identity
 

@@ -15,7 +15,9 @@ from senseweave.encoders.family import Family
 from senseweave.encoders.parts.pooling import Pooling, pool
 from senseweave.encoders.runtime.backend import average_layers
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
-from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.encoders.runtime.padding import SAMPLES, Batching, find_batching
+from senseweave.encoders.runtime.tokenization import fixed_length
+from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -85,7 +87,7 @@ class TokenText(ContextualText):
         if not tokenizer.tokenizer.is_fast:
             msg = f"{self.checkpoint.name} has no fast tokenizer (tokenizer.json), which locates tokens in a text"
             raise ModelError(msg)
-        return tokenizer.prepare(texts, self.max_length, offsets=True)
+        return self._put_in_buckets(tokenizer.prepare(texts, self.max_length, offsets=True))
 
     def forward_tokens(self, batch: Sequence[Prepared], layer: Layer | None = None) -> list[np.ndarray]:
         """Return the vectors of the true tokens of each item, shape (tokens, dimension), float32."""
@@ -112,12 +114,20 @@ class TokenText(ContextualText):
         """Return the identity of a contextual encoder, and the layer."""
         return {**super().identity(), "family": "tokens", "layer": self.layer}
 
+    def _find_batching(self) -> Batching:
+        sample = self._tokenizer().prepare(SAMPLES, self.max_length)
+        return find_batching(self.checkpoint.name, self._compute, sample, half=is_half(self._dtype))
+
+    def _compute(self, batch: Sequence[Prepared]) -> np.ndarray:
+        """Return the means of the states of the last layer, whatever layer is asked for."""
+        return np.stack([rows.mean(axis=0) for rows in self.forward_tokens(batch, -1)])
+
     def _states(self, items: Sequence[Mapping[str, Any]], layer: Layer) -> tuple[Any, Any]:
         torch = require("torch", extra="text")
         model = self._model()
         names = ("input_ids", "attention_mask", "token_type_ids")
         inputs = [{name: item[name] for name in names if name in item} for item in items]
-        features = self._tokenizer().pad(inputs, model.device)
+        features = self._tokenizer().pad(inputs, model.device, fixed_length(self._config))
         with torch.inference_mode():
             if layer == "matrix":
                 states = model.get_input_embeddings()(features["input_ids"]).float()

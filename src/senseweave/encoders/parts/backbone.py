@@ -49,7 +49,7 @@ class Backbone(Loadable):
         self.extra = extra
         self._class_name = class_name
         self._device = device
-        self._dtype = dtype
+        self.dtype = dtype
         self._unused = unused
         self._part = part
         self._arguments = dict(arguments or {})
@@ -80,7 +80,7 @@ class Backbone(Loadable):
         return {
             "class": self._class_name,
             "checkpoint": self.checkpoint.identity(),
-            "dtype": self._dtype or "float32",
+            "dtype": self.dtype or "float32",
         }
 
     def _load_config(self) -> Any:
@@ -92,7 +92,7 @@ class Backbone(Loadable):
             transformers_class(self._class_name, self.checkpoint, self.extra),
             self.checkpoint,
             unused=self._unused,
-            dtype=pick_dtype(self._dtype),
+            dtype=pick_dtype(self.dtype),
             **self._arguments,
         )
         kept = model if self._part is None else self._part(model)

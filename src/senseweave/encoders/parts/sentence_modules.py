@@ -40,7 +40,8 @@ def load_modules(
     """
     library = require("sentence_transformers", extra="text", feature=f"loading {checkpoint.name}")
     options: dict[str, Any] = {"dtype": pick_dtype(dtype)}
-    if any(path.suffix == ".safetensors" for path in checkpoint.weights):
+    modules = checkpoint.json_list("modules.json")
+    if checkpoint.is_safe(str(modules[0].get("path", "")) if modules else ""):
         options["use_safetensors"] = True
     try:
         model = library.SentenceTransformer(

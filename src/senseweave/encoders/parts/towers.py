@@ -11,7 +11,8 @@ from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.parts.backbone import Backbone, image_processor, tokenizer
 from senseweave.encoders.parts.long_images import visible_part
-from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
+from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.extras import require
 from senseweave.forking import Lock
 from senseweave.media import Modality
@@ -49,6 +50,7 @@ class TowerText(Encoder):
         features: Features,
         longest: Callable[[Any], int],
         max_length: int | None = None,
+        usual_length: int | None = None,
         fixed_length: bool = False,
         batch_tokens: int = BATCH_TOKENS,
         scale: str = "logit_scale",
@@ -60,7 +62,8 @@ class TowerText(Encoder):
             dimension: Reads the vectors' length from its configuration.
             features: Computes them.
             longest: Reads from the configuration how many tokens the tower can take.
-            max_length: Tokens that are read, special tokens included; what the tower can take if None.
+            max_length: Tokens that are read, special tokens included; the usual length, or what the tower takes.
+            usual_length: Tokens that the authors read of a text, where they are fewer than the tower can take.
             fixed_length: Every text is padded to `max_length` and no mask is given, as the model was trained.
             batch_tokens: Padded tokens per batch.
             scale: Name of the model's parameter that holds the logarithm of the logit scale.
@@ -73,7 +76,9 @@ class TowerText(Encoder):
         self._features = features
         self._longest = longest
         self._max_length = max_length
-        self._tokenizer: Lazy[Any] = Lazy(lambda: tokenizer(backbone.checkpoint, backbone.extra))
+        self._usual_length = usual_length
+        self._tokenizer: Lazy[Any] = Lazy(self._load_tokenizer)
+        self._batching: Lazy[Batching] = Lazy(self._find_batching)
         self.parts = (self._tokenizer, backbone)
         self._tokenizing = Lock()
 
@@ -94,7 +99,7 @@ class TowerText(Encoder):
             name = printable(self.backbone.checkpoint.name)
             msg = f"{name} reads at most {longest} tokens; max_length={self._max_length} is more"
             raise ValueError(msg)
-        return self._max_length or longest
+        return self._max_length or min(self._usual_length or longest, longest)
 
     @property
     def logit_scale(self) -> float | None:
@@ -108,6 +113,19 @@ class TowerText(Encoder):
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
         """Tokenize without padding, counting what truncation removes."""
+        prepared = self._tokenize(items)
+        batching = self._batching()
+        for item in prepared:
+            item.bucket = bucket(batching, item.cost)
+        return prepared
+
+    def _load_tokenizer(self) -> Any:
+        loaded = tokenizer(self.backbone.checkpoint, self.backbone.extra)
+        if not self.fixed_length:  # positions count from 0 whatever the batch; a tower without a mask sees the padding
+            loaded.padding_side = "right"
+        return loaded
+
+    def _tokenize(self, items: Sequence[str]) -> list[Prepared]:
         limit = self.max_length
         tokenize = self._tokenizer()
         prepared = []
@@ -136,6 +154,13 @@ class TowerText(Encoder):
         with self.backbone.inference():
             vectors = self._features(self.backbone(), tensors).float().cpu().numpy()
         return Encoded(vectors)
+
+    def _find_batching(self) -> Batching:
+        """Return which texts may share a batch; texts of one length are never padded to another."""
+        if self.fixed_length:
+            return "any"
+        name, half = self.backbone.checkpoint.name, is_half(self.backbone.dtype)
+        return find_batching(name, lambda batch: self.forward(batch).vectors, self._tokenize(SAMPLES), half=half)
 
     def identity(self) -> Mapping[str, object]:
         """Return model, length and padding."""

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from senseweave.display import printable
 from senseweave.encoders.runtime.streams import divide_texts, run_streams
-from senseweave.encoders.runtime.tokenization import OFFSET_POSITIONS, Tokenizer, least, position_limit
+from senseweave.encoders.runtime.tokenization import OFFSET_POSITIONS, Tokenizer, fixed_length, least, position_limit
+from senseweave.errors import ModelError
 from senseweave.extras import require
 
 TOLERANCE = 1e-5
@@ -49,11 +50,19 @@ class Padded:
         self.name = name
         self.model = model
         self.tokenizer = tokenizer
+        self._length = fixed_length(model.config.to_dict())
 
     def states(self, items: Items, layers: Sequence[int]) -> tuple[Any, list[int]]:
         """Pad, compute, and leave the padding out."""
-        features = self.tokenizer.pad(items, self.model.device)
-        states = average_layers(self.name, self.model, features, layers)
+        features = self.tokenizer.pad(items, self.model.device, self._length)
+        try:
+            states = average_layers(self.name, self.model, features, layers)
+        except RuntimeError as error:
+            if self._length is None:
+                raise
+            kind = self.model.config.model_type
+            msg = f"{self.name}: transformers cannot compute a {kind} of this configuration ({error})"
+            raise ModelError(msg) from error
         mask = features["attention_mask"].bool()
         return states[mask], mask.sum(dim=1).tolist()
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
 
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".onnx")
+_SNAPSHOT: Final = re.compile(r"checkpoint-\d+")
+_LEFTOVERS: Final = ("training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt")
 HUB_PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja", "*/config.json"]
 """What is fetched from a hub: safetensors and plain text."""
 PICKLE_PATTERNS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
@@ -73,16 +76,28 @@ class Checkpoint:
 
     @property
     def weights(self) -> tuple[Path, ...]:
-        """Weight files in the folder and its direct subfolders, safetensors alone where there are any."""
-        found = sorted(p for pattern in ("*", "*/*") for p in self.folder.glob(pattern) if p.suffix in WEIGHT_SUFFIXES)
-        safe = tuple(p for p in found if p.suffix == ".safetensors")
-        return safe or tuple(found)
+        """Weight files in the folder and its direct subfolders, in each safetensors alone where there are any.
+
+        What a trainer left beside a model (`checkpoint-500`, `training_args.bin`) is no part of it.
+        """
+        folders = [path for path in self.folder.iterdir() if path.is_dir() and not _SNAPSHOT.fullmatch(path.name)]
+        return tuple(path for folder in (self.folder, *sorted(folders)) for path in weight_files(folder))
+
+    def is_safe(self, folder: str = "") -> bool:
+        """Return whether the weights of the folder, or of a folder in it, are safetensors."""
+        return any(path.suffix == ".safetensors" for path in weight_files(self.folder / folder))
 
     def identity(self) -> dict[str, object]:
         """Return the SHA-256 of the weights, and of the configuration and tokenizer files that decide what they do."""
         texts = ("*.json", "*/config.json", "vocab.txt", "merges.txt", "*.model")
         files = (*self.weights, *sorted(path for pattern in texts for path in self.folder.glob(pattern)))
         return {str(path.relative_to(self.folder)): hash_file(path) for path in files}
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the weight files of a folder, safetensors alone where there are any."""
+    found = sorted(p for p in folder.glob("*") if p.suffix in WEIGHT_SUFFIXES and p.name not in _LEFTOVERS)
+    return [path for path in found if path.suffix == ".safetensors"] or found
 
 
 _local_only: ContextVar[bool] = ContextVar("senseweave_local_only", default=False)
@@ -207,7 +222,7 @@ def from_pretrained(cls: Any, checkpoint: Checkpoint, *, unused: tuple[str, ...]
         WeightsError: If the checkpoint leaves parameters uninitialized or holds them in other shapes.
         ModelError: If it cannot be read as this kind of model.
     """
-    safe_only = any(path.suffix == ".safetensors" for path in checkpoint.weights)
+    safe_only = checkpoint.is_safe()
     try:
         with quiet_loading():
             model, info = cls.from_pretrained(

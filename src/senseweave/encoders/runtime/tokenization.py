@@ -23,8 +23,13 @@ OFFSET_POSITIONS = (
     "xlm-roberta-xl",
     "roberta-prelayernorm",
     "longformer",
+    "data2vec-text",
+    "esm",
+    "ibert",
+    "luke",
+    "xmod",
 )
-"""Model types that number positions from `padding_idx + 1`, and so lose two of `max_position_embeddings`."""
+"""Model types that number positions from `padding_idx + 1`, and so lose as many of `max_position_embeddings`."""
 RELATIVE_POSITIONS = ("t5", "mt5", "umt5", "xlnet")
 """Model types without a table of positions, so that a longer text is only slower."""
 
@@ -94,13 +99,14 @@ class Tokenizer:
                 prepared.append(Prepared(data, max(1, cost), bucket, dropped, error))
         return prepared
 
-    def pad(self, batch: Sequence[Mapping[str, Any]], device: Any) -> dict[str, Any]:
-        """Pad to the longest of the batch, on the side that the tokenizer is set to.
+    def pad(self, batch: Sequence[Mapping[str, Any]], device: Any, to: int | None = None) -> dict[str, Any]:
+        """Pad to the longest of the batch, or `to` a number of tokens, on the side that the tokenizer is set to.
 
         Returns:
             torch tensors of shape (n, tokens), int64, on `device`.
         """
-        padded = self.tokenizer.pad([dict(text) for text in batch], padding=True, return_tensors="pt", verbose=False)
+        how: dict[str, Any] = {"padding": True} if to is None else {"padding": "max_length", "max_length": to}
+        padded = self.tokenizer.pad([dict(text) for text in batch], return_tensors="pt", verbose=False, **how)
         return {name: tensor.to(device) for name, tensor in padded.items()}
 
 
@@ -111,7 +117,17 @@ def position_limit(config: Mapping[str, Any]) -> int | None:
     positions = config.get("max_position_embeddings") or config.get("n_positions")
     if not positions:
         return None
-    return int(positions) - (2 if config.get("model_type") in OFFSET_POSITIONS else 0)
+    offset = max(2, int(config.get("pad_token_id") or 0) + 1)  # MPNet counts from 2 whatever its padding token
+    return int(positions) - (offset if config.get("model_type") in OFFSET_POSITIONS else 0)
+
+
+def fixed_length(config: Mapping[str, Any]) -> int | None:
+    """Return the number of tokens that every text must be padded to, or None if any will do.
+
+    Nystromformer divides as many tokens among its landmarks as it was configured with (Xiong et al. 2021, section 3).
+    """
+    length, landmarks = config.get("segment_means_seq_len"), config.get("num_landmarks")
+    return int(length) if length and landmarks and length != landmarks else None
 
 
 def least(*limits: float | None) -> int | None:

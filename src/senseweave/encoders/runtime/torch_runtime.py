@@ -130,6 +130,11 @@ def pick_dtype(dtype: str | None, *, extra: str = "text") -> Any:
     return getattr(torch, name)
 
 
+def is_half(dtype: str | None) -> bool:
+    """Return whether a number type has half the bits of float32."""
+    return dtype in ("bfloat16", "float16")
+
+
 def _compute_on_one_core() -> None:
     """Keep torch from waiting in a forked child for OpenMP's threads, which only the parent has.
 

@@ -1,0 +1,82 @@
+"""Whether the padding of a batch, or its other texts, change what a model computes: proven on the model itself."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final, Literal
+
+import numpy as np
+
+from senseweave.display import printable
+from senseweave.encoders.base import Prepared
+
+Batching = Literal["any", "equal", "alone"]
+"""Which texts may share a batch: any, those of equal length alone, or none."""
+TOLERANCE: Final = 1e-5
+"""Greatest difference between unit vectors of a text alone and in a batch that is rounding, in float32."""
+HALF_TOLERANCE: Final = 2e-2
+"""The same in `float16` and `bfloat16`."""
+SENTENCE: Final = "to see whether its neighbors in a batch change a text, some texts are short and others are long "
+SAMPLES: Final = (SENTENCE * 3, SENTENCE, "some texts", "neighbors")
+"""Texts of different lengths, the first so much longer that padding would show."""
+
+_log = logging.getLogger(__name__)
+_numbers = itertools.count()
+
+
+def find_batching(
+    name: str, forward: Callable[[Sequence[Prepared]], np.ndarray], sample: Sequence[Prepared], *, half: bool = False
+) -> Batching:
+    """Return which texts may share a batch of a model, so that a text's vector is the same alone and in any batch.
+
+    Models that mask padding everywhere may see `any` batch. Convolutions, Fourier transforms and hashing see it.
+
+    Args:
+        name: What logs call the model.
+        forward: Computes the vectors of a batch, shape (n, dimension).
+        sample: Prepared texts of different lengths.
+        half: Whether the model computes in half precision.
+    """
+    usable = [item for item in sample if item.error is None]
+    tolerance = HALF_TOLERANCE if half else TOLERANCE
+    try:
+        alone = np.concatenate([_unit(forward([item])) for item in usable])
+    except Exception:
+        return "equal"
+    if _differs(forward, usable, alone, tolerance):
+        twice = all(
+            not _differs(forward, [item] * 2, np.stack([row, row]), tolerance)
+            for item, row in zip(usable, alone, strict=True)
+        )
+        batching: Batching = "equal" if twice else "alone"
+        _log.info("%s: only texts of %s share a batch, because padding changes its vectors", printable(name), batching)
+        return batching
+    return "any"
+
+
+def bucket(batching: Batching, length: int) -> Hashable:
+    """Return the bucket of a text, so that it shares batches with those alone that leave its vector as it is."""
+    if batching == "any":
+        return None
+    return length if batching == "equal" else ("alone", next(_numbers))
+
+
+def _differs(
+    forward: Callable[[Sequence[Prepared]], np.ndarray],
+    batch: Sequence[Prepared],
+    expected: np.ndarray,
+    tolerance: float,
+) -> bool:
+    try:
+        found = _unit(forward(batch))
+    except Exception:
+        return True
+    return found.shape != expected.shape or not np.abs(found - expected).max(initial=0.0) <= tolerance
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=-1, keepdims=True)
+    unit: np.ndarray = vectors / np.where(lengths > 0, lengths, 1.0)
+    return unit

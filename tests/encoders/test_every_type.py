@@ -1,0 +1,94 @@
+"""Every model type that `contextual` lists: it loads, cuts, and gives a text the same vector alone and in any batch."""
+
+import shutil
+import warnings
+
+import numpy as np
+import pytest
+from tiny_text import TEXTS
+from tiny_types import save_type
+
+import senseweave as sw
+from senseweave.encoders.families.contextual import ENCODER_DECODER_TYPES, ENCODER_TYPES
+from senseweave.encoders.runtime.tokenization import RELATIVE_POSITIONS
+
+SEES_PADDING = {"convbert", "fnet", "funnel", "mobilebert", "nystromformer", "yoso"}
+"""Types whose layers see padding, by their architecture; the library finds them by trying."""
+UNLIMITED = (*RELATIVE_POSITIONS, "funnel")
+
+
+@pytest.fixture(scope="module", params=(*ENCODER_TYPES, *ENCODER_DECODER_TYPES))
+def folder(request, tmp_path_factory):
+    return request.param, save_type(tmp_path_factory.mktemp("model"), request.param)
+
+
+@pytest.fixture(scope="module")
+def loaded(folder):
+    kind, path = folder
+    return kind, sw.load(f"contextual:{path}", cache_size=0)
+
+
+def test_a_text_has_the_same_vector_alone_and_in_any_batch(loaded):
+    kind, space = loaded
+    together = space.embed_text(TEXTS)
+    alone = np.concatenate([space.embed_text([text]) for text in TEXTS])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    np.testing.assert_allclose(space.embed_text(TEXTS[::-1])[::-1], alone, atol=1e-5)
+    batching = space.encoder("text")._batching()
+    assert (batching != "any") == (kind in SEES_PADDING)
+
+
+def test_a_text_longer_than_the_model_is_cut_and_reported(loaded):
+    kind, space = loaded
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        batch = space.encode([sw.Text("a dog and a fox " * 100)])
+    assert np.isfinite(batch.vectors).all()
+    assert (batch.dropped[0] == 0) == (kind in UNLIMITED or space.encoder("text").max_length is None)
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_padding_on_the_left_as_it_was_saved_changes_nothing(kind, tmp_path):
+    from transformers import AutoTokenizer
+
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64} if kind == "gpt2" else {}
+    right = save_type(tmp_path / "right", kind, **sizes)
+    left = shutil.copytree(right, tmp_path / "left")
+    tokenizer = AutoTokenizer.from_pretrained(left, padding_side="left")
+    tokenizer.save_pretrained(left)
+    for scheme in ("contextual", "tokens"):
+        spaces = [sw.load(f"{scheme}:{folder}", cache_size=0) for folder in (left, right)]
+        np.testing.assert_allclose(spaces[0].embed_text(TEXTS), spaces[1].embed_text(TEXTS), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["bert", "fnet", "convbert", "gpt2"])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "lasttoken"])
+def test_modules_of_sentence_transformers_see_no_padding_either(kind, pooling, tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import AutoTokenizer
+
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64} if kind == "gpt2" else {}
+    base = save_type(tmp_path / "base", kind, **sizes)
+    AutoTokenizer.from_pretrained(base, padding_side="left").save_pretrained(base)
+    transformer = Transformer(str(base))
+    model = SentenceTransformer(modules=[transformer, Pooling(32, pooling_mode=pooling)], device="cpu")
+    model.save(str(tmp_path / "model"))
+    space = sw.load(str(tmp_path / "model"), cache_size=0)
+    alone = np.concatenate([space.embed_text([text]) for text in TEXTS])
+    np.testing.assert_allclose(space.embed_text(TEXTS), alone, atol=1e-5)
+    reference = np.stack([model.encode([text])[0] for text in TEXTS])
+    reference /= np.linalg.norm(reference, axis=1, keepdims=True)
+    np.testing.assert_allclose(alone, reference, atol=1e-5)
+
+
+def test_tokens_see_no_padding_either(tmp_path):
+    space = sw.load(f"tokens:{save_type(tmp_path, 'convbert')}", cache_size=0)
+    for together, text in zip(space.embed_tokens(TEXTS), TEXTS, strict=True):
+        np.testing.assert_allclose(together.vectors, space.embed_tokens([text])[0].vectors, atol=1e-4)
+
+
+def test_a_nystromformer_that_transformers_cannot_compute_is_refused_by_name(tmp_path):
+    folder = save_type(tmp_path, "nystromformer", num_landmarks=4, segment_means_seq_len=16)
+    with pytest.raises(sw.ModelError, match="nystromformer"):
+        sw.load(f"contextual:{folder}").embed_text(["a dog"])

@@ -17,7 +17,7 @@ from llama_index.embeddings.senseweave.embeddings.batches import (
 from llama_index.embeddings.senseweave.items.nodes import as_media
 from llama_index.embeddings.senseweave.items.whole import MediaText
 
-from senseweave.interop import DIRECT, OFF_LOOP, Media, Modality, Role, in_thread, read_each, require_all, run_direct
+from senseweave.interop import DIRECT, OFF_LOOP, Media, Modality, Role, Steps, read_each, require_all, run_direct
 
 
 class EmbeddingMethods(SpaceModel):
@@ -76,20 +76,14 @@ class EmbeddingMethods(SpaceModel):
         An index passes the text of a media node, which is embedded by its media (see `WholeNode`). Further arguments
         of LlamaIndex are ignored.
         """
-        if not _holds_media(texts):
-            return self._batches("text").run(texts, show_progress=show_progress)
-        media = self._read_texts(texts)
-        return require_vectors(run_direct(embed_mixed(DIRECT, self, media, show_progress=show_progress)))
+        return run_direct(self._embed_texts(DIRECT, texts, show_progress))
 
     @dispatcher.span
     async def aget_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
         """Embed like `get_text_embedding_batch`, off the event loop."""
-        if not _holds_media(texts):
-            return await self._batches("text").arun(texts, show_progress=show_progress)
-        media = await in_thread(self._read_texts, texts)
-        return require_vectors(await embed_mixed(OFF_LOOP, self, media, show_progress=show_progress))
+        return await self._embed_texts(OFF_LOOP, texts, show_progress)
 
     @dispatcher.span
     def get_image_embedding(self, img_file_path: Any, role: Role = "document") -> Embedding:
@@ -205,12 +199,14 @@ class EmbeddingMethods(SpaceModel):
     async def _aget_image_embeddings(self, img_file_paths: Sequence[Any]) -> list[Embedding]:
         return await self._batches("image").acompute(img_file_paths)
 
-    def _read_texts(self, texts: Sequence[str]) -> list[Media]:
-        return require_all(read_each(lambda text: as_media("text", text, self.media_policy), texts))
+    async def _embed_texts(self, steps: Steps, texts: Sequence[str], show_progress: bool) -> list[Embedding]:
+        def read() -> list[Media]:
+            return require_all(read_each(lambda text: as_media("text", text, self.media_policy), texts))
+
+        if isinstance(texts, Collection) and any(isinstance(text, MediaText) for text in texts):
+            media = await steps.work(read)
+            return require_vectors(await embed_mixed(steps, self, media, show_progress=show_progress))
+        return require_vectors(await self._batches("text").embed(steps, texts, show_progress=show_progress))
 
     def _batches(self, modality: Modality, role: Role = "document") -> Batches:
         return Batches(self, modality, role)
-
-
-def _holds_media(texts: Sequence[str]) -> bool:
-    return isinstance(texts, Collection) and any(isinstance(text, MediaText) for text in texts)

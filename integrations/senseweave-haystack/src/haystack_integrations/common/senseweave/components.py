@@ -98,16 +98,20 @@ class Container(Lifecycle):
     async def warm_up_async(self) -> None:
         """Like `warm_up`; what has no asynchronous way of its own is warmed up in a thread."""
         for component in self._held:
-            if hasattr(component, "warm_up_async"):
-                await component.warm_up_async()
-            elif hasattr(component, "warm_up"):
-                await in_thread(component.warm_up)
+            if hasattr(component, "warm_up") or hasattr(component, "warm_up_async"):
+                await call_async(component, "warm_up")
 
     def close(self) -> None:
         """Close the components that it holds; the next run opens them again."""
         for component in self._held:
             if hasattr(component, "close"):
                 component.close()
+
+
+async def call_async(component: Any, method: str, **inputs: Any) -> Any:
+    """Return what a component's method gives, called in a thread where there is none of the same name with `_async`."""
+    twin = getattr(component, f"{method}_async", None)
+    return await (twin(**inputs) if callable(twin) else in_thread(getattr(component, method), **inputs))
 
 
 def keep_parameters(init: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:

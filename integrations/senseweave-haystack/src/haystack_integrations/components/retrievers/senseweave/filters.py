@@ -117,7 +117,7 @@ def _check_size(filters: Filters | None, *, one_query: bool = False) -> None:
 def _for_index(filters: Filters | None) -> Filters | None:
     if not filters:
         return None
-    operator = _operator(filters)
+    operator = _entry(filters, "operator", str)
     if "field" not in filters:
         conditions = [_for_index(each) for each in _conditions(filters)]
         if not conditions:
@@ -127,12 +127,12 @@ def _for_index(filters: Filters | None) -> Filters | None:
     if operator not in _INDEX_COMPARISONS or name in _DOCUMENT_FIELDS:
         msg = f"a senseweave index has no condition {operator!r} on {filters['field']!r}"
         raise FilterError(msg)
-    return {_INDEX_NAMES.get(name, name): {_INDEX_COMPARISONS[operator]: _value(filters)}}
+    return {_INDEX_NAMES.get(name, name): {_INDEX_COMPARISONS[operator]: _entry(filters, "value")}}
 
 
 def _for_chroma(condition: Filters, *, negated: bool) -> Filters | None:
     """Return a condition, or its opposite, in what Chroma answers exactly; None where there is none."""
-    operator = _operator(condition)
+    operator = _entry(condition, "operator", str)
     if "field" in condition:
         return _comparison(condition, operator, negated=negated)
     negated = negated != (operator == "NOT")
@@ -145,7 +145,7 @@ def _for_chroma(condition: Filters, *, negated: bool) -> Filters | None:
 
 
 def _comparison(condition: Filters, operator: str, *, negated: bool) -> Filters | None:
-    value = _value(condition)
+    value = _entry(condition, "value")
     name = condition["field"].removeprefix("meta.")
     if "." in name or (name == condition["field"] and name in _DOCUMENT_FIELDS):
         return None
@@ -170,28 +170,19 @@ def _searches_content(filters: Filters) -> bool:
     return any(_searches_content(each) for each in filters.get("conditions", []))
 
 
-def _operator(condition: Filters) -> str:
-    if not isinstance(condition, dict) or not isinstance(condition.get("operator"), str):
-        msg = f"'operator' key missing in {condition}"
-        raise FilterError(msg)
-    return str(condition["operator"])
-
-
 def _conditions(condition: Filters) -> list[Filters]:
     if condition["operator"] not in ("AND", "OR", "NOT"):
         msg = f"unknown logical operator {condition['operator']!r}; there are AND, OR, NOT"
         raise FilterError(msg)
-    if not isinstance(condition.get("conditions"), list):
-        msg = f"'conditions' key missing in {condition}"
-        raise FilterError(msg)
-    return list(condition["conditions"])
+    return list(_entry(condition, "conditions", list))
 
 
-def _value(condition: Filters) -> Any:
-    if "value" not in condition:
-        msg = f"'value' key missing in {condition}"
+def _entry(condition: Any, name: str, kind: type = object) -> Any:
+    """Return what a condition holds under a name, or raise a `FilterError` if that is nothing of a type."""
+    if not isinstance(condition, dict) or name not in condition or not isinstance(condition[name], kind):
+        msg = f"{name!r} key missing in {condition}"
         raise FilterError(msg)
-    return condition["value"]
+    return condition[name]
 
 
 def _joined(operator: str, conditions: list[Filters]) -> Filters | None:

@@ -12,6 +12,7 @@ import numpy as np
 from haystack import Document
 from haystack.components.embedders.types import TextEmbedder
 from haystack.components.retrievers.types import EmbeddingRetriever
+from haystack_integrations.common.senseweave.components import call_async
 from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 from haystack_integrations.common.senseweave.items import fingerprints
 from haystack_integrations.components.retrievers.senseweave.filters import join_filters, modality_filter
@@ -25,7 +26,6 @@ from senseweave.interop import (
     StoreCall,
     StoreView,
     check_fingerprints,
-    in_thread,
     unit,
 )
 
@@ -61,7 +61,7 @@ class RetrieverView(StoreView):
     async def aembed(self, media: Sequence[sw.Media]) -> list[list[float]]:
         """Like `embed`, without blocking the event loop."""
         return [
-            (await run_component(self.embedder, text=part.decode()))["embedding"]
+            (await call_async(self.embedder, "run", text=part.decode()))["embedding"]
             if isinstance(part, sw.Text)
             else await _space_component(self.embedder).embed_media_async(part)
             for part in media
@@ -75,7 +75,7 @@ class RetrieverView(StoreView):
         """Like `find`, by the retriever's own `run_async` where it has one."""
         with_vectors = _with_vectors(call)
         inputs = self._inputs(vector, k, modality, call.filters, with_vectors)
-        return self._candidates((await run_component(self.retriever, **inputs))["documents"], with_vectors)
+        return self._candidates((await call_async(self.retriever, "run", **inputs))["documents"], with_vectors)
 
     def find_with_vectors(self, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
         """Return the `k` Documents nearest to a vector, with embeddings where the retriever can return them."""
@@ -139,16 +139,6 @@ class RetrieverView(StoreView):
             for document in documents
         ]
         return sorted(candidates, key=lambda candidate: -candidate.similarity)
-
-
-async def run_component(component: Any, **inputs: Any) -> dict[str, Any]:
-    """Return the outputs of a component, run in a thread where it has no asynchronous way of its own."""
-    result: dict[str, Any]
-    if callable(getattr(component, "run_async", None)):
-        result = await component.run_async(**inputs)
-    else:
-        result = await in_thread(component.run, **inputs)
-    return result
 
 
 def _with_vectors(call: StoreCall) -> bool:

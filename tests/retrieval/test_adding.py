@@ -21,12 +21,12 @@ class Model:
     def __init__(self):
         self.space = toy_space(modalities=self.modalities)
 
-    def embed_media(self, media):
+    def embed_called(self, media):
         return self.space.embed(media).tolist() if media else []
 
     def embed_described(self, media):
         words = ["one color" if item.modality == "image" else None for item in media]
-        return list(zip(self.embed_media(media), words, strict=True))
+        return list(zip(self.embed_called(media), words, strict=True))
 
 
 @pytest.fixture
@@ -84,12 +84,12 @@ def test_documents_without_words_of_their_own_get_those_of_the_model(model, writ
     records = embed_documents(["a", "b", "c"], media, texts, [{}, bare.metadata, bare.metadata], model)
     assert [record.id for record in records] == ["a", "b", "c"]
     assert [record.text for record in records] == ["words", f"one color ({bare.text})", "my own"]
-    assert [record.vector.tolist() for record in records] == model.embed_media(media)
+    assert [record.vector.tolist() for record in records] == model.embed_called(media)
 
 
 def test_a_changed_file_replaces_its_records_and_nothing_else(model, loader, writer, write_picture, tmp_path):
     red, blue = write_picture(tmp_path / "red.png", "red"), write_picture(tmp_path / "blue.png", "blue")
-    writer.write([chunk_record(Text("mine"), model.embed_media([Text("mine")])[0], identifier="note")])
+    writer.write([chunk_record(Text("mine"), model.embed_called([Text("mine")])[0], identifier="note")])
     writer.collection.update("note", metadatas={"source": str(red), "sha256": None})
     old = writer.add_media([red, blue], loader, model)
     red.write_bytes(blue.read_bytes())
@@ -100,7 +100,7 @@ def test_a_changed_file_replaces_its_records_and_nothing_else(model, loader, wri
 
 
 def test_of_records_with_one_id_the_last_is_written_and_only_what_is_there_is_updated(model, writer):
-    vector = chunk_record(Text("x"), model.embed_media([Text("x")])[0]).vector
+    vector = chunk_record(Text("x"), model.embed_called([Text("x")])[0]).vector
     writer.write([Record("a", vector, "first", {}), Record("a", vector, "last", {"n": 1})])
     writer.write([Record("a", vector, "changed", {"n": 2}), Record("b", vector, "new", {})], update=True)
     stored = writer.collection.get()

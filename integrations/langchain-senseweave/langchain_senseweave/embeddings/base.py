@@ -11,15 +11,20 @@ from langchain_core.embeddings import Embeddings
 
 from langchain_senseweave.items import media_from
 from senseweave.interop import (
+    DIRECT,
+    OFF_LOOP,
     ChunkOptions,
     Media,
     MediaPolicy,
     Modality,
     Role,
+    Steps,
     Text,
     chunk_media,
     in_thread,
     list_items,
+    placed_among,
+    run_direct,
 )
 
 Items = Sequence[Any] | None
@@ -34,6 +39,7 @@ class MediaEmbeddings(Embeddings):
     A subclass implements `embed_media`, `aembed_media`, `fingerprint` and `modalities`; the rest follows. Items of
     `embed_image`, `embed_audio` and `embed_video` may be a path as `str` or `Path`, a `file://` URL, a data URI,
     `bytes`, a PIL image, a LangChain `Blob` or `senseweave` media. Every method takes a list and returns a list.
+    Overriding `embed_query` or `embed_documents`, to add a prefix for example, changes every text that is embedded.
     """
 
     @abstractmethod
@@ -74,9 +80,9 @@ class MediaEmbeddings(Embeddings):
             media: Any mixture of modalities.
 
         Returns:
-            Vector and description of each item, as `embed_media` and `describe_media` give them.
+            Vector and description of each item, as `embed_called` and `describe_media` give them.
         """
-        return list(zip(self.embed_media(media), self.describe_media(media), strict=True))
+        return list(zip(self.embed_called(media), self.describe_media(media), strict=True))
 
     def chunk(self, media: Media, **options: Unpack[ChunkOptions]) -> Iterator[Media]:
         """Divide a media into chunks that the model takes at a time.
@@ -132,11 +138,50 @@ class MediaEmbeddings(Embeddings):
 
     async def aembed_documents(self, texts: list[str]) -> Vectors:
         """Run `embed_documents` off the event loop."""
+        if self._overrides("embed_documents") and not self._overrides("aembed_documents"):
+            return await in_thread(self.embed_documents, texts)
         return await self.aembed_media(_texts(texts), role="document")
 
     async def aembed_query(self, text: str) -> list[float]:
         """Run `embed_query` off the event loop; calls that wait together are computed as one batch."""
+        if self._overrides("embed_query") and not self._overrides("aembed_query"):
+            return await in_thread(self.embed_query, text)
         return (await self.aembed_media(_texts([text]), role="query"))[0]
+
+    def embed_called(self, media: Sequence[Media], *, role: Role = "document") -> Vectors:
+        """Embed media as stores, retrievers and caches do: texts by `embed_query` or `embed_documents`.
+
+        A subclass that overrides one of the two is heeded wherever its texts are embedded.
+        """
+        return run_direct(self._embed_called(DIRECT, media, role))
+
+    async def aembed_called(self, media: Sequence[Media], *, role: Role = "document") -> Vectors:
+        """Run `embed_called` off the event loop."""
+        return await self._embed_called(OFF_LOOP, media, role)
+
+    @property
+    def text_override(self) -> str:
+        """Name of the class that embeds texts in its own way; empty where none does."""
+        names = ("embed_query", "embed_documents", "aembed_query", "aembed_documents")
+        return f"{type(self).__module__}.{type(self).__qualname__}" if self._overrides(*names) else ""
+
+    async def _embed_called(self, steps: Steps, media: Sequence[Media], role: Role) -> Vectors:
+        own = [i for i, item in enumerate(media) if item.modality == "text"] if self.text_override else []
+        others = [i for i in range(len(media)) if i not in set(own)]
+        texts = [media[i].decode() for i in own]
+        if role == "document" and texts:
+            vectors = await steps.ask(self.embed_documents, self.aembed_documents, texts)
+        else:
+            vectors = [await steps.ask(self.embed_query, self.aembed_query, text) for text in texts]
+        embedded = dict(zip(own, vectors, strict=True))
+        if others:
+            with placed_among(others, len(media)):
+                rest = await steps.ask(self.embed_media, self.aembed_media, [media[i] for i in others], role=role)
+            embedded.update(zip(others, rest, strict=True))
+        return [embedded[i] for i in range(len(media))]
+
+    def _overrides(self, *names: str) -> bool:
+        return any(getattr(type(self), name) is not getattr(MediaEmbeddings, name) for name in names)
 
     def embed_image(self, uris: Items = None, *, paths: Items = None, role: Role = "document") -> Vectors:
         """Embed images.

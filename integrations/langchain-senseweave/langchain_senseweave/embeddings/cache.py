@@ -141,14 +141,15 @@ class MediaCacheBackedEmbeddings(MediaEmbeddings):
         Raises:
             MediaError: If its content cannot be read.
         """
-        return content_cache_key(media, role, self.fingerprint, self.prefix)
+        own = self.embeddings.text_override if media.modality == "text" else ""
+        return content_cache_key(media, role, f"{self.fingerprint}{own}", self.prefix)
 
     def _cache(self, role: Role = "document") -> MediaCache:
         return MediaCache(self.store, partial(self.cache_key, role=role))
 
     async def _embed(self, steps: Steps, media: Sequence[Media], role: Role) -> list[list[float]]:
         async def compute(missing: list[Media]) -> list[tuple[list[float]]]:
-            embed, aembed = self.embeddings.embed_media, self.embeddings.aembed_media
+            embed, aembed = self.embeddings.embed_called, self.embeddings.aembed_called
             return [(vector,) for vector in await steps.ask(embed, aembed, missing, role=role)]
 
         entries = require_all(await self._cache(role).fetch(steps, media, [VECTOR], compute))

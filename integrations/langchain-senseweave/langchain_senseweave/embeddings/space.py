@@ -112,6 +112,8 @@ class SenseweaveEmbeddings(SpaceFields, MediaEmbeddings):
         """Embed documents and describe them in a single pass; see `MediaEmbeddings.embed_described`."""
         if not media:
             return []
+        if self.text_override and any(item.modality == "text" for item in media):
+            return super().embed_described(media)
         batch = self._encode(media)
         return list(zip(batch.vectors.tolist(), batch.descriptions, strict=True))
 

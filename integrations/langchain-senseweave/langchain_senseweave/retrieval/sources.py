@@ -60,13 +60,13 @@ class LangChainView(StoreView):
     def embed(self, media: Sequence[Media]) -> list[list[float]]:
         """Return the vectors of parts of a query."""
         if isinstance(self.embeddings, MediaEmbeddings):
-            return self.embeddings.embed_media(media, role="query")
+            return self.embeddings.embed_called(media, role="query")
         return [self.embeddings.embed_query(text.decode()) for text in media]
 
     async def aembed(self, media: Sequence[Media]) -> list[list[float]]:
         """Run `embed` off the event loop; queries that wait together are embedded as one batch."""
         if isinstance(self.embeddings, MediaEmbeddings):
-            return await self.embeddings.aembed_media(media, role="query")
+            return await self.embeddings.aembed_called(media, role="query")
         return [await self.embeddings.aembed_query(text.decode()) for text in media]
 
     def find(self, call: StoreCall, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:

@@ -37,8 +37,8 @@ class DescribingModel(Protocol):
     def modalities(self) -> Collection[Modality]:
         """Modalities that the model embeds."""
 
-    def embed_media(self, media: Sequence[Media]) -> Sequence[Sequence[float]]:
-        """Return the vector of each media as a document."""
+    def embed_called(self, media: Sequence[Media]) -> Sequence[Sequence[float]]:
+        """Return the vector of each media as a document, of a text as the model's user has it embedded."""
 
     def embed_described(self, media: Sequence[Media]) -> Sequence[tuple[Sequence[float], str | None]]:
         """Return the vector of each media as a document, and its transcript, caption or label line."""
@@ -185,7 +185,7 @@ def embed_documents(
     with placed_among(bare, len(media)):
         described = dict(zip(bare, model.embed_described([media[i] for i in bare]), strict=True))
     with placed_among(others, len(media)):
-        vectors = dict(zip(others, model.embed_media([media[i] for i in others]), strict=True))
+        vectors = dict(zip(others, model.embed_called([media[i] for i in others]), strict=True))
     written = list(texts)
     for i, (vector, description) in described.items():
         vectors[i] = vector

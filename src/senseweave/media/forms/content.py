@@ -195,7 +195,7 @@ def _readable(head: bytes) -> Content:
     for prefix, content in _WRITTEN:
         if head.startswith(prefix):
             return content
-    if re.match(rb"%PDF-\d\.\d\s", head) and b" obj" in head:
+    if re.match(rb"%PDF-\d\.\d *[\r\n]", head):
         return PDF
     if _is_written_anymap(head):
         return _PORTABLE_ANYMAP
@@ -208,13 +208,18 @@ def _readable(head: bytes) -> Content:
 
 
 def _is_written_anymap(head: bytes) -> bool:
-    """Return whether a portable anymap has only bytes that text can hold: its levels are numbers, or it is complete."""
+    """Return whether bytes that text can hold are a portable anymap.
+
+    Its levels are numbers, its header ends a line, or it is complete.
+    """
     header = _ANYMAP.match(head)
     if header is None:
         return False
     levels = head[header.end() :]
     if head[1:2] in b"123":
         return re.fullmatch(rb"(?:[\d\s]|#[^\n]*\n?)*", levels) is not None
+    if re.match(rb"P[456](?:%b\d+){2,3}\n" % _SPACE, head):  # as programs write it
+        return True
     width, height = int(header[1]), int(header[2])
     needed = {b"4": -(-width // 8) * height, b"5": width * height, b"6": 3 * width * height}[head[1:2]]
     return len(levels) >= min(needed, HEAD_BYTES - header.end())

@@ -25,6 +25,9 @@ BUILT_IN = {
     "docx": "senseweave.media.documents.docx:DOCXReader",
 }
 """The document readers of senseweave, by the name that `Content.reader` holds."""
+_ZEROS = 16
+"""So many zero bytes begin no type of content."""
+_MOST_ZEROS = 1 << 20
 _log = logging.getLogger(__name__)
 
 
@@ -52,9 +55,23 @@ def identify(file: BinaryIO) -> Content | None:
         file.seek(tag)
         tagged = sniff(file.read(HEAD_BYTES))
         return tagged if tagged.reader in ("flac", "aac") else content
+    if not content.modalities and not any(head[:_ZEROS]):
+        return _after_zeros(file) or content
     if content.reader == "text" or not content.modalities:
         return _recognize(file) or identify_container(file, head, content) or content
     return content
+
+
+def _after_zeros(file: BinaryIO) -> Content | None:
+    """Return the packets that follow zero bytes, which some recorders and streams begin with."""
+    file.seek(0)
+    zeros = 0
+    while zeros < _MOST_ZEROS and not any(head := file.read(HEAD_BYTES)) and head:
+        zeros += len(head)
+    zeros += len(head) - len(head.lstrip(b"\0"))
+    file.seek(zeros)
+    content = sniff(file.read(HEAD_BYTES))
+    return content if content.reader in ("mp3", "aac") else None
 
 
 def _recognize(file: BinaryIO) -> Content | None:

@@ -35,6 +35,8 @@ class Source:
         """How many files it is nested in."""
         self.track_seconds: dict[Modality, float] = {}
         """Length of the audio and the video track, once a media has determined it."""
+        self.states_length: bool | None = None
+        """Whether a sound file's own statement of its length can be believed, once that was looked into."""
         self.expected: Modality | None = None
         """Modality of the first media of this source; a download of anything else ends at its first bytes."""
         self.encoding: str | None = None

@@ -17,7 +17,7 @@ from senseweave.media.modality import Modality
 from senseweave.media.reading.pauses import RATE as PAUSE_RATE
 from senseweave.media.reading.pauses import pauses, spans_at_pauses
 from senseweave.media.reading.samples import as_samples, check_rate
-from senseweave.media.reading.sound import ArrayReader, SoundReader, is_silent, open_sound, stream
+from senseweave.media.reading.sound import ArrayReader, SoundReader, count_seconds, is_silent, open_sound, stream
 from senseweave.media.reading.windows import Span, cut, window_spans
 
 
@@ -57,7 +57,7 @@ class Audio(Media):
 
     @cached_property
     def duration(self) -> float:
-        """Seconds of sound in the span, from the header if it says so, else counted.
+        """Seconds of sound in the span: what decoding gives, never an estimate.
 
         Raises:
             MediaError: If the recording cannot be read.
@@ -69,10 +69,13 @@ class Audio(Media):
     def _bounds(self) -> tuple[float, float]:
         total = self._source.track_seconds.get("audio")
         if total is None:
-            with self._reader() as reader:
-                total = reader.duration
-                if total is None:
-                    total = sum(map(len, stream(reader, None, None, self.policy, self.source))) / reader.rate
+            if isinstance(self._source, DecodedSource):
+                samples, rate = as_samples(self._source.value, self._source.name)
+                total = len(samples) / rate
+            else:
+                total, notes = count_seconds(self._source, self._content(), self.policy)
+                for note in notes:
+                    self._source.note(note)
             self._source.track_seconds["audio"] = total
         if self.span is None:
             self.policy.check_seconds(self.source, total)
@@ -144,6 +147,8 @@ class Audio(Media):
                 self.policy.check_seconds(self.source, reader.duration)
             yield reader
         finally:
+            for note in reader.notes:
+                self._source.note(note)
             reader.close()
 
     def _no_sound(self) -> str:

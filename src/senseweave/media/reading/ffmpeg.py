@@ -115,9 +115,16 @@ def _add(notes: list[str], note: str) -> None:
 
 
 class FFmpegSoundReader:
-    """The first sound track of a container."""
+    """The first sound track of a container.
 
-    def __init__(self, file: BinaryIO, content: Content, source: str) -> None:
+    Args:
+        file: The container, closed with the reader.
+        content: Its type.
+        source: Name for messages.
+        counted: Whether its length and time stamps mean nothing, so that it is read from its start.
+    """
+
+    def __init__(self, file: BinaryIO, content: Content, source: str, *, counted: bool = False) -> None:
         self._file, self._source, self._content = file, source, content
         self._container = open_container(file, content, source)
         self.notes: list[str] = []
@@ -130,7 +137,8 @@ class FFmpegSoundReader:
             self.rate = check_rate(float(self._stream.rate or 0), source)
             self._zero = zero_time(self._container, self._stream)
             # For bare packets without a container FFmpeg estimates the length from the bit rate.
-            has_header = content.reader not in _WITHOUT_HEADER
+            has_header = content.reader not in _WITHOUT_HEADER and not counted
+            self._seekable = content.reader != "ogg" or not counted  # joined files repeat their time stamps
             self.duration = promised_end(self._container, self._stream, self._zero) if has_header else None
         except BaseException:
             self._container.close()
@@ -153,7 +161,7 @@ class FFmpegSoundReader:
 
     def _positioned(self, target: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yield blocks without gaps from sample `target`, each with the position of its first sample."""
-        did_seek = target > SEEK_FROM_SECONDS * self.rate
+        did_seek = self._seekable and target > SEEK_FROM_SECONDS * self.rate
         if did_seek:
             self._seek(target / self.rate - SEEK_BACK_SECONDS)
         frames = self._decoded()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from senseweave.media.forms.content import Content
 from senseweave.media.forms.source import Source
 from senseweave.media.policy import MediaPolicy
 from senseweave.media.reading.ffmpeg import FFmpegSoundReader
+from senseweave.media.reading.lengths import lacks_end, shortfall_note, states_length
 from senseweave.media.reading.samples import check_rate, mono
 
 BLOCK_SAMPLES = 1 << 16
@@ -27,6 +29,7 @@ _PREROLL_SECONDS = 0.25
 """Sound before a span that the resampler needs to return the same samples as for the whole recording."""
 _LOSSY_PREROLL_SECONDS = 2.0
 """An MP3 packet may depend on half a second of packets before it (bit reservoir), an Opus packet on 80 ms."""
+_LAST_SECONDS = 2.0
 _SHORTFALL = 0.1
 """Seconds by which sound may end before the time in its header without a note."""
 
@@ -53,15 +56,59 @@ def open_sound(source: Source, content: Content, policy: MediaPolicy) -> SoundRe
     """
     file = source.open()
     try:
-        if content.reader in _SOUNDFILE:
+        states = content.reader not in _SOUNDFILE or _states_length(source, file, content.reader)
+        if content.reader in _SOUNDFILE and states:
             try:
                 return SoundfileReader(file, source.label)
             except _UnknownToSoundfileError:
                 file.seek(0)
-        return FFmpegSoundReader(file, content, source.label)
+        return FFmpegSoundReader(file, content, source.label, counted=not states)
     except BaseException:
         file.close()
         raise
+
+
+def _states_length(source: Source, file: BinaryIO, reader: str) -> bool:
+    """Return whether libsndfile can know the length of a file, which is looked into once."""
+    if source.states_length is None:
+        source.states_length = states_length(file, reader)
+        if reader == "ogg" and lacks_end(file):
+            source.note("the file has no mark of its end: it may have been cut")
+        file.seek(0)
+    return source.states_length
+
+
+def count_seconds(source: Source, content: Content, policy: MediaPolicy) -> tuple[float, list[str]]:
+    """Return how many seconds of sound a file holds, and what a user should know of them.
+
+    The header is believed if the sound ends where it says; else everything is decoded and counted.
+
+    Raises:
+        MediaError: If the recording is broken, or longer than the policy allows.
+    """
+    with contextlib.closing(open_sound(source, content, policy)) as reader:
+        counted, notes = _confirmed_end(reader, policy, source.label), reader.notes
+    if counted is None:
+        with contextlib.closing(open_sound(source, content, policy)) as reader:
+            counted = sum(map(len, stream(reader, None, None, policy, source.label))) / reader.rate
+            notes = reader.notes
+    return counted, notes
+
+
+def _confirmed_end(reader: SoundReader, policy: MediaPolicy, source: str) -> float | None:
+    """Return the second at which a recording ends, or None if it has no header or ends before its header says."""
+    stated = reader.duration
+    if stated is None:
+        return None
+    policy.check_seconds(source, stated)
+    start = max(0, math.floor(stated - _LAST_SECONDS))
+    try:
+        end = start + sum(map(len, stream(reader, None, (start, math.inf), policy, source))) / reader.rate
+    except MediaError:  # raised again where the sound is decoded from its start
+        return None
+    if end < stated - _SHORTFALL:
+        return None
+    return end if end > stated + _SHORTFALL else stated
 
 
 def stream(
@@ -78,7 +125,8 @@ def stream(
     start, end = span if span is not None else (0.0, None)
     rate = rate or reader.rate
     begin = max(0, math.floor(start - _PREROLL_SECONDS)) if start > 0 else 0
-    first_sample, end_sample = round(start * rate), round(end * rate) if end is not None else None
+    first_sample = round(start * rate)
+    end_sample = round(end * rate) if end is not None and math.isfinite(end) else None
     position = begin * rate
     for block in _resampled(_checked(reader, begin, policy, source), reader.rate, rate):
         block_start, position = position, position + len(block)
@@ -164,8 +212,8 @@ class SoundfileReader:
         frames = int(self._sound.frames)
         self.duration = frames / self.rate if 0 <= frames < 1 << 62 else None
         self.notes: list[str] = []
-        if "(should be" in self._sound.extra_info:  # from libsndfile's log; it has already corrected the length
-            self.notes.append("the length of the file differs from its header")
+        if (note := shortfall_note(self._sound.extra_info, frames / self.rate)) is not None:
+            self.notes.append(note)
 
     def blocks(self, start: float) -> Iterator[np.ndarray]:
         """Yield mono float32 samples at `rate`, from the whole second `start`."""

@@ -1,0 +1,124 @@
+"""The length of a recording is what decoding gives, and what is missing is told."""
+
+import io
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from senseweave.media import Audio
+
+RATE = 44_100
+
+
+class Pipe(io.RawIOBase):
+    """A file that cannot go back, as the standard output of an encoder."""
+
+    def __init__(self):
+        self.data = bytearray()
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.data += bytes(data)
+        return len(data)
+
+
+def piped(kind: str, codec: str, samples: np.ndarray, rate: int = RATE, options=None, **muxer) -> bytes:
+    """Samples that FFmpeg writes into a pipe."""
+    pipe = Pipe()
+    with av.open(pipe, "w", format=kind, options=muxer) as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.layout, stream.options = "mono", options or {}
+        for at in range(0, len(samples), 1152):
+            frame = av.AudioFrame.from_ndarray(samples[None, at : at + 1152].copy(), format="fltp", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return bytes(pipe.data)
+
+
+def speech(make, seconds: float, rate: int = RATE) -> np.ndarray:
+    """Loud and silent seconds in turn, of which an encoder with a variable bit rate makes packets of many sizes."""
+    loud = make.noise(seconds, rate) * (np.arange(round(seconds * rate)) // rate % 3 == 0)
+    return (loud + make.tone(seconds, rate, level=0.01)).astype(np.float32)
+
+
+def assert_lasts(data: bytes, seconds: float) -> Audio:
+    recording = Audio(data)
+    assert recording.duration == pytest.approx(seconds, abs=0.12)
+    assert recording.decode().duration == pytest.approx(recording.duration, abs=1e-3)
+    assert recording.windows(4)[-1].span[1] == pytest.approx(seconds, abs=0.12)
+    return recording
+
+
+def test_an_mp3_of_variable_bit_rate_from_a_pipe_is_read_to_its_end(make):
+    voice = speech(make, 90)
+    data = piped("mp3", "mp3", voice, options={"flags": "+qscale", "global_quality": "472"}, write_xing="0")
+    recording = assert_lasts(data, 90)
+    assert recording.notes == ()
+    late = Audio(data, span=(80, 84)).decode().samples
+    assert np.abs(late - recording.decode().samples[80 * RATE : 84 * RATE]).max() < 1e-3
+
+
+def test_mp3_files_that_were_joined_are_one_recording(make):
+    first, second = (make.sound(speech(make, seconds), RATE, "MP3") for seconds in (7, 5))
+    assert_lasts(first + second, 12)
+    assert_lasts(first + b"ID3\x04\0\0\0\0\0\x0a" + bytes(10) + second, 12)
+
+
+@pytest.mark.parametrize("before", [bytes(100), bytes(9000), b"ID3\x04\0\0\0\0\0\x0a" + bytes(10)])
+def test_zero_bytes_or_a_tag_may_precede_an_mp3(make, before):
+    assert_lasts(before + make.sound(speech(make, 4), RATE, "MP3"), 4)
+
+
+def test_a_tag_after_an_mp3_is_no_sound(make):
+    sound = make.sound(speech(make, 4), RATE, "MP3")
+    assert assert_lasts(sound + b"TAG" + bytes(125), 4).duration == Audio(sound).duration
+
+
+@pytest.mark.parametrize("codec", ["VORBIS", "OPUS"])
+def test_chained_ogg_is_read_to_its_end(make, codec):
+    first, second = (make.sound(speech(make, seconds, 48_000), 48_000, "OGG", codec) for seconds in (40, 35))
+    recording = assert_lasts(first + second, 75)
+    assert recording.notes == ()
+    late = Audio(first + second, span=(70, 72)).decode(sampling_rate=16_000).samples
+    assert np.abs(late - recording.decode(sampling_rate=16_000).samples[70 * 16_000 : 72 * 16_000]).max() < 1e-3
+
+
+@pytest.mark.parametrize("size", [b"\0\0\0\0", b"\xff\xff\xff\xff"])
+def test_a_wav_file_whose_size_was_never_written_is_read_to_its_end(make, size):
+    data = make.sound(make.noise(3), RATE, "WAV")
+    at = data.index(b"data") + 4
+    recording = assert_lasts(data[:4] + size + data[8:at] + size + data[at + 4 :], 3)
+    assert np.array_equal(recording.decode().samples, Audio(data).decode().samples)
+    assert recording.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec"),
+    [("wav", "pcm_s16le"), ("flac", "flac"), ("caf", "pcm_s16be"), ("aiff", "pcm_s16be"), ("au", "pcm_s16be")],
+)
+def test_what_an_encoder_writes_into_a_pipe_is_read_to_its_end(make, kind, codec):
+    assert assert_lasts(piped(kind, codec, make.noise(3)), 3).notes == ()
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "FLAC", "MP3"])
+def test_the_spans_of_a_recording_that_was_cut_are_those_that_can_be_read(make, kind):
+    data = make.sound(make.noise(20, 16_000), 16_000, kind)
+    recording = Audio(data[: len(data) // 2])
+    assert recording.duration < 11
+    (note,) = recording.notes
+    assert f"ends at {recording.duration:.2f} seconds, not at 20.0" in note
+    assert recording.windows(4)[-1].span[1] == pytest.approx(recording.duration)
+    assert Audio(data[: len(data) // 2]).decode().duration == pytest.approx(recording.duration, abs=0.01)
+
+
+def test_ogg_that_was_cut_says_so(make):
+    data = make.sound(make.noise(20, 16_000), 16_000, "OGG", "VORBIS")
+    recording = Audio(data[: len(data) // 2])
+    assert 5 < recording.duration < 12
+    assert recording.notes == ("the file has no mark of its end: it may have been cut",)
+    assert Audio(data).decode().duration == 20

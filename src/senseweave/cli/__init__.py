@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 
+from senseweave.cli.pipes import open_closed_streams
+
 
 def main() -> None:
     """Run the command line.
 
     Exit codes: 0, success; 1, nothing could be added, the index is empty, or `verify` found problems; 2, wrong usage
-    or an error, reported in one line; 130, interrupted.
+    or an error, reported in one line; 130, interrupted; 141, nobody
+    reads the output any more.
     """
+    open_closed_streams()
     try:
         from senseweave.cli.app import run
 

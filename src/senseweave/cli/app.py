@@ -28,7 +28,8 @@ from senseweave.cli.options import (
     open_index,
     trusted_kinds,
 )
-from senseweave.cli.output import print_json, write_any_text
+from senseweave.cli.output import print_json
+from senseweave.cli.pipes import output
 from senseweave.cli.searching import search
 from senseweave.errors import AddError, SenseweaveError
 from senseweave.extras import require
@@ -240,10 +241,14 @@ def run() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.showwarning = _one_line_warning
     logging.getLogger("chromadb").setLevel(logging.ERROR)
-    write_any_text()
+    sys.stdout, sys.stderr = output(sys.stdout), output(sys.stderr)
     with without_decoder_notes():
         try:
-            sys.exit(app(standalone_mode=False) or 0)
+            try:
+                code = app(standalone_mode=False) or 0
+            finally:
+                sys.stdout.flush()
+            sys.exit(code)
         except ClickException as error:
             _usage_error(error)
         except OSError as error:

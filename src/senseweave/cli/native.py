@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from senseweave.cli.pipes import Output
+
 _MPG123 = re.compile(
     rb"\[src/libmpg123/|Note: (Trying to resync|Skipped \d+ bytes|Illegal Audio-MPEG-Header|Hit end of)"
     rb"|Warning: Xing stream size|\s*$"
@@ -34,7 +36,7 @@ def without_decoder_notes() -> Iterator[None]:
     terminal = os.dup(2)
     with (
         tempfile.TemporaryFile() as held,
-        open(terminal, "w", encoding=shown.encoding, errors="backslashreplace", buffering=1) as direct,
+        Output(open(terminal, "wb"), shown.encoding, errors="backslashreplace", line_buffering=True) as direct,
     ):
         os.dup2(held.fileno(), 2)
         sys.stderr = direct

@@ -1,8 +1,7 @@
-"""Write JSON to standard output, and whatever the terminal's encoding lacks as escapes."""
+"""Write JSON to standard output."""
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 
@@ -16,10 +15,3 @@ def print_json(value: object) -> None:
     sys.stdout.write(
         printable_json(json.dumps(redacted(value), indent=2, ensure_ascii=not unicode, default=str)) + "\n"
     )
-
-
-def write_any_text() -> None:
-    """Print what the terminal's encoding lacks as escapes, instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")

@@ -54,6 +54,22 @@ def test_a_missing_vector_folder_is_repaired_from_the_texts(folder, space):
     assert [path.name for path in folder.parent.iterdir()] == ["index"]
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: os.truncate(file, 0)])
+@pytest.mark.parametrize("vectors_too", [False, True])
+def test_an_index_whose_database_is_gone_is_not_replaced_by_an_empty_one(folder, space, damage, vectors_too):
+    damage(folder / "chroma.sqlite3")
+    if vectors_too:
+        shutil.rmtree(vectors(folder))
+    before = sorted(folder.rglob("*"))
+    for options in ({}, {"check": False}, {"create": False}):
+        with pytest.raises(
+            StoreError, match=r"there was an index here, but chroma.sqlite3 is (missing|empty)"
+        ) as caught:
+            Index(folder, spaces=[space], **options)
+        assert "\n" not in str(caught.value)
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_repaired_records_are_the_same_records(folder, space, whole):
     scribble(vectors(folder) / "data_level0.bin")
     report = repair_folder(folder, lambda _: space)

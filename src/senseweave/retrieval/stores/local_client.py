@@ -11,6 +11,7 @@ from senseweave.extras import require
 from senseweave.forking import abandon
 from senseweave.retrieval.integrity.swap import finish_swap
 from senseweave.retrieval.stores.chroma_bindings import renew_bindings
+from senseweave.retrieval.stores.lock import FolderLock
 from senseweave.retrieval.stores.store_errors import readable
 
 DATABASE: Final = "chroma.sqlite3"
@@ -21,13 +22,14 @@ def holds_store(place: Any, *, create: bool) -> bool:
     """Return whether there is a Chroma store at a place, without creating anything; a client always has a store.
 
     Raises:
-        StoreError: If there is no store and `create` is False, or the place cannot hold a store.
+        StoreError: If there is no store and `create` is False, the place cannot hold a store, or its database is gone.
     """
     if not isinstance(place, (str, os.PathLike)):
         return True
     folder = Path(os.path.abspath(place))
     with readable(folder):
         finish_swap(folder)
+        _check_database(folder)
         if (folder / DATABASE).is_file():
             return True
     if not create:
@@ -116,6 +118,24 @@ def client_in_child(settings: Any, parents: Any) -> Any:
 def client_place(client: Any) -> str:
     """Return what errors call the store of a client: the kind of the client."""
     return type(client).__name__
+
+
+def _check_database(folder: Path) -> None:
+    """Check that a folder in which there was an index still has its database, in place of which Chroma makes a new one.
+
+    Raises:
+        StoreError: If it is missing or empty.
+    """
+    database = folder / DATABASE
+    if database.is_file() and database.stat().st_size:
+        return
+    if FolderLock(folder).generation() or any(folder.glob("*/header.bin")):
+        msg = (
+            f"{folder}: there was an index here, but {DATABASE} is {'empty' if database.is_file() else 'missing'}; the "
+            "folder was copied or restored in part: restore all of it from a backup, or remove it and import an export "
+            "or add everything again"
+        )
+        raise StoreError(msg)
 
 
 def _equal_client(settings: Any, like: Any) -> Any:

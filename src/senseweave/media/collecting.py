@@ -12,6 +12,7 @@ from senseweave.errors import MediaError, MissingReaderError, NoContentError, Pa
 from senseweave.media.base import Media
 from senseweave.media.forms.inputs import as_source
 from senseweave.media.forms.parts import PartSource
+from senseweave.media.forms.refusals import refusal
 from senseweave.media.forms.source import Source
 from senseweave.media.kinds.audio import Audio
 from senseweave.media.kinds.image import Image
@@ -135,7 +136,7 @@ def media_in(source: Source, budget: Budget | None = None) -> Iterator[Media | M
         yield from _document(source, budget or Budget(source.policy))
         return
     if not content.modalities:
-        raise NoContentError(source.label, f"is {content.mime_type}, which is not text, an image, audio or video")
+        raise NoContentError(source.label, refusal(content.mime_type))
     kind = content.modalities[0]
     if {"audio", "video"} <= set(content.modalities):
         kind = _audio_or_video(source)

@@ -123,6 +123,10 @@ class Package:
         """
         return parse_xml(self.read(name), f"{self.source.label}, {name}", self.kind)
 
+    def size(self, pattern: str) -> int:
+        """Return the unpacked size in bytes of all files whose name matches a pattern; unpacking ends there."""
+        return sum(info.file_size for name, info in self._members.items() if re.fullmatch(pattern, name))
+
     def check_xml(self, pattern: str = r"(?i).*\.(xml|rels|vml)") -> None:
         """Check the size of all XML files before a library parses them.
 

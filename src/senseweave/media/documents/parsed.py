@@ -122,6 +122,12 @@ class Builder:
         self._contexts.append(Context(self._length, before, self.path))
         self._add(text)
 
+    def under(self, title: str) -> None:
+        """Put what follows under a heading that stands in it already."""
+        before = self.path
+        self._headings = [(1, clean(title))]
+        self._contexts.append(Context(self._length, before, self.path))
+
     def leave_headings(self) -> None:
         """Add what follows under no heading."""
         self._headings = []

@@ -8,6 +8,7 @@ import zipfile
 from typing import BinaryIO
 
 from senseweave.media.forms.content import HEAD_BYTES, Content
+from senseweave.media.forms.refusals import refused_type
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")
@@ -20,8 +21,34 @@ _SRT = re.compile(rb"\d{1,6}[ \t]*\r?\n[ \t]*\d{1,4}:\d\d:\d\d[,.]\d{1,3}[ \t]*-
 _NOTEBOOK = re.compile(rb'\{\s*"(cells|metadata|worksheets|nbformat|nbformat_minor)"\s*:')
 _PACKAGES: tuple[tuple[str, Content], ...] = (
     ("word/document.xml", Content(f"{_OFFICE}wordprocessingml.document", ("text",), "docx")),
+    ("xl/workbook.xml", Content(f"{_OFFICE}spreadsheetml.sheet", ("text",), "xlsx")),
+    ("xl/workbook.bin", Content("application/vnd.ms-excel.sheet.binary.macroenabled.12")),
+    ("Index/Document.iwa", Content("application/vnd.apple.iwork")),
+    ("Index.zip", Content("application/vnd.apple.iwork")),
+    ("FixedDocSeq.fdseq", Content("application/vnd.ms-xpsdocument")),
+    ("FixedDocumentSequence.fdseq", Content("application/vnd.ms-xpsdocument")),
+    ("visio/document.xml", Content("application/vnd.visio")),
+    ("ppt/presentation.xml", Content(f"{_OFFICE}presentationml.presentation", ("text",), "pptx")),
 )
 """By a file that only such a package has."""
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_STREAMS: tuple[tuple[str, Content], ...] = (
+    ("__properties_version1.0", Content("application/vnd.ms-outlook", ("text",), "msg")),
+    ("EncryptedPackage", Content("application/vnd.ms-office-encrypted")),
+    ("WordDocument", Content("application/msword")),
+    ("PowerPoint Document", Content("application/vnd.ms-powerpoint")),
+    ("VisioDocument", Content("application/vnd.visio")),
+    ("Quill", Content("application/x-mspublisher")),
+    ("Workbook", Content("application/vnd.ms-excel", ("text",), "xls")),
+    ("Book", Content("application/vnd.ms-excel", ("text",), "xls")),
+)
+"""By a stream that only such an OLE file has."""
+_SEARCHED = 64 * 1024**2
+_ODF = "application/vnd.oasis.opendocument."
+_NAMED = {"application/epub+zip": "epub"} | {
+    f"{_ODF}{kind}": "odf" for kind in ("text", "spreadsheet", "presentation", "graphics")
+}
+"""Readers of packages that name their type in their first file."""
 
 
 def identify_container(file: BinaryIO, head: bytes, content: Content) -> Content | None:
@@ -34,6 +61,12 @@ def identify_container(file: BinaryIO, head: bytes, content: Content) -> Content
     """
     if content.mime_type == "application/zip":
         return _identify_zip(file, head)
+    if content.mime_type == "application/rtf":
+        return Content("application/rtf", ("text",), "rtf")
+    if head.startswith(_OLE):
+        return _identify_ole(file)
+    if not content.modalities and (mime_type := refused_type(head)) is not None:
+        return Content(mime_type)
     if content.reader == "text" or not content.modalities:
         return _identify_text(file, head)
     return None
@@ -58,6 +91,15 @@ def _identify_text(file: BinaryIO, head: bytes) -> Content | None:
     return None
 
 
+def _identify_ole(file: BinaryIO) -> Content:
+    """Return what an OLE file is, by the first name of a stream in its directory that tells."""
+    file.seek(0)
+    data = file.read(_SEARCHED)
+    places = {name: data.find(f"{name}\0".encode("utf-16-le")) for name, _ in _STREAMS}
+    found = [(place, content) for name, content in _STREAMS if (place := places[name]) >= 0]
+    return min(found, key=lambda each: each[0])[1] if found else Content("application/vnd.ms-ole")
+
+
 def _tail(file: BinaryIO) -> bytes:
     """Return the last bytes of a file, where notebooks keep their version."""
     size = file.seek(0, 2)
@@ -68,11 +110,21 @@ def _tail(file: BinaryIO) -> bytes:
 def _identify_zip(file: BinaryIO, head: bytes) -> Content | None:
     names: set[str] = set()
     complete = False
+    named = b""
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as package:
             names, complete = set(package.namelist()), True
+            if "mimetype" in names and package.getinfo("mimetype").file_size < 200:
+                named = package.read("mimetype")
     except Exception:  # cut off, as a download is at first, or broken
-        names = {found.decode("ascii") for found in re.findall(rb"[\w.-]+/[\w./-]+\.xml", head)}
+        file.seek(0)
+        data = file.read(_SEARCHED)
+        names = {name for name, _ in _PACKAGES if b"\0" + name.encode() in data}
+    if not named and head[30:38] == b"mimetype":
+        named = head[38 : 38 + int.from_bytes(head[22:26], "little")]
+    name = named.strip().decode("ascii", "replace").removesuffix("-template")
+    if name in _NAMED:
+        return Content(name, ("text",), _NAMED[name])
     found = next((content for name, content in _PACKAGES if name in names), None)
     return found or (Content("application/zip", ("text",), "zip") if complete else None)

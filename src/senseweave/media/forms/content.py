@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from senseweave.errors import MediaError
 from senseweave.media.forms.packets import is_adts, is_mpeg_audio
+from senseweave.media.forms.refusals import refusal
 from senseweave.media.forms.wide import NOT_IN_TEXT, wide_text
 from senseweave.media.modality import Modality
 
@@ -183,6 +184,8 @@ def confirm(content: Content, modality: Modality, source: str) -> None:
     """
     if modality in content.modalities:
         return
+    if modality == "text" and not content.modalities and content is not UNKNOWN:
+        raise MediaError(source, refusal(content.mime_type))
     expected = {"text": "text", "image": "an image", "audio": "audio", "video": "a video"}[modality]
     actual = "of an unknown type" if content is UNKNOWN else content.mime_type
     raise MediaError(source, f"is {actual}, not {expected}")

@@ -22,6 +22,13 @@ BUILT_IN = {
     "notebook": "senseweave.media.documents.notebook:NotebookReader",
     "contacts": "senseweave.media.documents.contacts:ContactsReader",
     "zip": "senseweave.media.documents.archive:ZIPReader",
+    "xlsx": "senseweave.media.documents.sheets:XLSXReader",
+    "xls": "senseweave.media.documents.sheets:XLSReader",
+    "msg": "senseweave.media.documents.outlook:OutlookReader",
+    "rtf": "senseweave.media.documents.rtf:RTFReader",
+    "pptx": "senseweave.media.documents.pptx:PPTXReader",
+    "odf": "senseweave.media.documents.odf:ODFReader",
+    "epub": "senseweave.media.documents.epub:EPUBReader",
     "docx": "senseweave.media.documents.docx:DOCXReader",
 }
 """The document readers of senseweave, by the name that `Content.reader` holds."""

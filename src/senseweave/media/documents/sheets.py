@@ -1,0 +1,158 @@
+"""Spreadsheets of Excel (XLSX, XLS): a page for each sheet, whose rows keep the header, and the pictures."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any, BinaryIO, Final
+
+from senseweave.errors import MediaError, PolicyError
+from senseweave.extras import require_reader
+from senseweave.media.documents.base import Part, no_part
+from senseweave.media.documents.docx import relations
+from senseweave.media.documents.packages import Package, open_package
+from senseweave.media.documents.parsed import Builder, Page, ParsedDocument, ParsedReader, check_pages, row_line
+from senseweave.media.forms.source import Source
+
+KIND: Final = "Excel workbook (XLSX)"
+OLD_KIND: Final = "Excel 97 workbook (XLS)"
+MAX_CELLS: Final = 20_000_000
+"""Cells of a sheet, the empty ones between others included: a few seconds of reading."""
+MAX_ROWS: Final = 2_000_000
+"""Excel allows 1,048,576."""
+SHEET_SHARE: Final = 2
+"""The XML of all sheets may have this many times the bytes of the largest text, since marks take half of it."""
+_REL = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+_LOADED = r"(?i)(xl/(sharedStrings|styles|workbook)\.xml|xl/(drawings|worksheets)/_rels/.*\.rels|.*content_types.*)"
+
+
+class XLSXReader(ParsedReader):
+    """Reads Excel workbooks with openpyxl, a row at a time."""
+
+    name = "xlsx"
+    mime_types = ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",)
+
+    def parse(self, source: Source) -> ParsedDocument:
+        """Return the sheets, and the pictures on them."""
+        openpyxl = require_reader("openpyxl", extra="documents", feature=f"reading an {KIND}", source=source.label)
+        with open_package(source, KIND) as package, source.open() as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what openpyxl would lose if it wrote the workbook
+            package.check_xml(_LOADED)
+            source.policy.check_text(source.label, package.size(r"(?i)xl/.*\.xml") // SHEET_SHARE)
+            workbook = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            check_pages(source, len(workbook.worksheets))
+            pages = []
+            for sheet in workbook.worksheets:
+                sheet.reset_dimensions()  # which the file states, and which are often wrong
+                pages.append(sheet_page(source, sheet.title, sheet.iter_rows(values_only=True)))
+            return ParsedDocument(pages, _pictures(package))
+
+    def open_part(self, source: Source, name: str) -> BinaryIO:
+        """Open a picture or another file in a workbook."""
+        with open_package(source, KIND) as package:
+            return package.open(name)
+
+
+class XLSReader(ParsedReader):
+    """Reads workbooks of Excel 97 to 2003 with xlrd."""
+
+    name = "xls"
+    mime_types = ("application/vnd.ms-excel",)
+
+    def parse(self, source: Source) -> ParsedDocument:
+        """Return the sheets."""
+        xlrd = require_reader("xlrd", extra="documents", feature=f"reading an {OLD_KIND}", source=source.label)
+        try:
+            workbook = xlrd.open_workbook(
+                file_contents=source.read(), on_demand=True, ragged_rows=True, logfile=io.StringIO()
+            )
+            check_pages(source, workbook.nsheets)
+            pages = []
+            for number in range(workbook.nsheets):
+                sheet = workbook.sheet_by_index(number)
+                rows = (_old_row(xlrd, workbook, sheet.row(at)) for at in range(sheet.nrows))
+                pages.append(sheet_page(source, sheet.name, rows))
+                workbook.unload_sheet(number)
+            return ParsedDocument(pages)
+        except MediaError:
+            raise
+        except Exception as error:  # xlrd raises whatever a broken record leads to
+            locked = "encrypted" in str(error).lower()
+            reason = "is protected by a password" if locked else f"is broken ({error or type(error).__name__})"
+            raise MediaError(source.label, f"is an {OLD_KIND} that {reason}") from error
+
+    def open_part(self, source: Source, name: str) -> BinaryIO:
+        """Raise MediaError: pictures in these files are not read."""
+        raise no_part(source, name)
+
+
+def sheet_page(source: Source, title: str, rows: Iterable[Sequence[Any]]) -> Page:
+    """Return the page of a sheet: its name, what stands above the table, and the table with its header."""
+    builder = Builder(source)
+    builder.heading(title)
+    table: list[Sequence[str]] = []
+    cells = length = count = 0
+    for row in rows:
+        count += 1
+        cells += len(row)
+        if count > MAX_ROWS or cells > MAX_CELLS:
+            limit = f"at most {MAX_ROWS:,} rows and {MAX_CELLS:,} cells are read"
+            raise PolicyError(source.label, f"has a sheet {title!r} of more cells than are read; {limit}")
+        values = [cell_text(value) for value in row]
+        filled = sum(1 for value in values if value)
+        if not filled:
+            continue
+        length += sum(map(len, values))
+        source.policy.check_text(source.label, length)
+        if not table and filled == 1:
+            builder.paragraph(row_line(values).strip(" |"))
+        else:
+            table.append(values)
+    builder.table(table)
+    return builder.page()
+
+
+def cell_text(value: Any) -> str:
+    """Return the value of a cell as it is read: whole numbers without a point, dates without midnight."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(" ").removesuffix(" 00:00:00")
+    return str(value).strip()
+
+
+def _old_row(xlrd: Any, workbook: Any, row: Sequence[Any]) -> list[Any]:
+    return [_old_value(xlrd, workbook, cell) for cell in row]
+
+
+def _old_value(xlrd: Any, workbook: Any, cell: Any) -> Any:
+    if cell.ctype == xlrd.XL_CELL_DATE:
+        try:
+            return xlrd.xldate_as_datetime(cell.value, workbook.datemode)
+        except (ValueError, OverflowError, xlrd.xldate.XLDateError):
+            return cell.value
+    if cell.ctype == xlrd.XL_CELL_BOOLEAN:
+        return bool(cell.value)
+    if cell.ctype == xlrd.XL_CELL_ERROR:
+        return xlrd.error_text_from_code.get(cell.value, "")
+    return cell.value
+
+
+def _pictures(package: Package) -> list[Part]:
+    """Return the pictures of a workbook with the number of the sheet that shows them."""
+    sheets = relations(package, "xl/workbook.xml")
+    shown: dict[str, int] = {}
+    for number, sheet in enumerate(package.xml("xl/workbook.xml").iter("{*}sheet"), 1):
+        name = sheets.get(sheet.get(f"{_REL}id", ""), "")
+        for drawing in relations(package, name).values():
+            for file in relations(package, drawing).values():
+                shown.setdefault(file, number)
+    files = [name for name in package.names if re.match(r"xl/(media|embeddings)/", name)]
+    return [Part(name, shown.get(name)) for name in sorted(files, key=lambda name: (shown.get(name, 1 << 30), name))]

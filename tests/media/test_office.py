@@ -1,0 +1,149 @@
+"""Spreadsheets and presentations: pages with their words, tables with their headers, pictures with their page."""
+
+import datetime
+import io
+import zipfile
+
+import openpyxl
+import pptx
+import pytest
+import xlwt
+from openpyxl.drawing.image import Image as Drawing
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
+from pptx.util import Inches
+
+from senseweave.errors import MediaError, PolicyError
+from senseweave.media import Image, MediaPolicy, Text, collect, split
+
+
+@pytest.fixture
+def workbook(make, tmp_path):
+    book = openpyxl.Workbook()
+    first = book.active
+    first.title = "Hives"
+    first.append(["Numbers of 2026"])
+    first.append([])
+    first.append(["place", "hives", "since", "sold"])
+    for number in range(200):
+        first.append([f"meadow {number}", number, datetime.datetime(2026, 5, 1), number / 4])
+    second = book.create_sheet("Photos")
+    second["C5"] = True
+    second.add_image(Drawing(io.BytesIO(make.image(make.picture()))))
+    book.create_sheet("Empty")
+    path = tmp_path / "hives.xlsx"
+    book.save(path)
+    return path
+
+
+def test_a_workbook_has_a_page_for_each_sheet(workbook):
+    found = list(collect(workbook))
+    assert [(media.modality, media.page, media.part_name) for media in found] == [
+        ("text", 1, None),
+        ("text", 2, None),
+        ("text", 3, None),
+        ("image", 2, "!/xl/media/image1.png"),
+    ]
+    assert (
+        found[0]
+        .decode()
+        .startswith("Hives\n\nNumbers of 2026\n\nplace | hives | since | sold\nmeadow 0 | 0 | 2026-05-01 | 0\n")
+    )
+    assert "meadow 1 | 1 | 2026-05-01 | 0.25\n" in found[0].decode()
+    assert found[1].decode() == "Photos\n\nTRUE"
+    assert found[3].decode().size == (64, 48)
+
+
+def test_each_passage_of_a_sheet_keeps_its_name_and_header(workbook):
+    found = [chunk.decode() for chunk in split(next(iter(collect(workbook))), characters=400)]
+    assert len(found) > 10
+    assert all(passage.startswith("Hives\nplace | hives | since | sold\nmeadow") for passage in found[1:])
+    assert sum(passage.count("meadow") for passage in found) == 200
+
+
+def test_a_workbook_of_excel_97_is_read(tmp_path):
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("Hives")
+    dates = xlwt.easyxf(num_format_str="YYYY-MM-DD")
+    for at, row in enumerate([["place", "hives"], ["meadow", 4], ["wood", 2.5]]):
+        for column, value in enumerate(row):
+            sheet.write(at, column, value)
+    sheet.write(3, 0, datetime.datetime(2026, 5, 1), dates)
+    book.save(str(tmp_path / "hives.xls"))
+    (text,) = collect(tmp_path / "hives.xls")
+    assert (text.page, text.mime_type) == (1, "application/vnd.ms-excel")
+    assert text.decode() == "Hives\n\nplace | hives\nmeadow | 4\nwood | 2.5\n2026-05-01"
+    data = (tmp_path / "hives.xls").read_bytes()
+    (error,) = collect(data[:600] + bytes(len(data) - 600))
+    assert isinstance(error, MediaError)
+
+
+def test_a_sheet_that_claims_cells_far_away_ends(workbook):
+    with zipfile.ZipFile(workbook) as package:
+        files = {name: package.read(name) for name in package.namelist()}
+    rows = "".join(f'<row r="{at}"><c r="XFD{at}"><v>1</v></c></row>' for at in range(1, 3000))
+    name = "xl/worksheets/sheet1.xml"
+    head, _, rest = files[name].decode().partition("<sheetData>")
+    for data in (rows, '<row r="9999999999"><c r="A9999999999"><v>1</v></c></row>'):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as package:
+            sheet = f"{head}<sheetData>{data}</sheetData>{rest.partition('</sheetData>')[2]}"
+            for member, content in {**files, name: sheet.encode()}.items():
+                package.writestr(member, content)
+        (error,) = collect(buffer.getvalue())
+        assert isinstance(error, PolicyError)
+        assert "more cells than are read" in str(error)
+
+
+@pytest.fixture
+def presentation(make, tmp_path):
+    made = pptx.Presentation()
+    first = made.slides.add_slide(made.slide_layouts[1])
+    first.shapes.title.text = "Bees"
+    first.placeholders[1].text = "They fly.\nThey hum."
+    first.notes_slide.notes_text_frame.text = "Smile here."
+    second = made.slides.add_slide(made.slide_layouts[6])
+    second.shapes.add_picture(io.BytesIO(make.image(make.picture())), Inches(1), Inches(1))
+    group = second.shapes.add_group_shape()
+    group.shapes.add_textbox(0, 0, Inches(1), Inches(1)).text_frame.text = "in a group"
+    table = second.shapes.add_table(2, 2, 0, 0, Inches(4), Inches(1)).table
+    for at, value in enumerate(["place", "hives", "meadow", "4"]):
+        table.cell(at // 2, at % 2).text = value
+    chart = CategoryChartData()
+    chart.categories = ["spring", "summer"]
+    chart.add_series("Honey", (1, 2))
+    second.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 0, Inches(3), Inches(3), chart)
+    made.slides.add_slide(made.slide_layouts[6])
+    path = tmp_path / "bees.pptx"
+    made.save(path)
+    return path
+
+
+def test_a_presentation_has_a_page_for_each_slide(presentation):
+    found = list(collect(presentation))
+    assert [(media.modality, media.page, media.part_name) for media in found if media.modality == "image"] == [
+        ("image", 2, "!/ppt/media/image1.png")
+    ]
+    texts = {media.page: media.decode() for media in found if media.modality == "text" and media.part_name is None}
+    assert list(texts) == [1, 2]
+    assert texts[1] == "Bees\n\nThey fly.\nThey hum.\n\nSmile here."
+    for words in ("in a group", "place | hives\nmeadow | 4", "spring", "summer", "Honey"):
+        assert texts[2].count(words) == 1
+    assert Image(presentation, part="ppt/media/image1.png").decode().size == (64, 48)
+    assert Text.open(presentation, page=2).decode() == texts[2]
+
+
+def test_the_policy_limits_slides_and_sheets(presentation, workbook):
+    for path in (presentation, workbook):
+        (error,) = collect(path, policy=MediaPolicy(max_pages=2))
+        assert isinstance(error, PolicyError)
+        assert "max_pages" in str(error)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.98])
+def test_files_that_end_early_are_broken(presentation, workbook, share):
+    for path in (presentation, workbook):
+        data = path.read_bytes()
+        (error,) = collect(data[: int(len(data) * share)])
+        assert isinstance(error, MediaError)
+        assert "broken" in str(error)

@@ -1,0 +1,160 @@
+"""Rich text, messages of Outlook, and the files that are refused by their name."""
+
+import io
+import struct
+import zipfile
+
+import pytest
+
+from senseweave.errors import MediaError, NoContentError
+from senseweave.media import Text, collect
+from senseweave.media.documents.outlook import unpack_rtf
+from senseweave.media.forms.source import BytesSource
+from senseweave.media.policy import MediaPolicy
+
+FREE, END, FAT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+
+
+def ole(streams):
+    """An OLE file of streams by path, each padded with zeros to where no small streams are needed."""
+    entries, children = [("Root Entry", 5, END, 0)], {"": []}
+    sectors = b""
+    numbers = {"": 0}
+    chain = []
+    for path, data in streams.items():
+        folder, _, name = path.rpartition("/")
+        if folder not in numbers:
+            numbers[folder] = len(entries)
+            entries.append((folder, 1, END, 0))
+            children[""].append(numbers[folder])
+            children[folder] = []
+        data = data.ljust(4096, b"\0")
+        children[folder].append(len(entries))
+        entries.append((name, 2, len(chain), len(data)))
+        count = -(-len(data) // 512)
+        chain += [*range(len(chain) + 1, len(chain) + count), END]
+        sectors += data.ljust(count * 512, b"\0")
+        numbers[path] = len(entries) - 1
+    following, first = {}, {}
+    for folder, members in children.items():
+        first[numbers[folder]] = members[0] if members else FREE
+        following |= dict(zip(members, [*members[1:], FREE], strict=True)) if members else {}
+    directory = b""
+    for at, (name, kind, start, size) in enumerate(entries):
+        title = f"{name}\0".encode("utf-16-le")
+        directory += title.ljust(64, b"\0") + struct.pack(
+            "<HBBIII16xI16xIIxxxx",
+            len(title), kind, 1, FREE, following.get(at, FREE), first.get(at, FREE), 0, start, size,
+        )  # fmt: skip
+    place = len(chain)
+    count = -(-len(directory) // 512)
+    chain += [*range(place + 1, place + count), END]
+    sectors += directory.ljust(count * 512, b"\0")
+    tables = 1
+    while (len(chain) + tables) * 4 > tables * 512:
+        tables += 1
+    assert tables <= 109
+    begin = len(chain)
+    chain += [FAT] * tables
+    sectors += struct.pack(f"<{len(chain)}I", *chain).ljust(tables * 512, b"\xff")
+    header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHHH6x", 62, 3, 0xFFFE, 9, 6)
+    header += struct.pack("<IIIIIIIII", 0, tables, place, 0, 4096, END, 0, END, 0)
+    header += struct.pack("<109I", *range(begin, begin + tables), *[FREE] * (109 - tables))
+    return header + sectors
+
+
+def outlook(make, **body):
+    attachment = "__attach_version1.0_#00000000/__substg1.0_"
+    return ole(
+        {
+            "__properties_version1.0": bytes(32),
+            "__substg1.0_0037001F": "Bienenstöcke".encode("utf-16-le"),
+            "__substg1.0_0C1A001F": "Ann".encode("utf-16-le"),
+            "__substg1.0_0E04001E": "Zoë Müller of Köln".encode("latin-1"),
+            **body,
+            f"{attachment}37010102": make.image(make.picture()),
+            f"{attachment}3707001F": "bee.png".encode("utf-16-le"),
+        }
+    )
+
+
+def test_a_message_of_outlook_gives_its_words_and_attachments(make):
+    text, picture = collect(outlook(make, **{"__substg1.0_1000001F": "The bees fly.\r\n".encode("utf-16-le")}))
+    assert text.mime_type == "application/vnd.ms-outlook"
+    assert text.decode() == "Bienenstöcke\n\nFrom: Ann\nTo: Zoë Müller of Köln\n\nThe bees fly."
+    assert picture.part_name == "!/bee.png"
+    assert picture.decode().size == (64, 48)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"__substg1.0_10130102": b"<html><body><p>The bees fly.</p></body></html>"},
+        {"__substg1.0_10090102": struct.pack("<IIII", 0, 26, 0x414C454D, 0) + rb"{\rtf1\ansi The bees fly.}"},
+    ],
+)
+def test_the_text_of_a_message_may_be_html_or_rich_text(make, body):
+    text, _ = collect(outlook(make, **body))
+    assert text.decode().endswith("The bees fly.")
+
+
+def test_compressed_rich_text_is_unpacked():
+    packed = bytes.fromhex(  # the example of [MS-OXRTFCP] 3.1
+        "2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0"
+    )
+    words = unpack_rtf(packed, BytesSource(b"", MediaPolicy()))
+    assert words == b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n"
+
+
+def test_rich_text_gives_its_words_and_pictures(make):
+    picture = make.image(make.picture()).hex()
+    data = (
+        r"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}{\*\generator x;}\f0 The b\'e4es\par fly \u8364? high.\par "
+        rf"{{\*\shppict{{\pict\pngblip\picw64\pich48 {picture}}}}}{{\pict\wmetafile8 0102}}{{\b end}}.}}"
+    )
+    text, image = collect(data.encode())
+    assert text.mime_type == "application/rtf"
+    assert text.decode() == "The bäes\nfly € high.\nend."
+    assert image.part_name == "!/picture-1.png"
+    assert image.decode().size == (64, 48)
+
+
+def archive(*names):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as package:
+        for name in names:
+            package.writestr(name, "x")
+    return buffer.getvalue()
+
+
+REFUSED = {
+    "Word 97 document (DOC); save it as DOCX or PDF": ole({"WordDocument": b"\xec\xa5", "1Table": b""}),
+    "PowerPoint 97 presentation (PPT); save it as PPTX or PDF": ole({"PowerPoint Document": b""}),
+    "protected by a password; save it without": ole({"EncryptionInfo": b"", "EncryptedPackage": b""}),
+    "OLE file of an unknown program": ole({"Something": b""}),
+    r"binary Excel workbook \(XLSB\); save it as XLSX": archive("[Content_Types].xml", "xl/workbook.bin"),
+    "Apple document .* export it as PDF": archive("Index/Document.iwa", "preview.jpg"),
+    "XPS document; save it as PDF": archive("FixedDocSeq.fdseq"),
+    "Outlook mailbox .* export its messages": b"!BDN" + bytes(600),
+    "OneNote section": b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d" + bytes(600),
+    "Kindle book .* convert it to EPUB": b"My book".ljust(60, b"\0") + b"BOOKMOBI" + bytes(600),
+    "DjVu document; convert it to PDF": b"AT&TFORM\0\0\0\0DJVM" + bytes(600),
+    r"Windows metafile \(EMF\)": b"\1\0\0\0" + bytes(36) + b" EMF" + bytes(600),
+    "RAR archive, .* unpack it": b"Rar!\x1a\x07\1\0" + bytes(600),
+    "TAR archive, .* unpack it": b"a.txt".ljust(257, b"\0") + b"ustar" + bytes(600),
+    "gzip archive, .* unpack it": b"\x1f\x8b\x08" + bytes(600),
+    "SQLite database, .* as CSV": b"SQLite format 3\0" + bytes(600),
+    "Parquet table, .* as CSV": b"PAR1\x15\x04" + bytes(600) + b"PAR1",
+    "a program, which": b"MZ\x90\0" + bytes(600),
+    "a font, which": b"OTTO\0\x0b" + bytes(600),
+    "broken ZIP file .*, .* again": b"PK\3\4" + bytes(600),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_is_refused_is_called_by_its_name_with_what_to_do(reason):
+    (error,) = collect(REFUSED[reason])
+    assert isinstance(error, NoContentError)
+    with pytest.raises(MediaError, match=reason.replace("(DOC)", r"\(DOC\)").replace("(PPT)", r"\(PPT\)")) as told:
+        Text.open(REFUSED[reason]).decode()
+    assert told.value.reason == error.reason

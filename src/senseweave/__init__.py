@@ -25,6 +25,7 @@ _HOMES = {
     "Index": "senseweave.retrieval",
     "Hit": "senseweave.retrieval",
     "Query": "senseweave.retrieval",
+    "Progress": "senseweave.progress",
     "stores": "senseweave.stores",
     "classify": "senseweave.evaluation",
     "SenseweaveError": "senseweave.errors",
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from senseweave.media import MediaPolicy as MediaPolicy
     from senseweave.media import Text as Text
     from senseweave.media import Video as Video
+    from senseweave.progress import Progress as Progress
     from senseweave.retrieval import Hit as Hit
     from senseweave.retrieval import Index as Index
     from senseweave.retrieval import Query as Query

@@ -5,10 +5,13 @@ from __future__ import annotations
 import uuid
 
 import chromadb
+import numpy as np
 import pytest
 
 from senseweave.errors import AddError, FingerprintError, MediaError
-from senseweave.interop import ChromaWriter, ChunkLoader, Image, Record, Text, chunk_record, embed_documents
+from senseweave.interop import Audio, ChromaWriter, ChunkLoader, Image, Record, Text, chunk_record, embed_documents
+from senseweave.progress import Progress
+from senseweave.retrieval.records import adding
 from senseweave.retrieval.records.adding import BATCH, add_media
 from senseweave.testing import toy_space
 
@@ -125,3 +128,16 @@ def test_a_named_file_is_an_error_after_the_rest_is_written(model, left_out, wri
     assert len(writer.collection.get()["ids"]) == 1
     with pytest.raises(MediaError, match=r"broken\.png"):
         writer.add_media([broken, red], ChunkLoader(left_out.append, "raise"), model)
+
+
+def test_sound_is_embedded_in_small_batches_and_progress_follows_them(model, left_out, monkeypatch):
+    monkeypatch.setattr(adding, "BATCH_SECONDS", 2.0)
+    monkeypatch.setattr(Model, "modalities", ("text", "image", "audio"))
+    model = Model()
+    state, seen = Progress(), []
+    sound = Audio((np.sin(np.arange(8000) / 5).astype(np.float32), 8000))
+    inputs = [sound.part(metadata={"n": n}) for n in range(5)]
+    add_media(inputs, ChunkLoader(left_out.append, progress=state), model, lambda _: seen.append(state.done))
+    assert (state.done, state.total, state.chunks, state.seconds) == (5, 5, 5, 5.0)
+    assert len(seen) == 3
+    assert seen == sorted(seen)

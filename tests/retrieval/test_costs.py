@@ -75,7 +75,7 @@ def test_progress_of_documents_ends_at_all_their_pages(tmp_path, tiny):
     (tmp_path / "note.txt").write_text("tomatoes")
     seen = []
     sw.Index(Memory(), spaces=[tiny.make_space()]).add(tmp_path, progress=lambda *counts: seen.append(counts))
-    assert seen == [(1, 2), (2, 4), (3, 4), (4, 4)]
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def tiny_picture(shade):

@@ -3,6 +3,7 @@
 import pytest
 
 from senseweave.errors import MediaError
+from senseweave.progress import Progress
 from senseweave.retrieval.records.loading import BATCH, ChunkLoader, failure_summary
 
 
@@ -133,3 +134,14 @@ def test_failures_are_summed_up_with_their_number_and_the_first_reasons():
 def test_an_unknown_way_to_treat_errors_is_refused(left_out):
     with pytest.raises(ValueError, match="on_error must be 'named', 'raise' or 'skip', not 'ignore'"):
         ChunkLoader(left_out.append, "ignore")
+
+
+def test_progress_of_loading_counts_files_chunks_and_failures(folder, left_out):
+    state = Progress()
+    (folder / "a.txt").write_text("words " * 400)
+    loader = ChunkLoader(left_out.append, verify=True, progress=state)
+    assert len(places(loader, [folder])) == 4
+    assert (state.done, state.total, state.failed, state.chunks) == (4, 4, 2, 5)
+    counts = []
+    places(ChunkLoader(left_out.append, progress=lambda *given: counts.append(given)), [folder / "red.png"])
+    assert counts == [(1, 1)]

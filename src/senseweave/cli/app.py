@@ -6,13 +6,11 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from senseweave import __version__
 from senseweave.cli import render
@@ -33,6 +31,7 @@ from senseweave.cli.pipes import output
 from senseweave.cli.searching import search
 from senseweave.errors import AddError, SenseweaveError
 from senseweave.extras import require
+from senseweave.progress import shown_progress
 
 if TYPE_CHECKING:
     from senseweave.retrieval import Index
@@ -104,7 +103,7 @@ def index_command(
         with Index(into, spaces=space or None, trust=trusted_kinds(trust)) as index:
             sync = sync or (watch and any(path.is_dir() for path in paths))
             failed = False
-            with _progress("indexing", quiet=as_json) as step:
+            with nullcontext() if as_json else shown_progress("indexing", console=render.errors) as step:
                 try:
                     report = index.add(paths, sync=sync, progress=step)
                 except AddError as error:
@@ -223,7 +222,7 @@ def demo(
     """Index the sample corpus, search it across modalities, and answer a question with sources; offline."""
     from senseweave.demo.tour import tour
 
-    with _progress("indexing the sample corpus") as step:
+    with shown_progress("indexing the sample corpus", console=render.errors) as step:
         run_rest = tour(render.console, into=into, progress=step)
     run_rest(llm)
 
@@ -278,21 +277,3 @@ def _usage_error(error: Any) -> None:
 def _one_line_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     if category.__module__.startswith("senseweave"):
         render.warning(str(message))
-
-
-@contextmanager
-def _progress(label: str, *, quiet: bool = False) -> Iterator[Any]:
-    """Show a progress bar on standard error, and yield the function `step(done, total)` that advances it."""
-    if quiet:
-        yield None
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=render.errors, transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -13,6 +13,7 @@ from rich.table import Table
 from senseweave.cli import render
 from senseweave.cli.hits import relative
 from senseweave.demo.corpus import Question, corpus_folder, questions
+from senseweave.progress import ProgressOption
 from senseweave.retrieval import Hit, Index
 
 if TYPE_CHECKING:
@@ -24,15 +25,13 @@ CONTEXT_HITS = 1
 """Number of passages for the offline model, which confuses the contents of several."""
 
 
-def tour(
-    console: Console, *, into: Path | None = None, progress: Callable[[int, int], None] | None = None
-) -> Callable[[bool], None]:
+def tour(console: Console, *, into: Path | None = None, progress: ProgressOption = None) -> Callable[[bool], None]:
     """Index the sample corpus, and return the rest of the tour.
 
     Args:
         console: Where to print.
         into: Folder of the index; None for a temporary folder, which is removed at the end.
-        progress: Called with (done, total) while the corpus is indexed.
+        progress: What `Index.add` takes, while the corpus is indexed.
 
     Returns:
         A function that searches, prints and, given True, lets the offline chat model answer.

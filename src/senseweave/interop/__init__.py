@@ -64,6 +64,7 @@ from senseweave.media.collecting import OnInputError, as_media, first_media
 from senseweave.media.export import DEFAULT_PIXELS, ImageFormat, image_file
 from senseweave.media.files import is_kept, keep_bytes
 from senseweave.media.policy import choose_policy
+from senseweave.progress import Counter, Progress, ProgressOption, shown_progress, tracked
 from senseweave.redaction import without_secret_options, without_secrets
 from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, merge
 from senseweave.retrieval.calibration.store_statistics import Sample, evenly_spaced
@@ -109,7 +110,7 @@ from senseweave.retrieval.stores.filter_size import check_filter_size, filter_pa
 from senseweave.retrieval.stores.filters import COMPARISONS, NOT_TEXT, compile_filter, modality_filter
 from senseweave.spaces import Batch, Space, load
 from senseweave.spaces.batch import EmbeddedItem
-from senseweave.spaces.engine import OnError, Progress
+from senseweave.spaces.engine import OnError
 from senseweave.spaces.recorded import check_recorded, remember, trust
 
 if TYPE_CHECKING:
@@ -177,7 +178,9 @@ __all__ = [
     "Plan",
     "Planner",
     "Prepared",
+    "Counter",
     "Progress",
+    "ProgressOption",
     "PromptDocument",
     "PromptFile",
     "PromptLimits",
@@ -263,6 +266,8 @@ __all__ = [
     "source_label",
     "source_name",
     "text_without_place",
+    "shown_progress",
+    "tracked",
     "trust",
     "unit",
     "whole_number",

@@ -12,8 +12,9 @@ import numpy as np
 from senseweave.concurrency import in_thread
 from senseweave.errors import MediaError, SenseweaveError, placed_among
 from senseweave.media import Media
+from senseweave.progress import Counter, shown_progress
 from senseweave.spaces.batch import EmbeddedItem
-from senseweave.spaces.engine import OnError, Progress
+from senseweave.spaces.engine import OnError
 
 T = TypeVar("T")
 E = TypeVar("E", bound=SenseweaveError)
@@ -179,14 +180,14 @@ async def fetch_or_compute(
 
 
 @contextmanager
-def progress_bar(label: str, total: int, *, shown: bool = True) -> Iterator[Progress | None]:
-    """Show a progress bar on stderr, and yield what moves it; None if it is not to be shown."""
+def progress_bar(label: str, total: int, *, shown: bool = True) -> Iterator[Counter | None]:
+    """Show the progress of a call on stderr, and yield what moves it; None if it is not to be shown.
+
+    It is a bar in a terminal, and a line every ten seconds elsewhere.
+    """
     if not shown:
         yield None
         return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with shown_progress(label) as progress:
+        progress.update(total=total)
+        yield progress.count

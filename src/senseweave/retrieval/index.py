@@ -12,6 +12,7 @@ from senseweave.display import printable
 from senseweave.errors import StoreError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.media.collecting import OnInputError
+from senseweave.progress import ProgressOption
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.labels import Answers, check_queries, match_labels
 from senseweave.retrieval.contents import SourceSummary, summarize_sources
@@ -37,7 +38,6 @@ from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.filters import Filter, parse_filter
 from senseweave.retrieval.stores.ids import listed_ids
 from senseweave.retrieval.stores.local_client import holds_store
-from senseweave.spaces.engine import Progress
 from senseweave.spaces.recorded import Trust, parse_trust
 from senseweave.spaces.space import Space
 
@@ -140,7 +140,7 @@ class Index:
         *,
         metadata: Metadata = None,
         on_error: OnInputError = "named",
-        progress: Progress | None = None,
+        progress: ProgressOption = None,
         sync: bool = False,
         overlap: float = 0.0,
         characters: int | None = None,
@@ -155,7 +155,9 @@ class Index:
             on_error: What cannot be indexed is in `report.failed`. `named` raises, when all the rest is added, if an
                 input that you named is among it, and goes on over files met in folders; `skip` never raises; `raise`
                 stops at the first failure.
-            progress: Called with (media done, media in all); a document counts once until its pages are known.
+            progress: True shows what is embedded, as a bar or, without a terminal, as a line every ten seconds; a
+                `senseweave.Progress` is kept up to date; a function is called with (media done, media in all), in which
+                a document counts once until its pages are known.
             sync: Also remove records of files that have gone from the folders among the inputs.
             overlap: Seconds that neighbouring windows of audio and video share.
             characters: Most characters per passage of text; None takes what the text encoder reads, at most 1000.

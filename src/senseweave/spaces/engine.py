@@ -18,12 +18,11 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.errors import EncodingError, MediaError, SilenceWarning, TruncationWarning, VectorError
 from senseweave.forking import Lock
 from senseweave.media import Media, Waveform
+from senseweave.progress import Counter
 from senseweave.spaces.batch import Batch
 from senseweave.spaces.cache import CachedVector, VectorCache
 
 OnError = Literal["raise", "skip"]
-Progress = Callable[[int, int], None]
-"""A function that is called with (items done, items in all)."""
 
 TEXT_POOL = 4096
 """Texts that are sorted by length together; larger pools pad no less and hold more in memory."""
@@ -77,7 +76,7 @@ class Engine:
         role: Role,
         dimension: int,
         on_error: OnError = "raise",
-        progress: Progress | None = None,
+        progress: Counter | None = None,
     ) -> Batch:
         """Encode `media`, all of the encoder's modality.
 

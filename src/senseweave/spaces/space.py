@@ -18,10 +18,11 @@ from senseweave.encoders.base import ROLES, Encoder, Role
 from senseweave.errors import MediaError, UnsupportedModalityError, placed_among
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media
+from senseweave.progress import Counter
 from senseweave.spaces.batch import Batch, unit_rows
 from senseweave.spaces.cache import VectorCache
 from senseweave.spaces.coalescing import Coalescer
-from senseweave.spaces.engine import Engine, OnError, Progress
+from senseweave.spaces.engine import Engine, OnError
 
 FINGERPRINT_VERSION = 1
 """Raised whenever the same model and options would give other vectors than before."""
@@ -113,7 +114,7 @@ class Space:
         *,
         role: Role = "document",
         on_error: OnError = "raise",
-        progress: Progress | None = None,
+        progress: Counter | None = None,
     ) -> np.ndarray:
         """Embed strings; each is taken as text, even if it looks like a path or URL.
 
@@ -138,7 +139,7 @@ class Space:
         *,
         role: Role = "document",
         on_error: OnError = "raise",
-        progress: Progress | None = None,
+        progress: Counter | None = None,
     ) -> np.ndarray:
         """Embed images: paths, data URIs, bytes, file objects, PIL images, arrays or `senseweave.Image`.
 
@@ -152,7 +153,7 @@ class Space:
         *,
         role: Role = "document",
         on_error: OnError = "raise",
-        progress: Progress | None = None,
+        progress: Counter | None = None,
     ) -> np.ndarray:
         """Embed recordings, one vector each; a long recording gets the normalized mean of its windows.
 
@@ -166,7 +167,7 @@ class Space:
         *,
         role: Role = "document",
         on_error: OnError = "raise",
-        progress: Progress | None = None,
+        progress: Counter | None = None,
     ) -> np.ndarray:
         """Embed videos, one vector each; a long video gets the normalized mean of its segments."""
         return self._embed_one("video", videos, role, on_error, progress)
@@ -177,7 +178,7 @@ class Space:
         *,
         role: Role = "document",
         on_error: OnError = "raise",
-        progress: Progress | None = None,
+        progress: Counter | None = None,
     ) -> np.ndarray:
         """Embed media of several modalities in one call; rows are in the order of `media`."""
         return self.encode(media, role=role, on_error=on_error, progress=progress).vectors
@@ -188,7 +189,7 @@ class Space:
         *,
         role: Role = "document",
         on_error: OnError = "raise",
-        progress: Progress | None = None,
+        progress: Counter | None = None,
     ) -> Batch:
         """Embed media of any of the space's modalities, and report on each: descriptions, truncation, failures.
 
@@ -321,7 +322,7 @@ class Space:
         return [self.media(modality, item) for item in items]
 
     def _embed_one(
-        self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError, progress: Progress | None
+        self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError, progress: Counter | None
     ) -> np.ndarray:
         media = self._as_media(modality, items, role, on_error)
         return self._run(modality, media, role, on_error, progress).vectors
@@ -334,7 +335,7 @@ class Space:
         return (await self.aencode(media, role=role, on_error=on_error)).vectors
 
     def _run(
-        self, modality: Modality, media: Sequence[Media], role: Role, on_error: OnError, progress: Progress | None
+        self, modality: Modality, media: Sequence[Media], role: Role, on_error: OnError, progress: Counter | None
     ) -> Batch:
         encoder = self.encoder(modality)
         return self._engine.run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from senseweave.errors import MediaError, placed_among
 from senseweave.media import Media, Modality
 from senseweave.media.base import source_name
+from senseweave.progress import chunk_seconds, tracked
 from senseweave.retrieval.records.labels import document_text, text_without_place
 from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk
 from senseweave.retrieval.records.schema import (
@@ -25,6 +25,8 @@ from senseweave.retrieval.records.schema import (
 
 BATCH: Final = 64
 """Chunks that are embedded and written at a time."""
+BATCH_SECONDS: Final = 120.0
+"""Seconds of sound and video after which fewer are, so that progress moves."""
 
 ChunkKey = tuple[str, str | None]
 """The id that `describe_chunk` gives a chunk, and its words if it is text, of which a splitter makes several chunks."""
@@ -139,21 +141,23 @@ def add_media(
 
     sources: dict[str, str] = {}
     incomplete: set[str] = set()
-    chunks = _embeddable(inputs, loader, model.modalities)
-    while batch := list(islice(chunks, BATCH)):
-        embedded = loader.each(batch, embed_new)
-        incomplete |= {source_name(chunk.media) for i, chunk in enumerate(batch) if i not in embedded}
-        records = []
-        for i, found in embedded.items():
-            if isinstance(found, str):
-                sources[found] = _provenance(batch[i].media, metadata).source or ""
-                continue
-            vector, description = found
-            record = chunk_record(batch[i].media, vector, description, metadata)
-            if record.id not in sources:
-                sources[record.id] = record.metadata["source"]
-                records.append(record)
-        write(records)
+    with tracked(loader.progress, "adding") as progress:
+        loader = loader if progress is None else loader.following(progress, inputs)
+        chunks = _embeddable(inputs, loader, model.modalities)
+        while batch := _next_batch(chunks):
+            embedded = loader.each(batch, embed_new)
+            incomplete |= {source_name(chunk.media) for i, chunk in enumerate(batch) if i not in embedded}
+            records = []
+            for i, found in embedded.items():
+                if isinstance(found, str):
+                    sources[found] = _provenance(batch[i].media, metadata).source or ""
+                    continue
+                vector, description = found
+                record = chunk_record(batch[i].media, vector, description, metadata)
+                if record.id not in sources:
+                    sources[record.id] = record.metadata["source"]
+                    records.append(record)
+            write(records)
     return Added(sources, set(sources.values()) - incomplete)
 
 
@@ -211,3 +215,14 @@ def _embeddable(inputs: Any, loader: ChunkLoader, modalities: Collection[Modalit
             known = ", ".join(modalities)
             reason = f"is {chunk.media.modality}, which the model does not embed; it embeds: {known}"
             loader.fail(MediaError(chunk.media.source, reason), chunk.position, named=chunk.named)
+
+
+def _next_batch(chunks: Iterator[LoadedChunk]) -> list[LoadedChunk]:
+    """Return the next chunks, as many as are embedded at a time."""
+    batch, seconds = list[LoadedChunk](), 0.0
+    for chunk in chunks:
+        batch.append(chunk)
+        seconds += chunk_seconds(chunk.media)
+        if len(batch) == BATCH or seconds >= BATCH_SECONDS:
+            break
+    return batch

@@ -22,15 +22,16 @@ from senseweave.media.collecting import (
     is_named,
     is_single,
 )
+from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.retrieval.records.schema import check_own, is_gone, is_unicode, record_id, record_source
+from senseweave.retrieval.records.tracking import Ticket, Tracker
 from senseweave.retrieval.records.writing import Chunk, Lane, Writer, lanes
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import any_of
 from senseweave.retrieval.stores.description import Description
-from senseweave.spaces.engine import Progress
 from senseweave.spaces.space import Space
 
 Metadata = Mapping[str, Any] | Callable[[Media], Mapping[str, Any]] | None
@@ -66,7 +67,7 @@ class Ingest:
         policy: MediaPolicy,
         metadata: Metadata = None,
         on_error: OnInputError = "named",
-        progress: Progress | None = None,
+        progress: ProgressOption = None,
         overlap: float = 0.0,
         characters: int | None = None,
         character_overlap: int = 0,
@@ -95,11 +96,9 @@ class Ingest:
             "characters": characters,
             "character_overlap": character_overlap,
         }
-        self._writer = Writer(collections, self.report, self._fail, stop_at_errors=on_error == "raise")
         self._lanes: dict[Modality, list[Lane]] = {}
         self._states: dict[str, SourceState] = {}
         self._named: set[str] = set()
-        self._done = 0
 
     def run(self, inputs: Any, *, sync: bool) -> Report:
         """Add everything, then remove what it replaces.
@@ -112,15 +111,23 @@ class Ingest:
         if sync and not folders:
             msg = "sync=True removes what is gone from a folder: give a folder"
             raise ValueError(msg)
-        total = count_files(given, policy=self._policy) if self._progress is not None else 0
+        with tracked(self._progress, "indexing") as progress:
+            return self._run(given, folders, progress, sync=sync)
+
+    def _run(self, given: list[Any], folders: list[Any], progress: Progress | None, *, sync: bool) -> Report:
+        total = count_files(given, policy=self._policy) if progress is not None else 0
+        self._tracker = Tracker(progress, self.report, total)
+        self._writer = Writer(
+            self._collections, self.report, self._fail, self._tracker, stop_at_errors=self._on_error == "raise"
+        )
         for media, explicit in self._files(given):
-            total += len(media) - 1  # the pages of a document, known now that it is open
+            self._tracker.expect(len(media) - 1)  # the pages of a document, known now that it is open
             for found in media:
                 checkpoint()
-                self._take(found, explicit=explicit)
-                self._done += 1
-                if self._progress is not None:
-                    self._progress(self._done, total)
+                self._tracker.work_on(found.source)
+                ticket = Ticket()
+                self._take(found, ticket, explicit=explicit)
+                self._tracker.complete(ticket)
         for lane in (lane for group in self._lanes.values() for lane in group):
             self._writer.write(lane)
         self._remove_replaced()
@@ -148,7 +155,7 @@ class Ingest:
                         self._state(os.path.abspath(found.source)).whole_file = True
                 yield media, isinstance(item, Media)
 
-    def _take(self, media: Media | MediaError, *, explicit: bool) -> None:
+    def _take(self, media: Media | MediaError, ticket: Ticket, *, explicit: bool) -> None:
         if isinstance(media, MediaError):
             self._fail(media)
             return
@@ -175,12 +182,12 @@ class Ingest:
             elif media.span is None and media.page is None:
                 state.whole_modalities.add(media.modality)
             for lane in self._lanes[media.modality]:
-                if not self._chunk(media, source, own, lane):
+                if not self._chunk(media, source, own, lane, ticket):
                     self._fail(NoContentError(media.source, "is blank: there is nothing to index"), source)
         except MediaError as error:
             self._fail(error, source)
 
-    def _chunk(self, media: Media, source: str, own: dict[str, Any], lane: Lane) -> int:
+    def _chunk(self, media: Media, source: str, own: dict[str, Any], lane: Lane, ticket: Ticket) -> int:
         """Put the chunks of a media into a lane, write the lane whenever it is full, and return their number."""
         encoder = lane.spaces[0].encoder(media.modality)
         fixed = None if encoder.cut_at_pauses or not encoder.window_seconds else encoder.window_seconds
@@ -190,7 +197,8 @@ class Ingest:
             passage = {name: value for name, value in part.metadata.items() if name not in media.metadata}
             window = (fixed, self._chunking["overlap"]) if fixed and part.modality in ("audio", "video") else None
             text = part.decode() if part.modality == "text" else None
-            chunk = Chunk(part, source, {**passage, **own}, window, text)
+            chunk = Chunk(part, source, {**passage, **own}, window, text, ticket)
+            ticket.waiting += len(lane.spaces)
             state.expected |= {record_id(chunk.provenance(space.fingerprint)) for space in lane.spaces}
             state.sha256.add(part.sha256)
             lane.chunks.append(chunk)

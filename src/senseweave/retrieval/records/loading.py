@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -10,7 +11,8 @@ from typing import Any, Final, TypeVar
 from senseweave.arguments import check_choice
 from senseweave.errors import MediaError, PartError
 from senseweave.media import Media, MediaPolicy, Modality, collect
-from senseweave.media.collecting import ON_INPUT_ERROR, OnInputError, is_named, is_single
+from senseweave.media.collecting import ON_INPUT_ERROR, OnInputError, count_files, is_named, is_single
+from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.retrieval.records.chunking import chunk_media
 
 T = TypeVar("T")
@@ -62,6 +64,7 @@ class ChunkLoader:
         described: Modalities that `describe` takes.
         verify: Whether chunks that are not described are decoded once, which finds truncated files.
         locate: Returns an error with the position of its input.
+        progress: What shows or counts what is loaded, as `Index.add` takes it.
         hold: Called with errors of named inputs instead of raising them, by a caller that raises at the end.
     """
 
@@ -74,6 +77,7 @@ class ChunkLoader:
     described: Collection[Modality] = ()
     verify: bool = False
     locate: Callable[[MediaError, int], MediaError] = _unlocated
+    progress: ProgressOption = None
     hold: Callable[[MediaError], None] | None = None
 
     def __post_init__(self) -> None:
@@ -89,6 +93,35 @@ class ChunkLoader:
         Raises:
             MediaError: If something cannot be read, as `on_error` says.
         """
+        with tracked(self.progress, "loading") as progress:
+            yield from (self if progress is None else self.following(progress, inputs))._load(inputs, make)
+
+    def following(self, progress: Progress, inputs: Any) -> ChunkLoader:
+        """Return a loader that tells a progress of the chunks of some inputs as they are made, and of failures."""
+        given = [inputs] if is_single(inputs) else inputs if isinstance(inputs, Sequence) else ()
+        with suppress(MediaError):  # raised again when the input is read
+            progress.update(total=sum(count_files([self.unwrap(item)], policy=self.policy) for item in given) or None)
+
+        begun: set[str] = set()
+
+        def warn(error: MediaError) -> None:
+            self.warn(error)
+            progress.update(failed=progress.failed + 1, done=progress.done + (error.source not in begun))
+
+        def chunk(media: Media) -> Iterator[Media]:
+            begun.add(media.source)
+            progress.update(current=media.source)
+            try:
+                for part in self.chunk(media):
+                    yield part
+                    progress.update(embedded=part)
+            finally:
+                done = progress.done + 1
+                progress.update(done=done, total=max(progress.total, done) if progress.total is not None else None)
+
+        return replace(self, warn=warn, chunk=chunk, progress=None)
+
+    def _load(self, inputs: Any, make: Callable[[LoadedChunk], T]) -> Iterator[T]:
         chunks = self.chunks(inputs)
         size = BATCH if self.describe is not None else 1
         while batch := list(islice(chunks, size)):

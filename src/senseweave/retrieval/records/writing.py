@@ -10,6 +10,7 @@ from typing import Any, Final
 from senseweave.concurrency import checkpoint
 from senseweave.errors import EncodingError, MediaError
 from senseweave.media import Media, Modality
+from senseweave.progress import Counter
 from senseweave.retrieval.records.decoding import SHARED, shared_decoding
 from senseweave.retrieval.records.schema import (
     PASSAGE,
@@ -24,6 +25,7 @@ from senseweave.retrieval.records.schema import (
     record_text,
     write_metadata,
 )
+from senseweave.retrieval.records.tracking import EncodingSteps, Ticket, Tracker
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
@@ -49,6 +51,7 @@ class Chunk:
         own: The user's own values.
         window: Length and overlap in seconds, of a window of a recording that was cut at fixed lengths.
         text: The words of a text; None for media.
+        ticket: What counts the chunks of its media.
     """
 
     media: Media
@@ -56,6 +59,7 @@ class Chunk:
     own: dict[str, Any]
     window: tuple[float, float] | None = None
     text: str | None = None
+    ticket: Ticket = field(default_factory=Ticket)
 
     def provenance(self, fingerprint: str) -> Provenance:
         """Return what its record in a space says of it."""
@@ -94,24 +98,29 @@ def lanes(spaces: Iterable[Space], modality: Modality) -> list[Lane]:
 class Writer:
     """Writes chunks to the collections of an index and counts what it does."""
 
-    def __init__(self, collections: Collections, report: Report, fail: Fail, *, stop_at_errors: bool) -> None:
+    def __init__(
+        self, collections: Collections, report: Report, fail: Fail, tracker: Tracker, *, stop_at_errors: bool
+    ) -> None:
         """Write to `collections`.
 
         Args:
             collections: Of the index; the caller holds the writing lock.
             report: What is counted in.
             fail: Told of what cannot be embedded.
+            tracker: Told of every chunk that is settled.
             stop_at_errors: Whether a vector that is not finite ends the call.
         """
         self._collections = collections
         self._report = report
         self._fail = fail
+        self._tracker = tracker
         self._stop_at_errors = stop_at_errors
 
     def write(self, lane: Lane) -> None:
         """Write the chunks that wait in a lane, and empty it."""
         chunks, lane.chunks = lane.chunks, []
         pending = {space.name: self._settle(space, chunks) for space in lane.spaces}
+        self._settle_unchanged(chunks, pending.values())
         wanted = {id(chunk) for groups in pending.values() for group in groups for chunk in group[:1]}
         queue = [chunk for chunk in chunks if id(chunk) in wanted]
         size = SHARED[lane.modality] if len(lane.spaces) > 1 else max(len(queue), 1)
@@ -122,6 +131,14 @@ class Writer:
                 for space in lane.spaces:
                     ours = {id(group[0]): group for group in pending[space.name]}
                     self._encode(space, [ours[id(chunk)] for chunk in batch if id(chunk) in ours])
+
+    def _settle_unchanged(self, chunks: Sequence[Chunk], pending: Iterable[list[list[Chunk]]]) -> None:
+        """Tell the tracker of the chunks that need no encoding, space by space."""
+        for groups in pending:
+            encoded = {id(chunk) for group in groups for chunk in group}
+            for chunk in chunks:
+                if id(chunk) not in encoded:
+                    self._tracker.settle(chunk.ticket)
 
     def _settle(self, space: Space, chunks: Sequence[Chunk]) -> list[list[Chunk]]:
         """Update what is there, write what needs no encoding, and return the rest in groups of equal content."""
@@ -202,7 +219,10 @@ class Writer:
         if not groups:
             return
         description = self._collections.descriptions[space.name, groups[0][0].media.modality]
-        for chosen, batch in self._batches(space, groups):
+        steps = EncodingSteps(
+            [[(chunk.media, chunk.ticket) for chunk in group] for group in groups], self._tracker.settle
+        )
+        for chosen, batch in self._batches(space, groups, steps):
             checkpoint()
             records = []
             for row, position in enumerate(batch.kept):
@@ -215,11 +235,14 @@ class Writer:
             for error in batch.failed:
                 for chunk in chosen[error.position or 0]:
                     self._fail(type(error)(chunk.media.source, error.reason), chunk.source)
+        steps.finish()
 
-    def _batches(self, space: Space, groups: Sequence[list[Chunk]]) -> Iterable[tuple[Sequence[list[Chunk]], Batch]]:
+    def _batches(
+        self, space: Space, groups: Sequence[list[Chunk]], progress: Counter
+    ) -> Iterable[tuple[Sequence[list[Chunk]], Batch]]:
         try:
             media = [group[0].media for group in groups]
-            yield groups, space.encode(media, role="document", on_error="skip")
+            yield groups, space.encode(media, role="document", on_error="skip", progress=progress)
             return
         except EncodingError:
             if self._stop_at_errors:

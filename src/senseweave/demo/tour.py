@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ def choose(candidates: list[Question]) -> list[Question]:
     return chosen
 
 
-def summary(results: list[tuple[Question, list[Hit]]]) -> Table:
+def summary(results: Sequence[tuple[Question, Sequence[Hit]]]) -> Table:
     """Return a table of each question with its best hit."""
     title = "one question, one ranking over text, images, audio and video"
     table = Table(title=title, title_justify="left", expand=True)

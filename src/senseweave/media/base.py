@@ -197,6 +197,11 @@ class Media:
     def __hash__(self) -> int:
         return hash(self._identity())
 
+    def _repr_html_(self) -> str:
+        from senseweave.notebook import media_html
+
+        return media_html(self)
+
     def __repr__(self) -> str:
         parts = [repr(_shortened(without_secrets(self._source.name)))]
         if self.span is not None:

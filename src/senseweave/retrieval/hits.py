@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_CLASSES, Media, MediaPolicy, Modality
 from senseweave.media.collecting import first_media
 from senseweave.media.documents.transcripts import RECORDING
+from senseweave.notebook import hit_html, hits_html
 from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.schema import Provenance, is_gone, read_metadata
 
@@ -147,6 +148,9 @@ class Hit:
             return None
         return first_media(path, self.policy).part(span=self.span)
 
+    def _repr_html_(self) -> str:
+        return hit_html(self)
+
     def _is_label(self, source: str) -> bool:
         """Return whether a source is the label of bytes or a decoded object: a kind and the start of its hash."""
         if source in self.parts:  # the hash is that of the part
@@ -154,6 +158,23 @@ class Hit:
         _, colon, rest = source.partition(":")
         is_path = "/" in source or "\\" in source
         return bool(colon and not is_path and self.sha256 and self.sha256.startswith(rest))
+
+
+class Hits(list[Hit]):
+    """The hits of a search, best first: a list that shows itself in a notebook."""
+
+    def _repr_html_(self) -> str:
+        return hits_html(self)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Hit: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Hits: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Hit | Hits:
+        found = super().__getitem__(index)
+        return Hits(found) if isinstance(found, list) else found
 
 
 def hit_from_record(

@@ -17,7 +17,7 @@ from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.labels import Answers, check_queries, match_labels
 from senseweave.retrieval.contents import SourceSummary, summarize_sources
 from senseweave.retrieval.fusion import EmbeddedPart
-from senseweave.retrieval.hits import Hit
+from senseweave.retrieval.hits import Hits
 from senseweave.retrieval.index_spaces import IndexSpaces, check_descriptions, load_all
 from senseweave.retrieval.integrity.repair import repair_index
 from senseweave.retrieval.integrity.report import RepairReport, VerifyReport
@@ -207,7 +207,7 @@ class Index:
         rerank_depth: int = 50,
         weights: Mapping[str, float] | None = None,
         quota: Mapping[str, int] | None = None,
-    ) -> list[Hit]:
+    ) -> Hits:
         """Find the records that answer a query best, of all modalities and spaces together.
 
         Args:
@@ -255,7 +255,7 @@ class Index:
             if description.modality in chosen
         ]
         hits = [ranking.hit for ranking in rank(parsed, sources, embedded, plan, policy=self.policy)]
-        return with_all_sources(self._store, hits)
+        return Hits(with_all_sources(self._store, hits))
 
     async def aadd(self, inputs: Any, **options: Any) -> Report:
         """Like `add`, off the event loop; calls wait for each other without occupying a thread each.
@@ -265,7 +265,7 @@ class Index:
         """
         return await run_in(self._adding, self.add, inputs, **options)
 
-    async def asearch(self, query: str | Media | Query, k: int = 10, **options: Any) -> list[Hit]:
+    async def asearch(self, query: str | Media | Query, k: int = 10, **options: Any) -> Hits:
         """Like `search`, off the event loop."""
         return await in_thread(self.search, query, k, **options)
 

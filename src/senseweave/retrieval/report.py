@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 
 from senseweave.errors import MediaError
+from senseweave.notebook import report_html
 
 
 @dataclass
@@ -34,6 +35,9 @@ class Report:
     def counts(self) -> dict[str, int]:
         """All counts by name, without failures."""
         return {count.name: getattr(self, count.name) for count in fields(self) if count.name != "failed"}
+
+    def _repr_html_(self) -> str:
+        return report_html(self, self.failed)
 
     def __str__(self) -> str:
         named = {("copy" if (name, count) == ("copies", 1) else name): count for name, count in self.counts.items()}

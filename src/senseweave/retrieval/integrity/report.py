@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
+from senseweave.notebook import report_html
 from senseweave.redaction import redact_repr
 
 Kind = Literal["files", "vector", "text", "id", "fingerprint", "source missing", "source changed", "source unreadable"]
@@ -96,6 +97,9 @@ class VerifyReport:
         """Return the report as plain values, for JSON."""
         return {"ok": self.ok, **asdict(self), "counts": self.counts}
 
+    def _repr_html_(self) -> str:
+        return report_html(self, self.problems)
+
     def __str__(self) -> str:
         looked = f"{self.records} records" + (f" and {self.sources} sources" if self.sources else "")
         found = ", ".join(f"{count} {kind}" for kind, count in self.counts.items())
@@ -132,6 +136,9 @@ class RepairReport:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values, for JSON."""
         return {"ok": self.ok, **asdict(self), "counts": _counts(self.lost)}
+
+    def _repr_html_(self) -> str:
+        return report_html(self, self.lost)
 
     def __str__(self) -> str:
         if not self.changed:

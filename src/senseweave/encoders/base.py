@@ -15,6 +15,7 @@ from senseweave.errors import MediaError
 from senseweave.media import Modality
 
 Role = Literal["query", "document"]
+Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
 ROLES: tuple[Role, ...] = ("query", "document")
 
 
@@ -109,6 +110,21 @@ class Encoder(Loadable, ABC):
     def logit_bias(self) -> float | None:
         """Constant that is added to the scaled cosines before a sigmoid, as in SigLIP; None for a softmax."""
         return None
+
+    @cached_property
+    def similarity(self) -> Similarity:
+        """By what the model was trained to compare its vectors; for all but `cosine` their length matters."""
+        return "cosine"
+
+    @cached_property
+    def usual_dimensions(self) -> int | None:
+        """Number of leading dimensions that the model was saved to keep; None for all."""
+        return None
+
+    @cached_property
+    def layer_norm_before_cut(self) -> bool:
+        """Whether a layer norm without weights comes before dimensions are cut, as the model's authors do."""
+        return False
 
     @property
     @abstractmethod

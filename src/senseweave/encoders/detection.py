@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class Signs:
         config: Its `config.json`, or an empty mapping.
         modules: Class names of its sentence-transformers modules, in order; empty if it has no `modules.json`.
         first_module: The configuration of the first of them, or an empty mapping.
+        library: Its `config_sentence_transformers.json`, or an empty mapping.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Signs:
     config: Mapping[str, Any]
     modules: tuple[str, ...]
     first_module: Mapping[str, Any]
+    library: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def model_type(self) -> str:
@@ -116,12 +118,14 @@ def read_signs(name: str, folder: Path) -> Signs:
         home = folder / str(listed[0].get("path") or "")
         first = _read_json(name, home / "sentence_bert_config.json") or _read_json(name, home / "config.json")
     config = _read_json(name, folder / "config.json")
+    library = _read_json(name, folder / "config_sentence_transformers.json")
     return Signs(
         name=name,
         files=frozenset(path.name for path in folder.iterdir()),
         config=config if isinstance(config, dict) else {},
         modules=tuple(str(entry.get("type", "")).rpartition(".")[2] for entry in listed),
         first_module=first if isinstance(first, dict) else {},
+        library=library if isinstance(library, dict) else {},
     )
 
 

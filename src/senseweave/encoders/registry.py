@@ -13,6 +13,7 @@ from senseweave.encoders.detection import Signs, read_signs
 from senseweave.encoders.families import BUILT_IN
 from senseweave.encoders.family import Family
 from senseweave.encoders.options import check_options
+from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.checkpoint import CONFIG_PATTERNS, resolve
 from senseweave.errors import ModelError
 from senseweave.media import Modality
@@ -93,8 +94,9 @@ def detect(signs: Signs) -> Family:
     known checkpoint is loaded.
 
     Raises:
-        ModelError: If no rule holds; the message says what was seen.
+        ModelError: If no rule holds, the message says what was seen; or if it is a text model that embeds no sentences.
     """
+    check_sentence_encoder(signs)
     built_in = _built_in_families()
     found = _first_match(built_in, signs)
     if found is not None:

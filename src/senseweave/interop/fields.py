@@ -78,7 +78,7 @@ class SpaceOptions(TypedDict, total=False):
     dtype: str | None
     revision: str | None
     dimensions: int | None
-    normalize: bool
+    normalize: bool | None
     max_length: int | None
     batch_tokens: int | None
     cache_size: int | None
@@ -124,7 +124,9 @@ class SpaceFields(PolicyFields):
     dtype: str | None = Field(default=None, description="Precision of the weights, for example `float16`.")
     revision: str | None = Field(default=None, description="Commit or tag of a model from a hub.")
     dimensions: int | None = Field(default=None, gt=0, description="How many leading dimensions are kept; None: all.")
-    normalize: bool = Field(default=True, description="Whether vectors have length 1.")
+    normalize: bool | None = Field(
+        default=None, description="Whether vectors have length 1; None for what the model was saved with."
+    )
     max_length: int | None = Field(default=None, gt=0, description="Tokens of a text that the model reads.")
     batch_tokens: int | None = Field(default=None, gt=0, description="Padded tokens per batch of texts.")
     cache_size: int | None = Field(default=None, ge=0, description="How many finished vectors are remembered.")

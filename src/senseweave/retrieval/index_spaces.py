@@ -133,6 +133,12 @@ def recorded_spaces(place: str, trust: Trust = None) -> Callable[[Description], 
 
 def describe(space: Space, prefix: str) -> list[Description]:
     """Return the descriptions of the collections of a space, one for each modality that it embeds."""
+    if space.similarity_fn != "cosine":
+        msg = (
+            f"the model of space {space.name!r} compares vectors by {space.similarity_fn}, for which their length "
+            "matters, and an index compares by the cosine: load the space with normalize=True to index its directions"
+        )
+        raise StoreError(msg)
     options = load_options(space)
     return [
         Description(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from senseweave.encoders.base import Similarity
 from senseweave.errors import EncodingError, MediaError
 
 
@@ -68,3 +69,21 @@ def unit_rows(vectors: np.ndarray, *, allow_zero: bool = False) -> np.ndarray:
         raise EncodingError(msg)
     unit: np.ndarray = rows / np.where(norms > 0, norms, 1)
     return unit
+
+
+def compare(a: np.ndarray, b: np.ndarray, similarity: Similarity) -> np.ndarray:
+    """Return the similarity of every row of `a` with every row of `b`, shape (len(a), len(b)), float32.
+
+    Args:
+        a: Shape (n, dimension).
+        b: Shape (m, dimension).
+        similarity: `cosine`, `dot`, or `euclidean` or `manhattan` for the negative distance.
+    """
+    if similarity == "cosine":
+        return np.asarray(unit_rows(a) @ unit_rows(b).T)
+    left, right = np.atleast_2d(np.asarray(a, np.float32)), np.atleast_2d(np.asarray(b, np.float32))
+    if similarity == "dot":
+        return np.asarray(left @ right.T)
+    order = 2 if similarity == "euclidean" else 1
+    distances = [np.linalg.norm(right - row, ord=order, axis=1) for row in left]
+    return -np.asarray(distances, np.float32).reshape(len(left), len(right))

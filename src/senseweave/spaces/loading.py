@@ -26,7 +26,7 @@ _lock = RLock()
 def load(
     name: str | os.PathLike[str],
     *,
-    normalize: bool = True,
+    normalize: bool | None = None,
     dimensions: int | None = None,
     cache_size: int = 4096,
     policy: MediaPolicy | None = None,
@@ -37,8 +37,10 @@ def load(
     Args:
         name: `starter`, a hub id, a local folder, or `scheme:name` to choose the family (see `senseweave models`). The
             space of a folder is named by its absolute path, so that an index or a pickle finds it from anywhere.
-        normalize: Whether vectors have length 1.
-        dimensions: How many leading dimensions to keep (Matryoshka truncation); None for all.
+        normalize: Whether vectors have length 1. None says yes, but for models that were saved to be compared by
+            another similarity than the cosine (`similarity_fn_name`), whose lengths matter.
+        dimensions: How many leading dimensions to keep (Matryoshka truncation); None for as many as the model was
+            saved to keep (`truncate_dim`), else all.
         cache_size: How many finished vectors to keep; 0 for none.
         policy: What may be read when media come as paths, URLs or bytes.
         **options: Options of the family, such as `device`, `dtype`, `revision`, `max_length`, `prompts` or `pooling`.

@@ -51,7 +51,7 @@ HARMLESS: Final = frozenset(
     }
 )  # fmt: skip
 """Options that change what is computed and nothing else; their values are numbers, names of a method, or texts."""
-MODELS: Final = frozenset({"text", "image", "audio", "tokenizer"})
+MODELS: Final = frozenset({"text", "image", "audio", "tokenizer", "adapter"})
 """Options that name a further model, after a prefix such as `labels:timm:`."""
 COMPOSED: Final = frozenset({"frames", "bridge"})
 """Families whose models are named by the name of another model."""

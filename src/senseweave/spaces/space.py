@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,18 @@ import numpy as np
 
 from senseweave.arguments import check_choice
 from senseweave.concurrency import in_thread_if_many
-from senseweave.encoders.base import ROLES, Encoder, Role
+from senseweave.encoders.base import ROLES, Encoder, Role, Similarity
 from senseweave.errors import MediaError, UnsupportedModalityError, placed_among
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media
 from senseweave.progress import Counter
-from senseweave.spaces.batch import Batch, unit_rows
+from senseweave.spaces.batch import Batch, compare, unit_rows
 from senseweave.spaces.cache import VectorCache
 from senseweave.spaces.coalescing import Coalescer
 from senseweave.spaces.engine import Engine, OnError
 
+LAYER_NORM_EPSILON = 1e-5
+"""The default of `torch.nn.functional.layer_norm`."""
 FINGERPRINT_VERSION = 1
 """Raised whenever the same model and options would give other vectors than before."""
 
@@ -39,7 +41,7 @@ class Space:
         name: str,
         encoders: Mapping[Modality, Encoder],
         *,
-        normalize: bool = True,
+        normalize: bool | None = None,
         dimensions: int | None = None,
         cache_size: int = 4096,
         policy: MediaPolicy | None = None,
@@ -50,8 +52,8 @@ class Space:
         Args:
             name: The name of the space in errors and hits.
             encoders: The encoder of each modality.
-            normalize: Whether vectors have length 1.
-            dimensions: How many leading dimensions to keep (Matryoshka truncation); None for all.
+            normalize: Whether vectors have length 1; None for what the encoders say by their `similarity`.
+            dimensions: How many leading dimensions to keep (Matryoshka truncation); None for what the encoders say.
             cache_size: How many finished vectors to keep, so that none is computed twice; 0 for none.
             policy: What may be read when media come as paths, URLs or bytes.
             recipe: How `pickle` builds the space again: `(function, arguments, keywords)`.
@@ -64,8 +66,10 @@ class Space:
             raise ValueError(msg)
         self.name = name
         self.encoders = {modality: encoders[modality] for modality in MODALITIES if modality in encoders}
-        self.normalize = normalize
-        self.dimensions = dimensions
+        first = next(iter(self.encoders.values()))
+        self.normalize = first.similarity == "cosine" if normalize is None else normalize
+        self.similarity_fn: Similarity = "cosine" if self.normalize else first.similarity
+        self.dimensions = first.usual_dimensions if dimensions is None else dimensions
         self.policy = policy or MediaPolicy()
         self._recipe = recipe
         self._engine = Engine(self._finish, VectorCache(cache_size))
@@ -102,6 +106,7 @@ class Space:
                 "version": FINGERPRINT_VERSION,
                 "dimension": self.dimension,
                 "normalize": self.normalize,
+                **({"layer_norm": True} if self._norms_before_cut else {}),
                 "encoders": {modality: dict(encoder.identity()) for modality, encoder in self.encoders.items()},
             }
             canonical = json.dumps(described, sort_keys=True, default=str)
@@ -255,9 +260,12 @@ class Space:
         return merged
 
     def similarity(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Return the cosine similarity of every row of `a` with every row of `b`, shape (len(a), len(b)), float32."""
-        left, right = (unit_rows(vectors) for vectors in (a, b))
-        return np.asarray(left @ right.T)
+        """Return the similarity of every row of `a` with every row of `b`, shape (len(a), len(b)), float32.
+
+        It is the cosine, or for a space whose vectors keep their length, what its model was trained with
+        (`similarity_fn`): the dot product, or the negative Euclidean or Manhattan distance.
+        """
+        return compare(a, b, self.similarity_fn)
 
     def load(self, modalities: Modality | Iterable[Modality] | None = None) -> None:
         """Load the models now, so that the first request is as quick as later requests; loaded models stay loaded.
@@ -311,6 +319,11 @@ class Space:
             return self.encoders[modality]
         except KeyError:
             raise UnsupportedModalityError(self.name, modality, self.modalities) from None
+
+    @cached_property
+    def _norms_before_cut(self) -> bool:
+        first = next(iter(self.encoders.values()))
+        return self.dimensions is not None and self.dimension < first.dimension and first.layer_norm_before_cut
 
     def _as_media(self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError) -> list[Media]:
         _check_choices(role, on_error)
@@ -382,6 +395,9 @@ class Space:
     def _finish(self, vectors: np.ndarray) -> np.ndarray:
         """Truncate and normalize raw vectors."""
         if self.dimensions is not None:
+            if self._norms_before_cut:
+                centered = vectors - vectors.mean(axis=1, keepdims=True)
+                vectors = centered / np.sqrt((centered**2).mean(axis=1, keepdims=True) + LAYER_NORM_EPSILON)
             vectors = vectors[:, : self.dimension]
         return unit_rows(vectors) if self.normalize else vectors
 

@@ -35,7 +35,7 @@ class SenseweaveEmbeddings(SpaceFields, MediaEmbeddings):
         dtype: Precision of the weights, for example `float16`.
         revision: Commit or tag of a model from a hub.
         dimensions: Number of leading dimensions to keep; all if None.
-        normalize: Whether vectors have length 1, which is the default.
+        normalize: Whether vectors have length 1, which is the default but for models saved for another similarity.
         max_length: Tokens of a text that the model reads.
         batch_tokens: Padded tokens per batch of texts.
         cache_size: Number of vectors that are remembered.

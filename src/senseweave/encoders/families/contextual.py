@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
-from senseweave.encoders.detection import Rule, has_model_type
+from senseweave.encoders.detection import Rule, has_model_type, read_signs
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool
+from senseweave.encoders.refusals import check_sentence_encoder
+from senseweave.encoders.runtime.adapters import ADAPTER_PATTERNS, adapter_identity, apply_adapter
 from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained, resolve
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
@@ -57,6 +59,7 @@ class ContextualText(Encoder):
         batch_tokens: int = DEFAULT_BATCH_TOKENS,
         prompts: Mapping[str, str] | None = None,
         trust_remote_code: bool = False,
+        adapter: str | None = None,
     ) -> None:
         """Describe the encoder; the model is loaded when it is first used.
 
@@ -70,6 +73,7 @@ class ContextualText(Encoder):
             batch_tokens: Padded tokens per batch.
             prompts: Text put before queries and documents, by role.
             trust_remote_code: Whether Python files of the checkpoint may be run.
+            adapter: Folder or hub id of a LoRA adapter, which is merged into the weights.
 
         Raises:
             ValueError: If there is no such pooling.
@@ -78,7 +82,10 @@ class ContextualText(Encoder):
         if pooling not in POOLINGS:
             msg = f"pooling must be one of {', '.join(POOLINGS)}, not {pooling!r}"
             raise ValueError(msg)
+        signs = read_signs(checkpoint.name, checkpoint.folder)
+        check_sentence_encoder(signs, named=True, adapter=adapter is not None)
         self.checkpoint = checkpoint
+        self.adapter = resolve(adapter, patterns=ADAPTER_PATTERNS, weights=False) if adapter is not None else None
         self.pooling = pooling
         self.layers = tuple(layers)
         self.prompts = dict(prompts or {})
@@ -131,6 +138,7 @@ class ContextualText(Encoder):
             "prompts": {role: self.prompts.get(role, "") for role in ROLES},
             "max_length": self.max_length,
             "dtype": self._dtype or "float32",
+            **adapter_identity(self.adapter),
         }
 
     def _put_in_buckets(self, prepared: list[Prepared]) -> list[Prepared]:
@@ -150,7 +158,8 @@ class ContextualText(Encoder):
         return self.forward(batch).vectors
 
     def _load_model(self) -> Any:
-        return load_text_model(self.checkpoint, self._dtype, self._device, self._trust_remote_code)
+        model = load_text_model(self.checkpoint, self._dtype, self._device, self._trust_remote_code)
+        return model if self.adapter is None else apply_adapter(model, self.adapter)
 
 
 def load_text_model(checkpoint: Checkpoint, dtype: str | None, device: str | None, trust_remote_code: bool) -> Any:
@@ -231,6 +240,7 @@ def build(
     batch_tokens: int = DEFAULT_BATCH_TOKENS,
     prompts: Mapping[str, str] | None = None,
     trust_remote_code: bool = False,
+    adapter: str | None = None,
 ) -> dict[Modality, Encoder]:
     """Build the text encoder of a BERT-like checkpoint, see `ContextualText`."""
     encoder = ContextualText(
@@ -243,6 +253,7 @@ def build(
         batch_tokens=batch_tokens,
         prompts=prompts,
         trust_remote_code=trust_remote_code,
+        adapter=adapter,
     )
     return {"text": encoder}
 

@@ -7,12 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
-from senseweave.encoders.detection import BY_TEXT_MODULES, Rule, Signs
+from senseweave.encoders.base import Encoded, Encoder, Prepared, Role, Similarity
+from senseweave.encoders.detection import BY_TEXT_MODULES, Rule, Signs, read_signs
 from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.prompts import Prompts, find_prompts, find_tasks
+from senseweave.encoders.parts.saved_settings import SavedSettings, read_settings
 from senseweave.encoders.parts.sentence_modules import load_modules
+from senseweave.encoders.refusals import check_sentence_encoder
+from senseweave.encoders.runtime.adapters import ADAPTER_PATTERNS, adapter_identity, apply_adapter
 from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend, log_padding
 from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, Checkpoint, hash_file, resolve, weight_files
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
@@ -64,6 +67,7 @@ class SentenceText(Encoder):
         batch_tokens: int = DEFAULT_BATCH_TOKENS,
         prompts: Mapping[str, str] | None = None,
         trust_remote_code: bool = False,
+        adapter: str | None = None,
     ) -> None:
         """Describe the encoder; the model is loaded when it is first used.
 
@@ -75,11 +79,18 @@ class SentenceText(Encoder):
             batch_tokens: Padded tokens per batch.
             prompts: Text put before queries and documents, by role; the model's own, or the registry's, if None.
             trust_remote_code: Whether Python files of the checkpoint may be run.
+            adapter: Folder or hub id of a LoRA adapter of the first module, which is merged into its weights.
+
+        Raises:
+            ModelError: If the checkpoint makes no vectors of sentences.
 
         Warns:
             PromptWarning: If the model looks as if it needed prompts and none are known.
         """
+        signs = read_signs(checkpoint.name, checkpoint.folder)
+        check_sentence_encoder(signs, named=True, adapter=adapter is not None)
         self.checkpoint = checkpoint
+        self.adapter = resolve(adapter, patterns=ADAPTER_PATTERNS, weights=False) if adapter is not None else None
         self.batch_budget = batch_tokens
         self.prompts = folder_prompts(checkpoint, prompts)
         self._tasks = find_tasks(checkpoint.name)
@@ -90,6 +101,25 @@ class SentenceText(Encoder):
         self._loaded: Lazy[_Loaded] = Lazy(self._load)
         self._batching: Lazy[Batching] = Lazy(self._find_batching)
         self.parts = (self._loaded,)
+
+    @cached_property
+    def _saved(self) -> SavedSettings:
+        return read_settings(self.checkpoint)
+
+    @property
+    def similarity(self) -> Similarity:
+        """What the folder was saved with."""
+        return self._saved.similarity
+
+    @property
+    def usual_dimensions(self) -> int | None:
+        """The folder's `truncate_dim`."""
+        return self._saved.dimensions
+
+    @property
+    def layer_norm_before_cut(self) -> bool:
+        """Whether the model's card norms vectors before it cuts them."""
+        return self._saved.layer_norm
 
     @cached_property
     def _own_dimension(self) -> int:
@@ -149,9 +179,12 @@ class SentenceText(Encoder):
             if loaded.backend is not None:
                 for module in list(loaded.model)[1:]:
                     features = module(features)
-                vectors = features["sentence_embedding"]
             else:
-                vectors = loaded.model(features, task=task)["sentence_embedding"]
+                features = loaded.model(features, task=task)
+        vectors = features.get("sentence_embedding")
+        if vectors is None:
+            msg = f"{self.checkpoint.name}: modules.json has no Pooling, without which there are only vectors of tokens"
+            raise ModelError(msg)
         return Encoded(vectors.float().cpu().numpy())
 
     def identity(self) -> Mapping[str, object]:
@@ -162,6 +195,7 @@ class SentenceText(Encoder):
             "prompts": self.prompts.identity(),
             "max_length": self._max_length,
             "dtype": self._dtype or "float32",
+            **adapter_identity(self.adapter),
         }
 
     def _find_batching(self) -> Batching:
@@ -177,6 +211,8 @@ class SentenceText(Encoder):
         model = load_modules(
             self.checkpoint, device=self._device, dtype=self._dtype, trust_remote_code=self._trust_remote_code
         )
+        if self.adapter is not None:
+            model[0].auto_model = apply_adapter(model[0].auto_model, self.adapter)
         return _Loaded(self.checkpoint.name, model)
 
 
@@ -338,6 +374,7 @@ def build(
     batch_tokens: int = DEFAULT_BATCH_TOKENS,
     prompts: Mapping[str, str] | None = None,
     trust_remote_code: bool = False,
+    adapter: str | None = None,
 ) -> dict[Modality, Encoder]:
     """Build the text encoder of a sentence-transformers model, see `SentenceText`."""
     encoder = SentenceText(
@@ -348,6 +385,7 @@ def build(
         batch_tokens=batch_tokens,
         prompts=prompts,
         trust_remote_code=trust_remote_code,
+        adapter=adapter,
     )
     return {"text": encoder}
 

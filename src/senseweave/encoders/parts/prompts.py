@@ -56,7 +56,7 @@ class Known:
     """Prompts of one family of models.
 
     Attributes:
-        pattern: Regular expression, searched in the lower-case name of a model.
+        pattern: Regular expression of what begins a word of the lower-case name of a model, without owner or folder.
         query: Prompt of queries.
         document: Prompt of documents.
         source: Where their authors say so.
@@ -78,7 +78,7 @@ _BGE = "Represent this sentence for searching relevant passages: "
 
 REGISTRY: tuple[Known, ...] = (
     Known(r"e5-.*instruct|e5-mistral", f"Instruct: {WEB_SEARCH}\nQuery: ", "", "card of mE5 e5-instruct"),
-    Known(r"\be5-(small|base|large)", "query: ", "passage: ", "card of intfloat/e5-base-v2; arXiv 2212.03533"),
+    Known(r"e5-(small|base|large)", "query: ", "passage: ", "card of intfloat/e5-base-v2; arXiv 2212.03533"),
     Known(r"gte-qwen[12]", f"Instruct: {WEB_SEARCH}\nQuery: ", "", "card of Alibaba-NLP/gte-Qwen2-7B-instruct"),
     Known(r"qwen3-embedding", f"Instruct: {WEB_SEARCH}\nQuery:", "", "card of Qwen/Qwen3-Embedding-0.6B"),
     Known(r"jina-embeddings-v5", "Query: ", "Document: ", "card of jinaai/jina-embeddings-v5-text-small"),
@@ -99,7 +99,7 @@ REGISTRY: tuple[Known, ...] = (
         "config of jinaai/jina-embeddings-v3; arXiv 2409.10173",
     ),
     Known(
-        r"\binstructor-(base|large|xl)|hkunlp/instructor",
+        r"instructor-(base|large|xl)",
         "Represent the question for retrieving supporting documents: ",
         "Represent the document for retrieval: ",
         "card of hkunlp/instructor-large; arXiv 2212.09741, table 8",
@@ -118,7 +118,7 @@ _ASYMMETRIC_CARD = re.compile(r"[\"'`](query|passage|search_query|search_documen
 
 def find_tasks(name: str) -> dict[Role, str]:
     """Return the task of a role, for models that choose adapters by task; it is empty for all others."""
-    return next((dict(tasks) for pattern, tasks in TASKS if re.search(pattern, name.lower())), {})
+    return next((dict(tasks) for pattern, tasks in TASKS if _is_named(pattern, name)), {})
 
 
 def find_prompts(
@@ -156,7 +156,7 @@ def find_prompts(
         return Prompts(query or "", document or "", "config")
     for entry in REGISTRY:
         for alias in (name, *aliases):
-            if re.search(entry.pattern, alias.lower()):
+            if _is_named(entry.pattern, alias):
                 return Prompts(entry.query, entry.document, f"registry: {entry.source}")
     default = saved.get(default_name or "")
     if default:
@@ -165,7 +165,7 @@ def find_prompts(
     if (
         others
         or _ASYMMETRIC_CARD.search(card)
-        or any(_ASYMMETRIC_NAME.search(alias.lower()) for alias in (name, *aliases))
+        or any(_ASYMMETRIC_NAME.search(own_name(alias)) for alias in (name, *aliases))
     ):
         reason = (
             f"it was saved with the prompts {', '.join(others)}" if others else "its name or model card mentions them"
@@ -178,6 +178,15 @@ def find_prompts(
             stacklevel=2,
         )
     return Prompts("", "", "none")
+
+
+def own_name(name: str) -> str:
+    """Return what a hub id or a path ends with, in lower case; what is above it says nothing of the model."""
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1].lower()
+
+
+def _is_named(pattern: str, name: str) -> bool:
+    return re.search(rf"(?:^|[-_.])(?:{pattern})", own_name(name)) is not None
 
 
 def check_roles(prompts: Mapping[str, str]) -> None:

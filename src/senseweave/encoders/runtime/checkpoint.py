@@ -19,7 +19,7 @@ from senseweave.extras import require
 
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".onnx")
 _SNAPSHOT: Final = re.compile(r"checkpoint-\d+")
-_LEFTOVERS: Final = ("training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt")
+_OTHERS: Final = ("training_args", "optimizer", "scheduler", "scaler", "adapter_model")
 HUB_PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja", "*/config.json"]
 """What is fetched from a hub: safetensors and plain text."""
 PICKLE_PATTERNS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
@@ -96,7 +96,7 @@ class Checkpoint:
 
 def weight_files(folder: Path) -> list[Path]:
     """Return the weight files of a folder, safetensors alone where there are any."""
-    found = sorted(p for p in folder.glob("*") if p.suffix in WEIGHT_SUFFIXES and p.name not in _LEFTOVERS)
+    found = sorted(p for p in folder.glob("*") if p.suffix in WEIGHT_SUFFIXES and p.stem not in _OTHERS)
     return [path for path in found if path.suffix == ".safetensors"] or found
 
 
@@ -139,6 +139,9 @@ def resolve(
         if weights and not checkpoint.weights:
             checkpoint = Checkpoint(name, _download(name, revision, [*patterns, *PICKLE_PATTERNS]), revision)
     if weights and not checkpoint.weights:
+        if (checkpoint.folder / "adapter_config.json").is_file():
+            msg = f"{name} is an adapter without the weights of its base: load the base with adapter={name!r}"
+            raise ModelError(msg)
         msg = f"{name} holds no weights (looked for {', '.join(WEIGHT_SUFFIXES)} in {checkpoint.folder})"
         raise ModelError(msg)
     return checkpoint

@@ -102,7 +102,7 @@ class SenseweaveEmbedding(EmbeddingMethods):
                 dtype: Precision of the weights, for example `float16`.
                 revision: Commit or tag of a model from a hub.
                 dimensions: How many leading dimensions are kept; all if None.
-                normalize: Whether vectors have length 1, which is the default.
+                normalize: Whether vectors have length 1; what the model was saved with if None.
                 max_length: Tokens of a text that the model reads.
                 batch_tokens: Padded tokens per batch of texts.
                 cache_size: How many finished vectors the space remembers.

@@ -1,0 +1,57 @@
+"""What a sentence-transformers folder says of its vectors: their similarity, and how many dimensions are kept."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final, cast, get_args
+
+from senseweave.encoders.base import Similarity
+from senseweave.encoders.runtime.checkpoint import Checkpoint
+from senseweave.errors import ModelError
+
+LAYER_NORM_BEFORE_CUT: Final = re.compile(r"nomic-embed-text-v1\.5")
+"""Models whose vectors are normalized over their dimensions before they are cut (card of nomic-embed-text-v1.5)."""
+
+
+@dataclass(frozen=True)
+class SavedSettings:
+    """Settings of `config_sentence_transformers.json`.
+
+    Attributes:
+        similarity: By what the model's vectors are compared. `cosine` where its last module makes their length 1,
+            since they are then the same.
+        dimensions: `truncate_dim`; None for all.
+        layer_norm: Whether a layer norm without weights comes before dimensions are cut.
+    """
+
+    similarity: Similarity = "cosine"
+    dimensions: int | None = None
+    layer_norm: bool = False
+
+
+def read_settings(checkpoint: Checkpoint, *names: str) -> SavedSettings:
+    """Read the settings of a folder.
+
+    Args:
+        checkpoint: The folder.
+        *names: What the model is called, beside the name of the folder.
+
+    Raises:
+        ModelError: If a setting has an impossible value.
+    """
+    saved = checkpoint.json("config_sentence_transformers.json")
+    similarity: Any = saved.get("similarity_fn_name") or "cosine"
+    if similarity not in get_args(Similarity):
+        msg = f"{checkpoint.name} compares vectors by {similarity!r}; expected one of {', '.join(get_args(Similarity))}"
+        raise ModelError(msg)
+    modules = [str(module.get("type", "")).rpartition(".")[2] for module in checkpoint.json_list("modules.json")]
+    if modules and modules[-1] == "Normalize":
+        similarity = "cosine"
+    dimensions = saved.get("truncate_dim")
+    if dimensions is not None and (not isinstance(dimensions, int) or dimensions < 1):
+        msg = f"{checkpoint.name} was saved with truncate_dim={dimensions!r}, expected a positive number"
+        raise ModelError(msg)
+    called = (checkpoint.name, *names, str(checkpoint.json("config.json").get("_name_or_path") or ""))
+    layer_norm = any(LAYER_NORM_BEFORE_CUT.fullmatch(re.split(r"[/\\]", name.rstrip("/\\"))[-1]) for name in called)
+    return SavedSettings(cast("Similarity", similarity), dimensions, layer_norm)

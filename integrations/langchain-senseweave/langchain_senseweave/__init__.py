@@ -19,6 +19,8 @@ _HOMES = {
     "SenseweaveChroma": "langchain_senseweave.retrieval.chroma",
     "SenseweaveEmbeddings": "langchain_senseweave.embeddings.space",
     "SenseweaveRetriever": "langchain_senseweave.retrieval.retriever",
+    "aadd_media_documents": "langchain_senseweave.retrieval.adding",
+    "add_media_documents": "langchain_senseweave.retrieval.adding",
     "content_blocks": "langchain_senseweave.prompting.blocks",
     "create_media_retriever_tool": "langchain_senseweave.prompting.tool",
     "document_from_hit": "langchain_senseweave.items",
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from langchain_senseweave.prompting.blocks import content_blocks as content_blocks
     from langchain_senseweave.prompting.blocks import multimodal_prompt as multimodal_prompt
     from langchain_senseweave.prompting.tool import create_media_retriever_tool as create_media_retriever_tool
+    from langchain_senseweave.retrieval.adding import aadd_media_documents as aadd_media_documents
+    from langchain_senseweave.retrieval.adding import add_media_documents as add_media_documents
     from langchain_senseweave.retrieval.chroma import SenseweaveChroma as SenseweaveChroma
     from langchain_senseweave.retrieval.retriever import SenseweaveRetriever as SenseweaveRetriever
 

@@ -16,11 +16,14 @@ from senseweave.interop import (
     ChromaView,
     Media,
     Modality,
+    Sample,
+    SampledView,
     Statistics,
     StoreCall,
     StoreView,
     Text,
     compile_filter,
+    evenly_spaced,
     modality_filter,
     read_metadata,
 )
@@ -80,8 +83,8 @@ class LangChainView(StoreView):
         media = call.query.parts[0][0] if call.query is not None else None
         if not isinstance(media, Text):
             msg = (
-                f"{type(self.store).__name__} gives no scores for a vector, so it can be asked by text alone; "
-                "Chroma and InMemoryVectorStore can be asked by media"
+                f"{type(self.store).__name__} gives no scores for a vector (it has no method "
+                "`similarity_search_with_score_by_vector`), so it can be asked by text alone"
             )
             raise TypeError(msg)
         options = {"filter": self._join(call.filters)} if call.filters else {}
@@ -90,7 +93,9 @@ class LangChainView(StoreView):
                 call.answers[k] = self.store.similarity_search_with_relevance_scores(
                     media.decode(), k=k * _WIDER, **options
                 )
-        return self._candidates((found for found in call.answers[k] if _modality(found[0]) == modality), modality)[:k]
+        return self._candidates(
+            (found for found in call.answers[k] if document_modality(found[0]) == modality), modality
+        )[:k]
 
     def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
         """Return the stored vectors of what was found.
@@ -131,7 +136,18 @@ class LangChainView(StoreView):
         raise ValueError(msg)
 
 
-class InMemoryView(LangChainView):
+class CalibratedView(SampledView, LangChainView):
+    """A view of a store that gives out its vectors, so that what similarities mean there can be estimated."""
+
+    def statistics(self, modality: Modality | None, query_modality: Modality) -> Statistics | None:
+        """Return what is known of similarities; nothing of embeddings of text alone.
+
+        A hundred phrases that nobody asked to embed would cost money at an API.
+        """
+        return super().statistics(modality, query_modality) if isinstance(self.embeddings, MediaEmbeddings) else None
+
+
+class InMemoryView(CalibratedView):
     """A view of `InMemoryVectorStore`, whose filters are functions or dicts of values."""
 
     store: InMemoryVectorStore
@@ -139,16 +155,26 @@ class InMemoryView(LangChainView):
     def find(self, call: StoreCall, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
         """Return the `k` best documents of a modality, best first."""
         tests = [part if callable(part) else _equality(part) for part in call.filters]
-        fits = _all_hold([lambda document: _modality(document) == modality, *tests])
-        scored = self.store.similarity_search_with_score_by_vector(_stretch(vector, call), k=k, filter=fits)
+        fits = _all_hold([lambda document: document_modality(document) == modality, *tests])
+        scored = self.store.similarity_search_with_score_by_vector(stretch(vector, call), k=k, filter=fits)
         return self._candidates(scored, modality)
 
     def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
         """Return the stored vectors of what was found."""
         return [np.asarray(self.store.store[candidate.id]["vector"], np.float32) for candidate in found]
 
+    def count(self) -> int:
+        """Return how many vectors the store holds."""
+        return len(self.store.store)
 
-class ChromaStoreView(ChromaView, LangChainView):
+    def sample(self, modality: Modality) -> Sample:
+        """Return vectors of a modality, shape (n, dimension), and how many there are."""
+        kept = list(self.store.store.values())
+        vectors = [entry["vector"] for entry in kept if read_metadata(entry["metadata"]).modality == modality]
+        return np.asarray(evenly_spaced(vectors), np.float32), len(vectors)
+
+
+class ChromaStoreView(ChromaView, CalibratedView):
     """A view of LangChain's `Chroma` and its subclasses; filters are senseweave's or a `where` of Chroma."""
 
     store: Any
@@ -166,16 +192,9 @@ class ChromaStoreView(ChromaView, LangChainView):
         """Return the `k` best documents of a modality, best first."""
         conditions = [modality_filter(modality)] if modality is not None else []
         where = compile_filter({"and": [*conditions, *call.filters]})
-        asked = _stretch(vector, call)
+        asked = stretch(vector, call)
         found = self.read(lambda: self.store.similarity_search_by_vector_with_relevance_scores(asked, k, where))
         return self._candidates([(document, self.similarity(distance)) for document, distance in found], modality)
-
-    def statistics(self, modality: Modality | None, query_modality: Modality) -> Statistics | None:
-        """Return what is known of similarities; nothing of embeddings of text alone.
-
-        A hundred phrases that nobody asked to embed would cost money at an API.
-        """
-        return super().statistics(modality, query_modality) if isinstance(self.embeddings, MediaEmbeddings) else None
 
 
 def view_store(store: VectorStore, number: int = 0) -> LangChainView:
@@ -183,16 +202,21 @@ def view_store(store: VectorStore, number: int = 0) -> LangChainView:
     chroma = sys.modules.get("langchain_chroma")
     if chroma is not None and isinstance(store, chroma.Chroma):
         return ChromaStoreView(store, number)
-    return (InMemoryView if isinstance(store, InMemoryVectorStore) else LangChainView)(store, number)
+    if isinstance(store, InMemoryVectorStore):
+        return InMemoryView(store, number)
+    from langchain_senseweave.retrieval.other_stores import other_view
+
+    return other_view(store)(store, number)
 
 
-def _stretch(vector: np.ndarray, call: StoreCall) -> list[float]:
+def stretch(vector: np.ndarray, call: StoreCall) -> list[float]:
     """Return a unit vector of a query, as long as the store's embeddings made it."""
     stretched: list[float] = (vector * (call.parts[0].length if len(call.parts) == 1 else 1.0)).tolist()
     return stretched
 
 
-def _modality(document: Document) -> Modality:
+def document_modality(document: Document) -> Modality:
+    """Return the modality that a document's metadata name; text where they name none."""
     return read_metadata(document.metadata).modality
 
 

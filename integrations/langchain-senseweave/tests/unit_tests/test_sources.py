@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 from langchain_chroma import Chroma
 from langchain_core.documents import Document
+from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
 
-from langchain_senseweave import SenseweaveChroma, SenseweaveEmbeddings, SenseweaveRetriever
+from langchain_senseweave import (
+    MediaLoader,
+    SenseweaveChroma,
+    SenseweaveEmbeddings,
+    SenseweaveRetriever,
+    add_media_documents,
+)
+from langchain_senseweave.retrieval import other_stores
 from langchain_senseweave.retrieval.sources import view_store
 from senseweave import Query
 from senseweave.interop import Plan, StoreCall
@@ -251,3 +259,42 @@ def test_equal_ids_of_different_content_are_two_results(make_space):
         store.add_texts([text, "in both stores"], ids=["1", "2"])
     found = SenseweaveRetriever(vector_stores=stores, k=9).invoke("the dog")
     assert sorted(document.page_content for document in found) == sorted([*TEXTS[:2], "in both stores"])
+
+
+class ByVector(Foreign):
+    """A store that answers to a vector with distances, and cannot be asked for a modality."""
+
+    def similarity_search_with_score_by_vector(self, embedding, k=4, filter=None):  # noqa: A002
+        scored = self._inner.similarity_search_with_score_by_vector(embedding, k, filter)
+        return [(document, 1.0 - score) for document, score in scored]
+
+
+def test_a_store_that_answers_to_a_vector_finds_media_however_many_texts_are_nearer(embeddings, red_png):
+    store = ByVector.from_texts([f"note {n}" for n in range(60)], embeddings)
+    add_media_documents(store._inner, MediaLoader([red_png]).load())
+    retriever = SenseweaveRetriever(vector_stores=[store], k=3)
+    for found in (retriever.invoke("note 7", modalities=["image"]), retriever.retrieve_by_image(red_png)):
+        assert found[0].metadata["source"] == str(red_png)
+    assert found[0].metadata["raw_score"] > found[1].metadata["raw_score"]
+
+
+def test_a_store_is_not_asked_for_all_it_holds_to_find_a_modality_that_is_not_there(embeddings, monkeypatch):
+    monkeypatch.setattr(other_stores, "MOST_ASKED", 20)
+    retriever = SenseweaveRetriever(vector_stores=[ByVector.from_texts(["a note"] * 60, embeddings)], k=3)
+    with pytest.warns(UserWarning, match="of the 20 documents of ByVector nearest to a query, 0 are image"):
+        assert retriever.invoke("a note", modalities=["image"]) == []
+
+
+def test_media_are_added_to_a_store_that_embeds_text_alone(embeddings, red_png, tmp_path):
+    store = InMemoryVectorStore(embeddings)
+    ids = add_media_documents(store, [*MediaLoader([red_png]).load(), Document("a note", id="note")], batch_size=1)
+    assert ids[1] == "note"
+    assert store.store[ids[0]]["vector"] == pytest.approx(embeddings.embed_image([red_png])[0], abs=1e-6)
+    assert store.store["note"]["vector"] == pytest.approx(embeddings.embed_documents(["a note"])[0], abs=1e-6)
+    assert store.embeddings is embeddings
+
+
+def test_media_cannot_be_added_where_the_embeddings_take_text_alone(red_png):
+    store = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
+    with pytest.raises(TypeError, match="embed text alone; give the store SenseweaveEmbeddings"):
+        add_media_documents(store, MediaLoader([red_png]).load())

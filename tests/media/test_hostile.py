@@ -62,7 +62,10 @@ def images(make):
         "one byte": (b"\x89", "not an image"),
         "a pickle": (pickle.dumps(noise), "not an image"),
         "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/etc/passwd) run", "not an image"),
-        "svg that names a file": (b'<svg xmlns="x"><image href="file:///etc/passwd"/></svg>', "not an image"),
+        "svg that names a file": (
+            b'<svg xmlns="x"><image href="file:///etc/passwd"/></svg>',
+            r"broken drawing \(SVG\)",
+        ),
         "png of a billion pixels": (make.png(32_000, 32_000, 8, 2, b"\0"), "max_pixels"),
         "png of most pixels": (make.png(2**31 - 1, 2**31 - 1, 1, 0, b"\0"), "max_pixels|broken"),
         "png of no pixels": (make.png(0, 0, 8, 2, b""), broken),

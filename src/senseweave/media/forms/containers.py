@@ -63,6 +63,8 @@ def identify_container(file: BinaryIO, head: bytes, content: Content) -> Content
         return _identify_zip(file, head)
     if content.mime_type == "application/rtf":
         return Content("application/rtf", ("text",), "rtf")
+    if content.mime_type == "image/svg+xml":
+        return Content("image/svg+xml", ("text", "image"), "svg")
     if head.startswith(_OLE):
         return _identify_ole(file)
     if not content.modalities and (mime_type := refused_type(head)) is not None:

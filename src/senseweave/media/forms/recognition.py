@@ -26,6 +26,7 @@ BUILT_IN = {
     "xls": "senseweave.media.documents.sheets:XLSReader",
     "msg": "senseweave.media.documents.outlook:OutlookReader",
     "rtf": "senseweave.media.documents.rtf:RTFReader",
+    "svg": "senseweave.media.documents.svg:SVGReader",
     "pptx": "senseweave.media.documents.pptx:PPTXReader",
     "odf": "senseweave.media.documents.odf:ODFReader",
     "epub": "senseweave.media.documents.epub:EPUBReader",

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
+from tests.media.hostile_documents import hostile_documents
+
 RESIDENT_MEGABYTES = 500
 VALUE = "value"
 
@@ -314,7 +316,13 @@ def documents(make):
     return {f"document: {name}": case for name, case in cases.items()}
 
 
-GROUPS = {"images": images, "sounds": sounds, "videos": videos, "documents": documents}
+GROUPS = {
+    "images": images,
+    "sounds": sounds,
+    "videos": videos,
+    "documents": documents,
+    "packages": functools.cache(hostile_documents),
+}
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -195,7 +195,7 @@ def _decoded(part: Message, source: Source) -> str:
     charset = part.get_content_charset()
     try:
         return data.decode(charset or "utf-8")
-    except (UnicodeError, LookupError):
+    except (ValueError, LookupError):  # a name that holds zeros is a ValueError
         return decode_text(data)
 
 

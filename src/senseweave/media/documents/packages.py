@@ -54,7 +54,7 @@ class Package:
             self._zip = zipfile.ZipFile(file)
         except _BROKEN as error:
             raise self.broken(error) from error
-        self._members = {info.filename: info for info in self._zip.infolist() if not info.is_dir()}
+        self._members = {info.filename: info for info in self._zip.infolist() if info.filename and not info.is_dir()}
         source.policy.check_parts(source.label, len(self._members))
 
     @property

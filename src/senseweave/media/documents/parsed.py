@@ -201,7 +201,14 @@ def recall(source: Source, parse: Callable[[Source], ParsedDocument]) -> ParsedD
             _recent.move_to_end(id(source))
             found: ParsedDocument = known[1]
             return found
-    parsed = parse(source)
+    try:
+        parsed = parse(source)
+    except MediaError:
+        raise
+    except Exception as error:  # a reader of many formats meets values that no format allows
+        raise MediaError(
+            source.label, f"is broken {source.content.mime_type} ({error or type(error).__name__})"
+        ) from error
     with _lock:
         _recent[id(source)] = weakref.ref(source), parsed
         while len(_recent) > REMEMBERED:

@@ -60,7 +60,13 @@ class PartSource(Source):
         """Return a new seekable binary file at position 0."""
         from senseweave.media.documents import document_reader
 
-        return document_reader(self.parent.content, self.parent.label).open_part(self.parent, self.member)
+        reader = document_reader(self.parent.content, self.parent.label)
+        try:
+            return reader.open_part(self.parent, self.member)
+        except MediaError:
+            raise
+        except Exception as error:
+            raise MediaError(self.label, f"cannot be opened ({error or type(error).__name__})") from error
 
     @cached_property
     def sha256(self) -> str:

@@ -19,7 +19,7 @@ export HAYSTACK_TELEMETRY_ENABLED := False
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup demo test test-fast coverage mutants minimum lint types check bench docs clean constraints
+.PHONY: help setup demo test test-fast coverage mutants faults minimum lint types check bench docs clean constraints
 
 help:
 	@echo "make setup        .venv with everything, for all targets below"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-fast    tests that load no real model, start no process and kill none; under 3 minutes"
 	@echo "make coverage     every test, and the share of lines that they run"
 	@echo "make mutants      change fusion, records, filters and policy in small ways; print what no test notices (hours; ARGS=media/policy.py)"
+	@echo "make faults       kill, crowd, fill and damage indexes; a table of what was lost (20 minutes; ARGS=\"--soak 60\")"
 	@echo "make minimum      each distribution with the lowest versions that it declares, in .venv-minimum"
 	@echo "make lint         ruff check and format check"
 	@echo "make types        mypy --strict on src/ and integrations/"
@@ -62,6 +63,9 @@ coverage: setup
 
 mutants: setup
 	$(BIN)/python tools/mutants.py $(ARGS)
+
+faults: setup
+	$(BIN)/python tools/faults $(ARGS)
 
 minimum: setup
 	$(BIN)/python tools/minimum.py

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from senseweave.display import printable, shorten
 from senseweave.errors import MediaError
@@ -16,7 +16,6 @@ from senseweave.redaction import without_secrets
 
 if TYPE_CHECKING:
     from senseweave.media import Media
-    from senseweave.retrieval.hits import Hit, Span
 
 THUMBNAIL: Final = 200 * 150
 """Most pixels of a thumbnail."""
@@ -30,6 +29,38 @@ CHARACTERS: Final = 400
 """Characters of a text that are shown."""
 FAILURES: Final = 20
 """Failures of a report that are shown."""
+
+
+class ShownHit(Protocol):
+    """What is shown of a hit; see `senseweave.Hit`."""
+
+    @property
+    def score(self) -> float:
+        """Its score."""
+
+    @property
+    def modality(self) -> str:
+        """Its modality."""
+
+    @property
+    def source(self) -> str:
+        """Where it is from."""
+
+    @property
+    def text(self) -> str:
+        """Its text, transcript or label line."""
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """Seconds inside the source, or None."""
+
+    @property
+    def page(self) -> int | None:
+        """Page number from 1, or None."""
+
+    @property
+    def media(self) -> Media:
+        """Its media."""
 
 
 class Budget:
@@ -61,7 +92,7 @@ def media_html(media: Media, budget: Budget | None = None) -> str:
     return shown if shown is not None else "<em>too large to show here</em>"
 
 
-def hit_html(hit: Hit, budget: Budget | None = None, rank: int | None = None) -> str:
+def hit_html(hit: ShownHit, budget: Budget | None = None, rank: int | None = None) -> str:
     """Return HTML that shows a hit: its score, modality and place, its media, and its text."""
     place = _name(hit.source)
     if hit.span is not None:
@@ -79,7 +110,7 @@ def hit_html(hit: Hit, budget: Budget | None = None, rank: int | None = None) ->
     return f"<div>{head}<div>{shown}</div>{_text(hit.text)}</div>"
 
 
-def hits_html(hits: Sequence[Hit]) -> str:
+def hits_html(hits: Sequence[ShownHit]) -> str:
     """Return HTML that shows hits in order, with as many media as a notebook carries well."""
     if not hits:
         return "<div>no hits</div>"
@@ -160,7 +191,7 @@ def _frame(media: Media, budget: Budget) -> str | None:
     return uri and f'<img src="{uri}" alt="{_name(media.source)}">'
 
 
-def _fragment(span: Span | None) -> str:
+def _fragment(span: tuple[float, float] | None) -> str:
     """Return the media fragment that a player starts and stops at (W3C Media Fragments URI 1.0)."""
     return f"#t={span[0]:g},{span[1]:g}" if span is not None else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -198,9 +199,8 @@ class Media:
         return hash(self._identity())
 
     def _repr_html_(self) -> str:
-        from senseweave.notebook import media_html
-
-        return media_html(self)
+        # By name: the module draws on the kinds of media, which are built on this one.
+        return str(importlib.import_module("senseweave.notebook").media_html(self))
 
     def __repr__(self) -> str:
         parts = [repr(_shortened(without_secrets(self._source.name)))]

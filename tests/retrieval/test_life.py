@@ -238,3 +238,16 @@ def test_metadata_and_filters_take_the_numbers_of_numpy(index):
         assert [result.id for result in index.search("a vintage", filter=condition)] == [hit.id]
     assert index.search("a vintage", filter={"price": {"lt": np.float32(1.0)}}) == []
     assert index.add(sw.Text("a vintage"), metadata={"year": np.int64(1990)}).updated == 0
+
+
+def test_values_of_the_user_under_names_of_the_record_end_no_run_and_do_not_vanish(tmp_path, space, write_picture):
+    (tmp_path / "a.txt").write_text("some words")
+    write_picture(tmp_path / "a.png", "red", 1)
+    own = {"modality": "CT", "page": "iv", "start": "2024-05-01"}
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        files = [tmp_path / "a.txt", tmp_path / "a.png"]
+        assert index.add(files, metadata=own).added == 2
+        assert index.add(files, metadata=own).updated == 0
+        kept = {metadata.get("user_modality"): metadata for _, metadata, _ in contents(index).values()}
+    assert kept[None].items() >= own.items()
+    assert kept["CT"].items() >= {"modality": "image", "page": "iv", "start": "2024-05-01"}.items()

@@ -1,6 +1,6 @@
 """The record schema: what is written, what is read, and what stays the user's own."""
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from senseweave.retrieval.records.schema import (
     default_text,
     is_gone,
     media_provenance,
+    own_metadata,
     read_metadata,
     record_id,
     record_source,
@@ -247,9 +248,10 @@ def test_file_path_is_written_only_if_requested_and_with_a_source():
     assert write_metadata(Provenance(), file_path=True) == {"modality": "text"}
 
 
-def test_a_value_of_the_user_never_replaces_one_of_the_schema():
+def test_a_value_of_the_user_neither_replaces_one_of_the_schema_nor_vanishes():
     written = write_metadata(Provenance("audio", "/a.mp3", own={"source": "b", "modality": "CT", "note": None}))
-    assert written == {"modality": "audio", "source": "/a.mp3"}
+    assert written == {"modality": "audio", "source": "/a.mp3", "user_source": "b", "user_modality": "CT"}
+    assert write_metadata(read_metadata(written)) == written
     assert write_metadata(Provenance(own={"modality": "CT"})) == {"modality": "CT"}
 
 
@@ -287,7 +289,10 @@ def test_a_name_that_cannot_be_stored_is_refused(name):
         ("start", 3, "text image", "audio video"),
         ("end", 3, "text image", "audio video"),
         ("page", 3, "audio video", "text image"),
-        ("modality", "CT", "text", "image audio video"),
+        ("start", "2024-05-01", "text image audio video", ""),
+        ("page", "iv", "text image audio video", ""),
+        ("modality", "CT", "text image audio video", ""),
+        ("source", 42, "text image audio video", ""),
         ("modality", "image", "", "text image audio video"),
         ("source", "a", "", "text image audio video"),
     ],
@@ -306,3 +311,19 @@ def test_a_name_of_the_schema_is_reserved_on_records_that_use_it(name, value, ow
 )
 def test_numbers_that_are_not_a_span_are_reported_beside_text_that_is_not(own, misplaced):
     assert (read_metadata({"modality": "audio", **own}).misplaced_span is not None) is misplaced
+
+
+@pytest.mark.parametrize(
+    ("provenance", "name", "value"),
+    [
+        (Provenance("text", "/a.pdf", page=3), "page", "iv"),
+        (Provenance("audio", "/a.mp3", span=(0.0, 1.0)), "start", "2024-05-01"),
+        (Provenance("image", "/a.png"), "modality", "CT"),
+        (Provenance("image", "/a.png"), "source", "Reuters"),
+        (Provenance("image", "/a.docx", part="!/word/media/a.png"), "part", "wheel"),
+    ],
+)
+def test_a_record_keeps_what_it_needs_and_the_users_value_of_that_name(provenance, name, value):
+    written = write_metadata(replace(provenance, own={name: value}))
+    assert read_metadata(written) == replace(provenance, own={f"user_{name}": value})
+    assert own_metadata(replace(provenance, own={name: value})) == {f"user_{name}": value}

@@ -167,3 +167,26 @@ def test_results_are_equal_whatever_question_found_them(red_png):
     assert (first.metadata != second.metadata) is False
     assert first != result_document(document_from_media(Image(red_png), "red"), image_hit(0.9), "toy")
     assert first.metadata != result_document(stored, image_hit(0.9), "another space").metadata
+
+
+@pytest.mark.parametrize(
+    ("own", "kept"),
+    [
+        ({"modality": "CT"}, {"user_modality": "CT"}),
+        ({"page": "iv"}, {"page": "iv"}),
+        ({"start": "2024-05-01"}, {"start": "2024-05-01"}),
+        ({"source": "Reuters"}, {"user_source": "Reuters"}),
+        ({"source": 42}, {"user_source": 42}),
+    ],
+)
+def test_words_of_the_record_that_a_user_takes_neither_hide_the_file_nor_vanish(red_png, own, kept):
+    document = document_from_media(Image(red_png), metadata=own)
+    assert document.metadata.items() >= {**kept, "modality": "image", "source": str(red_png)}.items()
+    assert media_from_document(document).sha256 == Image(red_png).sha256
+
+
+def test_a_source_that_leads_to_the_file_replaces_that_of_the_media(red_png, blue_png):
+    link = "https://example.org/red.png"
+    assert document_from_media(Image(red_png), metadata={"source": link}).metadata["source"] == link
+    assert document_from_media(Image(red_png), metadata={"source": blue_png}).metadata["source"] == str(blue_png)
+    assert document_from_media(Text("words"), metadata={"source": "Reuters"}).metadata["source"] == "Reuters"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
@@ -70,7 +71,8 @@ def describe_chunk(
     Args:
         media: A text, an image, or a chunk of audio or video.
         description: Its caption, transcript or label line.
-        metadata: Further values, over those of the media. Their `source` replaces the media's.
+        metadata: Further values, over those of the media. Their `source` replaces the media's; a label for media that
+            have a path or URL is kept as `user_source`.
 
     Raises:
         MediaError: If the media cannot be read.
@@ -201,9 +203,22 @@ def embed_documents(
 
 
 def _provenance(media: Media, metadata: Mapping[str, Any] | None) -> Provenance:
-    """Return the provenance of a chunk that is filed under the `source` of some metadata, if they name one."""
+    """Return the provenance of a chunk, filed under the `source` of some metadata if they name a source.
+
+    Media are found again by their source, so a label does not take the place of a path or URL.
+    """
     own = {**media.metadata, **(metadata or {})}
-    return media_provenance(media, source=own.pop("source", None) or None, own=own)
+    given = own.get("source") or None
+    source = os.fspath(given) if isinstance(given, os.PathLike) else given
+    is_usable = media.modality == "text" or not _leads_to_a_file(source_name(media)) or _leads_to_a_file(source)
+    if given is None or (isinstance(source, str) and is_usable):
+        own.pop("source", None)
+        return media_provenance(media, source=source, own=own)
+    return media_provenance(media, own=own)
+
+
+def _leads_to_a_file(source: Any) -> bool:
+    return isinstance(source, str) and (os.path.isabs(source) or "://" in source)
 
 
 def _embeddable(inputs: Any, loader: ChunkLoader, modalities: Collection[Modality]) -> Iterator[LoadedChunk]:

@@ -7,7 +7,7 @@ import math
 import numbers
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, Final, cast
 
@@ -27,6 +27,8 @@ OLD_SPAN: Final = ("start_s", "end_s")
 """Names that version 0.1 of the LangChain package gave to the span."""
 FILE_PATH: Final = "file_path"
 """The same value as `source`, which components of Haystack and LlamaIndex look for."""
+DISPLACED: Final = "user_"
+"""Beginning of the name under which a user's value is kept where the record itself needs the name: `user_page`."""
 PASSAGE: Final = ("character_start", "character_end")
 """Metadata of a passage of a text: its position, which chunking writes and not the user."""
 TIMED: Final = ("audio", "video")
@@ -168,6 +170,8 @@ def read_metadata(metadata: Mapping[str, Any] | None) -> Provenance:
 def write_metadata(provenance: Provenance, *, file_path: bool = False) -> dict[str, Any]:
     """Return the flat metadata of a record: the schema's values, and the user's own beside them.
 
+    A value of the user under a name that the record itself needs is kept under `user_` and the name.
+
     Args:
         provenance: What to write; None is left out.
         file_path: Whether to write the source under `file_path` too, for components of Haystack and LlamaIndex.
@@ -187,9 +191,14 @@ def write_metadata(provenance: Provenance, *, file_path: bool = False) -> dict[s
     }
     if file_path and provenance.source is not None:
         written[FILE_PATH] = provenance.source
-    own = {name: value for name, value in provenance.own.items() if value is not None}
-    kept = {name for name, value in own.items() if _is_users(name, value, provenance.modality)}
-    return {**own, **{name: value for name, value in written.items() if value is not None and name not in kept}}
+    taken = {name: value for name, value in written.items() if value is not None}
+    return {**taken, **_own_beside(provenance, taken)}
+
+
+def own_metadata(provenance: Provenance) -> dict[str, Any]:
+    """Return the user's own values under the names that `write_metadata` gives them."""
+    written = write_metadata(replace(provenance, own={}))
+    return _own_beside(provenance, written)
 
 
 def media_provenance(
@@ -288,7 +297,8 @@ def check_own(own: Mapping[Any, Any], modality: Modality) -> dict[str, Any]:
 
     Args:
         own: The user's values.
-        modality: Of the record. A name of the schema is the user's where the value cannot be the schema's.
+        modality: Of the record. A name of the schema is the user's where the value cannot be the schema's; a record
+            that needs the name itself keeps the value under `user_` and the name.
 
     Raises:
         ValueError: If a name or a value cannot be stored; the message names it.
@@ -320,9 +330,16 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def _is_users(name: str, value: Any, modality: Modality) -> bool:
-    """Return whether a value stands under a name that this record leaves to the user."""
-    return name not in FIELDS or (name in ("modality", "part") and _may_be_users(name, value, modality))
+def _own_beside(provenance: Provenance, taken: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the user's own values, under names that the schema's values leave free."""
+    own: dict[str, Any] = {}
+    for name, value in provenance.own.items():
+        is_word = name == "modality" and provenance.modality == "text" and value not in MODALITIES
+        if name not in taken or is_word:
+            own[name] = value
+        elif value != taken[name]:
+            own.setdefault(f"{DISPLACED}{name}", value)
+    return {name: value for name, value in own.items() if value is not None}
 
 
 def _is_number(value: Any) -> bool:
@@ -356,13 +373,16 @@ def _check_spelling(name: Any) -> str:
 
 
 def _may_be_users(name: str, value: Any, modality: Modality) -> bool:
+    """Return whether a value cannot be the schema's, on a record of a modality."""
     if name in ("start", "end"):
-        return modality not in TIMED
+        return modality not in TIMED or not _is_number(value)
     if name == "page":
-        return modality not in PAGED
+        return modality not in PAGED or not _is_page(value)
     if name == "part":
         return not is_part_path(value)
-    return name == "modality" and modality == "text" and value not in MODALITIES
+    if name == "modality":
+        return value not in MODALITIES
+    return not (_is_number(value) if name == "added_at" else isinstance(value, str))
 
 
 def _check_value(name: str, given: Any) -> Any:

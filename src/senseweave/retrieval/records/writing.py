@@ -20,6 +20,7 @@ from senseweave.retrieval.records.schema import (
     default_text,
     is_gone,
     media_provenance,
+    own_metadata,
     read_metadata,
     record_id,
     record_text,
@@ -205,7 +206,7 @@ class Writer:
         """Take over metadata that changed."""
         changes: dict[str, dict[str, Any]] = {}
         for identifier, record in there.items():
-            own = {name: value for name, value in by_id[identifier].own.items() if value is not None}
+            own = own_metadata(by_id[identifier].provenance(description.fingerprint))
             wanted = {**dict.fromkeys(PASSAGE), **own}
             change = {name: value for name, value in wanted.items() if record.metadata.get(name) != value}
             self._report.skipped += 1

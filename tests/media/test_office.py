@@ -147,3 +147,48 @@ def test_files_that_end_early_are_broken(presentation, workbook, share):
         (error,) = collect(data[: int(len(data) * share)])
         assert isinstance(error, MediaError)
         assert "broken" in str(error)
+
+
+STRICT = {
+    "http://schemas.openxmlformats.org/wordprocessingml/2006/main": "http://purl.oclc.org/ooxml/wordprocessingml/main",
+    "http://schemas.openxmlformats.org/presentationml/2006/main": "http://purl.oclc.org/ooxml/presentationml/main",
+    "http://schemas.openxmlformats.org/spreadsheetml/2006/main": "http://purl.oclc.org/ooxml/spreadsheetml/main",
+    "http://schemas.openxmlformats.org/drawingml/2006/main": "http://purl.oclc.org/ooxml/drawingml/main",
+    "http://schemas.openxmlformats.org/officeDocument/2006/": "http://purl.oclc.org/ooxml/officeDocument/",
+}
+
+
+def rewritten(data, names, files):
+    """A package with other words in its XML and other names of its files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith((".xml", ".rels")):
+                for before, after in names.items():
+                    content = content.replace(before.encode(), after.encode())
+            new.writestr(files.get(name, name), content)
+    return buffer.getvalue()
+
+
+def test_the_strict_form_of_office_files_is_read_alike(presentation, workbook, write_docx):
+    for path in (presentation, workbook, write_docx("a.docx", ["# Bees", "They fly."])):
+        data = open(path, "rb").read()  # noqa: SIM115
+        strict = rewritten(data, STRICT, {})
+        assert strict != data
+        assert Text.open(strict).decode() == Text.open(data).decode()
+        assert [media.part_name for media in collect(strict)] == [media.part_name for media in collect(data)]
+
+
+def test_a_main_part_of_another_name_is_found(write_docx):
+    data = open(write_docx("a.docx", ["They fly."]), "rb").read()  # noqa: SIM115
+    renamed = rewritten(
+        data,
+        {"word/document.xml": "word/document2.xml"},
+        {
+            "word/document.xml": "word/document2.xml",
+            "word/_rels/document.xml.rels": "word/_rels/document2.xml.rels",
+        },
+    )
+    (text,) = collect(renamed)
+    assert text.decode() == "They fly."

@@ -39,7 +39,8 @@ class DOCXReader(ParsedReader):
         with open_package(source, KIND) as package:
             builder = Builder(source)
             levels = _heading_levels(package)
-            _add_blocks(package.xml(_BODY), builder, levels)
+            body = package.main_part(_BODY)
+            _add_blocks(package.xml(body), builder, levels)
             around: dict[str, None] = {}
             for pattern in _AROUND:
                 for name in sorted(name for name in package.names if re.fullmatch(pattern, name)):
@@ -49,7 +50,7 @@ class DOCXReader(ParsedReader):
             builder.leave_headings()
             for text in around:
                 builder.paragraph(text)
-            parts = [Part(name) for name in inner_files(package, _BODY, _INSIDE)]
+            parts = [Part(name) for name in inner_files(package, body, _INSIDE)]
             return ParsedDocument([builder.page()], parts)
 
     def open_part(self, source: Source, name: str) -> BinaryIO:

@@ -36,7 +36,10 @@ class NotebookReader(ParsedReader):
             words = _joined(cell.get("source"))
             builder.paragraph(words)
             for output in _outputs(cell):
-                builder.paragraph(_output_text(output)[:LONGEST_OUTPUT])
+                printed = _output_text(output)
+                if len(printed) > LONGEST_OUTPUT:
+                    source.note(f"of what a cell printed, the first {LONGEST_OUTPUT:,} characters were read")
+                builder.paragraph(printed[:LONGEST_OUTPUT])
             page = builder.page()
             if cell.get("cell_type") == "markdown" and (titles := headings(words)):
                 page.contexts = [*page.contexts, *titles]

@@ -121,7 +121,15 @@ class Package:
             MediaError: If there is no such file, or it is not XML.
             PolicyError: If it has too many elements, or declares entities.
         """
-        return parse_xml(self.read(name), f"{self.source.label}, {name}", self.kind)
+        return parse_xml(transitional(self.read(name)), f"{self.source.label}, {name}", self.kind)
+
+    def main_part(self, otherwise: str) -> str:
+        """Return the name of the main file of an Office package; some programs number it."""
+        if "_rels/.rels" in self:
+            for relation in self.xml("_rels/.rels"):
+                if str(relation.get("Type", "")).endswith("/officeDocument"):
+                    return resolve("", relation.get("Target", ""))
+        return otherwise
 
     def size(self, pattern: str) -> int:
         """Return the unpacked size in bytes of all files whose name matches a pattern; unpacking ends there."""
@@ -176,6 +184,13 @@ def open_package(source: Source, kind: str) -> Iterator[Package]:
             raise
         except Exception as error:  # libraries raise whatever a missing or strange file leads to
             raise package.broken(error) from error
+
+
+def transitional(data: bytes) -> bytes:
+    """Return XML of an Office package with the names of the transitional form in place of those of the strict one."""
+    if b"purl.oclc.org/ooxml/" not in data[:8192]:
+        return data
+    return re.sub(rb"http://purl\.oclc\.org/ooxml/(\w+)/", rb"http://schemas.openxmlformats.org/\1/2006/", data)
 
 
 def parse_xml(data: bytes, label: str, kind: str) -> _Element:

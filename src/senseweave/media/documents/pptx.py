@@ -35,8 +35,9 @@ class PPTXReader(ParsedReader):
     def parse(self, source: Source) -> ParsedDocument:
         """Return the slides, and the files on them."""
         with open_package(source, KIND) as package:
-            related = relations(package, _MAIN)
-            slides = [related.get(slide.get(f"{_REL}id", ""), "") for slide in package.xml(_MAIN).iter(f"{P}sldId")]
+            main = package.main_part(_MAIN)
+            related = relations(package, main)
+            slides = [related.get(slide.get(f"{_REL}id", ""), "") for slide in package.xml(main).iter(f"{P}sldId")]
             slides = [name for name in slides if name in package]
             check_pages(source, len(slides))
             found = ParsedDocument([])

@@ -6,6 +6,7 @@ import datetime
 import io
 import re
 import warnings
+import zipfile
 from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO, Final
 
@@ -13,7 +14,7 @@ from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require_reader
 from senseweave.media.documents.base import Part, no_part
 from senseweave.media.documents.docx import relations
-from senseweave.media.documents.packages import Package, open_package
+from senseweave.media.documents.packages import Package, open_package, transitional
 from senseweave.media.documents.parsed import Builder, Page, ParsedDocument, ParsedReader, check_pages, row_line
 from senseweave.media.forms.source import Source
 
@@ -42,7 +43,8 @@ class XLSXReader(ParsedReader):
             warnings.simplefilter("ignore")  # of what openpyxl would lose if it wrote the workbook
             package.check_xml(_LOADED)
             source.policy.check_text(source.label, package.size(r"(?i)xl/.*\.xml") // SHEET_SHARE)
-            workbook = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            readable = _transitional(package) or file
+            workbook = openpyxl.load_workbook(readable, read_only=True, data_only=True, keep_links=False)
             check_pages(source, len(workbook.worksheets))
             pages = []
             for sheet in workbook.worksheets:
@@ -145,11 +147,25 @@ def _old_value(xlrd: Any, workbook: Any, cell: Any) -> Any:
     return cell.value
 
 
+def _transitional(package: Package) -> BinaryIO | None:
+    """Return a workbook of the strict form in the form that openpyxl reads, or None if it is in that form."""
+    main = package.main_part("xl/workbook.xml")
+    if main not in package or b"purl.oclc.org/ooxml/" not in package.read(main)[:8192]:
+        return None
+    changed = io.BytesIO()
+    with zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in package.names:
+            if name.endswith((".xml", ".rels")):
+                target.writestr(name, transitional(package.read(name)))
+    return changed
+
+
 def _pictures(package: Package) -> list[Part]:
     """Return the pictures of a workbook with the number of the sheet that shows them."""
-    sheets = relations(package, "xl/workbook.xml")
+    main = package.main_part("xl/workbook.xml")
+    sheets = relations(package, main)
     shown: dict[str, int] = {}
-    for number, sheet in enumerate(package.xml("xl/workbook.xml").iter("{*}sheet"), 1):
+    for number, sheet in enumerate(package.xml(main).iter("{*}sheet"), 1):
         name = sheets.get(sheet.get(f"{_REL}id", ""), "")
         for drawing in relations(package, name).values():
             for file in relations(package, drawing).values():

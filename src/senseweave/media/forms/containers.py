@@ -20,17 +20,17 @@ _MBOX = re.compile(rb"From [^\r\n]{1,200}\d\d:\d\d[^\r\n]{0,40}\r?\n[A-Za-z][A-Z
 _SRT = re.compile(rb"\d{1,6}[ \t]*\r?\n[ \t]*\d{1,4}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->[ \t]*\d")
 _NOTEBOOK = re.compile(rb'\{\s*"(cells|metadata|worksheets|nbformat|nbformat_minor)"\s*:')
 _PACKAGES: tuple[tuple[str, Content], ...] = (
-    ("word/document.xml", Content(f"{_OFFICE}wordprocessingml.document", ("text",), "docx")),
-    ("xl/workbook.xml", Content(f"{_OFFICE}spreadsheetml.sheet", ("text",), "xlsx")),
-    ("xl/workbook.bin", Content("application/vnd.ms-excel.sheet.binary.macroenabled.12")),
-    ("Index/Document.iwa", Content("application/vnd.apple.iwork")),
-    ("Index.zip", Content("application/vnd.apple.iwork")),
-    ("FixedDocSeq.fdseq", Content("application/vnd.ms-xpsdocument")),
-    ("FixedDocumentSequence.fdseq", Content("application/vnd.ms-xpsdocument")),
-    ("visio/document.xml", Content("application/vnd.visio")),
-    ("ppt/presentation.xml", Content(f"{_OFFICE}presentationml.presentation", ("text",), "pptx")),
+    (r"word/document\d*\.xml", Content(f"{_OFFICE}wordprocessingml.document", ("text",), "docx")),
+    (r"xl/workbook\d*\.xml", Content(f"{_OFFICE}spreadsheetml.sheet", ("text",), "xlsx")),
+    (r"xl/workbook\.bin", Content("application/vnd.ms-excel.sheet.binary.macroenabled.12")),
+    (r"Index/Document\.iwa", Content("application/vnd.apple.iwork")),
+    (r"Index\.zip", Content("application/vnd.apple.iwork")),
+    (r"FixedDocSeq\.fdseq", Content("application/vnd.ms-xpsdocument")),
+    (r"FixedDocumentSequence\.fdseq", Content("application/vnd.ms-xpsdocument")),
+    (r"visio/document\.xml", Content("application/vnd.visio")),
+    (r"ppt/presentation\d*\.xml", Content(f"{_OFFICE}presentationml.presentation", ("text",), "pptx")),
 )
-"""By a file that only such a package has."""
+"""By the name of a file that only such a package has, as a regular expression."""
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _STREAMS: tuple[tuple[str, Content], ...] = (
     ("__properties_version1.0", Content("application/vnd.ms-outlook", ("text",), "msg")),
@@ -49,6 +49,11 @@ _NAMED = {"application/epub+zip": "epub"} | {
     f"{_ODF}{kind}": "odf" for kind in ("text", "spreadsheet", "presentation", "graphics")
 }
 """Readers of packages that name their type in their first file."""
+
+
+def is_container(head: bytes) -> bool:
+    """Return whether content begins as a ZIP or OLE file, whose first bytes do not say what it is."""
+    return head.startswith((b"PK\x03\x04", _OLE))
 
 
 def identify_container(file: BinaryIO, head: bytes, content: Content) -> Content | None:
@@ -85,6 +90,10 @@ def _identify_text(file: BinaryIO, head: bytes) -> Content | None:
         return Content("application/x-subrip", ("text",), "transcript")
     if _NOTEBOOK.match(start) and b'"nbformat"' in (head + _tail(file)):
         return Content("application/x-ipynb+json", ("text",), "notebook")
+    if b"<?mso-application" in head[:500]:
+        return Content("application/vnd.ms-office-xml")
+    if b":mimetype=" in head and b"office:document" in head[:500]:
+        return Content("application/vnd.oasis.opendocument.flat-xml")
     if _MBOX.match(start):
         return Content("application/mbox", ("text",), "mbox")
     names = [name.lower() for name in _HEADERS.findall(re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0])]
@@ -122,11 +131,11 @@ def _identify_zip(file: BinaryIO, head: bytes) -> Content | None:
     except Exception:  # cut off, as a download is at first, or broken
         file.seek(0)
         data = file.read(_SEARCHED)
-        names = {name for name, _ in _PACKAGES if b"\0" + name.encode() in data}
+        names = {name.decode("ascii") for name in re.findall(rb"\0([A-Za-z]{2,20}/[a-z]{2,20}\d*\.(?:xml|bin))", data)}
     if not named and head[30:38] == b"mimetype":
         named = head[38 : 38 + int.from_bytes(head[22:26], "little")]
     name = named.strip().decode("ascii", "replace").removesuffix("-template")
     if name in _NAMED:
         return Content(name, ("text",), _NAMED[name])
-    found = next((content for name, content in _PACKAGES if name in names), None)
+    found = next((content for name, content in _PACKAGES if any(re.fullmatch(name, each) for each in names)), None)
     return found or (Content("application/zip", ("text",), "zip") if complete else None)

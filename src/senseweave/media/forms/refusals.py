@@ -16,6 +16,8 @@ DOCUMENTS: Final[dict[str, str]] = {
     f"{_OFFICE}tnef": "an Outlook attachment (winmail.dat); have the mail sent as HTML or plain text",
     f"{_OFFICE}xpsdocument": "an XPS document; save it as PDF",
     f"{_OFFICE}htmlhelp": "a help file (CHM); convert it to HTML or PDF",
+    f"{_OFFICE}office-xml": "an Office 2003 document in XML; save it as DOCX or XLSX",
+    "application/vnd.oasis.opendocument.flat-xml": "a flat OpenDocument file; save it as ODT, ODS or ODP",
     "application/vnd.visio": "a Visio drawing; export it as PDF or SVG",
     "application/x-mspublisher": "a Publisher document; export it as PDF",
     "application/onenote": "a OneNote section; export it as PDF or DOCX",

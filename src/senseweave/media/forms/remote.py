@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require_reader
 from senseweave.forking import Lock, forks
+from senseweave.media.forms.containers import is_container
 from senseweave.media.forms.content import HEAD_BYTES, confirm
 from senseweave.media.forms.recognition import identify
 from senseweave.media.forms.source import Source
@@ -190,6 +191,8 @@ def _spool(
 
 
 def _check_head(head: bytes, policy: MediaPolicy, label: str, expected: Modality | None) -> None:
+    if len(head) >= HEAD_BYTES and is_container(head) and expected in (None, "text"):
+        return  # what it is stands further on; it is checked when the download is complete
     content = identify(io.BytesIO(head[:HEAD_BYTES]))
     if content is None:
         raise MediaError(label, "is empty (0 bytes)")

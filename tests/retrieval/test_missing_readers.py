@@ -1,6 +1,8 @@
 """A library that is not installed fails the files that need it, and nothing else."""
 
+import io
 import sys
+import zipfile
 
 import pytest
 
@@ -9,7 +11,23 @@ from senseweave.media import Image, Text
 from senseweave.retrieval import Index
 from senseweave.retrieval.records.loading import ChunkLoader
 
+
+def package(*names):
+    """A package with files of these names."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        for name in names:
+            made.writestr(name, "<x/>")
+    return buffer.getvalue()
+
+
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
 LIBRARIES = {
+    "lxml": ("report.docx", "documents", package("word/document.xml")),
+    "openpyxl": ("sheets.xlsx", "documents", package("xl/workbook.xml")),
+    "xlrd": ("old.xls", "documents", OLE + "Workbook\0".encode("utf-16-le")),
+    "olefile": ("mail.msg", "documents", OLE + "__properties_version1.0\0".encode("utf-16-le")),
+    "striprtf": ("letter.rtf", "documents", b"{\\rtf1 words}"),
     "pypdfium2": ("report.pdf", "documents", b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"),
     "pillow_heif": ("phone.heic", "heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)),
     "resiliparse": ("page.html", "documents", b"<html><body><p>tomatoes</p></body></html>"),
@@ -25,7 +43,8 @@ def folder(tmp_path, write_picture, monkeypatch):
     write_picture(given / "red.png", "red")
     for library, (name, _, content) in LIBRARIES.items():
         (given / name).write_bytes(content)
-        monkeypatch.setitem(sys.modules, library, None)
+        for module in [library, *(name for name in list(sys.modules) if name.startswith(f"{library}."))]:
+            monkeypatch.setitem(sys.modules, module, None)
     return given
 
 

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import zipfile
 
 import docx
 import pytest
@@ -112,3 +113,15 @@ def test_a_passage_of_a_transcript_plays_the_recording_beside_it(index, write_so
     assert hit.recording.span == (0.0, 2.0)
     assert hit.media.span == (0.0, 2.0)
     assert index.verify(sources=True).ok
+
+
+def test_a_part_that_cannot_be_read_is_listed_and_the_document_is_indexed(index, write_report):
+    path = write_report("a.docx", "The bees fly.", "red")
+    with zipfile.ZipFile(path, "a") as package:
+        package.writestr("word/media/image9.wmf", b"\xd7\xcd\xc6\x9a" + bytes(60))
+    for given in (path, path.parent):
+        report = index.add(given)
+        assert [error.source for error in report.failed] == [f"{path}!/word/media/image9.wmf"]
+    report = index.add(path, on_error="raise")
+    assert "Windows metafile" in report.failed[0].reason
+    assert len(index) == 2

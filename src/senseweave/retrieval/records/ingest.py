@@ -139,7 +139,8 @@ class Ingest:
 
     def _raise_named(self) -> None:
         """Raise the first failure of an input that the caller named."""
-        error = next((error for error in self.report.failed if error.source in self._named), None)
+        failed = (error for error in self.report.failed if not isinstance(error, PartError))
+        error = next((error for error in failed if error.source in self._named), None)
         if error is not None:
             raise AddError(error.source, error.reason, report=self.report) from error
 

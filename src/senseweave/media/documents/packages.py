@@ -121,6 +121,7 @@ class Package:
             MediaError: If there is no such file, or it is not XML.
             PolicyError: If it has too many elements, or declares entities.
         """
+        _etree(self.source.label, self.kind)
         return parse_xml(transitional(self.read(name)), f"{self.source.label}, {name}", self.kind)
 
     def main_part(self, otherwise: str) -> str:
@@ -200,7 +201,7 @@ def parse_xml(data: bytes, label: str, kind: str) -> _Element:
         MediaError: If it is not XML.
         PolicyError: If it has too many elements, or declares entities.
     """
-    etree: Any = require_reader("lxml.etree", extra="documents", feature=f"reading a {kind}", source=label)
+    etree = _etree(label, kind)
     check_elements(data, label)
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True)
     try:
@@ -210,6 +211,10 @@ def parse_xml(data: bytes, label: str, kind: str) -> _Element:
     if root is None:
         raise MediaError(label, "is not valid XML")
     return cast("_Element", root)
+
+
+def _etree(label: str, kind: str) -> Any:
+    return require_reader("lxml.etree", extra="documents", feature=f"reading a {kind}", source=label)
 
 
 def check_elements(data: bytes, label: str) -> None:

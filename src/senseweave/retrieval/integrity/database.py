@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 import numpy as np
 
+from senseweave.errors import StoreError
+from senseweave.retrieval.integrity.file_locks import PATIENCE, locked_message, wait_until_free
 from senseweave.retrieval.integrity.vector_files import UnreadableError, check_graph, check_ids, read_vectors
 
 DATABASE: Final = "chroma.sqlite3"
@@ -238,16 +240,22 @@ def open_database(folder: Path) -> Iterator[Database]:
 
     Raises:
         UnreadableError: If it cannot be read; the message says why.
+        StoreError: If another program keeps it locked.
     """
     # Not "ro": what a killed process left in the journal has to be rolled back first, as Chroma does when it opens.
     mode = "rw" if os.access(folder, os.W_OK) and os.access(folder / DATABASE, os.W_OK) else "ro"
     address = f"file:{quote(os.fsencode(folder / DATABASE))}?mode={mode}"
+    wait_until_free(folder / DATABASE, PATIENCE, writing=False)
     try:
-        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=30, isolation_level=None)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
+        ) as connection:
             connection.text_factory = lambda data: data.decode("utf-8", "replace")
             connection.execute("BEGIN")
             yield Database(connection)
     except sqlite3.Error as error:
+        if "database is locked" in str(error):
+            raise StoreError(locked_message(folder, PATIENCE)) from error
         msg = f"{DATABASE} cannot be read ({error})"
         raise UnreadableError(msg) from error
 

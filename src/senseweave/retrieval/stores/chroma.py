@@ -13,6 +13,7 @@ import numpy as np
 
 from senseweave.errors import StoreError
 from senseweave.forking import RLock, abandon, call_in_child
+from senseweave.retrieval.integrity.file_locks import PATIENCE, wait_until_free
 from senseweave.retrieval.integrity.folder import check_folder, remember_own
 from senseweave.retrieval.integrity.read_only import ReadOnlyCopy, is_read_only, read_only_error
 from senseweave.retrieval.integrity.swap import finish_swap
@@ -39,6 +40,8 @@ WRITTEN: Final = 64
 
 Writing 3,072 records takes 4.5 s in calls of 64, 4.8 s in calls of 512 and 12.8 s in calls of 16 (two busy cores).
 """
+PROBED_EVERY: Final = 0.1
+"""Seconds between two looks for a program that keeps readers out; one look takes up to half a millisecond."""
 MOST: Final = 2**31 - 1
 """Most records to request from Chroma at once."""
 HNSW: Final = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 400}
@@ -70,6 +73,7 @@ class ChromaStore:
         self._generation = 0
         self._unsettled = False
         self._version = 0
+        self._probed = 0.0
         self._guard = RLock()
         self._handles: dict[str, Any] = {}
         self._closed = False
@@ -108,6 +112,10 @@ class ChromaStore:
             if self._closed:
                 msg = "this index is closed"
                 raise StoreError(msg)
+            if self._lock is not None and time.monotonic() - self._probed > PROBED_EVERY:
+                database = self._lock.path.parent / DATABASE
+                wait_until_free(database, PATIENCE, writing=True, is_ours=self._lock.busy)
+                self._probed = time.monotonic()
             if self._forked:
                 self._reopen_in_child()
             if self._lock is not None and self._has_changed(self._lock):
@@ -269,6 +277,7 @@ class ChromaStore:
         # Two processes that make one store would both create its tables. Whoever comes first has made the lock file
         # before Chroma's, and has counted no write until Chroma's is complete.
         if there and not (lock.path.is_file() and lock.generation() == 0):
+            wait_until_free(folder / DATABASE, PATIENCE, writing=True, is_ours=lock.busy)
             self._observe(lock)
             place = self._place_to_open(folder)
             if self._check:
@@ -330,6 +339,8 @@ class ChromaStore:
     @contextlib.contextmanager
     def _write(self) -> Iterator[Any]:
         with self.writing():
+            if self._lock is not None:
+                wait_until_free(self._lock.path.parent / DATABASE, self._timeout, writing=True)
             client = self.client
             # Counted before as well: a process that is killed between writing and counting leaves a number by which
             # open readers notice.

@@ -25,7 +25,11 @@ TESTS = {
     "retrieval/stores/filters.py": ["tests/retrieval/test_filters.py"],
     "retrieval/stores/conditions.py": ["tests/retrieval/test_filters.py", "tests/retrieval/test_filter_limits.py"],
     "retrieval/records/schema.py": ["tests/retrieval/test_schema.py"],
-    "retrieval/fusion": ["tests/retrieval/test_fusion.py", "tests/retrieval/test_calibration.py"],
+    "retrieval/fusion": [
+        "tests/retrieval/test_fusion.py",
+        "tests/retrieval/test_composition.py",
+        "tests/retrieval/test_calibration.py",
+    ],
 }
 """The modules under mutation, files or folders, and the tests that must notice."""
 SWAPPED: dict[type[ast.AST], type[ast.AST]] = {

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from senseweave.encoders.observation import Observation
 from senseweave.encoders.runtime.torch_runtime import Loadable
 from senseweave.errors import MediaError
 from senseweave.media import Modality
@@ -146,6 +147,24 @@ class Encoder(Loadable, ABC):
     @abstractmethod
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Compute the vectors of a batch whose items share a bucket."""
+
+    @property
+    def observes(self) -> bool:
+        """Whether `observe` says something: for bridges and classifiers."""
+        return type(self).observe is not Encoder.observe
+
+    def observe(self, item: Any, tags: int) -> Observation:
+        """Return what a bridge or a classifier says of a decoded item, times counted from its beginning.
+
+        Args:
+            item: As for `prepare`.
+            tags: How many classes to name at most.
+
+        Raises:
+            NotImplementedError: If the encoder makes vectors and says nothing.
+        """
+        del item, tags
+        raise NotImplementedError
 
     @abstractmethod
     def identity(self) -> Mapping[str, object]:

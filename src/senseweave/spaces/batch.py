@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from senseweave.encoders.base import Similarity
+from senseweave.arguments import check_choice
+from senseweave.encoders.base import ROLES, Similarity
 from senseweave.errors import EncodingError, MediaError
+from senseweave.media import Modality
+
+LAYER_NORM_EPSILON = 1e-5
+"""The default of `torch.nn.functional.layer_norm`."""
 
 
 class EmbeddedItem(NamedTuple):
@@ -87,3 +93,49 @@ def compare(a: np.ndarray, b: np.ndarray, similarity: Similarity) -> np.ndarray:
     order = 2 if similarity == "euclidean" else 1
     distances = [np.linalg.norm(right - row, ord=order, axis=1) for row in left]
     return -np.asarray(distances, np.float32).reshape(len(left), len(right))
+
+
+def layer_norm(vectors: np.ndarray) -> np.ndarray:
+    """Return rows with mean 0 and variance 1, as a layer norm without weights makes them (Ba et al. 2016)."""
+    centered = vectors - vectors.mean(axis=1, keepdims=True)
+    normed: np.ndarray = centered / np.sqrt((centered**2).mean(axis=1, keepdims=True) + LAYER_NORM_EPSILON)
+    return normed
+
+
+def merge_batches(
+    groups: Mapping[Modality, Sequence[int]], batches: Mapping[Modality, Batch], total: int, dimension: int
+) -> Batch:
+    """Put the batches of the modalities back into the order of the input.
+
+    Args:
+        groups: By modality, the positions in the input of the items of its batch.
+        batches: By modality.
+        total: Number of items of the input.
+        dimension: Of the vectors.
+    """
+    rows: dict[int, tuple[np.ndarray, str | None, int]] = {}
+    failed: dict[int, MediaError] = {}
+    for modality, batch in batches.items():
+        positions = groups[modality]
+        for row, kept in enumerate(batch.kept):
+            rows[positions[kept]] = (batch.vectors[row], batch.descriptions[row], batch.dropped[row])
+        for error in batch.failed:
+            position = positions[error.position or 0]
+            failed[position] = error.at(position, total)
+    kept_positions = sorted(rows)
+    vectors = [rows[i][0] for i in kept_positions]
+    return Batch(
+        vectors=np.stack(vectors) if vectors else np.zeros((0, dimension), np.float32),
+        kept=kept_positions,
+        descriptions=[rows[i][1] for i in kept_positions],
+        dropped=[rows[i][2] for i in kept_positions],
+        failed=[failed[i] for i in sorted(failed)],
+    )
+
+
+def check_choices(role: str, on_error: str) -> None:
+    """Raise `ValueError` if a role or a way to treat errors is unknown."""
+    if role not in ROLES:
+        msg = f"role must be one of {', '.join(ROLES)}, not {role!r}"
+        raise ValueError(msg)
+    check_choice("on_error", on_error)

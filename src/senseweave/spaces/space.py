@@ -12,20 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from senseweave.arguments import check_choice
 from senseweave.concurrency import in_thread_if_many
-from senseweave.encoders.base import ROLES, Encoder, Role, Similarity
-from senseweave.errors import MediaError, UnsupportedModalityError, placed_among
+from senseweave.encoders.base import Encoder, Role, Similarity
+from senseweave.encoders.observation import MediaDescription
+from senseweave.errors import UnsupportedModalityError, placed_among
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media
 from senseweave.progress import Counter
-from senseweave.spaces.batch import Batch, compare, unit_rows
+from senseweave.spaces.batch import Batch, check_choices, compare, layer_norm, merge_batches, unit_rows
 from senseweave.spaces.cache import VectorCache
 from senseweave.spaces.coalescing import Coalescer
+from senseweave.spaces.describing import describe_all
 from senseweave.spaces.engine import Engine, OnError
 
-LAYER_NORM_EPSILON = 1e-5
-"""The default of `torch.nn.functional.layer_norm`."""
 FINGERPRINT_VERSION = 1
 """Raised whenever the same model and options would give other vectors than before."""
 
@@ -203,7 +202,7 @@ class Space:
             UnsupportedModalityError: If the space does not embed an item's modality; nothing is computed then.
             MediaError: With `on_error="raise"`, for the first item that cannot be read.
         """
-        _check_choices(role, on_error)
+        check_choices(role, on_error)
         groups = self._grouped(media)
         if len(groups) == 1:
             (modality,) = groups
@@ -212,7 +211,30 @@ class Space:
         for modality, positions in groups.items():
             with placed_among(positions, len(media)):
                 batches[modality] = self._run(modality, [media[i] for i in positions], role, on_error, None)
-        return self._merged(groups, batches, len(media))
+        return merge_batches(groups, batches, len(media), self.dimension)
+
+    def describe(
+        self, media: Sequence[Media], *, tags: int = 10, on_error: OnError = "raise"
+    ) -> list[MediaDescription]:
+        """Return what the space's bridges and classifiers say of media, as data rather than as vectors.
+
+        Args:
+            media: Images, recordings or videos; text says itself.
+            tags: How many classes are named for an image or a window, at most.
+            on_error: `raise`, or `skip` to leave out media that cannot be read.
+
+        Returns:
+            A description for each media: tags with scores, captions or text in images, transcripts with the times of
+            their words and the language, by windows of the source.
+
+        Raises:
+            TypeError: If an item is not `Media`.
+            UnsupportedModalityError: If the space has no bridge or classifier for a modality; nothing is computed then.
+            MediaError: With `on_error="raise"`, for the first media that cannot be read.
+        """
+        check_choices("document", on_error)
+        self._grouped(media)
+        return describe_all(self.name, self.encoders, media, tags, on_error)
 
     async def aembed_text(
         self, texts: Sequence[str | Text], *, role: Role = "document", on_error: OnError = "raise"
@@ -246,7 +268,7 @@ class Space:
 
     async def aencode(self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise") -> Batch:
         """Like `encode`, off the event loop."""
-        _check_choices(role, on_error)
+        check_choices(role, on_error)
         groups = await in_thread_if_many(media, self._grouped, media)
         futures = {
             modality: asyncio.wrap_future(self._coalescer.submit(modality, [media[i] for i in positions], role))
@@ -254,7 +276,7 @@ class Space:
         }
         await asyncio.gather(*futures.values())
         batches = {modality: future.result() for modality, future in futures.items()}
-        merged = await in_thread_if_many(media, self._merged, groups, batches, len(media))
+        merged = await in_thread_if_many(media, merge_batches, groups, batches, len(media), self.dimension)
         if on_error == "raise" and merged.failed:
             raise merged.failed[0]
         return merged
@@ -326,7 +348,7 @@ class Space:
         return self.dimensions is not None and self.dimension < first.dimension and first.layer_norm_before_cut
 
     def _as_media(self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError) -> list[Media]:
-        _check_choices(role, on_error)
+        check_choices(role, on_error)
         self.encoder(modality)
         is_array = isinstance(items, np.ndarray) and items.dtype != object
         if isinstance(items, (str, bytes, Path, Media)) or is_array or not isinstance(items, Iterable):
@@ -371,39 +393,9 @@ class Space:
             groups.setdefault(item.modality, []).append(position)
         return groups
 
-    def _merged(self, groups: Mapping[Modality, list[int]], batches: Mapping[Modality, Batch], total: int) -> Batch:
-        """Put the batches of the modalities back into the order of the input."""
-        rows: dict[int, tuple[np.ndarray, str | None, int]] = {}
-        failed: dict[int, MediaError] = {}
-        for modality, batch in batches.items():
-            positions = groups[modality]
-            for row, kept in enumerate(batch.kept):
-                rows[positions[kept]] = (batch.vectors[row], batch.descriptions[row], batch.dropped[row])
-            for error in batch.failed:
-                position = positions[error.position or 0]
-                failed[position] = error.at(position, total)
-        kept_positions = sorted(rows)
-        vectors = [rows[i][0] for i in kept_positions]
-        return Batch(
-            vectors=np.stack(vectors) if vectors else np.zeros((0, self.dimension), np.float32),
-            kept=kept_positions,
-            descriptions=[rows[i][1] for i in kept_positions],
-            dropped=[rows[i][2] for i in kept_positions],
-            failed=[failed[i] for i in sorted(failed)],
-        )
-
     def _finish(self, vectors: np.ndarray) -> np.ndarray:
         """Truncate and normalize raw vectors."""
         if self.dimensions is not None:
-            if self._norms_before_cut:
-                centered = vectors - vectors.mean(axis=1, keepdims=True)
-                vectors = centered / np.sqrt((centered**2).mean(axis=1, keepdims=True) + LAYER_NORM_EPSILON)
+            vectors = layer_norm(vectors) if self._norms_before_cut else vectors
             vectors = vectors[:, : self.dimension]
         return unit_rows(vectors) if self.normalize else vectors
-
-
-def _check_choices(role: str, on_error: str) -> None:
-    if role not in ROLES:
-        msg = f"role must be one of {', '.join(ROLES)}, not {role!r}"
-        raise ValueError(msg)
-    check_choice("on_error", on_error)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.observation import Observation, Tag
 from senseweave.encoders.runtime.disk_cache import cached_array
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.media import Clip, Modality, Waveform
@@ -50,6 +51,9 @@ class Recognizer(Protocol):
 
     def transcribe(self, sound: Waveform) -> str:
         """Return the transcript, or an empty string if there is no speech."""
+
+    def recognize(self, sound: Waveform) -> Observation:
+        """Return transcript, words with their times, and language."""
 
     def identity(self) -> Mapping[str, object]:
         """Return everything that decides the transcripts, for the fingerprint."""
@@ -162,6 +166,16 @@ class Labels(Encoder):
         best = np.argsort(-weights, kind="stable")[: self.described]
         return ", ".join(self.classifier.labels[i] for i in best)
 
+    def observe(self, item: Any, tags: int) -> Observation:
+        """Return the likeliest classes with their probabilities."""
+        (prepared,) = self.prepare([item], "document")
+        return Observation(tags=self.name_classes(self.probabilities([prepared.data])[0], tags))
+
+    def name_classes(self, weights: np.ndarray, count: int) -> tuple[Tag, ...]:
+        """Return the likeliest classes, likeliest first."""
+        best = np.argsort(-weights, kind="stable")[:count]
+        return tuple(Tag(self.classifier.labels[i], float(weights[i])) for i in best)
+
     def identity(self) -> Mapping[str, object]:
         """Return the classifier, text encoder, template and temperature."""
         return {
@@ -216,6 +230,10 @@ class Transcribe(Encoder):
         transcripts = [self.recognizer.transcribe(clip.data) for clip in batch]
         vectors = encode_texts(self.text, [transcript or NO_SPEECH for transcript in transcripts])
         return Encoded(vectors, transcripts)
+
+    def observe(self, item: Waveform, tags: int) -> Observation:
+        """Return transcript, words with their times, and language."""
+        return self.recognizer.recognize(item)
 
     def identity(self) -> Mapping[str, object]:
         """Return recognizer, text encoder and window."""
@@ -287,6 +305,14 @@ class FramesAndSpeech(Encoder):
             vectors.append(vector)
             descriptions.append(description)
         return Encoded(np.stack(vectors).astype(np.float32), descriptions)
+
+    def observe(self, item: Clip, tags: int) -> Observation:
+        """Return the likeliest classes over the frames, and what is said."""
+        (segment,) = self.prepare([item], "document")
+        frames, sound = segment.data
+        weights = self.frames.probabilities([frame.data for frame in frames]).mean(axis=0)
+        said = self.speech.recognizer.recognize(sound) if sound is not None else Observation()
+        return replace(said, tags=self.frames.name_classes(weights, tags))
 
     def identity(self) -> Mapping[str, object]:
         """Return both bridges, the frames per segment, the window and the weight of speech."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from senseweave.encoders.observation import Observation, Word
 from senseweave.encoders.runtime.checkpoint import hash_file, verify_sha256
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.extras import require
@@ -44,15 +45,37 @@ class FasterWhisper(Loadable):
         """Return the transcript of `sound` (mono, 16 kHz), or an empty string if there is no speech."""
         if sound.silent:
             return ""
-        segments, _ = self._model().transcribe(
+        segments, _ = self._transcribe(sound, without_timestamps=True)
+        return " ".join(segment.text.strip() for segment in segments).strip()
+
+    def recognize(self, sound: Waveform) -> Observation:
+        """Return the transcript of `sound` with its words and their times, and the language that is spoken."""
+        if sound.silent:
+            return Observation()
+        segments, info = self._transcribe(sound, word_timestamps=True)
+        found = list(segments)
+        words = tuple(
+            Word(word.word.strip(), float(word.start), float(word.end), float(word.probability))
+            for segment in found
+            for word in segment.words or ()
+        )
+        text = " ".join(segment.text.strip() for segment in found).strip()
+        if not text:
+            return Observation()
+        return Observation(
+            text=text, words=words, language=info.language, language_score=float(info.language_probability)
+        )
+
+    def _transcribe(self, sound: Waveform, **options: Any) -> tuple[Iterable[Any], Any]:
+        segments, info = self._model().transcribe(
             np.ascontiguousarray(sound.samples, dtype=np.float32),
             language=self.language,
             beam_size=1,
             temperature=0.0,
             condition_on_previous_text=False,
-            without_timestamps=True,
+            **options,
         )
-        return " ".join(segment.text.strip() for segment in segments).strip()
+        return segments, info
 
     def identity(self) -> Mapping[str, object]:
         """Checksum of the weights, language and number type."""

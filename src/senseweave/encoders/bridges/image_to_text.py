@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.observation import Observation
 from senseweave.encoders.parts.backbone import Backbone, class_for, image_processor, tokenizer
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
@@ -77,8 +78,12 @@ class ImageToText(Encoder):
         vectors = np.stack([encode_whole(self.text, text or self.empty) for text in texts])
         return Encoded(vectors, texts)
 
+    def observe(self, item: Any, tags: int) -> Observation:
+        """Return what is written about or in the image."""
+        return Observation(text=self.writer.write(item).strip())
+
     def identity(self) -> Mapping[str, object]:
-        """Writer and text encoder."""
+        """Return writer and text encoder."""
         return {
             "bridge": type(self).__name__,
             "writer": dict(self.writer.identity()),

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.observation import MediaDescription, Observation
 from senseweave.media import Clip, Modality
 
 FramePooling = Literal["mean", "max", "temporal"]
@@ -89,6 +90,20 @@ class FrameVideo(Encoder):
             descriptions.append("; ".join(dict.fromkeys(filter(None, described[start:stop]))))
             start = stop
         return Encoded(np.stack(rows), descriptions if any(descriptions) else None)
+
+    @property
+    def observes(self) -> bool:
+        """Whether the image encoder does."""
+        return self.image.observes
+
+    def observe(self, item: Clip, tags: int) -> Observation:
+        """Return the mean of what the image encoder says of each frame, and its texts, each once."""
+        from PIL import Image
+
+        seen = [self.image.observe(Image.fromarray(frame), tags) for frame in item.frames]
+        mean = MediaDescription("", tuple(seen))
+        texts = dict.fromkeys(part.text for part in seen if part.text)
+        return Observation(tags=mean.tags[:tags], text="; ".join(texts))
 
     def identity(self) -> Mapping[str, object]:
         """Return image encoder, pooling, frames and window."""

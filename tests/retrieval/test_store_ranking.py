@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from senseweave import Image, Index, Query, Text, UnsupportedModalityError
+from senseweave import Image, Index, MediaError, Query, Text, UnsupportedModalityError
 from senseweave.interop import (
     MODALITIES,
     Candidate,
@@ -25,6 +25,7 @@ from senseweave.interop import (
     list_name,
     read_anew,
 )
+from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.testing import toy_space
 
 AXES = {"dog": [1.0, 0.0, 0.0], "bread": [0.0, 1.0, 0.0], "train": [0.0, 0.0, 1.0]}
@@ -257,3 +258,18 @@ def test_a_given_vector_asks_every_space_of_its_dimension():
 def test_a_given_vector_that_is_zero_or_of_no_space_is_refused(vector, problem):
     with pytest.raises(ValueError, match=f"the query embedding {problem}; embed queries"):
         given_vector(vector, {"a": 4, "b": 3})
+
+
+@pytest.mark.parametrize("known", [30, 0])
+def test_phrases_that_a_model_of_few_words_cannot_embed_are_left_out(known):
+    class FewWords(Shelf):
+        def embed_phrases(self, phrases):
+            unknown = [phrase for phrase in phrases if phrase.decode() not in PROBES[:known]]
+            if unknown:
+                raise MediaError(unknown[0].decode(), "no word of it is known")
+            return super().embed_phrases(phrases)
+
+    shelf = FewWords("0", {"dog": "text", "bread": "text"})
+    assert ids(StoreRanking([shelf], ["text"]).rank(Query(["dog"]), Plan(2))) == ["dog", "bread"]
+    statistics = shelf.statistics("text", "text")
+    assert (statistics.queries if statistics is not None else 0) == known

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.media import Modality, Text
-from senseweave.retrieval.calibration.probes import PROBES
+from senseweave.retrieval.calibration.probes import embed_probes
 from senseweave.retrieval.calibration.statistics import Statistics, background
 from senseweave.retrieval.calibration.store_statistics import Sample, StoreStatistics
 from senseweave.retrieval.records.schema import read_metadata
@@ -104,7 +104,10 @@ class ListStatistics:
         if name in self._records:
             return self._records[name]
         view, modality = self._lists[name]
-        found = view.find_with_vectors(self._phrases(name).mean(axis=0), SAMPLE, modality)
+        phrases = self._phrases(name)
+        if not len(phrases):
+            return []
+        found = view.find_with_vectors(phrases.mean(axis=0), SAMPLE, modality)
         nearest = [(read_metadata(each.metadata).modality, each.vector) for each in found if each.vector is not None]
         if found:
             self._records[name] = nearest
@@ -113,7 +116,7 @@ class ListStatistics:
     def _phrases(self, name: str) -> np.ndarray:
         view, _ = self._lists[name]
         if view.space not in self._embedded:
-            self._embedded[view.space] = _embed(view, PROBES)
+            self._embedded[view.space] = embed_probes(view.embed_phrases)
         return self._embedded[view.space]
 
 

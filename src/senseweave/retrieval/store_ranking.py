@@ -12,8 +12,8 @@ import numpy as np
 from senseweave.concurrency import in_thread
 from senseweave.errors import FingerprintError
 from senseweave.forking import Lock
-from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
-from senseweave.retrieval.calibration.probes import PROBES
+from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
+from senseweave.retrieval.calibration.probes import embed_probes
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.calibration.store_statistics import Sample, StoreStatistics
 from senseweave.retrieval.fusion import EmbeddedPart
@@ -137,7 +137,7 @@ class SampledView(StoreView):
 
     @cached_property
     def _phrases(self) -> np.ndarray:
-        return np.asarray(self.embed_phrases([Text(phrase) for phrase in PROBES]), dtype=np.float32)
+        return embed_probes(self.embed_phrases)
 
 
 class StoreSource(RankingSource):

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from senseweave.media import Modality, Text
+from senseweave.media import Modality
 from senseweave.retrieval.calibration.learning import fit_logistic
-from senseweave.retrieval.calibration.probes import PROBES
+from senseweave.retrieval.calibration.probes import embed_probes
 from senseweave.retrieval.calibration.statistics import SAME, Statistics, background, pack, unpack
 from senseweave.retrieval.calibration.store_statistics import outgrown
 from senseweave.retrieval.fusion.above_chance import AboveChance
@@ -204,9 +204,7 @@ class Calibration:
         if "text" not in space.modalities:
             return None, ""
         if space.fingerprint not in self._probes:
-            phrases = [Text(phrase) for phrase in PROBES]
-            # A model of few words cannot embed each of them.
-            self._probes[space.fingerprint] = space.encode(phrases, role="query", on_error="skip").vectors
+            self._probes[space.fingerprint] = embed_probes(lambda media: space.encode(media, role="query").vectors)
         probes = self._probes[space.fingerprint]
         return (probes, "probes") if len(probes) else (None, "")
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from senseweave.errors import MediaError
+from senseweave.media import Media, Text
 
 PROBES: Final[tuple[str, ...]] = (
     "a dog running on the beach", "how to repair a bicycle", "the history of the printing press", "fresh bread",
@@ -31,3 +37,26 @@ PROBES: Final[tuple[str, ...]] = (
     "a monkey eating a banana", "paper and ink", "a boat in the harbour", "laughter",
 )  # fmt: skip
 """96 phrases, written for this purpose: nouns, questions and headlines as people type them."""
+
+
+def embed_probes(embed: Callable[[Sequence[Media]], Any]) -> np.ndarray:
+    """Return the vectors of the phrases, shape (n, dimension), float32; n is 0 if the model can embed none of them.
+
+    A model of few words cannot embed each phrase; such phrases are left out.
+
+    Args:
+        embed: Returns the vectors of queries, and raises `MediaError` if one of them cannot be embedded.
+    """
+    phrases = [Text(phrase) for phrase in PROBES]
+    try:
+        return np.asarray(embed(phrases), np.float32)
+    except MediaError:
+        vectors = [vector for phrase in phrases if (vector := _embed_alone(embed, phrase)) is not None]
+        return np.stack(vectors) if vectors else np.zeros((0, 1), np.float32)
+
+
+def _embed_alone(embed: Callable[[Sequence[Media]], Any], phrase: Media) -> np.ndarray | None:
+    try:
+        return np.asarray(embed([phrase])[0], np.float32)
+    except MediaError:
+        return None

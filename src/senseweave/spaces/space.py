@@ -94,8 +94,7 @@ class Space:
     @property
     def max_length(self) -> int | None:
         """The most tokens of a text that the model reads; None if there is no limit or no text encoder."""
-        text = self.encoders.get("text")
-        return text.max_length if text is not None else None
+        return self.encoders["text"].max_length if "text" in self.encoders else None
 
     @property
     def fingerprint(self) -> str:

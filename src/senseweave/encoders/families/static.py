@@ -11,9 +11,9 @@ import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import BY_MODULES, BY_STATIC_TYPE, Rule, Signs, has_architecture, has_model_type
-from senseweave.encoders.families.sentence import PATTERNS, files_identity, folder_prompts, module_folders
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.prompts import Prompts
+from senseweave.encoders.parts.sentence_folders import PATTERNS, files_identity, folder_prompts, module_folders
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.tokenization import WITHOUT_TOKENS
 from senseweave.encoders.runtime.torch_runtime import Lazy

@@ -13,7 +13,7 @@ import tiny_text
 from tiny_sentence import save_sentence_model
 
 import senseweave as sw
-from senseweave.encoders.families.sentence import read_dimension
+from senseweave.encoders.parts.sentence_folders import read_dimension
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.errors import PromptWarning
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, BY_MODULES, Rule, has_model_type, starts_with_module
-from senseweave.encoders.families.sentence import PATTERNS, SentenceText
+from senseweave.encoders.families.sentence import SentenceText
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
+from senseweave.encoders.parts.sentence_folders import PATTERNS
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected, scalar
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.errors import ModelError

@@ -1,4 +1,4 @@
-"""What a sentence-transformers folder holds: its modules, the length of its vectors, its prompts, what identifies it."""
+"""What a sentence-transformers folder holds: modules, length of vectors, prompts, identity."""
 
 from __future__ import annotations
 

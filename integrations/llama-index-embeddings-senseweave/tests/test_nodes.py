@@ -13,7 +13,7 @@ from llama_index.core.base.llms.types import AudioBlock, ImageBlock, TextBlock, 
 from llama_index.core.readers.base import BaseReader, ReaderConfig
 from llama_index.core.schema import MetadataMode, Node
 from llama_index.core.storage.docstore.utils import doc_to_json, json_to_doc
-from llama_index.embeddings.senseweave import MediaReader, SenseweaveEmbedding, media_node
+from llama_index.embeddings.senseweave import MediaNodeParser, MediaReader, SenseweaveEmbedding, media_node
 
 import senseweave as sw
 
@@ -147,11 +147,14 @@ def folder(files: Any, tmp_path: Path, make: dict[str, Callable[..., bytes]]) ->
 
 def test_the_reader_is_a_reader_of_the_framework(folder: Path) -> None:
     assert issubclass(MediaReader, BaseReader)
-    assert len(ReaderConfig(reader=MediaReader(seconds=1), reader_args=[str(folder)]).read()) == 6
+    documents = ReaderConfig(reader=MediaReader(seconds=1), reader_args=[str(folder)]).read()
+    assert len(documents) == 4
+    assert len(MediaNodeParser()(documents)) == 6
 
 
 def test_the_reader_makes_a_node_per_passage_picture_and_window(folder: Path) -> None:
-    nodes = MediaReader(seconds=1, characters=30).load_data(folder, metadata={"shelf": 3})
+    documents = MediaReader(seconds=1, characters=30).load_data(folder, metadata={"shelf": 3})
+    nodes = MediaNodeParser()(documents)
     assert [node.class_name() for node in nodes] == ["Node"] * 7
     assert [type(json_to_doc(doc_to_json(node))) for node in nodes] == [Node] * 7
     assert [node.metadata["modality"] for node in nodes] == [
@@ -179,6 +182,7 @@ def test_a_relative_path_gives_the_same_nodes_as_the_absolute_one(
     monkeypatch.chdir(folder.parent)
     relative, absolute = (MediaReader(characters=30).load_data(given) for given in ("folder", folder))
     assert relative == absolute
+    assert MediaNodeParser()(relative) == MediaNodeParser()(absolute)
     assert all(Path(node.metadata["source"]).is_absolute() for node in relative)
 
 
@@ -223,7 +227,7 @@ def test_the_reader_survives_its_dict(folder: Path) -> None:
 def test_the_reader_cuts_files_into_what_the_model_takes_at_a_time(
     embed_model: SenseweaveEmbedding, space: sw.Space, folder: Path
 ) -> None:
-    nodes = MediaReader(embed_model=embed_model).load_data(folder / "c.mp3")
+    nodes = MediaNodeParser()(MediaReader(embed_model=embed_model).load_data(folder / "c.mp3"))
     assert [(node.metadata["start"], node.metadata["end"]) for node in nodes] == [(0.0, 2.0), (1.0, 3.0)]
     words = SenseweaveEmbedding(space=sw.Space("words", {"text": space.encoders["text"]}))
     with pytest.raises(sw.UnsupportedModalityError, match="words cannot embed audio"):
@@ -245,7 +249,7 @@ def test_pages_of_a_document_become_words_and_pictures(tmp_path: Path) -> None:
     pdf = tmp_path / "two.pdf"
     pages = [__import__("PIL.Image").Image.new("RGB", (80, 60), colour) for colour in ("red", "blue")]
     pages[0].save(pdf, save_all=True, append_images=pages[1:])
-    nodes = MediaReader(spool=str(tmp_path / "spool")).load_data(pdf)
+    nodes: list[Any] = MediaNodeParser()(MediaReader(spool=str(tmp_path / "spool")).load_data(pdf))
     assert [(node.metadata["modality"], node.metadata["page"]) for node in nodes] == [("image", 1), ("image", 2)]
     assert all(content(node).startswith(b"\x89PNG") for node in nodes)
     assert {node.metadata["source"] for node in nodes} == {str(pdf)}

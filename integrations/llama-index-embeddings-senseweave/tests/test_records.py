@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 from llama_index.core.schema import MediaResource, MetadataMode, Node, NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index.core.storage.docstore.utils import doc_to_json, json_to_doc
-from llama_index.embeddings.senseweave import MediaReader, SenseweaveEmbedding, media_from_node, media_node
+from llama_index.embeddings.senseweave import (
+    MediaNodeParser,
+    MediaReader,
+    SenseweaveEmbedding,
+    media_from_node,
+    media_node,
+)
 from llama_index.embeddings.senseweave.items.nodes import read_fingerprint
 
 import senseweave as sw
@@ -72,7 +78,7 @@ def test_a_page_that_is_shown_as_a_picture_stands_for_the_page_of_its_document(t
     image = __import__("PIL.Image").Image
     pages = [image.new("RGB", (80, 60), color) for color in ("red", "blue")]
     pages[0].save(tmp_path / "two.pdf", save_all=True, append_images=pages[1:])
-    nodes = MediaReader().load_data(tmp_path / "two.pdf")
+    nodes: list[Any] = MediaNodeParser()(MediaReader().load_data(tmp_path / "two.pdf"))
     assert [media_from_node(node) for node in nodes] == [sw.Image(tmp_path / "two.pdf", page=page) for page in (1, 2)]
     nodes[0].image_resource = MediaResource(path=files["image"][0])
     assert media_from_node(nodes[0]).sha256 == sw.Image(files["image"][0]).sha256

@@ -96,7 +96,7 @@ def test_older_image_nodes_are_embedded_by_their_picture(
 def test_only_the_part_that_a_node_means_is_embedded(
     embed_model: SenseweaveEmbedding, make: dict[str, Callable[..., bytes]]
 ) -> None:
-    nodes = MediaReader(seconds=1).load_data(make["audio"]("low", "high"))
+    nodes = MediaNodeParser()(MediaReader(seconds=1).load_data(make["audio"]("low", "high")))
     embed_model(nodes)
     assert nodes[0].embedding == embed_model.get_audio_embedding(make["audio"]("low"))
     assert nodes[1].embedding == embed_model.get_audio_embedding(make["audio"]("high"))

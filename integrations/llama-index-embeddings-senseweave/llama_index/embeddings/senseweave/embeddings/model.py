@@ -12,6 +12,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode, MetadataMode
 from llama_index.embeddings.senseweave.embeddings.batches import Outcome, embed_mixed
 from llama_index.embeddings.senseweave.embeddings.methods import EmbeddingMethods
+from llama_index.embeddings.senseweave.items.files import divide_files
 from llama_index.embeddings.senseweave.items.nodes import media_from_node, stored_node
 
 from senseweave.interop import (
@@ -164,7 +165,7 @@ class SenseweaveEmbedding(EmbeddingMethods):
         """Embed nodes: media nodes by their image, sound or video, the others by their text.
 
         Args:
-            nodes: Nodes or documents; their `embedding` is set.
+            nodes: Nodes or documents; their `embedding` is set. Of files that `MediaReader` read, the chunks.
             show_progress: Whether to show a progress bar per modality.
             **kwargs: What LlamaIndex passes to every transformation; ignored here.
 
@@ -186,6 +187,7 @@ class SenseweaveEmbedding(EmbeddingMethods):
         def read(node: BaseNode) -> Media:
             return media_from_node(node, self.media_policy, metadata_mode=MetadataMode.EMBED)
 
+        nodes = divide_files(nodes)
         options: dict[str, Any] = {"show_progress": show_progress, "on_error": self.on_error}
         media = await steps.work(partial(read_each, read, nodes, on_error=self.on_error))
         outcomes = await embed_readable(media, partial(embed_mixed, steps, self, **options))

@@ -20,6 +20,7 @@ from llama_index.core.schema import (
     NodeRelationship,
     RelatedNodeInfo,
 )
+from llama_index.embeddings.senseweave.items.files import FileNode
 from llama_index.embeddings.senseweave.items.spool import PDF, media_file
 from llama_index.embeddings.senseweave.items.whole import MediaText, WholeNode, make_node
 
@@ -91,7 +92,7 @@ def media_node(
 
 def node_from_media(
     media: Media, *, text: str = "", spool: str | Path | None = None, metadata: Mapping[str, Any] | None = None
-) -> Node:
+) -> WholeNode:
     """Return the node of media that were read already, see `media_node`; of text media, a node of their words.
 
     Raises:
@@ -156,9 +157,13 @@ def media_from_node(
         metadata_mode: Which metadata stand before a text.
 
     Raises:
-        MediaError: If a media resource is empty, as it is when its bytes were lost in a store.
+        MediaError: If a media resource is empty, as it is when its bytes were lost in a store, or the node is a file of
+            several chunks.
         ValueError: If the node holds media of several kinds, so that one vector could not stand for it.
     """
+    if isinstance(node, FileNode) and len(node.chunks) > 1:
+        reason = f"is a document of {len(node.chunks)} chunks; use MediaNodeParser or the embedding model to make nodes"
+        raise MediaError(node.node_id, f"{reason} of them: in the transformations of the index or the pipeline")
     resources = _resources(node)
     if len(resources) > 1:
         kinds = " and ".join(resources)

@@ -1,4 +1,4 @@
-"""A step before embedding that splits text and keeps media whole, for pipelines that are given both."""
+"""A step before embedding that puts chunks in the place of files, splits text and keeps media whole."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 from llama_index.core.bridge.pydantic import Field, SerializeAsAny
 from llama_index.core.node_parser import NodeParser, SentenceSplitter
 from llama_index.core.schema import BaseNode, TransformComponent
+from llama_index.embeddings.senseweave.items.files import divide_files
 from llama_index.embeddings.senseweave.items.nodes import is_whole
 
 
 class MediaNodeParser(TransformComponent):
-    """Splits documents of text with any of LlamaIndex's parsers, and passes on media and what `MediaReader` made.
+    """Makes nodes of the chunks of files that `MediaReader` read, and splits other documents by a parser of LlamaIndex.
 
-    LlamaIndex's own parsers refuse such nodes ("Unknown document type"), or drop the media of documents.
+    The nodes of a file name it as their source document. LlamaIndex's own parsers refuse files and media ("Unknown
+    document type"), or drop the media of documents. Put it before metadata extractors; an embedding model of this
+    package makes nodes of files by itself.
 
     Examples:
         ```python
@@ -36,10 +39,10 @@ class MediaNodeParser(TransformComponent):
         return "SenseweaveMediaNodeParser"
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[BaseNode]:
-        """Return the nodes in order, text in passages.
+        """Return the nodes in order, files in chunks and text in passages.
 
         Args:
-            nodes: Documents and nodes of any kind.
+            nodes: Files, documents and nodes of any kind.
             **kwargs: What LlamaIndex passes to every transformation, for the parser of text.
         """
         runs = [run if whole else self.text_parser(run, **kwargs) for whole, run in _runs(nodes)]
@@ -53,4 +56,4 @@ class MediaNodeParser(TransformComponent):
 
 def _runs(nodes: Sequence[BaseNode]) -> list[tuple[bool, list[BaseNode]]]:
     """Return runs of nodes that stay whole and of nodes that do not, in order."""
-    return [(whole, list(run)) for whole, run in groupby(nodes, is_whole)]
+    return [(whole, list(run)) for whole, run in groupby(divide_files(nodes), is_whole)]

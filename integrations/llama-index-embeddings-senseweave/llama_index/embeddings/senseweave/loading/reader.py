@@ -1,20 +1,23 @@
-"""Reads files and folders of all modalities into nodes that stock LlamaIndex classes keep whole."""
+"""Reads files of all modalities into documents, one for a file, that stock LlamaIndex classes keep whole."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 from llama_index.core.bridge.pydantic import Field, field_validator
 from llama_index.core.readers.base import BasePydanticReader
-from llama_index.core.schema import Node
 from llama_index.embeddings.senseweave.embeddings.model import SenseweaveEmbedding
+from llama_index.embeddings.senseweave.items.files import FileNode, file_node
 from llama_index.embeddings.senseweave.items.nodes import node_from_media
+from llama_index.embeddings.senseweave.items.whole import WholeNode
 
 from senseweave.interop import (
     CHUNK_OPTIONS,
     ChunkLoader,
+    LoadedChunk,
     Media,
     MediaPolicy,
     Modality,
@@ -27,17 +30,22 @@ logger = logging.getLogger(__name__)
 
 
 class MediaReader(PolicyFields, BasePydanticReader):
-    """Reads files of any kind, recognized by their content, into nodes of text, images, audio and video.
+    """Reads files of any kind, recognized by their content, into documents of text, images, audio and video.
 
-    Long recordings and videos become one node per window with its `start` and `end`; text becomes passages; a PDF
-    becomes the words and the picture of each page. They are no `Document`s, which LlamaIndex's vector stores keep as
-    text without their media.
+    A file is one document, whose id is its absolute path: docstores, `refresh_ref_docs` and `delete_ref_doc` work on
+    files. Its chunks become nodes by `MediaNodeParser`, or by the embedding model as a transformation: of long
+    recordings and videos one node per window with its `start` and `end`, of text its passages, of a PDF the words and
+    the picture of each page. They are no objects of the class `Document`, which LlamaIndex's vector stores keep as text
+    without their media.
 
     Examples:
         ```python
+        from llama_index.core import VectorStoreIndex
         from llama_index.embeddings.senseweave import MediaReader
 
-        nodes = MediaReader(embed_model=embed_model).load_data(["notes/", "photo.jpg", "talk.mp3"])
+        documents = MediaReader(embed_model=embed_model).load_data(["notes/", "photo.jpg", "talk.mp3"])
+        index = VectorStoreIndex.from_documents(documents, transformations=[embed_model], embed_model=embed_model)
+        index.delete_ref_doc("/home/me/talk.mp3")
         ```
     """
 
@@ -67,13 +75,13 @@ class MediaReader(PolicyFields, BasePydanticReader):
 
     def lazy_load_data(  # type: ignore[override]  # LlamaIndex asks for documents, but its stores lose their media
         self, inputs: Any, metadata: Mapping[str, Any] | None = None
-    ) -> Iterator[Node]:
-        """Yield the nodes of some inputs, in order.
+    ) -> Iterator[FileNode]:
+        """Yield a document for each file of some inputs, in order.
 
         Args:
             inputs: Paths of files and folders, URLs (where the policy allows them), data URIs, bytes, file objects or
                 media; a single input or several. Strings are paths or URLs: give text as `senseweave.Text`.
-            metadata: Further flat values, kept with every node.
+            metadata: Further flat values, kept with every document and node.
 
         Raises:
             MediaError: With `on_error="raise"`, for the first input that cannot be read. With `skip` it is left out, of
@@ -87,10 +95,18 @@ class MediaReader(PolicyFields, BasePydanticReader):
             chunk=self._chunk,
             verify=self.on_error == "skip" if self.verify is None else self.verify,
         )
-        return loader.load(inputs, lambda chunk: node_from_media(chunk.media, spool=self.spool, metadata=metadata))
 
-    def load_data(self, inputs: Any, metadata: Mapping[str, Any] | None = None) -> list[Node]:  # type: ignore[override]
-        """Return the nodes of some inputs in a list, see `lazy_load_data`."""
+        def make(chunk: LoadedChunk) -> tuple[LoadedChunk, WholeNode]:
+            return chunk, node_from_media(chunk.media, spool=self.spool, metadata=metadata)
+
+        parts = loader.load(inputs, make)
+        files = groupby(parts, lambda part: (part[0].position, part[1].metadata["source"]))
+        return (file_node(list(chunks), metadata) for _, chunks in files)
+
+    def load_data(  # type: ignore[override]  # as above
+        self, inputs: Any, metadata: Mapping[str, Any] | None = None
+    ) -> list[FileNode]:
+        """Return the documents of some inputs in a list, see `lazy_load_data`."""
         return list(self.lazy_load_data(inputs, metadata))
 
     @property

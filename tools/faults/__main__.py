@@ -97,7 +97,9 @@ def _in_process(name: str, given: argparse.Namespace) -> tuple[Figures, float]:
         figures = Figures(name)
         figures.count("hangs", f"the step took longer than {limit:.0f} seconds")
     seconds = time.monotonic() - began
-    print(f"{name}: {'passed' if figures.ok else 'FAILED'} in {seconds:.0f} s", flush=True)
+    print(
+        "\n".join([f"{name}: {'passed' if figures.ok else 'FAILED'} in {seconds:.0f} s", *figures.faults]), flush=True
+    )
     return figures, seconds
 
 

@@ -195,6 +195,6 @@ ACTIONS: Final = (
     Action("delete", 6, fill, deleting, lambda place: 1300 - 1080),
     Action("calibration", 5, fill, calibrating, lambda place: 1300),
     Action("repair", 5, prepare_repair, repairing, lambda place: 1300, damaged=True),
-    Action("conversion", 5, prepare_conversion, converting, lambda place: 1500 + 500 + 1, old=True),
+    Action("conversion", 5, prepare_conversion, converting, lambda place: 1500 + 3 * 167 + 1, old=True),
     Action("import", 3, prepare_import, importing, lambda place: 1300),
 )

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from senseweave.errors import MediaError
-from senseweave.media import Audio, Image, Text, Video, collect
+from senseweave.media import Audio, Image, Text, Video, collect, split
 
 
 def decode(kind: str, path: str) -> str:
@@ -35,12 +35,31 @@ def decode(kind: str, path: str) -> str:
         return f"{len(Text.open(path).decode())} letters"
     if kind == "page":
         return str(Image(path, page=1).decode().size)
+    if kind == "parts":
+        return read_parts(path)
     found = list(collect(path))
     for item in found:
         if isinstance(item, MediaError):
             raise item
         item.decode()
     return f"{len(found)} media"
+
+
+def read_parts(path: str) -> str:
+    """Read and divide all that a document holds, whatever of it cannot be read, and count both."""
+    read = failed = 0
+    for item in collect(path):
+        try:
+            if isinstance(item, MediaError):
+                raise item
+            for chunk in split(item, characters=200):
+                chunk.decode()
+            read += 1
+        except MediaError:
+            failed += 1
+    if not read:
+        raise MediaError(path, f"{failed} media that cannot be read")
+    return f"{read} media, {failed} that cannot be read"
 
 
 def main() -> None:

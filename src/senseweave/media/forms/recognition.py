@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol, cast
 
 from senseweave.media.forms.containers import identify_container
 from senseweave.media.forms.content import HEAD_BYTES, Content, sniff, tag_length
+from senseweave.media.forms.photos import identify_photo
 
 ENTRY_POINTS = "senseweave.readers"
 """The entry-point group in which a distribution names the classes of its document readers."""
@@ -59,6 +60,8 @@ def identify(file: BinaryIO) -> Content | None:
     if not head:
         return None
     content = sniff(head)
+    if (photo := identify_photo(file, head, content)) is not None:
+        return photo
     if tag := tag_length(head):  # FLAC and AAC may follow such a tag as well as MP3
         file.seek(tag)
         tagged = sniff(file.read(HEAD_BYTES))

@@ -13,6 +13,8 @@ from senseweave.media.forms.content import Content
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
+from senseweave.media.reading.photos import READERS as PHOTO_READERS
+from senseweave.media.reading.photos import open_photo
 from senseweave.media.reading.pixels import ORIENTATION, array_to_rgb, upright_rgb
 
 if TYPE_CHECKING:
@@ -104,6 +106,8 @@ def _open_image(data: bytes, content: Content, policy: MediaPolicy, source: str)
     from PIL import Image as PILImage
     from PIL import UnidentifiedImageError
 
+    if content.reader in PHOTO_READERS:
+        return open_photo(data, content, policy, source)
     if content.reader == "HEIF":
         library = require_reader("pillow_heif", extra="heic", feature="reading HEIC images", source=source)
         library.register_heif_opener()

@@ -139,6 +139,17 @@ def test_a_search_prints_rank_score_modality_source_and_text(
     assert "cat" in found.stdout
 
 
+def test_what_is_read_only_in_part_is_told(tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_bytes("Die Straße führt über die Brücke. ".encode() + b"\xe9")
+    done = senseweave("index", note, "--into", tmp_path / "index", "--json")
+    told = ["1 byte that utf-8 does not allow was replaced"]
+    assert json.loads(done.stdout)["partial"] == [{"source": str(note), "notes": told}]
+    shown = senseweave("index", note, "--into", tmp_path / "another").stdout
+    assert "1 partly read, 0 failed" in shown
+    assert f"partly read {note}: {told[0]}" in " ".join(shown.split())
+
+
 def test_a_search_as_json_gives_spans_of_recordings(index: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     hits = json.loads(senseweave("search", index[0], "who has found an umbrella?", "--json").stdout)
     assert hits[0]["modality"] == "audio"

@@ -51,7 +51,10 @@ def images(make):
     cases = {}
     for kind, data in files.items():
         for share in (0.03, 0.3, 0.75, 0.95):
-            cases[f"{kind} cut at {share}"] = (data[: max(12, int(len(data) * share))], broken)
+            cases[f"{kind} cut at {share}"] = (
+                data[: max(12, int(len(data) * share))],
+                f"{VALUE}|{broken}" if kind == "JPEG" else broken,  # which is read as far as it goes
+            )
     cases |= {
         "png of wrong magic": (b"\x88" + files["PNG"][1:], "not an image"),
         "jpeg of wrong magic": (b"\xff\xd9" + files["JPEG"][2:], "not an image"),

@@ -118,7 +118,8 @@ def index_command(
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         failures = [{"source": error.source, "reason": error.reason} for error in report.failed]
-        print_json({**report.counts, "failed": failures, "size": size})
+        partial = [{"source": source, "notes": list(notes)} for source, notes in report.partial.items()]
+        print_json({**report.counts, "failed": failures, "partial": partial, "size": size})
     else:
         render.report(report, into, size)
     if not any(report.counts.values()) and not report.failed:

@@ -77,12 +77,16 @@ def report(outcome: Report, folder: Path, size: int) -> None:
         "renamed": outcome.updated,
     }
     changes = "".join(f"{count} {name}, " for name, count in others.items() if count)
+    partly = f"{len(outcome.partial)} partly read, " if outcome.partial else ""
     console.print(
-        f"[green]{outcome.added} added[/], {changes}{outcome.skipped} unchanged, "
+        f"[green]{outcome.added} added[/], {changes}{outcome.skipped} unchanged, {partly}"
         f"{len(outcome.failed)} failed; {escape(folder)} holds {size} records",
         highlight=False,
         soft_wrap=True,
     )
+    for source, notes in outcome.partial.items():
+        line = f"  [yellow]partly read[/] {escape(source)}: {escape('; '.join(notes))}"
+        console.print(line, soft_wrap=True, highlight=False)
     for error in outcome.failed:
         console.print(f"  [red]failed[/] {escape(str(error))}", soft_wrap=True, highlight=False)
 

@@ -45,7 +45,9 @@ def split(
     if media.modality in ("audio", "video"):
         yield from media.windows(seconds, overlap, at_pauses=at_pauses)
     elif isinstance(media, Text):
-        yield from _passages(media, characters, character_overlap)
+        for passage in _passages(media, characters, character_overlap):
+            passage._source.notes = media._source.notes
+            yield passage
     elif isinstance(media, Image) and (count := _page_count(media)) is not None:
         for page in range(1, count + 1):
             yield media.part(page=page)

@@ -21,6 +21,7 @@ class Report:
             under other sources stay.
         updated: Records whose own metadata changed, or whose file has moved.
         failed: An error for each input that could not be indexed, with its source and the reason.
+        partial: By source, what a user should know of an input that could be read only in part, or not as it is.
     """
 
     added: int = 0
@@ -30,11 +31,12 @@ class Report:
     deleted: int = 0
     updated: int = 0
     failed: list[MediaError] = field(default_factory=list)
+    partial: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
         """All counts by name, without failures."""
-        return {count.name: getattr(self, count.name) for count in fields(self) if count.name != "failed"}
+        return {count.name: getattr(self, count.name) for count in fields(self) if count.type == "int"}
 
     def _repr_html_(self) -> str:
         return report_html(self, self.failed)
@@ -42,4 +44,6 @@ class Report:
     def __str__(self) -> str:
         named = {("copy" if (name, count) == ("copies", 1) else name): count for name, count in self.counts.items()}
         parts = [f"{count} {name}" for name, count in named.items() if count or name == "added"]
+        if self.partial:
+            parts.append(f"{len(self.partial)} partly read")
         return ", ".join([*parts, f"{len(self.failed)} failed"])

@@ -13,6 +13,7 @@ from senseweave.media.forms.content import Content
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
+from senseweave.media.reading.jpeg import completed
 from senseweave.media.reading.photos import READERS as PHOTO_READERS
 from senseweave.media.reading.photos import open_photo
 from senseweave.media.reading.pixels import ORIENTATION, array_to_rgb, upright_rgb
@@ -46,7 +47,8 @@ class Image(Media):
                 faster and changes its pixels; None decodes at full size.
 
         Raises:
-            MediaError: If the content is not an image, is truncated, or is larger than the policy allows.
+            MediaError: If the content is not an image, is truncated (a JPEG: by more than half), or is larger than the
+                policy allows.
         """
         if isinstance(self._source, DecodedSource):
             return _from_object(self._source, self.policy)
@@ -55,7 +57,16 @@ class Image(Media):
             from senseweave.media.documents import document_reader
 
             return document_reader(content, self.source).page_image(self._source, self.page)
-        return decode_image(self._source.read(), content, self.policy, self.source, at_least=at_least)
+        data = self._source.read()
+        try:
+            return decode_image(data, content, self.policy, self.source, at_least=at_least)
+        except _CutError:
+            mended = completed(data)
+            if mended is None:
+                raise
+            image = decode_image(mended[0], content, self.policy, self.source)
+            self._source.note(mended[1])
+            return image
 
     @cached_property
     def frame_count(self) -> int:
@@ -98,7 +109,14 @@ def decode_image(
         except MediaError:
             raise
         except Exception as error:  # plugins raise OSError, SyntaxError, ValueError, struct.error, IndexError ...
-            raise MediaError(source, f"is a broken {content.mime_type} file ({error})") from error
+            cut = content.reader == "JPEG" and "truncated" in str(error)
+            raise (_CutError if cut else MediaError)(
+                source, f"is a broken {content.mime_type} file ({error})"
+            ) from error
+
+
+class _CutError(MediaError):
+    """A JPEG whose end is missing."""
 
 
 def _open_image(data: bytes, content: Content, policy: MediaPolicy, source: str) -> PILImage:

@@ -64,7 +64,7 @@ class Video(Media):
 
     @cached_property
     def duration(self) -> float:
-        """Seconds of video in the span, from the header if it says so, else counted.
+        """Seconds of video in the span: up to where its last packet ends, whatever the header says.
 
         Raises:
             MediaError: If the video cannot be read.
@@ -143,7 +143,7 @@ class Video(Media):
         total = self._source.track_seconds.get("video")
         if total is None:
             with self._frames() as reader:
-                total = reader.duration if reader.duration is not None else reader.count_seconds()
+                total = reader.count_seconds()
             self._source.track_seconds["video"] = total
         start, end = self.span if self.span is not None else (0.0, total)
         if self.span is None:
@@ -161,6 +161,8 @@ class Video(Media):
         try:
             yield reader
         finally:
+            for note in reader.notes:
+                self._source.note(note)
             reader.close()
 
     def _clip(self, reader: Any, start: float, end: float, count: int, sampling_rate: int | None) -> Clip:
@@ -174,6 +176,7 @@ class Video(Media):
             if until <= start:
                 raise _NoFrameError(self.source, self._no_frame(start, end))
             notes.append(f"the video ends at {until:.2f} seconds, not at {end:.2f} as its header says")
+            self._source.note(notes[-1])
             end = until
             images, stamps, _ = reader.at(even_times(start, end, count))
         if not images:
@@ -185,7 +188,8 @@ class Video(Media):
                 notes += sound.notes
             except MediaError as error:  # the track may end before the pictures do
                 notes.append(f"no sound: {error.reason}")
-        return Clip(np.stack(images), np.asarray(stamps, np.float64), sound, tuple(notes))
+        known = [note for note in self._source.notes if note not in notes]
+        return Clip(np.stack(images), np.asarray(stamps, np.float64), sound, (*known, *notes))
 
     def _no_frame(self, start: float, end: float) -> str:
         return f"has no decodable frame from {start:g} to {end:g} seconds"
@@ -225,7 +229,10 @@ class _DecodedFrames:
         self._frames = frames
         self._times = times if times is not None else [index / rate for index in range(len(frames))]
         apart = (self._times[-1] - self._times[0]) / max(1, len(frames) - 1) or 1 / rate
-        self.duration: float | None = max(self._times[-1] + apart, heard)
+        self._seconds = max(self._times[-1] + apart, heard)
+
+    def count_seconds(self) -> float:
+        return self._seconds
 
     def at(self, times: list[float]) -> tuple[list[np.ndarray], list[float], None]:
         from senseweave.media.kinds.image import Image

@@ -17,6 +17,8 @@ from senseweave.media.reading.ffmpeg import decoded_frames, moving_pictures, ope
 
 _SEEK_AHEAD_SECONDS = 4.0
 """Decoding up to a frame this far ahead costs about as much as a seek to the key frame before it."""
+_SHORTFALL_SECONDS = 0.5
+"""A video may end this much before the time in its header, or two frames, without a note."""
 _ROUNDING_SECONDS = 1e-3
 """Time stamps of some containers are rounded to milliseconds."""
 _EARLIEST_SECONDS = 60.0
@@ -94,16 +96,37 @@ class FrameReader:
         return images, stamps, None if self._ahead is not None else self._frame_end(self._shown)
 
     def count_seconds(self) -> float:
-        """Return the second at which the last packet ends, by reading all packets without decoding them."""
+        """Return the second at which the last packet ends, without decoding any.
+
+        The header is believed if packets reach the time that it says; else all packets are read.
+        """
+        stated = self.duration
+        if stated is None:
+            return self._packets_end(0.0)
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        slack = max(_SHORTFALL_SECONDS, 2 / float(rate)) if rate else _SHORTFALL_SECONDS
+        end = self._packets_end(max(0.0, stated - slack))
+        if end < stated - slack:
+            end = self._packets_end(0.0)
+        if not end or abs(end - stated) <= slack:  # some containers give their packets no times
+            return stated
+        if end < stated:
+            self.notes.append(f"the video ends at {end:.2f} seconds, not at {stated:.2f} as its header says")
+        return end
+
+    def _packets_end(self, start: float) -> float:
+        """Return the second at which the last of the packets from a time on ends, or 0 if they have no times."""
         end = 0.0
         try:
-            self._container.seek(int(self._zero * 1_000_000))
+            self._container.seek(int((self._zero + start) * 1_000_000))
             for packet in self._container.demux(self._stream):
-                if packet.pts is not None:
-                    until = (packet.pts + (packet.duration or 0)) * packet.time_base
+                stamp = packet.pts if packet.pts is not None else packet.dts
+                if stamp is not None:
+                    until = (stamp + (packet.duration or 0)) * packet.time_base
                     end = max(end, float(until) - self._zero)
         except Exception as error:
-            self.notes.append(f"video ends early ({error})")
+            if start == 0.0:
+                self.notes.append(f"video ends early ({error})")
         return end
 
     def close(self) -> None:

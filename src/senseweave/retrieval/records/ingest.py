@@ -99,6 +99,7 @@ class Ingest:
         self._lanes: dict[Modality, list[Lane]] = {}
         self._states: dict[str, SourceState] = {}
         self._named: set[str] = set()
+        self._notes: dict[str, list[str]] = {}
 
     def run(self, inputs: Any, *, sync: bool) -> Report:
         """Add everything, then remove what it replaces.
@@ -130,6 +131,7 @@ class Ingest:
                 self._tracker.complete(ticket)
         for lane in (lane for group in self._lanes.values() for lane in group):
             self._writer.write(lane)
+        self.report.partial = {source: tuple(notes) for source, notes in self._notes.items() if notes}
         self._remove_replaced()
         if sync:
             self._remove_gone(folders)
@@ -177,6 +179,7 @@ class Ingest:
             return
         try:
             own = self._own(media)
+            self._notes[source] = media._source.notes
             state = self._state(source)
             if not explicit:
                 state.whole_file = True

@@ -31,6 +31,8 @@ DISPLACED: Final = "user_"
 """Beginning of the name under which a user's value is kept where the record itself needs the name: `user_page`."""
 PASSAGE: Final = ("character_start", "character_end")
 """Metadata of a passage of a text: its position, which chunking writes and not the user."""
+NOTES: Final = "notes"
+"""What a user should know of a source that could be read only in part, beside the user's own values."""
 TIMED: Final = ("audio", "video")
 """Modalities in which a record can have a span."""
 TRANSCRIPTS: Final = ("application/x-subrip", "text/vtt")
@@ -221,6 +223,9 @@ def media_provenance(
     Raises:
         MediaError: If the media cannot be read.
     """
+    values = dict(media.metadata if own is None else own)
+    if media.notes:
+        values.setdefault(NOTES, "; ".join(media.notes))
     return Provenance(
         modality=media.modality,
         source=source if source is not None else source_name(media),
@@ -231,7 +236,7 @@ def media_provenance(
         sha256=media.sha256,
         fingerprint=fingerprint,
         added_at=added_at,
-        own=dict(media.metadata if own is None else own),
+        own=values,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -23,6 +23,7 @@ from senseweave.interop import (
     OnError,
     choose_policy,
     chunk_media,
+    in_thread,
 )
 
 
@@ -155,6 +156,12 @@ class MediaLoader(BaseLoader):
             MediaError: If a file cannot be read, unless `on_error` is `skip`.
         """
         yield from self.parser.documents(self.paths)
+
+    async def alazy_load(self) -> AsyncIterator[Document]:
+        """Yield documents as `lazy_load` does, off the event loop."""
+        documents = self.lazy_load()
+        while (document := await in_thread(next, documents, None)) is not None:
+            yield document
 
 
 def _warn(error: MediaError) -> None:

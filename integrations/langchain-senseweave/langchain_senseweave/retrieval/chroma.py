@@ -15,6 +15,7 @@ from langchain_senseweave.embeddings.space import SenseweaveEmbeddings
 from langchain_senseweave.items import media_from, media_from_document
 from langchain_senseweave.loading import MediaParser
 from langchain_senseweave.retrieval.media_search import MediaSearch, Pairs, Where
+from langchain_senseweave.retrieval.off_loop import OffLoop
 from senseweave.interop import (
     FINGERPRINT,
     ChromaWriter,
@@ -39,7 +40,7 @@ except ImportError as error:
     raise ImportError(msg) from error
 
 
-class SenseweaveChroma(MediaSearch, Chroma):
+class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
     """Chroma for text, images, audio and video of one space.
 
     Documents whose metadata names a `modality` other than text are embedded from the file that `source` names (and

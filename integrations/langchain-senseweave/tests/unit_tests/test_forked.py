@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from children import run_in_child
+from langchain_core.documents import Document
 
-from langchain_senseweave import SenseweaveEmbeddings
+from langchain_senseweave import MediaLoader, SenseweaveEmbeddings
 from langchain_senseweave.retrieval.chroma import SenseweaveChroma
 from langchain_senseweave.retrieval.retriever import SenseweaveRetriever
 
@@ -56,6 +57,29 @@ async def test_async_methods_need_no_thread_of_the_event_loop(
             assert await asyncio.wait_for(embeddings.aembed_image([red_png]), 30)
             found = await asyncio.wait_for(store.asimilarity_search_by_image(red_png, k=1), 30)
             assert Path(found[0].metadata["source"]) == red_png
+
+            async def use_all() -> None:
+                assert await store.aadd_texts(["tomato"], ids=["t1"]) == ["t1"]
+                assert await store.aadd_documents([Document("train", id="t2")]) == ["t2"]
+                vector = await embeddings.aembed_query("tomato")
+                for found in (
+                    await store.aget_by_ids(["t1"]),
+                    await store.asimilarity_search("tomato", k=1),
+                    await store.asimilarity_search_by_vector(vector, k=1),
+                    await store.amax_marginal_relevance_search("tomato", k=1),
+                    await store.amax_marginal_relevance_search_by_vector(vector, k=1),
+                    await store.asearch("tomato", "similarity", k=1),
+                    [document for document, _ in await store.asimilarity_search_with_score("tomato", k=1)],
+                    [document for document, _ in await store.asimilarity_search_with_relevance_scores("tomato", k=1)],
+                    await SenseweaveRetriever(vector_stores=[store], k=1).ainvoke("tomato"),
+                    await (await SenseweaveChroma.afrom_texts(["tomato"], embeddings)).asimilarity_search("x", k=1),
+                ):
+                    assert [document.page_content for document in found] == ["tomato"]
+                assert [document.metadata["source"] async for document in MediaLoader([red_png]).alazy_load()]
+                await store.adelete(["t1"])
+                assert not await store.aget_by_ids(["t1"])
+
+            await asyncio.wait_for(use_all(), 60)
         finally:
             gate.set()
         assert await blocked

@@ -88,3 +88,44 @@ def test_a_folder_on_a_read_only_disk_is_verified(folder):
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert json.loads(ran.stdout)["place"] == str(folder)
+
+
+MOUNT = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+MOUNTED = """
+import sys
+sys.path.insert(0, sys.argv[2])
+import tiny_space, senseweave as sw
+try:
+    open(sys.argv[1] + "/new", "w")
+except OSError as error:
+    assert error.errno == 30, error  # EROFS
+else:
+    raise AssertionError("the mount can be written to")
+with sw.Index.open(sys.argv[1], spaces=[tiny_space.make_space()]) as index:
+    assert index.search("record number7 subject7", k=1)[0].source == "s7"
+    assert index.verify().ok
+    try:
+        index.add(sw.Text("new", source="n"))
+    except sw.errors.StoreError as error:
+        assert "read-only" in str(error), error
+    else:
+        raise AssertionError("written")
+print("read")
+"""
+
+
+def test_a_folder_on_a_read_only_mount_is_searched_but_not_changed(folder, tmp_path):
+    mount = ["unshare", "-r", "-m", "sh", "-c", MOUNT, str(folder)]
+    if shutil.which("unshare") is None or subprocess.run([*mount, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount (unshare -r -m)")
+    home = tmp_path / "home"
+    home.mkdir()
+    done = subprocess.run(
+        [*mount, sys.executable, "-c", MOUNTED, str(folder), str(Path(__file__).parents[1])],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home)},
+    )
+    assert done.stdout == "read\n", done.stderr

@@ -1,6 +1,8 @@
 """What text from outside looks like where a person reads it."""
 
 import json
+import logging
+import sys
 import traceback
 
 import pytest
@@ -12,6 +14,7 @@ from senseweave.errors import (
     PromptWarning,
     SenseweaveError,
     SilenceWarning,
+    StoreError,
     TruncationWarning,
 )
 
@@ -70,3 +73,16 @@ def test_a_media_error_shows_its_source_on_one_line_and_keeps_it():
     error = MediaError("a\nfile\x9b.txt", "is not text")
     assert str(error) == "a\\nfile\\x9b.txt: is not text"
     assert error.source == "a\nfile\x9b.txt"
+
+
+def test_a_logged_traceback_of_our_errors_holds_nothing_that_a_terminal_obeys() -> None:
+    hostile = "a\x1b[2J\u202e\x9b1m.txt"
+    for error in (MediaError(hostile, f"is {hostile}"), StoreError(hostile), TruncationWarning(hostile)):
+        try:
+            raise error from FileNotFoundError(2, "no such file", hostile)
+        except (SenseweaveError, TruncationWarning):
+            record = logging.LogRecord("x", logging.ERROR, "", 0, "failed: %s %r", (error, error), sys.exc_info())
+        written = logging.Formatter().format(record)
+        assert "Traceback" in written
+        assert "\\x1b[2J\\u202e" in written
+        assert not {"\x1b", "\u202e", "\x9b"} & set(written)

@@ -55,7 +55,7 @@ def use(work: Path) -> dict[str, object]:
 
     def silent(index: object) -> list[str]:
         now = {source: text for _, source, text in held(index)}
-        return [source for source, text in whole.items() if now.get(source) != text] + wrong_vectors(index, 0.9)
+        return [source for source, text in whole.items() if now.get(source) != text] + wrong_vectors(index, 0.7)
 
     try:
         with open_index(work) as index:

@@ -290,3 +290,27 @@ def test_an_invalid_path_is_quoted_up_to_80_characters(length):
     with pytest.raises(MediaError, match="is not a valid path") as error:
         MediaPolicy().resolve(path)
     assert error.value.source == (path if length == 80 else path[:79] + "…")
+
+
+@pytest.mark.parametrize(("old", "known"), [("/gone/photos", "/2024/a.png"), (r"D:\photos", r"\2024\a.png")])
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_files_that_moved_are_read_where_they_are_now_under_the_name_that_is_known(
+    make, saved, tmp_path, old, known, ending
+):
+    path = saved("archive/2024/a.png", make.image(make.picture()))
+    policy = MediaPolicy(moved={old + ending: str(tmp_path / "archive")}, root=tmp_path)
+    image = Image(old + known, policy=policy)
+    assert (image.sha256, image.source) == (Image(path).sha256, old + known)
+    assert pickle.loads(pickle.dumps(policy)) == policy
+    assert hash(policy)
+
+
+def test_only_whole_names_of_folders_are_mapped_and_the_root_still_holds(make, saved, tmp_path):
+    saved("archive/a.png", make.image(make.picture()))
+    policy = MediaPolicy(moved={"/gone": str(tmp_path / "archive")}, root=tmp_path / "archive")
+    assert Image("/gone/a.png", policy=policy).decode().size == (64, 48)
+    with pytest.raises(MediaError, match="no such file"):
+        Image("/gone-2/a.png", policy=policy).decode()
+    saved("b.png", make.image(make.picture()))
+    with pytest.raises(PolicyError, match="outside the policy's root"):
+        Image("/gone/../b.png", policy=policy).decode()

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_serializer, field_validator, model_validator
 
 from senseweave.concurrency import in_thread
 from senseweave.media import MediaPolicy, Modality
@@ -22,7 +22,9 @@ LOAD_FIELDS = ("device", "dtype", "revision", "dimensions", "normalize", "max_le
 class PolicyFields(BaseModel):
     """Either `root` and `network`, or all limits at once as `policy`."""
 
-    root: Path | None = Field(default=None, description="Local files must lie under this folder; None allows all.")
+    root: str | Path | None = Field(
+        default=None, description="Local files must lie under this folder; None allows all."
+    )
     network: bool = Field(default=False, description="Whether http and https URLs of media may be fetched.")
     policy: MediaPolicy | None = Field(
         default=None, description="All limits on reading; instead of `root` and `network`."
@@ -43,8 +45,13 @@ class PolicyFields(BaseModel):
         choose_policy(self.policy, self.root, self.network)
         return self
 
+    @field_validator("root")
+    @classmethod
+    def _root_as_path(cls, root: str | Path | None) -> Path | None:
+        return Path(root) if root is not None else None
+
     @field_serializer("root")
-    def _plain_root(self, root: Path | None) -> str | None:
+    def _plain_root(self, root: str | Path | None) -> str | None:
         return str(root) if root is not None else None
 
     @field_serializer("policy")

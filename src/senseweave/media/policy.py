@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -54,6 +56,8 @@ class MediaPolicy:
         max_redirects: Most redirects that a download follows.
         timeout: Seconds that the whole download of a URL may take.
         decode_timeout: Seconds that decoding one video clip may take.
+        moved: Where files are now, by the folder under which they were: `{"/data/photos": "/mnt/archive/photos"}` reads
+            them there, also those of Windows, while records keep the paths that they know.
     """
 
     root: Path | str | None = None
@@ -71,6 +75,7 @@ class MediaPolicy:
     max_redirects: int = 5
     timeout: float = 30.0
     decode_timeout: float = 300.0
+    moved: Mapping[str, str] | tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.root is not None:
@@ -78,6 +83,8 @@ class MediaPolicy:
         for name in ("trusted_hosts", "filesystems"):
             names = getattr(self, name)
             object.__setattr__(self, name, frozenset([names] if isinstance(names, str) else names))
+        moved = self.moved.items() if isinstance(self.moved, Mapping) else self.moved
+        object.__setattr__(self, "moved", tuple((os.fspath(old), os.fspath(new)) for old, new in moved))
         if self.mime_types is not None:
             types = (self.mime_types,) if isinstance(self.mime_types, str) else tuple(self.mime_types)
             object.__setattr__(self, "mime_types", types)
@@ -95,7 +102,7 @@ class MediaPolicy:
             PolicyError: If it lies outside `root`.
         """
         try:
-            real = Path(path).resolve(strict=True)
+            real = self._current(path).resolve(strict=True)
         except FileNotFoundError:
             raise MediaError(path, "no such file") from None
         except (OSError, ValueError, RuntimeError) as error:
@@ -104,6 +111,14 @@ class MediaPolicy:
         if self.root is not None and not real.is_relative_to(Path(self.root).resolve()):
             raise PolicyError(path, f"is outside the policy's root {str(self.root)!r} (symbolic links are resolved)")
         return real
+
+    def _current(self, path: str) -> Path:
+        """Return where a file is now."""
+        for old, new in self.moved:
+            rest = path.removeprefix(old.rstrip("/\\"))
+            if rest != path and rest[:1] in ("", "/", "\\"):
+                return Path(new, *re.split(r"[/\\]", rest[1:]))
+        return Path(path)
 
     def open_file(self, path: str, checked: CheckedFile | None = None) -> tuple[BinaryIO, CheckedFile]:
         """Open a regular local file for reading, inside `root` and within `max_bytes`.

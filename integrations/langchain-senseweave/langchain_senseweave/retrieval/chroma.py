@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self, cast
 
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
@@ -159,6 +159,8 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
             ids: Ids of the documents to replace.
             documents: Documents to put in their place.
         """
+        if not documents:
+            return
         if all(_is_text(document.metadata) for document in documents):
             super().update_documents(ids, documents)
         else:
@@ -262,9 +264,28 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
         Returns:
             The documents, in no certain order.
         """
+        if not ids:
+            return []
         stored = self.get(ids=list(ids))
         records = zip(stored["documents"], stored["ids"], stored["metadatas"], strict=True)
         return [Document(text, id=key, metadata=metadata or {}) for text, key, metadata in records if text is not None]
+
+    def delete(self, ids: list[str] | None = None, **kwargs: Any) -> None:
+        """Delete documents by their ids, as in `Chroma`; an empty list deletes nothing."""
+        if ids != []:
+            super().delete(ids, **kwargs)
+
+    @classmethod
+    def from_texts(cls, texts: list[str], embedding: Embeddings | None = None, *arguments: Any, **options: Any) -> Self:
+        """Create a store of texts; arguments are those of `Chroma.from_texts`."""
+        return cast(Self, super().from_texts(texts, embedding, *arguments, **options))
+
+    @classmethod
+    def from_documents(
+        cls, documents: list[Document], embedding: Embeddings | None = None, *arguments: Any, **options: Any
+    ) -> Self:
+        """Create a store of documents; arguments are those of `Chroma.from_documents`."""
+        return cast(Self, super().from_documents(documents, embedding, *arguments, **options))
 
     def fork(self, new_name: str) -> SenseweaveChroma:
         """Return a store over a fork of the collection under another name, as in `Chroma`."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Self, Unpack
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -31,6 +31,7 @@ from senseweave.interop import (
     Query,
     Ranking,
     RankingFields,
+    RankingOptions,
     Steps,
     StoreRanking,
     chosen_modalities,
@@ -41,6 +42,20 @@ from senseweave.interop import (
 Config = RunnableConfig | None
 _OPTIONS = ("k", "modalities", "filter", *OPTIONS)
 """Fields that a call may set too: the arguments of `Index.search`."""
+
+
+class SearchOptions(RankingOptions, total=False):
+    """Options of a call, in place of the fields of their names; `filter` joins its field.
+
+    Attributes:
+        k: Number of documents.
+        modalities: Only documents of these modalities.
+        filter: Condition on metadata.
+    """
+
+    k: int
+    modalities: Collection[Modality] | None
+    filter: Any
 
 
 class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
@@ -85,7 +100,9 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    vector_stores: list[VectorStore] = Field(default_factory=list, description="Stores to search.")
+    vector_stores: Sequence[VectorStore] | VectorStore = Field(
+        default_factory=list, description="Stores to search, or a single store; kept as a list."
+    )
     index: Index | None = Field(default=None, description="A `senseweave.Index`, instead of `vector_stores`.")
     k: int = Field(default=4, ge=1, description="Number of documents.")
     modalities: list[Modality] | None = Field(
@@ -102,24 +119,23 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
     @model_validator(mode="before")
     @classmethod
     def _take_one_store(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("vector_stores"), VectorStore):
-            return {**values, "vector_stores": [values["vector_stores"]]}
-        return values
+        given = values.get("vector_stores") if isinstance(values, dict) else None
+        return {**values, "vector_stores": [given]} if isinstance(given, VectorStore) else values
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if bool(self.vector_stores) == (self.index is not None):
+        if bool(self._stores) == (self.index is not None):
             msg = "give vector_stores or an index, one of the two"
             raise ValueError(msg)
-        for store in self.vector_stores:
+        for store in self._stores:
             if store.embeddings is None:
                 msg = f"{type(store).__name__} has no embeddings, so that a query cannot be embedded for it"
                 raise ValueError(msg)
         self._settings({})
-        self._views = [view_store(store, number) for number, store in enumerate(self.vector_stores)]
+        self._views = [view_store(store, number) for number, store in enumerate(self._stores)]
         return self
 
-    def retrieve_by_image(self, image: Any, config: Config = None, **options: Any) -> list[Document]:
+    def retrieve_by_image(self, image: Any, config: Config = None, **options: Unpack[SearchOptions]) -> list[Document]:
         """Return documents of any modality that fit an image.
 
         Args:
@@ -137,25 +153,35 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
         """
         return self._retrieve("image", image, config, options)
 
-    def retrieve_by_audio(self, audio: Any, config: Config = None, **options: Any) -> list[Document]:
+    def retrieve_by_audio(self, audio: Any, config: Config = None, **options: Unpack[SearchOptions]) -> list[Document]:
         """Return documents that fit a recording; see `retrieve_by_image`."""
         return self._retrieve("audio", audio, config, options)
 
-    def retrieve_by_video(self, video: Any, config: Config = None, **options: Any) -> list[Document]:
+    def retrieve_by_video(self, video: Any, config: Config = None, **options: Unpack[SearchOptions]) -> list[Document]:
         """Return documents that fit a video; see `retrieve_by_image`."""
         return self._retrieve("video", video, config, options)
 
-    async def aretrieve_by_image(self, image: Any, config: Config = None, **options: Any) -> list[Document]:
+    async def aretrieve_by_image(
+        self, image: Any, config: Config = None, **options: Unpack[SearchOptions]
+    ) -> list[Document]:
         """Run `retrieve_by_image` off the event loop."""
         return await self._aretrieve("image", image, config, options)
 
-    async def aretrieve_by_audio(self, audio: Any, config: Config = None, **options: Any) -> list[Document]:
+    async def aretrieve_by_audio(
+        self, audio: Any, config: Config = None, **options: Unpack[SearchOptions]
+    ) -> list[Document]:
         """Run `retrieve_by_audio` off the event loop."""
         return await self._aretrieve("audio", audio, config, options)
 
-    async def aretrieve_by_video(self, video: Any, config: Config = None, **options: Any) -> list[Document]:
+    async def aretrieve_by_video(
+        self, video: Any, config: Config = None, **options: Unpack[SearchOptions]
+    ) -> list[Document]:
         """Run `retrieve_by_video` off the event loop."""
         return await self._aretrieve("video", video, config, options)
+
+    @property
+    def _stores(self) -> Sequence[VectorStore]:
+        return [self.vector_stores] if isinstance(self.vector_stores, VectorStore) else self.vector_stores
 
     @property
     def media_policy(self) -> MediaPolicy:
@@ -167,13 +193,11 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
         embeddings = (view.embeddings for view in self._views if isinstance(view.embeddings, MediaEmbeddings))
         return next((each.media_policy for each in embeddings), None) or MediaPolicy()
 
-    def _retrieve(self, modality: Modality, item: Any, config: Config, options: dict[str, Any]) -> list[Document]:
+    def _retrieve(self, modality: Modality, item: Any, config: Config, options: SearchOptions) -> list[Document]:
         media = self._media(modality, item)
         return self.invoke(media.source, config, media=media, **options)
 
-    async def _aretrieve(
-        self, modality: Modality, item: Any, config: Config, options: dict[str, Any]
-    ) -> list[Document]:
+    async def _aretrieve(self, modality: Modality, item: Any, config: Config, options: SearchOptions) -> list[Document]:
         media = await in_thread(self._media, modality, item)
         return await self.ainvoke(media.source, config, media=media, **options)
 
@@ -243,7 +267,7 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
         if self.index is not None:
             stores, classes, spaces = ["senseweave.Index"], ["senseweave"], list(self.index.spaces)
         else:
-            stores = [type(store).__name__ for store in self.vector_stores]
+            stores = [type(store).__name__ for store in self._stores]
             classes = [type(view.embeddings).__name__ for view in self._views]
             spaces = [view.model_name for view in self._views]
         params["ls_vector_store_provider"] = ", ".join(dict.fromkeys(stores))

@@ -139,3 +139,46 @@ def test_it_serves_a_store_like_what_is_behind_it(cached, counting, red_png, tmp
     assert store.similarity_search_by_image(red_png, k=1)
     again = SenseweaveChroma("cached", counting, persist_directory=str(tmp_path / "db"))
     assert len(again.get()["ids"]) == 1
+
+
+@pytest.mark.parametrize("key_encoder", [None, "sha256", "blake2b", str.upper])
+async def test_keys_can_be_encoded_as_cache_backed_embeddings_does(counting, red_png, key_encoder):
+    kept = InMemoryByteStore()
+    cached = MediaCacheBackedEmbeddings.from_bytes_store(counting, kept, key_encoder=key_encoder)
+    first = cached.embed_image([red_png]), cached.embed_query("dog")
+    computed = counting.computed
+    assert (await cached.aembed_image([red_png]), await cached.aembed_query("dog")) == first
+    assert counting.computed == computed
+    if key_encoder == "sha256":
+        assert all(re.fullmatch("[0-9a-f]{64}", key) for key in kept.yield_keys())
+
+
+def test_a_namespace_and_a_function_of_keys_or_an_unknown_hash_are_errors(counting):
+    with pytest.raises(ValueError, match="not both"):
+        MediaCacheBackedEmbeddings.from_bytes_store(counting, InMemoryByteStore(), namespace="a", key_encoder=str)
+    with pytest.raises(ValueError, match="key_encoder"):
+        MediaCacheBackedEmbeddings.from_bytes_store(counting, InMemoryByteStore(), key_encoder="md5")
+
+
+async def test_queries_are_kept_where_the_caller_says(counting):
+    documents, queries = InMemoryByteStore(), InMemoryByteStore()
+    cached = MediaCacheBackedEmbeddings.from_bytes_store(counting, documents, query_embedding_cache=queries)
+    assert cached.embed_query("dog") == cached.embed_query("dog")
+    assert (len(list(documents.yield_keys())), len(list(queries.yield_keys())), counting.computed) == (0, 1, 1)
+    uncached = MediaCacheBackedEmbeddings.from_bytes_store(counting, documents, query_embedding_cache=False)
+    assert uncached.embed_query("dog") == await uncached.aembed_query("dog")
+    assert (len(list(documents.yield_keys())), counting.computed) == (0, 3)
+
+
+def test_a_call_that_ends_early_keeps_the_batches_before(counting, red_png, blue_png, tmp_path):
+    (tmp_path / "broken.png").write_bytes(red_png.read_bytes()[:60])
+    kept = InMemoryByteStore()
+    cached = MediaCacheBackedEmbeddings.from_bytes_store(counting, kept, batch_size=1)
+    with pytest.raises(MediaError, match=r"broken\.png.*item 3 of 3"):
+        cached.embed_image([red_png, blue_png, tmp_path / "broken.png"])
+    assert len(list(kept.yield_keys())) == 2
+
+
+def test_empty_lists_ask_nothing(cached, counting):
+    assert cached.embed_documents([]) == cached.embed_image([]) == cached.embed_described([]) == []
+    assert counting.computed == 0

@@ -416,3 +416,11 @@ def test_the_readmes_way_of_indexing_embeds_an_unchanged_file_of_many_passages_o
 
     assert run()["num_added"] > 100
     assert run()["num_added"] == 0
+
+
+def test_empty_lists_change_nothing(store):
+    store.add_texts(["a note"], ids=["note"])
+    assert store.add_documents([]) == store.add_images([]) == store.add_media([]) == store.get_by_ids([]) == []
+    store.delete([])
+    store.update_documents([], [])
+    assert store.get()["ids"] == ["note"]

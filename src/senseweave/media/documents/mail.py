@@ -10,8 +10,8 @@ import io
 import mimetypes
 import posixpath
 import re
+import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.message import Message
 from typing import BinaryIO, Final
 
@@ -28,13 +28,6 @@ LONGEST_HEADER: Final = 2000
 MAX_NESTED: Final = 50
 """Messages and parts of parts inside each other; the standard library needs a few frames of the stack for each."""
 _START = b"From "
-
-
-@dataclass
-class Mailbox(ParsedDocument):
-    """A mailbox, and where its messages lie in the file."""
-
-    places: tuple[tuple[int, int], ...] = ()
 
 
 class MailReader(ParsedReader):
@@ -60,14 +53,14 @@ class MboxReader(ParsedReader):
     name = "mbox"
     mime_types = ("application/mbox",)
 
-    def parse(self, source: Source) -> Mailbox:
+    def parse(self, source: Source) -> ParsedDocument:
         """Return the texts of the messages and their attachments, each with the number of its message before it."""
-        mailbox = Mailbox([], [])
+        mailbox = ParsedDocument([])
         length = 0
         with source.open() as file:
-            mailbox.places = tuple(_places(file))
-            check_pages(source, len(mailbox.places))
-            for number, (start, end) in enumerate(mailbox.places, 1):
+            places = _known_places(source, file)
+            check_pages(source, len(places))
+            for number, (start, end) in enumerate(places, 1):
                 message = _parse(_message_bytes(file, start, end), source)
                 mailbox.pages.append(_page(message, source))
                 length += len(mailbox.pages[-1].text)
@@ -80,10 +73,20 @@ class MboxReader(ParsedReader):
         """Open an attachment."""
         number, _, rest = name.partition("/")
         with source.open() as file:
-            for position, (start, end) in enumerate(_places(file), 1):
-                if str(position) == number:
-                    return _open(_parse(_message_bytes(file, start, end), source), rest, source)
+            places = _known_places(source, file)
+            if number.isdecimal() and 0 < int(number) <= len(places):
+                return _open(_parse(_message_bytes(file, *places[int(number) - 1]), source), rest, source)
         raise no_part(source, name)
+
+
+_places_by_source: weakref.WeakKeyDictionary[Source, tuple[tuple[int, int], ...]] = weakref.WeakKeyDictionary()
+
+
+def _known_places(source: Source, file: BinaryIO) -> tuple[tuple[int, int], ...]:
+    """Return where the messages of a mailbox lie, which is found once although each attachment is opened by itself."""
+    if source not in _places_by_source:
+        _places_by_source[source] = tuple(_places(file))
+    return _places_by_source[source]
 
 
 def _places(file: BinaryIO) -> Iterator[tuple[int, int]]:

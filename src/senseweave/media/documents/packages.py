@@ -6,6 +6,7 @@ import contextlib
 import posixpath
 import re
 import tempfile
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -32,6 +33,21 @@ _DIRECTORY_ENTRY: Final = 46
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, KeyError)
 
 
+_directories: weakref.WeakKeyDictionary[Source, dict[str, zipfile.ZipInfo]] = weakref.WeakKeyDictionary()
+"""Directories of ZIP files, which are read once although each file inside is opened by itself."""
+
+
+class _KnownZip(zipfile.ZipFile):
+    """A ZIP file whose directory is known."""
+
+    def __init__(self, file: BinaryIO, directory: dict[str, zipfile.ZipInfo]) -> None:
+        self._directory = directory
+        super().__init__(file)
+
+    def _RealGetContents(self) -> None:  # noqa: N802  (the method of zipfile that reads the directory)
+        self.NameToInfo = self._directory
+
+
 class Package:
     """An open ZIP file."""
 
@@ -49,13 +65,18 @@ class Package:
         """
         self.source = source
         self.kind = kind
-        self._check_directory(file)
+        known = _directories.get(source)
+        if known is None:
+            self._check_directory(file)
         try:
-            self._zip = zipfile.ZipFile(file)
+            self._zip = zipfile.ZipFile(file) if known is None else _KnownZip(file, known)
         except _BROKEN as error:
             raise self.broken(error) from error
-        self._members = {info.filename: info for info in self._zip.infolist() if info.filename and not info.is_dir()}
-        source.policy.check_parts(source.label, len(self._members))
+        if known is None:
+            infos = [info for info in self._zip.filelist if info.filename and not info.is_dir()]
+            known = _directories[source] = {info.filename: info for info in infos}
+        self._members = known
+        source.policy.check_parts(source.label, len(known))
 
     @property
     def names(self) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Hashable
 from functools import cached_property
 from typing import BinaryIO, Final
 
-from senseweave.errors import MediaError, PolicyError
+from senseweave.errors import MediaError, NoContentError, PolicyError
+from senseweave.media.forms.content import Content
+from senseweave.media.forms.recognition import identify
 from senseweave.media.forms.source import Source
 
 MARK: Final = "!/"
@@ -69,9 +72,39 @@ class PartSource(Source):
             raise MediaError(self.label, f"cannot be opened ({error or type(error).__name__})") from error
 
     @cached_property
+    def _facts(self) -> tuple[Content | None, str, int]:
+        """Type, SHA-256 and size, for which the part is unpacked once."""
+        digest = hashlib.sha256()
+        with self.open() as file:
+            content = identify(file)
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return content, digest.hexdigest(), size
+
+    @cached_property
+    def content(self) -> Content:
+        """The type of the content, by its first bytes.
+
+        Raises:
+            MediaError: If it is empty, or the policy does not allow the type.
+        """
+        content = self._facts[0]
+        if content is None:
+            raise NoContentError(self.label, "is empty (0 bytes)")
+        self.policy.check_mime_type(self.label, content.mime_type)
+        return content
+
+    @cached_property
     def sha256(self) -> str:
         """SHA-256 of the bytes in hexadecimal."""
-        return hashlib.sha256(self.read()).hexdigest()
+        return self._facts[1]
+
+    @cached_property
+    def size(self) -> int:
+        """Size in bytes."""
+        return self._facts[2]
 
 
 def open_parts(source: Source, part: str) -> Source:

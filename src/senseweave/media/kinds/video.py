@@ -144,6 +144,9 @@ class Video(Media):
         if total is None:
             with self._frames() as reader:
                 total = reader.count_seconds()
+                heard = self._sound_seconds() if reader.has_sound else 0.0
+            if heard > total + _SHORTFALL_SECONDS:
+                total = heard  # the last picture stays on screen
             self._source.track_seconds["video"] = total
         start, end = self.span if self.span is not None else (0.0, total)
         if self.span is None:
@@ -151,6 +154,15 @@ class Video(Media):
         if total <= 0 or start >= total:
             raise MediaError(self.source, self._no_frame(start, end))
         return start, min(end, total)
+
+    def _sound_seconds(self) -> float:
+        """Return the second at which the sound track ends, or 0 without one that can be read."""
+        if isinstance(self._source, DecodedSource):
+            return 0.0
+        try:
+            return Audio(self._source, policy=self.policy).duration
+        except (MediaError, ImportError):
+            return 0.0
 
     @contextlib.contextmanager
     def _frames(self) -> Iterator[Any]:
@@ -172,7 +184,7 @@ class Video(Media):
         self.policy.check_decoded(self.source, count * reader.frame_bytes)
         images, stamps, until = reader.at(even_times(start, end, count))
         notes = list(reader.notes)
-        if until is not None and end - until > _SHORTFALL_SECONDS:
+        if until is not None and end - until > _SHORTFALL_SECONDS and end > self._sound_seconds() + _SHORTFALL_SECONDS:
             if until <= start:
                 raise _NoFrameError(self.source, self._no_frame(start, end))
             notes.append(f"the video ends at {until:.2f} seconds, not at {end:.2f} as its header says")

@@ -12,6 +12,7 @@ from senseweave.errors import MediaError
 from senseweave.extras import require_reader
 from senseweave.media.forms.content import Content
 from senseweave.media.reading.samples import check_rate, mono
+from senseweave.media.reading.tracks import chosen_tracks
 
 SEEK_FROM_SECONDS = 60.0
 """Up to this time sound is decoded from the start. A seek is only as exact as the time stamps, which Matroska rounds to
@@ -115,23 +116,30 @@ def _add(notes: list[str], note: str) -> None:
 
 
 class FFmpegSoundReader:
-    """The first sound track of a container.
+    """A sound track of a container.
 
     Args:
         file: The container, closed with the reader.
         content: Its type.
         source: Name for messages.
+        track: Which, from 0; None for the first that is read.
         counted: Whether its length and time stamps mean nothing, so that it is read from its start.
     """
 
-    def __init__(self, file: BinaryIO, content: Content, source: str, *, counted: bool = False) -> None:
+    def __init__(
+        self, file: BinaryIO, content: Content, source: str, *, track: int | None = None, counted: bool = False
+    ) -> None:
         self._file, self._source, self._content = file, source, content
         self._container = open_container(file, content, source)
         self.notes: list[str] = []
         try:
             if not self._container.streams.audio:
                 raise MediaError(source, f"is {content.mime_type} without a sound track")
-            self._stream = self._container.streams.audio[0]
+            self.tracks, note = chosen_tracks(self._container.streams.audio)
+            if note is not None:
+                self.notes.append(note)
+            index = track if track is not None else self.tracks[0] if self.tracks else 0
+            self._stream = self._container.streams.audio[index]
             if self._stream.codec_context is None:
                 raise MediaError(source, f"is {content.mime_type} with a sound codec that FFmpeg does not support")
             self.rate = check_rate(float(self._stream.rate or 0), source)

@@ -18,6 +18,7 @@ from senseweave.media.policy import MediaPolicy
 from senseweave.media.reading.ffmpeg import FFmpegSoundReader
 from senseweave.media.reading.lengths import lacks_end, shortfall_note, states_length
 from senseweave.media.reading.samples import check_rate, mono
+from senseweave.media.reading.tracks import MixedReader
 
 BLOCK_SAMPLES = 1 << 16
 LOUDEST = 8.0
@@ -39,7 +40,10 @@ class SoundReader(Protocol):
 
     rate: int
     duration: float | None
-    notes: list[str]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know, for example that the file ends early."""
 
     def blocks(self, start: float) -> Iterator[np.ndarray]:
         """Yield mono float32 samples at `rate`, from the whole second `start`."""
@@ -62,10 +66,28 @@ def open_sound(source: Source, content: Content, policy: MediaPolicy) -> SoundRe
                 return SoundfileReader(file, source.label)
             except _UnknownToSoundfileError:
                 file.seek(0)
-        return FFmpegSoundReader(file, content, source.label, counted=not states)
+        reader = FFmpegSoundReader(file, content, source.label, counted=not states)
+        return reader if len(reader.tracks) < 2 else _mixed(reader, source, content)
     except BaseException:
         file.close()
         raise
+
+
+def _mixed(first: FFmpegSoundReader, source: Source, content: Content) -> SoundReader:
+    readers = [first]
+    try:
+        for track in first.tracks[1:]:
+            file = source.open()
+            try:
+                readers.append(FFmpegSoundReader(file, content, source.label, track=track))
+            except BaseException:
+                file.close()
+                raise
+    except BaseException:
+        for reader in readers[1:]:
+            reader.close()
+        raise
+    return MixedReader(readers, _resampled)
 
 
 def _states_length(source: Source, file: BinaryIO, reader: str) -> bool:
@@ -217,7 +239,7 @@ class SoundfileReader:
 
     def blocks(self, start: float) -> Iterator[np.ndarray]:
         """Yield mono float32 samples at `rate`, from the whole second `start`."""
-        frames = max(1, BLOCK_SAMPLES // self._sound.channels)
+        frames = self.rate if self._sound.channels > 1 else BLOCK_SAMPLES  # `mono` takes whole seconds
         position = int(start * self.rate)
         try:
             if start:

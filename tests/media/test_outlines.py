@@ -80,3 +80,18 @@ def test_offsets_of_passages_with_context_lead_to_the_text(saved):
     for chunk in split(Text.open(path), characters=200):
         start, end = chunk.metadata["character_start"], chunk.metadata["character_end"]
         assert chunk.decode().endswith(whole[start:end])
+
+
+def test_passages_of_a_web_page_keep_headings_and_headers_of_tables(saved):
+    rows = "".join(f"<tr><td>meadow {number}</td><td>{number}</td></tr>" for number in range(60))
+    page = f"""<html><head><title>Garden</title></head><body><h1>Garden</h1><h2>The <b>bees</b></h2><p>{PROSE}</p>
+    <h2>Numbers</h2><table><tr><th>place</th><th>hives</th></tr>{rows}</table><p>{PROSE}</p></body></html>"""
+    found = passages(saved("a.html", page.encode()))
+    prose = [passage for passage in found if "The bees fly" in passage]
+    assert prose[1].startswith("Garden > The bees\nThe bees fly")
+    assert prose[-1].startswith("Garden > Numbers\nThe bees fly")
+    tables = [passage for passage in found if "meadow" in passage and "meadow." not in passage]
+    assert len(tables) > 2
+    assert all("place hives\nmeadow" in passage for passage in tables)
+    assert tables[1].startswith("Garden > Numbers\nplace hives\nmeadow")
+    assert sum(passage.count("meadow ") for passage in tables) == 60

@@ -140,7 +140,9 @@ def media_in(source: Source, budget: Budget | None = None) -> Iterator[Media | M
     kind = content.modalities[0]
     if {"audio", "video"} <= set(content.modalities):
         kind = _audio_or_video(source)
-    yield MEDIA_CLASSES[kind](source, policy=source.policy)
+    media = MEDIA_CLASSES[kind](source, policy=source.policy)
+    pages = media.page_count() if isinstance(media, Image) else 1
+    yield from [media] if pages == 1 else (media.part(page=page) for page in range(1, pages + 1))
 
 
 class Budget:

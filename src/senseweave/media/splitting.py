@@ -48,9 +48,10 @@ def split(
         for passage in _passages(media, characters, character_overlap):
             passage._source.notes = media._source.notes
             yield passage
-    elif isinstance(media, Image) and (count := _page_count(media)) is not None:
-        for page in range(1, count + 1):
-            yield media.part(page=page)
+    elif isinstance(media, Image) and media.page is None:
+        count = media.page_count()
+        paged = count > 1 or _page_count(media) is not None
+        yield from (media.part(page=page) for page in range(1, count + 1)) if paged else [media]
     else:
         yield media
 

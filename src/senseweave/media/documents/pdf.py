@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require_reader
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 PAGE_SCALE = 2.0
 """144 dots per inch: small print stays legible and a page stays under two megapixels."""
 LONGEST_SIDE = 4096
+_HYPHEN: Final = re.compile("\x02\n?")
+"""What PDFium gives for a hyphen at the end of a line, where a word goes on."""
+_MOST_REMARKS: Final = 10_000
 _PDFIUM = Lock()
 """PDFium may be used by one thread at a time."""
 
@@ -86,6 +90,7 @@ def open_pdf(source: Source) -> Iterator[Any]:
             if len(document) > source.policy.max_pages:
                 limit = f"the policy allows {source.policy.max_pages:,} (max_pages)"
                 raise PolicyError(source.label, f"has {len(document):,} pages; {limit}")
+            document.init_forms()  # before a page is opened, so that what was filled in is drawn
             yield document
         finally:
             document.close()
@@ -99,17 +104,55 @@ def _has_text(document: Any, number: int, label: str) -> bool:
 
 
 def _page_text(document: Any, number: int, label: str) -> str:
+    from pypdfium2 import raw
+
     opened = _page(document, number, label)
     try:
+        remarks = _remarks(opened)
+        raw.FPDFPage_Flatten(
+            opened, raw.FLAT_NORMALDISPLAY
+        )  # forms and annotations become part of the page, whose text is then read anew
+        opened.close()
+        opened = _page(document, number, label)
         text = opened.get_textpage()
         try:
-            return str(text.get_text_bounded()).replace("\r\n", "\n").replace("\r", "\n")
+            words = str(text.get_text_bounded()).replace("\r\n", "\n").replace("\r", "\n")
         finally:
             text.close()
+        words = _HYPHEN.sub("", words)
+        missing = [remark for remark in remarks if " ".join(remark.split()) not in " ".join(words.split())]
+        return "\n".join([words, *missing]) if missing else words
     except Exception as error:
         raise MediaError(label, f"page {number} cannot be read ({error})") from error
     finally:
         opened.close()
+
+
+def _remarks(page: Any) -> list[str]:
+    """Return the words of the annotations of a page, which a viewer shows when they are opened."""
+    from pypdfium2 import raw
+
+    remarks = []
+    for index in range(min(raw.FPDFPage_GetAnnotCount(page), _MOST_REMARKS)):
+        annotation = raw.FPDFPage_GetAnnot(page, index)
+        if not annotation:
+            continue
+        try:
+            if raw.FPDFAnnot_GetSubtype(annotation) in (
+                raw.FPDF_ANNOT_WIDGET,
+                raw.FPDF_ANNOT_POPUP,
+                raw.FPDF_ANNOT_LINK,
+            ):
+                continue
+            size = raw.FPDFAnnot_GetStringValue(annotation, b"Contents", None, 0)
+            buffer = (raw.FPDF_WCHAR * (size // 2 + 1))()
+            raw.FPDFAnnot_GetStringValue(annotation, b"Contents", buffer, size)
+            words = bytes(buffer)[: max(0, size - 2)].decode("utf-16-le", "replace").strip()
+            if words:
+                remarks.append(words)
+        finally:
+            raw.FPDFPage_CloseAnnot(annotation)
+    return remarks
 
 
 def _page(document: Any, number: int, label: str) -> Any:

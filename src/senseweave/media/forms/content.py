@@ -210,6 +210,11 @@ def _readable(head: bytes) -> Content:
     return _PLAIN
 
 
+def is_late_pdf(head: bytes) -> bool:
+    """Return whether a PDF begins within the first KB, as where a mail or a server left lines before it."""
+    return re.search(rb"(?:^|[^\w\"'`])%PDF-\d\.\d *[\r\n]", head[:1024]) is not None and b" obj" in head
+
+
 def _is_written_anymap(head: bytes) -> bool:
     """Return whether bytes that text can hold are a portable anymap.
 

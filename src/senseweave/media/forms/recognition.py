@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import BinaryIO, Protocol, cast
 
 from senseweave.media.forms.containers import identify_container
-from senseweave.media.forms.content import HEAD_BYTES, Content, sniff, tag_length
+from senseweave.media.forms.content import HEAD_BYTES, PDF, Content, is_late_pdf, sniff, tag_length
 from senseweave.media.forms.photos import identify_photo
 
 ENTRY_POINTS = "senseweave.readers"
@@ -68,6 +68,8 @@ def identify(file: BinaryIO) -> Content | None:
         return tagged if tagged.reader in ("flac", "aac") else content
     if not content.modalities and not any(head[:_ZEROS]):
         return _after_zeros(file) or content
+    if (content.reader == "text" or not content.modalities) and is_late_pdf(head):
+        return PDF
     if content.reader == "text" or not content.modalities:
         return _recognize(file) or identify_container(file, head, content) or content
     return content

@@ -17,6 +17,7 @@ from senseweave.media.reading.jpeg import completed
 from senseweave.media.reading.photos import READERS as PHOTO_READERS
 from senseweave.media.reading.photos import open_photo
 from senseweave.media.reading.pixels import ORIENTATION, array_to_rgb, upright_rgb
+from senseweave.media.reading.tiff import tiff_pages
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -58,6 +59,8 @@ class Image(Media):
 
             return document_reader(content, self.source).page_image(self._source, self.page)
         data = self._source.read()
+        if self.page is not None:
+            return self._page_image(data, content, self.page)
         try:
             return decode_image(data, content, self.policy, self.source, at_least=at_least)
         except _CutError:
@@ -67,6 +70,47 @@ class Image(Media):
             image = decode_image(mended[0], content, self.policy, self.source)
             self._source.note(mended[1])
             return image
+
+    def page_count(self) -> int:
+        """Return the number of pages of a TIFF or of a document; 1 for any other image.
+
+        Raises:
+            MediaError: If it cannot be read, or has more pages than the policy allows.
+        """
+        if isinstance(self._source, DecodedSource):
+            return 1
+        content = self._content()
+        if content.is_document:
+            from senseweave.media.documents import document_reader
+
+            return document_reader(content, self.source).page_count(self._source) or 1
+        if content.reader != "TIFF":
+            return 1
+        with _open_image(self._source.read(), content, self.policy, self.source) as image:
+            return len(self._tiff_pages(image))
+
+    def _tiff_pages(self, image: PILImage) -> list[int]:
+        pages = tiff_pages(image, self.policy.max_pages)
+        if len(pages) > self.policy.max_pages:
+            limit = f"the policy allows {self.policy.max_pages:,} (max_pages)"
+            raise PolicyError(self.source, f"has more than {self.policy.max_pages:,} pages; {limit}")
+        return pages
+
+    def _page_image(self, data: bytes, content: Content, page: int) -> PILImage:
+        with _open_image(data, content, self.policy, self.source) as image:
+            pages = self._tiff_pages(image) if content.reader == "TIFF" else [0]
+            if page > len(pages):
+                raise MediaError(self.source, f"has no page {page}; it has {len(pages)}")
+            try:
+                image.seek(pages[page - 1])
+                self.policy.check_pixels(self.source, *image.size)
+                image.load()
+                upright = upright_rgb(image, self.source)
+                return upright.copy() if upright is image else upright
+            except MediaError:
+                raise
+            except Exception as error:
+                raise MediaError(self.source, f"page {page} is broken ({error})") from error
 
     @cached_property
     def frame_count(self) -> int:

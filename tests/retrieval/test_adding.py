@@ -141,3 +141,13 @@ def test_sound_is_embedded_in_small_batches_and_progress_follows_them(model, lef
     assert (state.done, state.total, state.chunks, state.seconds) == (5, 5, 5, 5.0)
     assert len(seen) == 3
     assert seen == sorted(seen)
+
+
+def test_documents_that_cannot_be_read_are_listed_with_their_positions(model, write_picture, tmp_path):
+    red = Image(write_picture(tmp_path / "red.png", "red"))
+    media, texts, failed = [Text("one"), Image(tmp_path / "gone.png"), red], ["one", "", ""], []
+    records = embed_documents(["a", "b", "c"], media, texts, [{}, {}, {"modality": "image"}], model, failed)
+    assert [record.id for record in records] == ["a", "c"]
+    assert [(error.position, error.total) for error in failed] == [(1, 3)]
+    with pytest.raises(MediaError, match=r"gone\.png \(item 2 of 3\)"):
+        embed_documents(["a", "b", "c"], media, texts, [{}, {}, {}], model)

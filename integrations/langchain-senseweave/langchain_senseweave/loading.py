@@ -20,9 +20,10 @@ from senseweave.interop import (
     ChunkOptions,
     MediaError,
     MediaPolicy,
-    OnError,
+    OnInputError,
     choose_policy,
     chunk_media,
+    failure_summary,
     in_thread,
 )
 
@@ -35,7 +36,8 @@ class ParserOptions(ChunkOptions, total=False):
     root: str | Path | None
     network: bool
     policy: MediaPolicy | None
-    on_error: OnError
+    on_error: OnInputError
+    show_progress: bool
 
 
 class MediaParser(BaseBlobParser):
@@ -63,7 +65,8 @@ class MediaParser(BaseBlobParser):
         root: str | Path | None = None,
         network: bool = False,
         policy: MediaPolicy | None = None,
-        on_error: OnError = "raise",
+        on_error: OnInputError = "named",
+        show_progress: bool = False,
         **chunking: Unpack[ChunkOptions],
     ) -> None:
         """Set how files are divided and described.
@@ -77,8 +80,10 @@ class MediaParser(BaseBlobParser):
             root: Local files must lie under this folder; None allows all.
             network: Whether http and https URLs may be fetched.
             policy: All limits on reading, instead of `root` and `network`.
-            on_error: `raise`, or `skip` to leave out what cannot be read with a warning; chunks that are not described
-                are decoded once then.
+            on_error: `named` raises for a file that is named and cannot be read, and leaves out files met in folders,
+                with a warning that counts them; they are in `failed`. `skip` leaves out both, `raise` neither. Chunks
+                that are not described are decoded once, except with `raise`.
+            show_progress: Whether loading shows a bar, or lines where there is no terminal.
             **chunking: `seconds` of a window (30) and `characters` of a passage (1,000), by default what suits the
                 embeddings' model, and `overlap` (0) and `character_overlap` (0) that neighbors share.
 
@@ -90,15 +95,18 @@ class MediaParser(BaseBlobParser):
             msg = f"unknown argument {', '.join(sorted(unknown))}; arguments for chunks are {', '.join(CHUNK_OPTIONS)}"
             raise TypeError(msg)
         given = choose_policy(policy, root, network)
+        self.failed: list[MediaError] = []
+        """What the last call left out."""
         self.loader = ChunkLoader(
-            _warn,
+            self._leave_out,
             on_error,
             embeddings.media_policy if given is None and embeddings is not None else given,
             unwrap=unwrap_blob,
             chunk=partial(embeddings.chunk if embeddings is not None else chunk_media, **chunking),
             describe=embeddings.describe_media if embeddings is not None and describe else None,
             described=embeddings.modalities if embeddings is not None and describe else (),
-            verify=on_error == "skip",  # else a truncated file would fail in the store, and all others with it
+            verify=on_error != "raise",  # a truncated file would fail in the store
+            progress=show_progress,
         )
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:
@@ -115,9 +123,19 @@ class MediaParser(BaseBlobParser):
 
     def documents(self, inputs: Any, *, metadata: dict[str, Any] | None = None) -> Iterator[Document]:
         """Yield the documents of paths, folders, URLs, bytes, blobs or media; see `lazy_parse`."""
-        return self.loader.load(
+        self.failed.clear()
+        yield from self.loader.load(
             inputs, lambda chunk: document_from_media(chunk.media, chunk.description, metadata=metadata)
         )
+        self.warn_of_failed()
+
+    def warn_of_failed(self) -> None:
+        """Warn of what was left out, with its number, if anything was."""
+        if self.failed:
+            warnings.warn(failure_summary(self.failed), UserWarning, stacklevel=3)
+
+    def _leave_out(self, error: MediaError) -> None:
+        self.failed.append(error)
 
 
 class MediaLoader(BaseLoader):
@@ -153,7 +171,7 @@ class MediaLoader(BaseLoader):
         """Yield documents, file by file, holding a few chunks in memory at a time.
 
         Raises:
-            MediaError: If a file cannot be read, unless `on_error` is `skip`.
+            MediaError: If a file that is named cannot be read, see `on_error` of `MediaParser`.
         """
         yield from self.parser.documents(self.paths)
 
@@ -163,6 +181,7 @@ class MediaLoader(BaseLoader):
         while (document := await in_thread(next, documents, None)) is not None:
             yield document
 
-
-def _warn(error: MediaError) -> None:
-    warnings.warn(f"left out: {error}", UserWarning, stacklevel=3)
+    @property
+    def failed(self) -> list[MediaError]:
+        """What the last call left out, with the reasons."""
+        return self.parser.failed

@@ -196,9 +196,31 @@ def test_the_reader_reads_only_what_it_is_configured_to_read(folder: Path) -> No
 def test_the_reader_raises_or_leaves_out_what_it_cannot_read(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     (folder / "broken.bin").write_bytes(b"\x00\x01\x02")
     with pytest.raises(sw.MediaError, match=r"broken\.bin"):
-        MediaReader().load_data(folder)
-    assert len(MediaReader(on_error="skip").load_data(folder)) == 4
+        MediaReader(on_error="raise").load_data(folder)
+    assert len(MediaReader(on_error="skip").load_data([folder, folder / "broken.bin"])) == 4
     assert "broken.bin" in caplog.text
+
+
+def test_files_met_in_a_folder_are_listed_and_a_file_that_is_named_is_an_error(folder: Path) -> None:
+    picture = (folder / "b.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(picture[: len(picture) // 2])
+    (folder / "Thumbs.db").write_bytes(bytes(range(256)) * 4)
+    reader = MediaReader()
+    for _ in range(2):
+        assert len(reader.load_data(folder)) == 4
+        assert [error.source for error in reader.failed] == [str(folder / "Thumbs.db"), str(folder / "cut.jpg")]
+        assert all(error.reason for error in reader.failed)
+    for name in ("cut.jpg", "Thumbs.db"):
+        with pytest.raises(sw.MediaError, match=name):
+            reader.load_data([folder, folder / name])
+
+
+def test_progress_of_a_reader_is_shown_and_changes_nothing(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert len(MediaReader().load_data(folder, show_progress=True)) == 4
+    assert "loading" in capfd.readouterr().err
 
 
 def test_the_reader_leaves_out_a_file_that_was_cut_short_so_that_embedding_the_rest_does_not_fail(
@@ -211,7 +233,7 @@ def test_the_reader_leaves_out_a_file_that_was_cut_short_so_that_embedding_the_r
     assert {node.metadata["modality"] for node in embed_model(nodes)} == {"text", "audio", "video"}
     assert len(MediaReader(on_error="skip", verify=False).load_data(folder / "b.jpg")) == 1
     with pytest.raises(sw.MediaError, match=r"b\.jpg.*broken"):
-        MediaReader(verify=True).load_data(folder)
+        MediaReader(verify=True, on_error="raise").load_data(folder)
 
 
 def test_the_reader_survives_its_dict(folder: Path) -> None:

@@ -107,6 +107,7 @@ def test_a_node_whose_file_has_gone_is_an_error_that_names_it_and_its_place(
 ) -> None:
     nodes = mixed(files)
     files["image"][1].unlink()
+    embed_model.on_error = "raise"
     with pytest.raises(sw.MediaError, match=r"image-green \(item 6 of 6\): no such file"):
         embed_model(nodes)
 
@@ -115,6 +116,7 @@ def test_a_node_whose_bytes_were_lost_is_an_error_that_says_how_to_keep_them(
     embed_model: SenseweaveEmbedding, files: Any
 ) -> None:
     lost = Node.from_dict(Node(audio_resource=MediaResource(data=files["audio"][0].read_bytes())).to_dict())
+    embed_model.on_error = "raise"
     with pytest.raises(sw.MediaError, match=r"item 2 of 2.*does not store bytes.*media_node"):
         embed_model([TextNode(text="red"), lost])
 
@@ -129,11 +131,13 @@ async def test_nodes_that_cannot_be_embedded_are_left_out_where_that_is_wanted(
     files["image"][1].write_bytes(picture[: len(picture) // 2])
     files["audio"][0].unlink()
     nodes.append(Node(video_resource=MediaResource()))
-    model = SenseweaveEmbedding(space=space, on_error="skip", embeddings_cache=SimpleKVStore() if cached else None)
+    model = SenseweaveEmbedding(space=space, embeddings_cache=SimpleKVStore() if cached else None)
     for _ in range(2):
         ready = await model.acall(nodes) if asynchronous else model(nodes)
         assert [node.node_id for node in ready] == [nodes[i].node_id for i in (0, 1, 3, 4)]
         assert all(node.embedding for node in ready)
+        assert [error.position for error in model.failed] == [2, 5, 6]
+    assert "3 inputs were left out" in caplog.text
     assert "image-green (item 6 of 7): is a broken image/png" in caplog.text
     assert "audio-low (item 3 of 7): no such file" in caplog.text
     assert "(item 7 of 7): its video resource has no path" in caplog.text
@@ -150,6 +154,7 @@ def test_a_node_of_two_kinds_of_media_is_an_error(embed_model: SenseweaveEmbeddi
 
 
 def test_a_url_is_read_only_where_the_policy_allows_it(embed_model: SenseweaveEmbedding) -> None:
+    embed_model.on_error = "raise"
     with pytest.raises(sw.PolicyError):
         embed_model([Node(image_resource=MediaResource(url="https://example.com/red.png"))])
 

@@ -182,7 +182,7 @@ def test_one_bad_document_is_skipped_and_reported(photo, tmp_path):
         Document(content=None),
         Document(content=None, meta={"file_path": str(tmp_path / "absent.jpg")}),
     ]
-    result = SenseweaveDocumentEmbedder(on_error="skip").run(documents=documents)
+    result = SenseweaveDocumentEmbedder().run(documents=documents)
     assert [document.content for document in result["documents"]] == ["a text"]
     assert [(failure["position"], failure["id"]) for failure in result["failed"]] == [
         (0, documents[0].id),
@@ -196,7 +196,7 @@ def test_one_bad_document_is_skipped_and_reported(photo, tmp_path):
 def test_a_file_name_without_its_folder_says_what_to_do(photo):
     documents = ImageFileToDocument().run(sources=[photo])["documents"]
     with pytest.raises(sw.MediaError, match=rf"{photo.name} \(item 1 of 1\): no such file here.*give root_path"):
-        SenseweaveDocumentEmbedder().run(documents=documents)
+        SenseweaveDocumentEmbedder(on_error="raise").run(documents=documents)
     found = SenseweaveDocumentEmbedder(root_path=photo.parent).run(documents=documents)["documents"]
     assert len(found[0].embedding) == 384
 
@@ -205,7 +205,7 @@ def test_a_file_name_without_its_folder_says_what_to_do(photo):
 def test_one_bad_document_raises_with_its_position(tmp_path):
     documents = [Document(content="a text"), Document(content=None, meta={"file_path": str(tmp_path / "absent.jpg")})]
     with pytest.raises(sw.MediaError, match=r"absent.jpg \(item 2 of 2\): no such file"):
-        SenseweaveDocumentEmbedder().run(documents=documents)
+        SenseweaveDocumentEmbedder(on_error="raise").run(documents=documents)
 
 
 @pytest.mark.integration
@@ -214,7 +214,7 @@ def test_a_file_outside_the_root_is_refused(photo, tmp_path):
     inside.mkdir()
     (inside / "link.png").symlink_to(photo)
     (inside / "own.png").write_bytes(photo.read_bytes())
-    embedder = SenseweaveDocumentEmbedder(root_path=inside)
+    embedder = SenseweaveDocumentEmbedder(root_path=inside, on_error="raise")
     for escaping in (photo, inside / "link.png", inside / ".." / "photo.png"):
         with pytest.raises(sw.PolicyError, match="outside the policy's root"):
             embedder.run(documents=[Document(content="", meta={"file_path": str(escaping)})])
@@ -224,14 +224,14 @@ def test_a_file_outside_the_root_is_refused(photo, tmp_path):
 @pytest.mark.integration
 def test_a_url_is_not_fetched_unless_allowed():
     with pytest.raises(sw.PolicyError):
-        SenseweaveDocumentEmbedder().run(
+        SenseweaveDocumentEmbedder(on_error="raise").run(
             documents=[Document(content="", meta={"file_path": "https://example.org/x.png"})]
         )
 
 
 @pytest.mark.integration
 def test_a_modality_that_the_model_lacks_is_named(photo, tmp_path, monkeypatch):
-    embedder = SenseweaveDocumentEmbedder()
+    embedder = SenseweaveDocumentEmbedder(on_error="raise")
     embedder.warm_up()
     space = sw.Space("text only", {"text": embedder._space.encoder("text")})
     embedder._space = space

@@ -22,6 +22,7 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
         "root_path": str(tmp_path),
         "network": False,
         "on_error": "raise",
+        "progress_bar": False,
         "describe_with": "starter",
         "device": None,
         "api_key": None,
@@ -150,7 +151,7 @@ def test_one_bad_file_is_skipped_with_a_warning_and_reported(photo, tmp_path, ca
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(b"\0\0\0\x18ftypmp42" + bytes(200))
     with caplog.at_level(logging.WARNING):
-        result = MediaToDocument().run(sources=[bad, photo, tmp_path / "absent.wav"])
+        result = MediaToDocument(on_error="skip").run(sources=[bad, photo, tmp_path / "absent.wav"])
     assert [document.meta["file_path"] for document in result["documents"]] == [str(photo)]
     assert [failure["position"] for failure in result["failed"]] == [0, 2]
     assert result["failed"][1]["reason"] == "no such file"
@@ -166,7 +167,7 @@ def test_a_file_outside_the_root_is_reported(photo, tmp_path):
     inside = tmp_path / "inside"
     inside.mkdir()
     (inside / "link.png").symlink_to(photo)
-    result = MediaToDocument(root_path=inside).run(sources=[photo, "link.png", "../photo.png"])
+    result = MediaToDocument(root_path=inside, on_error="skip").run(sources=[photo, "link.png", "../photo.png"])
     assert result["documents"] == []
     assert all("outside the policy's root" in failure["reason"] for failure in result["failed"])
     assert len(result["failed"]) == 3
@@ -205,8 +206,31 @@ def test_a_model_may_cut_and_describe_what_is_not_text(samples, tmp_path):
 def test_a_file_that_breaks_off_is_reported_by_the_model_that_describes(photo, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(photo.read_bytes()[:90])
-    result = MediaToDocument(describe_with="starter").run(sources=[broken, photo])
+    result = MediaToDocument(describe_with="starter", on_error="skip").run(sources=[broken, photo])
     assert [document.meta["file_path"] for document in result["documents"]] == [str(photo)]
     assert [(failure["position"], failure["source"]) for failure in result["failed"]] == [(0, str(broken))]
     with pytest.raises(sw.MediaError, match=r"broken.png \(item 2 of 2\)"):
         MediaToDocument(describe_with="starter", on_error="raise").run(sources=[photo, broken])
+
+
+def test_files_met_in_a_folder_are_reported_and_a_source_that_is_named_is_an_error(photo, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "good.png").write_bytes(photo.read_bytes())
+    (folder / "cut.png").write_bytes(photo.read_bytes()[:80])
+    (folder / "Thumbs.db").write_bytes(bytes(range(256)) * 4)
+    result = MediaToDocument().run(sources=[folder])
+    assert [document.meta["source"] for document in result["documents"]] == [str(folder / "good.png")]
+    assert [failure["source"] for failure in result["failed"]] == [str(folder / "Thumbs.db"), str(folder / "cut.png")]
+    assert all(failure["reason"] for failure in result["failed"])
+    for name in ("Thumbs.db", "cut.png"):
+        with pytest.raises(sw.MediaError, match=rf"{name} \(item 2 of 2\)"):
+            MediaToDocument().run(sources=[folder, folder / name])
+
+
+def test_progress_of_a_converter_is_told_and_changes_nothing(photo, capfd, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    quiet = MediaToDocument().run(sources=[photo])
+    shown = MediaToDocument(progress_bar=True).run(sources=[photo])
+    assert [document.id for document in shown["documents"]] == [document.id for document in quiet["documents"]]
+    assert "loading" in capfd.readouterr().err

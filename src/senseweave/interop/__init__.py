@@ -93,6 +93,7 @@ from senseweave.retrieval.records.schema import (
     record_id,
     write_metadata,
 )
+from senseweave.retrieval.report import raise_failed
 from senseweave.retrieval.search.embedding import Embedded, embed_query, given_vector
 from senseweave.retrieval.search.plan import OPTIONS, Plan, Planner, RankingOptions, chosen_modalities, whole_number
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
@@ -254,6 +255,7 @@ __all__ = [
     "printable",
     "progress_bar",
     "prompt_parts",
+    "raise_failed",
     "rank",
     "read_anew",
     "read_each",

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from senseweave.errors import AddError, FingerprintError, MediaError
+from senseweave.errors import FingerprintError, MediaError
 from senseweave.retrieval.records.adding import ChunkKey, DescribingModel, add_media, chunk_key
 from senseweave.retrieval.records.loading import ChunkLoader
 from senseweave.retrieval.records.schema import Record, read_metadata
-from senseweave.retrieval.report import Report
+from senseweave.retrieval.report import raise_failed
 
 FINGERPRINT: Final = "fingerprint"
 """Key of the collection's metadata for the fingerprint of the space whose vectors it holds."""
@@ -97,8 +97,7 @@ class ChromaWriter:
         added = add_media(inputs, loader, model, self.write, metadata, cache(self._foreign))
         if replace and "source" not in (metadata or {}):
             self._delete_stale(added.complete, added.sources)
-        if held:
-            raise AddError(held[0].source, held[0].reason, report=Report(len(added.sources), failed=held)) from held[0]
+        raise_failed(held, len(added.sources))
         return list(added.sources)
 
     def _foreign(self, source: str) -> dict[ChunkKey, str]:

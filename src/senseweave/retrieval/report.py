@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
-from senseweave.errors import MediaError
+from senseweave.errors import AddError, MediaError
 from senseweave.notebook import report_html
 
 
@@ -47,3 +48,18 @@ class Report:
         if self.partial:
             parts.append(f"{len(self.partial)} partly read")
         return ", ".join([*parts, f"{len(self.failed)} failed"])
+
+
+def raise_failed(failed: Sequence[MediaError], added: int) -> None:
+    """Raise an `AddError` for the first of some failures of named inputs, if there are any.
+
+    Args:
+        failed: The failures.
+        added: How many records were added beside them.
+
+    Raises:
+        AddError: If there is a failure; its report holds all.
+    """
+    if failed:
+        report = Report(added, failed=list(failed))
+        raise AddError(failed[0].source, failed[0].reason, report=report) from failed[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from langchain_core.documents import Document
@@ -12,7 +13,7 @@ from langchain_core.vectorstores import VectorStore
 
 from langchain_senseweave.embeddings.base import MediaEmbeddings
 from langchain_senseweave.items import media_from_document
-from senseweave.interop import embed_documents, in_thread
+from senseweave.interop import MediaError, embed_documents, in_thread, raise_failed, read_each
 
 
 def add_media_documents(
@@ -39,7 +40,7 @@ def add_media_documents(
 
     Raises:
         TypeError: If the store's embeddings embed text alone, or cannot be told from its attributes.
-        MediaError: If the file of a document cannot be read; the batches before it are in the store.
+        AddError: If the file of a document cannot be read; the other documents are in the store.
     """
     embeddings = store.embeddings
     if not isinstance(embeddings, MediaEmbeddings):
@@ -47,18 +48,17 @@ def add_media_documents(
         raise TypeError(msg)
     if hasattr(store, "add_media"):  # a store of this package embeds media itself
         return store.add_documents(list(documents), **options)
-    ids: list[str] = []
+    ids, failed = list[str](), list[MediaError]()
     for start in range(0, len(documents), batch_size):
         batch = documents[start : start + batch_size]
         texts, metadata = [document.page_content for document in batch], [document.metadata for document in batch]
-        media = [media_from_document(document, policy=embeddings.media_policy) for document in batch]
-        records = embed_documents([""] * len(batch), media, texts, metadata, embeddings)
-        made = [
-            document.model_copy(update={"page_content": record.text})
-            for document, record in zip(batch, records, strict=True)
-        ]
+        media = read_each(partial(media_from_document, policy=embeddings.media_policy), batch, on_error="skip")
+        places = [str(at) for at in range(len(batch))]
+        records = embed_documents(places, media, texts, metadata, embeddings, failed)
+        made = [batch[int(record.id)].model_copy(update={"page_content": record.text}) for record in records]
         prepared = Prepared([record.vector.tolist() for record in records])
         ids += _with_embeddings(store, embeddings, prepared, made, options)
+    raise_failed(failed, len(ids))
     return ids
 
 

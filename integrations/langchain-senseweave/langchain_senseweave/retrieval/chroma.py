@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self, cast
 
 from langchain_core.documents import Document
@@ -19,8 +20,9 @@ from langchain_senseweave.retrieval.off_loop import OffLoop
 from senseweave.interop import (
     FINGERPRINT,
     ChromaWriter,
+    MediaError,
     Modality,
-    OnError,
+    OnInputError,
     Record,
     check_filter_size,
     chunk_record,
@@ -29,6 +31,8 @@ from senseweave.interop import (
     in_thread,
     list_items,
     listed_values,
+    raise_failed,
+    read_each,
     read_metadata,
     reopen_in_child,
 )
@@ -134,7 +138,7 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
             The ids.
 
         Raises:
-            MediaError: If the file of a document cannot be read; nothing is added then.
+            AddError: If the file of a document cannot be read; the other documents are added.
             ValueError: If there are more metadata than texts, or not as many ids as texts.
         """
         texts = list(texts)
@@ -149,7 +153,9 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
                 texts = [documents[identifier].page_content for identifier in batch]
                 super().add_texts(texts, [documents[identifier].metadata for identifier in batch], batch, **kwargs)
         else:
-            self._writer.write(self._embed(documents))
+            failed: list[MediaError] = []
+            self._writer.write(written := self._embed(documents, failed))
+            raise_failed(failed, len(written))
         return every
 
     def update_documents(self, ids: list[str], documents: list[Document]) -> None:
@@ -205,7 +211,7 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
         seconds: float | None = None,
         overlap: float = 0.0,
         replace: bool = True,
-        on_error: OnError = "raise",
+        on_error: OnInputError = "named",
     ) -> list[str]:
         """Add files, folders or media of any modality, a document per passage, image, page, window or segment.
 
@@ -218,17 +224,24 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
                 or were divided differently. Files that are not among `media` or of which a chunk cannot be embedded
                 keep their documents, and so do all files where `metadata` names a `source` of its own. Documents with
                 ids of your own or of `index()` stay in any case, and what they hold is not added again.
-            on_error: `raise`, or `skip` to leave out what cannot be read, with a warning that says why.
+            on_error: As for `MediaParser`; with `named`, the error comes when the rest is in the store.
 
         Returns:
             The ids of the documents, made from content, place and source: adding the same again changes nothing.
 
         Raises:
-            MediaError: If something cannot be read, unless `on_error` is `skip`; what came before it is in the store.
+            AddError: If a file that is named cannot be read, unless `on_error` is `skip`.
+            MediaError: With `on_error="raise"`; what came before it is in the store.
         """
         embeddings = self._media_embeddings()
-        loader = MediaParser(embeddings=embeddings, seconds=seconds, overlap=overlap, on_error=on_error).loader
-        return self._writer.add_media(media, loader, embeddings, metadata=metadata, replace=replace)
+        shown = bool(getattr(embeddings, "show_progress", False))
+        parser = MediaParser(
+            embeddings=embeddings, seconds=seconds, overlap=overlap, on_error=on_error, show_progress=shown
+        )
+        try:
+            return self._writer.add_media(media, parser.loader, embeddings, metadata=metadata, replace=replace)
+        finally:
+            parser.warn_of_failed()
 
     async def aadd_images(
         self, uris: Sequence[Any], metadatas: list[dict[str, Any]] | None = None, ids: list[str] | None = None
@@ -312,13 +325,14 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
             raise TypeError(msg)
         return self._embedding_function
 
-    def _embed(self, documents: Mapping[str, Document]) -> list[Record]:
+    def _embed(self, documents: Mapping[str, Document], failed: list[MediaError] | None = None) -> list[Record]:
         """Return the records of documents by id; media without a description get that of the model."""
         embeddings = self._media_embeddings()
         given = list(documents.values())
-        media = [media_from_document(document, policy=embeddings.media_policy) for document in given]
+        read = partial(media_from_document, policy=embeddings.media_policy)
+        media = read_each(read, given, on_error="skip")
         texts, metadata = [document.page_content for document in given], [document.metadata for document in given]
-        return embed_documents(list(documents), media, texts, metadata, embeddings)
+        return embed_documents(list(documents), media, texts, metadata, embeddings, failed)
 
 
 def _align(

@@ -20,7 +20,7 @@ from langchain_senseweave import (
     SenseweaveEmbeddings,
     SenseweaveRetriever,
 )
-from senseweave import FingerprintError, Image, MediaError, Space
+from senseweave import AddError, FingerprintError, Image, MediaError, Space
 
 
 @pytest.fixture
@@ -163,14 +163,15 @@ def test_ids_and_metadata_of_another_number_are_errors(store, red_png, blue_png)
     assert store.get()["ids"] == []
 
 
-def test_an_unreadable_file_is_named_and_nothing_is_half_added(store, red_png):
+def test_an_unreadable_file_is_named_and_the_other_documents_are_added(store, red_png):
     documents = [
         Document("a", metadata={"modality": "image", "source": str(red_png)}),
         Document("b", metadata={"modality": "image", "source": "missing.png"}),
     ]
-    with pytest.raises(MediaError, match=r"missing\.png"):
+    with pytest.raises(MediaError, match=r"missing\.png") as raised:
         store.add_documents(documents)
-    assert store.get()["ids"] == []
+    assert [metadata["source"] for metadata in store.get()["metadatas"]] == [str(red_png)]
+    assert [error.source for error in raised.value.report.failed] == ["missing.png"]
     with pytest.warns(UserWarning, match=r"missing\.png"):
         assert len(store.add_media([red_png, "missing.png"], on_error="skip")) == 1
 
@@ -424,3 +425,25 @@ def test_empty_lists_change_nothing(store):
     store.delete([])
     store.update_documents([], [])
     assert store.get()["ids"] == ["note"]
+
+
+def test_documents_that_cannot_be_embedded_are_an_error_after_the_others_are_added(store, red_png):
+    broken = red_png.with_name("broken.png")
+    broken.write_bytes(red_png.read_bytes()[:60])
+    pictures = [Document("", metadata={"modality": "image", "source": str(path)}) for path in (broken, red_png)]
+    with pytest.raises(AddError, match=r"broken\.png.*2 added, 1 failed") as raised:
+        store.add_documents([*pictures, Document("words")])
+    assert [error.source for error in raised.value.report.failed] == [str(broken)]
+    assert len(store.get()["ids"]) == 2
+
+
+def test_what_add_media_leaves_out_of_a_folder_is_a_warning_that_counts(store, red_png):
+    folder = red_png.parent / "folder"
+    folder.mkdir()
+    (folder / "good.png").write_bytes(red_png.read_bytes())
+    (folder / "Thumbs.db").write_bytes(bytes(range(256)) * 4)
+    with pytest.warns(UserWarning, match=r"1 input was left out: .*Thumbs\.db"):
+        assert len(store.add_media(folder)) == 1
+    with pytest.warns(UserWarning, match="left out"), pytest.raises(AddError, match=r"gone\.png"):
+        store.add_media([folder / "gone.png", folder, red_png])
+    assert len(store.get()["ids"]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from itertools import islice
 
@@ -136,3 +137,39 @@ def test_the_modality_of_a_file_is_detected_from_its_content_not_its_name(red_pn
 def test_the_pieces_can_be_read_again_from_the_documents(tone_wav):
     documents = MediaLoader(tone_wav, seconds=1.0).load()
     assert [media_from_document(document).decode().samples.size for document in documents] == [8000] * 3
+
+
+@pytest.fixture
+def mixed_folder(tmp_path, red_png):
+    """A folder with a picture, a cut picture and a Thumbs.db."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "good.png").write_bytes(red_png.read_bytes())
+    (folder / "cut.png").write_bytes(red_png.read_bytes()[:60])
+    (folder / "Thumbs.db").write_bytes(bytes(range(256)) * 4)
+    return folder
+
+
+def test_files_met_in_a_folder_are_listed_with_a_warning_that_counts_them(mixed_folder):
+    loader = MediaLoader([mixed_folder])
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"2 inputs were left out: .*Thumbs\.db: .*cut\.png: "):
+            (document,) = loader.load()
+        assert document.metadata["source"] == str(mixed_folder / "good.png")
+        assert [error.source for error in loader.failed] == [
+            str(mixed_folder / "Thumbs.db"),
+            str(mixed_folder / "cut.png"),
+        ]
+    assert copy.deepcopy(loader).failed is not loader.failed
+
+
+@pytest.mark.parametrize("name", ["Thumbs.db", "cut.png"])
+def test_a_file_that_is_named_is_an_error(mixed_folder, name):
+    with pytest.raises(MediaError, match=name):
+        MediaLoader([mixed_folder, mixed_folder / name]).load()
+
+
+def test_progress_of_a_loader_is_shown_and_changes_nothing(red_png, capfd, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert MediaLoader(red_png, show_progress=True).load() == MediaLoader(red_png).load()
+    assert "loading" in capfd.readouterr().err

@@ -21,7 +21,7 @@ from langchain_senseweave import (
 )
 from langchain_senseweave.retrieval import other_stores
 from langchain_senseweave.retrieval.sources import view_store
-from senseweave import Query
+from senseweave import AddError, Query
 from senseweave.interop import Plan, StoreCall
 
 TEXTS = ["a dog on the grass", "bread from the oven", "the train is late"]
@@ -292,6 +292,14 @@ def test_media_are_added_to_a_store_that_embeds_text_alone(embeddings, red_png, 
     assert store.store[ids[0]]["vector"] == pytest.approx(embeddings.embed_image([red_png])[0], abs=1e-6)
     assert store.store["note"]["vector"] == pytest.approx(embeddings.embed_documents(["a note"])[0], abs=1e-6)
     assert store.embeddings is embeddings
+
+
+def test_documents_that_cannot_be_read_are_an_error_after_the_others_are_in_the_store(embeddings, red_png):
+    store, gone = InMemoryVectorStore(embeddings), Document("", metadata={"modality": "image", "source": "gone.png"})
+    with pytest.raises(AddError, match=r"gone\.png: .*2 added, 1 failed"):
+        add_media_documents(store, [*MediaLoader([red_png]).load(), gone, Document("a note")], batch_size=2)
+    assert sorted(entry["text"] for entry in store.store.values())[0] == "a note"
+    assert len(store.store) == 2
 
 
 def test_media_cannot_be_added_where_the_embeddings_take_text_alone(red_png):

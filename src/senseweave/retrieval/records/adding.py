@@ -165,10 +165,11 @@ def add_media(
 
 def embed_documents(
     ids: Sequence[str],
-    media: Sequence[Media],
+    media: Sequence[Media | MediaError],
     texts: Sequence[str],
     metadata: Sequence[Mapping[str, Any]],
     model: DescribingModel,
+    failed: list[MediaError] | None = None,
 ) -> list[Record]:
     """Embed the media that a framework's documents stand for, and return the records to store.
 
@@ -176,14 +177,22 @@ def embed_documents(
 
     Args:
         ids: Ids of the documents.
-        media: What each document stands for.
+        media: What each document stands for, or the error because of which it is not known.
         texts: Their texts.
         metadata: Their flat metadata.
         model: Embeds and describes the media.
+        failed: Takes the errors of media that cannot be read, with their positions; the records of the others are
+            returned. None raises the first instead.
 
     Raises:
-        MediaError: If a media cannot be read; the error has its position.
+        MediaError: If a media cannot be read and `failed` is None; the error has its position.
     """
+    if failed is not None:
+        return _embed_readable(ids, media, texts, metadata, model, failed)
+    unknown = next((item for item in media if isinstance(item, MediaError)), None)
+    if unknown is not None:
+        raise unknown
+    media = [item for item in media if isinstance(item, Media)]
     provenances = [read_metadata(values) for values in metadata]
     is_bare = [not text_without_place(text, place) for text, place in zip(texts, provenances, strict=True)]
     bare = [i for i, item in enumerate(media) if item.modality != "text" and is_bare[i]]
@@ -200,6 +209,28 @@ def embed_documents(
         Record(identifier, np.asarray(vectors[i], np.float32), written[i], dict(metadata[i]))
         for i, identifier in enumerate(ids)
     ]
+
+
+def _embed_readable(
+    ids: Sequence[str],
+    media: Sequence[Media | MediaError],
+    texts: Sequence[str],
+    metadata: Sequence[Mapping[str, Any]],
+    model: DescribingModel,
+    failed: list[MediaError],
+) -> list[Record]:
+    """Embed documents as `embed_documents` does: together if all can be read, else one by one."""
+    try:
+        return embed_documents(ids, media, texts, metadata, model)
+    except MediaError:
+        records = []
+    for at in range(len(media)):
+        part = slice(at, at + 1)
+        try:
+            records += embed_documents(ids[part], media[part], texts[part], metadata[part], model)
+        except MediaError as error:
+            failed.append(error.at(at, len(media)))
+    return records
 
 
 def _provenance(media: Media, metadata: Mapping[str, Any] | None) -> Provenance:

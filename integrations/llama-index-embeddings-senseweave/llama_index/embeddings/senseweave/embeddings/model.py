@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from llama_index.core.bridge.pydantic import ConfigDict, Field
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import BaseNode, MetadataMode
 from llama_index.embeddings.senseweave.embeddings.batches import Outcome, embed_mixed
@@ -25,6 +25,7 @@ from senseweave.interop import (
     Steps,
     check_recorded,
     embed_readable,
+    failure_summary,
     read_each,
     remember,
     run_direct,
@@ -81,7 +82,7 @@ class SenseweaveEmbedding(EmbeddingMethods):
         description="Whether nodes of media without text are given the transcript or labels that an encoder made.",
     )
     on_error: Literal["raise", "skip"] = Field(
-        default="raise",
+        default="skip",
         description="As a transformation: `skip` leaves out nodes whose media cannot be embedded, with a warning.",
     )
     embeddings_cache: Any | None = Field(
@@ -89,6 +90,8 @@ class SenseweaveEmbedding(EmbeddingMethods):
         description="Key-value store of embeddings, keyed by model, role, modality and content.",
         exclude=True,
     )
+
+    _failed: list[MediaError] = PrivateAttr(default_factory=list)
 
     def __init__(
         self, model_name: str = "starter", *, space: Space | None = None, **options: Unpack[ModelOptions]
@@ -113,8 +116,8 @@ class SenseweaveEmbedding(EmbeddingMethods):
                 policy: All limits on reading, as a `MediaPolicy` or its values; instead of `root` and `network`.
                 describe: Whether nodes of media without text are given the transcript or labels that an encoder made,
                     for language models that take text alone; True by default.
-                on_error: What the model as a transformation does with nodes whose media cannot be embedded: `raise`,
-                    the default, or `skip` to leave them out with a warning. The methods always raise.
+                on_error: What the model as a transformation does with nodes whose media cannot be embedded: `skip`, the
+                    default, leaves them out with a warning and lists them in `failed`; or `raise`. Methods raise.
                 fingerprint_of_space: The fingerprint that the space must have; set by `to_dict` where a loaded space
                     was given.
                 embed_batch_size: Inputs per batch and event; 64 by default.
@@ -161,6 +164,11 @@ class SenseweaveEmbedding(EmbeddingMethods):
         """The name by which the space is loaded."""
         return self.model_name
 
+    @property
+    def failed(self) -> list[MediaError]:
+        """What the last call as a transformation left out, with the reasons."""
+        return self._failed
+
     def __call__(self, nodes: Sequence[BaseNode], show_progress: bool = False, **kwargs: Any) -> Sequence[BaseNode]:
         """Embed nodes: media nodes by their image, sound or video, the others by their text.
 
@@ -196,9 +204,11 @@ class SenseweaveEmbedding(EmbeddingMethods):
     def _finish(self, nodes: Sequence[BaseNode], outcomes: Sequence[Outcome]) -> list[BaseNode]:
         """Set the nodes' vectors, and return what a store should hold."""
         stored = []
+        self._failed = [outcome for outcome in outcomes if isinstance(outcome, MediaError)]
+        if self._failed:
+            logger.warning("%s", failure_summary(self._failed))
         for node, outcome in zip(nodes, outcomes, strict=True):
             if isinstance(outcome, MediaError):
-                logger.warning("left out: %s", outcome)
                 continue
             node.embedding = outcome.vector
             stored.append(stored_node(node, self.fingerprint, outcome.description if self.describe else None))

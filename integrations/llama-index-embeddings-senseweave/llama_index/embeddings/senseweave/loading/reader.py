@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from llama_index.core.bridge.pydantic import Field, field_validator
+from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_validator
 from llama_index.core.readers.base import BasePydanticReader
 from llama_index.embeddings.senseweave.embeddings.model import SenseweaveEmbedding
 from llama_index.embeddings.senseweave.items.files import FileNode, file_node
@@ -19,11 +19,13 @@ from senseweave.interop import (
     ChunkLoader,
     LoadedChunk,
     Media,
+    MediaError,
     MediaPolicy,
     Modality,
-    OnError,
+    OnInputError,
     PolicyFields,
     chunk_media,
+    failure_summary,
 )
 
 logger = logging.getLogger(__name__)
@@ -62,11 +64,17 @@ class MediaReader(PolicyFields, BasePydanticReader):
     character_overlap: int = Field(default=0, ge=0, description="Characters that neighboring passages share.")
     modalities: tuple[Modality, ...] | None = Field(default=None, description="Only these modalities; None for all.")
     spool: str | None = Field(default=None, description="Folder for what has no path, see `media_node`.")
-    on_error: OnError = Field(default="raise", description="`skip` logs a warning for what cannot be read and goes on.")
+    on_error: OnInputError = Field(
+        default="named",
+        description="`named` raises for a file that is named and cannot be read, and leaves out files met in folders; "
+        "`skip` leaves out both, with a warning in the log, and `raise` neither.",
+    )
     verify: bool | None = Field(
         default=None,
-        description="Whether chunks are decoded once, to find truncated files; None: where `on_error` is `skip`.",
+        description="Whether chunks are decoded once, to find truncated files; None: unless `on_error` is `raise`.",
     )
+
+    _failed: list[MediaError] = PrivateAttr(default_factory=list)
 
     @classmethod
     def class_name(cls) -> str:
@@ -74,7 +82,7 @@ class MediaReader(PolicyFields, BasePydanticReader):
         return "SenseweaveMediaReader"
 
     def lazy_load_data(  # type: ignore[override]  # LlamaIndex asks for documents, but its stores lose their media
-        self, inputs: Any, metadata: Mapping[str, Any] | None = None
+        self, inputs: Any, metadata: Mapping[str, Any] | None = None, *, show_progress: bool = False
     ) -> Iterator[FileNode]:
         """Yield a document for each file of some inputs, in order.
 
@@ -82,32 +90,41 @@ class MediaReader(PolicyFields, BasePydanticReader):
             inputs: Paths of files and folders, URLs (where the policy allows them), data URIs, bytes, file objects or
                 media; a single input or several. Strings are paths or URLs: give text as `senseweave.Text`.
             metadata: Further flat values, kept with every document and node.
+            show_progress: Whether loading shows a bar, or lines where there is no terminal.
 
         Raises:
-            MediaError: With `on_error="raise"`, for the first input that cannot be read. With `skip` it is left out, of
-                a document only the pages that cannot be read.
+            MediaError: If a file that is named cannot be read, as `on_error` says. What is left out is in `failed`.
             UnsupportedModalityError: If the model cannot embed an input; name the `modalities` that you want.
         """
         loader = ChunkLoader(
-            lambda error: logger.warning("left out: %s", error),
+            self._failed.append,
             self.on_error,
             self.media_policy,
             chunk=self._chunk,
-            verify=self.on_error == "skip" if self.verify is None else self.verify,
+            verify=self.on_error != "raise" if self.verify is None else self.verify,
+            progress=show_progress,
         )
+        self._failed.clear()
 
         def make(chunk: LoadedChunk) -> tuple[LoadedChunk, WholeNode]:
             return chunk, node_from_media(chunk.media, spool=self.spool, metadata=metadata)
 
         parts = loader.load(inputs, make)
         files = groupby(parts, lambda part: (part[0].position, part[1].metadata["source"]))
-        return (file_node(list(chunks), metadata) for _, chunks in files)
+        yield from (file_node(list(chunks), metadata) for _, chunks in files)
+        if self._failed:
+            logger.warning("%s", failure_summary(self._failed))
 
     def load_data(  # type: ignore[override]  # as above
-        self, inputs: Any, metadata: Mapping[str, Any] | None = None
+        self, inputs: Any, metadata: Mapping[str, Any] | None = None, *, show_progress: bool = False
     ) -> list[FileNode]:
         """Return the documents of some inputs in a list, see `lazy_load_data`."""
-        return list(self.lazy_load_data(inputs, metadata))
+        return list(self.lazy_load_data(inputs, metadata, show_progress=show_progress))
+
+    @property
+    def failed(self) -> list[MediaError]:
+        """What the last call left out, with the reasons."""
+        return self._failed
 
     @property
     def media_policy(self) -> MediaPolicy:

@@ -69,7 +69,8 @@ class MediaToDocument(SpaceComponent):
         character_overlap: int = 0,
         root_path: str | Path | None = None,
         network: bool = False,
-        on_error: Literal["raise", "skip"] = "skip",
+        on_error: Literal["named", "raise", "skip"] = "named",
+        progress_bar: bool = False,
         describe_with: str | None = None,
         device: ComponentDevice | None = None,
         api_key: Secret | None = None,
@@ -83,7 +84,9 @@ class MediaToDocument(SpaceComponent):
         :param character_overlap: Most characters that neighbouring passages share.
         :param root_path: Folder of all files, links resolved, and of relative paths; None allows every local file.
         :param network: Whether a source may be an http or https URL.
-        :param on_error: `raise`, or `skip` to report what cannot be read in `failed`, with a warning in the log.
+        :param on_error: `named` raises for a source that cannot be read, and reports files met in folders in `failed`,
+            with a warning in the log; `skip` reports both, `raise` raises for both.
+        :param progress_bar: Whether `run` shows a progress bar, or lines where there is no terminal.
         :param describe_with: A model of `senseweave.load` whose transcripts and labels become the content of what is
             not text; an embedder of it then finds its vectors in the cache. None leaves that content empty.
         :param device: Where that model runs. If None, senseweave chooses when the model is loaded.
@@ -91,7 +94,7 @@ class MediaToDocument(SpaceComponent):
         :param load_options: Further options of `senseweave.load` for that model.
         :raises ValueError: If `on_error` is neither of these.
         """
-        check_choice("on_error", on_error)
+        check_choice("on_error", on_error, ("named", "raise", "skip"))
         self.model = describe_with or ""
         self._prepare()
 
@@ -114,7 +117,7 @@ class MediaToDocument(SpaceComponent):
         :returns: A dictionary with `documents`, in the order of the sources, and `failed`, one entry with `source`,
             `position` and `reason` per file that could not be read.
         :raises TypeError: If a source is of another type.
-        :raises senseweave.MediaError: With `on_error="raise"`, for the first file that cannot be read.
+        :raises senseweave.MediaError: If a source cannot be read, as `on_error` says.
         """
         expected = "MediaToDocument expects a list of str, Path or ByteStream as sources"
         check_list(sources, str | Path | ByteStream, expected)
@@ -146,6 +149,8 @@ class MediaToDocument(SpaceComponent):
             describe=(lambda media: space.encode(media).descriptions) if space is not None else None,
             described=space.modalities if space is not None else (),
             locate=locate,
+            verify=self.on_error != "raise",
+            progress=self.progress_bar,
         )
         documents: dict[str, Document] = {}
         for document in loader.load(

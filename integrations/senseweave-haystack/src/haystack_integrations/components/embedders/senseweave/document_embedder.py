@@ -75,7 +75,7 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         meta_fields_to_embed: list[str] | None = None,
         embedding_separator: str = "\n",
         describe: bool = True,
-        on_error: Literal["raise", "skip"] = "raise",
+        on_error: Literal["raise", "skip"] = "skip",
         progress_bar: bool = False,
     ) -> None:
         """Create the component; nothing is loaded yet.
@@ -93,8 +93,8 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         :param embedding_separator: What stands between those fields and the content.
         :param describe: Whether a Document without content gets the transcript or labels that its embedding was made
             from, where the model makes them; without it a store like Chroma has nothing to show for it.
-        :param on_error: `raise`, or `skip` to leave a Document that cannot be read out of `documents`, log a warning
-            and report it in `failed`.
+        :param on_error: `skip` leaves a Document that cannot be read out of `documents`, logs a warning and reports it
+            in `failed`; or `raise`.
         :param progress_bar: Whether `run` shows a progress bar.
         :raises ValueError: If `on_error` is neither of these.
         """

@@ -192,19 +192,19 @@ def embed_documents(
     unknown = next((item for item in media if isinstance(item, MediaError)), None)
     if unknown is not None:
         raise unknown
-    media = [item for item in media if isinstance(item, Media)]
+    known = [item for item in media if isinstance(item, Media)]
     provenances = [read_metadata(values) for values in metadata]
     is_bare = [not text_without_place(text, place) for text, place in zip(texts, provenances, strict=True)]
-    bare = [i for i, item in enumerate(media) if item.modality != "text" and is_bare[i]]
-    others = [i for i in range(len(media)) if i not in set(bare)]
-    with placed_among(bare, len(media)):
-        described = dict(zip(bare, model.embed_described([media[i] for i in bare]), strict=True))
-    with placed_among(others, len(media)):
-        vectors = dict(zip(others, model.embed_called([media[i] for i in others]), strict=True))
+    bare = [i for i, item in enumerate(known) if item.modality != "text" and is_bare[i]]
+    others = [i for i in range(len(known)) if i not in set(bare)]
+    with placed_among(bare, len(known)):
+        described = dict(zip(bare, model.embed_described([known[i] for i in bare]), strict=True))
+    with placed_among(others, len(known)):
+        vectors = dict(zip(others, model.embed_called([known[i] for i in others]), strict=True))
     written = list(texts)
     for i, (vector, description) in described.items():
         vectors[i] = vector
-        written[i] = document_text(media[i], description, provenances[i].source)
+        written[i] = document_text(known[i], description, provenances[i].source)
     return [
         Record(identifier, np.asarray(vectors[i], np.float32), written[i], dict(metadata[i]))
         for i, identifier in enumerate(ids)

@@ -108,7 +108,7 @@ from senseweave.retrieval.store_ranking import (
     list_name,
 )
 from senseweave.retrieval.stores.filter_size import check_filter_size, filter_parts, listed_values
-from senseweave.retrieval.stores.filters import COMPARISONS, NOT_TEXT, compile_filter, modality_filter
+from senseweave.retrieval.stores.filters import COMPARISONS, NOT_TEXT, compile_filter, metadata_test, modality_filter
 from senseweave.spaces import Batch, Space, load
 from senseweave.spaces.batch import EmbeddedItem
 from senseweave.spaces.engine import OnError
@@ -249,6 +249,7 @@ __all__ = [
     "local_path",
     "media_provenance",
     "merge",
+    "metadata_test",
     "modality_filter",
     "place_label",
     "placed_among",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from senseweave.media import MODALITIES, Modality
@@ -16,6 +16,7 @@ from senseweave.retrieval.stores.conditions import (
     Condition,
     divide,
     joined,
+    matches,
 )
 from senseweave.retrieval.stores.filter_size import check_filter_size, filter_parts, listed_values, shown
 
@@ -64,6 +65,12 @@ def parse_filter(given: Filter | None) -> Condition | None:
 def modality_filter(modality: Modality) -> Filter:
     """Return a filter for the records of a modality, whoever wrote them."""
     return {"modality": {"nin": list(NOT_TEXT)} if modality == "text" else modality}
+
+
+def metadata_test(given: Filter | None) -> Callable[[Mapping[str, Any]], bool]:
+    """Return a function that says whether metadata meet a filter, for stores that take none."""
+    condition = parse_filter(given)
+    return lambda metadata: matches(condition, metadata)
 
 
 def compile_filter(given: Filter | None) -> Where | None:

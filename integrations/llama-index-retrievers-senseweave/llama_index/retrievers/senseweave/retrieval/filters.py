@@ -54,21 +54,34 @@ def _condition(filters: MetadataFilters | None) -> dict[str, Any] | None:
     return {"or" if filters.condition is FilterCondition.OR else "and": conditions}
 
 
-def store_filters(modality: Modality | None, filters: MetadataFilters | None) -> MetadataFilters | None:
-    """Return the user's filters and the condition that a node is of a modality, both of which must hold.
+def modality_filter(modality: Modality, *, missing: bool = True) -> MetadataFilter | MetadataFilters:
+    """Return the condition that a node is of a modality; nodes that stock readers made name none, and are text.
+
+    Args:
+        modality: The modality.
+        missing: Whether the store's "not in" also holds for nodes without the key, as in Chroma and in memory; else
+            missing keys are asked for.
+    """
+    if modality != "text":
+        return MetadataFilter(key="modality", value=modality)
+    named = MetadataFilter(key="modality", value=[*map(str, NOT_TEXT)], operator=FilterOperator.NIN)
+    if missing:
+        return named
+    empty = MetadataFilter(key="modality", value=None, operator=FilterOperator.IS_EMPTY)
+    return MetadataFilters(filters=[named, empty], condition=FilterCondition.OR)
+
+
+def store_filters(
+    condition: MetadataFilter | MetadataFilters | None, filters: MetadataFilters | None
+) -> MetadataFilters | None:
+    """Return the user's filters and the condition on the modality, both of which must hold.
 
     They are not nested where it can be helped, since not every store takes nested filters.
     """
-    if modality is None:
+    if condition is None:
         return filters
-    # Nodes that stock readers made name no modality, and are text.
-    condition = (
-        MetadataFilter(key="modality", value=[*map(str, NOT_TEXT)], operator=FilterOperator.NIN)
-        if modality == "text"
-        else MetadataFilter(key="modality", value=modality)
-    )
     if filters is None or not filters.filters:
-        return MetadataFilters(filters=[condition])
+        return condition if isinstance(condition, MetadataFilters) else MetadataFilters(filters=[condition])
     if filters.condition in (None, FilterCondition.AND) or (
         len(filters.filters) == 1 and filters.condition is FilterCondition.OR
     ):

@@ -202,6 +202,7 @@ class SenseweaveRetriever(BaseRetriever):
         retriever = cls([index.vector_store for index in indexes], models, **options)  # type: ignore[arg-type]
         for view, index in zip(retriever._views, indexes, strict=True):
             view.docstore = view.docstore or index.docstore
+            view.node_ids = index.index_struct.nodes_dict
         return retriever
 
     @dispatcher.span

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from llama_index.core.schema import BaseNode, MetadataMode
 from llama_index.core.storage.docstore import BaseDocumentStore
 from llama_index.core.vector_stores import SimpleVectorStore
-from llama_index.core.vector_stores.types import BasePydanticVectorStore, VectorStoreQuery, VectorStoreQueryResult
+from llama_index.core.vector_stores.types import (
+    BasePydanticVectorStore,
+    MetadataFilter,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryResult,
+)
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
 from llama_index.embeddings.senseweave.embeddings.batches import Embedding, embed_mixed, require_vectors
-from llama_index.embeddings.senseweave.items.nodes import read_fingerprint
-from llama_index.retrievers.senseweave.retrieval.filters import check_size, store_filters
+from llama_index.embeddings.senseweave.items.nodes import media_from_node, read_fingerprint
+from llama_index.retrievers.senseweave.retrieval.filters import (
+    check_size,
+    index_condition,
+    modality_filter,
+    store_filters,
+)
 
 from senseweave.interop import (
     DIRECT,
@@ -25,18 +36,32 @@ from senseweave.interop import (
     Modality,
     Sample,
     SampledView,
+    Steps,
     StoreCall,
     StoreView,
     check_fingerprints,
     evenly_spaced,
-    in_thread,
+    metadata_test,
     read_metadata,
     run_direct,
 )
 
+LEAST_SORTED = 64
+MOST_SORTED = 4096
+"""Nodes that are asked for where a store cannot be asked for text: at first, and if need be in the end."""
+
 
 class LlamaIndexView(StoreView):
-    """A vector store with the model of its vectors. A store of a class that is not known gives cosine similarities."""
+    """A vector store with the model of its vectors.
+
+    A store of a class that is not known gives cosine similarities. It can be asked for nodes that name a modality, but
+    not for those that name none, as it could for text; so text is asked for without that filter and sorted afterwards.
+    A store that takes no filters at all is asked for everything in this way, and filters are tested on what it gives.
+    """
+
+    takes_filters = True
+    node_ids: Mapping[str, str]
+    """Ids of nodes by what the store calls their vectors, where it has names of its own."""
 
     def __init__(
         self,
@@ -50,6 +75,7 @@ class LlamaIndexView(StoreView):
         self.store = store
         self.embed_model = embed_model
         self.docstore = docstore
+        self.node_ids = {}
 
     @property
     def space(self) -> str:
@@ -60,6 +86,11 @@ class LlamaIndexView(StoreView):
     def query_modalities(self) -> Sequence[Modality]:
         """Modalities that the store's model embeds."""
         return self.embed_model.modalities
+
+    @property
+    def is_asynchronous(self) -> bool:
+        """Whether the store has an async method of its own."""
+        return type(self.store).aquery is not BasePydanticVectorStore.aquery
 
     def embed(self, media: Sequence[Media]) -> list[Embedding]:
         """Return the vectors of parts of a query, made through LlamaIndex's events and caches."""
@@ -75,24 +106,59 @@ class LlamaIndexView(StoreView):
 
     def find(self, call: StoreCall, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
         """Return the nodes of a modality that meet the user's filters, nearest first."""
-        return self._candidates(self.store.query(_store_query(call, vector, k, modality)))
+        return run_direct(self._find(DIRECT, call, vector, k, modality))
 
     async def afind(self, call: StoreCall, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
         """Run `find` off the event loop: stores without async methods of their own are asked in a thread."""
-        if type(self.store).aquery is BasePydanticVectorStore.aquery:
+        if not self.is_asynchronous:
             return await super().afind(call, vector, k, modality)
-        return await in_thread(self._candidates, await self.store.aquery(_store_query(call, vector, k, modality)))
+        return await self._find(OFF_LOOP, call, vector, k, modality)
+
+    def modality_filter(self, modality: Modality) -> MetadataFilter | MetadataFilters | None:
+        """Return the condition by which the store gives nodes of a modality; None where it has none."""
+        return modality_filter(modality) if modality != "text" else None
 
     def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
-        """Return the vectors of nodes.
+        """Return the vectors of nodes; a node is embedded again where the store does not give its vector."""
+        missing = [candidate.item for candidate in found if candidate.item.embedding is None]
+        media = [media_from_node(node, self.embed_model.media_policy) for node in missing]
+        made = require_vectors(run_direct(embed_mixed(DIRECT, self.embed_model, media)))
+        new = {node.node_id: vector for node, vector in zip(missing, made, strict=True)}
+        return [np.asarray(new.get(candidate.id, candidate.item.embedding), np.float32) for candidate in found]
 
-        Raises:
-            ValueError: If the store does not give them.
-        """
-        if any(candidate.item.embedding is None for candidate in found):
-            msg = f"diversity compares vectors, which {type(self.store).__name__} does not return; leave diversity out"
-            raise ValueError(msg)
-        return [np.asarray(candidate.item.embedding, np.float32) for candidate in found]
+    async def _find(
+        self, steps: Steps, call: StoreCall, vector: np.ndarray, k: int, modality: Modality | None
+    ) -> list[Candidate]:
+        condition = self.modality_filter(modality) if modality is not None else None
+        filters = store_filters(condition, call.filters)
+        embedding, wanted = vector.tolist(), k
+        while True:
+            sorted_here = not self.takes_filters or (modality is not None and condition is None)
+            wanted = max(wanted, LEAST_SORTED) if sorted_here else k
+            query = VectorStoreQuery(
+                query_embedding=embedding,
+                similarity_top_k=wanted,
+                filters=filters if self.takes_filters else None,
+            )
+            try:
+                result = await steps.ask(self.store.query, self.store.aquery, query)
+            except (NotImplementedError, ValueError):
+                if query.filters is None or type(self) is not LlamaIndexView:
+                    raise
+                self.takes_filters = False  # if that was not the reason, it fails again
+                continue
+            found = await steps.work(self._candidates, result)
+            fits = metadata_test(index_condition(call.filters)) if not self.takes_filters else lambda _: True
+            fitting = [
+                candidate
+                for candidate in found
+                if modality in (None, read_metadata(candidate.metadata).modality) and fits(candidate.metadata)
+            ]
+            if not sorted_here or len(fitting) >= k or len(result.similarities or ()) < wanted:
+                return fitting[:k]
+            if wanted >= MOST_SORTED and self.takes_filters:
+                return fitting
+            wanted *= 4
 
     def _cosine(self, score: float) -> float:
         """Return the cosine similarity that a score of the store stands for."""
@@ -115,7 +181,7 @@ class LlamaIndexView(StoreView):
     def _nodes(self, result: VectorStoreQueryResult) -> Sequence[BaseNode | None]:
         if result.nodes is not None:
             return result.nodes
-        ids = result.ids or []
+        ids = [self.node_ids.get(identifier, identifier) for identifier in result.ids or ()]
         if not ids:
             return []
         if self.docstore is None:
@@ -152,6 +218,10 @@ class ChromaStoreView(ChromaView, LlamaIndexView):
         check_size(call.filters, one_query=True)
         return self.read(lambda: LlamaIndexView.find(self, call, vector, k, modality))
 
+    def modality_filter(self, modality: Modality) -> MetadataFilter | MetadataFilters | None:
+        """Return the condition by which Chroma gives nodes of a modality."""
+        return modality_filter(modality)
+
     def _cosine(self, score: float) -> float:
         return self.similarity(-math.log(score))
 
@@ -165,6 +235,10 @@ class SimpleView(SampledView, LlamaIndexView):
         """Return the nodes of a modality that meet the user's filters, nearest first."""
         self._check_dimensions()
         return LlamaIndexView.find(self, call, vector, k, modality)
+
+    def modality_filter(self, modality: Modality) -> MetadataFilter | MetadataFilters | None:
+        """Return the condition by which the store gives nodes of a modality."""
+        return modality_filter(modality)
 
     def count(self) -> int:
         """Return how many vectors the store holds."""
@@ -197,6 +271,31 @@ class SimpleView(SampledView, LlamaIndexView):
             raise ValueError(msg)
 
 
+class QdrantView(LlamaIndexView):
+    """A view of `QdrantVectorStore`, where "not in" holds for no node without the key."""
+
+    store: Any
+
+    @property
+    def is_asynchronous(self) -> bool:
+        """Whether the store was given an async client."""
+        return self.store._aclient is not None
+
+    def modality_filter(self, modality: Modality) -> MetadataFilter | MetadataFilters | None:
+        """Return the condition by which Qdrant gives nodes of a modality."""
+        return modality_filter(modality, missing=False)
+
+
+class FaissView(LlamaIndexView):
+    """A view of `FaissVectorStore`, which takes no filters and holds vectors by number."""
+
+    store: Any
+    takes_filters = False
+
+    def _cosine(self, score: float) -> float:
+        return 1.0 - score / 2 if self.store.client.metric_type == 1 else score  # METRIC_L2, of unit vectors
+
+
 def view_store(
     store: BasePydanticVectorStore,
     embed_model: SenseweaveEmbedding,
@@ -204,12 +303,12 @@ def view_store(
     number: int = 0,
 ) -> LlamaIndexView:
     """Return the view that fits the store of a number in its retriever."""
-    views: dict[str, type[LlamaIndexView]] = {"ChromaVectorStore": ChromaStoreView, "SimpleVectorStore": SimpleView}
+    views: dict[str, type[LlamaIndexView]] = {
+        "ChromaVectorStore": ChromaStoreView,
+        "FaissVectorStore": FaissView,
+        "QdrantVectorStore": QdrantView,
+        "SimpleVectorStore": SimpleView,
+    }
     names = [base.__name__ for base in type(store).__mro__]
     view = next((views[name] for name in names if name in views), LlamaIndexView)
     return view(store, embed_model, docstore, number)
-
-
-def _store_query(call: StoreCall, vector: np.ndarray, k: int, modality: Modality | None) -> VectorStoreQuery:
-    filters = store_filters(modality, call.filters)
-    return VectorStoreQuery(query_embedding=vector.tolist(), similarity_top_k=k, filters=filters)

@@ -8,8 +8,9 @@ from importlib import metadata
 from typing import BinaryIO, Protocol, cast
 
 from senseweave.media.forms.containers import identify_container
-from senseweave.media.forms.content import HEAD_BYTES, PDF, Content, is_late_pdf, sniff, tag_length
+from senseweave.media.forms.content import HEAD_BYTES, PDF, UNKNOWN, Content, is_late_pdf, sniff, tag_length
 from senseweave.media.forms.photos import identify_photo
+from senseweave.media.forms.signatures import WRITTEN, rarer_type
 
 ENTRY_POINTS = "senseweave.readers"
 """The entry-point group in which a distribution names the classes of its document readers."""
@@ -68,6 +69,8 @@ def identify(file: BinaryIO) -> Content | None:
         return tagged if tagged.reader in ("flac", "aac") else content
     if not content.modalities and not any(head[:_ZEROS]):
         return _after_zeros(file) or content
+    if (content is UNKNOWN or head.startswith(WRITTEN)) and (rarer := rarer_type(head)) is not None:
+        return rarer
     if (content.reader == "text" or not content.modalities) and is_late_pdf(head):
         return PDF
     if content.reader == "text" or not content.modalities:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import time
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ _SHORTFALL_SECONDS = 0.5
 """A video may end this much before the time in its header, or two frames, without a note."""
 _ROUNDING_SECONDS = 1e-3
 """Time stamps of some containers are rounded to milliseconds."""
+_WITHOUT_TIMES = {"h264", "hevc"}
+_USUAL_RATE = 25
 _EARLIEST_SECONDS = 60.0
 """A frame with a time this long before the start of the video has a broken time stamp."""
 
@@ -35,7 +38,7 @@ class FrameReader:
     """An open video whose frames are read by presentation time, whatever its frame rate."""
 
     def __init__(self, source: Source, content: Content, policy: MediaPolicy) -> None:
-        self._source, self._policy = source.label, policy
+        self._source, self._policy, self._content = source.label, policy, content
         self._file = source.open()
         self.notes: list[str] = []
         try:
@@ -55,13 +58,18 @@ class FrameReader:
             policy.check_pixels(self._source, context.width, context.height)
             self.frame_bytes = 3 * context.width * context.height
             self._zero = zero_time(self._container, self._stream)
-            self.duration = promised_end(self._container, self._stream, self._zero)
+            self.duration = (
+                None if content.reader in _WITHOUT_TIMES else promised_end(self._container, self._stream, self._zero)
+            )
             self.has_sound = bool(self._container.streams.audio)
             self._frames: Iterator[Any] = iter(())
             self._shown: Any = None
             self._ahead: Any = None
             self._deadline = 0.0
-            self._seekable = True
+            # The packets of a bare stream have no times: frames follow each other at its rate.
+            rate = self._stream.average_rate or self._stream.guessed_rate or _USUAL_RATE
+            self._interval = 1 / Fraction(rate) if content.reader in _WITHOUT_TIMES else None
+            self._seekable = self._interval is None
             self._shape: tuple[int, int, int] | None = None
         except BaseException:
             self.close()
@@ -118,8 +126,12 @@ class FrameReader:
         """Return the second at which the last of the packets from a time on ends, or 0 if they have no times."""
         end = 0.0
         try:
-            self._container.seek(int((self._zero + start) * 1_000_000))
+            if self._interval is None:
+                self._container.seek(int((self._zero + start) * 1_000_000))
             for packet in self._container.demux(self._stream):
+                if self._interval is not None:
+                    end += float(self._interval) if packet.size else 0.0
+                    continue
                 stamp = packet.pts if packet.pts is not None else packet.dts
                 if stamp is not None:
                     until = (stamp + (packet.duration or 0)) * packet.time_base
@@ -152,6 +164,11 @@ class FrameReader:
 
     def _restart(self, seconds: float | None) -> None:
         self._shown = self._ahead = None
+        if self._interval is not None:
+            self._reopen()
+            self._frames = self._timed()
+            self._ahead = next(self._frames, None)
+            return
         target = self._zero + max(0.0, seconds or 0.0)
         try:
             self._container.seek(int(target / self._stream.time_base), stream=self._stream, backward=True)
@@ -161,8 +178,19 @@ class FrameReader:
         self._frames = self._timed()
         self._ahead = next(self._frames, None)
 
+    def _reopen(self) -> None:
+        """Begin a bare stream anew, in which FFmpeg cannot go back."""
+        self._container.close()
+        self._file.seek(0)
+        self._container = open_container(self._file, self._content, self._source)
+        self._stream = moving_pictures(self._container)[0]
+        self._stream.thread_type = "AUTO"
+
     def _timed(self) -> Iterator[Any]:
+        number = 0
         for frame in decoded_frames(self._container, self._stream, self.notes):
+            if frame is not None and self._interval is not None:
+                frame.pts, frame.time_base, number = number, self._interval, number + 1
             if time.monotonic() > self._deadline:
                 raise PolicyError(
                     self._source,

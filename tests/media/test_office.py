@@ -192,3 +192,19 @@ def test_a_main_part_of_another_name_is_found(write_docx):
     )
     (text,) = collect(renamed)
     assert text.decode() == "They fly."
+
+
+def test_comments_boxes_and_charts_of_a_workbook_are_read(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["month", "honey"], ["May", 2], ["June", 5]):
+        book.active.append(row)
+    book.active["B2"].comment = openpyxl.comments.Comment("too little", "Ann")
+    chart = openpyxl.chart.BarChart()
+    chart.title = "Honey by month"
+    chart.add_data(openpyxl.chart.Reference(book.active, min_col=2, min_row=1, max_row=3), titles_from_data=True)
+    book.active.add_chart(chart)
+    book.save(tmp_path / "a.xlsx")
+    (text,) = collect(tmp_path / "a.xlsx")
+    assert text.decode().startswith("Sheet\n\nmonth | honey\nMay | 2\nJune | 5")
+    for words in ("too little", "Honey by month"):
+        assert text.decode().count(words) == 1

@@ -158,3 +158,8 @@ def test_what_is_refused_is_called_by_its_name_with_what_to_do(reason):
     with pytest.raises(MediaError, match=reason.replace("(DOC)", r"\(DOC\)").replace("(PPT)", r"\(PPT\)")) as told:
         Text.open(REFUSED[reason]).decode()
     assert told.value.reason == error.reason
+
+
+def test_characters_that_rich_text_escapes_in_halves_are_whole():
+    (text,) = collect(rb"{\rtf1\ansi bees \u-10179?\u-8704? hum}")
+    assert text.decode() == "bees \N{GRINNING FACE} hum"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from senseweave.media.documents.base import Part
-from senseweave.media.documents.packages import Package, open_package, resolve
+from senseweave.media.documents.packages import Package, drawn_words, open_package, resolve
 from senseweave.media.documents.parsed import Builder, ParsedDocument, ParsedReader, clean
 from senseweave.media.forms.source import Source
 
@@ -48,6 +48,9 @@ class DOCXReader(ParsedReader):
                     _add_blocks(package.xml(name), notes, {})
                     around[notes.page().text] = None  # each section repeats its header
             builder.leave_headings()
+            for name in package.names:
+                if re.fullmatch(r"word/(diagrams/data|charts/chart)\d*\.xml", name):
+                    builder.paragraph("\n".join(drawn_words(package.xml(name))))
             for text in around:
                 builder.paragraph(text)
             parts = [Part(name) for name in inner_files(package, body, _INSIDE)]

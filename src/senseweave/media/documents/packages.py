@@ -28,6 +28,7 @@ does a thousand times."""
 SWOLLEN_FROM: Final = 64 * 1024**2
 MAX_ELEMENTS: Final = 2_000_000
 """Elements of one XML file: 500 pages of prose have about 200,000, and each takes 120 bytes of libxml2's memory."""
+_DRAWN_TEXT: Final = "{http://schemas.openxmlformats.org/drawingml/2006/main}t"
 _DIRECTORY_ENTRY: Final = 46
 """Smallest size of an entry in the directory of a ZIP file, in bytes."""
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, KeyError)
@@ -254,3 +255,10 @@ def resolve(base: str, target: str) -> str:
     """Return the name of the file that another file of the package refers to."""
     path = target if target.startswith("/") else posixpath.join(posixpath.dirname(base), target)
     return posixpath.normpath(path).lstrip("/")
+
+
+def drawn_words(root: _Element) -> list[str]:
+    """Return the words of a drawing, diagram or chart, each once: titles, names of series and categories."""
+    named = [value for name in ("tx", "cat") for at in root.iter(f"{{*}}{name}") for value in at.iter("{*}v")]
+    values = [" ".join((element.text or "").split()) for element in [*root.iter(_DRAWN_TEXT), *named]]
+    return [value for value in dict.fromkeys(values) if value]

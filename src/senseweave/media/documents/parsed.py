@@ -113,7 +113,7 @@ class Builder:
 
     def heading(self, text: str, level: int = 1) -> None:
         """Add a heading of a level, from 1."""
-        text = clean(text)
+        text = _characters(clean(text))
         if not text:
             return
         self._headings = [known for known in self._headings if known[0] < level]
@@ -157,9 +157,19 @@ class Builder:
         return Page("".join(self._blocks).rstrip("\n"), self._contexts)
 
     def _add(self, block: str) -> None:
+        block = _characters(block)
         self._blocks.append(f"{block}\n\n")
         self._length += len(block) + 2
         self._source.policy.check_text(self._source.label, self._length)
+
+
+def _characters(text: str) -> str:
+    """Return a text whose halves of characters beyond U+FFFF, as some formats escape them, are put together."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def heading_path(titles: Sequence[str]) -> str:

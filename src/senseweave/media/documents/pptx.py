@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from senseweave.media.documents.base import Part
 from senseweave.media.documents.docx import FALLBACK, relations
-from senseweave.media.documents.packages import Package, open_package
+from senseweave.media.documents.packages import Package, drawn_words, open_package
 from senseweave.media.documents.parsed import Builder, Page, ParsedDocument, ParsedReader, check_pages, clean
 from senseweave.media.forms.source import Source
 
@@ -67,7 +67,7 @@ def _slide(package: Package, name: str, files: dict[str, str], source: Source) -
         _add_shape(shape, builder, is_title=_placeholder(shape) in _TITLES)
     for file in files.values():
         if re.match(r"ppt/(diagrams/data|charts/chart)\d*\.xml", file) and file in package:
-            builder.paragraph("\n".join(_drawn_words(package.xml(file))))
+            builder.paragraph("\n".join(drawn_words(package.xml(file))))
     for file in files.values():
         if file.startswith("ppt/notesSlides/") and file in package:
             for shape in _shapes(package.xml(file)):
@@ -113,15 +113,3 @@ def _paragraphs(shape: _Element) -> list[str]:
         )
         found.append("".join(pieces))
     return found
-
-
-def _drawn_words(root: _Element) -> list[str]:
-    """Return the words of a diagram or chart, each once: titles, names of series and categories."""
-    values = [clean(" ".join(_paragraphs(paragraph))) for paragraph in root.iter("{*}t", "{*}rich")]
-    values += [
-        clean(value.text or "")
-        for name in ("tx", "cat")
-        for at in root.iter(f"{{*}}{name}")
-        for value in at.iter("{*}v")
-    ]
-    return [value for value in dict.fromkeys(values) if value]

@@ -14,7 +14,7 @@ from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require_reader
 from senseweave.media.documents.base import Part, no_part
 from senseweave.media.documents.docx import relations
-from senseweave.media.documents.packages import Package, open_package, transitional
+from senseweave.media.documents.packages import Package, drawn_words, open_package, transitional
 from senseweave.media.documents.parsed import Builder, Page, ParsedDocument, ParsedReader, check_pages, row_line
 from senseweave.media.forms.source import Source
 
@@ -50,7 +50,10 @@ class XLSXReader(ParsedReader):
             for sheet in workbook.worksheets:
                 sheet.reset_dimensions()  # which the file states, and which are often wrong
                 pages.append(sheet_page(source, sheet.title, sheet.iter_rows(values_only=True)))
-            return ParsedDocument(pages, _pictures(package))
+            parts, words = _beside(package)
+            for number, page in enumerate(pages, 1):
+                page.text = "\n\n".join([page.text, *words.get(number, [])])
+            return ParsedDocument(pages, parts)
 
     def open_part(self, source: Source, name: str) -> BinaryIO:
         """Open a picture or another file in a workbook."""
@@ -160,15 +163,29 @@ def _transitional(package: Package) -> BinaryIO | None:
     return changed
 
 
-def _pictures(package: Package) -> list[Part]:
-    """Return the pictures of a workbook with the number of the sheet that shows them."""
+def _beside(package: Package) -> tuple[list[Part], dict[int, list[str]]]:
+    """Return the pictures of a workbook, and by the number of a sheet the words of its comments, boxes and charts."""
     main = package.main_part("xl/workbook.xml")
     sheets = relations(package, main)
     shown: dict[str, int] = {}
+    words: dict[int, list[str]] = {}
     for number, sheet in enumerate(package.xml(main).iter("{*}sheet"), 1):
         name = sheets.get(sheet.get(f"{_REL}id", ""), "")
-        for drawing in relations(package, name).values():
-            for file in relations(package, drawing).values():
-                shown.setdefault(file, number)
+        for file in relations(package, name).values():
+            if re.fullmatch(r"xl/comments\d*\.xml|xl/comments/.*\.xml", file) and file in package:
+                comments = package.xml(file).iter("{*}comment")
+                found = ["".join(text.text or "" for text in comment.iter("{*}t")).strip() for comment in comments]
+            elif file.startswith("xl/drawings/") and file.endswith(".xml") and file in package:
+                drawn = [file, *relations(package, file).values()]
+                for inner in drawn:
+                    shown.setdefault(inner, number)
+                charts = [inner for inner in drawn if inner.endswith(".xml") and inner in package]
+                found = [word for inner in charts for word in drawn_words(package.xml(inner))]
+            else:
+                continue
+            words.setdefault(number, []).append("\n".join(found))
     files = [name for name in package.names if re.match(r"xl/(media|embeddings)/", name)]
-    return [Part(name, shown.get(name)) for name in sorted(files, key=lambda name: (shown.get(name, 1 << 30), name))]
+    files.sort(key=lambda name: (shown.get(name, 1 << 30), name))
+    return [Part(name, shown.get(name)) for name in files], {
+        number: [text for text in texts if text] for number, texts in words.items()
+    }

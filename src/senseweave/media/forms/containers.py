@@ -17,7 +17,7 @@ _MAIL = {b"message-id", b"mime-version", b"received", b"return-path", b"delivere
 """Headers of which a message has one; a note may begin with lines such as `From:` and `To:` too."""
 _DATE = re.compile(rb"(?im)^Date:[ \t]+(\w{3},[ \t]+)?\d{1,2}[ \t]+[A-Z][a-z]{2}[ \t]+\d{4}[ \t]")
 _MBOX = re.compile(rb"From [^\r\n]{1,200}\d\d:\d\d[^\r\n]{0,40}\r?\n[A-Za-z][A-Za-z0-9-]*:[ \t]")
-_SRT = re.compile(rb"\d{1,6}[ \t]*\r?\n[ \t]*\d{1,4}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->[ \t]*\d")
+_SRT = re.compile(rb"(?:\d{1,6}[ \t]*\r?\n)?[ \t]*\d{1,4}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->[ \t]*\d")
 _NOTEBOOK = re.compile(rb'\{\s*"(cells|metadata|worksheets|nbformat|nbformat_minor)"\s*:')
 _PACKAGES: tuple[tuple[str, Content], ...] = (
     (r"word/document\d*\.xml", Content(f"{_OFFICE}wordprocessingml.document", ("text",), "docx")),

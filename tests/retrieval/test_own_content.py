@@ -107,6 +107,15 @@ def test_the_smallest_score_that_is_asked_for_holds_for_it_as_for_all():
     assert scored(axis(1), Plan(k=9, method="none", min_score=1.1), image=[axis(1)]) == {}
 
 
+def test_the_statistics_of_a_source_are_asked_for_only_where_something_is_near(monkeypatch):
+    asked = []
+    monkeypatch.setattr(Vectors, "statistics", lambda self, modality: asked.append(self.name))
+    scored(axis(1), image=[axis(0.5, 0.8)], video=[axis(1)], text=[axis(1)])
+    assert asked == []
+    scored(axis(1), image=[axis(1)], video=[axis(1)])
+    assert asked == ["image"]
+
+
 def test_where_all_records_are_alike_only_those_that_are_equal_count():
     own = OwnContent("image")
     record = Provenance("image")

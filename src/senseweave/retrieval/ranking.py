@@ -287,12 +287,21 @@ def _evidence(listed: Sequence[_Entry], statistics: Statistics | None, own: OwnC
     """Return for each entry of a list how surely it is the query's own content."""
     if own is None or not listed:
         return [0.0] * len(listed)
+
+    def evidence(unrelated: float | None) -> list[float]:
+        return [
+            max(
+                own.evidence(_provenance(member, entry.source), member.similarity, unrelated)
+                for member in entry.members
+            )
+            for entry in listed
+        ]
+
+    found = evidence(None)
+    if not any(found):  # some stores are sampled for their statistics, which can only say that less is near
+        return found
     known = statistics or listed[0].source.statistics(own.modality)
-    unrelated = known.mean if known is not None else None
-    return [
-        max(own.evidence(_provenance(member, entry.source), member.similarity, unrelated) for member in entry.members)
-        for entry in listed
-    ]
+    return evidence(known.mean) if known is not None else found
 
 
 def _provenance(candidate: Candidate, source: RankingSource) -> Provenance:

@@ -12,7 +12,9 @@ import senseweave as sw
 from senseweave.interop import (
     Modality,
     as_media,
+    block_content,
     describe_chunk,
+    is_block,
     labeled_description,
     place_label,
     read_metadata,
@@ -41,10 +43,10 @@ class ResultMetadata(dict[str, Any]):
 
 
 def unwrap_blob(item: Any) -> Any:
-    """Return the path or bytes of a LangChain `Blob`; anything else passes as it is."""
+    """Return the path or bytes of a LangChain `Blob`, and what a content block holds; else the item as it is."""
     if isinstance(item, Blob):
         return item.path if item.data is None else item.as_bytes()
-    return item
+    return block_content(item) if is_block(item) else item
 
 
 def media_from(modality: Modality, item: Any, *, policy: sw.MediaPolicy | None = None) -> sw.Media:

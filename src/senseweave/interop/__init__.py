@@ -36,6 +36,7 @@ from senseweave.interop.calls import (
     run_direct,
 )
 from senseweave.interop.media_cache import DESCRIPTION, VECTOR, MediaCache, content_cache_key
+from senseweave.interop.message_blocks import block_content, is_block, media_from_block
 from senseweave.interop.prompting import (
     SYSTEM_PROMPT,
     OnUnreadable,
@@ -211,6 +212,7 @@ __all__ = [
     "arank",
     "as_media",
     "as_reranker",
+    "block_content",
     "check_choice",
     "check_filter_size",
     "check_recorded",
@@ -238,6 +240,7 @@ __all__ = [
     "fetch_or_compute",
     "image_file",
     "in_thread",
+    "is_block",
     "is_kept",
     "keep_bytes",
     "labeled_description",
@@ -247,6 +250,7 @@ __all__ = [
     "list_name",
     "load",
     "local_path",
+    "media_from_block",
     "media_provenance",
     "merge",
     "metadata_test",

@@ -112,6 +112,7 @@ def prompt_parts(
     warn: Callable[[str], Any] = warnings.warn,
     mark_data: bool = True,
     full_paths: bool = False,
+    label: Callable[[int, Provenance], str] | None = None,
 ) -> list[PromptPart]:
     """Return what a model is shown of documents, best first, and then the question.
 
@@ -128,6 +129,8 @@ def prompt_parts(
         mark_data: Whether each document stands between marks that no document can forge, after a notice that what
             they enclose is data, and characters and tokens that a reader does not see are escaped.
         full_paths: Whether a label names the whole path or URL of its source rather than the file alone.
+        label: Returns what stands before the text of a document, by its number and provenance, in place of
+            `prompt_label`: a title of your own, or a number that names no file.
 
     Raises:
         MediaError: If media cannot be read, unless `on_error` is `skip`.
@@ -147,9 +150,12 @@ def prompt_parts(
                 if on_error == "raise":
                     raise
                 warn(f"document {number} is shown as text alone: {error}")
-        label = prompt_label(number, provenance, otherwise=document.name, full_path=full_paths)
+        if label is None:
+            shown_label = prompt_label(number, provenance, otherwise=document.name, full_path=full_paths)
+        else:
+            shown_label = data_label(label(number, provenance)) if mark_data else label(number, provenance)
         text = document.text[: limits.characters]
-        shown.append((f"{label} {data_text(text) if mark_data else text}".rstrip(), files))
+        shown.append((f"{shown_label} {data_text(text) if mark_data else text}".rstrip(), files))
     asked: list[PromptPart] = [] if question is None else [PromptText(f"Question: {question}")]
     return [*(_marked(shown, question or "") if mark_data and shown else _unmarked(shown)), *asked]
 

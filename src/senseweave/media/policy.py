@@ -114,7 +114,7 @@ class MediaPolicy:
 
     def _current(self, path: str) -> Path:
         """Return where a file is now."""
-        for old, new in self.moved:
+        for old, new in dict(self.moved).items():
             rest = path.removeprefix(old.rstrip("/\\"))
             if rest != path and rest[:1] in ("", "/", "\\"):
                 return Path(new, *re.split(r"[/\\]", rest[1:]))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from langchain_core.documents import Document
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, convert_to_messages
 from langchain_core.messages.content import (
     AudioContentBlock,
     ContentBlock,
@@ -19,6 +19,8 @@ from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.runnables import Runnable, RunnableLambda
 
 from langchain_senseweave.items import media_from_document
+from langchain_senseweave.prompting.profile import model_modalities
+from langchain_senseweave.questions import question_words, read_question
 from senseweave.interop import (
     MODALITIES,
     SYSTEM_PROMPT,
@@ -29,6 +31,7 @@ from senseweave.interop import (
     PromptFile,
     PromptLimits,
     PromptPart,
+    Provenance,
     prompt_parts,
     read_metadata,
     text_without_place,
@@ -37,6 +40,8 @@ from senseweave.interop import (
 BlockLimits = PromptLimits
 """How much of the documents a model is shown."""
 DEFAULT_LIMITS = BlockLimits()
+Label = Callable[[int, Provenance], str]
+"""Returns what stands before the text of a document, by its number and where it is from."""
 
 _BLOCKS: Final = {"image": ImageContentBlock, "audio": AudioContentBlock, "video": VideoContentBlock}
 
@@ -46,11 +51,13 @@ def content_blocks(
     *,
     question: str | None = None,
     limits: PromptLimits = DEFAULT_LIMITS,
-    modalities: Collection[Modality] = MODALITIES,
+    modalities: Collection[Modality] | None = None,
+    model: Any = None,
     policy: MediaPolicy | None = None,
     on_error: OnUnreadable = "raise",
     mark_data: bool = True,
     full_paths: bool = False,
+    label: Label | None = None,
 ) -> list[ContentBlock]:
     """Return standard content blocks for documents: a text block with label and text of each, and its media.
 
@@ -61,12 +68,16 @@ def content_blocks(
         documents: Documents of the loader, the store or the retriever.
         question: Becomes the last block.
         limits: How much is shown.
-        modalities: What the model takes; documents of other modalities are shown as their text alone.
+        modalities: What the model takes; documents of other modalities are shown as their text alone, which is a
+            transcript or caption. None for what `model` takes, or for all.
+        model: The chat model, whose `profile` says what it takes; sound is left out where it does not say so.
         policy: What may be read; pass the policy of the embeddings where sources come from others.
         on_error: `raise`, or `skip` to show media that cannot be read as their text, with a warning.
         mark_data: Whether each document stands between marks that no document can forge, after a notice that what
             they enclose is data and no instruction.
         full_paths: Whether labels name whole paths and URLs rather than the names of files.
+        label: Returns what stands before the text of a document, by its number and `Provenance`, for example
+            `lambda number, provenance: f"[{number}] {provenance.own['title']}:"`.
 
     Returns:
         Blocks for `HumanMessage(content_blocks=...)` or the content of a tool message.
@@ -75,6 +86,8 @@ def content_blocks(
         MediaError: If a media cannot be read, unless `on_error` is `skip`.
         ValueError: If the span of a document makes no sense.
     """
+    if modalities is None:
+        modalities = MODALITIES if model is None else model_modalities(model)
     given = (_prompt_document(document, policy) for document in documents)
     parts = prompt_parts(
         given,
@@ -84,6 +97,7 @@ def content_blocks(
         on_error=on_error,
         mark_data=mark_data,
         full_paths=full_paths,
+        label=label,
     )
     return [_block(part) for part in parts]
 
@@ -93,33 +107,39 @@ def multimodal_prompt(
     *,
     question_key: str = "question",
     documents_key: str = "documents",
+    history_key: str = "history",
     limits: PromptLimits = DEFAULT_LIMITS,
-    modalities: Collection[Modality] = MODALITIES,
+    modalities: Collection[Modality] | None = None,
+    model: Any = None,
     policy: MediaPolicy | None = None,
     on_error: OnUnreadable = "raise",
     mark_data: bool = True,
     full_paths: bool = False,
+    label: Label | None = None,
 ) -> Runnable[Mapping[str, Any], ChatPromptValue]:
     """Return a runnable that turns a question and documents into messages with content blocks.
 
     ```python
-    chain = {"documents": retriever, "question": RunnablePassthrough()} | multimodal_prompt() | model
+    chain = {"documents": retriever, "question": RunnablePassthrough()} | multimodal_prompt(model=model) | model
     ```
 
     Args:
         system: The system message; None for none.
         question_key: Key of the input that holds the question.
         documents_key: Key of the input that holds the documents.
+        history_key: Key of the input that holds the messages before the question, if there are any.
         limits: How much is shown, see `content_blocks`, as for what follows.
         modalities: What the model takes.
+        model: The chat model, whose `profile` says what it takes.
         policy: What may be read.
         on_error: `raise` or `skip`.
         mark_data: Whether documents are marked as data.
         full_paths: Whether labels name whole paths.
+        label: Returns what stands before the text of a document.
 
     Returns:
-        A runnable from a mapping to a prompt value: an optional system message, and a human message with the sources
-        first and the question last.
+        A runnable from a mapping to a prompt value: an optional system message, the history, and a human message with
+        the sources first and the question last. A question of content blocks is shown with its media.
     """
 
     def prompt(values: Mapping[str, Any]) -> ChatPromptValue:
@@ -128,20 +148,32 @@ def multimodal_prompt(
             given = ", ".join(map(str, values)) or "no keys"
             msg = f"multimodal_prompt expects the keys {', '.join(missing)}; the input has {given}"
             raise KeyError(msg)
+        question = values[question_key]
+        shown = [] if isinstance(question, str) else _question_blocks(question)
+        asked = question if isinstance(question, str) else question_words(read_question(question, policy))
         blocks = content_blocks(
             values[documents_key],
-            question=values[question_key],
+            question=asked,
             limits=limits,
             modalities=modalities,
+            model=model,
             policy=policy,
             on_error=on_error,
             mark_data=mark_data,
             full_paths=full_paths,
+            label=label,
         )
-        messages: list[Any] = [SystemMessage(system)] if system else []
-        return ChatPromptValue(messages=[*messages, HumanMessage(content_blocks=blocks)])
+        messages: list[BaseMessage] = [SystemMessage(system)] if system else []
+        earlier = convert_to_messages(values.get(history_key) or [])
+        return ChatPromptValue(messages=[*messages, *earlier, HumanMessage(content_blocks=[*blocks, *shown])])
 
     return RunnableLambda(prompt, name="multimodal_prompt")
+
+
+def _question_blocks(question: Any) -> list[ContentBlock]:
+    """Return the media blocks of a question, which follow its words."""
+    blocks = HumanMessage(getattr(question, "content", question)).content_blocks
+    return [block for block in blocks if block["type"] != "text"]
 
 
 def _prompt_document(document: Document, policy: MediaPolicy | None) -> PromptDocument:

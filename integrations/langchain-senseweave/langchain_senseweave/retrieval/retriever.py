@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from langchain_senseweave.embeddings.base import MediaEmbeddings
 from langchain_senseweave.items import document_from_hit, media_from, result_document
+from langchain_senseweave.questions import Question, question_words, read_question
 from langchain_senseweave.retrieval.sources import LangChainView, view_store
 from senseweave.interop import (
     DIRECT,
@@ -135,11 +136,37 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
         self._views = [view_store(store, number) for number, store in enumerate(self._stores)]
         return self
 
+    def invoke(self, input: Question, config: Config = None, **kwargs: Any) -> list[Document]:  # noqa: A002
+        """Return documents that fit a question.
+
+        Args:
+            input: Words; or a message or its content blocks, of which words and media are asked for together.
+            config: As for any runnable; callbacks are told the words alone.
+            **kwargs: `k`, `modalities` and the like; see `SearchOptions`.
+
+        Returns:
+            Documents, best first.
+
+        Raises:
+            MediaError: If a block holds nothing that can be read.
+        """
+        if isinstance(input, str):
+            return super().invoke(input, config, **kwargs)
+        media = read_question(input, self.media_policy)
+        return super().invoke(question_words(media), config, media=media, **kwargs)
+
+    async def ainvoke(self, input: Question, config: Config = None, **kwargs: Any) -> list[Document]:  # noqa: A002
+        """Run `invoke` off the event loop."""
+        if isinstance(input, str):
+            return await super().ainvoke(input, config, **kwargs)
+        media = await in_thread(read_question, input, self.media_policy)
+        return await super().ainvoke(question_words(media), config, media=media, **kwargs)
+
     def retrieve_by_image(self, image: Any, config: Config = None, **options: Unpack[SearchOptions]) -> list[Document]:
         """Return documents of any modality that fit an image.
 
         Args:
-            image: A path, URL, data URI, bytes, PIL image or blob.
+            image: A path, URL, data URI, bytes, PIL image, blob or content block.
             config: As for `invoke`; callbacks see the call.
             **options: `k`, `modalities`, `fusion` and the like, in place of the fields of these names, and `filter`,
                 which joins the field.
@@ -195,14 +222,19 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
 
     def _retrieve(self, modality: Modality, item: Any, config: Config, options: SearchOptions) -> list[Document]:
         media = self._media(modality, item)
-        return self.invoke(media.source, config, media=media, **options)
+        return self.invoke(media.source, config, media=[media], **options)
 
     async def _aretrieve(self, modality: Modality, item: Any, config: Config, options: SearchOptions) -> list[Document]:
         media = await in_thread(self._media, modality, item)
-        return await self.ainvoke(media.source, config, media=media, **options)
+        return await self.ainvoke(media.source, config, media=[media], **options)
 
     def _get_relevant_documents(
-        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, media: Media | None = None, **options: Any
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,
+        media: list[Media] | None = None,
+        **options: Any,
     ) -> list[Document]:
         """Return the best documents; the options of a call replace the fields of the same name."""
         del run_manager
@@ -213,7 +245,7 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
         query: str,
         *,
         run_manager: AsyncCallbackManagerForRetrieverRun,
-        media: Media | None = None,
+        media: list[Media] | None = None,
         **options: Any,
     ) -> list[Document]:
         """Return the best documents off the event loop; queries that wait together are embedded as one batch."""
@@ -221,18 +253,18 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
         return await self._answer(OFF_LOOP, query, media, options)
 
     async def _answer(
-        self, steps: Steps, query: str, media: Media | None, options: Mapping[str, Any]
+        self, steps: Steps, query: str, media: list[Media] | None, options: Mapping[str, Any]
     ) -> list[Document]:
         plan, modalities, filters = self._settings(options)
         # Asking models what they may read can load them, which would block the event loop.
-        media = media if media is not None else await steps.work(self._media, self.query_modality, query)
+        media = media if media is not None else [await steps.work(self._media, self.query_modality, query)]
         sources = (
             IndexRanking(self.index, modalities, _joined)
             if self.index is not None
             else StoreRanking(self._views, MODALITIES if modalities is None else modalities)
         )
         policy = self.media_policy
-        ranked = await steps.ask(sources.rank, sources.arank, Query([media]), plan, filters=filters, policy=policy)
+        ranked = await steps.ask(sources.rank, sources.arank, Query(media), plan, filters=filters, policy=policy)
         return [self._document(place) for place in ranked]
 
     def _settings(self, options: Mapping[str, Any]) -> tuple[Plan, set[Modality] | None, list[Any]]:

@@ -80,7 +80,7 @@ class LangChainView(StoreView):
             ValueError: If the store cannot join the filters.
         """
         del vector
-        media = call.query.parts[0][0] if call.query is not None else None
+        media = call.query.parts[0][0] if call.query is not None and len(call.query.parts) == 1 else None
         if not isinstance(media, Text):
             msg = (
                 f"{type(self.store).__name__} gives no scores for a vector (it has no method "

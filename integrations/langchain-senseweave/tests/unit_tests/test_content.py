@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 from langchain_core.documents import Document
-from langchain_core.language_models import ParrotFakeChatModel
+from langchain_core.language_models import FakeListChatModel, ParrotFakeChatModel
 from langchain_core.messages import HumanMessage, convert_to_openai_messages
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from PIL import Image as PILImage
@@ -137,3 +137,37 @@ def test_equal_documents_give_equal_prompts_without_ids_that_reach_providers(doc
     prompt = multimodal_prompt()
     values = {"documents": documents, "question": "Which?"}
     assert prompt.invoke(values) == prompt.invoke(values)
+
+
+@pytest.mark.parametrize(
+    ("profile", "shown"),
+    [
+        (None, {"text", "image"}),
+        ({"image_inputs": True, "audio_inputs": True}, {"text", "image", "audio"}),
+        ({"image_inputs": False}, {"text"}),
+    ],
+)
+def test_a_model_is_shown_what_its_profile_says_and_else_the_transcript(documents, profile, shown):
+    model = FakeListChatModel(responses=["x"], profile=profile)
+    for each in (model, model.bind(stop=["x"])):
+        blocks = unmarked_blocks(documents, model=each)
+        assert set(kinds(blocks)) == shown
+        assert any(block["type"] == "text" and block["text"].endswith(": a tone") for block in blocks)
+    values = {"documents": documents, "question": "Which?"}
+    assert set(kinds(multimodal_prompt(model=model).invoke(values).messages[-1].content)) == shown
+
+
+def test_labels_can_be_written_by_the_caller_and_name_no_file(documents):
+    blocks = content_blocks(documents, label=lambda number, provenance: f"({number}) {provenance.modality}:")
+    text = " ".join(block["text"] for block in blocks if block["type"] == "text")
+    assert "(2) image: a red field" in text
+    assert "red.png" not in text
+
+
+def test_the_history_stands_between_the_system_message_and_the_question(documents):
+    values = {"documents": documents[:1], "question": "And then?"}
+    history = [HumanMessage("Is the sea blue?"), ("ai", "Yes.")]
+    messages = multimodal_prompt().invoke({**values, "history": history}).messages
+    assert [message.type for message in messages] == ["system", "human", "ai", "human"]
+    assert messages[2].content == "Yes."
+    assert multimodal_prompt().invoke({**values, "history": []}) == multimodal_prompt().invoke(values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import ToolMessage
 
 from langchain_senseweave import SenseweaveChroma, SenseweaveRetriever, create_media_retriever_tool
@@ -77,3 +78,18 @@ def test_media_that_went_away_stand_as_their_text(retriever, red_png):
 def test_equal_calls_give_equal_messages(retriever):
     tool = create_media_retriever_tool(retriever, "search", "x", modalities=["text", "image", "audio"])
     assert tool.invoke(call(tool)).content == tool.invoke(call(tool)).content
+
+
+async def test_a_model_may_ask_for_some_modalities(retriever):
+    tool = create_media_retriever_tool(retriever, "search", "Searches.", modality_argument=True)
+    assert list(tool.tool_call_schema.model_json_schema()["properties"]) == ["query", "modalities"]
+    asked = {**call(tool), "args": {"query": "sea", "modalities": ["image"]}}
+    for message in (tool.invoke(asked), await tool.ainvoke(asked)):
+        assert [document.metadata["modality"] for document in message.artifact] == ["image"]
+    assert len(tool.invoke(call(tool)).artifact) == 4
+
+
+def test_a_model_that_takes_no_images_in_tool_messages_is_shown_their_text(retriever):
+    model = FakeListChatModel(responses=["x"], profile={"image_inputs": True, "image_tool_message": False})
+    tool = create_media_retriever_tool(retriever, "search", "Searches.", model=model)
+    assert set(kinds(tool.invoke(call(tool)).content)) == {"text"}

@@ -6,6 +6,7 @@ import json
 import zipfile
 
 import pytest
+from PIL import Image as PILImage
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.media import Image, MediaPolicy, Text, collect, split
@@ -167,3 +168,17 @@ def test_all_files_in_an_archive_count_together():
     found = list(collect(large, policy=MediaPolicy(max_bytes=20_000)))
     assert sum(isinstance(each, Text) for each in found) == 4
     assert "max_bytes" in str(found[-1])
+
+
+def test_a_picture_with_pages_of_its_own_keeps_them(make):
+    pages = [PILImage.fromarray(make.picture(seed=seed)) for seed in (1, 2)]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    attached = base64.b64encode(buffer.getvalue()).decode()
+    data = notebook(code("a"), code("b"), markdown("c", **{"scan.tif": {"image/tiff": attached}}))
+    found = [media for media in collect(data) if media.modality == "image"]
+    assert [(media.page, media.part_name) for media in found] == [(1, "!/3/scan.tif"), (2, "!/3/scan.tif")]
+    assert [media.decode().tobytes() == page.tobytes() for media, page in zip(found, pages, strict=True)] == [
+        True,
+        True,
+    ]

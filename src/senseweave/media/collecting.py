@@ -187,8 +187,9 @@ def _document(source: Source, budget: Budget) -> Iterator[Media | MediaError]:
             inner = PartSource(source, part.name)
             budget.take(inner)
             for media in media_in(inner, budget):
-                is_shown = isinstance(media, Image) and media._source is inner and not inner.content.is_document
-                yield cast(Media, media).part(page=part.page) if is_shown else media
+                is_shown = isinstance(media, Image) and media._source is inner
+                has_pages = inner.content.is_document or inner.content.reader == "TIFF"
+                yield cast(Media, media).part(page=part.page) if is_shown and not has_pages else media
         except PolicyError as error:
             yield error
             if budget.is_spent:

@@ -59,7 +59,8 @@ class Image(Media):
 
             return document_reader(content, self.source).page_image(self._source, self.page)
         data = self._source.read()
-        if self.page is not None:
+        # The page of a picture inside a document is the page that shows it, unless it has pages of its own.
+        if self.page is not None and (self.part_name is None or content.reader == "TIFF"):
             return self._page_image(data, content, self.page)
         try:
             return decode_image(data, content, self.policy, self.source, at_least=at_least)

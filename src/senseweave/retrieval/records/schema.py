@@ -35,6 +35,8 @@ NOTES: Final = "notes"
 """What a user should know of a source that could be read only in part, beside the user's own values."""
 TIMED: Final = ("audio", "video")
 """Modalities in which a record can have a span."""
+PAGED_IMAGES: Final = ("image/tiff", "image/svg+xml")
+"""MIME types of images that have pages of their own."""
 TRANSCRIPTS: Final = ("application/x-subrip", "text/vtt")
 """MIME types of texts that have the span of a recording."""
 PAGED: Final = ("text", "image")
@@ -269,7 +271,8 @@ def content_key(provenance: Provenance, text: str | None = None) -> tuple[Any, .
         return None
     if provenance.modality == "text":
         return "text", text, provenance.page, provenance.span
-    is_picture = (provenance.mime_type or "").startswith("image/")  # its page is that of the document around it
+    kind = provenance.mime_type or ""
+    is_picture = kind.startswith("image/") and kind not in PAGED_IMAGES  # its page is that of the document around it
     page = None if provenance.part and is_picture else provenance.page
     return provenance.modality, provenance.sha256, provenance.span, page
 

@@ -144,6 +144,12 @@ def test_a_jpeg_of_a_thousand_scans_is_refused(make):
         Image(data[:scan] + data[scan : scan + 20] * 1000 + data[scan:]).decode()
 
 
+def test_a_film_after_a_photo_is_none_of_its_scans(make):
+    photo = make.image(make.picture(), "JPEG")
+    film = b"\0\0\0\x18ftypmp42" + b"\xff\xda\x01" * 4000
+    assert np.array_equal(np.asarray(Image(photo + film).decode()), np.asarray(Image(photo).decode()))
+
+
 def test_heic_without_its_extra_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(ImportError, match=r'pip install "senseweave\[heic\]"'):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image as PILImage
 
 from senseweave.errors import MediaError, PolicyError
-from senseweave.media import Clip, MediaPolicy, Video
+from senseweave.media import Clip, MediaPolicy, Video, collect
 
 RATE = 48_000
 COUNT = 100
@@ -122,6 +122,48 @@ def test_a_turned_video_comes_out_upright(make, degrees, turns):
     clip = Video(bytes(data)).decode(frames=2)
     assert clip.frames.shape[1:] == upright.shape
     assert np.abs(clip.frames[0].astype(int) - upright).mean() < 8
+
+
+@pytest.mark.parametrize(
+    ("matrix", "store"),
+    [
+        ((-1, 0, 0, 1), lambda picture: picture[:, ::-1]),
+        ((1, 0, 0, -1), lambda picture: picture[::-1]),
+        ((0, 1, 1, 0), lambda picture: picture.transpose(1, 0, 2)),
+        ((0, -1, -1, 0), lambda picture: picture[::-1, ::-1].transpose(1, 0, 2)),
+    ],
+)
+def test_a_mirrored_video_comes_out_as_it_is_shown(make, matrix, store):
+    shown = make.picture(64, 48)
+    stored = np.ascontiguousarray(store(shown))
+    data = bytearray(make.container("mp4", frames=[stored] * 10, options={"movflags": "faststart"}))
+    across, down, second, third = (number << 16 for number in matrix)
+    start = data.index(b"tkhd") + 4 + 40
+    data[start : start + 36] = struct.pack(">9i", across, down, 0, second, third, 0, 0, 0, 1 << 30)
+    clip = Video(bytes(data)).decode(frames=2)
+    assert clip.frames.shape[1:] == shown.shape
+    assert np.abs(clip.frames[0].astype(int) - shown).mean() < 8
+
+
+def test_a_film_branded_as_sound_keeps_its_pictures(make):
+    film = make.container("mp4", frames=make.frames(range(50)), sound=make.noise(2, 48_000))
+    start = film.index(b"ftyp") + 4
+    (video,) = collect([film[:start] + b"M4A " + film[start + 4 :]])
+    assert video.modality == "video"
+    assert make.read_number(video.decode(frames=1).frames[0]) in (24, 25)
+    (sound,) = collect([make.container("ipod", sound=make.noise(2, 48_000))])
+    assert (sound.modality, sound.mime_type) == ("audio", "audio/mp4")
+
+
+@pytest.mark.parametrize(("count", "windows"), [(8, 1), (32, 1), (33, 17)])
+def test_a_list_of_frames_without_a_rate_is_one_clip(make, count, windows):
+    frames = make.frames(range(count))
+    assert len(Video(frames).windows(2)) == windows
+    clips = [clip for _, clip in Video(frames).decoded_windows(2, frames=8)]
+    assert len(clips) == windows
+    if count == 8:
+        assert [make.read_number(frame) for frame in clips[0].frames] == list(range(8))
+    assert len(Video((frames, 1.0)).windows(2)) == (count + 1) // 2
 
 
 def test_a_stream_that_changes_its_size_keeps_the_first(make):

@@ -86,7 +86,7 @@ _RIFF = {
     b"AVI ": Content("video/x-msvideo", ("video", "audio"), "avi"),
     b"WEBP": Content("image/webp", ("image",), "WEBP"),
 }
-_MP4_AUDIO = Content("audio/mp4", ("audio",), "mov,mp4,m4a,3gp,3g2,mj2")
+_MP4_AUDIO = Content("audio/mp4", ("audio", "video"), "mov,mp4,m4a,3gp,3g2,mj2")
 _MP4_VIDEO = Content("video/mp4", ("video", "audio"), "mov,mp4,m4a,3gp,3g2,mj2")
 _QUICKTIME = Content("video/quicktime", ("video", "audio"), "mov,mp4,m4a,3gp,3g2,mj2")
 _AVIF_BRANDS = {b"avif", b"avis"}

@@ -13,7 +13,7 @@ from senseweave.media.forms.content import Content
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
-from senseweave.media.reading.jpeg import completed
+from senseweave.media.reading.jpeg import completed, count_scans
 from senseweave.media.reading.photos import READERS as PHOTO_READERS
 from senseweave.media.reading.photos import open_photo
 from senseweave.media.reading.pixels import ORIENTATION, array_to_rgb, upright_rgb
@@ -192,7 +192,7 @@ def _open_image(data: bytes, content: Content, policy: MediaPolicy, source: str)
 
 
 def _check_scans(data: bytes, source: str) -> None:
-    scans = data.count(b"\xff\xda")
+    scans = count_scans(data)
     if scans > MAX_JPEG_SCANS:
         limit = f"at most {MAX_JPEG_SCANS} are allowed"
         raise MediaError(source, f"is a JPEG of {scans} scans, crafted to decode slowly; {limit}")

@@ -18,10 +18,12 @@ from senseweave.media.kinds.audio import Audio
 from senseweave.media.modality import Modality
 from senseweave.media.reading.frames import FrameReader, even_times, nearest_before
 from senseweave.media.reading.pauses import spans_at_pauses
-from senseweave.media.reading.windows import window_spans
+from senseweave.media.reading.windows import Span, window_spans
 
 DEFAULT_FRAMES = 8
 _SHORTFALL_SECONDS = 0.5
+_CLIP_FRAMES = 32
+"""Frames that a video model sees at once, at most; a list of them has no time that could be cut."""
 
 
 class Video(Media):
@@ -30,7 +32,8 @@ class Video(Media):
     Args:
         value: A path, URL, data URI, bytes, binary file object, a list of frames (PIL images or arrays), an array of
             shape (t, h, w, c) or (t, c, h, w), `(frames, frame_rate)`, `{"frames": ..., "frame_rate": ...}` or
-            `Clip`. Without a rate, frames are one second apart.
+            `Clip`. Without a rate, frames are one second apart, and up to 32 of them are one clip, however short the
+            windows of a model are.
         span: `(start, end)` in seconds, or None for all of it.
         metadata: The user's own flat values.
         policy: What may be read.
@@ -88,7 +91,7 @@ class Video(Media):
             sound = self.part(span=(start, end)).sound()
             quiet = [*sound.pauses(), (start + sound.duration, end)]  # the track may end before the pictures
             return [self.part(span=span) for span in spans_at_pauses(start, end, seconds, overlap, quiet)]
-        return [self.part(span=span) for span in window_spans(*self._bounds, seconds, overlap)]
+        return [self.part(span=span) for span in self._window_spans(seconds, overlap)]
 
     def decoded_windows(
         self, seconds: float, overlap: float = 0.0, *, frames: int = DEFAULT_FRAMES, sampling_rate: int | None = None
@@ -106,7 +109,7 @@ class Video(Media):
         """
         with self._frames() as reader:
             last: tuple[Self, Clip] | None = None
-            for span in window_spans(*self._bounds, seconds, overlap):
+            for span in self._window_spans(seconds, overlap):
                 part = self.part(span=span)
                 try:
                     clip = part._clip(reader, *span, frames, sampling_rate)
@@ -154,6 +157,11 @@ class Video(Media):
         if total <= 0 or start >= total:
             raise MediaError(self.source, self._no_frame(start, end))
         return start, min(end, total)
+
+    def _window_spans(self, seconds: float, overlap: float) -> list[Span]:
+        spans = window_spans(*self._bounds, seconds, overlap)
+        untimed = isinstance(self._source, DecodedSource) and _frames_without_rate(self._source.value)
+        return [self._bounds] if untimed and 0 < untimed <= _CLIP_FRAMES else spans
 
     def _sound_seconds(self) -> float:
         """Return the second at which the sound track ends, or 0 without one that can be read."""
@@ -205,6 +213,13 @@ class Video(Media):
 
     def _no_frame(self, start: float, end: float) -> str:
         return f"has no decodable frame from {start:g} to {end:g} seconds"
+
+
+def _frames_without_rate(value: Any) -> int:
+    """Return the number of frames in a list or an array without a rate, 0 for any other form of a video."""
+    if isinstance(value, Clip | Mapping) or (isinstance(value, tuple) and len(value) == 2 and np.ndim(value[1]) == 0):
+        return 0
+    return len(value)
 
 
 class _NoFrameError(MediaError):

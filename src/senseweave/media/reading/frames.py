@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -70,7 +71,7 @@ class FrameReader:
             rate = self._stream.average_rate or self._stream.guessed_rate or _USUAL_RATE
             self._interval = 1 / Fraction(rate) if content.reader in _WITHOUT_TIMES else None
             self._seekable = self._interval is None
-            self._shape: tuple[int, int, int] | None = None
+            self._shape: tuple[int, int, bool, int] | None = None
         except BaseException:
             self.close()
             raise
@@ -202,10 +203,25 @@ class FrameReader:
     def _image(self, frame: Any) -> np.ndarray:
         self._policy.check_pixels(self._source, frame.width, frame.height)
         if self._shape is None:
-            self._shape = frame.width, frame.height, round((frame.rotation or 0) / 90) % 4
-        width, height, turns = self._shape  # a stream may change its size; the first frame decides
+            self._shape = frame.width, frame.height, *_orientation(frame)
+        width, height, mirrored, turns = self._shape  # a stream may change its size; the first frame decides
         image = frame.to_ndarray(format="rgb24", width=width, height=height)
-        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+        image = image[:, ::-1] if mirrored else image
+        return np.ascontiguousarray(np.rot90(image, turns)) if mirrored or turns else image
+
+
+def _orientation(frame: Any) -> tuple[bool, int]:
+    """Return whether a frame is shown mirrored left to right, and how many quarter turns counterclockwise after that.
+
+    A front camera stores a mirrored picture and the matrix that mirrors it back (ISO/IEC 14496-12, section 8.3.2).
+    """
+    side = frame.side_data.get("DISPLAYMATRIX")
+    if side is not None and side.buffer_size >= 36:
+        matrix = np.frombuffer(bytes(side), "=i4", 9).astype(np.float64)
+        across, down = matrix[0:2], matrix[3:5]
+        if across[0] * down[1] - across[1] * down[0] < 0:
+            return True, round(-math.degrees(math.atan2(-across[1], -across[0])) / 90) % 4
+    return False, round((frame.rotation or 0) / 90) % 4
 
 
 def nearest_before(times: Sequence[float], target: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 _END: Final = b"\xff\xd9" * 32
 """Several marks of an end: Pillow waits for bytes beyond those that a decoder needs."""
 _SCAN: Final = b"\xff\xda"
+_MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 _FILLING: Final = bytes(range(1, 200)) * 40
 """Bytes in place of the missing ones: rows that they change were not in the file."""
 _LEAST_SHARE: Final = 0.5
@@ -25,7 +27,7 @@ def completed(data: bytes) -> tuple[bytes, str] | None:
     Returns:
         Bytes that decode, and a note; None if too little of the picture is left.
     """
-    if data.count(_SCAN) > 1:  # progressive: the first scan already holds the whole picture
+    if count_scans(data) > 1:  # progressive: the first scan already holds the whole picture
         return data + _END, "the file ends early: the picture is less sharp than it was"
     try:
         ended, filled = _rows(data + _END), _rows(data + _FILLING + _END)
@@ -39,6 +41,20 @@ def completed(data: bytes) -> tuple[bytes, str] | None:
         f"below row {read:,} of {len(ended):,} the picture is missing" if read < len(ended) else "nothing is missing"
     )
     return data + _END, f"the file ends early: {where}"
+
+
+def count_scans(data: bytes) -> int:
+    """Return the number of scans of a JPEG, without what follows its end: a phone appends a film to a photo."""
+    at, scans = 2, 0
+    while (marker := _MARKER.search(data, at)) is not None:
+        kind, at = data[marker.start() + 1], marker.end()
+        if kind == _END[1]:
+            break
+        if kind == _SCAN[1]:
+            scans += 1
+        if not 0xD0 <= kind <= 0xD8:  # these have no length
+            at += int.from_bytes(data[at : at + 2], "big")
+    return scans
 
 
 def _rows(data: bytes) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from senseweave.media import MODALITIES
 from senseweave.retrieval.calibration.stored import check_calibration
-from senseweave.retrieval.records.schema import check_stored, is_unicode
+from senseweave.retrieval.records.values import check_stored, is_unicode
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.description import FORMAT, Description
 

@@ -24,8 +24,9 @@ from senseweave.media.collecting import (
 )
 from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.retrieval.records.chunking import chunk_media
-from senseweave.retrieval.records.schema import check_own, is_gone, is_unicode, record_id, record_source
+from senseweave.retrieval.records.schema import check_own, is_gone, record_id, record_source
 from senseweave.retrieval.records.tracking import Ticket, Tracker
+from senseweave.retrieval.records.values import is_unicode
 from senseweave.retrieval.records.writing import Chunk, Lane, Writer, lanes
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.stores.base import StoredRecord

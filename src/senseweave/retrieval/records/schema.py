@@ -18,6 +18,7 @@ from senseweave.media import MEDIA_CLASSES, MODALITIES, Media, MediaPolicy, Moda
 from senseweave.media.base import source_name
 from senseweave.media.forms.parts import is_part_path
 from senseweave.redaction import redact_repr
+from senseweave.retrieval.records.values import check_name, check_value
 
 Span = tuple[float, float]
 
@@ -311,31 +312,7 @@ def check_own(own: Mapping[Any, Any], modality: Modality) -> dict[str, Any]:
     Raises:
         ValueError: If a name or a value cannot be stored; the message names it.
     """
-    return {_check_name(name, value, modality): _check_value(name, value) for name, value in own.items()}
-
-
-def check_stored(metadata: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the metadata of a whole record without unknown values, after checking that a store can hold them.
-
-    Raises:
-        ValueError: If a name or a value cannot be stored; the message names it.
-    """
-    checked = {_check_spelling(name): _check_value(name, value) for name, value in metadata.items()}
-    return {name: value for name, value in checked.items() if value is not None}
-
-
-def plain(value: Any) -> Any:
-    """Return a number of NumPy as Python's, and anything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def is_unicode(text: str) -> bool:
-    """Return whether a string can be stored: file names and JSON can hold lone surrogates, which UTF-8 lacks."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return {_check_name(name, value, modality): check_value(name, value) for name, value in own.items()}
 
 
 def _own_beside(provenance: Provenance, taken: Mapping[str, Any]) -> dict[str, Any]:
@@ -366,18 +343,11 @@ def _span(values: Mapping[str, Any], start_name: str, end_name: str) -> Span | N
 
 
 def _check_name(name: Any, value: Any, modality: Modality) -> str:
-    _check_spelling(name)
+    check_name(name)
     if name in FIELDS and not _may_be_users(name, value, modality):
         msg = f"metadata name {name!r} is reserved for the index; reserved names are {', '.join(FIELDS)}"
         raise ValueError(msg)
     return str(name)
-
-
-def _check_spelling(name: Any) -> str:
-    if not isinstance(name, str) or not name or name.startswith(("$", "#", "chroma:")) or not is_unicode(name):
-        msg = f"a metadata name is a non-empty str that does not begin with $, # or chroma:, not {name!r}"
-        raise ValueError(msg)
-    return name
 
 
 def _may_be_users(name: str, value: Any, modality: Modality) -> bool:
@@ -391,20 +361,3 @@ def _may_be_users(name: str, value: Any, modality: Modality) -> bool:
     if name == "modality":
         return value not in MODALITIES
     return not (_is_number(value) if name == "added_at" else isinstance(value, str))
-
-
-def _check_value(name: str, given: Any) -> Any:
-    value = plain(given)
-    if value is not None and not isinstance(value, (str, int, float, bool)):
-        msg = f"metadata {name!r} must be a str, int, float, bool or None, not {type(given).__name__}"
-        raise ValueError(msg)
-    if isinstance(value, float) and not math.isfinite(value):
-        msg = f"metadata {name!r} must be a finite number, or None where it is not known, not {given!r}"
-        raise ValueError(msg)
-    if isinstance(value, int) and value.bit_length() >= 64:
-        msg = f"metadata {name!r} must be a number of at most 64 bits, not {given!r}: keep it as a float or a str"
-        raise ValueError(msg)
-    if isinstance(value, str) and not is_unicode(value):
-        msg = f"metadata {name!r} holds a lone surrogate, which is not a character: {given!r}"
-        raise ValueError(msg)
-    return value

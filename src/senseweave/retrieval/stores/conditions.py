@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import islice, product
 from typing import Any, Final, TypeAlias
 
-from senseweave.retrieval.records.schema import is_unicode
+from senseweave.retrieval.records.values import is_unicode
 
 NAMES: Final = 1000
 """Most values in a condition that the index itself makes, and most ids that are asked for at once."""

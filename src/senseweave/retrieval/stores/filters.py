@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from senseweave.media import MODALITIES, Modality
-from senseweave.retrieval.records.schema import is_unicode, plain
+from senseweave.retrieval.records.values import is_unicode, plain
 from senseweave.retrieval.stores.conditions import (
     MOST_COMPARISONS,
     MOST_VALUES,

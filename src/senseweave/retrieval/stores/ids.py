@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from senseweave.retrieval.records.schema import is_unicode
+from senseweave.retrieval.records.values import is_unicode
 from senseweave.retrieval.stores.filter_size import shown
 
 

@@ -52,11 +52,13 @@ class SearchOptions(RankingOptions, total=False):
         k: Number of documents.
         modalities: Only documents of these modalities.
         filter: Condition on metadata.
+        score_threshold: Another name of `min_score`.
     """
 
     k: int
     modalities: Collection[Modality] | None
     filter: Any
+    score_threshold: float | None
 
 
 class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
@@ -77,7 +79,8 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
         k: Number of documents.
         modalities: Only documents of these modalities; None for all, and an empty list is an error.
         filter: Condition on metadata. A call's `filter` narrows it further and never replaces it.
-        fusion, min_score, offset, group, diversity, rerank, rerank_depth, weights, quota: As in `Index.search`.
+        fusion, min_score, offset, group, diversity, rerank, rerank_depth, weights, quota: As in `Index.search`;
+            `min_score` may also be given as `score_threshold`.
 
     Instantiate:
         ```python
@@ -119,9 +122,11 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
 
     @model_validator(mode="before")
     @classmethod
-    def _take_one_store(cls, values: Any) -> Any:
-        given = values.get("vector_stores") if isinstance(values, dict) else None
-        return {**values, "vector_stores": [given]} if isinstance(given, VectorStore) else values
+    def _take_other_forms(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        given = values.get("vector_stores")
+        return _renamed({**values, "vector_stores": [given]} if isinstance(given, VectorStore) else values)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -274,6 +279,7 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
             TypeError: If an option is unknown.
             ValueError: If an option makes no sense.
         """
+        options = _renamed(options)
         if unknown := sorted(set(options) - set(_OPTIONS)):
             msg = f"unknown argument {', '.join(unknown)}; a call takes {', '.join(_OPTIONS)}"
             raise TypeError(msg)
@@ -306,6 +312,22 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
         params["ls_embedding_provider"] = ", ".join(dict.fromkeys(classes))
         params["ls_embedding_model"] = ", ".join(dict.fromkeys(spaces))
         return params
+
+
+def _renamed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with `min_score` under its name, which other retrievers of LangChain call `score_threshold`.
+
+    Raises:
+        ValueError: If both are given.
+    """
+    given = dict(options)
+    if "score_threshold" not in given:
+        return given
+    if given.get("min_score") is not None:
+        msg = "min_score and score_threshold are the same; give one of the two"
+        raise ValueError(msg)
+    threshold = given.pop("score_threshold")
+    return {**given, "min_score": threshold}
 
 
 def _joined(filters: Sequence[Any]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any
 
@@ -314,6 +315,46 @@ def test_grouping_joins_the_chunks_of_a_source_and_names_their_spans(over_window
     assert sorted(sources(documents)) == ["high.wav", "tone.wav"]
     (grouped,) = [document for document in documents if document.metadata["source"] == str(tone_wav)]
     assert sorted(grouped.metadata["spans"]) == [[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]]
+
+
+POWERS = {
+    "min_score": 0.5,
+    "score_threshold": 0.5,
+    "offset": 2,
+    "group": True,
+    "diversity": 0.9,
+    "quota": {"video": 1},
+    "fusion": "none",
+    "modalities": ["image"],
+    "rerank": Longest(),
+    "rerank_depth": 3,
+    "weights": {"text": 1.0},
+}
+
+
+@pytest.mark.parametrize("name", POWERS)
+def test_every_power_is_a_field_an_argument_of_a_call_and_configurable(retriever, name):
+    home = {"index": retriever.index} if retriever.index is not None else {"vector_stores": retriever.vector_stores}
+    more = {"weights": {"fusion": "weighted_rrf"}, "rerank_depth": {"rerank": Longest()}}.get(name, {})
+    field = SenseweaveRetriever(**home, **more, **{name: POWERS[name]})
+    expected = field.invoke("the sea is blue")
+    called = SenseweaveRetriever(**home, **more).invoke("the sea is blue", **{name: POWERS[name]})
+    assert (called, scores(called)) == (expected, scores(expected))
+    if name == "score_threshold":
+        return  # the field is min_score
+    configured = SenseweaveRetriever(**home, **more).configurable_fields(**{name: ConfigurableField(id="it")})
+    assert configured.with_config(configurable={"it": POWERS[name]}).invoke("the sea is blue") == expected
+    if name != "rerank":
+        kept = json.loads(field.model_dump_json(exclude={"index", "vector_stores", "rerank"}))
+        assert kept[name] == POWERS[name]
+        assert SenseweaveRetriever(**home, **{**kept, **more}).invoke("the sea is blue") == expected
+
+
+def test_score_threshold_and_min_score_are_not_given_together(store):
+    with pytest.raises(ValueError, match="give one of the two"):
+        SenseweaveRetriever(vector_stores=[store], min_score=0.5, score_threshold=0.5)
+    with pytest.raises(ValueError, match="give one of the two"):
+        SenseweaveRetriever(vector_stores=[store]).invoke("sea", min_score=0.5, score_threshold=0.5)
 
 
 async def test_options_give_the_same_async(retriever, red_png):

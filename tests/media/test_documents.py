@@ -1,7 +1,9 @@
 """The words and the pages of documents."""
 
+import base64
 import codecs
 import concurrent.futures
+import json
 
 import numpy as np
 import pytest
@@ -86,6 +88,69 @@ def test_html_that_declares_a_strange_encoding_is_read_all_the_same(charset):
 def test_html_may_declare_its_encoding():
     page = f'<html><head><meta charset="koi8-r"></head><body>{RUSSIAN[:40]}</body></html>'
     assert words(page.encode("koi8-r")) == RUSSIAN[:40].strip()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<p>Bread &amp; tea</p>",
+        "<div class='a'>\n<b>Bread</b> &amp; tea</div>",
+        "<h1>Bread</h1> &amp; tea",
+        "<title>Bread</title><body>&amp; tea",
+        f"<!-- {'saved by a program ' * 40} --><html><body>Bread &amp; tea</body></html>",
+        f"<!-- {'saved by a program ' * 400} --><html><body>Bread &amp; tea</body></html>",
+        "<?xml version='1.0'?>\n<!-- a -->\n<!-- b -->\n<!DOCTYPE html><html><body>Bread &amp; tea</body></html>",
+        "<html><body><svg width='9'><path d='M0'>Bread <section>&amp; tea</section></body></html>",
+        "<html><body><div>Bread</div><template><p>&amp; tea</p></body></html>",
+    ],
+)
+def test_html_without_its_usual_beginning_or_end_is_html(page):
+    text = words(page.encode())
+    assert text.split() == ["Bread", "&", "tea"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<p align='center'><img src='logo.png'></p>\n\n# Bread\n\n- flour\n",
+        "<div>\n\nSee [the recipe](bread.md)</div>\n",
+        "<nothing> is </nothing>",
+        "< 5 and > 3",
+        "<p is not closed",
+    ],
+)
+def test_markdown_and_text_with_tags_stay_as_they_are(text):
+    assert words(text.encode()) == text
+
+
+def test_base64_in_a_text_is_no_prose():
+    packed = base64.b64encode(np.random.default_rng(0).bytes(30_000)).decode()
+    lines = "\n".join(packed[at : at + 76] for at in range(0, len(packed), 76))
+    for text in (
+        f"Before the picture.\n\n{lines}\n\nAfter the picture.",
+        f"![Before](data:image/png;base64,{packed}) the picture. After the picture.",
+        json.dumps(
+            {"Before": "the picture.", "data": [line + "\n" for line in lines.split("\n")], "After": "the picture."}
+        ),
+    ):
+        media = Text.open(text.encode())
+        assert len(media.decode()) < 100
+        assert "Before" in media.decode()
+        assert "After" in media.decode()
+        assert media.notes == ("1 file in base64 inside the text left out",)
+
+
+def test_what_resembles_base64_stays():
+    rng = np.random.default_rng(0)
+    gene = "\n".join("".join(rng.choice(list("ACGT"), 70)) for _ in range(40))
+    hashes = "\n".join(rng.bytes(32).hex() for _ in range(40))
+    for text in (
+        gene,
+        hashes,
+        "Donaudampfschifffahrtsgesellschaftskapitaen " * 50,
+        "https://example.org/a/b/c?d=" * 60,
+    ):
+        assert words(text.encode()) == text
 
 
 def test_html_that_never_ends_is_read_all_the_same():

@@ -107,4 +107,15 @@ def html_words(html: str, source: str) -> str:
 
 def _parse(html: str, source: str) -> Any:
     parser = require_reader("resiliparse.parse.html", extra="documents", feature="reading HTML", source=source)
-    return parser.HTMLTree.parse(html.encode("utf-8", "replace").decode("utf-8"))  # it takes no lone surrogates
+    whole = _closed(html)
+    return parser.HTMLTree.parse(whole.encode("utf-8", "replace").decode("utf-8"))  # it takes no lone surrogates
+
+
+def _closed(html: str) -> str:
+    """Return a page without the tags of hidden elements that never end, in which all that follows would be hidden."""
+    for name in ("svg", "math", "object", "template", "noscript", "iframe"):
+        opening, closing = (re.compile(rf"<{slash}{name}\b[^<>]*>", re.IGNORECASE) for slash in ("", "/"))
+        begun = [tag for tag in opening.findall(html) if not tag.endswith("/>")]
+        if len(begun) > len(closing.findall(html)):
+            html = closing.sub(" ", opening.sub(" ", html))
+    return html

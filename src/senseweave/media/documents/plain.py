@@ -10,6 +10,7 @@ from typing import Final
 
 from senseweave.errors import MediaError
 from senseweave.media.documents.base import Context, DocumentReader, reject_page
+from senseweave.media.documents.encoded import without_base64
 from senseweave.media.documents.encodings import choose_encoding
 from senseweave.media.documents.outlines import outline
 from senseweave.media.forms.content import HEAD_BYTES
@@ -54,7 +55,10 @@ class PlainTextReader(DocumentReader):
     def text(self, source: Source, page: int | None) -> str:
         """Return the text of the file."""
         reject_page(source, page)
-        return read_text(source)
+        text, count = without_base64(read_text(source))
+        if count:
+            source.note(f"{count:,} file{'s' if count > 1 else ''} in base64 inside the text left out")
+        return text
 
     def contexts(self, source: Source, page: int | None) -> Sequence[Context]:
         """Return the headings of Markdown, or the header of a table."""

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from senseweave.errors import MediaError
+from senseweave.media.forms.markup import markup
 from senseweave.media.forms.packets import is_adts, is_mpeg_audio
 from senseweave.media.forms.refusals import refusal
 from senseweave.media.forms.wide import NOT_IN_TEXT, wide_text
@@ -202,10 +203,10 @@ def _readable(head: bytes) -> Content:
         return PDF
     if _is_written_anymap(head):
         return _PORTABLE_ANYMAP
-    start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:256].lower()
-    if start.startswith(b"<!doctype html") or start.startswith(b"<html") or (b"<html" in start and start[:1] == b"<"):
+    kind = markup(head)
+    if kind == "html":
         return Content("text/html", ("text",), "html")
-    if start.startswith(b"<svg") or (start.startswith(b"<?xml") and b"<svg" in head):
+    if kind == "svg":
         return Content("image/svg+xml")
     return _PLAIN
 

@@ -1,0 +1,33 @@
+"""Recognize HTML and SVG by the first bytes of a text, behind comments and without a document around it."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Final
+
+_BEFORE: Final = re.compile(rb"(?:\s|<\?[^>]*>|<!--.*?-->)*", re.DOTALL)
+"""What may stand before the first tag: declarations and comments, those of any length that end."""
+_FRAGMENT: Final = re.compile(
+    rb"<(?:a|article|aside|b|blockquote|body|center|div|dl|em|figure|font|footer|form|h[1-6]|head|header|i|li|link|main|"
+    rb"meta|nav|ol|p|pre|script|section|span|strong|style|table|tbody|td|title|tr|ul)(?:\s[^<>]*)?>",
+    re.IGNORECASE,
+)
+_CLOSING: Final = re.compile(rb"</[a-z][a-z0-9]*\s*>", re.IGNORECASE)
+_MARKDOWN: Final = re.compile(rb"^(?:#{1,6} |```|~~~|[-*+] |\d+\. |> )|\]\([^)\s]+\)", re.MULTILINE)
+"""Marks of Markdown, which may begin with a few tags for its logo."""
+
+
+def markup(head: bytes) -> str | None:
+    """Return `html` or `svg` for the first bytes of such a text, and None for any other text."""
+    text = head.removeprefix(codecs.BOM_UTF8)
+    start = text[_BEFORE.match(text).end() :]  # type: ignore[union-attr]
+    opening = start[:256].lower()
+    if opening.startswith(b"<svg") or (text.lstrip().startswith(b"<?xml") and b"<svg" in head):
+        return "svg"
+    if opening.startswith((b"<!doctype html", b"<html")) or (opening[:1] == b"<" and b"<html" in opening):
+        return "html"
+    if opening.startswith(b"<!--") and len(head) >= 4096:  # a comment longer than what is looked at
+        return "html"
+    is_fragment = _FRAGMENT.match(start) is not None and _CLOSING.search(start) is not None
+    return "html" if is_fragment and _MARKDOWN.search(start) is None else None

@@ -85,7 +85,8 @@ types: setup
 	cd integrations/llama-index-retrievers-senseweave && ../../$(BIN)/mypy -p llama_index.retrievers.senseweave
 	cd integrations/senseweave-haystack && ../../$(BIN)/mypy -p haystack_integrations.common.senseweave \
 		-p haystack_integrations.components.embedders.senseweave -p haystack_integrations.components.converters.senseweave \
-		-p haystack_integrations.components.retrievers.senseweave -p haystack_integrations.components.builders.senseweave
+		-p haystack_integrations.components.retrievers.senseweave -p haystack_integrations.components.builders.senseweave \
+		-p haystack_integrations.components.writers.senseweave
 
 # benchmarks/mixed_retrieval needs Debian's packages and a folder: see its first lines.
 bench: setup

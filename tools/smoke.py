@@ -106,7 +106,7 @@ CHECKS: dict[str, tuple[list[str], Callable[[Path], Iterator[str]]]] = {
             "haystack_integrations.common.senseweave",
             *(
                 f"haystack_integrations.components.{room}.senseweave"
-                for room in ("builders", "converters", "embedders", "retrievers")
+                for room in ("builders", "converters", "embedders", "retrievers", "writers")
             ),
         ],
         haystack,

@@ -64,8 +64,8 @@ class MediaError(SenseweaveError):
         return _rebuild_media_error, (type(self), self.source, self.reason, self.position, self.total)
 
 
-class PolicyError(MediaError):
-    """The media policy does not allow reading an input."""
+class PolicyError(MediaError, ValueError):
+    """The media policy does not allow reading an input; a `ValueError` too, as frameworks raise for such paths."""
 
 
 class AddError(MediaError):

@@ -4,7 +4,8 @@ import logging
 import warnings
 
 import pytest
-from haystack.dataclasses import ByteStream
+from haystack.dataclasses import ByteStream, Document
+from haystack_integrations.common.senseweave import document_to_media
 from haystack_integrations.components.converters.senseweave import MediaToDocument
 
 import senseweave as sw
@@ -234,3 +235,34 @@ def test_progress_of_a_converter_is_told_and_changes_nothing(photo, capfd, monke
     shown = MediaToDocument(progress_bar=True).run(sources=[photo])
     assert [document.id for document in shown["documents"]] == [document.id for document in quiet["documents"]]
     assert "loading" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("rooted", [False, True])
+def test_a_byte_stream_of_a_file_names_it_so_that_it_is_found_from_another_folder(photo, tmp_path, monkeypatch, rooted):
+    stream = ByteStream(photo.read_bytes(), meta={"file_path": photo.name})
+    if not rooted:
+        monkeypatch.chdir(tmp_path)
+    converter = MediaToDocument(root_path=tmp_path if rooted else None)
+    (document,) = converter.run(sources=[stream])["documents"]
+    assert document.meta["file_path"] == document.meta["source"] == str(photo)
+    assert stream.meta == {"file_path": photo.name}
+    assert document.id == converter.run(sources=[photo])["documents"][0].id
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    stored = Document(content=document.content, meta=document.meta)
+    assert document_to_media(stored, policy=sw.MediaPolicy()).sha256 == document.meta["sha256"]
+
+
+def test_a_byte_stream_does_not_name_another_file_that_happens_to_have_its_name(photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    stream = ByteStream(photo.read_bytes(), meta={"file_path": "secret.txt"})
+    (tmp_path / "secret.txt").write_text("The old door code is 4711.")
+    (document,) = MediaToDocument().run(sources=[stream])["documents"]
+    assert document.meta["file_path"] == "secret.txt"
+
+
+def test_a_path_outside_the_root_is_also_the_error_that_haystack_raises_for_it(photo, tmp_path):
+    (tmp_path / "root").mkdir()
+    with pytest.raises(ValueError, match="outside the policy's root"):
+        MediaToDocument(root_path=tmp_path / "root", on_error="raise").run(sources=[photo])

@@ -32,6 +32,7 @@ def test_the_wheel_has_no_init_above_the_leaves_and_a_py_typed_in_each(tmp_path)
         "haystack_integrations/components/converters/senseweave",
         "haystack_integrations/components/embedders/senseweave",
         "haystack_integrations/components/retrievers/senseweave",
+        "haystack_integrations/components/writers/senseweave",
     }
     assert {f"{leaf}/py.typed" for leaf in leaves} <= names
     assert any(name.endswith("/licenses/LICENSE") for name in names)

@@ -43,6 +43,7 @@ import haystack_integrations.components.builders.senseweave
 import haystack_integrations.components.converters.senseweave
 import haystack_integrations.components.embedders.senseweave
 import haystack_integrations.components.retrievers.senseweave
+import haystack_integrations.components.writers.senseweave
 print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """
 
@@ -140,3 +141,25 @@ def _fresh_interpreter(script, *arguments):
     )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [
+        (SenseweaveMultimodalRetriever, {"index": "folder", "filters": {"conditions": []}, "weights": {"text": 2.0}}),
+        (SenseweaveDocumentEmbedder, {"load_options": {"pooling": {"kind": "cls"}}, "meta_fields_to_embed": ["title"]}),
+        (SenseweaveChromaRetriever, {"document_store": "chroma", "filters": {"conditions": []}}),
+    ],
+)
+def test_a_component_shares_nothing_with_what_it_was_made_from_or_gave_out(kind, parameters):
+    if "document_store" in parameters:
+        parameters["document_store"] = ChromaDocumentStore(collection_name="shared").to_dict()
+    data = {"type": f"{kind.__module__}.{kind.__name__}", "init_parameters": parameters}
+    made = kind.from_dict(data)
+    before = made.to_dict()
+    for values in (data["init_parameters"], made.to_dict()["init_parameters"]):
+        values.get("filters", {}).get("conditions", []).append("changed")
+        values.get("weights", {})["image"] = 5.0
+        values.get("load_options", {}).get("pooling", {})["kind"] = "mean"
+        values.get("meta_fields_to_embed", []).append("changed")
+    assert made.to_dict() == before

@@ -137,6 +137,8 @@ def _fetch_http(url: str, policy: MediaPolicy, expected: Modality | None) -> Bin
         raise MediaError(label, f"takes longer than {policy.timeout:g} seconds to download (timeout)") from error
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
         raise MediaError(label, f"cannot be downloaded ({error or type(error).__name__})") from error
+    except MediaError:
+        raise
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
         reason = f"is or redirects to an invalid URL ({_detail(error, url)})"
         raise MediaError(label, reason) from _cause(error, url)

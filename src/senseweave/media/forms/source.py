@@ -306,6 +306,8 @@ class StreamSource(Source):
                 total += len(chunk)
                 if total > limit:
                     self.policy.check_bytes("stream", total)
+        except MediaError:
+            raise
         except (OSError, ValueError) as error:
             raise MediaError("stream", f"file object cannot be read ({error})") from error
         return b"".join(parts)

@@ -6,6 +6,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
+from copy import deepcopy
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
@@ -13,10 +14,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 from haystack import default_from_dict, default_to_dict
 
 import senseweave as sw
-from senseweave.interop import in_thread, trust
+from senseweave.interop import Lock, in_thread, trust
 
 P = ParamSpec("P")
 S = TypeVar("S")
+
+OPENING = Lock()
+"""Held while a store connects: two threads that use one store for the first time would make two connections."""
 
 
 class Configured:
@@ -36,18 +40,18 @@ class Configured:
     def to_dict(self) -> dict[str, Any]:
         """Serialize the component.
 
-        :returns: A dictionary with every parameter.
+        :returns: A dictionary with every parameter, which shares nothing with the component.
         """
-        return default_to_dict(self, **self._parameters())
+        return deepcopy(default_to_dict(self, **self._parameters()))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Deserialize the component.
 
-        :param data: What `to_dict` returned.
+        :param data: What `to_dict` returned; the component shares nothing with it.
         :returns: The component.
         """
-        return default_from_dict(cls, data)
+        return default_from_dict(cls, deepcopy(data))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.to_dict())

@@ -4,6 +4,7 @@
 """The lifecycle of every component with a model: nothing at construction, loaded once, released by `close`."""
 
 import os
+from copy import deepcopy
 from typing import Any, Self
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -100,7 +101,7 @@ class SpaceComponent(Lifecycle):
         model = parameters.get("model", parameters.get("describe_with"))
         if model:
             check_recorded(f"the component {cls.__name__}", model, parameters.get("load_options"))
-        return default_from_dict(cls, data)
+        return default_from_dict(cls, deepcopy(data))
 
     def warm_up(self) -> None:
         """Load the space and the weights of what the component embeds. Calling it again does nothing."""

@@ -67,6 +67,21 @@ def source_label(source: Source) -> str:
     return str(meta.get("file_path") or meta.get("file_name") or meta.get("url") or type(source).__name__)
 
 
+def absolute_path(path: str, data: bytes, policy: sw.MediaPolicy) -> str:
+    """Return the absolute path of the file that a container of bytes says it is from.
+
+    :param path: What its meta say.
+    :param data: Its bytes.
+    :param policy: Relative paths are looked for under its root, where it has one.
+    :returns: The absolute path if the file there holds these bytes; otherwise `path`, a mere name.
+    """
+    if not is_path(path) or Path(path).is_absolute():
+        return path
+    file = Path(policy.root or "", path).absolute()
+    same = file.is_file() and file.stat().st_size == len(data) and file.read_bytes() == data
+    return str(file) if same else path
+
+
 def is_path(source: str | Path) -> bool:
     """Return whether a source is a local path, and neither a URL nor a data URI."""
     return isinstance(source, Path) or not ("://" in source or source.startswith("data:"))

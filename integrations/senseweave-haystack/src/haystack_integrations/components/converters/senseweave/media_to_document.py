@@ -5,6 +5,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from haystack.dataclasses import ByteStream
 from haystack.utils import ComponentDevice, Secret
 from haystack_integrations.common.senseweave.components import check_list, keep_parameters, run_in_thread
 from haystack_integrations.common.senseweave.embeddings import SpaceComponent
-from haystack_integrations.common.senseweave.loading import source_content, source_label
+from haystack_integrations.common.senseweave.loading import absolute_path, source_content, source_label
 
 import senseweave as sw
 from senseweave.interop import (
@@ -124,6 +125,7 @@ class MediaToDocument(SpaceComponent):
         metas = normalize_metadata(meta, len(sources))
         space = self._loaded() if self.describe_with is not None else None
         policy = self._policy
+        sources = [_with_absolute_path(source, policy) for source in sources]
         failed: list[sw.MediaError] = []
         counts: Counter[str] = Counter()
 
@@ -191,6 +193,14 @@ def _document(chunk: LoadedChunk, source: MediaSource, own: dict[str, Any], coun
     counts[source_id] += 1
     content = media.decode() if media.modality == "text" else chunk.description or ""
     return Document(id=record_id(provenance), content=content, meta=meta, blob=stream)
+
+
+def _with_absolute_path(source: MediaSource, policy: sw.MediaPolicy) -> MediaSource:
+    """Return a source; a ByteStream of a file with the file's absolute path, by which others find it too."""
+    path = source.meta.get("file_path") if isinstance(source, ByteStream) else None
+    if not isinstance(source, ByteStream) or path is None:
+        return source
+    return replace(source, meta={**source.meta, "file_path": absolute_path(str(path), source.data, policy)})
 
 
 def _content(source: MediaSource, policy: sw.MediaPolicy) -> str | Path | bytes:

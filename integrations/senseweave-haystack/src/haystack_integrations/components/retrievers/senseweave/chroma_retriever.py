@@ -11,20 +11,17 @@ import numpy as np
 from haystack import Document, component
 from haystack.document_stores.types import FilterPolicy
 from haystack.utils.filters import document_matches_filter
-from haystack_integrations.common.senseweave.components import Lifecycle, keep_parameters, run_in_thread
+from haystack_integrations.common.senseweave.components import OPENING, Lifecycle, keep_parameters, run_in_thread
 from haystack_integrations.common.senseweave.items import fingerprints
 from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, divide
 
-from senseweave.interop import Lock, check_fingerprints, read_anew, whole_number
+from senseweave.interop import check_fingerprints, read_anew, whole_number
 
 if TYPE_CHECKING:
     from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
 LEAST_FETCHED = 64
 """Documents that are fetched at first where some conditions can only be checked on what Chroma returns."""
-
-_opening = Lock()
-"""Held while a store connects: two threads that use one store for the first time would make two connections."""
 
 
 @component
@@ -92,7 +89,7 @@ class SenseweaveChromaRetriever(Lifecycle):
     def warm_up(self) -> None:
         """Open the store. Calling it again does nothing."""
         if not self._is_warm:
-            with _opening:
+            with OPENING:
                 self.document_store.count_documents()
                 self._is_warm = True
 

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One ranking of texts, images, recordings and videos out of several stores or an index of senseweave."""
 
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -228,7 +229,7 @@ class SenseweaveMultimodalRetriever(Container):
         :param data: What `to_dict` returned.
         :returns: The component.
         """
-        parameters = dict(data.get("init_parameters", {}))
+        parameters = deepcopy(data.get("init_parameters", {}))
         for name in ("retrievers", "embedders"):
             values = parameters.get(name)
             if isinstance(values, dict) and "type" not in values:

@@ -93,3 +93,9 @@ def test_xml_entities_are_refused(write_docx):
     path = write_docx("a.docx", [], document='<!DOCTYPE d [<!ENTITY a "ha">]><d>&a;</d>')
     with pytest.raises(PolicyError, match="declares XML entities"):
         Text.open(path).decode()
+
+
+def test_text_that_a_document_holds_as_a_file_of_another_kind_is_read(write_docx):
+    chunk = {"word/afchunk.htm": b"<html><body><p>imported words</p></body></html>"}
+    found = list(collect(write_docx("a.docx", ["own words"], files=chunk)))
+    assert [media.decode() for media in found] == ["own words", "imported words"]

@@ -178,3 +178,11 @@ def test_an_unknown_charset_is_no_error():
     data = b"From: a@b\nMIME-Version: 1.0\nSubject: =?x-none?q?a?=\nContent-Type: text/plain; charset=x-none\n\nwords\n"
     (text,) = collect(data)
     assert text.decode().endswith("words")
+
+
+def test_a_message_of_apples_mail_is_read_without_its_properties(write_mail, make):
+    data = bytes(write_mail("The bees fly.", attachments=[(make.image(make.picture()), "image/png", "a.png")]))
+    properties = b'<?xml version="1.0"?><plist><dict><key>flags</key><integer>1</integer></dict></plist>'
+    text, picture = collect(f"{len(data):<10}\n".encode() + data + properties)
+    assert text.decode().endswith("The bees fly.")
+    assert picture.decode().size == (64, 48)

@@ -1,7 +1,9 @@
 """Files inside files: the pictures of documents, with the document as their source."""
 
+import io
 import pickle
 
+import pypdfium2
 import pytest
 
 from senseweave.errors import MediaError, PartError, PolicyError
@@ -80,3 +82,22 @@ def test_a_part_of_another_type_than_allowed_is_refused(make, write_docx):
     path = write_docx("a.docx", ["words"], pictures=[make.image(make.picture())])
     found = list(collect(path, policy=MediaPolicy(mime_types=("application/*",))))
     assert [type(each) for each in found] == [Text.open(path).__class__, PolicyError]
+
+
+def test_files_attached_to_a_pdf_are_media_of_their_own(make):
+    document = pypdfium2.PdfDocument(make.pdf(["an invoice"]))
+    for name, data in (("höney.png", make.image(make.picture())), ("items.csv", b"item,price\nwax,2\n")):
+        document.new_attachment(name).set_data(data)
+    buffer = io.BytesIO()
+    document.save(buffer)
+    found = list(collect(buffer.getvalue()))
+    assert [(media.modality, media.page, media.part_name) for media in found] == [
+        ("text", 1, None),
+        ("image", 1, None),
+        ("image", None, "!/höney.png"),
+        ("text", None, "!/items.csv"),
+    ]
+    assert found[2].decode().size == (64, 48)
+    assert found[3].decode() == "item,price\nwax,2\n"
+    with pytest.raises(MediaError, match="holds no file"):
+        Text.open(buffer.getvalue(), part="nothing.txt").decode()

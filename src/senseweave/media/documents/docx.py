@@ -25,6 +25,8 @@ _BODY = "word/document.xml"
 _AROUND = (r"word/header\d*\.xml", r"word/footer\d*\.xml", r"word/(foot|end)notes\.xml", r"word/comments\.xml")
 """Files with text beside the body, in the order in which it follows."""
 _INSIDE = ("word/media/", "word/embeddings/")
+_CHUNK = re.compile(r"word/[^/]+\.(x?html?|mht|mhtml|rtf|txt|docx)")
+"""Files of other kinds that programs put into a document as its text."""
 
 
 class DOCXReader(ParsedReader):
@@ -66,7 +68,7 @@ def inner_files(package: Package, name: str, folders: tuple[str, ...]) -> list[s
     """Return the files of some folders: those that a part of the package names first, in the order of their ids."""
     found = dict.fromkeys(target for _, target in sorted(relations(package, name).items()))
     found |= dict.fromkeys(package.names)
-    return [file for file in found if file.startswith(folders) and file in package]
+    return [file for file in found if (file.startswith(folders) or _CHUNK.fullmatch(file)) and file in package]
 
 
 def relations(package: Package, name: str) -> dict[str, str]:

@@ -28,6 +28,8 @@ LONGEST_HEADER: Final = 2000
 MAX_NESTED: Final = 50
 """Messages and parts of parts inside each other; the standard library needs a few frames of the stack for each."""
 _START = b"From "
+_APPLE = re.compile(rb"(\d{1,9})[ \t]*\r?\n(?=[A-Za-z-]+:)")
+"""Apple's Mail puts the length of the message before it, and properties after it (EMLX)."""
 
 
 class MailReader(ParsedReader):
@@ -113,6 +115,8 @@ def _message_bytes(file: BinaryIO, start: int, end: int) -> bytes:
 
 
 def _parse(data: bytes, source: Source) -> Message:
+    if count := _APPLE.match(data):
+        data = data[count.end() : count.end() + int(count[1])]
     try:
         return email.message_from_bytes(data.lstrip(b"\xef\xbb\xbf\r\n"), policy=email.policy.compat32)
     except Exception as error:  # RecursionError where messages are nested too deep

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require_reader
 from senseweave.forking import Lock
-from senseweave.media.documents.base import DocumentReader
+from senseweave.media.documents.base import DocumentReader, Part, no_part
 from senseweave.media.forms.source import Source
 
 if TYPE_CHECKING:
@@ -69,6 +70,33 @@ class PDFReader(DocumentReader):
                 raise MediaError(source.label, f"page {page} cannot be drawn ({error})") from error
             finally:
                 opened.close()
+
+    def parts(self, source: Source) -> list[Part]:
+        """Return the files that are attached to a PDF."""
+        with open_pdf(source) as document:
+            return [Part(name) for name in _attachments(document, source)]
+
+    def open_part(self, source: Source, name: str) -> BinaryIO:
+        """Open an attached file."""
+        with open_pdf(source) as document:
+            number = _attachments(document, source).get(name)
+            if number is None:
+                raise no_part(source, name)
+            try:
+                return io.BytesIO(bytes(document.get_attachment(number).get_data()))
+            except Exception as error:
+                raise MediaError(f"{source.label}, {name}", f"cannot be opened ({error})") from error
+
+
+def _attachments(document: Any, source: Source) -> dict[str, int]:
+    """Return the number of each attached file, by a name that it has for itself."""
+    count = max(document.count_attachments(), 0)
+    source.policy.check_parts(source.label, count)
+    found: dict[str, int] = {}
+    for number in range(count):
+        name = document.get_attachment(number).get_name().replace("\\", "/").rpartition("/")[2] or f"part-{number + 1}"
+        found[name if name not in found else f"{number + 1}-{name}"] = number
+    return found
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from senseweave.media.forms.content import HEAD_BYTES, Content
 from senseweave.media.forms.refusals import refused_type
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
+_COUNT = re.compile(rb"\A\d{1,9}[ \t]*\r?\n")
+"""What Apple's Mail puts before a message."""
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")
 _HEADERS = re.compile(rb"(?m)^([A-Za-z][A-Za-z0-9-]*):[ \t]")
 _MAIL = {b"message-id", b"mime-version", b"received", b"return-path", b"delivered-to", b"x-mailer"}
@@ -24,6 +26,7 @@ _PACKAGES: tuple[tuple[str, Content], ...] = (
     (r"xl/workbook\d*\.xml", Content(f"{_OFFICE}spreadsheetml.sheet", ("text",), "xlsx")),
     (r"xl/workbook\.bin", Content("application/vnd.ms-excel.sheet.binary.macroenabled.12")),
     (r"Index/Document\.iwa", Content("application/vnd.apple.iwork")),
+    (r"(Metadata/)?[Bb]uildVersionHistory\.plist", Content("application/vnd.apple.iwork")),
     (r"Index\.zip", Content("application/vnd.apple.iwork")),
     (r"FixedDocSeq\.fdseq", Content("application/vnd.ms-xpsdocument")),
     (r"FixedDocumentSequence\.fdseq", Content("application/vnd.ms-xpsdocument")),
@@ -96,6 +99,7 @@ def _identify_text(file: BinaryIO, head: bytes) -> Content | None:
         return Content("application/vnd.oasis.opendocument.flat-xml")
     if _MBOX.match(start):
         return Content("application/mbox", ("text",), "mbox")
+    start = _COUNT.sub(b"", start, count=1)
     names = [name.lower() for name in _HEADERS.findall(re.split(rb"\r?\n\r?\n", start, maxsplit=1)[0])]
     if _HEADER.match(start) and len(names) >= 2 and (_MAIL & set(names) or _DATE.search(start)):
         return Content("message/rfc822", ("text",), "mail")

@@ -59,6 +59,8 @@ BY_OPEN_CLIP_CONFIG = 60
 BY_IMAGE_TYPE = 70
 """A `model_type` of images; some of these repositories also hold a configuration of timm."""
 BY_TIMM_CONFIG = 80
+BY_HEAD = 85
+"""A head that only one family reads, on a `model_type` that another family reads without it."""
 BY_TYPE = 90
 """Any other `model_type`."""
 

@@ -339,6 +339,49 @@ def text_case(name: str, make: Any) -> Case:
     )
 
 
+def make_xvector(kind: str) -> Callable[[Path], str]:
+    """Save a tiny model with an x-vector head."""
+
+    def make(folder: Path) -> str:
+        import torch
+        import transformers
+
+        torch.manual_seed(SEED)
+        head = {
+            "tdnn_dim": (16, 16, 24),
+            "tdnn_kernel": (5, 3, 1),
+            "tdnn_dilation": (1, 2, 1),
+            "xvector_output_dim": 12,
+        }
+        sizes = {"num_buckets": 16, "max_bucket_distance": 40} if kind == "WavLM" else {}
+        config = getattr(transformers, f"{kind}Config")(**{**TRANSFORMER, **CONVOLUTIONS, **head, **sizes})
+        config.use_weighted_layer_sum = True
+        livelier(getattr(transformers, f"{kind}ForXVector")(config)).save_pretrained(folder)
+        transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+        return str(folder)
+
+    return make
+
+
+def xvector_reference(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    """The `embeddings` of one recording at a time (documentation of WavLMForXVector in transformers)."""
+    from transformers import AutoFeatureExtractor, AutoModelForAudioXVector
+
+    extractor = AutoFeatureExtractor.from_pretrained(folder)
+    model = AutoModelForAudioXVector.from_pretrained(folder).eval()
+
+    def compute(sound: Any) -> Any:
+        inputs = extractor(sound.samples, sampling_rate=sound.sampling_rate, return_tensors="pt").input_values
+        return model(inputs).embeddings
+
+    return one_by_one(compute, items)
+
+
+def xvector(name: str, kind: str) -> Case:
+    options = {"window_seconds": 2.5}
+    return case(name, make_xvector(kind), xvector_reference, "feature_extractor.weight", 2.5, options=options)
+
+
 def middle_layers() -> Case:
     """The mean of two layers, by option."""
     options = {"window_seconds": 2.5, "layers": (1, 2)}
@@ -368,6 +411,9 @@ AUDIO_FAMILIES: list[Case] = [
     waveform("sew-d", "SEWD", "layer_norm.weight", squeeze_factor=2, max_position_embeddings=64, position_buckets=16),
     case("moonshine", make_moonshine, moonshine_reference, "encoder.layer_norm.weight", 2.5, options=MOONSHINE),
     case("wav2vec2-bert", make_wav2vec2_bert, spectral_reference, PROJECTION, 2.5, options={"window_seconds": 2.5}),
+    xvector("xvector-wavlm", "WavLM"),
+    xvector("xvector-wav2vec2", "Wav2Vec2"),
+    xvector("xvector-unispeech-sat", "UniSpeechSat"),
     case("whisper", make_whisper, whisper_reference, "encoder.layer_norm.weight", 2.0),
     case("ast", make_ast, ast_reference, "layernorm.weight", 2.0),
     case("audiomae", make_audio_mae, audio_mae_reference, "patch_embed.proj.weight", 2.08),

@@ -5,6 +5,6 @@ BUILT_IN = (
     "clip", "siglip", "blip", "open_clip", "image", "timm",
     "clap", "speech", "ast", "audiomae",
     "frames", "video", "xclip", "torchvision",
-    "speaker", "bridge", "omni",
+    "speaker", "xvector", "bridge", "omni",
 )  # fmt: skip
 """Their schemes, in the order in which they are listed to users."""

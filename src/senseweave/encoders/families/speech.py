@@ -175,18 +175,22 @@ class WaveformEncoder(SpeechEncoder):
 
     def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
         """Standardize each clip by itself where the model asks for it; pad what is shorter than a frame to a frame."""
-        extractor = self._extractor()
-        config = self.backbone.config
-        kernels = getattr(config, "conv_kernel", MOONSHINE_KERNELS)
-        squeeze = getattr(config, "squeeze_factor", 1)  # SEW averages this many frames
-        strides = getattr(config, "conv_stride", MOONSHINE_STRIDES)
-        least = receptive_field([*kernels, squeeze], [*strides, squeeze])
+        extractor, least = self._extractor(), self.least_samples
         prepared = []
         for sound in items:
             samples = np.pad(sound.samples, (0, max(0, least - len(sound.samples))))
             inputs = extractor(samples, sampling_rate=sound.sampling_rate, padding=False, return_tensors="np")
             prepared.append(Prepared(inputs["input_values"][0], cost=len(samples), bucket=len(samples)))
         return prepared
+
+    @property
+    def least_samples(self) -> int:
+        """The samples that one frame sees."""
+        config = self.backbone.config
+        kernels = getattr(config, "conv_kernel", MOONSHINE_KERNELS)
+        squeeze = getattr(config, "squeeze_factor", 1)  # SEW averages this many frames
+        strides = getattr(config, "conv_stride", MOONSHINE_STRIDES)
+        return receptive_field([*kernels, squeeze], [*strides, squeeze])
 
     def states(self, model: Any, inputs: Any, layers: bool) -> Any:
         """Run the model without a mask."""

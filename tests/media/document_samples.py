@@ -107,6 +107,8 @@ def samples(make) -> dict[str, bytes]:
         ),
         "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="4" height="2"><g id="a"><text>Bees</text></g>'
         b'<use href="#a"/><rect width="1" height="1" fill="red"/></svg>',
+        "fb2": "<FictionBook><description><book-title>Bees</book-title></description><body><section><title>A</title>"
+        f'<p>They fly.</p></section></body><binary id="a.png">{drawn}</binary></FictionBook>'.encode(),
         "vcf": f"BEGIN:VCARD\nVERSION:3.0\nFN:Ann\nTEL:4\nPHOTO;ENCODING=b:{drawn}\nEND:VCARD\n".encode(),
         "srt": b"1\n00:00:01,000 --> 00:00:02,000\nThey <i>fly</i>.\n\n2\n00:00:03,000 --> 00:00:04,000\nThey hum.\n",
         "vtt": b"WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ann>They fly.</v>\n",

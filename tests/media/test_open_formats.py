@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501  (XML as files have it)
 
+import base64
 import io
 import zipfile
 
@@ -141,3 +142,18 @@ def test_a_book_without_its_directory_is_broken(make, missing):
     (error,) = collect(epub(make, **{missing: b"<nothing/>"}))
     assert isinstance(error, MediaError)
     assert "broken electronic book" in str(error)
+
+
+def test_a_book_in_one_file_has_a_page_for_each_chapter(make):
+    picture = base64.b64encode(make.image(make.picture())).decode()
+    book = f"""<?xml version="1.0"?><FictionBook xmlns="http://www.gribuser.ru/xml/fictionbook/2.0"
+    xmlns:l="http://www.w3.org/1999/xlink"><description><title-info><book-title>The Bees</book-title></title-info>
+    </description><body><section><title><p>Spring</p></title><p>They <emphasis>wake</emphasis>.</p></section>
+    <section><title><p>Summer</p></title><section><title><p>May</p></title><p>They fly.</p><image l:href="#a.png"/>
+    </section></section></body><binary id="a.png" content-type="image/png">{picture}</binary></FictionBook>"""
+    first, second, image = collect(book.encode())
+    assert (first.page, first.decode(), second.decode()) == (1, "Spring\n\nThey wake.", "Summer\n\nMay\n\nThey fly.")
+    assert (image.page, image.part_name, image.decode().size) == (2, "!/a.png", (64, 48))
+    (chunk,) = split(second)
+    assert chunk.decode().startswith("The Bees\nSummer")
+    assert picture[:40] not in second.decode()

@@ -93,6 +93,8 @@ def _identify_text(file: BinaryIO, head: bytes) -> Content | None:
         return Content("application/x-subrip", ("text",), "transcript")
     if _NOTEBOOK.match(start) and b'"nbformat"' in (head + _tail(file)):
         return Content("application/x-ipynb+json", ("text",), "notebook")
+    if b"<FictionBook" in head[:1000]:
+        return Content("application/x-fictionbook+xml", ("text",), "fb2")
     if b"<?mso-application" in head[:500]:
         return Content("application/vnd.ms-office-xml")
     if b":mimetype=" in head and b"office:document" in head[:500]:

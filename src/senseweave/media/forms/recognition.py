@@ -28,6 +28,7 @@ BUILT_IN = {
     "xls": "senseweave.media.documents.sheets:XLSReader",
     "msg": "senseweave.media.documents.outlook:OutlookReader",
     "rtf": "senseweave.media.documents.rtf:RTFReader",
+    "fb2": "senseweave.media.documents.fictionbook:FB2Reader",
     "svg": "senseweave.media.documents.svg:SVGReader",
     "pptx": "senseweave.media.documents.pptx:PPTXReader",
     "odf": "senseweave.media.documents.odf:ODFReader",

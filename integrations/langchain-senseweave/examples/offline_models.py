@@ -38,6 +38,39 @@ class QuotingChatModel(BaseChatModel):
         return _result(AIMessage(_quote(question, blocks)))
 
 
+class ListeningChatModel(BaseChatModel):
+    """Searches, looks at the first picture and listens to the first recording that it finds, and cites both."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "listening"
+
+    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> ListeningChatModel:
+        """Return the model itself, which knows the tools by their names."""
+        return self
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        found = [message for message in messages if isinstance(message, ToolMessage)]
+        if not found:
+            question = next(message.text for message in messages if isinstance(message, HumanMessage))
+            return _result(AIMessage("", tool_calls=[_call("search_media", {"query": question})]))
+        if len(found) == 1:
+            shown = " ".join(block["text"] for block in found[0].content_blocks if block["type"] == "text")
+            picture = re.search(r"image, ([^:,]+):", shown)
+            sound = re.search(r"audio, ([^:,]+), (\d+):([\d.]+) to (\d+):([\d.]+):", shown)
+            calls = [_call("look", {"name": picture[1]})] if picture else []
+            if sound:
+                start, end = (60 * int(sound[i]) + float(sound[i + 1]) for i in (2, 4))
+                calls.append(_call("listen", {"name": sound[1], "start": start, "end": end}))
+            return _result(AIMessage("", tool_calls=calls))
+        pictures = sum(block["type"] == "image" for block in found[1].content_blocks)
+        return _result(AIMessage(f"I heard: {found[-1].text} I looked at {pictures} picture."))
+
+
+def _call(name: str, arguments: dict[str, Any]) -> Any:
+    return {"name": name, "args": arguments, "id": f"call-{name}"}
+
+
 def _quote(question: str, blocks: list[Any]) -> str:
     best, number, quoted = -1, "?", ""
     for block in blocks:

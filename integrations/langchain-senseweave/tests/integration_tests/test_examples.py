@@ -48,6 +48,14 @@ def test_the_agent_calls_its_tool_and_answers_from_what_it_was_shown(run):
     assert "images" in lines[3]
 
 
+def test_the_agent_stops_before_each_tool_looks_listens_and_cites_a_span(run):
+    pytest.importorskip("langgraph")
+    *approved, answer = run("listening_agent").strip().splitlines()
+    assert [re.match(r"approved (\w+)", line)[1] for line in approved] == ["search_media", "look", "listen"]
+    assert re.search(r"recording-05\.m4a from 0 to 12\.\d seconds: .*bridge over the river will be closed", answer)
+    assert "1 picture" in answer
+
+
 def test_incremental_indexing_does_no_more_than_it_must(run):
     counts = [re.findall(r"(\d+) (?:added|skipped|deleted)", line) for line in run("incremental_indexing").splitlines()]
     assert counts[:3] == [["3", "0", "0"], ["0", "3", "0"], ["1", "2", "1"]]
@@ -57,4 +65,5 @@ def test_incremental_indexing_does_no_more_than_it_must(run):
 
 def test_every_example_is_run_here():
     tested = {"rag_over_media", "image_to_anything", "agent_with_media", "incremental_indexing", "offline_models"}
+    tested |= {"listening_agent"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested

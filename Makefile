@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS := .venv-docs
+RELEASE := .venv-release
 PACKAGES := integrations/langchain-senseweave integrations/llama-index-embeddings-senseweave \
 	integrations/llama-index-retrievers-senseweave integrations/senseweave-haystack
 MANIFESTS := pyproject.toml constraints.txt $(PACKAGES:%=%/pyproject.toml)
@@ -19,7 +21,7 @@ export HAYSTACK_TELEMETRY_ENABLED := False
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup demo test test-fast coverage mutants faults minimum lint types check bench docs clean constraints
+.PHONY: help setup demo test test-fast coverage mutants faults minimum lint types check bench docs release clean constraints
 
 help:
 	@echo "make setup        .venv with everything, for all targets below"
@@ -34,7 +36,8 @@ help:
 	@echo "make types        mypy --strict on src/ and integrations/"
 	@echo "make check        what a submission must pass: test, lint, types, minimum"
 	@echo "make bench        the scripts behind every number in the docs"
-	@echo "make docs         run the code blocks of the README and docs"
+	@echo "make docs         the documentation site, in site/, with links checked; its code blocks run in make test"
+	@echo "make release      five wheels and sdists in dist/, checked, installed into a fresh environment that runs the README"
 	@echo "make constraints  pin the newest set that resolves"
 	@echo "make clean        remove environments and caches"
 
@@ -92,12 +95,28 @@ types: setup
 bench: setup
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-docs: setup
-	$(BIN)/python -m pytest -q tests/test_documents.py
+# An environment of its own: the reference is read from the sources, and nothing is imported.
+docs: $(DOCS)/.installed
+	$(DOCS)/bin/mkdocs build --strict
+
+$(DOCS)/.installed: pyproject.toml constraints.txt
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	$(DOCS)/bin/uv pip install --quiet --python $(DOCS)/bin/python --constraints constraints.txt --group docs
+	touch $@
+
+release: $(RELEASE)/.installed
+	$(RELEASE)/bin/python tools/release.py $(ARGS)
+
+$(RELEASE)/.installed: pyproject.toml constraints.txt
+	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	$(RELEASE)/bin/uv pip install --quiet --python $(RELEASE)/bin/python --constraints constraints.txt --group release
+	touch $@
 
 constraints: setup
 	$(BIN)/uv pip compile --quiet --python $(BIN)/python --upgrade --no-header --no-annotate --all-extras --group test \
-		--group lint constraints.in pyproject.toml --output-file constraints.txt
+		--group lint --group docs --group release constraints.in pyproject.toml --output-file constraints.txt
 
 clean:
-	rm -rf $(VENV) .venv-minimum .coverage .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(DOCS) $(RELEASE) .venv-minimum site dist .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""The code blocks of the README run as they stand, in order, in a folder of a user's own files."""
+"""The code blocks of the README and of the pages for users run as they stand, in a folder of a user's own files."""
 
 import pkgutil
 import re
@@ -15,7 +15,10 @@ DOTTED = re.compile(
 )
 ROOMS = "media|encoders|spaces|retrieval|evaluation|training|scale|serving|interop|explore"
 IN_A_ROOM = re.compile(rf"`((?:{ROOMS})(?:\.\w+)+)")
-PROSE = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "integrations").glob("*/README.md")]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+TAUGHT = [page for page in PAGES if page.parent.name in ("guides", "migration")]
+"""Pages on which every block of Python is a step of one program."""
+PROSE = [*ROOT.glob("*.md"), *PAGES, *(ROOT / "integrations").glob("*/README.md")]
 SOURCES = [*(ROOT / "src").rglob("*.py"), *(ROOT / "integrations").rglob("*senseweave*/**/*.py")]
 README_BLOCKS = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
 
@@ -67,9 +70,25 @@ def test_the_code_of_the_architecture_page_runs(users_folder: Path, capsys: pyte
     assert "['a text of several words']" in printed
 
 
-@pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", *[f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")]]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", TAUGHT, ids=lambda page: f"{page.parent.name}-{page.stem}")
+def test_the_code_of_a_page_for_users_runs_and_finds_the_cat(
+    page: Path, users_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
+    names: dict[str, object] = {"__name__": "__page__"}
+    for number, block in enumerate(blocks, start=1):
+        exec(compile(block, f"{page.relative_to(ROOT)}, block {number}", "exec"), names)
+    printed = capsys.readouterr().out
+    if page.parent.name == "migration":
+        assert "photo.jpg" in printed, printed
+    if page.stem in ("langchain", "llama-index", "haystack") and page.parent.name == "guides":
+        answer = "half a tin of wet food"
+        assert answer in printed, printed
+        assert re.findall(r"^source 1: text .*cats.md", printed, re.MULTILINE)
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *[str(p.relative_to(ROOT)) for p in PAGES]])
 def test_links_to_files_of_the_repository_lead_somewhere(document: str) -> None:
     path = ROOT / document
     for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):

@@ -21,7 +21,7 @@ export HAYSTACK_TELEMETRY_ENABLED := False
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup demo test test-fast coverage mutants faults minimum lint types check bench docs release clean constraints
+.PHONY: help setup demo test test-fast coverage mutants faults minimum lint types check bench docs release newcomer clean constraints
 
 help:
 	@echo "make setup        .venv with everything, for all targets below"
@@ -38,6 +38,7 @@ help:
 	@echo "make bench        the scripts behind every number in the docs"
 	@echo "make docs         the documentation site, in site/, with links checked; its code blocks run in make test"
 	@echo "make release      five wheels and sdists in dist/, checked, installed into a fresh environment that runs the README"
+	@echo "make newcomer     the same with a folder as people have them: what fails is listed, every framework answers, twice"
 	@echo "make constraints  pin the newest set that resolves"
 	@echo "make clean        remove environments and caches"
 
@@ -107,6 +108,9 @@ $(DOCS)/.installed: pyproject.toml constraints.txt
 
 release: $(RELEASE)/.installed
 	$(RELEASE)/bin/python tools/release.py $(ARGS)
+
+newcomer: $(RELEASE)/.installed
+	$(RELEASE)/bin/python tools/newcomer.py
 
 $(RELEASE)/.installed: pyproject.toml constraints.txt
 	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)

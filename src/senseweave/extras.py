@@ -7,6 +7,8 @@ import importlib.util
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Final
 
@@ -67,6 +69,21 @@ def require_reader(module: str, *, extra: str, feature: str, source: str) -> Mod
     """
     try:
         return require(module, extra=extra, feature=feature)
+    except ImportError as error:
+        raise MissingReaderError(source, str(error)) from error
+
+
+@contextmanager
+def reading(source: str) -> Iterator[None]:
+    """Turn an ImportError of what reads an input, such as a reader of another package, into a failure of that input.
+
+    Raises:
+        MissingReaderError: In place of an ImportError.
+    """
+    try:
+        yield
+    except MissingReaderError:
+        raise
     except ImportError as error:
         raise MissingReaderError(source, str(error)) from error
 

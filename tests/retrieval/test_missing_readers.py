@@ -8,8 +8,10 @@ import pytest
 
 from senseweave.errors import MissingReaderError
 from senseweave.media import Image, Text
+from senseweave.media.documents.html import HTMLReader
 from senseweave.retrieval import Index
 from senseweave.retrieval.records.loading import ChunkLoader
+from senseweave.stores import Memory
 
 
 def package(*names):
@@ -77,3 +79,20 @@ def test_a_space_reports_them_and_embeds_the_rest(folder, space):
     assert all(isinstance(batch.failed[0], MissingReaderError) for batch in batches)
     with pytest.raises(MissingReaderError, match="pip install"):
         space.encode(media[:2])
+
+
+@pytest.mark.parametrize("method", ["text", "pages_with_text"])
+def test_a_reader_of_another_package_that_lacks_a_library_fails_its_files_alone(method, tmp_path, space, monkeypatch):
+    def lacking(*_):
+        raise ImportError("recipes need cookbook; try: pip install cookbook")
+
+    monkeypatch.setattr(HTMLReader, method, lacking)
+    (tmp_path / "a.html").write_bytes(b"<html><body><p>tomatoes</p></body></html>")
+    (tmp_path / "b.txt").write_text("tomatoes need water and sun")
+    index = Index(Memory(), spaces=[space])
+    report = index.add(tmp_path)
+    assert (report.added, [error.reason for error in report.failed]) == (
+        1,
+        ["recipes need cookbook; try: pip install cookbook"],
+    )
+    assert isinstance(report.failed[0], MissingReaderError)

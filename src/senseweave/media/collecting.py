@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from senseweave.errors import MediaError, MissingReaderError, NoContentError, PartError, PolicyError
+from senseweave.extras import reading
 from senseweave.media.base import Media
 from senseweave.media.forms.inputs import as_source
 from senseweave.media.forms.parts import PartSource
@@ -233,7 +234,8 @@ def _media_and_error(source: Source) -> list[Media | MediaError]:
     """Return the media in a source, and the error that ends them, if any."""
     found: list[Media | MediaError] = []
     try:
-        found.extend(media_in(source))
+        with reading(source.label):
+            found.extend(media_in(source))
     except MediaError as error:
         found.append(error)
     return found

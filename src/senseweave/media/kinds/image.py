@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from senseweave.errors import MediaError, PolicyError
-from senseweave.extras import require_reader
+from senseweave.extras import reading, require_reader
 from senseweave.media.base import Media
 from senseweave.media.forms.content import Content
 from senseweave.media.forms.objects import DecodedSource
@@ -57,7 +57,8 @@ class Image(Media):
         if content.is_document:
             from senseweave.media.documents import document_reader
 
-            return document_reader(content, self.source).page_image(self._source, self.page)
+            with reading(self.source):
+                return document_reader(content, self.source).page_image(self._source, self.page)
         data = self._source.read()
         # The page of a picture inside a document is the page that shows it, unless it has pages of its own.
         if self.page is not None and (self.part_name is None or content.reader == "TIFF"):

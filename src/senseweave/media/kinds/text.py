@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Self
 
 from senseweave.errors import MediaError
+from senseweave.extras import reading
 from senseweave.media.base import Encoded, Media, Value
 from senseweave.media.forms.content import Content
 from senseweave.media.forms.objects import DecodedSource
@@ -138,7 +139,8 @@ class TextFile(Text):
         """
         from senseweave.media.documents import document_reader
 
-        return document_reader(self._content(), self.source).text(self._source, self.page)
+        with reading(self.source):
+            return document_reader(self._content(), self.source).text(self._source, self.page)
 
 
 class _StringSource(DecodedSource):

@@ -44,6 +44,7 @@ from senseweave.interop.prompting import (
     PromptFile,
     PromptLimits,
     PromptPart,
+    prompt_label,
     prompt_parts,
 )
 from senseweave.lazy import lazy_names
@@ -259,6 +260,7 @@ __all__ = [
     "placed_among",
     "printable",
     "progress_bar",
+    "prompt_label",
     "prompt_parts",
     "raise_failed",
     "rank",

@@ -1,0 +1,1 @@
+"""Retrieved media as language models take them."""

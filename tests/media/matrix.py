@@ -204,7 +204,8 @@ def _in_encodings() -> list[Row]:
     return rows
 
 
-ROWS = [*MEDIA, *DOCUMENTS, *_in_encodings()]
+ENCODED = _in_encodings()
+ROWS = [*MEDIA, *DOCUMENTS, *ENCODED]
 DOCUMENT = Path(__file__).parents[2] / "docs" / "media.md"
 TITLE = "## Kinds of files\n"
 

@@ -1,8 +1,10 @@
 """Writers that add and delete at once, on a server and in a folder: nothing is lost, and nothing is there twice."""
 
 import importlib.util
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -93,6 +95,26 @@ def test_two_processes_on_a_folder_lose_and_double_nothing(tmp_path, rivals, tin
     run(tmp_path / "index", (0, 1), (2, 3))
     with Index(tmp_path / "index", spaces=[tiny.make_space(modalities=("text",))]) as index:
         check(index, expected)
+
+
+@pytest.mark.parametrize("table", ["tenants", "databases"])
+def test_a_folder_that_another_process_is_making_is_opened_once_it_is_made(tmp_path, tiny, table):
+    Index(tmp_path / "index", spaces=[tiny.make_space()]).close()
+    database = sqlite3.connect(tmp_path / "index" / "chroma.sqlite3", check_same_thread=False)
+    rows = database.execute(f"SELECT * FROM {table}").fetchall()
+    with database:
+        database.execute(f"DELETE FROM {table}")
+
+    def make():
+        with database:
+            database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+
+    timer = threading.Timer(0.7, make)
+    timer.start()
+    with Index(tmp_path / "index", spaces=[tiny.make_space()]) as index:
+        assert index.add(sw.Text("words", source="a")).added == 1
+    timer.join()
+    database.close()
 
 
 def test_a_deletion_of_many_pages_misses_nothing_while_another_client_deletes(tiny, monkeypatch):

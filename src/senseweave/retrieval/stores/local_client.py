@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from senseweave.retrieval.stores.chroma_bindings import renew_bindings
 from senseweave.retrieval.stores.lock import FolderLock
 from senseweave.retrieval.stores.store_errors import readable
 
+SECONDS_TO_MAKE: Final = 10.0
+"""How long another process may take to make a new database; it takes some tenths of a second."""
 DATABASE: Final = "chroma.sqlite3"
 """The file that every folder of a Chroma store holds."""
 
@@ -54,19 +57,36 @@ def open_client(folder: Path) -> Any:
     renew_bindings()
     try:
         with readable(folder):
-            return chromadb.PersistentClient(path=str(folder))
+            return _open_when_made(chromadb, folder)
     except ValueError as error:
         if "different settings" not in str(error):
             raise
         msg = f"{folder} is open in this process with other Chroma settings; pass that client instead of the folder"
         raise StoreError(msg) from error
     except StoreError:
-        from chromadb.api.shared_system_client import SharedSystemClient
-
-        # A system that did not start stays registered, and would be given to the next client of the folder.
-        if str(folder) not in SharedSystemClient._identifier_to_refcount:
-            SharedSystemClient._identifier_to_system.pop(str(folder), None)
+        _forget_unstarted(folder)
         raise
+
+
+def _open_when_made(chromadb: Any, folder: Path) -> Any:
+    """Open a folder, once the process that is making its database at this moment has written the tenant into it."""
+    deadline = time.monotonic() + SECONDS_TO_MAKE
+    while True:
+        try:
+            return chromadb.PersistentClient(path=str(folder))
+        except (ValueError, chromadb.errors.NotFoundError) as error:
+            if "Are you sure it exists" not in str(error) or time.monotonic() > deadline:
+                raise
+            _forget_unstarted(folder)
+            time.sleep(0.05)
+
+
+def _forget_unstarted(folder: Path) -> None:
+    """Forget a system that did not start: it stays registered, and would be given to the next client of the folder."""
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    if str(folder) not in SharedSystemClient._identifier_to_refcount:
+        SharedSystemClient._identifier_to_system.pop(str(folder), None)
 
 
 def reopen_client(client: Any, folder: Path) -> Any:

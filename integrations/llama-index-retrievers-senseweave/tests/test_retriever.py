@@ -377,3 +377,17 @@ def test_what_another_process_adds_is_found(
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "chroma")], check=True)
     assert len(retriever.retrieve("green")) == len(nodes) + 1
+
+
+async def test_a_model_that_embeds_questions_in_its_own_way_is_heeded(space: Any, nodes: list[Any]) -> None:
+    class Own(SenseweaveEmbedding):
+        def get_query_embedding(self, query: str) -> list[float]:
+            return super().get_query_embedding(f"green {query}")
+
+    plain, own = (
+        SenseweaveRetriever.from_nodes(nodes, kind(space=space), modalities=["image"])
+        for kind in (SenseweaveEmbedding, Own)
+    )
+    expected = [(hit.node.node_id, hit.score) for hit in plain.retrieve("green thing")]
+    assert [(hit.node.node_id, hit.score) for hit in own.retrieve("thing")] == expected
+    assert [(hit.node.node_id, hit.score) for hit in await own.aretrieve("thing")] == expected

@@ -14,6 +14,7 @@ from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.embeddings import MultiModalEmbedding
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.utils import get_tqdm_iterable
+from llama_index.embeddings.senseweave.embeddings.overrides import BARE, Embedding, embed_own, override_name
 from llama_index.embeddings.senseweave.items.nodes import as_media
 from llama_index_instrumentation import get_dispatcher
 
@@ -35,8 +36,6 @@ from senseweave.interop import (
     require_all,
     run_direct,
 )
-
-Embedding = list[float]
 
 CACHE_COLLECTION = "embeddings"
 """The collection of an embeddings cache that LlamaIndex uses too; its keys differ from those made here."""
@@ -161,6 +160,10 @@ class Batches:
         """Encode media when the rate limit allows it."""
         if (limiter := self.model.rate_limiter) is not None:
             await steps.ask(limiter.acquire, limiter.async_acquire)
+        if self.modality == "text" and override_name(self.model, self.role):
+            own = await embed_own(steps, self.model, [item.decode() for item in media], self.role, BARE)
+            if own is not None:
+                return [EmbeddedItem(vector, None) for vector in own]
         return await self._encode(steps, media)
 
     async def _encode(self, steps: Steps, media: list[Media]) -> list[Outcome]:
@@ -176,6 +179,8 @@ class Batches:
     def _key(self, media: Media) -> str:
         """Return a cache key that differs wherever model, options, modality, role, content or the part of it do."""
         parts = ("senseweave", self.model.space.fingerprint, self.modality, self.role)
+        if self.modality == "text" and (own := override_name(self.model, self.role)):
+            parts += (own,)
         return sha256(repr((*parts, media.sha256, media.span, media.page)).encode()).hexdigest()
 
 
@@ -197,6 +202,11 @@ async def embed_mixed(
     """
     done: dict[int, Outcome] = {}
     for modality, positions in (await steps.work(_grouped, model, media)).items():
+        if modality == "text":
+            own = await embed_own(steps, model, [media[i].decode() for i in positions], role)
+            if own is not None:
+                done.update(zip(positions, (EmbeddedItem(vector, None) for vector in own), strict=True))
+                continue
         batches = Batches(model, modality, role, on_error=on_error)
         with placed_among(positions, len(media)):
             group = await batches.embed(steps, [media[i] for i in positions], show_progress=show_progress)

@@ -14,6 +14,7 @@ from llama_index.embeddings.senseweave.embeddings.batches import (
     embed_mixed,
     require_vectors,
 )
+from llama_index.embeddings.senseweave.embeddings.overrides import embed_own
 from llama_index.embeddings.senseweave.items.nodes import as_media
 from llama_index.embeddings.senseweave.items.whole import MediaText
 
@@ -24,28 +25,29 @@ class EmbeddingMethods(SpaceModel):
     """The embedding methods of `SenseweaveEmbedding`, which differ only in modality, role and number of inputs.
 
     Media may be a path, `Path`, URL, data URI, bytes, `BytesIO` or other binary file, decoded object, `senseweave`
-    media, `MediaResource` or content block. A string given as text is text, whatever it looks like.
+    media, `MediaResource` or content block. A string given as text is text, whatever it looks like. A subclass that
+    overrides a method for queries or texts, also one with an underscore, is heeded wherever such are embedded.
     """
 
     @dispatcher.span
     def get_query_embedding(self, query: str) -> Embedding:
         """Embed a question, with the model's prompt for queries."""
-        return self._batches("text", "query").run([query])[0]
+        return run_direct(self._embed_queries(DIRECT, [query], "get_query_embedding"))[0]
 
     @dispatcher.span
     async def aget_query_embedding(self, query: str) -> Embedding:
         """Embed like `get_query_embedding`, off the event loop."""
-        return (await self._batches("text", "query").arun([query]))[0]
+        return (await self._embed_queries(OFF_LOOP, [query], "aget_query_embedding"))[0]
 
     @dispatcher.span
     def get_query_embedding_batch(self, queries: Sequence[str], show_progress: bool = False) -> list[Embedding]:
         """Embed questions in batches."""
-        return self._batches("text", "query").run(queries, show_progress=show_progress)
+        return run_direct(self._embed_queries(DIRECT, queries, "get_query_embedding_batch", show_progress))
 
     @dispatcher.span
     async def aget_query_embedding_batch(self, queries: Sequence[str], show_progress: bool = False) -> list[Embedding]:
         """Embed like `get_query_embedding_batch`, off the event loop."""
-        return await self._batches("text", "query").arun(queries, show_progress=show_progress)
+        return await self._embed_queries(OFF_LOOP, queries, "aget_query_embedding_batch", show_progress)
 
     def get_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Embedding] | None = None
@@ -62,12 +64,12 @@ class EmbeddingMethods(SpaceModel):
     @dispatcher.span
     def get_text_embedding(self, text: str) -> Embedding:
         """Embed a passage, with the model's prompt for documents."""
-        return self.get_text_embedding_batch([text])[0]
+        return run_direct(self._embed_texts(DIRECT, [text], "get_text_embedding"))[0]
 
     @dispatcher.span
     async def aget_text_embedding(self, text: str) -> Embedding:
         """Embed like `get_text_embedding`, off the event loop."""
-        return (await self.aget_text_embedding_batch([text]))[0]
+        return (await self._embed_texts(OFF_LOOP, [text], "aget_text_embedding"))[0]
 
     @dispatcher.span
     def get_text_embedding_batch(self, texts: list[str], show_progress: bool = False, **kwargs: Any) -> list[Embedding]:
@@ -76,14 +78,14 @@ class EmbeddingMethods(SpaceModel):
         An index passes the text of a media node, which is embedded by its media (see `WholeNode`). Further arguments
         of LlamaIndex are ignored.
         """
-        return run_direct(self._embed_texts(DIRECT, texts, show_progress))
+        return run_direct(self._embed_texts(DIRECT, texts, "get_text_embedding_batch", show_progress))
 
     @dispatcher.span
     async def aget_text_embedding_batch(
         self, texts: list[str], show_progress: bool = False, **kwargs: Any
     ) -> list[Embedding]:
         """Embed like `get_text_embedding_batch`, off the event loop."""
-        return await self._embed_texts(OFF_LOOP, texts, show_progress)
+        return await self._embed_texts(OFF_LOOP, texts, "aget_text_embedding_batch", show_progress)
 
     @dispatcher.span
     def get_image_embedding(self, img_file_path: Any, role: Role = "document") -> Embedding:
@@ -199,13 +201,28 @@ class EmbeddingMethods(SpaceModel):
     async def _aget_image_embeddings(self, img_file_paths: Sequence[Any]) -> list[Embedding]:
         return await self._batches("image").acompute(img_file_paths)
 
-    async def _embed_texts(self, steps: Steps, texts: Sequence[str], show_progress: bool) -> list[Embedding]:
+    async def _embed_queries(
+        self, steps: Steps, queries: Sequence[str], within: str, show_progress: bool = False
+    ) -> list[Embedding]:
+        if isinstance(queries, list):
+            own = await embed_own(steps, self, queries, "query", within=within)
+            if own is not None:
+                return own
+        return require_vectors(await self._batches("text", "query").embed(steps, queries, show_progress=show_progress))
+
+    async def _embed_texts(
+        self, steps: Steps, texts: Sequence[str], within: str, show_progress: bool = False
+    ) -> list[Embedding]:
         def read() -> list[Media]:
             return require_all(read_each(lambda text: as_media("text", text, self.media_policy), texts))
 
         if isinstance(texts, Collection) and any(isinstance(text, MediaText) for text in texts):
             media = await steps.work(read)
             return require_vectors(await embed_mixed(steps, self, media, show_progress=show_progress))
+        if isinstance(texts, list):
+            own = await embed_own(steps, self, texts, "document", within=within)
+            if own is not None:
+                return own
         return require_vectors(await self._batches("text").embed(steps, texts, show_progress=show_progress))
 
     def _batches(self, modality: Modality, role: Role = "document") -> Batches:

@@ -18,6 +18,7 @@ from senseweave.interop import Lock, in_thread, trust
 
 P = ParamSpec("P")
 S = TypeVar("S")
+T = TypeVar("T")
 
 OPENING = Lock()
 """Held while a store connects: two threads that use one store for the first time would make two connections."""
@@ -36,6 +37,14 @@ class Configured:
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any: ...
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let asynchronous calls heed a subclass that overrides the direct method alone."""
+        super().__init_subclass__(**kwargs)
+        for name in ("run", "embed_media"):
+            twin = f"{name}_async"
+            if name in vars(cls) and twin not in vars(cls) and hasattr(cls, twin):
+                setattr(cls, twin, run_in_thread(vars(cls)[name]))
 
     def to_dict(self) -> dict[str, Any]:
         """Serialize the component.
@@ -134,9 +143,7 @@ def keep_parameters(init: Callable[Concatenate[S, P], None]) -> Callable[Concate
     return keep
 
 
-def run_in_thread(
-    run: Callable[Concatenate[S, P], dict[str, Any]],
-) -> Callable[..., Coroutine[Any, Any, dict[str, Any]]]:
+def run_in_thread(run: Callable[Concatenate[S, P], T]) -> Callable[..., Coroutine[Any, Any, T]]:
     """Return the `run_async` of a component whose `run` reads files or queries a store: `run` in a thread.
 
     :param run: The method `run`, already decorated with its output types.
@@ -144,10 +151,10 @@ def run_in_thread(
     """
 
     @functools.wraps(run)
-    async def run_async(self: S, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+    async def run_async(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
         return await in_thread(run, self, *args, **kwargs)
 
-    run_async.__name__ = "run_async"
+    run_async.__name__ = f"{run.__name__}_async"
     run_async.__qualname__ = f"{run.__qualname__}_async"
     run_async.__doc__ = f"Like `run`, in a thread, so that the event loop is not blocked.\n\n{run.__doc__}"
     return run_async

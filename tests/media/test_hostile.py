@@ -56,6 +56,10 @@ def images(make):
                 f"{VALUE}|{broken}" if kind == "JPEG" else broken,  # which is read as far as it goes
             )
     cases |= {
+        "jpeg of a million empty segments": (
+            files["JPEG"][:2] + b"\xff\xfe\0\2" * 1_000_000 + files["JPEG"][2:],
+            "decode slowly",
+        ),
         "png of wrong magic": (b"\x88" + files["PNG"][1:], "not an image"),
         "jpeg of wrong magic": (b"\xff\xd9" + files["JPEG"][2:], "not an image"),
         "png magic before a jpeg": (files["PNG"][:8] + files["JPEG"], broken),

@@ -196,7 +196,7 @@ def _check_scans(data: bytes, source: str) -> None:
     scans = count_scans(data)
     if scans > MAX_JPEG_SCANS:
         limit = f"at most {MAX_JPEG_SCANS} are allowed"
-        raise MediaError(source, f"is a JPEG of {scans} scans, crafted to decode slowly; {limit}")
+        raise MediaError(source, f"is a JPEG of {scans:,} scans or segments, crafted to decode slowly; {limit}")
 
 
 def _simplejpeg(data: bytes, opened: PILImage, at_least: tuple[int, int] | None) -> PILImage | None:

@@ -12,6 +12,7 @@ _END: Final = b"\xff\xd9" * 32
 """Several marks of an end: Pillow waits for bytes beyond those that a decoder needs."""
 _SCAN: Final = b"\xff\xda"
 _MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
+_MOST_MARKERS: Final = 100_000
 _FILLING: Final = bytes(range(1, 200)) * 40
 """Bytes in place of the missing ones: rows that they change were not in the file."""
 _LEAST_SHARE: Final = 0.5
@@ -46,7 +47,10 @@ def completed(data: bytes) -> tuple[bytes, str] | None:
 def count_scans(data: bytes) -> int:
     """Return the number of scans of a JPEG, without what follows its end: a phone appends a film to a photo."""
     at, scans = 2, 0
-    while (marker := _MARKER.search(data, at)) is not None:
+    for _ in range(_MOST_MARKERS):
+        marker = _MARKER.search(data, at)
+        if marker is None:
+            break
         kind, at = data[marker.start() + 1], marker.end()
         if kind == _END[1]:
             break
@@ -54,6 +58,8 @@ def count_scans(data: bytes) -> int:
             scans += 1
         if not 0xD0 <= kind <= 0xD8:  # these have no length
             at += int.from_bytes(data[at : at + 2], "big")
+    else:
+        return _MOST_MARKERS  # no camera writes so many
     return scans
 
 

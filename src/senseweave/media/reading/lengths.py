@@ -15,6 +15,7 @@ _TAIL_BYTES: Final = 1 << 16
 _SCAN_BYTES: Final = 1 << 20
 _HEADER_BYTES: Final = 200
 """The header of LAME follows the side information of the first packet."""
+_MOST_CHUNKS: Final = 10_000
 _UNKNOWN_SIZE: Final = 0x7FFFFF00
 """A program that cannot go back to the header writes this size or a larger one, or 0."""
 
@@ -109,7 +110,10 @@ def _pages(data: bytes) -> list[bytes]:
 def _data_size(file: BinaryIO) -> int | None:
     """Return the size of the samples of a WAV file as its header says, or None if it has none."""
     file.seek(12)
-    while len(header := file.read(8)) == 8:
+    for _ in range(_MOST_CHUNKS):
+        header = file.read(8)
+        if len(header) < 8:
+            break
         name, size = struct.unpack("<4sI", header)
         if name == b"data":
             return int(size)

@@ -7,6 +7,8 @@ from typing import Any, Final
 _KIND: Final = 254
 """The TIFF tag NewSubfileType; its first bit marks a smaller copy of another picture, its third a mask."""
 _COPY_OR_MASK: Final = 5
+_FRAMES_PER_PAGE: Final = 8
+"""A page has a few smaller copies at most."""
 
 
 def tiff_pages(image: Any, most: int) -> list[int]:
@@ -17,13 +19,13 @@ def tiff_pages(image: Any, most: int) -> list[int]:
         most: How many pages are allowed.
     """
     pages: list[int] = []
-    frame = 0
-    while len(pages) <= most:
+    for frame in range(_FRAMES_PER_PAGE * (most + 1)):
+        if len(pages) > most:
+            break
         try:
             image.seek(frame)
         except Exception:  # the end, or a broken directory, before which the pages are whole
             break
         if not int(image.tag_v2.get(_KIND, 0) or 0) & _COPY_OR_MASK:
             pages.append(frame)
-        frame += 1
     return pages or [0]

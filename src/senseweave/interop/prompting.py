@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import PurePath
@@ -113,6 +113,7 @@ def prompt_parts(
     mark_data: bool = True,
     full_paths: bool = False,
     label: Callable[[int, Provenance], str] | None = None,
+    describe: Callable[[list[Media]], Sequence[str | None]] | None = None,
 ) -> list[PromptPart]:
     """Return what a model is shown of documents, best first, and then the question.
 
@@ -131,6 +132,7 @@ def prompt_parts(
         full_paths: Whether a label names the whole path or URL of its source rather than the file alone.
         label: Returns what stands before the text of a document, by its number and provenance, in place of
             `prompt_label`: a title of your own, or a number that names no file.
+        describe: Returns a caption or transcript for media of which the document says nothing but where they are.
 
     Raises:
         MediaError: If media cannot be read, unless `on_error` is `skip`.
@@ -140,10 +142,12 @@ def prompt_parts(
     budget = _Budget(limits, MODALITIES if modalities is None else modalities)
     shown: list[tuple[str, list[PromptFile]]] = []
     for number, document in enumerate(islice(documents, limits.documents), start=1):
-        provenance, files = document.provenance, list[PromptFile]()
-        if provenance.modality == "text" or provenance.modality in budget.modalities:
+        provenance, files, text = document.provenance, list[PromptFile](), document.text
+        captioned = describe if not text and provenance.modality != "text" else None
+        if provenance.modality == "text" or provenance.modality in budget.modalities or captioned is not None:
             try:
                 media = document.read()
+                text = captioned([media])[0] or "" if captioned is not None else text
                 files = budget.files(media, data_label(source_label(provenance.source or document.name)))
                 provenance = replace(provenance, modality=media.modality, span=media.span, page=media.page)
             except MediaError as error:
@@ -154,7 +158,7 @@ def prompt_parts(
             shown_label = prompt_label(number, provenance, otherwise=document.name, full_path=full_paths)
         else:
             shown_label = data_label(label(number, provenance)) if mark_data else label(number, provenance)
-        text = document.text[: limits.characters]
+        text = text[: limits.characters]
         shown.append((f"{shown_label} {data_text(text) if mark_data else text}".rstrip(), files))
     asked: list[PromptPart] = [] if question is None else [PromptText(f"Question: {question}")]
     return [*(_marked(shown, question or "") if mark_data and shown else _unmarked(shown)), *asked]

@@ -18,6 +18,7 @@ from langchain_core.messages.content import (
 from langchain_core.prompt_values import ChatPromptValue
 from langchain_core.runnables import Runnable, RunnableLambda
 
+from langchain_senseweave.embeddings.base import MediaEmbeddings
 from langchain_senseweave.items import media_from_document
 from langchain_senseweave.prompting.profile import model_modalities
 from langchain_senseweave.questions import question_words, read_question
@@ -58,6 +59,7 @@ def content_blocks(
     mark_data: bool = True,
     full_paths: bool = False,
     label: Label | None = None,
+    embeddings: MediaEmbeddings | None = None,
 ) -> list[ContentBlock]:
     """Return standard content blocks for documents: a text block with label and text of each, and its media.
 
@@ -78,6 +80,7 @@ def content_blocks(
         full_paths: Whether labels name whole paths and URLs rather than the names of files.
         label: Returns what stands before the text of a document, by its number and `Provenance`, for example
             `lambda number, provenance: f"[{number}] {provenance.own['title']}:"`.
+        embeddings: Their model describes media of which the text of the document says only where they are.
 
     Returns:
         Blocks for `HumanMessage(content_blocks=...)` or the content of a tool message.
@@ -98,6 +101,7 @@ def content_blocks(
         mark_data=mark_data,
         full_paths=full_paths,
         label=label,
+        describe=embeddings.describe_media if embeddings is not None else None,
     )
     return [_block(part) for part in parts]
 
@@ -116,6 +120,7 @@ def multimodal_prompt(
     mark_data: bool = True,
     full_paths: bool = False,
     label: Label | None = None,
+    embeddings: MediaEmbeddings | None = None,
 ) -> Runnable[Mapping[str, Any], ChatPromptValue]:
     """Return a runnable that turns a question and documents into messages with content blocks.
 
@@ -136,6 +141,7 @@ def multimodal_prompt(
         mark_data: Whether documents are marked as data.
         full_paths: Whether labels name whole paths.
         label: Returns what stands before the text of a document.
+        embeddings: Their model describes media without a caption.
 
     Returns:
         A runnable from a mapping to a prompt value: an optional system message, the history, and a human message with
@@ -162,6 +168,7 @@ def multimodal_prompt(
             mark_data=mark_data,
             full_paths=full_paths,
             label=label,
+            embeddings=embeddings,
         )
         messages: list[BaseMessage] = [SystemMessage(system)] if system else []
         earlier = convert_to_messages(values.get(history_key) or [])

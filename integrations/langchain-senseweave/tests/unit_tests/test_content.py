@@ -14,7 +14,13 @@ from langchain_core.messages import HumanMessage, convert_to_openai_messages
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from PIL import Image as PILImage
 
-from langchain_senseweave import BlockLimits, content_blocks, document_from_media, multimodal_prompt
+from langchain_senseweave import (
+    BlockLimits,
+    content_blocks,
+    document_from_media,
+    media_from_document,
+    multimodal_prompt,
+)
 from senseweave import Audio, Image, MediaError, MediaPolicy, Text, Video
 
 unmarked_blocks = partial(content_blocks, mark_data=False)
@@ -171,3 +177,21 @@ def test_the_history_stands_between_the_system_message_and_the_question(document
     assert [message.type for message in messages] == ["system", "human", "ai", "human"]
     assert messages[2].content == "Yes."
     assert multimodal_prompt().invoke({**values, "history": []}) == multimodal_prompt().invoke(values)
+
+
+def test_media_without_a_caption_get_that_of_the_model_where_the_image_is_not_shown(embeddings, documents, monkeypatch):
+    said = []
+
+    def describe(self, media, *, on_error="raise"):
+        said.extend(media)
+        return ["a red field at noon" for _ in media]
+
+    monkeypatch.setattr(type(embeddings), "describe_media", describe)
+    bare = document_from_media(media_from_document(documents[1]))
+    blocks = unmarked_blocks([bare, documents[2]], modalities=["text"], embeddings=embeddings)
+    assert [block["text"] for block in blocks] == [
+        "[1] image, red.png: a red field at noon",
+        "[2] audio, tone.wav, 0:00 to 0:01: a tone",
+    ]
+    assert [item.modality for item in said] == ["image"]
+    assert kinds(unmarked_blocks([bare], embeddings=embeddings)) == ["text", "image"]

@@ -11,7 +11,7 @@ import pytest
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import MetadataFilter, MetadataFilters
 from llama_index.embeddings.senseweave import SenseweaveEmbedding, media_from_node, media_node
-from llama_index.retrievers.senseweave import SenseweaveRetriever
+from llama_index.retrievers.senseweave import MediaQueryBundle, SenseweaveRetriever
 from llama_index.vector_stores.chroma import ChromaVectorStore
 
 import senseweave as sw
@@ -168,3 +168,35 @@ def test_records_of_an_index_in_a_stock_store_come_back_with_their_media(
         assert result.node.get_content() == hit.text
         block: Any = result.node.get_content_blocks()[-1]
         assert getattr(block, f"resolve_{hit.modality}")().read() == Path(hit.source).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"similarity_top_k": 3},
+        {"min_score": 0.5},
+        {"offset": 4},
+        {"group": True},
+        {"diversity": 0.8},
+        {"quota": {"audio": 3}},
+        {"fusion": "rrf"},
+        {"fusion": "weighted_rrf", "weights": {"video": 5.0}},
+    ],
+    ids=lambda options: "-".join(options),
+)
+async def test_a_question_can_bring_its_own_options(sources: Any, options: dict[str, Any]) -> None:
+    expected = SenseweaveRetriever.from_defaults(**sources, **{"similarity_top_k": 5, **options}).retrieve("green")
+    retriever = SenseweaveRetriever.from_defaults(**sources, similarity_top_k=5)
+    bundle = MediaQueryBundle("green", options=options)
+    for found in (retriever.retrieve(bundle), await retriever.aretrieve(bundle)):
+        assert contents(found) == contents(expected)
+        assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected])
+    assert len(retriever.retrieve("green")) == 5
+
+
+def test_an_unknown_option_of_a_question_is_an_error_that_lists_those_that_exist(sources: Any) -> None:
+    retriever = SenseweaveRetriever.from_defaults(**sources)
+    with pytest.raises(ValueError, match="unknown option 'top_k'; there are similarity_top_k, fusion"):
+        retriever.retrieve(MediaQueryBundle("green", options={"top_k": 3}))
+    with pytest.raises(TypeError, match="offset"):
+        retriever.retrieve(MediaQueryBundle("green", options={"offset": "4"}))

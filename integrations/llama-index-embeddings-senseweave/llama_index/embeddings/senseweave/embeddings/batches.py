@@ -178,7 +178,7 @@ class Batches:
 
     def _key(self, media: Media) -> str:
         """Return a cache key that differs wherever model, options, modality, role, content or the part of it do."""
-        parts = ("senseweave", self.model.space.fingerprint, self.modality, self.role)
+        parts: tuple[str, ...] = ("senseweave", self.model.space.fingerprint, self.modality, self.role)
         if self.modality == "text" and (own := override_name(self.model, self.role)):
             parts += (own,)
         return sha256(repr((*parts, media.sha256, media.span, media.page)).encode()).hexdigest()

@@ -8,13 +8,12 @@ from typing import Any
 from llama_index.core.base.embeddings.base import mean_agg
 from llama_index.embeddings.senseweave.embeddings.batches import (
     Batches,
-    Embedding,
     SpaceModel,
     dispatcher,
     embed_mixed,
     require_vectors,
 )
-from llama_index.embeddings.senseweave.embeddings.overrides import embed_own
+from llama_index.embeddings.senseweave.embeddings.overrides import Embedding, embed_own
 from llama_index.embeddings.senseweave.items.nodes import as_media
 from llama_index.embeddings.senseweave.items.whole import MediaText
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from llama_index.core.schema import QueryBundle
 
@@ -22,11 +23,14 @@ class MediaQueryBundle(QueryBundle):
         embedding: A query vector, see `SenseweaveRetriever`.
         audio_path: Path or URL of a recording.
         video_path: Path or URL of a video.
+        options: Other values for this question of the retriever's options on ranking, and of `similarity_top_k`; for
+            example `{"min_score": 0.5, "offset": 10}`.
     """
 
     query_str: str = ""
     audio_path: str | None = None
     video_path: str | None = None
+    options: dict[str, Any] | None = None
 
 
 def query_media(bundle: QueryBundle, policy: MediaPolicy) -> list[Media]:

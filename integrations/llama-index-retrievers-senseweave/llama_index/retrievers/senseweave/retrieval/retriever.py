@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self, Unpack
 
 from llama_index.core import VectorStoreIndex
@@ -23,12 +23,14 @@ from senseweave.interop import (
     DIRECT,
     MODALITIES,
     OFF_LOOP,
+    OPTIONS,
     Embedded,
     Index,
     IndexRanking,
     Media,
     MediaPolicy,
     Modality,
+    Plan,
     Planner,
     Query,
     Ranking,
@@ -215,12 +217,22 @@ class SenseweaveRetriever(BaseRetriever):
 
     async def _answer(self, steps: Steps, bundle: QueryBundle) -> list[NodeWithScore]:
         media = await steps.work(self._media, bundle)
-        plan = self._planner.plan(self.similarity_top_k, self.options)
+        plan = self._plan(getattr(bundle, "options", None) or {})
         query = Query(media) if media else None
         given = None if media else await steps.work(self._given_query, bundle.embedding or [])
         sources = self._sources
         ranked = await steps.ask(sources.rank, sources.arank, query, plan, filters=self.filters, embedded=given)
         return await steps.work(lambda: [self._node(place) for place in ranked])
+
+    def _plan(self, options: Mapping[str, Any]) -> Plan:
+        """Return how to rank: the options of a question over those of the retriever."""
+        known = ("similarity_top_k", *OPTIONS)
+        if unknown := set(options) - set(known):
+            msg = f"unknown option {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(known)}"
+            raise ValueError(msg)
+        ranking: Any = {**self.options, **options}
+        count = whole_number("similarity_top_k", ranking.pop("similarity_top_k", self.similarity_top_k), 1)
+        return self._planner.plan(count, ranking)
 
     def _given_query(self, embedding: Sequence[float]) -> Embedded:
         return given_vector(embedding, {view.space: view.embed_model.dimension for view in self._views})

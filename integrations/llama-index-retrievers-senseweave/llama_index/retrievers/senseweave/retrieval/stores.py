@@ -18,7 +18,8 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
-from llama_index.embeddings.senseweave.embeddings.batches import Embedding, embed_mixed, require_vectors
+from llama_index.embeddings.senseweave.embeddings.batches import embed_mixed, require_vectors
+from llama_index.embeddings.senseweave.embeddings.overrides import Embedding
 from llama_index.embeddings.senseweave.items.nodes import media_from_node, read_fingerprint
 from llama_index.retrievers.senseweave.retrieval.filters import (
     check_size,

@@ -1,10 +1,10 @@
 """Writers that add and delete at once, on a server and in a folder: nothing is lost, and nothing is there twice."""
 
 import importlib.util
+import json
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +18,13 @@ from senseweave.retrieval.records.schema import Record
 from senseweave.stores import Memory
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+MAKER = """
+import json, sqlite3, sys, time
+time.sleep(0.7)
+place, table, rows = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+with sqlite3.connect(place) as database:
+    database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+"""
 PROGRAM = Path(__file__).parent / "rival_writer.py"
 
 
@@ -100,21 +107,16 @@ def test_two_processes_on_a_folder_lose_and_double_nothing(tmp_path, rivals, tin
 @pytest.mark.parametrize("table", ["tenants", "databases"])
 def test_a_folder_that_another_process_is_making_is_opened_once_it_is_made(tmp_path, tiny, table):
     Index(tmp_path / "index", spaces=[tiny.make_space()]).close()
-    database = sqlite3.connect(tmp_path / "index" / "chroma.sqlite3", check_same_thread=False)
-    rows = database.execute(f"SELECT * FROM {table}").fetchall()
-    with database:
+    place = tmp_path / "index" / "chroma.sqlite3"
+    with sqlite3.connect(place) as database:
+        rows = database.execute(f"SELECT * FROM {table}").fetchall()
         database.execute(f"DELETE FROM {table}")
-
-    def make():
-        with database:
-            database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
-
-    timer = threading.Timer(0.7, make)
-    timer.start()
+    database.close()
+    # In a process of its own: two libraries of SQLite in one process do not see each other's locks.
+    maker = subprocess.Popen([sys.executable, "-c", MAKER, str(place), table, json.dumps(rows)])
     with Index(tmp_path / "index", spaces=[tiny.make_space()]) as index:
         assert index.add(sw.Text("words", source="a")).added == 1
-    timer.join()
-    database.close()
+    assert maker.wait(timeout=60) == 0
 
 
 def test_a_deletion_of_many_pages_misses_nothing_while_another_client_deletes(tiny, monkeypatch):

@@ -75,7 +75,8 @@ def _open_when_made(chromadb: Any, folder: Path) -> Any:
         try:
             return chromadb.PersistentClient(path=str(folder))
         except (ValueError, chromadb.errors.NotFoundError) as error:
-            if "Are you sure it exists" not in str(error) or time.monotonic() > deadline:
+            missing = isinstance(error, chromadb.errors.NotFoundError) or "Could not connect to tenant" in str(error)
+            if not missing or time.monotonic() > deadline:
                 raise
             _forget_unstarted(folder)
             time.sleep(0.05)

@@ -28,7 +28,7 @@ from senseweave.retrieval.records.deletion import Deletion
 from senseweave.retrieval.records.ingest import Ingest, Metadata
 from senseweave.retrieval.records.transfer import export_index, import_index
 from senseweave.retrieval.report import Report
-from senseweave.retrieval.search.collection_source import CollectionSource, with_all_sources
+from senseweave.retrieval.search.collection_source import collection_sources, with_all_sources
 from senseweave.retrieval.search.embedding import embed_query
 from senseweave.retrieval.search.plan import Plan, chosen_modalities
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
@@ -249,13 +249,9 @@ class Index:
         condition = parse_filter(filter)
         chosen = chosen_modalities(modalities, self.modalities)
         embedded = embed_query(parsed, self.spaces)
-        sources = [
-            CollectionSource(self._store, self._calibration, description, condition)
-            for description in self._store.descriptions.values()
-            if description.modality in chosen
-        ]
-        hits = [ranking.hit for ranking in rank(parsed, sources, embedded, plan, policy=self.policy)]
-        return Hits(with_all_sources(self._store, hits))
+        sources = collection_sources(self._store, self._calibration, chosen, condition)
+        ranked = rank(parsed, sources, embedded, plan, policy=self.policy)
+        return Hits(with_all_sources(self._store, [ranking.hit for ranking in ranked]))
 
     async def aadd(self, inputs: Any, **options: Any) -> Report:
         """Like `add`, off the event loop; calls wait for each other without occupying a thread each.

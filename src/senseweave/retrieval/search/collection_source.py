@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -74,6 +74,17 @@ def with_all_sources(collections: Collections, hits: Sequence[Hit]) -> list[Hit]
         names = [source for _, source, _ in reversed(others)]
         found.append(replace(hit, sources=tuple(dict.fromkeys([hit.source, *names, *hit.sources])), parts=parts))
     return found
+
+
+def collection_sources(
+    store: Collections, calibration: Calibration, modalities: Collection[Modality], condition: Condition | None
+) -> list[CollectionSource]:
+    """Return the collections of an index that hold records of some modalities, as sources under one condition."""
+    return [
+        CollectionSource(store, calibration, description, condition)
+        for description in store.descriptions.values()
+        if description.modality in modalities
+    ]
 
 
 def equal_content(collections: Collections, description: Description, ids: Sequence[str]) -> list[str]:

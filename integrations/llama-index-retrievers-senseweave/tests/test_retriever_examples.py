@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import runpy
 import shutil
@@ -75,3 +76,9 @@ def test_the_readme_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         exec(compile(block, "README.md", "exec"), names)
     assert names["by_text"][0].node.metadata["source"].endswith("recording-02.flac")
     assert {hit.node.metadata["modality"] for hit in names["by_image"]} >= {"image", "text"}
+
+
+def test_an_agent_searches_looks_listens_and_cites_the_span(folder: Path) -> None:
+    answer = asyncio.run(example("agent")["ask"](folder, "How soon does the museum close?"))
+    assert "heard 1 recordings" in answer
+    assert "] audio, recording-02.flac, 0:00 to 0:10.1: Ladies and gentlemen, the museum closes" in answer

@@ -101,7 +101,7 @@ class ContextualText(Encoder):
             lambda: choose_backend(checkpoint.name, self._load_model(), self._tokenizer())
         )
         self._batching: Lazy[Batching] = Lazy(self._find_batching)
-        self.parts = (self._tokenizer, self._backend)
+        self.parts = (self._tokenizer, self._backend, self._batching)
 
     @property
     def dimension(self) -> int:

@@ -82,7 +82,7 @@ class SentenceText(Encoder):
         self._trust_remote_code = trust_remote_code
         self._loaded: Lazy[_Loaded] = Lazy(self._load)
         self._batching: Lazy[Batching] = Lazy(self._find_batching)
-        self.parts = (self._loaded,)
+        self.parts = (self._loaded, self._batching)
 
     @cached_property
     def _saved(self) -> SavedSettings:

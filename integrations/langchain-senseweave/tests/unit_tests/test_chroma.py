@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import uuid
-from pathlib import Path
 
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
-from langchain_core.indexing import InMemoryRecordManager, aindex, index
-from PIL import Image as PILImage
 
 from langchain_senseweave import (
     MediaEmbeddings,
@@ -20,7 +16,7 @@ from langchain_senseweave import (
     SenseweaveEmbeddings,
     SenseweaveRetriever,
 )
-from senseweave import AddError, FingerprintError, Image, MediaError, Space
+from senseweave import AddError, FingerprintError, MediaError, Space
 
 
 @pytest.fixture
@@ -84,23 +80,6 @@ def test_add_media_takes_folders_bytes_and_media(store, tmp_path, red_png, tone_
     assert all(entry["batch"] == 1 for entry in stored["metadatas"])
 
 
-def test_adding_the_same_again_changes_nothing(store, red_png, tone_wav):
-    first = store.add_media([red_png, tone_wav, red_png])
-    assert store.add_media([red_png, tone_wav]) == first
-    assert len(store.get()["ids"]) == len(first) == 2
-
-
-def test_a_changed_file_replaces_what_the_store_made_of_it(store, embeddings, red_png, blue_png, tone_wav):
-    store.add_texts(["my note"], [{"source": str(red_png)}], ids=["mine"])
-    kept = [*store.add_media([blue_png, tone_wav]), "mine"]
-    (old,) = store.add_media(red_png)
-    red_png.write_bytes(blue_png.read_bytes())
-    (new,) = store.add_media(red_png)
-    assert new != old
-    assert sorted(store.get()["ids"]) == sorted([*kept, new])
-    assert stored_vectors(store)[new] == pytest.approx(embeddings.embed_image([blue_png])[0], abs=1e-6)
-
-
 async def test_a_file_that_is_cut_otherwise_replaces_its_pieces_unless_they_are_to_stay(store, tone_wav):
     windows = store.add_media(tone_wav, seconds=1.0)
     assert len(windows) == 3
@@ -108,11 +87,6 @@ async def test_a_file_that_is_cut_otherwise_replaces_its_pieces_unless_they_are_
     assert sorted(store.get()["ids"]) == sorted({*windows, *longer})
     (whole,) = await store.aadd_media(tone_wav)
     assert store.get()["ids"] == [whole]
-
-
-def test_files_under_a_common_source_do_not_replace_each_other(store, red_png, blue_png):
-    ids = [store.add_media(path, {"source": "an album"})[0] for path in (red_png, blue_png)]
-    assert sorted(store.get()["ids"]) == sorted(ids)
 
 
 def test_a_file_of_which_a_piece_cannot_be_embedded_keeps_what_the_store_made_of_it(store, red_png, blue_png):
@@ -318,37 +292,6 @@ def test_from_documents_routes_too(embeddings, red_png):
     assert stored_vectors(store)[documents[0].id] == pytest.approx(embeddings.embed_image([red_png])[0], abs=1e-6)
 
 
-def indexed(loader, records, store):
-    result = index(loader, records, store, cleanup="incremental", source_id_key="source", key_encoder="sha256")
-    return result["num_added"], result["num_skipped"], result["num_deleted"]
-
-
-def test_indexing_notices_new_pixels_at_the_same_path(store, embeddings, red_png, blue_png, tone_wav):
-    records = InMemoryRecordManager("test")
-    records.create_schema()
-    loader = MediaLoader([red_png, blue_png, tone_wav])
-    assert indexed(loader, records, store) == (3, 0, 0)
-    assert indexed(loader, records, store) == (0, 3, 0)
-
-    before = os.stat(red_png)
-    PILImage.new("RGB", (40, 30), (20, 200, 20)).save(red_png)
-    os.utime(red_png, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert indexed(loader, records, store) == (1, 2, 1)
-
-    found = store.get(where={"source": str(red_png)}, include=["embeddings", "metadatas"])
-    assert found["metadatas"][0]["sha256"] == Image(red_png).sha256
-    assert found["embeddings"][0].tolist() == pytest.approx(embeddings.embed_image([red_png])[0], abs=1e-6)
-
-
-async def test_indexing_works_asynchronously(store, red_png, tone_wav):
-    records = InMemoryRecordManager("test")
-    await records.acreate_schema()
-    result = await aindex(
-        MediaLoader([red_png, tone_wav]), records, store, cleanup="full", key_encoder="sha256", source_id_key="source"
-    )
-    assert result["num_added"] == 2
-
-
 @pytest.mark.parametrize(
     ("condition", "says"),
     [
@@ -365,58 +308,10 @@ def test_a_condition_that_chroma_does_not_survive_is_an_error_that_names_the_lim
         SenseweaveRetriever(vector_stores=[store]).invoke("red", filter=long)
 
 
-def test_a_row_of_the_users_own_of_the_same_file_stays_and_is_not_added_again(store, red_png, blue_png):
-    store.add_images([red_png], metadatas=[{"title": "My shot"}], ids=["sku-1"])
-    assert store.add_media([red_png]) == ["sku-1"]
-    assert store.get()["ids"] == ["sku-1"]
-    red_png.write_bytes(blue_png.read_bytes())
-    (new,) = store.add_media([red_png])
-    assert sorted(store.get()["ids"]) == sorted(["sku-1", new])
-    assert store.get(ids=["sku-1"])["metadatas"][0]["title"] == "My shot"
-
-
-def test_adding_what_index_keeps_leaves_its_rows_to_index(store, embeddings, red_png):
-    records = InMemoryRecordManager("kept")
-
-    def run():
-        loader = MediaLoader(red_png.parent, embeddings=embeddings, describe=False)
-        return index(loader, records, store, cleanup="full", source_id_key="source", key_encoder="sha256")
-
-    run()
-    store.add_media([red_png])
-    assert run()["num_skipped"] == 1
-    assert len(store.get()["ids"]) == 1
-    red_png.unlink()
-    assert run()["num_deleted"] == 1
-    assert store.get()["ids"] == []
-
-
-def test_chunks_of_a_splitter_do_not_stand_for_the_passage_that_they_are_from(store, embeddings, tmp_path):
-    (tmp_path / "note.txt").write_text("one two three four")
-    (passage,) = MediaLoader([tmp_path / "note.txt"], embeddings=embeddings).load()
-    store.add_documents([Document("one two", metadata=passage.metadata, id="chunk")])
-    store.add_media([tmp_path / "note.txt"])
-    assert sorted(store.get()["documents"]) == ["one two", "one two three four"]
-
-
 def test_more_texts_than_chroma_takes_at_a_time_are_added(store):
     count = store._client.get_max_batch_size() + 50
     ids = store.add_documents([Document(f"text {n}") for n in range(count)])
     assert (len(ids), store._collection.count()) == (count, count)
-
-
-def test_the_readmes_way_of_indexing_embeds_an_unchanged_file_of_many_passages_once(store, embeddings, tmp_path):
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (cleanup,) = re.findall(r'index\(.*cleanup="(\w+)"', readme)
-    (tmp_path / "book.txt").write_text("\n\n".join(f"Chapter {n}. " + "The river rises. " * 60 for n in range(110)))
-    records = InMemoryRecordManager("book")
-
-    def run():
-        loader = MediaLoader([tmp_path / "book.txt"], embeddings=embeddings, describe=False)
-        return index(loader, records, store, cleanup=cleanup, source_id_key="source", key_encoder="sha256")
-
-    assert run()["num_added"] > 100
-    assert run()["num_added"] == 0
 
 
 def test_empty_lists_change_nothing(store):

@@ -78,6 +78,34 @@ def test_the_writer_survives_its_dict():
     assert again.to_dict() == writer.to_dict()
 
 
+@pytest.mark.integration
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("kind", ["in memory", "chroma"])
+async def test_files_that_were_edited_or_cut_short_leave_nothing_old_behind(kind, tmp_path, wave_bytes, asynchronous):
+    store = _store(kind, tmp_path)
+    note, other, sound = tmp_path / "note.txt", tmp_path / "other.txt", tmp_path / "sound.wav"
+    converter, embedder = MediaToDocument(seconds=1, characters=30), SenseweaveDocumentEmbedder()
+    writer = SenseweaveDocumentWriter(document_store=store, policy="overwrite", replace_by="source")
+
+    async def index(*sources):
+        embedded = embedder.run(converter.run(sources=list(sources))["documents"])["documents"]
+        if asynchronous:
+            await writer.run_async(documents=embedded)
+        else:
+            writer.run(documents=embedded)
+        return store.count_documents()
+
+    note.write_text("The old door code is 4711.\n\nLunch is at one o'clock.")
+    other.write_text("Bees make honey.")
+    sound.write_bytes(wave_bytes(3.0))
+    assert await index(note, other, sound) == 2 + 1 + 3
+    note.write_text("Lunch is at one o'clock.")
+    sound.write_bytes(wave_bytes(1.0))
+    assert await index(note, sound) == 1 + 1 + 1
+    texts = [each.content.strip() for each in store.filter_documents() if each.meta["modality"] == "text"]
+    assert sorted(texts) == ["Bees make honey.", "Lunch is at one o'clock."]
+
+
 async def test_the_event_loop_is_not_blocked_while_the_store_writes():
     class Slow(InMemoryDocumentStore):
         def write_documents(self, documents, policy=DuplicatePolicy.NONE):

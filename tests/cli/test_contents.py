@@ -64,7 +64,13 @@ def test_an_export_is_read_into_a_new_index_that_answers_alike(home: Path, tmp_p
     assert "4 records" in piped("export", home / "index", file).stdout
     assert "4 records read" in piped("import", file, "--into", copy).stdout
     asked = ("umbrella", "--json")
-    assert piped("search", copy, *asked).stdout == piped("search", home / "index", *asked).stdout
+    found, expected = (json.loads(piped("search", place, *asked).stdout) for place in (copy, home / "index"))
+    assert len(found) == len(expected) > 0
+    for hit, original in zip(found, expected, strict=True):
+        # Stores that hold the same vectors in other places round similarities differently.
+        for name in ("score", "raw_score"):
+            assert hit.pop(name) == pytest.approx(original.pop(name), abs=1e-4)
+        assert hit == original
 
 
 @pytest.mark.parametrize(
@@ -101,7 +107,8 @@ def test_a_path_in_an_error_of_usage_is_whole_on_one_line(home: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_completion_can_be_installed(tmp_path: Path) -> None:
+def test_completion_can_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")  # tests have no shell as their parent
     shown = piped("--show-completion", "bash")
     assert "_SENSEWEAVE_COMPLETE=complete_bash" in shown.stdout or "COMPLETE" in shown.stdout
     assert "--install-completion" in piped("--help").stdout

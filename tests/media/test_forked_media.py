@@ -9,6 +9,8 @@ from children import run_in_child
 from PIL import Image as PillowImage
 
 import senseweave as sw
+import senseweave.encoders.base
+import senseweave.spaces.space
 
 torch = pytest.importorskip("torch")
 

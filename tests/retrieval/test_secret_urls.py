@@ -97,9 +97,12 @@ def test_errors_reprs_and_logged_tracebacks_show_no_key(
     with pytest.raises(sw.MediaError) as caught:
         sw.Text.open(address, policy=policy).decode()
     with sw.Index(tmp_path / "index", spaces=[space], policy=policy) as index:
-        report = index.add([address])
+        report = index.add([address], on_error="skip")
+        with pytest.raises(sw.AddError) as named:
+            index.add([address])
     (failed,) = report.failed
     shown = [logged(caught.value, caplog), repr(caught.value), str(report), repr(report), str(failed), repr(failed)]
+    shown += [logged(named.value, caplog), str(named.value), repr(named.value)]
     assert "gone.txt" in shown[0] or "x.txt" in shown[0]
     assert not [text for text in shown if KEY in text]
 

@@ -18,15 +18,12 @@ from senseweave.retrieval.calibration.labels import Answers, check_queries, matc
 from senseweave.retrieval.contents import SourceSummary, summarize_sources
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.hits import Hits
-from senseweave.retrieval.index_spaces import IndexSpaces, check_descriptions, load_all
-from senseweave.retrieval.integrity.repair import repair_index
-from senseweave.retrieval.integrity.report import RepairReport, VerifyReport
-from senseweave.retrieval.integrity.verify import verify_index
+from senseweave.retrieval.index_spaces import IndexSpaces, load_all
+from senseweave.retrieval.maintenance import Maintained
 from senseweave.retrieval.query import Query, as_query
 from senseweave.retrieval.ranking import rank
 from senseweave.retrieval.records.deletion import Deletion
 from senseweave.retrieval.records.ingest import Ingest, Metadata
-from senseweave.retrieval.records.transfer import export_index, import_index
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.search.collection_source import collection_sources, with_all_sources
 from senseweave.retrieval.search.embedding import embed_query
@@ -44,7 +41,7 @@ from senseweave.spaces.space import Space
 DEFAULT_SPACES = ("starter",)
 
 
-class Index:
+class Index(Maintained):
     """Media of all modalities in a vector store, searched as one corpus.
 
         index = Index("my-index")                        # a folder; the embedded starter space
@@ -302,46 +299,6 @@ class Index:
             for description in self._store.descriptions.values()
             for identifier in self._store.existing(description, listed_ids(ids))
         }
-
-    def export(self, path: str | Path) -> int:
-        """Write every record to a file of JSON lines (compressed if its name ends in .gz), and return their number.
-
-        The file appears when it is whole; until then, and after a failure, what was at its place stays there.
-
-        Raises:
-            StoreError: If the file cannot be written.
-        """
-        return export_index(self._store, path)
-
-    def import_(self, path: str | Path, *, trust: Trust = None) -> int:
-        """Read a file that `export` wrote, from any store, and return the number of its records.
-
-        All of the file is checked before anything is written.
-
-        Args:
-            path: The file.
-            trust: What its spaces may ask for beyond what is harmless, see `senseweave.trust`.
-
-        Raises:
-            TrustError: If a space that the index does not have asks for more than is allowed.
-            StoreError: If the file is not an export or not whole; the message names the line.
-            FingerprintError: If it holds vectors of another space under the name of a space of this index.
-        """
-        allowed = self._trust | parse_trust(trust)
-        known = self._spaces.loaded
-        return import_index(self._store, path, lambda new: check_descriptions([new], str(path), allowed, known=known))
-
-    def verify(self, *, sources: bool = False) -> VerifyReport:
-        """Check the files of a local index and every record: vector, text, id, fingerprint; on request its source."""
-        return verify_index(self._store, sources=sources, policy=self.policy)
-
-    def repair(self) -> RepairReport:
-        """Rebuild a damaged folder from its database and the sources; what cannot be rebuilt is in `report.lost`.
-
-        Raises:
-            StoreError: If nothing can be rebuilt, or the index is not in a folder that can be written to.
-        """
-        return repair_index(self._store, lambda description: self.spaces[description.space], policy=self.policy)
 
     def calibrate(
         self,

@@ -20,6 +20,7 @@ import docx
 import numpy as np
 import pytest
 import soundfile
+from pdf_objects import write_pdf
 from PIL import Image as PILImage
 
 _SECONDS = 20
@@ -149,15 +150,7 @@ class Make:
                 f"<< /Type /Page /Parent 2 0 R /MediaBox {box} /Resources {resources} /Contents {5 + 2 * index} 0 R >>"
             )
             objects += [page, f"<< /Length {len(drawn)} >>\nstream\n{drawn}\nendstream"]
-        body, offsets = "%PDF-1.4\n", []
-        for number, text in enumerate(objects, 1):
-            offsets.append(len(body))
-            body += f"{number} 0 obj\n{text}\nendobj\n"
-        table = "".join(f"{offset:010d} 00000 n \n" for offset in offsets)
-        start = len(body)
-        body += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
-        body += f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"
-        return body.encode("latin-1")
+        return write_pdf(objects, "1.4")
 
 
 class Judge:

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from pdf_objects import write_pdf
 from PIL import Image as PILImage
 
 from senseweave.errors import MediaError, PolicyError
@@ -53,15 +54,7 @@ def form(make) -> bytes:
         f"<< {shown} /Length {len(drawn)} >>\nstream\n{drawn}\nendstream",
         "<< /Type /Annot /Subtype /Text /Rect [200 100 220 120] /Contents (please check the date) >>",
     ]
-    body, offsets = "%PDF-1.7\n", []
-    for number, text in enumerate(objects, 1):
-        offsets.append(len(body))
-        body += f"{number} 0 obj\n{text}\nendobj\n"
-    table = "".join(f"{offset:010d} 00000 n \n" for offset in offsets)
-    start = len(body)
-    body += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}"
-    body += f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"
-    return body.encode("latin-1")
+    return write_pdf(objects, "1.7")
 
 
 def test_a_filled_form_and_remarks_are_words_and_drawn(make):

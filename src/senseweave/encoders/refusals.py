@@ -7,6 +7,7 @@ from typing import Final
 
 from senseweave.display import shorten
 from senseweave.encoders.detection import Signs
+from senseweave.encoders.parts.prompts import own_name
 from senseweave.errors import ModelError
 
 SPARSE_MODULES: Final = frozenset(
@@ -90,7 +91,7 @@ def _reason(signs: Signs, *, named: bool, adapter: bool) -> str | None:
 
 def _is_plain_splade(signs: Signs) -> bool:
     """Return whether a folder without modules is SPLADE: transformers says no more than that it predicts words."""
-    named = _NAMED_SPARSE.search(signs.name.rstrip("/\\").replace("\\", "/").rpartition("/")[2].lower())
+    named = _NAMED_SPARSE.search(own_name(signs.name))
     return named is not None and not signs.modules and signs.architecture.endswith("ForMaskedLM")
 
 

@@ -84,8 +84,9 @@ class ChromaWriter:
             loader: Divides them, and says what becomes of what cannot be read.
             model: Embeds and describes the chunks.
             metadata: Flat values for all records.
-            replace: Whether to delete other records that were made of the same sources in this way. Sources of which a
-                chunk cannot be embedded keep theirs, and so do all where `metadata` names a `source` of its own.
+            replace: Whether to delete the other records that this method made of the same sources. A source with a
+                chunk that cannot be embedded keeps its records, and so does every source where `metadata` names a
+                `source` of its own.
                 Records with ids of the user's own stay, and what they hold is not written again.
 
         Raises:

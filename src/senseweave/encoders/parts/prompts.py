@@ -180,9 +180,14 @@ def find_prompts(
     return Prompts("", "", "none")
 
 
+def last_name(name: str) -> str:
+    """Return what a hub id or a path ends with; what is above it says nothing of the model."""
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1]
+
+
 def own_name(name: str) -> str:
-    """Return what a hub id or a path ends with, in lower case; what is above it says nothing of the model."""
-    return re.split(r"[/\\]", name.rstrip("/\\"))[-1].lower()
+    """Return what a hub id or a path ends with, in lower case."""
+    return last_name(name).lower()
 
 
 def _is_named(pattern: str, name: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast, get_args
 
 from senseweave.encoders.base import Similarity
+from senseweave.encoders.parts.prompts import last_name
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.errors import ModelError
 
@@ -30,12 +31,11 @@ class SavedSettings:
     layer_norm: bool = False
 
 
-def read_settings(checkpoint: Checkpoint, *names: str) -> SavedSettings:
+def read_settings(checkpoint: Checkpoint) -> SavedSettings:
     """Read the settings of a folder.
 
     Args:
         checkpoint: The folder.
-        *names: What the model is called, beside the name of the folder.
 
     Raises:
         ModelError: If a setting has an impossible value.
@@ -52,6 +52,6 @@ def read_settings(checkpoint: Checkpoint, *names: str) -> SavedSettings:
     if dimensions is not None and (not isinstance(dimensions, int) or dimensions < 1):
         msg = f"{checkpoint.name} was saved with truncate_dim={dimensions!r}, expected a positive number"
         raise ModelError(msg)
-    called = (checkpoint.name, *names, str(checkpoint.json("config.json").get("_name_or_path") or ""))
-    layer_norm = any(LAYER_NORM_BEFORE_CUT.fullmatch(re.split(r"[/\\]", name.rstrip("/\\"))[-1]) for name in called)
+    called = (checkpoint.name, str(checkpoint.json("config.json").get("_name_or_path") or ""))
+    layer_norm = any(LAYER_NORM_BEFORE_CUT.fullmatch(last_name(name)) for name in called)
     return SavedSettings(cast("Similarity", similarity), dimensions, layer_norm)

@@ -107,7 +107,7 @@ def check_encoding(name: str) -> str:
         ValueError: If Python has no text encoding of that name.
     """
     try:
-        "".encode(name)  # refuses codecs that are no text encodings, for example hex
+        "".encode(name)  # refuses codecs that do not encode text, for example hex
         return codecs.lookup(name).name
     except LookupError:
         msg = f"encoding {name!r} is unknown; use the name of one of Python's text encodings, for example 'cp1252'"

@@ -16,7 +16,7 @@ _COUNT = re.compile(rb"\A\d{1,9}[ \t]*\r?\n")
 _HEADER = re.compile(rb"[A-Za-z][A-Za-z0-9-]*:[ \t]")
 _HEADERS = re.compile(rb"(?m)^([A-Za-z][A-Za-z0-9-]*):[ \t]")
 _MAIL = {b"message-id", b"mime-version", b"received", b"return-path", b"delivered-to", b"x-mailer"}
-"""Headers of which a message has one; a note may begin with lines such as `From:` and `To:` too."""
+"""A message has at least one of these headers; a note, too, may begin with lines such as `From:` and `To:`."""
 _DATE = re.compile(rb"(?im)^Date:[ \t]+(\w{3},[ \t]+)?\d{1,2}[ \t]+[A-Z][a-z]{2}[ \t]+\d{4}[ \t]")
 _MBOX = re.compile(rb"From [^\r\n]{1,200}\d\d:\d\d[^\r\n]{0,40}\r?\n[A-Za-z][A-Za-z0-9-]*:[ \t]")
 _SRT = re.compile(rb"(?:\d{1,6}[ \t]*\r?\n)?[ \t]*\d{1,4}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->[ \t]*\d")

@@ -30,7 +30,7 @@ BATCH_SECONDS: Final = 120.0
 """Seconds of sound and video after which fewer are, so that progress moves."""
 
 ChunkKey = tuple[str, str | None]
-"""The id that `describe_chunk` gives a chunk, and its words if it is text, of which a splitter makes several chunks."""
+"""The id that `describe_chunk` gives a chunk; for text also its words, since a splitter makes several."""
 
 
 class DescribingModel(Protocol):

@@ -167,7 +167,7 @@ def check_list(given: Any, kinds: Any, expected: str, instead: str = "") -> None
     :param kinds: The types, as `isinstance` takes them.
     :param expected: How the error begins: who expects a list of what, as which input.
     :param instead: How the error ends: what to do with something else.
-    :raises TypeError: If it is no list, or one of its values is of another type, which the error names.
+    :raises TypeError: If it is not a list, or a value in it has another type; the error names the value.
     """
     wrong = [value for value in given if not isinstance(value, kinds)] if isinstance(given, list) else [given]
     if wrong:

@@ -2,12 +2,16 @@
 
 python benchmarks/event_loop.py
 python benchmarks/event_loop.py --model starter --clients 64 --records 2000
+
+The first line is the control: the same watch while the process does nothing, so that its largest gap is the machine's.
+Gaps during adds are those of Chroma's writes (`benchmarks/chroma_writes.py`).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -87,6 +91,12 @@ async def run(space: sw.Space, index: sw.Index, clients: int) -> None:
     def large(n: int) -> Callable[[], Awaitable[object]]:
         return lambda: index.aadd([sw.Text(f"{n} a long text about boats. " * 20_000, source=f"long-{n}")])
 
+    def resting(n: int) -> Callable[[], Awaitable[object]]:
+        return lambda: asyncio.sleep(3)
+
+    gc.collect()
+    gc.freeze()  # as a server does once its models are loaded: a full collection walks through all of torch's objects
+    report("nothing", await measure([resting(0)]))
     kinds = (embedding, searching, adding)
     for kind in kinds:
         report(f"{clients} clients {kind.__name__}", await measure([kind(n) for n in range(clients)]))

@@ -185,6 +185,11 @@ def abandoned_when(unwanted: Callable[[], bool]) -> Iterator[None]:
         _is_unwanted.reset(token)
 
 
+def is_awaited() -> bool:
+    """Return whether the running call was made for a task, whose event loop goes on beside it."""
+    return _is_unwanted.get() is not None
+
+
 def checkpoint() -> None:
     """Return if somebody still waits for the running call; called between batches, where stopping does no harm.
 

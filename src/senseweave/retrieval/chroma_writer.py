@@ -15,6 +15,7 @@ from senseweave.retrieval.records.adding import ChunkKey, DescribingModel, add_m
 from senseweave.retrieval.records.loading import ChunkLoader
 from senseweave.retrieval.records.schema import Record, read_metadata
 from senseweave.retrieval.report import raise_failed
+from senseweave.retrieval.stores.pacing import Pace
 
 FINGERPRINT: Final = "fingerprint"
 """Key of the collection's metadata for the fingerprint of the space whose vectors it holds."""
@@ -59,14 +60,15 @@ class ChromaWriter:
         distinct = list({record.id: record for record in records}.values())
         write = self.collection.update if update else self.collection.upsert
         size = self._batch_size()
+        pace = Pace()
         for start in range(0, len(distinct), size):
-            part = distinct[start : start + size]
-            write(
-                ids=[record.id for record in part],
-                embeddings=np.stack([record.vector for record in part]),
-                documents=[record.text for record in part],
-                metadatas=[record.metadata or None for record in part],
-            )
+            for part in pace.parts(distinct[start : start + size]):
+                write(
+                    ids=[record.id for record in part],
+                    embeddings=np.stack([record.vector for record in part]),
+                    documents=[record.text for record in part],
+                    metadatas=[record.metadata or None for record in part],
+                )
 
     def add_media(
         self,

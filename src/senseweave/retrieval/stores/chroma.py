@@ -31,15 +31,11 @@ from senseweave.retrieval.stores.local_client import (
     reopen_client,
 )
 from senseweave.retrieval.stores.lock import FolderLock
+from senseweave.retrieval.stores.pacing import WRITTEN, Pace
 from senseweave.retrieval.stores.store_errors import ask_again, readable, reported
 
 PAGE: Final = 1000
 """Records that are listed at a time."""
-WRITTEN: Final = 64
-"""Records that are written by one call: Chroma keeps every other Python thread waiting until a write has ended.
-
-Writing 3,072 records takes 4.5 s in calls of 64, 4.8 s in calls of 512 and 12.8 s in calls of 16 (two busy cores).
-"""
 PROBED_EVERY: Final = 0.1
 """Seconds between two looks for a program that keeps readers out; one look takes up to half a millisecond."""
 MOST: Final = 2**31 - 1
@@ -76,6 +72,7 @@ class ChromaStore:
         self._probed = 0.0
         self._guard = RLock()
         self._handles: dict[str, Any] = {}
+        self._pace = Pace()
         self._closed = False
         self._forked = False
         call_in_child(self._leave_to_parent)
@@ -189,19 +186,24 @@ class ChromaStore:
                 # Chroma keeps the metadata that a new version of a record lacks, unless they are named as None.
                 there = handle.get(ids=[record.id for record in chunk], include=["metadatas"])
                 before = dict(zip(there["ids"], there["metadatas"], strict=True))
-                handle.upsert(
-                    ids=[record.id for record in chunk],
-                    embeddings=np.stack([record.vector for record in chunk]),
-                    documents=[record.text for record in chunk],
-                    metadatas=[{**dict.fromkeys(before.get(record.id) or {}), **record.metadata} for record in chunk],
-                )
+                for part in self._pace.parts(chunk):
+                    handle.upsert(
+                        ids=[record.id for record in part],
+                        embeddings=np.stack([record.vector for record in part]),
+                        documents=[record.text for record in part],
+                        metadatas=[
+                            {**dict.fromkeys(before.get(record.id) or {}), **record.metadata} for record in part
+                        ],
+                    )
 
     @reported
     def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""
         for chunk in self._chunks(list(changes), WRITTEN):
             with self._write():
-                self._handle(name).update(ids=chunk, metadatas=[dict(changes[identifier]) for identifier in chunk])
+                handle = self._handle(name)
+                for part in self._pace.parts(chunk):
+                    handle.update(ids=part, metadatas=[dict(changes[identifier]) for identifier in part])
 
     @reported
     def get(
@@ -261,7 +263,9 @@ class ChromaStore:
         """Remove records by id; ids that are not there are passed over."""
         for chunk in self._chunks(list(ids)):
             with self._write():
-                self._handle(name).delete(ids=chunk)
+                handle = self._handle(name)
+                for part in self._pace.parts(chunk):
+                    handle.delete(ids=part)
 
     def close(self) -> None:
         """Let go of the folder; a client that was given stays open."""

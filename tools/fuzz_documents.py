@@ -1,4 +1,4 @@
-"""Change documents of each kind at random, read them, and report what each change came to.
+"""Change documents and photos of each kind at random, read them, and report what each change came to.
 
 Usage: python tools/fuzz_documents.py [COUNT] [SEED]
 
@@ -23,6 +23,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests.media.conftest import Judge, Make  # noqa: E402
 from tests.media.document_samples import package, samples  # noqa: E402
+from tests.media.photo_samples import photo_samples  # noqa: E402
 
 LIMIT_MEGABYTES = 500
 TOKENS = (
@@ -43,9 +44,9 @@ TOKENS = (
 
 
 def change(data: bytes, rng: random.Random) -> bytes:
-    """Return some bytes with one to eight changes."""
+    """Return some bytes with one to eight changes, often a single one."""
     changed = bytearray(data)
-    for _ in range(rng.randint(1, 8)):
+    for _ in range(rng.randint(1, rng.choice((1, 3, 8)))):
         at = rng.randrange(len(changed) + 1)
         kind = rng.randrange(7)
         if kind == 0 and changed:
@@ -80,7 +81,7 @@ def main() -> None:
     """Change, read and report."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     rng = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
-    documents = samples(Make)
+    documents = samples(Make) | photo_samples(Make)
     judge = Judge()
     told: dict[str, Counter[str]] = {kind: Counter() for kind in documents}
     bad = megabytes = 0
@@ -101,11 +102,11 @@ def main() -> None:
             told[kind][verdict] += 1
             if verdict not in ("value", "error"):
                 bad += 1
-                Path(f"fuzz-{kind}-{number}").write_bytes(changed)
+                Path(f"fuzz-{kind.replace(' ', '-')}-{number}").write_bytes(changed)
                 print(f"{kind} {number}: {verdict}: {found['words']}", flush=True)
     judge.close()
     for kind, counts in told.items():
-        print(f"{kind:6}", dict(counts))
+        print(f"{kind:13}", dict(counts))
     print(f"{count:,} changes in {time.monotonic() - began:.0f} s, {bad} bad; slowest {slowest:.1f} s, {megabytes} MB")
     sys.exit(bad > 0)
 

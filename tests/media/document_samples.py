@@ -16,6 +16,8 @@ import xlwt
 from openpyxl.drawing.image import Image as Drawing
 from pptx.util import Inches
 
+from tests.media.ole_samples import outlook
+
 
 def package(files: dict[str, bytes | str], mime_type: str = "") -> bytes:
     """A ZIP file; a MIME type becomes its first member."""
@@ -112,6 +114,8 @@ def samples(make) -> dict[str, bytes]:
         "vcf": f"BEGIN:VCARD\nVERSION:3.0\nFN:Ann\nTEL:4\nPHOTO;ENCODING=b:{drawn}\nEND:VCARD\n".encode(),
         "srt": b"1\n00:00:01,000 --> 00:00:02,000\nThey <i>fly</i>.\n\n2\n00:00:03,000 --> 00:00:04,000\nThey hum.\n",
         "vtt": b"WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ann>They fly.</v>\n",
+        "msg": outlook(make, **{"__substg1.0_1000001F": "They fly.".encode("utf-16-le")}),
+        "pdf": make.pdf(["They fly.", ""]),
         "csv": b"place,hives\nmeadow,4\nwood,2\n" * 20,
         "md": b"# Bees\n\n## Honey\n\nIt is sweet.\n\n```\n# code\n```\n" * 10,
     }

@@ -197,6 +197,18 @@ def make() -> type[Make]:
     return Make
 
 
+@pytest.fixture(scope="session")
+def matrix_files(tmp_path_factory: pytest.TempPathFactory, make: type[Make]) -> dict[str, Path]:
+    """The files of the matrix in one folder, by the kind that their row names."""
+    from tests.media.matrix import ROWS
+
+    folder = tmp_path_factory.mktemp("matrix")
+    files = {row.kind: folder / f"{number:03}{row.suffix}" for number, row in enumerate(ROWS)}
+    for row in ROWS:
+        files[row.kind].write_bytes(row.build(make))
+    return files
+
+
 @pytest.fixture
 def saved(tmp_path) -> Callable[[str, bytes], str]:
     """Write bytes under a name and return the path as a string."""

@@ -1,37 +1,27 @@
 """The matrix: a row for each kind of file that people have, how to make it, and what it must give.
 
-A row is `Row(kind, gives, build)`. `gives` lists the media of the file, separated by semicolons: `text WORDS` (words
-that it contains), `image WIDTHxHEIGHT`, `audio SECONDS`, `video SECONDS`, or `refused REASON` (part of the reason).
-What is read only in part ends with ` (partly)`. `python -m tests.media.matrix` writes the table of docs/media.md.
+A row is `Row(kind, gives, build)`. `gives` lists the media of the file, with ` + ` between them: `text WORDS` (words
+that it contains), `image WIDTHxHEIGHT`, `audio SECONDS`, `video SECONDS`, or `refused REASON` (part of the reason, of
+the file or of a file inside it). What is read only in part ends with ` (partly)`.
+
+`python -m tests.media.matrix` writes the table of docs/media.md.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image as PILImage
 
+from tests.media.matrix_documents import OFFICE
+from tests.media.matrix_refused import REFUSED
+from tests.media.matrix_row import Row, words
+
 PARAGRAPHS = Path(__file__).parent / "data" / "paragraphs.txt"
-
-
-@dataclass(frozen=True)
-class Row:
-    """A kind of file.
-
-    Attributes:
-        kind: What people call it.
-        gives: The media that it must give, as the first lines of this file say.
-        build: Returns the bytes of a file, given the encoders of test content.
-    """
-
-    kind: str
-    gives: str
-    build: Callable[[Any], bytes]
 
 
 def cut(data: bytes, share: float) -> bytes:
@@ -81,11 +71,6 @@ def tiff_of_pages(make: Any) -> bytes:
     buffer = io.BytesIO()
     pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
     return buffer.getvalue()
-
-
-def words(text: str, encoding: str = "utf-8", before: bytes = b"") -> Callable[[Any], bytes]:
-    """A text file."""
-    return lambda make: before + text.encode(encoding)
 
 
 MEDIA = [
@@ -153,7 +138,7 @@ MEDIA = [
     Row("AVIF", "image 64x48", picture("AVIF")),
     Row("BMP", "image 64x48", picture("BMP")),
     Row("TIFF", "image 64x48", picture("TIFF")),
-    Row("TIFF of two pages", "image 64x48; image 64x48", tiff_of_pages),
+    Row("TIFF of two pages", "image 64x48 + image 64x48", tiff_of_pages),
     Row("JPEG 2000", "image 64x48", picture("JPEG2000")),
     Row("Targa", "image 64x48", picture("TGA")),
     Row("Windows icon", "image 48x36", picture("ICO")),
@@ -163,10 +148,10 @@ MEDIA = [
     Row("Portable pixmap", "image 64x48", picture("PPM")),
 ]
 DOCUMENTS = [
-    Row("PDF", "text first words; image 400x200", lambda make: make.pdf(["first words"])),
-    Row("PDF of two pages", "text one; image 400x200; text two; image 400x200", lambda make: make.pdf(["one", "two"])),
+    Row("PDF", "text first words + image 400x200", lambda make: make.pdf(["first words"])),
+    Row("PDF of 2 pages", "text one + image 400x200 + text two + image 400x200", lambda make: make.pdf(["one", "two"])),
     Row(
-        "PDF after other lines", "text one; image 400x200", lambda make: b"HTTP/1.1 200 OK\r\n\r\n" + make.pdf(["one"])
+        "PDF after other lines", "text one + image 400x200", lambda make: b"HTTP/1.1 200 OK\r\n\r\n" + make.pdf(["one"])
     ),
     Row("PDF of a scan", "image 400x200", lambda make: make.pdf([""])),
     Row("PDF that was cut", "refused broken", lambda make: b"%PDF-1.7\n" + bytes(50)),
@@ -188,7 +173,6 @@ DOCUMENTS = [
     ),
     Row("Nothing", "refused empty", lambda make: b""),
     Row("Noise", "refused octet-stream", lambda make: np.random.default_rng(0).bytes(3000)),
-    Row("gzip", "refused gzip", lambda make: b"\x1f\x8b\x08" + bytes(50)),
 ]
 
 
@@ -205,23 +189,23 @@ def _in_encodings() -> list[Row]:
 
 
 ENCODED = _in_encodings()
-ROWS = [*MEDIA, *DOCUMENTS, *ENCODED]
+NAMED = [*MEDIA, *DOCUMENTS, *OFFICE, *REFUSED]
+ROWS = [*NAMED, *ENCODED]
 DOCUMENT = Path(__file__).parents[2] / "docs" / "media.md"
 TITLE = "## Kinds of files\n"
 
 
 def table() -> str:
     """The section of docs/media.md about kinds of files."""
-    named = MEDIA + DOCUMENTS
     lines = []
-    for row in named:
-        media = ", ".join(part.split()[0] for part in row.gives.split("; "))
-        refused = f"refused: {row.gives.removeprefix('refused ')}"
-        told = ", and `notes` say that it is only part" if row.gives.endswith(" (partly)") else ""
-        lines.append(f"| {row.kind} | {refused if media == 'refused' else media}{told} |")
+    for row in NAMED:
+        told = ", and `notes` say that it is only part" if row.is_partly_read else ""
+        media = ", ".join(f"refused: {detail}" if kind == "refused" else kind for kind, detail in row.media)
+        lines.append(f"| {row.kind} | {media}{told} |")
     intro = (
-        "Each is made and read in `tests/media/test_matrix.py`, whose table this one is written from, beside text in\n"
-        f"{len(ROWS) - len(named)} pairs of language and encoding of `tests/media/data/paragraphs.txt`.\n"
+        "Each is made and read in `tests/media/test_matrix.py`, whose table this one is written from, and by the\n"
+        "index, the frameworks and the command line in `tests/media/test_surfaces.py`, beside text in "
+        f"{len(ENCODED)} pairs\nof language and encoding of `tests/media/data/paragraphs.txt`.\n"
     )
     return "\n".join([TITLE, intro, "| file | gives |", "| --- | --- |", *lines, ""])
 

@@ -28,7 +28,7 @@ def photo_samples(make) -> dict[str, bytes]:
 def dng(make, preview):
     """A DNG of 16-bit samples behind a filter of colors, with a preview in JPEG in its first directory."""
     height, width = 96, 128
-    samples = np.full((height, width), 20_000, "<u2").tobytes()
+    samples = np.linspace(2_000, 20_000, height * width).astype("<u2").tobytes()
     extra = b""
 
     def directory(tags, start):

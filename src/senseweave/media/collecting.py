@@ -236,9 +236,16 @@ def _media_and_error(source: Source) -> list[Media | MediaError]:
     try:
         with reading(source.label):
             found.extend(media_in(source))
+            if not found:
+                raise blank(source.label)
     except MediaError as error:
         found.append(error)
     return found
+
+
+def blank(source: str) -> NoContentError:
+    """Return the error of an input that was read, but has no words."""
+    return NoContentError(source, "is blank: there is nothing to index")
 
 
 def _walk(folder: str, policy: MediaPolicy) -> Iterator[Source | MediaError]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import codecs
 import re
 import zipfile
+import zlib
 from typing import BinaryIO
 
 from senseweave.media.forms.content import HEAD_BYTES, Content
+from senseweave.media.forms.markup import markup
 from senseweave.media.forms.refusals import refused_type
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
@@ -75,6 +77,8 @@ def identify_container(file: BinaryIO, head: bytes, content: Content) -> Content
         return Content("image/svg+xml", ("text", "image"), "svg")
     if head.startswith(_OLE):
         return _identify_ole(file)
+    if content.mime_type == "application/gzip":
+        return _identify_gzip(head)
     if not content.modalities and (mime_type := refused_type(head)) is not None:
         return Content(mime_type)
     if content.reader == "text" or not content.modalities:
@@ -115,6 +119,18 @@ def _identify_ole(file: BinaryIO) -> Content:
     places = {name: data.find(f"{name}\0".encode("utf-16-le")) for name, _ in _STREAMS}
     found = [(place, content) for name, content in _STREAMS if (place := places[name]) >= 0]
     return min(found, key=lambda each: each[0])[1] if found else Content("application/vnd.ms-ole")
+
+
+def _identify_gzip(head: bytes) -> Content | None:
+    """Return what is packed with gzip under a name of its own, or None for any other archive."""
+    try:
+        unpacked = zlib.decompressobj(wbits=31).decompress(head, HEAD_BYTES)
+    except zlib.error:
+        return None
+    if markup(unpacked) == "svg":
+        return Content("image/svg+xml-compressed")
+    mime_type = refused_type(unpacked)
+    return Content(mime_type) if mime_type in ("image/emf", "image/wmf") else None
 
 
 def _tail(file: BinaryIO) -> bytes:

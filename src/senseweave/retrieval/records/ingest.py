@@ -17,6 +17,7 @@ from senseweave.media.base import source_name
 from senseweave.media.collecting import (
     ON_INPUT_ERROR,
     OnInputError,
+    blank,
     collect_files,
     count_files,
     is_named,
@@ -188,7 +189,7 @@ class Ingest:
                 state.whole_modalities.add(media.modality)
             for lane in self._lanes[media.modality]:
                 if not self._chunk(media, source, own, lane, ticket):
-                    self._fail(NoContentError(media.source, "is blank: there is nothing to index"), source)
+                    self._fail(blank(media.source), source)
         except MediaError as error:
             self._fail(error, source)
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from senseweave.arguments import check_choice
 from senseweave.errors import MediaError, PartError
 from senseweave.media import Media, MediaPolicy, Modality, collect
-from senseweave.media.collecting import ON_INPUT_ERROR, OnInputError, count_files, is_named, is_single
+from senseweave.media.collecting import ON_INPUT_ERROR, OnInputError, blank, count_files, is_named, is_single
 from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.retrieval.records.chunking import chunk_media
 
@@ -60,6 +60,7 @@ class ChunkLoader:
         policy: What may be read.
         unwrap: Returns what `collect` reads in place of an input, for example the bytes in a framework's container.
         chunk: Divides a media.
+        modalities: Only media of these are loaded; None for all.
         describe: Returns a description or None for each media of a list; None for no descriptions.
         described: Modalities that `describe` takes.
         verify: Whether chunks that are not described are decoded once, which finds truncated files.
@@ -73,6 +74,7 @@ class ChunkLoader:
     policy: MediaPolicy | None = None
     unwrap: Callable[[Any], Any] = _unchanged
     chunk: Callable[[Media], Iterator[Media]] = chunk_media
+    modalities: Collection[Modality] | None = None
     describe: Callable[[list[Media]], Sequence[str | None]] | None = None
     described: Collection[Modality] = ()
     verify: bool = False
@@ -203,9 +205,15 @@ class ChunkLoader:
             if isinstance(media, MediaError):
                 yield media, named
                 continue
+            if self.modalities is not None and media.modality not in self.modalities:
+                continue
+            is_blank = True
             try:
                 for chunk in self.chunk(media):
+                    is_blank = False
                     yield LoadedChunk(chunk, media, position, named=named), named
+                if is_blank:
+                    yield blank(media.source), named
             except MediaError as error:
                 yield error, named
 

@@ -101,6 +101,7 @@ class MediaReader(PolicyFields, BasePydanticReader):
             self.on_error,
             self.media_policy,
             chunk=self._chunk,
+            modalities=self.modalities,
             verify=self.on_error != "raise" if self.verify is None else self.verify,
             progress=show_progress,
         )
@@ -139,7 +140,5 @@ class MediaReader(PolicyFields, BasePydanticReader):
         return SenseweaveEmbedding.from_dict(given) if isinstance(given, dict) else given
 
     def _chunk(self, media: Media) -> Iterator[Media]:
-        if self.modalities is not None and media.modality not in self.modalities:
-            return iter(())
         space = self.embed_model.space if self.embed_model is not None else None
         return chunk_media(media, space, **{name: getattr(self, name) for name in CHUNK_OPTIONS})

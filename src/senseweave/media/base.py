@@ -119,6 +119,11 @@ class Media:
         """What reading has shown so far of a source that could be read only in part, or not as it is."""
         return tuple(self._source.notes)
 
+    @property
+    def is_scan(self) -> bool:
+        """Whether this is a scanned page whose words OCR reads; it may find none."""
+        return False
+
     def read(self) -> bytes:
         """Return the bytes of the source, within the policy's `max_bytes`.
 

@@ -175,11 +175,12 @@ def _document(source: Source, budget: Budget) -> Iterator[Media | MediaError]:
 
     reader = document_reader(source.content, source.label)
     pages = reader.pages_with_text(source)
+    scanned = reader.scanned_pages(source)
     parts = reader.parts(source)
     if pages is None and not (parts and not reader.text(source, None).strip()):
         yield TextFile(source, policy=source.policy)
     for page, has_text in enumerate(pages or (), 1):
-        if has_text:
+        if has_text or page in scanned:
             yield TextFile(source, page=page, policy=source.policy)
         if reader.draws_pages:
             yield Image(source, page=page, policy=source.policy)

@@ -55,7 +55,7 @@ class MediaPolicy:
         max_depth: How deep files may be nested in files.
         max_redirects: Most redirects that a download follows.
         timeout: Seconds that the whole download of a URL may take.
-        decode_timeout: Seconds that decoding one video clip may take.
+        decode_timeout: Seconds that decoding one video clip, or reading one scanned page, may take.
         moved: Where files are now, by the folder under which they were: `{"/data/photos": "/mnt/archive/photos"}` reads
             them there, also those of Windows, while records keep the paths that they know.
     """

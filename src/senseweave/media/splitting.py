@@ -10,7 +10,7 @@ from senseweave.media.documents.transcripts import RECORDING, recording_beside
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.headings import HEADING, context_passages
 from senseweave.media.kinds.image import Image
-from senseweave.media.kinds.text import Text
+from senseweave.media.kinds.text import FILE_HASH, OCR, Text
 from senseweave.media.passages import passage_spans
 
 DEFAULT_SECONDS = 30.0
@@ -29,7 +29,8 @@ def split(
     """Yield the chunks of a media, in order.
 
     Audio and video are split into windows with spans, a PDF into its pages, text into passages with `character_start`
-    and `character_end` in their metadata, and `encoding` where it is not UTF-8; an image is a single chunk.
+    and `character_end` in their metadata, `encoding` where it is not UTF-8, and `ocr` where they are those of a scanned
+    page; an image is a single chunk.
 
     Args:
         media: What to split.
@@ -76,6 +77,8 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
         return
     encoding = media._source.encoding
     chosen: dict[str, Value] = {"encoding": encoding} if encoding not in (None, "utf-8") else {}
+    if media.is_scan:
+        chosen = {OCR: True, FILE_HASH: media.sha256}
 
     def cut(text: str, characters: int) -> list[tuple[int, int]]:
         return passage_spans(text, characters, min(overlap, characters // 2))

@@ -15,8 +15,8 @@ from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.errors import EncodingError
 from senseweave.extras import require
-from senseweave.forking import Lock
 from senseweave.media import Modality
+from senseweave.media.reading.ocr import LEAST_SCORE, LineReader
 
 NO_CAPTION = "a picture"
 NO_TEXT = "a picture without text"
@@ -176,39 +176,27 @@ def greedy(backbone: Backbone, inputs: Mapping[str, Any], max_new_tokens: int) -
 
 
 class RapidOcr(Loadable):
-    """Text recognition by RapidOCR (PP-OCR models on ONNX Runtime), whose weights come with its package."""
+    """Text recognition by RapidOCR, whose weights come with its package; see `senseweave.media.reading.ocr`."""
 
-    def __init__(self, *, least_score: float = 0.5) -> None:
+    def __init__(self, *, least_score: float = LEAST_SCORE) -> None:
         """Describe the engine.
 
         Args:
             least_score: Lines that the engine is less sure of are left out; its own default.
         """
         self.least_score = least_score
-        self._engine: Lazy[Any] = Lazy(self._load, survives_fork=False)
-        self.parts = (self._engine,)
-        self._reading = Lock()
+        self._reader: Lazy[LineReader] = Lazy(lambda: LineReader(least_score), survives_fork=False)
+        self.parts = (self._reader,)
 
     def write(self, image: Any) -> str:
         """Return the lines of text in an image, from top to bottom."""
-        pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])  # the engine reads BGR
-        engine = self._engine()
-        too_thin = require("rapidocr.utils.process_img", extra="ocr").ResizeImgError
-        with self._reading:
-            try:
-                result = engine(pixels)
-            except too_thin:  # a line of pixels, which is none at all at the size that the engine reads
-                return ""
-        return "\n".join(result.txts or ())
+        lines, _ = self._reader().lines(image)
+        return "\n".join(lines)
 
     def identity(self) -> Mapping[str, object]:
         """Return package, version and threshold."""
         require("rapidocr", extra="ocr", feature="reading text in images")
         return {"writer": "rapidocr", "version": version("rapidocr"), "least_score": self.least_score}
-
-    def _load(self) -> Any:
-        rapidocr = require("rapidocr", extra="ocr", feature="reading text in images")
-        return rapidocr.RapidOCR(params={"Global.text_score": self.least_score, "Global.log_level": "error"})
 
 
 def encode_whole(encoder: Encoder, text: str) -> np.ndarray:

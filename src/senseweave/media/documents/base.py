@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol
 
@@ -105,6 +105,14 @@ class DocumentReader(Protocol):
             MediaError: If the document cannot be read.
         """
         return None
+
+    def scanned_pages(self, source: Source) -> Collection[int]:
+        """Return the pages whose words are in a picture, which `text` reads by OCR; it may find none.
+
+        Raises:
+            MediaError: If the document cannot be read.
+        """
+        return ()
 
     def page_count(self, source: Source) -> int | None:
         """Return the number of pages, or None for a document without pages.

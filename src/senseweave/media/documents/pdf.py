@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require_reader
 from senseweave.forking import Lock
 from senseweave.media.documents.base import DocumentReader, Part, no_part
+from senseweave.media.documents.scans import page_words, readable
 from senseweave.media.forms.source import Source
 
 if TYPE_CHECKING:
@@ -23,6 +25,14 @@ LONGEST_SIDE = 4096
 _HYPHEN: Final = re.compile("\x02\n?")
 """What PDFium gives for a hyphen at the end of a line, where a word goes on."""
 _MOST_REMARKS: Final = 10_000
+_LITTLE: Final = 0.02
+_MOST: Final = 0.5
+"""Shares of a page that a picture covers: too small to be read, and most of the page."""
+_FEW_WORDS: Final = 40
+"""Letters and digits of a page that is a picture and not text: a page number, a stamp."""
+_MANY_OUTLINES: Final = 50
+"""Paths of a page whose letters are drawn as outlines."""
+_MOST_OBJECTS: Final = 5000
 _PDFIUM = Lock()
 """PDFium may be used by one thread at a time."""
 
@@ -35,10 +45,13 @@ class PDFReader(DocumentReader):
     draws_pages = True
 
     def text(self, source: Source, page: int | None) -> str:
-        """Return the text of a page, or of all pages separated by form feeds."""
+        """Return the text of a page, or of all pages separated by form feeds; that of a scanned page by OCR."""
         with open_pdf(source) as document:
             numbers = range(1, len(document) + 1) if page is None else [page]
-            return "\f".join(_page_text(document, number, source.label) for number in numbers)
+            written = {number: _page_text(document, number, source.label) for number in numbers}
+        for number in sorted(set(self.scanned_pages(source)) & set(written)):
+            written[number] = page_words(source, number, written[number], self.page_image)
+        return "\f".join(written.values())
 
     def page_count(self, source: Source) -> int:
         """Return the number of pages."""
@@ -49,6 +62,17 @@ class PDFReader(DocumentReader):
         """Return for each page whether it has text."""
         with open_pdf(source) as document:
             return [_has_text(document, number, source.label) for number in range(1, len(document) + 1)]
+
+    def scanned_pages(self, source: Source) -> Collection[int]:
+        """Return the pages that a picture fills, with few words or none beside it.
+
+        Where OCR is not installed there are none, and the source has a note that names them.
+        """
+        if source.scanned is None:
+            with open_pdf(source) as document:
+                numbers = range(1, len(document) + 1)
+                source.scanned = readable(source, [at for at in numbers if _is_scanned(document, at, source.label)])
+        return source.scanned
 
     def page_image(self, source: Source, page: int | None) -> Image:
         """Draw a page at 144 dots per inch, its longest side at most 4,096 pixels."""
@@ -129,6 +153,37 @@ def _has_text(document: Any, number: int, label: str) -> bool:
         return bool(_page_text(document, number, label).strip())
     except MediaError:  # raised again when the page itself is read
         return False
+
+
+def _is_scanned(document: Any, number: int, label: str) -> bool:
+    """Return whether the words of a page are in a picture: a scan, a photograph or outlines of letters."""
+    try:
+        share, outlines = _drawn(_page(document, number, label))
+        if share < _LITTLE and outlines < _MANY_OUTLINES:
+            return False
+        words = sum(letter.isalnum() for letter in _page_text(document, number, label))
+    except MediaError:  # raised again when the page itself is read
+        return False
+    return words == 0 or (share >= _MOST and words < _FEW_WORDS)
+
+
+def _drawn(page: Any) -> tuple[float, int]:
+    """Return the share of a page that pictures cover, and the number of its outlines."""
+    from pypdfium2 import raw
+
+    try:
+        width, height = page.get_size()
+        area, outlines = 0.0, 0
+        for drawn in itertools.islice(page.get_objects(max_depth=1), _MOST_OBJECTS):
+            if drawn.type in (raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM):
+                left, bottom, right, top = drawn.get_bounds()
+                area += max(0, min(right, width) - max(left, 0)) * max(0, min(top, height) - max(bottom, 0))
+            outlines += drawn.type == raw.FPDF_PAGEOBJ_PATH
+        return area / max(width * height, 1), outlines
+    except Exception:  # what it draws is not known, and is left to those who draw it
+        return 0.0, 0
+    finally:
+        page.close()
 
 
 def _page_text(document: Any, number: int, label: str) -> str:

@@ -41,6 +41,10 @@ class Source:
         """Modality of the first media of this source; a download of anything else ends at its first bytes."""
         self.encoding: str | None = None
         """The encoding of a text, as the caller named it or as reading chose it."""
+        self.scanned: frozenset[int] | None = None
+        """The pages whose words OCR reads, once they are known."""
+        self.scanned_words: dict[int, str] = {}
+        """What OCR read on them so far."""
         self.notes: list[str] = []
         """What reading has shown so far of a source that could be read only in part, or not as it is."""
 

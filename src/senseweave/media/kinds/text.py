@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Self
+from typing import Final, Self
 
 from senseweave.errors import MediaError
 from senseweave.extras import reading
@@ -14,6 +14,11 @@ from senseweave.media.forms.content import Content
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
+
+OCR: Final = "ocr"
+"""Metadata of a passage of a scanned page: true."""
+FILE_HASH: Final = "file_sha256"
+"""Metadata of such a passage: the hash of the file, by which a page is known that was read before."""
 
 
 class Text(Media):
@@ -130,6 +135,16 @@ class TextFile(Text):
     def _decoded_source(cls, value: object) -> DecodedSource:
         expected = "expected a path, URL, data URI, bytes or binary file object"
         raise MediaError(type(value).__name__, f"is not a file; {expected}")
+
+    @property
+    def is_scan(self) -> bool:
+        """Whether this is a scanned page whose words OCR reads; it may find none."""
+        return self.page is not None and self.page in (self._source.scanned or ())
+
+    def remember_words(self, words: str) -> None:
+        """Take what OCR read on this page before, so that it is not read again."""
+        if self.page is not None:
+            self._source.scanned_words[self.page] = words
 
     def decode(self) -> str:
         """Return the text of the file, or of its page.

@@ -44,6 +44,8 @@ def chunk_media(
 ) -> Iterator[Media]:
     """Yield the chunks into which an index of `space` divides a media, in order; see `senseweave.media.split`.
 
+    A scanned page has its picture too, so that a space without texts leaves out the words that OCR may read on it.
+
     Args:
         media: The media to divide.
         space: The space whose encoders determine the length of chunks, and whether sound is cut at pauses; None for
@@ -57,6 +59,8 @@ def chunk_media(
         UnsupportedModalityError: If the space cannot embed the media.
         MediaError: If the media cannot be read.
     """
+    if media.is_scan and space is not None and "text" not in space.modalities:
+        return iter(())
     encoder = space.encoder(media.modality) if space is not None else None
     if characters is None:
         characters = DEFAULT_CHARACTERS

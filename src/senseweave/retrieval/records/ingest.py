@@ -23,8 +23,10 @@ from senseweave.media.collecting import (
     is_named,
     is_single,
 )
+from senseweave.media.kinds.text import TextFile
 from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.retrieval.records.chunking import chunk_media
+from senseweave.retrieval.records.scans import remember_scan
 from senseweave.retrieval.records.schema import check_own, is_gone, record_id, record_source
 from senseweave.retrieval.records.tracking import Ticket, Tracker
 from senseweave.retrieval.records.values import is_unicode
@@ -173,6 +175,8 @@ class Ingest:
         if media.modality not in self._lanes:
             self._lanes[media.modality] = lanes(self._spaces.values(), media.modality)
         if not self._lanes[media.modality]:
+            if media.is_scan:  # its picture is there as well
+                return
             if not explicit:
                 self._state(source).whole_file = True
             known = sorted({modality for space in self._spaces.values() for modality in space.modalities})
@@ -188,7 +192,10 @@ class Ingest:
             elif media.span is None and media.page is None:
                 state.whole_modalities.add(media.modality)
             for lane in self._lanes[media.modality]:
-                if not self._chunk(media, source, own, lane, ticket):
+                if isinstance(media, TextFile) and media.is_scan:
+                    descriptions = [self._collections.descriptions[space.name, "text"] for space in lane.spaces]
+                    remember_scan(media, source, self._collections, descriptions)
+                if not self._chunk(media, source, own, lane, ticket) and not media.is_scan:
                     self._fail(blank(media.source), source)
         except MediaError as error:
             self._fail(error, source)

@@ -212,7 +212,7 @@ class ChunkLoader:
                 for chunk in self.chunk(media):
                     is_blank = False
                     yield LoadedChunk(chunk, media, position, named=named), named
-                if is_blank:
+                if is_blank and not media.is_scan:
                     yield blank(media.source), named
             except MediaError as error:
                 yield error, named

@@ -1,0 +1,95 @@
+"""The words in a picture, read by RapidOCR (PP-OCR models on ONNX Runtime), whose weights come with its package."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from senseweave.extras import require
+from senseweave.forking import Lock, abandon, forks
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+LEAST_SCORE: Final = 0.5
+"""Lines that the engine is less sure of are left out; its own default."""
+BATCH: Final = 6
+"""Lines that the engine recognizes at once; its own default."""
+LONGEST_LINE: Final = 100.0
+"""Width of a line or picture by its height, above which it is a rule or a pattern, and would take seconds."""
+
+
+def is_installed() -> bool:
+    """Return whether pictures can be read here; nothing is imported."""
+    return all(importlib.util.find_spec(module) is not None for module in ("rapidocr", "onnxruntime"))
+
+
+class LineReader:
+    """Reads the lines of text in pictures, one picture at a time.
+
+    Args:
+        least_score: Lines that the engine is less sure of are left out.
+    """
+
+    def __init__(self, least_score: float = LEAST_SCORE) -> None:
+        self.least_score = least_score
+        rapidocr = require("rapidocr", extra="ocr", feature="reading text in images")
+        parameters = {"Global.text_score": least_score, "Global.log_level": "error", "Rec.rec_batch_num": BATCH}
+        self._engine: Any = rapidocr.RapidOCR(params=parameters)
+        self._too_thin = require("rapidocr.utils.process_img", extra="ocr").ResizeImgError
+        self._nothing_found = require("rapidocr.main", extra="ocr").RapidOCRError
+        self._reading = Lock()
+
+    def lines(self, image: Image, seconds: float | None = None) -> tuple[list[str], bool]:
+        """Return the lines of text in an image, from top to bottom, and whether these are all of them.
+
+        Args:
+            image: Upright.
+            seconds: When to stop recognizing the lines that were found; None for no limit.
+        """
+        end = time.monotonic() + seconds if seconds is not None else None
+        if max(image.size) > LONGEST_LINE * min(image.size):  # the engine would enlarge it to millions of pixels
+            return [], True
+        pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])  # the engine reads BGR
+        with self._reading:
+            try:
+                crops, _ = self._engine.detect_and_crop(*self._engine.preprocess_img(pixels))
+            # A line of pixels, which is none at all at the size that the engine reads, or a picture without words.
+            except (self._too_thin, self._nothing_found):
+                return [], True
+            return self._recognize(crops, end)
+
+    def _recognize(self, crops: list[np.ndarray], end: float | None) -> tuple[list[str], bool]:
+        shapes = np.array([crop.shape[1] / max(crop.shape[0], 1) for crop in crops])
+        order = [int(at) for at in np.argsort(shapes) if 1 / LONGEST_LINE <= shapes[at] <= LONGEST_LINE]
+        found: dict[int, str] = {}
+        for at in range(0, len(order), BATCH):
+            if end is not None and time.monotonic() > end:
+                return [found[number] for number in sorted(found)], False
+            some = order[at : at + BATCH]
+            upright, _ = self._engine.cls_and_rotate([crops[number] for number in some])
+            result = self._engine.recognize_txt(upright)
+            lines = zip(some, result.txts, result.scores, strict=True)
+            found |= {number: text for number, text, score in lines if score >= self.least_score and text.strip()}
+        return [found[number] for number in sorted(found)], True
+
+
+_lock = Lock()
+_reader: tuple[int, LineReader] | None = None
+
+
+def line_reader() -> LineReader:
+    """Return the reader of this process, whose models are loaded once.
+
+    Raises:
+        ImportError: If the extra is missing; the message contains the install line.
+    """
+    global _reader
+    with _lock:
+        if _reader is None or _reader[0] != forks():
+            abandon(_reader)  # the engine's threads are those of the parent
+            _reader = forks(), LineReader()
+        return _reader[1]

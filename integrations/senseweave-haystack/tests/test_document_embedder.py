@@ -21,7 +21,7 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
     assert data["init_parameters"] == {
         "model": "starter",
         "dimensions": None,
-        "normalize": True,
+        "normalize": None,
         "device": None,
         "api_key": None,
         "load_options": {},

@@ -150,7 +150,7 @@ def test_a_class_of_the_user_with_a_constructor_of_its_own_keeps_the_parameters_
             super().__init__(dimensions=length)
 
     embedder = ShortEmbedder(8)
-    assert (embedder.model, embedder.dimensions, embedder.normalize) == ("starter", 8, True)
+    assert (embedder.model, embedder.dimensions, embedder.normalize) == ("starter", 8, None)
 
 
 def test_a_parameter_that_does_not_exist_is_an_error_of_the_constructor():

@@ -16,10 +16,30 @@ def test_init_keeps_parameters_and_loads_nothing():
     assert (embedder.model, embedder.dimensions, embedder.normalize, embedder.load_options) == (
         "no-such-scheme:x",
         8,
-        True,
+        None,
         {},
     )
     assert embedder._space is None
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_saved_for_dot_products_has_the_vectors_and_the_fingerprint_of_senseweave(tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import StaticEmbedding
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0, "a": 1, "dog": 2, "barks": 3}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    static = StaticEmbedding(tokenizer, embedding_weights=np.arange(32, dtype=np.float32).reshape(4, 8))
+    SentenceTransformer(modules=[static], similarity_fn_name="dot").save(str(tmp_path))
+    embedder = SenseweaveTextEmbedder(model=str(tmp_path))
+    space = sw.load(str(tmp_path))
+    assert embedder.fingerprint == space.fingerprint
+    vector = embedder.run(text="a dog barks")["embedding"]
+    np.testing.assert_allclose(vector, space.embed_text(["a dog barks"], role="query")[0], atol=1e-6)
+    assert np.linalg.norm(vector) > 2
 
 
 def test_to_dict_holds_every_parameter_and_from_dict_restores_them(monkeypatch):

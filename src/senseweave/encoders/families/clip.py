@@ -13,6 +13,7 @@ from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, BY_MODULES, Rule, 
 from senseweave.encoders.families.sentence import SentenceText
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
+from senseweave.encoders.parts.saved_settings import with_settings
 from senseweave.encoders.parts.sentence_folders import PATTERNS
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected, scalar
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
@@ -77,7 +78,8 @@ def build(
     Raises:
         ModelError: If the checkpoint is of another family, or `text` has vectors of another length.
     """
-    checkpoint = clip_folder(resolve(name, revision=revision))
+    folder = resolve(name, revision=revision)
+    checkpoint = clip_folder(folder)
     backbone = Backbone(checkpoint, class_for(checkpoint, CLASSES, "clip"), extra="image", device=device, dtype=dtype)
     images = TowerImage(
         backbone, dimension=_dimension, features=projected("get_image_features"), batch_images=batch_images
@@ -95,17 +97,15 @@ def build(
             msg = f"{text} has {texts.dimension} dimensions, and {name} {images.dimension}: two spaces"
             raise ModelError(msg)
         return {"text": texts, "image": images}
-    return {
-        "text": TowerText(
-            backbone,
-            dimension=_dimension,
-            features=projected("get_text_features"),
-            longest=_longest,
-            max_length=max_length,
-            batch_tokens=batch_tokens,
-        ),
-        "image": images,
-    }
+    own_text = TowerText(
+        backbone,
+        dimension=_dimension,
+        features=projected("get_text_features"),
+        longest=_longest,
+        max_length=max_length,
+        batch_tokens=batch_tokens,
+    )
+    return with_settings({"text": own_text, "image": images}, folder)
 
 
 FAMILY = Family(

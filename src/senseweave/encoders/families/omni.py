@@ -10,6 +10,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import BY_OTHER_MODULES, Rule, Signs
 from senseweave.encoders.family import Family
+from senseweave.encoders.parts.saved_settings import with_settings
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
@@ -40,9 +41,13 @@ class OmniModel(Loadable):
         """Describe the model."""
         self.checkpoint = checkpoint
         self._dtype = dtype
-        self._model: Lazy[Any] = Lazy(
-            lambda: load_modules(checkpoint, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
-        )
+
+        def load() -> Any:
+            model = load_modules(checkpoint, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+            model.truncate_dim = None  # the space cuts dimensions, and may be asked for others
+            return model
+
+        self._model: Lazy[Any] = Lazy(load)
         self.parts = (self._model,)
 
     def __call__(self) -> Any:
@@ -203,7 +208,7 @@ def build(
     if not encoders:
         msg = f"{name} embeds none of {', '.join(MODALITIES)}"
         raise ModelError(msg)
-    return encoders
+    return with_settings(encoders, checkpoint)
 
 
 def _has_further_layers(signs: Signs) -> bool:

@@ -13,6 +13,7 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import BY_MODULES, BY_STATIC_TYPE, Rule, Signs, has_architecture, has_model_type
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.prompts import Prompts
+from senseweave.encoders.parts.saved_settings import with_settings
 from senseweave.encoders.parts.sentence_folders import PATTERNS, files_identity, folder_prompts, module_folders
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.tokenization import WITHOUT_TOKENS
@@ -195,7 +196,7 @@ def build(
     """Build the encoder of a static model, see `StaticText`; it runs on the CPU whatever `device` is."""
     checkpoint = resolve(name, revision=revision, patterns=PATTERNS)
     encoder = StaticText(checkpoint, max_length=max_length, batch_tokens=batch_tokens, prompts=prompts)
-    return {"text": encoder}
+    return with_settings({"text": encoder}, checkpoint)
 
 
 def _is_static(signs: Signs) -> bool:

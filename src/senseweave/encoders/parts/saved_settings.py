@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast, get_args
 
-from senseweave.encoders.base import Similarity
+from senseweave.encoders.base import Encoder, Similarity
 from senseweave.encoders.parts.prompts import last_name
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.errors import ModelError
+from senseweave.media import Modality
 
 LAYER_NORM_BEFORE_CUT: Final = re.compile(r"nomic-embed-text-v1\.5")
 """Models whose vectors are normalized over their dimensions before they are cut (card of nomic-embed-text-v1.5)."""
@@ -55,3 +57,21 @@ def read_settings(checkpoint: Checkpoint) -> SavedSettings:
     called = (checkpoint.name, str(checkpoint.json("config.json").get("_name_or_path") or ""))
     layer_norm = any(LAYER_NORM_BEFORE_CUT.fullmatch(last_name(name)) for name in called)
     return SavedSettings(cast("Similarity", similarity), dimensions, layer_norm)
+
+
+def with_settings(encoders: Mapping[Modality, Encoder], checkpoint: Checkpoint) -> dict[Modality, Encoder]:
+    """Return the encoders of a folder, which keep to the settings that it was saved with.
+
+    Raises:
+        ModelError: If a setting has an impossible value.
+    """
+    saved = read_settings(checkpoint)
+    kept = {
+        "similarity": saved.similarity,
+        "usual_dimensions": saved.dimensions,
+        "layer_norm_before_cut": saved.layer_norm,
+    }
+    for encoder in encoders.values():
+        for name, value in kept.items():
+            setattr(encoder, name, value)
+    return dict(encoders)

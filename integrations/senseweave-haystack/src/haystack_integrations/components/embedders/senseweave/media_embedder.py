@@ -39,7 +39,7 @@ class SenseweaveMediaEmbedder(SpaceComponent):
         *,
         model: str = "starter",
         dimensions: int | None = None,
-        normalize: bool = True,
+        normalize: bool | None = None,
         device: ComponentDevice | None = None,
         api_key: Secret | None = None,
         load_options: dict[str, Any] | None = None,
@@ -51,7 +51,7 @@ class SenseweaveMediaEmbedder(SpaceComponent):
 
         :param model: A name that `senseweave.load` takes: `starter`, a hub id, a local folder, or `scheme:name`.
         :param dimensions: How many leading dimensions to keep, for models trained to allow it.
-        :param normalize: Whether embeddings have length 1.
+        :param normalize: Whether embeddings have length 1; what the model was saved with if None.
         :param device: Where the model runs. If None, senseweave chooses when the model is loaded.
         :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`; its usual variable if None.
         :param load_options: Further options of `senseweave.load` for this family of models.

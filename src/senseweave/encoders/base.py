@@ -128,6 +128,14 @@ class Encoder(Loadable, ABC):
         return False
 
     @property
+    def deterministic(self) -> bool:
+        """Whether equal input gives equal vectors, up to rounding, from run to run and with any number of threads.
+
+        False where the model writes words and rounding can make it write others.
+        """
+        return True
+
+    @property
     @abstractmethod
     def dimension(self) -> int:
         """The length of the vectors that `forward` returns."""

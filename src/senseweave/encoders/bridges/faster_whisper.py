@@ -18,8 +18,28 @@ SAMPLING_RATE = 16_000
 """What Whisper was trained on, in Hz (Radford et al. 2022, arXiv 2212.04356, section 2.2)."""
 
 
+class MelFilters:
+    """Mel filters whose products do not depend on the number of threads, as those of BLAS do.
+
+    Last digits that differ are enough for another word. Each filter covers few frequencies, so that this is no slower.
+    """
+
+    def __init__(self, filters: np.ndarray) -> None:
+        """Take filters of shape (bands, frequencies)."""
+        self._filters = filters
+        self._ranges = [(int(bins[0]), int(bins[-1]) + 1) for bins in map(np.flatnonzero, filters)]
+
+    def __matmul__(self, magnitudes: np.ndarray) -> np.ndarray:
+        """Return bands, shape (bands, frames), of magnitudes, shape (frequencies, frames)."""
+        rows = zip(self._filters, self._ranges, strict=True)
+        return np.stack([(row[low:high, None] * magnitudes[low:high]).sum(axis=0) for row, (low, high) in rows])
+
+
 class FasterWhisper(Loadable):
-    """Turns sound into text, greedily and without context between windows, so that equal sound gives equal text."""
+    """Turns sound into text, greedily and without context between windows, so that equal sound gives equal text.
+
+    CTranslate2 adds in the same order with any number of threads; only the spectrogram came from BLAS, which does not.
+    """
 
     sampling_rate = SAMPLING_RATE
 
@@ -90,6 +110,8 @@ class FasterWhisper(Loadable):
         whisper = require("faster_whisper", extra="speech", feature="speech recognition")
         if self.sha256 is not None:
             verify_sha256(self.folder / "model.bin", self.sha256)
-        return whisper.WhisperModel(
+        model = whisper.WhisperModel(
             str(self.folder), device="cpu", compute_type=self.compute_type, local_files_only=True
         )
+        model.feature_extractor.mel_filters = MelFilters(model.feature_extractor.mel_filters)
+        return model

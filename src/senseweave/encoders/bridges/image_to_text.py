@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.bridges.greedy import Greedy
 from senseweave.encoders.observation import Observation
 from senseweave.encoders.parts.backbone import Backbone, class_for, image_processor, tokenizer
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
-from senseweave.errors import EncodingError
 from senseweave.extras import require
 from senseweave.media import Modality
 from senseweave.media.reading.ocr import LEAST_SCORE, LineReader
@@ -32,6 +32,10 @@ CAPTIONERS = {
 
 class Writer(Protocol):
     """What turns an image into text."""
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether equal images have equal texts, from run to run and with any number of threads."""
 
     def write(self, image: Any) -> str:
         """Return text about or in a PIL image, or an empty string."""
@@ -67,6 +71,11 @@ class ImageToText(Encoder):
     def dimension(self) -> int:
         """The dimension of the text space."""
         return self.text.dimension
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the writer writes the same about equal images every time."""
+        return self.writer.deterministic
 
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
         """Pass the images on; they are read in `forward`, one at a time, so that no batch changes a text."""
@@ -137,42 +146,26 @@ class Captioner(Loadable):
             dtype=dtype,
             unused=("encoder.pooler.",),
         )
+        self._generate = Greedy(self._backbone, max_new_tokens)
         self._processor: Lazy[Any] = Lazy(lambda: image_processor(checkpoint, "image"))
         self._tokenizer: Lazy[Any] = Lazy(lambda: tokenizer(checkpoint, "image"))
         self.parts = (self._processor, self._tokenizer, self._backbone)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether equal images have equal captions with any number of threads; not in half types."""
+        return self._generate.deterministic
 
     def write(self, image: Any) -> str:
         """Write a caption."""
         torch = require("torch", extra="image")
         pixels = torch.from_numpy(np.asarray(self._processor()(images=[image], return_tensors="np")["pixel_values"]))
-        tokens = greedy(self._backbone, {"pixel_values": self._backbone.to_device(pixels)}, self.max_new_tokens)
+        tokens = self._generate({"pixel_values": pixels})
         return str(self._tokenizer().decode(tokens, skip_special_tokens=True)).strip()
 
     def identity(self) -> Mapping[str, object]:
         """Return model and length."""
         return {"writer": "transformers", "model": self._backbone.identity(), "max_new_tokens": self.max_new_tokens}
-
-
-def greedy(backbone: Backbone, inputs: Mapping[str, Any], max_new_tokens: int) -> Any:
-    """Generate the likeliest token at each step, so that equal images have equal texts; shape (tokens,).
-
-    Raises:
-        EncodingError: If scores are not finite: the likeliest of those would be any token.
-    """
-    torch = require("torch", extra=backbone.extra)
-    with backbone.inference():
-        output = backbone().generate(
-            **inputs,
-            do_sample=False,
-            num_beams=1,
-            max_new_tokens=max_new_tokens,
-            return_dict_in_generate=True,
-            output_logits=True,
-        )
-    if not all(torch.isfinite(scores).all() for scores in output.logits):
-        msg = f"{backbone.checkpoint.name} gave scores that are not finite; a lower precision may overflow: try float32"
-        raise EncodingError(msg)
-    return output.sequences[0]
 
 
 class RapidOcr(Loadable):
@@ -187,6 +180,11 @@ class RapidOcr(Loadable):
         self.least_score = least_score
         self._reader: Lazy[LineReader] = Lazy(lambda: LineReader(least_score), survives_fork=False)
         self.parts = (self._reader,)
+
+    @property
+    def deterministic(self) -> bool:
+        """True: an image is read by itself, and ONNX Runtime adds in the same order with any number of threads."""
+        return True
 
     def write(self, image: Any) -> str:
         """Return the lines of text in an image, from top to bottom."""

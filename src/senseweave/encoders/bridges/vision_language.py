@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from senseweave.encoders.bridges.image_to_text import CAPTION_TOKENS, CAPTIONERS, Captioner, Writer, greedy
+from senseweave.encoders.bridges.greedy import Greedy
+from senseweave.encoders.bridges.image_to_text import CAPTION_TOKENS, CAPTIONERS, Captioner, Writer
 from senseweave.encoders.parts.backbone import Backbone, model_type, transformers_class
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
@@ -44,8 +45,14 @@ class VisionLanguage(Loadable):
         self._backbone = Backbone(
             resolve(name, revision=revision), "AutoModelForImageTextToText", extra="image", device=device, dtype=dtype
         )
+        self._generate = Greedy(self._backbone, max_new_tokens)
         self._processor: Lazy[Any] = Lazy(self._load_processor)
         self.parts = (self._processor, self._backbone)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether equal images have equal answers with any number of threads; not in half types."""
+        return self._generate.deterministic
 
     def write(self, image: Any) -> str:
         """Return the model's answer to the prompt about a PIL image."""
@@ -53,8 +60,7 @@ class VisionLanguage(Loadable):
         question = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": self.prompt}]}
         text = processor.apply_chat_template([question], add_generation_prompt=True, tokenize=False)
         inputs = processor(images=[image], text=[text], return_tensors="pt")
-        tensors = {name: self._backbone.to_device(tensor) for name, tensor in inputs.items()}
-        tokens = greedy(self._backbone, tensors, self.max_new_tokens)[inputs["input_ids"].shape[1] :]
+        tokens = self._generate(inputs)[inputs["input_ids"].shape[1] :]
         return str(processor.decode(tokens, skip_special_tokens=True)).strip()
 
     def identity(self) -> Mapping[str, object]:

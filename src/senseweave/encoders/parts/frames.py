@@ -65,6 +65,11 @@ class FrameVideo(Encoder):
         return self.image.dimension
 
     @property
+    def deterministic(self) -> bool:
+        """Whether the image encoder is."""
+        return self.image.deterministic
+
+    @property
     def batch_budget(self) -> int:
         """The number of frames in a batch: the budget of the image encoder, and at least one segment."""
         return max(self.image.batch_budget, self.frames)

@@ -218,7 +218,8 @@ class Index(Maintained):
             group: Join the windows, pages and passages of one source into one hit, with its best spans in `hit.spans`.
             diversity: How much hits should differ from each other, from 0 to 1 (maximal marginal relevance).
             rerank: A cross-encoder's name or a reranker, which reorders the best `rerank_depth` hits.
-            rerank_depth: How many hits the reranker reads; always at least all hits up to the end of the page.
+            rerank_depth: How many hits the reranker reads; more for a page that ends further down, so that pages never
+                overlap.
             weights: By modality, for the method `weighted_rrf`.
             quota: By modality, the minimum number of hits on each page, as long as there are enough.
 

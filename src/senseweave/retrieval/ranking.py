@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any, Final
 
 import numpy as np
@@ -24,9 +24,8 @@ from senseweave.retrieval.hits import Hit, hit_from_record
 from senseweave.retrieval.merging import resolve_method
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.records.schema import Provenance, content_key, read_metadata
-from senseweave.retrieval.search.grouping import group_by_source
 from senseweave.retrieval.search.own_content import OwnContent, own_content
-from senseweave.retrieval.search.paging import best_positions, cut_page
+from senseweave.retrieval.search.paging import best_hits, cut_page, holds_sources
 from senseweave.retrieval.search.plan import Plan
 from senseweave.retrieval.search.rerank import rerank
 from senseweave.retrieval.search.source import Candidate, RankingSource
@@ -167,16 +166,35 @@ def _steps(
     sources = [source for source in sources if source.name in queries]
     weights = _weights(sources, plan, method)
     own = own_content(query, embedded)
-    depth = plan.depth
+    is_plain = method.is_steady and not plan.is_selective
+    depth = plan.page_end if is_plain else plan.depth(plan.pages - 1)
     while True:
         entries = yield from _fetch(sources, queries, max(depth, LEAST_FETCHED), plan)
-        ranked = _join(entries, queries, method, weights, own)
-        ranked = ranked if plan.quota else ranked[:depth]
-        hits = [_hit(entry, method, policy) for entry in ranked]
-        if not plan.group or _holds_sources(hits, depth, plan):
+
+        @cache
+        def ranked(most: int, entries: Mapping[str, list[_Entry]] = entries) -> list[Hit]:
+            lists = {name: listed[: max(most, LEAST_FETCHED)] for name, listed in entries.items()}
+            joined = _join(lists, queries, method, weights, own)
+            return [_hit(entry, method, policy) for entry in (joined if plan.quota else joined[:most])]
+
+        if is_plain or not plan.group or holds_sources(ranked(depth), depth, plan, plan.pages - 1):
             break
         depth *= 2
-    return _page(query, hits, depth, plan)
+    if is_plain:
+        page = best_hits(ranked(depth), plan)[plan.offset : plan.page_end]
+    else:
+        page = cut_page(ranked, plan, _reranking(query, plan))
+    return [Ranking(replace(hit, origin=None), hit.origin.lead.item, hit.origin.source) for hit in page]
+
+
+def _reranking(query: Query | None, plan: Plan) -> Callable[[list[Hit]], list[Hit]] | None:
+    """Return what orders hits anew as the plan says, or None."""
+    if plan.reranker is None:
+        return None
+    if query is None:
+        msg = "a reranker reads the query, and only its vector is known here; pass the query, or no reranker"
+        raise ValueError(msg)
+    return partial(rerank, query, reranker=plan.reranker)
 
 
 def _compose(
@@ -343,30 +361,6 @@ def _hit(entry: _Entry, method: FusionMethod, policy: MediaPolicy | None) -> Hit
         policy=policy,
     )
     return replace(hit, sources=tuple(dict.fromkeys([hit.source, *entry.places])), origin=entry)
-
-
-def _holds_sources(hits: Sequence[Hit], depth: int, plan: Plan) -> bool:
-    """Return whether hits hold enough sources, of every modality with a quota too, or were all that there is."""
-    sources: Counter[str] = Counter(modality for modality, _ in {(hit.modality, hit.source) for hit in hits})
-    found: Counter[str] = Counter(hit.modality for hit in hits)
-    quotas = (plan.quota or {}).items()
-    enough = sources.total() >= plan.depth or len(hits) < depth
-    return enough and all(sources[name] >= share * plan.pages or found[name] < depth for name, share in quotas)
-
-
-def _page(query: Query | None, hits: list[Hit], depth: int, plan: Plan) -> list[Ranking]:
-    """Drop, rerank, group and spread hits as the plan says, and cut out the page."""
-    if plan.min_score is not None:
-        hits = [hit for hit in hits if hit.score >= plan.min_score]
-    if plan.reranker is not None:
-        if query is None:
-            msg = "a reranker reads the query, and only its vector is known here; pass the query, or no reranker"
-            raise ValueError(msg)
-        hits = rerank(query, [hits[at] for at in best_positions(hits, depth, plan, plan.pages)], plan.reranker)
-    if plan.group:
-        hits = group_by_source(hits)
-    page = cut_page(hits, [hit.origin.lead.vector for hit in hits], plan)
-    return [Ranking(replace(hit, origin=None), hit.origin.lead.item, hit.origin.source) for hit in page]
 
 
 def _weights(sources: Sequence[RankingSource], plan: Plan, method: FusionMethod) -> dict[str, float]:

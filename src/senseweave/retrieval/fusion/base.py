@@ -37,6 +37,11 @@ class FusionMethod(ABC):
         return bool(self.needs)
 
     @property
+    def is_steady(self) -> bool:
+        """Whether the score of a hit stays when more of its list, or of other lists, is read."""
+        return self.needs_statistics and not self.additive
+
+    @property
     def composable(self) -> bool:
         """Whether queries of several weighted parts can be composed: whether the method has a `location_scale`."""
         return type(self).location_scale is not FusionMethod.location_scale

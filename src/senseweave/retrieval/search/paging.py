@@ -1,56 +1,112 @@
-"""Cut a ranking into pages: quotas and diversity apply page by page, so that pages never overlap."""
+"""Cut a ranking into pages: each is chosen from what the pages before it have left, so that no hit is on two."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.search.diversity import marginal_relevance
+from senseweave.retrieval.search.grouping import group_by_source
 from senseweave.retrieval.search.plan import Plan
 from senseweave.retrieval.search.quota import quota
 
+Ranked = Callable[[int], Sequence[Hit]]
+"""Returns a ranking of the best of every list, by how many; the hits have what they were made from as `origin`."""
 
-def cut_page(hits: Sequence[Hit], vectors: Sequence[np.ndarray | None], plan: Plan) -> list[Hit]:
+
+def cut_page(ranked: Ranked, plan: Plan, rerank: Callable[[list[Hit]], list[Hit]] | None = None) -> list[Hit]:
     """Cut out the page that a plan asks for.
 
-    A page depends on the pages of the same size before it, and on no page after it: each page is chosen from the best
-    hits that the pages before it have left, and the pool of best hits grows with every page.
+    What is ranked can depend on how deep the lists are read: by methods that look at a list, by a reranker, by quotas.
+    A page therefore repeats the choice of the pages of the same size before it, each at the depth that it has as the
+    last page.
 
     Args:
-        hits: Best first.
-        vectors: The vector of each hit, in the same order; None where it is not needed.
-        plan: Names the page, its quotas and its diversity.
+        ranked: The rankings, as deep as the last page requires.
+        plan: Names the page, its quotas, its diversity and the rest.
+        rerank: Returns hits in a better order with new scores; called at most once.
     """
-    if plan.diversity is None and not plan.quota:
-        return list(hits[plan.offset : plan.page_end])
-    chosen: list[int] = []
-    for page in range(plan.pages):
-        pool = best_positions(hits, plan.pool(page), plan, page + 1)
-        left = [position for position in pool if position not in chosen]
-        if plan.diversity is not None:
-            order = marginal_relevance(
-                [hits[position].score for position in pool],
-                [vectors[position] for position in pool],
-                [hits[position].space for position in pool],
-                len(pool) if plan.quota else plan.k,
-                plan.diversity,
-                after=[pool.index(position) for position in chosen],
-            )
-            left = [pool[place] for place in order]
-        chosen += quota(left, plan.k, plan.quota or {}, lambda position: hits[position].modality)
-    return [hits[position] for position in chosen[plan.offset : plan.page_end]]
+    readings = [_reading(ranked, plan, page) for page in range(plan.pages)]
+    if rerank is not None:
+        given = {id(hit.origin.lead): hit for hits in readings for hit in hits}
+        order = {id(hit.origin.lead): (at, hit) for at, hit in enumerate(rerank(list(given.values())))}
+        readings = [_reordered(hits, order) for hits in readings]
+    chosen: list[Hit] = []
+    members: set[int] = set()
+    for page, hits in enumerate(readings):
+        left = [hit for hit in hits if members.isdisjoint(map(id, hit.origin.members))]
+        if plan.group:
+            shown = {(hit.modality, hit.source) for hit in chosen}
+            left = [hit for hit in group_by_source(left) if (hit.modality, hit.source) not in shown]
+        selected = _choose(left, chosen, plan, page)
+        chosen += selected
+        members |= {id(member) for hit in selected for member in hit.origin.members}
+        if len(selected) < plan.k:
+            break
+    return chosen[plan.offset : plan.page_end]
 
 
-def best_positions(hits: Sequence[Hit], most: int, plan: Plan, pages: int) -> list[int]:
-    """Return the positions of the best hits, with as many of each modality as the quotas of all pages require.
+def holds_sources(hits: Sequence[Hit], depth: int, plan: Plan, page: int) -> bool:
+    """Return whether hits hold enough sources for a page, of every modality with a quota too, or were all there is.
 
     Args:
-        hits: Best first.
-        most: How many positions to return at most.
-        plan: Holds the quotas of a page.
-        pages: Number of pages whose quotas are to be met.
+        hits: The ranking of the best of every list.
+        depth: How many of every list that is.
+        plan: Names the quotas.
+        page: The page, counted from 0.
     """
-    shares = {modality: share * pages for modality, share in (plan.quota or {}).items()}
-    return quota(range(len(hits)), most, shares, lambda position: hits[position].modality)
+    sources: Counter[str] = Counter(modality for modality, _ in {(hit.modality, hit.source) for hit in hits})
+    found: Counter[str] = Counter(hit.modality for hit in hits)
+    quotas = (plan.quota or {}).items()
+    enough = sources.total() >= plan.depth(page) or len(hits) < depth
+    return enough and all(sources[name] >= share * (page + 1) or found[name] < depth for name, share in quotas)
+
+
+def best_hits(hits: Sequence[Hit], plan: Plan) -> list[Hit]:
+    """Return the hits whose score is at least the least that a plan asks for."""
+    return [hit for hit in hits if plan.min_score is None or hit.score >= plan.min_score]
+
+
+def _reading(ranked: Ranked, plan: Plan, page: int) -> list[Hit]:
+    """Return the hits from which a page and those before it are chosen, in their order before any reranking."""
+    depth = plan.depth(page)
+    while plan.group and not holds_sources(ranked(depth), depth, plan, page):
+        depth *= 2
+    hits = best_hits(ranked(depth), plan)
+    if plan.reranker is None:
+        return hits
+    shares = {modality: share * (page + 1) for modality, share in (plan.quota or {}).items()}
+    return quota(hits, depth, shares, _modality)
+
+
+def _reordered(hits: Sequence[Hit], order: Mapping[int, tuple[int, Hit]]) -> list[Hit]:
+    """Return hits in the order of a reranker, with the scores that it gave them."""
+    placed = sorted(hits, key=lambda hit: order[id(hit.origin.lead)][0])
+    scored = [order[id(hit.origin.lead)][1] for hit in placed]
+    return [
+        replace(hit, score=better.score, calibration=better.calibration)
+        for hit, better in zip(placed, scored, strict=True)
+    ]
+
+
+def _choose(left: Sequence[Hit], chosen: Sequence[Hit], plan: Plan, page: int) -> list[Hit]:
+    """Return the hits of a page, of those that the pages before it have left."""
+    shares = plan.quota or {}
+    if plan.diversity is None:
+        return quota(left, plan.k, shares, _modality)
+    pool = [*chosen, *quota(left, plan.pool(page) - len(chosen), shares, _modality)]
+    order = marginal_relevance(
+        [hit.score for hit in pool],
+        [hit.origin.lead.vector for hit in pool],
+        [hit.space for hit in pool],
+        len(pool) if shares else plan.k,
+        plan.diversity,
+        after=range(len(chosen)),
+    )
+    return quota([pool[at] for at in order], plan.k, shares, _modality)
+
+
+def _modality(hit: Hit) -> str:
+    return hit.modality

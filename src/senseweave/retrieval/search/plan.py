@@ -100,6 +100,11 @@ class Plan:
         return {"k": self.k, **{name: getattr(self, names.get(name, name)) for name in OPTIONS}}
 
     @property
+    def is_selective(self) -> bool:
+        """Whether a page takes more than the next of the best hits."""
+        return bool(self.quota or self.group or self.diversity is not None or self.reranker is not None)
+
+    @property
     def page_end(self) -> int:
         """Number of hits up to the end of the requested page."""
         return self.offset + self.k
@@ -114,11 +119,15 @@ class Plan:
         size = self.k * (page + 1)
         return max(4 * size, 50) if self.diversity is not None else size
 
-    @property
-    def depth(self) -> int:
-        """Number of candidates to fetch before any is dropped; with quotas, from every collection."""
-        depth = self.pool(self.pages - 1) if self.quota or self.diversity is not None else self.page_end
-        return max(depth, self.rerank_depth) if self.reranker is not None else depth
+    def depth(self, page: int) -> int:
+        """Return how many candidates of every list a page, counted from 0, is chosen from.
+
+        It doubles, so that a page sees few depths of the pages before it.
+        """
+        depth = max(self.pool(0), self.rerank_depth if self.reranker is not None else 0)
+        while depth < self.pool(page):
+            depth *= 2
+        return depth
 
 
 @dataclass

@@ -5,7 +5,9 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
@@ -24,6 +26,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported; what a 
 
 import pytest
 from pytest_socket import socket_allow_hosts
+
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
 
 ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT / "tests"))  # for helpers that several rooms' tests share
@@ -55,3 +60,13 @@ def own_chroma(monkeypatch: pytest.MonkeyPatch) -> None:
 def corpus() -> Path:
     """The sample corpus: texts, photographs, recordings and videos."""
     return ROOT / "examples" / "data"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[PostgresServer]":
+    """A PostgreSQL server with pgvector; tests take a database of their own from it."""
+    from postgres_server import PostgresServer
+
+    server = PostgresServer()
+    yield server
+    server.stop()

@@ -18,8 +18,7 @@ from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
 pytestmark = pytest.mark.integration
 
-QDRANT = "needs qdrant-haystack"
-STORES = ("in memory", "chroma", "chroma folder", "chroma server", "qdrant")
+STORES = ("in memory", "chroma", "chroma folder", "chroma server", "qdrant", "qdrant folder", "pgvector")
 TENANT = {"field": "meta.tenant", "operator": "==", "value": "alpha"}
 MODALITIES = ["text", "image", "audio", "video"]
 TEXTS = ("Bread needs flour, water and patience.", "The 8:15 train is late.")
@@ -31,19 +30,27 @@ def kind(request):
 
 
 @pytest.fixture
-def place(kind, tmp_path):
+def place(kind, tmp_path, request, monkeypatch):
     """A store of a kind, and a retriever over it."""
     name = f"table-{uuid4().hex}"
     if kind == "in memory":
         store = InMemoryDocumentStore(embedding_similarity_function="cosine")
         yield store, InMemoryEmbeddingRetriever(store)
-    elif kind == "qdrant":
+    elif kind.startswith("qdrant"):
         stores = pytest.importorskip("haystack_integrations.document_stores.qdrant", reason="needs qdrant-haystack")
         qdrant = pytest.importorskip(
             "haystack_integrations.components.retrievers.qdrant", reason="needs qdrant-haystack"
         )
-        store = stores.QdrantDocumentStore(":memory:", embedding_dim=384, similarity="cosine", return_embedding=True)
+        where = {"path": str(tmp_path / "qdrant")} if kind == "qdrant folder" else {"location": ":memory:"}
+        store = stores.QdrantDocumentStore(**where, embedding_dim=384, similarity="cosine", return_embedding=True)
         yield store, qdrant.QdrantEmbeddingRetriever(document_store=store)
+    elif kind == "pgvector":
+        stores = pytest.importorskip("haystack_integrations.document_stores.pgvector", reason="needs pgvector-haystack")
+        retrievers = pytest.importorskip("haystack_integrations.components.retrievers.pgvector")
+        server = request.getfixturevalue("postgres")
+        monkeypatch.setenv("PG_CONN_STR", server.url(server.database()))
+        store = stores.PgvectorDocumentStore(embedding_dimension=384, vector_function="cosine_similarity")
+        yield store, retrievers.PgvectorEmbeddingRetriever(document_store=store)
     elif kind == "chroma server":
         server = ChromaServer(tmp_path / "server")
         store = ChromaDocumentStore(
@@ -72,9 +79,7 @@ def documents(photo, tone):
 
 
 @pytest.fixture(params=[False, True], ids=["sync", "async"])
-def asynchronous(request, kind):
-    if request.param and kind == "qdrant":
-        pytest.skip("Haystack's classes open a second client for async, which does not see what a local Qdrant holds")
+def asynchronous(request):
     return request.param
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from langchain_core.documents import Document
@@ -43,22 +44,12 @@ def add_media_documents(
         TypeError: If the store's embeddings embed text alone, or cannot be told from its attributes.
         AddError: If the file of a document cannot be read; the other documents are in the store.
     """
-    embeddings = store.embeddings
-    if not isinstance(embeddings, MediaEmbeddings):
-        msg = f"the embeddings of {type(store).__name__} embed text alone; give the store SenseweaveEmbeddings"
-        raise TypeError(msg)
+    _media_embeddings(store)
     if hasattr(store, "add_media"):  # a store of this package embeds media itself
         return store.add_documents(list(documents), **options)
     ids, failed = list[str](), list[MediaError]()
-    for start in range(0, len(documents), batch_size):
-        batch = documents[start : start + batch_size]
-        texts, metadata = [document.page_content for document in batch], [document.metadata for document in batch]
-        media = read_each(partial(media_from_document, policy=embeddings.media_policy), batch, on_error="skip")
-        places = [str(at) for at in range(len(batch))]
-        records = embed_documents(places, media, texts, metadata, embeddings, failed)
-        made = [batch[int(record.id)].model_copy(update={"page_content": record.text}) for record in records]
-        prepared = Prepared((record.text, record.vector.tolist()) for record in records)
-        ids += _with_embeddings(store, embeddings, prepared, made, options)
+    for batch, prepared in _batches(store, documents, batch_size, failed):
+        ids += _add(store, batch, prepared, options)
     raise_failed(failed, len(ids))
     return ids
 
@@ -66,8 +57,32 @@ def add_media_documents(
 async def aadd_media_documents(
     store: VectorStore, documents: Sequence[Document], *, batch_size: int = 64, **options: Any
 ) -> list[str]:
-    """Run `add_media_documents` off the event loop."""
-    return await in_thread(lambda: add_media_documents(store, documents, batch_size=batch_size, **options))
+    """Run `add_media_documents` off the event loop; a store in async mode is added to by its own async method."""
+    if not getattr(store, "async_mode", False):
+        return await in_thread(lambda: add_media_documents(store, documents, batch_size=batch_size, **options))
+    ids, failed = list[str](), list[MediaError]()
+    batches = _batches(store, documents, batch_size, failed)
+    add: Any = getattr(store, "aadd_embeddings")  # noqa: B009 - not a method of every store
+    while (made := await in_thread(next, batches, None)) is not None:
+        ids += await add(**_texts_and_vectors(*made), **options)
+    raise_failed(failed, len(ids))
+    return ids
+
+
+def _batches(
+    store: VectorStore, documents: Sequence[Document], batch_size: int, failed: list[MediaError]
+) -> Iterator[tuple[list[Document], Prepared]]:
+    """Yield documents that can be read, with their vectors; the errors of others are put into `failed`."""
+    embeddings = _media_embeddings(store)
+    for start in range(0, len(documents), batch_size):
+        batch = documents[start : start + batch_size]
+        texts, metadata = [document.page_content for document in batch], [document.metadata for document in batch]
+        media = read_each(partial(media_from_document, policy=embeddings.media_policy), batch, on_error="skip")
+        places = [str(at) for at in range(len(batch))]
+        records = embed_documents(places, media, texts, metadata, embeddings, failed)
+        made = [batch[int(record.id)].model_copy(update={"page_content": record.text}) for record in records]
+        if made:
+            yield made, Prepared((record.text, record.vector.tolist()) for record in records)
 
 
 class Prepared(Embeddings):
@@ -93,14 +108,29 @@ class Prepared(Embeddings):
         return next(iter(self._vectors.values()))[0]
 
 
-def _with_embeddings(
-    store: VectorStore, embeddings: Embeddings, prepared: Prepared, documents: list[Document], options: dict[str, Any]
-) -> list[str]:
-    """Add documents by a copy of the store that holds other embeddings; its client and its data are the store's own.
+def _media_embeddings(store: VectorStore) -> MediaEmbeddings:
+    """Return the store's embeddings.
 
-    Threads that use the store meanwhile see its own embeddings.
+    Raises:
+        TypeError: If they embed text alone.
     """
-    names = [name for name, value in vars(store).items() if value is embeddings]
+    if not isinstance(store.embeddings, MediaEmbeddings):
+        msg = f"the embeddings of {type(store).__name__} embed text alone; give the store SenseweaveEmbeddings"
+        raise TypeError(msg)
+    return store.embeddings
+
+
+def _add(store: VectorStore, documents: list[Document], prepared: Prepared, options: dict[str, Any]) -> list[str]:
+    """Add documents with their vectors, and return their ids as the store returns them.
+
+    A store that takes no vectors is copied, and the copy given embeddings that know them: its client and its data are
+    the store's own, and threads that use the store meanwhile see its own embeddings.
+    """
+    method: Any = getattr(store, "add_embeddings", None)
+    if method is not None and {"texts", "embeddings", "metadatas", "ids"} <= set(signature(method).parameters):
+        added: list[str] = method(**_texts_and_vectors(documents, prepared), **options)
+        return added
+    names = [name for name, value in vars(store).items() if value is store.embeddings]
     if not names:
         msg = (
             f"{type(store).__name__} does not hold its embeddings as an attribute; add media by the store's own methods"
@@ -113,3 +143,14 @@ def _with_embeddings(
     changed = {name: value for name, value in vars(writer).items() if before.get(name) is not value}
     vars(store).update(changed)
     return ids
+
+
+def _texts_and_vectors(documents: list[Document], prepared: Prepared) -> dict[str, Any]:
+    """Return the arguments by which stores such as those of PostgreSQL are given vectors."""
+    texts, ids = [document.page_content for document in documents], [document.id for document in documents]
+    return {
+        "texts": texts,
+        "embeddings": prepared.embed_documents(texts),
+        "metadatas": [document.metadata for document in documents],
+        "ids": ids if any(ids) else None,
+    }

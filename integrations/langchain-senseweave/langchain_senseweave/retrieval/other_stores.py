@@ -100,9 +100,9 @@ class FaissView(CalibratedView, VectorView):
         kept = self.store.index_to_docstore_id.items()
         rows = [row for row, key in kept if document_modality(self.store.docstore.search(key)) == modality]
         try:
-            return _matrix([self.store.index.reconstruct(row) for row in evenly_spaced(rows)]), len(rows)
+            return as_matrix([self.store.index.reconstruct(row) for row in evenly_spaced(rows)]), len(rows)
         except RuntimeError:  # an index of compressed vectors
-            return _matrix([]), 0
+            return as_matrix([]), 0
 
 
 class QdrantView(CalibratedView, VectorView):
@@ -137,7 +137,7 @@ class QdrantView(CalibratedView, VectorView):
         name, condition = self.store.collection_name, self._filter([], modality)
         size = self.store.client.count(name, count_filter=condition).count
         points, _ = self.store.client.scroll(name, condition, limit=512, with_payload=False, with_vectors=True)
-        return _matrix([self._vector(point) for point in points]), size
+        return as_matrix([self._vector(point) for point in points]), size
 
     def _filter(self, filters: Sequence[Any], modality: Modality | None) -> Any:
         """Return a filter that holds where all do; what names no other modality is text."""
@@ -181,7 +181,15 @@ def search_method(store: VectorStore) -> str | None:
 
 def other_view(store: VectorStore) -> type[LangChainView]:
     """Return the class of views that fits a store, which is told by its class's name: its package may be missing."""
-    known = {"FAISS": FaissView, "QdrantVectorStore": QdrantView, "LanceDB": LanceView}
+    from langchain_senseweave.retrieval.postgres import PostgresCollectionView, PostgresView
+
+    known = {
+        "FAISS": FaissView,
+        "LanceDB": LanceView,
+        "PGVector": PostgresCollectionView,
+        "PGVectorStore": PostgresView,
+        "QdrantVectorStore": QdrantView,
+    }
     for name in _class_names(store):
         if name in known:
             return known[name]
@@ -192,5 +200,6 @@ def _class_names(store: VectorStore) -> Iterator[str]:
     return (kind.__name__ for kind in type(store).__mro__)
 
 
-def _matrix(vectors: Sequence[Any]) -> np.ndarray:
+def as_matrix(vectors: Sequence[Any]) -> np.ndarray:
+    """Return vectors as an array of shape (n, dimension), also where there are none."""
     return np.asarray(vectors, np.float32) if vectors else np.zeros((0, 1), np.float32)

@@ -100,14 +100,33 @@ def lancedb(embeddings, folder):
     yield stores.LanceDB(embedding=embeddings, uri=str(folder), mode="append")
 
 
-STORES = [memory, chroma, stock_chroma, chroma_server, faiss, qdrant, lancedb]
+@contextmanager
+def pgvector(embeddings, server):
+    stores = pytest.importorskip("langchain_postgres")
+    url = server.url(server.database(), "postgresql+psycopg")
+    store = stores.PGVector(embeddings, connection=url, collection_name="table")
+    yield store
+    store._engine.dispose()
+
+
+@contextmanager
+def pgvector_table(embeddings, server):
+    stores = pytest.importorskip("langchain_postgres")
+    engine = stores.PGEngine.from_connection_string(server.url(server.database(), "postgresql+asyncpg"))
+    engine.init_vectorstore_table("table", vector_size=len(embeddings.embed_query("x")))
+    yield stores.PGVectorStore.create_sync(engine, embeddings, "table")
+
+
+STORES = [memory, chroma, stock_chroma, chroma_server, faiss, qdrant, lancedb, pgvector, pgvector_table]
 TRAIN = "The train is late."
 TEXTS = [f"Note {number}: bread is baked in the morning." for number in range(60)] + [TRAIN]
 
 
 @pytest.fixture(params=STORES, ids=lambda make: make.__name__)
 def store(request, embeddings, tmp_path):
-    with request.param(embeddings, tmp_path / "db") as opened:
+    on_server = request.param in (pgvector, pgvector_table)
+    place = request.getfixturevalue("postgres") if on_server else tmp_path / "db"
+    with request.param(embeddings, place) as opened:
         yield opened
 
 
@@ -209,3 +228,18 @@ def test_results_can_be_spread_where_the_store_gives_its_vectors(filled):
 def test_scores_are_calibrated_where_the_store_gives_its_vectors(filled):
     found = SenseweaveRetriever(vector_stores=[filled], k=3).invoke("bread")
     assert {document.metadata["score"] == document.metadata["raw_score"] for document in found} == {False}
+
+
+async def test_pgvector_in_async_mode_is_filled_and_asked_asynchronously(embeddings, media, postgres, blue_png):
+    stores = pytest.importorskip("langchain_postgres")
+    url = postgres.url(postgres.database(), "postgresql+psycopg")
+    store = stores.PGVector(embeddings, connection=url, collection_name="table", async_mode=True)
+    await aadd_media_documents(store, [*media, *[Document(text, metadata={"n": 1}) for text in TEXTS]])
+    retriever = SenseweaveRetriever(vector_stores=[store], k=70)
+    found = await retriever.aretrieve_by_image(blue_png)
+    assert sources(found)[0] == str(blue_png)
+    assert len(found) == len(TEXTS) + 3
+    assert len(await retriever.ainvoke("bread", modalities=["text"], filter={"n": 1})) == len(TEXTS)
+    with pytest.raises(ValueError, match="async mode does not give the vectors"):
+        await retriever.ainvoke("bread", diversity=0.5)
+    await store._async_engine.dispose()

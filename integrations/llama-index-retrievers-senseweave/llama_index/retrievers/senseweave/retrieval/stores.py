@@ -142,9 +142,9 @@ class LlamaIndexView(StoreView):
                 filters=filters if self.takes_filters else None,
             )
             try:
-                result = await steps.ask(self.store.query, self.store.aquery, query)
-            except (NotImplementedError, ValueError):
-                if query.filters is None or type(self) is not LlamaIndexView:
+                result = await self._ask(steps, query)
+            except (NotImplementedError, RuntimeError, ValueError):
+                if query.filters is None or not self.may_refuse_filters:
                     raise
                 self.takes_filters = False  # if that was not the reason, it fails again
                 continue
@@ -160,6 +160,15 @@ class LlamaIndexView(StoreView):
             if wanted >= MOST_SORTED and self.takes_filters:
                 return fitting
             wanted *= 4
+
+    async def _ask(self, steps: Steps, query: VectorStoreQuery) -> VectorStoreQueryResult:
+        """Return the store's answer."""
+        return await steps.ask(self.store.query, self.store.aquery, query)
+
+    @property
+    def may_refuse_filters(self) -> bool:
+        """Whether an error may come from filters that the store does not take, as one of no known class may not."""
+        return type(self) is LlamaIndexView
 
     def _cosine(self, score: float) -> float:
         """Return the cosine similarity that a score of the store stands for."""
@@ -287,6 +296,32 @@ class QdrantView(LlamaIndexView):
         return modality_filter(modality, missing=False)
 
 
+class LanceView(LlamaIndexView):
+    """A view of `LanceDBVectorStore`, which gives exp(-distance), with squared distances unless it was told otherwise.
+
+    It refuses filters on keys that its first nodes did not have.
+    """
+
+    may_refuse_filters = True
+
+    async def _ask(self, steps: Steps, query: VectorStoreQuery) -> VectorStoreQueryResult:
+        try:
+            return await super()._ask(steps, query)
+        except Warning:  # raised by LlamaIndex's class where nothing is found
+            return VectorStoreQueryResult(nodes=[], similarities=[], ids=[])
+
+    def _cosine(self, score: float) -> float:
+        return 1.0 + math.log(score) / 2.0
+
+
+class PostgresView(LlamaIndexView):
+    """A view of `PGVectorStore`, in whose SQL "not in" holds for no row without the key."""
+
+    def modality_filter(self, modality: Modality) -> MetadataFilter | MetadataFilters | None:
+        """Return the condition by which PostgreSQL gives nodes of a modality."""
+        return modality_filter(modality, missing=False)
+
+
 class FaissView(LlamaIndexView):
     """A view of `FaissVectorStore`, which takes no filters and holds vectors by number."""
 
@@ -307,6 +342,8 @@ def view_store(
     views: dict[str, type[LlamaIndexView]] = {
         "ChromaVectorStore": ChromaStoreView,
         "FaissVectorStore": FaissView,
+        "LanceDBVectorStore": LanceView,
+        "PGVectorStore": PostgresView,
         "QdrantVectorStore": QdrantView,
         "SimpleVectorStore": SimpleView,
     }

@@ -122,9 +122,15 @@ class Container(Lifecycle):
 
 
 async def call_async(component: Any, method: str, **inputs: Any) -> Any:
-    """Return what a component's method gives, called in a thread where there is none of the same name with `_async`."""
+    """Return what a component's method gives, called in a thread where there is none of the same name with `_async`.
+
+    Nor is that of a retriever over a local Qdrant called: it opens a second client, which cannot see the first one's
+    Documents.
+    """
     twin = getattr(component, f"{method}_async", None)
-    return await (twin(**inputs) if callable(twin) else in_thread(getattr(component, method), **inputs))
+    if callable(twin) and not _is_local_qdrant(getattr(component, "_document_store", None)):
+        return await twin(**inputs)
+    return await in_thread(getattr(component, method), **inputs)
 
 
 def keep_parameters(init: Callable[Concatenate[S, P], None]) -> Callable[Concatenate[S, P], None]:
@@ -174,6 +180,12 @@ def check_list(given: Any, kinds: Any, expected: str, instead: str = "") -> None
         found = f"{'a list with ' if isinstance(given, list) else ''}{type(wrong[0]).__name__}"
         msg = f"{expected}, not {found}.{instead and f' {instead}'}"
         raise TypeError(msg)
+
+
+def _is_local_qdrant(store: Any) -> bool:
+    """Return whether a store is Haystack's of a Qdrant in this process, in memory or in a folder."""
+    is_qdrant = any(kind.__name__ == "QdrantDocumentStore" for kind in type(store).__mro__)
+    return is_qdrant and (store.location == ":memory:" or store.path is not None)
 
 
 def _rebuild(kind: type[Configured], data: dict[str, Any]) -> Configured:

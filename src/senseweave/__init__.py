@@ -25,6 +25,7 @@ _HOMES = {
     "Index": "senseweave.retrieval",
     "Hit": "senseweave.retrieval",
     "Query": "senseweave.retrieval",
+    "load_reranker": "senseweave.retrieval",
     "Progress": "senseweave.progress",
     "stores": "senseweave.stores",
     "classify": "senseweave.evaluation",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from senseweave.retrieval import Hit as Hit
     from senseweave.retrieval import Index as Index
     from senseweave.retrieval import Query as Query
+    from senseweave.retrieval import load_reranker as load_reranker
     from senseweave.spaces import Space as Space
     from senseweave.spaces import load as load
     from senseweave.spaces import trust as trust

@@ -210,6 +210,10 @@ class TruncationWarning(_Shown, UserWarning):
     """A text was longer than the model reads; its end is not in the vector."""
 
 
+class RerankWarning(_Shown, UserWarning):
+    """A reranker could not score some hits, or did not read all of them."""
+
+
 class SilenceWarning(_Shown, UserWarning):
     """Silent audio was embedded; its vector means little."""
 

@@ -1,12 +1,30 @@
-"""Reranking by cross-encoders: a tiny one with random weights, and rerankers of the user's own."""
+"""Reranking by tiny models with random weights, by models that stand in, and by rerankers of the user's own."""
+
+import importlib
+import pickle
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import senseweave as sw
-from senseweave.retrieval.search.rerank import CrossEncoderReranker, as_reranker
+from senseweave.encoders.rerankers.base import Scores
+from senseweave.errors import RerankWarning
+from senseweave.retrieval.search.rerank import as_reranker
 
 pytest.importorskip("sentence_transformers")
+
+
+@pytest.fixture(scope="module")
+def rerankers(tmp_path_factory):
+    """The module that saves tiny rerankers, and a folder for them."""
+    tiny = str(Path(__file__).parents[1] / "encoders" / "tiny")
+    sys.path.insert(0, tiny)
+    module = importlib.import_module("tiny_rerankers")
+    sys.path.remove(tiny)
+    module.folder = tmp_path_factory.mktemp("rerankers")
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -74,31 +92,103 @@ def test_any_object_with_scores_can_rerank(index):
     assert {hit.calibration for hit in hits} == {"by length"}
 
 
-class Multimodal:
-    """Stands where a multimodal cross-encoder would, and sees what it is given."""
+class Sees:
+    """Stands where a model that sees would, and keeps what it is given."""
 
-    def predict(self, pairs, **options):
-        self.pairs = pairs
-        return np.arange(len(pairs), dtype=np.float64)
+    reads_together = True
+
+    def reads(self, role):
+        return {"text", "image"}
+
+    def score(self, query, documents):
+        self.query, self.documents = query, documents
+        return Scores(np.arange(len(documents), dtype=np.float64), {}, (0,) * len(documents))
 
 
-def test_a_multimodal_reranker_is_given_pictures(index, corpus_folder):
-    model = Multimodal()
+@pytest.fixture
+def sees(monkeypatch):
+    model = Sees()
+    monkeypatch.setattr("senseweave.retrieval.search.rerank.load_scorer", lambda name, options: model)
+    return model
+
+
+def test_a_model_that_sees_is_given_pictures(index, corpus_folder, sees):
     query = sw.Query([("red", 1), (sw.Image(corpus_folder / "red.png"), 1)])
-    index.search(query, k=4, rerank=CrossEncoderReranker(model, media=True), modalities={"image"})
-    asked, shown = model.pairs[0]
-    assert asked["text"] == "red"
-    assert asked["image"].size == shown.size == (8, 8)
+    index.search(query, k=4, rerank="a-model", modalities={"image"})
+    assert sees.query["text"] == "red"
+    assert sees.query["image"].size == sees.documents[0].size == (8, 8)
+    sees.reads_together = False
+    index.search(query, k=4, rerank="a-model", modalities={"image"})
+    assert sees.query == "red"
 
 
-def test_a_model_with_several_scores_per_pair_is_refused(index):
-    class Three:
-        def predict(self, pairs, **options):
-            return np.zeros((len(pairs), 3))
-
-    with pytest.raises(ValueError, match="one score per pair"):
-        index.search("red", rerank=CrossEncoderReranker(Three()))
+def test_a_picture_that_is_gone_is_read_by_its_line(index, corpus_folder, sees):
+    (corpus_folder / "red.png").unlink()
+    hits = index.search("red", k=4, rerank="a-model", modalities={"image"})
+    assert sum(isinstance(document, str) for document in sees.documents) == 1
+    assert len(hits) == 4
 
 
-def test_a_name_becomes_a_cross_encoder():
+def test_a_hit_that_cannot_be_scored_comes_last_and_is_named(index, sees):
+    def score(query, documents):
+        values = np.linspace(-3, -2, len(documents))
+        values[1] = np.nan
+        return Scores(values, {1: "out of memory"}, (0, 0, 7) + (0,) * (len(documents) - 3))
+
+    sees.score = score
+    plain = index.search("red", k=4)
+    with pytest.warns(RerankWarning, match=r"rerank:a-model: 7 tokens of 1 of 4 .*number 2: out of memory"):
+        hits = index.search("red", k=4, rerank="a-model", rerank_depth=4)
+    assert hits[-1].id == plain[1].id
+    assert np.isfinite([hit.score for hit in hits]).all()
+    assert hits[-1].score < hits[-2].score
+    sees.score = lambda query, documents: Scores(
+        np.full(len(documents), np.nan), dict.fromkeys(range(len(documents)), "no memory"), (0,) * len(documents)
+    )
+    with pytest.raises(ValueError, match=r"can score none of the 4 hits.*no memory"):
+        index.search("red", k=4, rerank="a-model", rerank_depth=4)
+
+
+@pytest.mark.parametrize("kind", ["multi-vector", "sparse"])
+def test_hits_come_in_the_order_of_their_vectors(index, kind, rerankers):
+    save = {"multi-vector": rerankers.save_colbert, "sparse": rerankers.save_splade}[kind]
+    folder = str(save(rerankers.folder / kind))
+    plain = index.search("the last train", k=12)
+    model = sw.load_reranker(folder).model
+    query, documents = model.embed(["the last train"], "query"), model.embed([hit.text for hit in plain])
+    expected = dict(zip([hit.id for hit in plain], model.similarity(query, documents)[0], strict=True))
+    hits = index.search("the last train", k=12, rerank=folder)
+    assert {hit.id: hit.score for hit in hits} == pytest.approx(expected, rel=1e-4)
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_pages_come_in_the_order_of_colpali(index, rerankers):
+    reranker = sw.load_reranker(str(rerankers.save_colpali(rerankers.folder / "colpali")))
+    with pytest.warns(RerankWarning, match="could not be scored"):
+        hits = index.search("red", k=12, rerank=reranker)
+    seen = [hit.modality == "image" for hit in hits]
+    assert seen == sorted(seen, reverse=True)
+    assert 0 < sum(seen) < len(seen)
+    best = reranker.score("red", [hit.media for hit in hits if hit.modality == "image"]).values
+    assert [hit.score for hit in hits][: len(best)] == pytest.approx(list(best))
+
+
+def test_a_reranker_given_by_name_is_loaded_once(index, cross_encoder, monkeypatch):
+    import sentence_transformers
+
+    made = []
+    real = sentence_transformers.CrossEncoder
+    monkeypatch.setattr(sentence_transformers, "CrossEncoder", lambda *args, **kw: made.append(1) or real(*args, **kw))
+    for question in ("red", "green"):
+        index.search(question, rerank=cross_encoder)
+    assert len(made) == 1
+
+
+def test_a_reranker_is_made_again_in_another_process(cross_encoder):
+    reranker = sw.load_reranker(cross_encoder, batch_tokens=64)
+    copy = pickle.loads(pickle.dumps(reranker))
+    np.testing.assert_allclose(copy.score("red", ["the wall"]).values, reranker.score("red", ["the wall"]).values)
+
+
+def test_a_name_becomes_a_reranker():
     assert as_reranker("some/model").name == "rerank:some/model"

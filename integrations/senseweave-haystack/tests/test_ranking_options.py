@@ -117,7 +117,9 @@ def test_a_reranker_reads_the_documents_again_and_cannot_be_serialized():
     found = retriever.run(query="x", top_k=1)["documents"]
     assert [(document.id, document.meta["fusion"]) for document in found] == [("long", "backwards")]
     assert found[0].meta["raw_score"] == pytest.approx(0.3, abs=1e-6)
-    with pytest.raises(ValueError, match="Backwards cannot be serialized as rerank; give the name of a cross-encoder"):
+    with pytest.raises(
+        ValueError, match="Backwards cannot be serialized as rerank; give the name of a reranking model"
+    ):
         retriever.to_dict()
 
 

@@ -54,7 +54,11 @@ def search(
         float | None, typer.Option("--diversity", min=0, max=1, help="How much hits should differ, from 0 to 1.")
     ] = None,
     rerank: Annotated[
-        str | None, typer.Option("--rerank", help="Cross-encoder that reorders the best hits: a hub id or a folder.")
+        str | None,
+        typer.Option(
+            "--rerank",
+            help="Cross-encoder, ColBERT, ColPali or SPLADE that reorders the best hits: a hub id or a folder.",
+        ),
     ] = None,
     fusion: Annotated[str | None, typer.Option("--fusion", help="Fusion method that makes scores comparable.")] = None,
     space: Annotated[

@@ -1,9 +1,9 @@
-"""Checkpoints of text that are no sentence encoders, told by their files: each is refused by name, with what to use."""
+"""Checkpoints that make no vector per text, told by their files: each is refused by name, with what to use instead."""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 from senseweave.display import shorten
 from senseweave.encoders.detection import Signs
@@ -15,6 +15,17 @@ SPARSE_MODULES: Final = frozenset(
 )
 """Modules of sentence-transformers' `SparseEncoder`, whose vectors have a weight for each word."""
 MULTI_VECTOR: Final = frozenset({"MultiVectorEncoder", "ColBERT"})
+MULTI_VECTOR_MODULES: Final = frozenset({"MultiVectorMask"})
+MAX_SIM: Final = frozenset({"maxsim", "meanmaxsim"})
+LATE_INTERACTION: Final = ("HF_ColBERT", "ForRetrieval")
+"""Architectures of multi-vector models without modules: the authors' ColBERT, and ColPali in transformers."""
+SCORE_MODULES: Final = frozenset({"LogitScore"})
+_KINDS: Final = {
+    "sparse": "a sparse encoder (SPLADE), whose vectors have a weight for each word of its vocabulary and cannot be "
+    "compared as sentence vectors",
+    "multi-vector": "a multi-vector model (ColBERT, ColPali), which compares token by token",
+    "cross-encoder": "a cross-encoder, which scores pairs of texts and makes no vectors",
+}
 _CLASSIFIES: Final = (
     "ForSequenceClassification",
     "ForTokenClassification",
@@ -49,28 +60,10 @@ def check_sentence_encoder(signs: Signs, *, named: bool = False, adapter: bool =
 
 
 def _reason(signs: Signs, *, named: bool, adapter: bool) -> str | None:
-    saved_as = str(signs.library.get("model_type") or "")
-    text = signs.model_type in TEXT_TYPES
-    classifies = text and signs.architecture.endswith(_CLASSIFIES)
-    if SPARSE_MODULES & set(signs.modules) or saved_as == "SparseEncoder" or _is_plain_splade(signs):
-        return (
-            "is a sparse encoder (SPLADE), whose vectors have a weight for each word of its vocabulary and cannot be "
-            "compared as sentence vectors: load it with sentence_transformers.SparseEncoder, or take a dense model"
-        )
-    if saved_as in MULTI_VECTOR or str(signs.library.get("similarity_fn_name")).lower() == "maxsim":
-        return (
-            "is a multi-vector model (ColBERT), which compares texts token by token: load it with "
-            "sentence_transformers.MultiVectorEncoder, or take a model of one vector per text"
-        )
-    if (
-        saved_as == "CrossEncoder"
-        or (text and "sentence_transformers" in signs.config)
-        or (classifies and _labels(signs) == 1)
-    ):
-        return (
-            "is a cross-encoder, which scores pairs of texts and makes no vectors: use it to rerank, "
-            f"index.search(..., rerank={shorten(repr(signs.name), 60)})"
-        )
+    kind = find_scorer_kind(signs)
+    if kind is not None:
+        return f"is {_KINDS[kind]}; rerank with it: {_use(signs)}, or senseweave.load_reranker for its scores"
+    classifies = signs.model_type in TEXT_TYPES and signs.architecture.endswith(_CLASSIFIES)
     if classifies and not signs.modules and not named:
         return (
             f"is a classifier ({signs.architecture}), which was not trained to embed; "
@@ -87,6 +80,33 @@ def _reason(signs: Signs, *, named: bool, adapter: bool) -> str | None:
             f"adapter={shorten(repr(signs.name), 60)}"
         )
     return None
+
+
+def find_scorer_kind(signs: Signs) -> Literal["cross-encoder", "multi-vector", "sparse"] | None:
+    """Return which kind of model that scores queries and documents a folder holds, or None."""
+    saved_as = str(signs.library.get("model_type") or "")
+    modules = set(signs.modules)
+    if SPARSE_MODULES & modules or saved_as == "SparseEncoder" or _is_plain_splade(signs):
+        return "sparse"
+    similarity = str(signs.library.get("similarity_fn_name")).lower()
+    if saved_as in MULTI_VECTOR or similarity in MAX_SIM or MULTI_VECTOR_MODULES & modules or _is_late(signs):
+        return "multi-vector"
+    text = signs.model_type in TEXT_TYPES
+    ranks = signs.architecture.endswith("ForSequenceClassification") and _labels(signs) == 1
+    ranks = ranks and "preprocessor_config.json" not in signs.files  # of speech, which has such classifiers too
+    marked = text and "sentence_transformers" in signs.config
+    if saved_as == "CrossEncoder" or SCORE_MODULES & modules or marked or ranks:
+        return "cross-encoder"
+    return None
+
+
+def _is_late(signs: Signs) -> bool:
+    """Return whether a folder without modules is a late-interaction model: the authors' ColBERT, ColPali, ColQwen."""
+    return not signs.modules and signs.architecture.endswith(LATE_INTERACTION)
+
+
+def _use(signs: Signs) -> str:
+    return f"index.search(..., rerank={shorten(repr(signs.name), 60)})"
 
 
 def _is_plain_splade(signs: Signs) -> bool:

@@ -72,7 +72,9 @@ class RankingFields(BaseModel):
     offset: int = Field(default=0, ge=0, description="Number of the best results to leave out, for a later page.")
     group: bool = Field(default=False, description="Whether the chunks of one source are one result.")
     diversity: float | None = Field(default=None, description="From 0 to 1: how much results should differ.")
-    rerank: Any = Field(default=None, description="A cross-encoder's name or a reranker, which orders the best anew.")
+    rerank: Any = Field(
+        default=None, description="Name of a reranking model, or a reranker, which orders the best anew."
+    )
     rerank_depth: int = Field(default=50, ge=1, description="Number of results that the reranker reads.")
     weights: Mapping[str, float] | None = Field(default=None, description="By modality, for `fusion='weighted_rrf'`.")
     quota: Mapping[str, int] | None = Field(default=None, description="By modality, the least number of results.")

@@ -8,6 +8,7 @@ from senseweave.retrieval.index import Index
 from senseweave.retrieval.merging import Ranked, merge
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.report import Report
+from senseweave.retrieval.search.rerank import load_reranker
 
 __all__ = [
     "METHODS",
@@ -20,5 +21,6 @@ __all__ = [
     "Statistics",
     "StoreStatistics",
     "background",
+    "load_reranker",
     "merge",
 ]

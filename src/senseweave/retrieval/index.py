@@ -27,8 +27,8 @@ from senseweave.retrieval.records.ingest import Ingest, Metadata
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.search.collection_source import collection_sources, with_all_sources
 from senseweave.retrieval.search.embedding import embed_query
-from senseweave.retrieval.search.plan import Plan, chosen_modalities
-from senseweave.retrieval.search.rerank import Reranker, as_reranker
+from senseweave.retrieval.search.plan import Plan, Planner, chosen_modalities
+from senseweave.retrieval.search.rerank import Reranker
 from senseweave.retrieval.stores.base import VectorStore
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.collections import Collections
@@ -84,6 +84,7 @@ class Index(Maintained):
             TrustError: If `spaces` is None and the recorded spaces ask for more than is allowed.
             FingerprintError: If the index was created with a space of the same name that gives other vectors.
         """
+        self._planner = Planner()
         self.policy = policy or MediaPolicy()
         self._options = {"policy": policy, "prefix": prefix, "lock_timeout": lock_timeout, "trust": trust}
         self._trust = parse_trust(trust)
@@ -217,7 +218,8 @@ class Index(Maintained):
             offset: How many of the best hits to leave out, for the next page.
             group: Join the windows, pages and passages of one source into one hit, with its best spans in `hit.spans`.
             diversity: How much hits should differ from each other, from 0 to 1 (maximal marginal relevance).
-            rerank: A cross-encoder's name or a reranker, which reorders the best `rerank_depth` hits.
+            rerank: A model's name (cross-encoder, ColBERT, ColPali, SPLADE) or a reranker, which reorders the best
+                `rerank_depth` hits; see `senseweave.load_reranker`.
             rerank_depth: How many hits the reranker reads; more for a page that ends further down, so that pages never
                 overlap.
             weights: By modality, for the method `weighted_rrf`.
@@ -241,7 +243,7 @@ class Index(Maintained):
             min_score=min_score,
             group=group,
             diversity=diversity,
-            reranker=as_reranker(rerank) if rerank is not None else None,
+            reranker=self._planner.reranker(rerank),
             rerank_depth=rerank_depth,
         )
         condition = parse_filter(filter)
@@ -343,6 +345,7 @@ class Index(Maintained):
 
     def close(self) -> None:
         """Close the store, unless you passed it; the spaces stay loaded for others that use them."""
+        self._planner.rerankers.clear()
         self._store.close(store=self._owns_store)
 
     def __enter__(self) -> Index:

@@ -18,8 +18,9 @@ def load_modules(
     dtype: str | None = None,
     trust_remote_code: bool = False,
     unused: tuple[str, ...] = ("pooler.",),
+    library_class: str = "SentenceTransformer",
 ) -> Any:
-    """Load a `SentenceTransformer` from local files, in eval mode.
+    """Load a model of sentence-transformers from local files, in eval mode.
 
     sentence-transformers 6.2 only logs the weights that a checkpoint lacks, and starts from random weights; here that
     is an error.
@@ -30,9 +31,10 @@ def load_modules(
         dtype: Number type of the weights; float32 if None.
         trust_remote_code: Whether Python files of the checkpoint may be run.
         unused: Prefixes of parameters that no vector depends on, and that may therefore be missing.
+        library_class: Name of the library's class.
 
     Returns:
-        The `SentenceTransformer`.
+        The model.
 
     Raises:
         WeightsError: If the checkpoint lacks weights.
@@ -44,7 +46,7 @@ def load_modules(
     if checkpoint.is_safe(str(modules[0].get("path", "")) if modules else ""):
         options["use_safetensors"] = True
     try:
-        model = library.SentenceTransformer(
+        model = getattr(library, library_class)(
             str(checkpoint.folder),
             device="cpu",  # where `require_loaded` can see which tensors were read
             local_files_only=True,

@@ -28,7 +28,7 @@ class RankingOptions(TypedDict, total=False):
         group: Whether the chunks of one source become one result; False by default.
         diversity: How much results should differ from each other, from 0 to 1 (maximal marginal relevance); None for
             no change of order.
-        rerank: A cross-encoder's name or a reranker, which orders the best `rerank_depth` results anew; None for none.
+        rerank: Name of a reranking model, or a reranker, which orders the best `rerank_depth` results anew.
         rerank_depth: How many results the reranker reads; 50 by default.
     """
 
@@ -157,13 +157,20 @@ class Planner:
             msg = f"unknown option {', '.join(map(repr, unknown))}; there are {', '.join(OPTIONS)}"
             raise TypeError(msg)
         values = {name: value for name, value in options.items() if name not in ("fusion", "rerank")}
-        given = options.get("rerank")
-        reranker = self.rerankers.get(given) if isinstance(given, str) else None
-        if given is not None and reranker is None:
-            reranker = as_reranker(given)
-            if isinstance(given, str):
-                self.rerankers[given] = reranker
+        reranker = self.reranker(options.get("rerank"))
         return Plan(k, method=options.get("fusion"), reranker=reranker, lists=self.lists, **values)
+
+    def reranker(self, given: str | Reranker | None) -> Reranker | None:
+        """Return the reranker of a name, the same each time, or the reranker that was given.
+
+        Raises:
+            TypeError: If it is neither.
+        """
+        if not isinstance(given, str):
+            return as_reranker(given) if given is not None else None
+        if given not in self.rerankers:
+            self.rerankers[given] = as_reranker(given)
+        return self.rerankers[given]
 
 
 def chosen_modalities(modalities: Any, available: Collection[Modality]) -> set[Modality]:

@@ -1,18 +1,22 @@
-"""Rerank the best hits: a cross-encoder reads query and record together."""
+"""Rerank the best hits: a model that reads query and record together, or compares them word by word."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from senseweave.errors import MediaError
-from senseweave.extras import require
-from senseweave.media import Media
+from senseweave.encoders.rerankers.base import Scorer, Scores
+from senseweave.encoders.rerankers.loading import load_scorer
+from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.errors import MediaError, RerankWarning
+from senseweave.media import Media, Text
 from senseweave.retrieval.hits import Hit
-from senseweave.retrieval.query import Query
+from senseweave.retrieval.query import Query, as_query
+from senseweave.spaces.recorded import remember
 
 
 class Reranker(Protocol):
@@ -24,78 +28,148 @@ class Reranker(Protocol):
         """Return a number for each hit, shape (n,); larger is better."""
 
 
-class CrossEncoderReranker:
-    """A cross-encoder of sentence-transformers over queries and the records' lines (text, transcripts, labels).
+class ModelReranker:
+    """A cross-encoder, multi-vector model or sparse encoder over queries and the records' lines.
 
-    With `media=True` and a multimodal model, images of query and hits are passed to the model as images instead.
+    A line is the text of a record, its transcript, its caption or its labels. Models that see are given pictures as
+    pictures. What cannot be scored comes last and is warned of (`RerankWarning`), the rest is ranked without it.
     """
 
-    def __init__(
-        self,
-        model: str | Any,
-        *,
-        media: bool = False,
-        batch_size: int = 32,
-        device: str | None = None,
-        revision: str | None = None,
-    ) -> None:
-        """Create a reranker from a model's name, loaded when it is first used, or from a loaded `CrossEncoder`.
+    def __init__(self, name: str, **options: Any) -> None:
+        """Create a reranker from a model's name; the model is found and loaded when it is first used.
 
         Args:
-            model: A hub id, a local folder, or a `sentence_transformers.CrossEncoder`.
-            media: Whether to pass images to the model as images; the model must be multimodal.
-            batch_size: Pairs of query and hit per batch.
-            device: torch device; None picks the best available.
-            revision: Revision of a model on the hub.
+            name: A hub id or a local folder.
+            **options: As for `load_reranker`.
         """
-        self._source = model
-        self._media = media
-        self._batch_size = batch_size
-        self._options = {"device": device, "revision": revision}
-        self._model: Any = None if isinstance(model, str) else model
-        self.name = f"rerank:{model}" if isinstance(model, str) else "rerank"
+        self.model_name = name
+        self.name = f"rerank:{name}"
+        self._options = options
+        self._model: Lazy[Scorer] = Lazy(lambda: load_scorer(name, options))
 
-    def scores(self, query: Query, hits: Sequence[Hit]) -> np.ndarray:
-        """Return the model's output for each pair of query and hit, shape (n,), float64.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.model_name, self._options)
+
+    def __repr__(self) -> str:
+        return f"ModelReranker({self.model_name!r})"
+
+    @property
+    def model(self) -> Scorer:
+        """The model: its kind, its fingerprint, and the vectors of multi-vector and sparse models (`embed`)."""
+        return self._model()
+
+    def close(self) -> None:
+        """Free the model; the next use loads it again."""
+        self._model().close()
+        self._model.close()
+
+    def score(self, query: str | Media | Query, candidates: Sequence[str | Media | Hit]) -> Scores:
+        """Score how well candidates answer a query.
+
+        Args:
+            query: A string (always text), media, or a `Query` of several parts.
+            candidates: Strings, media and hits.
+
+        Returns:
+            A score for each candidate, larger is better, NaN for those that could not be scored, with the reasons and
+            what was cut off (`notes`).
 
         Raises:
-            ValueError: If the query has no part that the model reads, or the model returns several scores per pair.
+            ValueError: If the model reads no part of the query.
+            ModelError: If the model cannot be loaded, or cannot compute the query.
         """
-        if self._model is None:
-            library = require("sentence_transformers", extra="text", feature="reranking with a cross-encoder")
-            self._model = library.CrossEncoder(self._source, **self._options)
-        query_input = self._query_input(query)
-        pairs = [(query_input, self._hit_input(hit)) for hit in hits]
-        result = np.asarray(
-            self._model.predict(pairs, batch_size=self._batch_size, show_progress_bar=False), dtype=np.float64
-        )
-        if result.shape != (len(hits),):
-            msg = (
-                f"{self.name} returned scores of shape {result.shape} for {len(hits)} pairs; "
-                "a reranker must return one score per pair"
-            )
-            raise ValueError(msg)
-        return result
+        asked = self._query_content(as_query(query))
+        contents = [self._content(candidate) for candidate in candidates]
+        usable = [at for at, content in enumerate(contents) if not isinstance(content, MediaError)]
+        found = self.model.score(asked, [contents[at] for at in usable])
+        values = np.full(len(candidates), np.nan)
+        values[usable] = found.values
+        dropped = np.zeros(len(candidates), dtype=int)
+        dropped[usable] = found.dropped
+        errors = {at: content.reason for at, content in enumerate(contents) if isinstance(content, MediaError)}
+        errors.update({usable[at]: reason for at, reason in found.errors.items()})
+        return Scores(values, errors, tuple(map(int, dropped)), found.query_dropped)
 
-    def _query_input(self, query: Query) -> Any:
+    def scores(self, query: Query, hits: Sequence[Hit]) -> np.ndarray:
+        """Return a score for each hit, shape (n,), float64; what could not be scored is below all others.
+
+        Raises:
+            ValueError: If the model reads no part of the query, or no hit.
+
+        Warns:
+            RerankWarning: If the model did not read everything.
+        """
+        found = self.score(query, hits)
+        unscored = np.isnan(found.values)
+        if unscored.all():
+            first = hits[0].source
+            msg = f"{self.name} can score none of the {len(hits)} hits; {first}: {found.errors[0]}"
+            raise ValueError(msg)
+        if found.notes:
+            warnings.warn(f"{self.name}: {'; '.join(found.notes)}", RerankWarning, stacklevel=2)
+        return np.where(unscored, np.nextafter(np.nanmin(found.values), -np.inf), found.values)
+
+    def _query_content(self, query: Query) -> Any:
+        """Return the words of a query, its picture, or both, as far as the model reads them.
+
+        Raises:
+            ValueError: If it reads none of them.
+        """
+        reads = self.model.reads("query")
         parts = [media for media, weight in query.parts if weight > 0]
-        texts = [media.decode() for media in parts if media.modality == "text"]
-        pictures = [media for media in parts if media.modality == "image"]
-        if self._media and pictures:
-            return {"image": pictures[0].decode(), **({"text": " ".join(texts)} if texts else {})}
-        if not texts:
-            msg = f"{self.name} reads text, but the query has no text; use a multimodal model with media=True"
+        words = " ".join(media.decode() for media in parts if media.modality == "text") if "text" in reads else ""
+        pictures = [media.decode() for media in parts if media.modality == "image"] if "image" in reads else []
+        if words and pictures and self.model.reads_together:
+            return {"text": words, "image": pictures[0]}
+        if not words and not pictures:
+            has = " and ".join(dict.fromkeys(media.modality for media in parts)) or "no part that counts"
+            msg = f"{self.name} reads {' and '.join(sorted(reads, reverse=True))}, but the query has {has}"
+            if reads == {"text"} and "text" not in has:
+                msg = f"{self.name} reads text, but the query has no text; use a model that also reads {has}"
             raise ValueError(msg)
-        return " ".join(texts)
+        return words or pictures[0]
 
-    def _hit_input(self, hit: Hit) -> Any:
-        if self._media and hit.modality == "image":
+    def _content(self, candidate: str | Media | Hit) -> Any:
+        """Return the picture or the line of a candidate, or why it has neither."""
+        reads = self.model.reads("document")
+        if isinstance(candidate, str):
+            candidate = Text(candidate)
+        reason = f"{candidate.modality} cannot be read by this model"
+        if candidate.modality == "image" and "image" in reads:
             try:
-                picture: Media = hit.media
-                return picture.decode()
-            except MediaError:
-                return hit.text  # the file is gone, or the image was never a file; its line of text remains
-        return hit.text
+                return (candidate.media if isinstance(candidate, Hit) else candidate).decode()
+            except MediaError as error:
+                reason = error.reason  # the file is gone, or was never a file; its line of text remains
+        if "text" in reads:
+            line = candidate.text if isinstance(candidate, Hit) else _line(candidate)
+            if line.strip():
+                return line
+            reason = "there is no text to read"
+        return MediaError(candidate.source, reason)
+
+
+def load_reranker(name: str, **options: Any) -> ModelReranker:
+    """Load a reranker: a cross-encoder, a multi-vector model (ColBERT, ColPali) or a sparse encoder (SPLADE).
+
+        reranker = sw.load_reranker("lightonai/GTE-ModernColBERT-v1", device="cuda")
+        index.search("how does it work", rerank=reranker)
+        reranker.score("how does it work", ["It turns.", "It is blue."]).values
+
+    Args:
+        name: A hub id or a local folder; its files tell which kind it is. Weights are loaded when they are first used.
+        **options: `device`, `dtype`, `revision`, `max_length` (tokens of a document, or of a pair), `batch_tokens`,
+            `prompts` (by role; what the folder was saved with if left out), `trust_remote_code`, and `kind`
+            (`cross-encoder`, `multi-vector`, `sparse`) for a folder whose files do not say it.
+
+    Raises:
+        ModelError: If there is no such model, or it is none of these.
+        TypeError: If there is no such option, or a value has the wrong type.
+        ValueError: If a value is impossible.
+    """
+    reranker = ModelReranker(name, **options)
+    _ = reranker.model  # a wrong name or option is an error here, not at the first search
+    remember(name, options)
+    return reranker
 
 
 def as_reranker(reranker: str | Reranker) -> Reranker:
@@ -105,11 +179,11 @@ def as_reranker(reranker: str | Reranker) -> Reranker:
         TypeError: If it is neither.
     """
     if isinstance(reranker, str):
-        return CrossEncoderReranker(reranker)
+        return ModelReranker(reranker)
     if not callable(getattr(reranker, "scores", None)) or not hasattr(reranker, "name"):
         msg = (
-            "rerank must be the name of a cross-encoder, or an object with `name` and `scores(query, hits)`, "
-            f"not {reranker!r}"
+            "rerank must be the name of a cross-encoder, multi-vector model or sparse encoder, or an object with "
+            f"`name` and `scores(query, hits)`, not {reranker!r}"
         )
         raise TypeError(msg)
     return reranker
@@ -129,3 +203,11 @@ def rerank(query: Query, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
         raise ValueError(msg)
     order = np.argsort(-values, kind="stable")
     return [replace(hits[i], score=float(values[i]), calibration=reranker.name) for i in order]
+
+
+def _line(media: Media) -> str:
+    return str(media.decode()) if media.modality == "text" else ""
+
+
+def _rebuild(name: str, options: dict[str, Any]) -> ModelReranker:
+    return ModelReranker(name, **options)

@@ -120,7 +120,7 @@ class SenseweaveRetriever(BaseRetriever):
                 `offset`: How many of the best nodes to leave out, for the next page; 0 by default.
                 `group`: Whether the chunks of one source become one node; False by default.
                 `diversity`: From 0 to 1: how much nodes should differ; None for no change of order.
-                `rerank`: A cross-encoder's name or a reranker, which orders the best nodes anew; None for none.
+                `rerank`: Name of a reranking model, or a reranker, which orders the best nodes anew; None for none.
                 `rerank_depth`: How many nodes the reranker reads; 50 by default.
 
         Raises:

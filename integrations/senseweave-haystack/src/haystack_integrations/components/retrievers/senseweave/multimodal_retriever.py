@@ -38,8 +38,10 @@ from senseweave.interop import (
     Reranker,
     Steps,
     StoreRanking,
+    check_recorded,
     chosen_modalities,
     in_thread,
+    remember,
     run_direct,
     whole_number,
 )
@@ -122,8 +124,8 @@ class SenseweaveMultimodalRetriever(Container):
         :param offset: How many of the best Documents to leave out, for the next page.
         :param group: Whether chunks of one source become one Document, the best of them.
         :param diversity: From 0 to 1: how much Documents should differ from each other.
-        :param rerank: Name of a cross-encoder, or an object with `name` and `scores(query, hits)`, that orders the best
-            `rerank_depth` Documents again. A component with an object cannot be serialized.
+        :param rerank: Name of a reranking model, or an object with `name` and `scores(query, hits)`, that orders the
+            best `rerank_depth` Documents again. A component with an object cannot be serialized.
         :param rerank_depth: How many Documents are reranked.
         :param filters: Conditions on the Documents. The filters of the retrievers themselves always hold too.
         :param top_k: How many Documents to return at most.
@@ -210,8 +212,10 @@ class SenseweaveMultimodalRetriever(Container):
 
     def _parameters(self) -> dict[str, Any]:
         if self.rerank is not None and not isinstance(self.rerank, str):
-            msg = f"{type(self.rerank).__name__} cannot be serialized as rerank; give the name of a cross-encoder"
+            msg = f"{type(self.rerank).__name__} cannot be serialized as rerank; give the name of a reranking model"
             raise ValueError(msg)
+        if self.rerank is not None:
+            remember(self.rerank, {})
         parameters = Container._parameters(self)
         parameters["index"] = self._index_folder()
         retrievers = self.retrievers or {}
@@ -224,12 +228,17 @@ class SenseweaveMultimodalRetriever(Container):
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "SenseweaveMultimodalRetriever":
-        """Deserialize the component.
+        """Deserialize the component, if its reranker asks for nothing that only the caller can allow.
 
-        :param data: What `to_dict` returned.
+        :param data: What `to_dict` returned, or what a YAML file says.
         :returns: The component.
+        :raises senseweave.TrustError: If the model of `rerank` would be downloaded, or lies at a path that this user
+            has never named. `with senseweave.trust("download"):` or the environment variable `SENSEWEAVE_TRUST`
+            allows it.
         """
         parameters = deepcopy(data.get("init_parameters", {}))
+        if parameters.get("rerank") is not None:
+            check_recorded(f"the component {cls.__name__}", parameters["rerank"], {})
         for name in ("retrievers", "embedders"):
             values = parameters.get(name)
             if isinstance(values, dict) and "type" not in values:

@@ -1,0 +1,86 @@
+"""Which kind of reranking model a folder holds, and the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, get_args
+
+from senseweave.encoders.detection import Signs, read_signs
+from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS
+from senseweave.encoders.options import check_options
+from senseweave.encoders.parts.sentence_folders import PATTERNS
+from senseweave.encoders.refusals import LATE_INTERACTION, find_scorer_kind
+from senseweave.encoders.rerankers.base import Kind, Scorer
+from senseweave.encoders.rerankers.cross_encoder import CrossEncoderModel
+from senseweave.encoders.rerankers.multi_vector import MultiVectorModel
+from senseweave.encoders.rerankers.sparse import SparseModel
+from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.errors import ModelError
+
+CLASSES: Final[Mapping[Kind, type[Scorer]]] = {
+    "cross-encoder": CrossEncoderModel,
+    "multi-vector": MultiVectorModel,
+    "sparse": SparseModel,
+}
+STANFORD_METADATA: Final = "artifact.metadata"
+"""Where the authors' ColBERT keeps its lengths and markers."""
+
+
+def load_scorer(name: str, options: Mapping[str, Any]) -> Scorer:
+    """Find a reranking model by its name, a hub id or a folder; its weights are loaded when it is first used.
+
+    Raises:
+        ModelError: If there is no such model, or it is of no kind that scores pairs.
+        TypeError: If there is no such option (the message lists all), or a value has the wrong type.
+        ValueError: If a value is impossible.
+    """
+    known = build.__kwdefaults__ or {}
+    if unknown := sorted(set(options) - set(known)):
+        msg = f"a reranker has no option {', '.join(unknown)}; it has: {', '.join(known)}"
+        raise TypeError(msg)
+    return build(name, **check_options(build, options))
+
+
+def build(
+    name: str,
+    *,
+    kind: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    max_length: int | None = None,
+    batch_tokens: int = DEFAULT_BATCH_TOKENS,
+    prompts: Mapping[str, str] | None = None,
+    trust_remote_code: bool = False,
+) -> Scorer:
+    """Build the model of a folder or hub id."""
+    if kind is not None and kind not in CLASSES:
+        msg = f"kind must be one of {', '.join(CLASSES)}, not {kind!r}"
+        raise ValueError(msg)
+    checkpoint = resolve(name, revision=revision, patterns=[*PATTERNS, STANFORD_METADATA], code=trust_remote_code)
+    signs = read_signs(name, checkpoint.folder)
+    found = kind or find_scorer_kind(signs)
+    if found not in get_args(Kind):
+        msg = (
+            f"{name} is no reranker: its files are not those of a cross-encoder, a multi-vector model (ColBERT, "
+            f"ColPali) or a sparse encoder (SPLADE); if it is one, name it with kind=, one of {', '.join(CLASSES)}. "
+            "A model of one vector per text is loaded with senseweave.load"
+        )
+        raise ModelError(msg)
+    if found == "multi-vector" and not _has_projection(signs):
+        msg = f"{name} has no projection to the vectors of its tokens, without which they are random: train it first"
+        raise ModelError(msg)
+    return CLASSES[found](  # type: ignore[index]
+        checkpoint,
+        device=device,
+        dtype=dtype,
+        max_length=max_length,
+        batch_tokens=batch_tokens,
+        prompts=prompts,
+        trust_remote_code=trust_remote_code,
+    )
+
+
+def _has_projection(signs: Signs) -> bool:
+    """Return whether a folder holds what sentence-transformers would otherwise start from random weights."""
+    return bool(signs.modules) or signs.architecture.endswith(LATE_INTERACTION)

@@ -1,0 +1,103 @@
+"""Sparse encoders (SPLADE): a weight for each word of the vocabulary, most of them 0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from senseweave.encoders.base import Role
+from senseweave.encoders.rerankers.base import Kind, Scorer, Scores, refuse
+from senseweave.encoders.runtime.padding import Batching
+from senseweave.extras import require
+
+Weights = dict[int, float]
+"""A sparse vector: the weights that are not 0, by their position."""
+
+
+class SparseModel(Scorer):
+    """A `sentence_transformers.SparseEncoder`: a space whose vectors are sparse."""
+
+    kind: ClassVar[Kind] = "sparse"
+    library_class: ClassVar[str] = "SparseEncoder"
+
+    @property
+    def dimension(self) -> int:
+        """The length of the vectors, most often the size of the vocabulary."""
+        return int(self._loaded().get_embedding_dimension())
+
+    def embed(self, texts: Sequence[str], role: Role = "document") -> list[Weights]:
+        """Return the weights of texts that are not 0.
+
+        Raises:
+            ValueError: If a text cannot be computed; the message says which.
+        """
+        rows, _ = self._embed(texts, role)
+        for at, row in enumerate(rows):
+            if isinstance(row, str):
+                msg = f"{self.name}: item {at + 1} of {len(texts)}: {row}"
+                raise ValueError(msg)
+        return [_weights(row) for row in rows if not isinstance(row, str)]
+
+    def similarity(self, queries: Sequence[Weights], documents: Sequence[Weights]) -> np.ndarray:
+        """Return the model's own similarity of all pairs, the dot product unless it was saved with another.
+
+        Returns:
+            Shape (queries, documents), float64.
+        """
+        return self._similarity(self._dense(queries), self._dense(documents))
+
+    def score(self, query: Any, documents: Sequence[Any]) -> Scores:
+        """Return the similarity of a query to each document."""
+        (asked,), (query_dropped,) = self._embed([query], "query")
+        if isinstance(asked, str):
+            raise refuse(self.name, asked)
+        rows, dropped = self._embed(documents, "document")
+        errors = {at: row for at, row in enumerate(rows) if isinstance(row, str)}
+        values = np.full(len(documents), np.nan)
+        for at, row in enumerate(rows):
+            if not isinstance(row, str):
+                values[at] = self._similarity(asked[None], row[None])[0, 0]
+        return Scores(values, errors, dropped, query_dropped)
+
+    def _similarity(self, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
+        torch = require("torch", extra="text")
+        similarity = self._loaded().similarity
+        return np.asarray(similarity(torch.from_numpy(queries), torch.from_numpy(documents)), dtype=np.float64)
+
+    def _dense(self, rows: Sequence[Weights]) -> np.ndarray:
+        dense = np.zeros((len(rows), self.dimension), dtype=np.float32)
+        for at, weights in enumerate(rows):
+            dense[at, list(weights)] = list(weights.values())
+        return dense
+
+    def _embed(self, texts: Sequence[Any], role: Role) -> tuple[list[np.ndarray | str], tuple[int, ...]]:
+        prepared = self._prepare(texts, role)
+        rows = self._run(prepared, lambda batch: list(self._encode(batch, role)))
+        finite = [
+            row if isinstance(row, str) or np.isfinite(row).all() else "the model gave weights that are not finite"
+            for row in rows
+        ]
+        return finite, tuple(item.dropped for item in prepared)
+
+    def _encode(self, batch: Sequence[Any], role: Role) -> np.ndarray:
+        model = self._loaded()
+        encode = model.encode_query if role == "query" else model.encode_document
+        rows = encode(
+            list(batch),
+            batch_size=len(batch),
+            show_progress_bar=False,
+            convert_to_sparse_tensor=False,
+            save_to_cpu=True,
+        )
+        return np.asarray(rows.float(), dtype=np.float32)
+
+    def _find_batching(self) -> Batching:
+        return self._prove(
+            self._prepare(self._sample, "document", "any"), lambda batch: self._encode(batch, "document")
+        )
+
+
+def _weights(row: np.ndarray) -> Weights:
+    return {int(at): float(row[at]) for at in np.flatnonzero(row)}

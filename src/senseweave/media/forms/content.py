@@ -61,6 +61,7 @@ _PREFIXES: tuple[tuple[bytes, Content], ...] = (
     (b"#!AMR", Content("audio/amr", ("audio",), "amr")),
     (b"caff", Content("audio/x-caf", ("audio",), "caf")),
     (b".snd", Content("audio/basic", ("audio",), "au")),
+    (b"dns.", Content("audio/basic", ("audio",), "au")),
     (b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb", Content("audio/x-w64", ("audio",), "w64")),
     (b"FLV\x01", Content("video/x-flv", ("video", "audio"), "flv")),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Content("video/x-ms-asf", ("video", "audio"), "asf")),

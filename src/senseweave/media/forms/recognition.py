@@ -68,15 +68,23 @@ def identify(file: BinaryIO) -> Content | None:
         file.seek(tag)
         tagged = sniff(file.read(HEAD_BYTES))
         return tagged if tagged.reader in ("flac", "aac") else content
-    if not content.modalities and not any(head[:_ZEROS]):
-        return _after_zeros(file) or content
+    if not content.modalities and not any(head[:_ZEROS]) and (packets := _after_zeros(file)) is not None:
+        return packets
     if (content is UNKNOWN or head.startswith(WRITTEN)) and (rarer := rarer_type(head)) is not None:
         return rarer
     if (content.reader == "text" or not content.modalities) and is_late_pdf(head):
         return PDF
     if content.reader == "text" or not content.modalities:
-        return _recognize(file) or identify_container(file, head, content) or content
+        known = _recognize(file) or identify_container(file, head, content)
+        return known or (_probe(file) if content is UNKNOWN else None) or content
     return content
+
+
+def _probe(file: BinaryIO) -> Content | None:
+    """Return what FFmpeg takes a file for."""
+    from senseweave.media.reading.probe import probe
+
+    return probe(file)
 
 
 def _after_zeros(file: BinaryIO) -> Content | None:

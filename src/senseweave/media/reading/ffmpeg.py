@@ -41,12 +41,13 @@ def open_container(file: BinaryIO, content: Content, source: str) -> Any:
     av = require_reader("av", extra=extra, feature=f"reading {content.mime_type}", source=source)
     demuxer = content.reader.partition(",")[0].lower()
     try:
-        return av.open(file, mode="r", format=demuxer, io_open=_refuse, metadata_errors="replace")
+        return av.open(file, mode="r", format=demuxer, io_open=refuse_file, metadata_errors="replace")
     except Exception as error:
         raise MediaError(source, f"is a broken {content.mime_type} file ({error_reason(error)})") from error
 
 
-def _refuse(url: str, flags: int, options: object) -> NoReturn:
+def refuse_file(url: str, flags: int, options: object) -> NoReturn:
+    """Refuse every file that a container refers to."""
     raise PermissionError(f"media file must not open {url!r}")
 
 

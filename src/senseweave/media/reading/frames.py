@@ -127,7 +127,9 @@ class FrameReader:
         """Return the second at which the last of the packets from a time on ends, or 0 if they have no times."""
         end = 0.0
         try:
-            if self._interval is None:
+            if start == 0.0:
+                self._reopen()
+            elif self._interval is None:
                 self._container.seek(int((self._zero + start) * 1_000_000))
             for packet in self._container.demux(self._stream):
                 if self._interval is not None:
@@ -165,22 +167,21 @@ class FrameReader:
 
     def _restart(self, seconds: float | None) -> None:
         self._shown = self._ahead = None
-        if self._interval is not None:
+        if seconds is None or self._interval is not None:
             self._reopen()
             self._frames = self._timed()
             self._ahead = next(self._frames, None)
             return
-        target = self._zero + max(0.0, seconds or 0.0)
+        target = self._zero + max(0.0, seconds)
         try:
             self._container.seek(int(target / self._stream.time_base), stream=self._stream, backward=True)
         except Exception:
-            if seconds is not None:
-                return
+            return
         self._frames = self._timed()
         self._ahead = next(self._frames, None)
 
     def _reopen(self) -> None:
-        """Begin a bare stream anew, in which FFmpeg cannot go back."""
+        """Begin anew, where FFmpeg cannot go back: in a bare stream, or before the first picture that it finds."""
         self._container.close()
         self._file.seek(0)
         self._container = open_container(self._file, self._content, self._source)

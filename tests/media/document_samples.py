@@ -16,7 +16,7 @@ import xlwt
 from openpyxl.drawing.image import Image as Drawing
 from pptx.util import Inches
 
-from tests.media.ole_samples import outlook
+from tests.media.ole_samples import forwarded_outlook, with_pictures
 
 
 def package(files: dict[str, bytes | str], mime_type: str = "") -> bytes:
@@ -92,7 +92,7 @@ def samples(make) -> dict[str, bytes]:
         "docx": saved(text),
         "pptx": saved(slides),
         "xlsx": saved(book),
-        "xls": saved(old),
+        "xls": with_pictures(saved(old), [(0xF01E, 0x6E0, bytes(17) + picture)]),
         "eml": mail,
         "mbox": b"".join(b"From a Fri Nov 27 08:30:00 2026\n" + mail.replace(b"\r\n", b"\n") + b"\n" for _ in range(2)),
         "ipynb": json.dumps({"cells": cells, "nbformat": 4}).encode(),
@@ -114,7 +114,13 @@ def samples(make) -> dict[str, bytes]:
         "vcf": f"BEGIN:VCARD\nVERSION:3.0\nFN:Ann\nTEL:4\nPHOTO;ENCODING=b:{drawn}\nEND:VCARD\n".encode(),
         "srt": b"1\n00:00:01,000 --> 00:00:02,000\nThey <i>fly</i>.\n\n2\n00:00:03,000 --> 00:00:04,000\nThey hum.\n",
         "vtt": b"WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ann>They fly.</v>\n",
-        "msg": outlook(make, **{"__substg1.0_1000001F": "They fly.".encode("utf-16-le")}),
+        "ass": b"[Script Info]\nTitle: Bees\n\n[Events]\nFormat: Layer, Start, End, Style, Name, Text\n"
+        b"Dialogue: 0,0:00:01.00,0:00:02.00,Default,Ann,{\\i1}They{\\i0}\\Nfly.\n",
+        "ttml": b'<tt xmlns="http://www.w3.org/ns/ttml"><body><div begin="1s"><p begin="00:00:01.5" end="00:00:02:12">'
+        b'They<br/>fly.</p><p begin="40t" dur="2s">They hum.</p></div></body></tt>',
+        "lrc": b"[ar:Ann]\n[offset:100]\n[00:12.00]They\n[00:15.30][00:40.00]fly <00:16.00>high\n",
+        "sbv": b"0:00:01.000,0:00:03.500\nThey\nfly.\n\n0:00:04.000,0:00:06.000\nThey hum.\n",
+        "msg": forwarded_outlook(make),
         "pdf": make.pdf(["They fly.", ""]),
         "csv": b"place,hives\nmeadow,4\nwood,2\n" * 20,
         "md": b"# Bees\n\n## Honey\n\nIt is sweet.\n\n```\n# code\n```\n" * 10,

@@ -7,8 +7,12 @@ import io
 import json
 import struct
 import zipfile
+import zlib
 
-from tests.media.document_samples import package, samples
+import xlwt
+
+from tests.media.document_samples import package, samples, saved
+from tests.media.ole_samples import forwarded_outlook, with_pictures
 
 VALUE = "value"
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
@@ -56,6 +60,10 @@ def hostile_documents(make) -> dict[str, tuple[str, bytes, str]]:
     inner = f"{SVG}<image href='file:///etc/passwd'/></svg>"
     deep = "<w:p>" * 200_000
     many = f"<w:document {W}><w:body>{'<w:p/>' * 3_000_000}</w:body></w:document>"
+    book = xlwt.Workbook()
+    book.add_sheet("a").write(0, 0, "a")
+    book = saved(book)
+    nested_drawing = b"\x0f\0\0\xf0\xff\xff\xff\x7f" * 200_000
     cases = {
         "zip of zeros": (zeros, "swells"),
         "zip of zips": (nested, "max_depth"),
@@ -164,6 +172,23 @@ def hostile_documents(make) -> dict[str, tuple[str, bytes, str]]:
         ),
         "transcript without end": (b"1\n00:00:01,000 --> 00:00:02,000\na\n\n" * 100_000, VALUE),
         "transcript of strange times": (b"1\n9999:99:99,999 --> 0000:00:00,000\na\n\n", "value|blank"),
+        "subtitles of marks without end": (
+            b"[Script Info]\n[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,,,,,,," + b"{\\p1" * 400_000,
+            "value|blank",
+        ),
+        "subtitles of spaces": (b"[ar:a]\n[00:01.00]a\n" + b" " * 2_000_000 + b"b", VALUE),
+        "subtitles after comments": (b"<!---->" * 580 + b"<t", VALUE),
+        "subtitles of depth": (
+            b'<tt xmlns="http://www.w3.org/ns/ttml">' + b'<div begin="999999999h">' * 100_000 + b'<p dur="1s">a</p>',
+            "value|blank|XML",
+        ),
+        "xls of drawings in drawings": (with_pictures(book, [(0xF01E, 0x6E0, bytes(20))], group=nested_drawing), VALUE),
+        "xls whose metafile swells": (
+            with_pictures(book, [(0xF01A, 0x3D4, bytes(48) + b"\0\xfe" + zlib.compress(bytes(300_000_000)))]),
+            "octet-stream",
+        ),
+        "xls of many pictures": (with_pictures(book, [(0xF01E, 0x6E0, bytes(17))] * 3000), "empty"),
+        "messages of Outlook in each other": (forwarded_outlook(make, 60), "max_depth"),
         "table of one endless row": (b"a,b\n" + b"1," * 500_000, VALUE),
     }
     return {f"document: {name}": ("any", *case) for name, case in cases.items()}

@@ -3,15 +3,18 @@
 import io
 import struct
 import zipfile
+import zlib
 
+import numpy as np
 import pytest
+import xlwt
 
 from senseweave.errors import MediaError, NoContentError
 from senseweave.media import Text, collect
 from senseweave.media.documents.outlook import unpack_rtf
 from senseweave.media.forms.source import BytesSource
 from senseweave.media.policy import MediaPolicy
-from tests.media.ole_samples import ole, outlook
+from tests.media.ole_samples import forwarded_outlook, ole, outlook, with_pictures
 
 
 def test_a_message_of_outlook_gives_its_words_and_attachments(make):
@@ -32,6 +35,53 @@ def test_a_message_of_outlook_gives_its_words_and_attachments(make):
 def test_the_text_of_a_message_may_be_html_or_rich_text(make, body):
     text, _ = collect(outlook(make, **body))
     assert text.decode().endswith("The bees fly.")
+
+
+def test_a_message_attached_to_a_message_of_outlook_is_a_message_inside(make):
+    data = forwarded_outlook(make, 3)
+    outer, middle, inner, picture = collect(data)
+    assert outer.decode() == "Bees 0\n\nFrom: Zoë\n\nThey fly at 0."
+    assert middle.decode() == "Bees 1\n\nFrom: Zoë\n\nThey fly at 1."
+    assert (inner.part_name, inner.mime_type) == ("!/part-1.eml!/part-2.eml", "message/rfc822")
+    assert picture.part_name == "!/part-1.eml!/part-2.eml!/bee.png"
+    assert picture.decode().size == (64, 48)
+    assert [media.sha256 for media in collect(data)] == [outer.sha256, middle.sha256, inner.sha256, picture.sha256]
+
+
+def test_messages_attached_to_messages_of_outlook_deeper_than_allowed_are_refused(make):
+    text, error = collect(forwarded_outlook(make, 20))
+    assert text.decode().endswith("They fly at 0.")
+    assert "max_depth" in error.reason
+
+
+def test_pictures_of_an_old_workbook_are_images_of_the_sheet_that_shows_them(make):
+    made = xlwt.Workbook()
+    for title in ("One", "Two"):
+        made.add_sheet(title).write(0, 0, "meadow")
+    buffer = io.BytesIO()
+    made.save(buffer)
+    once, twice = bytes(17), bytes(33)
+    metafile = zlib.compress(b"\1\0\0\0" + bytes(36) + b" EMF" + bytes(60))
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    data = with_pictures(
+        buffer.getvalue(),
+        [
+            (0xF01E, 0x6E0, once + make.image(noise)),  # longer than a record
+            (0xF01D, 0x46B, twice + make.image(make.picture(32, 16), "JPEG")),
+            (0xF01F, 0x7A8, once + make.image(make.picture(), "BMP")[14:]),
+            (0xF01A, 0x3D4, bytes(16) + bytes(32) + b"\0\xfe" + metafile),
+            (0xF01A, 0x3D4, bytes(16) + bytes(32) + b"\0\xfe" + b"noise"),
+        ],
+        sheet=1,
+    )
+    first, second, *pictures, drawing, broken = collect(data)
+    assert [first.decode(), second.decode()] == ["One\n\nmeadow", "Two\n\nmeadow"]
+    assert [picture.part_name for picture in pictures] == ["!/picture-1.png", "!/picture-2.jpg", "!/picture-3.bmp"]
+    assert [picture.decode().size for picture in pictures] == [(80, 60), (32, 16), (64, 48)]
+    assert {picture.page for picture in pictures} == {2}
+    assert (np.asarray(pictures[0].decode()) == noise).all()
+    assert "Windows metafile (EMF)" in drawing.reason
+    assert "empty" in broken.reason
 
 
 def test_compressed_rich_text_is_unpacked():

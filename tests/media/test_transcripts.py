@@ -31,6 +31,28 @@ intro
 01:00:04.000 --> 01:00:06.000
 They make honey.
 """
+ASS = """[Script Info]
+Title: Talk
+
+[V4+ Styles]
+Format: Name, Fontname
+Style: Default,Arial
+
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+Comment: 0,0:00:00.00,0:00:01.00,Default,,0,0,0,,to be done
+Dialogue: 0,0:00:01.00,0:00:03.50,Default,Ann,0,0,0,,{\\an8}The bees, they\\Nfly.
+Dialogue: 0,0:01:10.00,0:01:12.00,Default,,0,0,0,,The end.
+Dialogue: 0,0:01:10.00,0:01:12.00,Default,,0,0,0,,{\\p1}m 0 0 l 1 1{\\p0}
+"""
+TTML = """<?xml version="1.0"?>
+<tt xml:lang="en" xmlns="http://www.w3.org/ns/ttml" xmlns:ttp="http://www.w3.org/ns/ttml#parameter"
+ ttp:frameRate="25" ttp:tickRate="10000000"><body><div begin="10s">
+<p begin="00:00:01.000" end="00:00:03:12">The <span>bees</span><br/>fly.</p>
+<p begin="40000000t" dur="2s">They hum.</p></div></body></tt>
+"""
+LRC = "[ar:Ann]\n[ti:Bees]\n\n[00:12.00]The bees\n[00:15.30][00:40.00]fly <00:16.00>high\n"
+SBV = "0:00:01.000,0:00:03.500\nThe bees\nfly.\n\n0:00:04.000,0:00:06.000\nThey hum.\n"
 
 
 def chunks(given, **options):
@@ -94,3 +116,26 @@ def test_a_recording_outside_the_root_is_not_named(make, saved, tmp_path):
 def test_other_texts_are_no_transcripts(text):
     (found,) = collect(text.encode())
     assert found.mime_type == "text/plain"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (ASS, [("Ann: The bees, they fly.", (1.0, 3.5)), ("The end.", (70.0, 72.0))]),
+        (TTML, [("The bees fly.", (11.0, 13.48)), ("They hum.", (14.0, 16.0))]),
+        (LRC, [("The bees", (12.0, 15.3)), ("fly high", (15.3, 40.0)), ("fly high", (40.0, 45.0))]),
+        (SBV, [("The bees fly.", (1.0, 3.5)), ("They hum.", (4.0, 6.0))]),
+        (SRT, [("The bees fly & hum.", (1.0, 3.5)), ("They make honey.", (4.0, 6.0)), ("The end.", (70.0, 72.0))]),
+    ],
+)
+def test_subtitles_of_other_kinds_have_their_words_and_spans(text, said, encoding):
+    found = chunks(text.encode(encoding), characters=10)
+    assert [(chunk.decode(), chunk.span) for chunk in found] == said
+
+
+@pytest.mark.parametrize("text", ["[10:30] Ann: Bees!\n[10:31] Bob: No.\n", "[Section]\nkey=1\n", "<tt>teletype</tt>"])
+def test_what_resembles_subtitles_is_read_as_what_it_is(text):
+    (found,) = collect(text.encode())
+    assert found.mime_type in ("text/plain", "text/html")
+    assert [chunk.span for chunk in split(found)] == [None]

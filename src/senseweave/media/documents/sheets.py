@@ -7,15 +7,17 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.extras import require_reader
 from senseweave.media.documents.base import Part, no_part
 from senseweave.media.documents.docx import relations
+from senseweave.media.documents.drawings import Picture, pictures
 from senseweave.media.documents.packages import Package, drawn_words, open_package, transitional
-from senseweave.media.documents.parsed import Builder, Page, ParsedDocument, ParsedReader, check_pages, row_line
+from senseweave.media.documents.parsed import Builder, Page, ParsedDocument, ParsedReader, check_pages, recall, row_line
 from senseweave.media.forms.source import Source
 
 KIND: Final = "Excel workbook (XLSX)"
@@ -61,6 +63,13 @@ class XLSXReader(ParsedReader):
             return package.open(name)
 
 
+@dataclass
+class OldWorkbook(ParsedDocument):
+    """A workbook of Excel 97 with its pictures by name, which would take long to find again for each of them."""
+
+    pictures: dict[str, Picture] = field(default_factory=dict)
+
+
 class XLSReader(ParsedReader):
     """Reads workbooks of Excel 97 to 2003 with xlrd."""
 
@@ -68,7 +77,7 @@ class XLSReader(ParsedReader):
     mime_types = ("application/vnd.ms-excel",)
 
     def parse(self, source: Source) -> ParsedDocument:
-        """Return the sheets."""
+        """Return the sheets, and the pictures on them."""
         xlrd = require_reader("xlrd", extra="documents", feature=f"reading an {OLD_KIND}", source=source.label)
         try:
             workbook = xlrd.open_workbook(
@@ -81,7 +90,9 @@ class XLSReader(ParsedReader):
                 rows = (_old_row(xlrd, workbook, sheet.row(at)) for at in range(sheet.nrows))
                 pages.append(sheet_page(source, sheet.name, rows))
                 workbook.unload_sheet(number)
-            return ParsedDocument(pages)
+            drawn = {picture.name: picture for picture in _pictures(source)}
+            source.policy.check_parts(source.label, len(drawn))
+            return OldWorkbook(pages, [Part(name, picture.page) for name, picture in drawn.items()], drawn)
         except MediaError:
             raise
         except Exception as error:  # xlrd raises whatever a broken record leads to
@@ -90,8 +101,24 @@ class XLSReader(ParsedReader):
             raise MediaError(source.label, f"is an {OLD_KIND} that {reason}") from error
 
     def open_part(self, source: Source, name: str) -> BinaryIO:
-        """Raise MediaError: pictures in these files are not read."""
-        raise no_part(source, name)
+        """Open a picture."""
+        workbook = recall(source, self.parse)
+        picture = workbook.pictures.get(name) if isinstance(workbook, OldWorkbook) else None
+        if picture is None:
+            raise no_part(source, name)
+        return io.BytesIO(picture.read())
+
+
+def _pictures(source: Source) -> Iterator[Picture]:
+    """Yield the pictures of an old workbook; none if its drawings are not in a container."""
+    olefile = require_reader("olefile", extra="documents", feature=f"reading an {OLD_KIND}", source=source.label)
+    data = source.read()
+    if not olefile.isOleFile(data=data):  # Excel 4 and older have no pictures
+        return
+    with olefile.OleFileIO(data) as ole:
+        name = next((name for name in ("Workbook", "Book") if ole.exists(name)), None)
+        if name is not None:
+            yield from pictures(ole.openstream(name).read())
 
 
 def sheet_page(source: Source, title: str, rows: Iterable[Sequence[Any]]) -> Page:

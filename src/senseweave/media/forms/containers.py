@@ -9,7 +9,7 @@ import zlib
 from typing import BinaryIO
 
 from senseweave.media.forms.content import HEAD_BYTES, Content
-from senseweave.media.forms.markup import markup
+from senseweave.media.forms.markup import after_comments, markup
 from senseweave.media.forms.refusals import refused_type
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
@@ -22,6 +22,18 @@ _MAIL = {b"message-id", b"mime-version", b"received", b"return-path", b"delivere
 _DATE = re.compile(rb"(?im)^Date:[ \t]+(\w{3},[ \t]+)?\d{1,2}[ \t]+[A-Z][a-z]{2}[ \t]+\d{4}[ \t]")
 _MBOX = re.compile(rb"From [^\r\n]{1,200}\d\d:\d\d[^\r\n]{0,40}\r?\n[A-Za-z][A-Za-z0-9-]*:[ \t]")
 _SRT = re.compile(rb"(?:\d{1,6}[ \t]*\r?\n)?[ \t]*\d{1,4}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->[ \t]*\d")
+_LYRIC = rb"\[\d{1,3}:\d\d[.:]\d{2,3}\][^\r\n]*\r?\n"
+"""With fractions of seconds, which logs of chats do not have."""
+_SUBTITLES = (
+    (rb"\[Script Info\][ \t]*\r?\n", "text/x-ssa"),
+    (
+        rb"\[(?:ti|ar|al|au|by|re|ve|la|offset|length):[^\r\n]*\r?\n(?:[^\r\n]*\r?\n){0,20}?\[\d{1,3}:\d\d",
+        "text/x-lrc",
+    ),
+    (_LYRIC + _LYRIC, "text/x-lrc"),
+    (rb"\d{1,3}:\d\d:\d\d\.\d{3},\d{1,3}:\d\d:\d\d\.\d{3}[ \t]*\r?\n", "text/x-sbv"),
+)
+_TTML = re.compile(rb"<(?:tt:)?tt\s[^>]*(?:/ttml|/ttaf1|:imsc1)")
 _NOTEBOOK = re.compile(rb'\{\s*"(cells|metadata|worksheets|nbformat|nbformat_minor)"\s*:')
 _PACKAGES: tuple[tuple[str, Content], ...] = (
     (r"word/document\d*\.xml", Content(f"{_OFFICE}wordprocessingml.document", ("text",), "docx")),
@@ -88,13 +100,17 @@ def identify_container(file: BinaryIO, head: bytes, content: Content) -> Content
 
 def _identify_text(file: BinaryIO, head: bytes) -> Content | None:
     """Return what a text is that has a structure, or None."""
-    start = head.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    start = _narrow(head).lstrip(b"\r\n")
     if start[:11].upper() == b"BEGIN:VCARD":
         return Content("text/vcard", ("text",), "contacts")
     if start.startswith(b"WEBVTT") and start[6:7] in b" \t\r\n":
         return Content("text/vtt", ("text",), "transcript")
     if _SRT.match(start):
         return Content("application/x-subrip", ("text",), "transcript")
+    if subtitles := next((mime_type for pattern, mime_type in _SUBTITLES if re.match(pattern, start)), None):
+        return Content(subtitles, ("text",), "transcript")
+    if _TTML.match(after_comments(start)):
+        return Content("application/ttml+xml", ("text",), "transcript")
     if _NOTEBOOK.match(start) and b'"nbformat"' in (head + _tail(file)):
         return Content("application/x-ipynb+json", ("text",), "notebook")
     if b"<FictionBook" in head[:1000]:
@@ -110,6 +126,13 @@ def _identify_text(file: BinaryIO, head: bytes) -> Content | None:
     if _HEADER.match(start) and len(names) >= 2 and (_MAIL & set(names) or _DATE.search(start)):
         return Content("message/rfc822", ("text",), "mail")
     return None
+
+
+def _narrow(head: bytes) -> bytes:
+    """Return the first bytes of a text without a byte order mark, in UTF-8 where it is UTF-16."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return head.decode("utf-16", "ignore").encode("utf-8", "ignore")
+    return head.removeprefix(codecs.BOM_UTF8)
 
 
 def _identify_ole(file: BinaryIO) -> Content:

@@ -18,10 +18,15 @@ _MARKDOWN: Final = re.compile(rb"^(?:#{1,6} |```|~~~|[-*+] |\d+\. |> )|\]\([^)\s
 """Marks of Markdown, which may begin with a few tags for its logo."""
 
 
+def after_comments(text: bytes) -> bytes:
+    """Return what follows the declarations and comments at the beginning of a text."""
+    return text[_BEFORE.match(text).end() :]  # type: ignore[union-attr]
+
+
 def markup(head: bytes) -> str | None:
     """Return `html` or `svg` for the first bytes of such a text, and None for any other text."""
     text = head.removeprefix(codecs.BOM_UTF8)
-    start = text[_BEFORE.match(text).end() :]  # type: ignore[union-attr]
+    start = after_comments(text)
     opening = start[:256].lower()
     if opening.startswith(b"<svg") or (text.lstrip().startswith(b"<?xml") and b"<svg" in head):
         return "svg"

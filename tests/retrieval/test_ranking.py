@@ -157,3 +157,19 @@ def test_results_are_the_same_off_the_event_loop():
     ranked = asyncio.run(arank(None, sources, QUERY, Plan(k=4)))
     assert [ranking.hit for ranking in ranked] == [ranking.hit for ranking in expected]
     assert found(ranked) == found(expected)
+
+
+def test_pictures_without_a_hash_are_not_joined_because_their_stores_count_alike():
+    lists = [
+        Listed(name, [(str(n), 0.5, {"modality": "image", "source": f"{name}{n}.png"}, "") for n in range(2)], "image")
+        for name in ("a", "b")
+    ]
+    ranked = rank(None, lists, QUERY, Plan(k=9, method="none"))
+    assert sorted(ranking.hit.source for ranking in ranked) == ["a0.png", "a1.png", "b0.png", "b1.png"]
+
+
+def test_equal_texts_without_a_hash_are_joined_across_lists_and_not_within_one():
+    first = Listed("a", [("1", 0.9, {"source": "a.txt"}, "the same words"), ("2", 0.8, {}, "the same words")])
+    second = Listed("b", [("x", 0.7, {"source": "b.txt"}, "the same words"), ("y", 0.6, {}, "other words")])
+    ranked = rank(None, [first, second], QUERY, Plan(k=9, method="none"))
+    assert [ranking.hit.sources for ranking in ranked] == [("a.txt", "b.txt"), ("2",), ("y",)]

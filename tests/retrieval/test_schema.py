@@ -21,8 +21,10 @@ from senseweave.retrieval.records.schema import (
     record_id,
     record_source,
     record_text,
+    with_result,
     write_metadata,
 )
+from senseweave.retrieval.stores.memory import MemoryStore
 
 WHOLE = Provenance(
     modality="audio",
@@ -327,3 +329,24 @@ def test_a_record_keeps_what_it_needs_and_the_users_value_of_that_name(provenanc
     written = write_metadata(replace(provenance, own={name: value}))
     assert read_metadata(written) == replace(provenance, own={f"user_{name}": value})
     assert own_metadata(replace(provenance, own={name: value})) == {f"user_{name}": value}
+
+
+def test_a_result_says_what_a_search_says_and_keeps_the_users_values():
+    result = {"score": 0.5, "space": "starter"}
+    given = {"source": "/a", "score": 9, "space": "starter", "user_page": 3}
+    assert with_result(given, result) == {**given, "user_score": 9, **result}
+
+
+@pytest.mark.parametrize(
+    "own", [{"added_at": "yesterday"}, {"fingerprint": 3}, {"modality": "CT"}, {"page": "iv"}], ids=str
+)
+def test_adding_again_with_a_users_value_under_a_name_of_the_schema_changes_nothing(
+    tmp_path, space, write_picture, own
+):
+    store, picture = MemoryStore(), write_picture(tmp_path / "red.png", "red")
+    with Index(store, spaces=[space]) as index:
+        index.add(picture, metadata=own)
+        before = [store.get(name) for name in store.collections()]
+        report = index.add(picture, metadata=own)
+        assert (report.skipped, report.updated) == (1, 0)
+        assert [store.get(name) for name in store.collections()] == before

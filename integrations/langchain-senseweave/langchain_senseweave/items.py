@@ -19,6 +19,7 @@ from senseweave.interop import (
     place_label,
     read_metadata,
     text_without_place,
+    with_result,
     write_metadata,
 )
 
@@ -113,10 +114,11 @@ def document_from_hit(hit: sw.Hit) -> Document:
 def result_document(document: Document, hit: sw.Hit, space: str) -> Document:
     """Return a stored document as a search result, whose metadata also hold the scores and `space`.
 
-    Where there are several, they hold all `sources` of the same content, and all `spans` of a grouped source.
+    Where there are several, they hold all `sources` of the same content, and all `spans` of a grouped source. The
+    user's own value under one of these names is kept under `user_` and the name.
     """
     result = {"score": hit.score, "space": space, **hit.result_metadata}
-    return document.model_copy(update={"metadata": ResultMetadata({**document.metadata, **result})})
+    return document.model_copy(update={"metadata": ResultMetadata(with_result(document.metadata, result))})
 
 
 def _stored(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,6 +78,15 @@ def test_a_document_with_nothing_to_read_says_where_it_was_looked_for():
     assert document_to_media(blob, policy=POLICY).modality == "image"
 
 
+def test_a_users_value_under_a_name_of_the_result_is_kept():
+    hit = sw.Hit(
+        "7", 2.0, 0.5, "text", "/a.txt", "words", "starter", "zscore", metadata={"space": "kitchen", "fusion": 1}
+    )
+    meta = hit_to_document(hit).meta
+    assert (meta["space"], meta["fusion"]) == ("starter", "zscore")
+    assert (meta["user_space"], meta["user_fusion"]) == ("kitchen", 1)
+
+
 def test_a_hit_becomes_a_document_that_is_read_as_the_same_media(tone, tmp_path):
     hit = sw.Hit(
         id="7",

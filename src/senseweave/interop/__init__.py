@@ -93,6 +93,7 @@ from senseweave.retrieval.records.schema import (
     media_provenance,
     read_metadata,
     record_id,
+    with_result,
     write_metadata,
 )
 from senseweave.retrieval.report import raise_failed
@@ -282,5 +283,6 @@ __all__ = [
     "whole_number",
     "without_secret_options",
     "without_secrets",
+    "with_result",
     "write_metadata",
 ]

@@ -257,13 +257,20 @@ def _distinct(source: RankingSource, answer: Sequence[Candidate]) -> list[_Entry
                 entries.append(_Entry(source, [candidate], key, [place], {source.name}))
                 by_key.setdefault(key, []).append(entries[-1])
         else:
-            entries.append(_Entry(source, [candidate], ("id", candidate.id, candidate.text), [place], {source.name}))
+            entries.append(_Entry(source, [candidate], _lone_key(candidate, provenance), [place], {source.name}))
     for entry in entries:
         if len(entry.members) > 1:
             order = sorted(range(len(entry.members)), key=lambda at: _arrival(entry.members[at]))
             entry.members = [entry.members[at] for at in order]
             entry.places = [entry.places[at] for at in order]
     return entries
+
+
+def _lone_key(candidate: Candidate, provenance: Provenance) -> tuple[Any, ...]:
+    """Return what a record without a hash shares with records of other lists alone: a text its words."""
+    if provenance.modality == "text" and candidate.text:
+        return "text", candidate.text, provenance.page, provenance.span
+    return candidate.id, candidate.text, provenance.modality, provenance.source, provenance.page, provenance.span
 
 
 def _join(

@@ -10,11 +10,16 @@ import numpy as np
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
 
-from langchain_senseweave.retrieval.sources import CalibratedView, LangChainView, document_modality, stretch
+from langchain_senseweave.retrieval.sources import (
+    MOST_ASKED,
+    WIDER,
+    CalibratedView,
+    LangChainView,
+    document_modality,
+    stretch,
+)
 from senseweave.interop import MODALITIES, Candidate, Modality, Sample, StoreCall, evenly_spaced
 
-MOST_ASKED: Final = 10_000
-"""Documents that a store is asked for at most, where it cannot be asked for a modality."""
 _METHODS: Final = (
     "similarity_search_with_score_by_vector",
     "similarity_search_by_vector_with_score",
@@ -42,7 +47,7 @@ class VectorView(LangChainView):
                 msg = f"of the {asked} documents of {type(self.store).__name__} nearest to a query, {len(found)} are"
                 warnings.warn(f"{msg} {modality}; others are not found without a filter", UserWarning, stacklevel=2)
                 return self._candidates(found, modality)
-            asked = min(4 * asked, MOST_ASKED)
+            asked = min(WIDER * asked, MOST_ASKED)
 
     def ask(self, vector: list[float], k: int, filters: Sequence[Any], modality: Modality | None) -> Scored:
         """Return the `k` documents nearest to a vector with the store's scores, of any modality or of one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from langchain_core.documents import Document
@@ -28,8 +28,10 @@ from senseweave.interop import (
     read_metadata,
 )
 
-_WIDER = 4
+WIDER: Final = 4
 """Stores that cannot be asked for a modality are asked for this many times more documents, and sorted afterwards."""
+MOST_ASKED: Final = 10_000
+"""Documents after which such a store is asked for no more."""
 
 
 class LangChainView(StoreView):
@@ -88,14 +90,18 @@ class LangChainView(StoreView):
             )
             raise TypeError(msg)
         options = {"filter": self._join(call.filters)} if call.filters else {}
-        with call.lock:
-            if k not in call.answers:
-                call.answers[k] = self.store.similarity_search_with_relevance_scores(
-                    media.decode(), k=k * _WIDER, **options
-                )
-        return self._candidates(
-            (found for found in call.answers[k] if document_modality(found[0]) == modality), modality
-        )[:k]
+        asked = k * WIDER
+        while True:
+            with call.lock:
+                if asked not in call.answers:
+                    call.answers[asked] = self.store.similarity_search_with_relevance_scores(
+                        media.decode(), k=asked, **options
+                    )
+            answer = call.answers[asked]
+            found = [pair for pair in answer if document_modality(pair[0]) == modality]
+            if len(found) >= k or len(answer) < asked or asked >= MOST_ASKED:
+                return self._candidates(found[:k], modality)
+            asked *= WIDER
 
     def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
         """Return the stored vectors of what was found.

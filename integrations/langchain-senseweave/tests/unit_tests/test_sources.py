@@ -85,6 +85,22 @@ def test_a_store_of_which_little_is_known_can_be_asked_by_text_and_not_by_media(
         retriever.retrieve_by_image(red_png)
 
 
+def test_a_store_that_is_asked_by_text_is_asked_until_there_are_enough_of_a_modality(embeddings):
+    metadata = [{"n": n} for n in range(60)] + [{"modality": "image", "source": f"/{n}.png"} for n in range(3)]
+    store = Foreign.from_texts(["the dog"] * 60 + ["bread"] * 3, embeddings, metadata)
+    found = SenseweaveRetriever(vector_stores=[store], k=3, modalities=["image"]).invoke("the dog")
+    assert sorted(document.metadata["source"] for document in found) == ["/0.png", "/1.png", "/2.png"]
+
+
+def test_a_users_value_under_a_name_of_the_result_is_kept(embeddings):
+    store = InMemoryVectorStore(embeddings)
+    store.add_texts(["the dog"], [{"score": 9, "space": "kitchen", "raw_score": "high"}])
+    (found,) = SenseweaveRetriever(vector_stores=[store]).invoke("the dog")
+    assert found.metadata["score"] != 9
+    kept = {name: found.metadata[f"user_{name}"] for name in ("score", "space", "raw_score")}
+    assert kept == {"score": 9, "space": "kitchen", "raw_score": "high"}
+
+
 def test_statistics_are_estimated_once_and_again_when_the_store_has_doubled(embeddings, tmp_path):
     store = SenseweaveChroma("texts", embeddings, persist_directory=str(tmp_path))
     store.add_texts(TEXTS)

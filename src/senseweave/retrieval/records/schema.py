@@ -206,6 +206,23 @@ def own_metadata(provenance: Provenance) -> dict[str, Any]:
     return _own_beside(provenance, written)
 
 
+def with_result(metadata: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a search result: those of its record, and over them what the search says of it.
+
+    A value of the user under a name that the result needs is kept under `user_` and the name.
+
+    Args:
+        metadata: Of the record.
+        result: What the search says, such as `{"score": 0.7, "space": "starter"}`.
+    """
+    displaced = {
+        f"{DISPLACED}{name}": metadata[name]
+        for name, value in result.items()
+        if name in metadata and metadata[name] != value
+    }
+    return {**displaced, **metadata, **result}
+
+
 def media_provenance(
     media: Media,
     *,

@@ -206,7 +206,8 @@ class Writer:
         """Take over metadata that changed."""
         changes: dict[str, dict[str, Any]] = {}
         for identifier, record in there.items():
-            own = own_metadata(by_id[identifier].provenance(description.fingerprint))
+            stored = read_metadata(record.metadata)
+            own = own_metadata(replace(by_id[identifier].provenance(description.fingerprint), added_at=stored.added_at))
             wanted = {**dict.fromkeys(PASSAGE), **own}
             change = {name: value for name, value in wanted.items() if record.metadata.get(name) != value}
             self._report.skipped += 1

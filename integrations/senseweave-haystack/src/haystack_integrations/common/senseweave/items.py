@@ -12,7 +12,7 @@ from haystack.dataclasses import ByteStream, Document
 from haystack_integrations.common.senseweave.loading import is_missing, source_to_media
 
 import senseweave as sw
-from senseweave.interop import FILE_PATH, MODALITIES, Modality, Provenance, read_metadata, write_metadata
+from senseweave.interop import FILE_PATH, MODALITIES, Modality, Provenance, read_metadata, with_result, write_metadata
 
 PAGE_NUMBER = "page_number"
 """The meta field in which Haystack's own converters and splitters keep the page."""
@@ -100,7 +100,7 @@ def hit_to_document(hit: sw.Hit) -> Document:
     :param hit: The hit.
     :returns: The Document; `score` is comparable within one search, `meta["raw_score"]` is the similarity.
     """
-    meta = {**write_metadata(hit.provenance, file_path=True), "space": hit.space, **result_meta(hit)}
+    meta = with_result(write_metadata(hit.provenance, file_path=True), {"space": hit.space, **result_meta(hit)})
     return Document(id=hit.id, content=hit.text, meta=meta, score=hit.score)
 
 

@@ -44,6 +44,7 @@ from senseweave.interop import (
     remember,
     run_direct,
     whole_number,
+    with_result,
 )
 
 
@@ -347,7 +348,7 @@ def _document(place: Ranking) -> Document:
     if place.item is None:
         return hit_to_document(place.hit)
     document: Document = place.item
-    return replace(document, score=place.hit.score, meta={**document.meta, **result_meta(place.hit)})
+    return replace(document, score=place.hit.score, meta=with_result(document.meta, result_meta(place.hit)))
 
 
 def _component(data: dict[str, Any], name: str) -> Any:

@@ -200,6 +200,21 @@ def test_all_four_write_the_same_provenance(kind, chunks, space):
     assert len(told) == 1, written
 
 
+@pytest.mark.parametrize("own", [{"start": 0.0, "end": 0.0}, {"start": 2.0, "end": 1.0}, {"start": 1.0}], ids=str)
+def test_numbers_that_are_no_span_are_an_error_for_every_reader_and_not_all_of_the_recording(chunks, own):
+    path = source_name(chunks["window"])
+    metadata = {"modality": "audio", "source": path, **own}
+    documents = [
+        lambda: read_metadata(metadata).media("a tone"),
+        lambda: media_from_document(Document("a tone", metadata=metadata)),
+        lambda: media_from_node(TextNode(text="a tone", metadata=metadata)),
+        lambda: document_to_media(HaystackDocument(content="a tone", meta=metadata), policy=sw.MediaPolicy()),
+    ]
+    for read in documents:
+        with pytest.raises(sw.MediaError, match="0 <= start < end"):
+            read()
+
+
 @pytest.mark.parametrize("reader", READERS)
 def test_a_folder_of_the_first_version_is_read_by_all(reader, tmp_path, own_chroma):
     with tarfile.open(RETRIEVAL / "data" / "index-0.1.tar.gz") as archive:

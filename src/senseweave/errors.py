@@ -68,6 +68,10 @@ class PolicyError(MediaError, ValueError):
     """The media policy does not allow reading an input; a `ValueError` too, as frameworks raise for such paths."""
 
 
+class SpanError(MediaError, ValueError):
+    """Metadata of a recording or video hold numbers that are no span; a `ValueError` too, as for any other number."""
+
+
 class AddError(MediaError):
     """An input that the caller named could not be indexed; everything else that was given is in the index.
 

@@ -65,13 +65,10 @@ def media_from_document(document: Document, *, policy: sw.MediaPolicy | None = N
         policy: What may be read.
 
     Raises:
-        MediaError: If it has no source, or the source has changed since the document was made.
-        ValueError: If its span makes no sense.
+        MediaError: If it has no source, its span makes no sense (also a `ValueError`), or the source has changed since
+            the document was made.
     """
     provenance = read_metadata(document.metadata)
-    if wrong := provenance.misplaced_span:
-        msg = f"{provenance.source}: {wrong}"
-        raise ValueError(msg)
     media = provenance.media(document.page_content, policy=policy)
     if provenance.modality != "text" and provenance.sha256 not in (None, media.sha256):
         raise sw.MediaError(media.source, "has changed since the document was made of it; load it again")

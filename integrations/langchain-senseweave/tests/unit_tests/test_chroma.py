@@ -332,6 +332,13 @@ def test_documents_that_cannot_be_embedded_are_an_error_after_the_others_are_add
     assert len(store.get()["ids"]) == 2
 
 
+def test_a_document_whose_span_is_none_is_an_error_after_the_others_are_added(store, tone_wav):
+    sound = Document("", metadata={"modality": "audio", "source": str(tone_wav), "start": 2, "end": 1})
+    with pytest.raises(AddError, match=r"a span is .*1 added, 1 failed"):
+        store.add_documents([sound, Document("words")])
+    assert len(store.get()["ids"]) == 1
+
+
 def test_what_add_media_leaves_out_of_a_folder_is_a_warning_that_counts(store, red_png):
     folder = red_png.parent / "folder"
     folder.mkdir()

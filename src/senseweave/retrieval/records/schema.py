@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from senseweave.errors import MediaError
+from senseweave.errors import MediaError, SpanError
 from senseweave.media import MEDIA_CLASSES, MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.base import source_name
 from senseweave.media.forms.parts import is_part_path
@@ -102,7 +102,10 @@ class Provenance:
 
         Raises:
             MediaError: If the record is not text, and neither names a source nor comes with its content.
+            SpanError: If it has numbers under the names of a span that are none: all of a recording is not meant.
         """
+        if self.misplaced_span is not None:
+            raise SpanError(self.source or (text or self.modality)[:60], self.misplaced_span)
         if self.modality == "text":
             return Text(
                 text or "",

@@ -157,8 +157,8 @@ def media_from_node(
         metadata_mode: Which metadata stand before a text.
 
     Raises:
-        MediaError: If a media resource is empty, as it is when its bytes were lost in a store, or the node is a file of
-            several chunks.
+        MediaError: If a media resource is empty, as it is when its bytes were lost in a store, the node is a file of
+            several chunks, or its metadata hold numbers that are no span.
         ValueError: If the node holds media of several kinds, so that one vector could not stand for it.
     """
     if isinstance(node, FileNode) and len(node.chunks) > 1:

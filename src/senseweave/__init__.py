@@ -27,6 +27,8 @@ _HOMES = {
     "Query": "senseweave.retrieval",
     "load_reranker": "senseweave.retrieval",
     "Progress": "senseweave.progress",
+    "fuse": "senseweave.media.fused",
+    "learn_weights": "senseweave.spaces.fusion_weights",
     "stores": "senseweave.stores",
     "classify": "senseweave.evaluation",
     "SenseweaveError": "senseweave.errors",
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from senseweave.media import MediaPolicy as MediaPolicy
     from senseweave.media import Text as Text
     from senseweave.media import Video as Video
+    from senseweave.media.fused import fuse as fuse
     from senseweave.progress import Progress as Progress
     from senseweave.retrieval import Hit as Hit
     from senseweave.retrieval import Index as Index
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
     from senseweave.spaces import Space as Space
     from senseweave.spaces import load as load
     from senseweave.spaces import trust as trust
+    from senseweave.spaces.fusion_weights import learn_weights as learn_weights
 
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -142,7 +142,10 @@ def _shown(media: Media, budget: Budget) -> str | None:
         MediaError: If they cannot be read.
     """
     from senseweave.media import Audio, Image, Video
+    from senseweave.media.fused import Fused
 
+    if isinstance(media, Fused):
+        return "".join(f"<div>{media_html(part, budget)}</div>" for part in media.parts.values())
     if isinstance(media, Image):
         return _picture(media, budget)
     if isinstance(media, Audio):

@@ -241,3 +241,14 @@ def test_a_modality_that_the_model_lacks_is_named(photo, tmp_path, monkeypatch):
     result = embedder.run(documents=[Document(content="", meta={"file_path": str(photo)}), Document(content="x")])
     assert [document.content for document in result["documents"]] == ["x"]
     assert "cannot embed image" in result["failed"][0]["reason"]
+
+
+@pytest.mark.integration
+def test_a_document_of_fused_media_has_the_vector_of_all_its_parts(starter, photo):
+    from senseweave.interop import describe_chunk
+
+    fused = sw.fuse({"image": photo, "text": "an orange disc"}, source="product-1")
+    _, text, meta = describe_chunk(fused, "an orange disc")
+    document = Document(content=text, meta={**meta, "file_path": meta["source"]})
+    (embedded,) = SenseweaveDocumentEmbedder().run([document])["documents"]
+    np.testing.assert_allclose(embedded.embedding, starter.embed([fused])[0], atol=1e-6)

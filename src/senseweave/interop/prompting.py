@@ -14,6 +14,7 @@ from senseweave.errors import MediaError
 from senseweave.interop.boundaries import closing, data_label, data_text, enclose, find_boundary, notice, opening
 from senseweave.media import MODALITIES, Audio, Image, Media, Modality, Video
 from senseweave.media.export import DEFAULT_PIXELS, Exported, ImageFormat, frame_files, image_file, sound_file
+from senseweave.media.fused import Fused
 from senseweave.retrieval.records.labels import source_label
 from senseweave.retrieval.records.schema import Provenance
 
@@ -213,6 +214,8 @@ class _Budget:
 
     def files(self, media: Media, name: str) -> list[PromptFile]:
         """Return the files that show media, none where the budget or the modalities leave no room."""
+        if isinstance(media, Fused):
+            return [file for part in media.parts.values() for file in self.files(part, name)]
         limits, shown = self.limits, list[Exported]()
         if media.modality not in self.modalities:
             return []

@@ -73,6 +73,11 @@ class Media:
         return DecodedSource(value, cls.modality)
 
     @property
+    def modalities(self) -> frozenset[Modality]:
+        """The modalities that a space must embed for it; several if it is fused of several media."""
+        return frozenset({self.modality})
+
+    @property
     def source(self) -> str:
         """A path, a URL, or a short label such as `bytes:3f9a…`, with the path of a part after it."""
         return self._source.label

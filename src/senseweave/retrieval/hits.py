@@ -11,6 +11,7 @@ from senseweave.errors import MediaError
 from senseweave.media import MEDIA_CLASSES, Media, MediaPolicy, Modality
 from senseweave.media.collecting import first_media
 from senseweave.media.documents.transcripts import RECORDING
+from senseweave.media.fused import Fused
 from senseweave.notebook import hit_html, hits_html
 from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.schema import Provenance, is_gone, read_metadata
@@ -116,7 +117,7 @@ class Hit:
         Raises:
             MediaError: If it was added as bytes or a decoded object, of which an index keeps no copy.
         """
-        if self.modality == "text":
+        if self.modality == "text" or self.fused is not None:
             return self.provenance.media(self.text, policy=self.policy)
         places = [source for source in self.sources if not self._is_label(source)]
         if not places:
@@ -135,6 +136,11 @@ class Hit:
             metadata=self.metadata,
             policy=self.policy,
         )
+
+    @property
+    def fused(self) -> Fused | None:
+        """Of a record that was fused of several media, these with their weights: `hit.fused.parts`; else None."""
+        return self.provenance.fused_media(self.policy)
 
     @property
     def recording(self) -> Media | None:

@@ -18,12 +18,14 @@ from senseweave.encoders.observation import MediaDescription
 from senseweave.errors import UnsupportedModalityError, placed_among
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media
+from senseweave.media.fused import Fused
 from senseweave.progress import Counter
 from senseweave.spaces.batch import Batch, check_choices, compare, layer_norm, merge_batches, unit_rows
 from senseweave.spaces.cache import VectorCache
 from senseweave.spaces.coalescing import Coalescer
 from senseweave.spaces.describing import describe_all
 from senseweave.spaces.engine import Engine, OnError
+from senseweave.spaces.fused import encode_fused
 
 FINGERPRINT_VERSION = 1
 """Raised whenever the same model and options would give other vectors than before."""
@@ -372,9 +374,19 @@ class Space:
         self, modality: Modality, media: Sequence[Media], role: Role, on_error: OnError, progress: Counter | None
     ) -> Batch:
         encoder = self.encoder(modality)
+        if any(isinstance(item, Fused) for item in media):
+            return self._run_fused(media, role, on_error, progress)
         return self._engine.run(
             encoder, media, role=role, dimension=self.dimension, on_error=on_error, progress=progress
         )
+
+    def _run_fused(self, media: Sequence[Media], role: Role, on_error: OnError, progress: Counter | None) -> Batch:
+        batch = encode_fused(media, lambda parts: self.encode(parts, role=role, on_error="skip"), self._unit)
+        if on_error == "raise" and batch.failed:
+            raise batch.failed[0]
+        if progress is not None:
+            progress(len(media), len(media))
+        return batch
 
     def _run_collecting(self, modality: Modality, media: Sequence[Media], role: Role) -> Batch:
         return self._run(modality, media, role, "skip", None)
@@ -388,7 +400,8 @@ class Space:
                     "wrap it in sw.Text, sw.Image, sw.Audio or sw.Video"
                 )
                 raise TypeError(msg)
-            self.encoder(item.modality)
+            for modality in sorted(item.modalities):
+                self.encoder(modality)
             groups.setdefault(item.modality, []).append(position)
         return groups
 
@@ -397,4 +410,7 @@ class Space:
         if self.dimensions is not None:
             vectors = layer_norm(vectors) if self._norms_before_cut else vectors
             vectors = vectors[:, : self.dimension]
+        return self._unit(vectors)
+
+    def _unit(self, vectors: np.ndarray) -> np.ndarray:
         return unit_rows(vectors) if self.normalize else vectors

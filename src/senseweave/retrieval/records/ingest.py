@@ -100,7 +100,7 @@ class Ingest:
             "characters": characters,
             "character_overlap": character_overlap,
         }
-        self._lanes: dict[Modality, list[Lane]] = {}
+        self._lanes: dict[tuple[Modality, frozenset[Modality]], list[Lane]] = {}
         self._states: dict[str, SourceState] = {}
         self._named: set[str] = set()
         self._notes: dict[str, list[str]] = {}
@@ -172,15 +172,17 @@ class Ingest:
                 MediaError(printable(source), "has a name that is not Unicode, under which nothing can be stored")
             )
             return
-        if media.modality not in self._lanes:
-            self._lanes[media.modality] = lanes(self._spaces.values(), media.modality)
-        if not self._lanes[media.modality]:
+        kind = media.modality, media.modalities
+        if kind not in self._lanes:
+            self._lanes[kind] = lanes(self._spaces.values(), *kind)
+        if not self._lanes[kind]:
             if media.is_scan:  # its picture is there as well
                 return
             if not explicit:
                 self._state(source).whole_file = True
             known = sorted({modality for space in self._spaces.values() for modality in space.modalities})
-            reason = f"is {media.modality}, which this index does not embed; it embeds: {', '.join(known)}"
+            kinds = " and ".join(sorted(media.modalities))
+            reason = f"is {kinds}, which this index does not embed; it embeds: {', '.join(known)}"
             self._fail(NoContentError(media.source, reason))
             return
         try:
@@ -191,7 +193,7 @@ class Ingest:
                 state.whole_file = True
             elif media.span is None and media.page is None:
                 state.whole_modalities.add(media.modality)
-            for lane in self._lanes[media.modality]:
+            for lane in self._lanes[kind]:
                 if isinstance(media, TextFile) and media.is_scan:
                     descriptions = [self._collections.descriptions[space.name, "text"] for space in lane.spaces]
                     remember_scan(media, source, self._collections, descriptions)

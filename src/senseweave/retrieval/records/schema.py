@@ -17,6 +17,7 @@ from senseweave.errors import MediaError, SpanError
 from senseweave.media import MEDIA_CLASSES, MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.base import source_name
 from senseweave.media.forms.parts import is_part_path
+from senseweave.media.fused import FUSED, Fused, read_fused
 from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.values import check_name, check_value
 
@@ -106,6 +107,8 @@ class Provenance:
         """
         if self.misplaced_span is not None:
             raise SpanError(self.source or (text or self.modality)[:60], self.misplaced_span)
+        if (fused := self.fused_media(policy)) is not None:
+            return fused
         if self.modality == "text":
             return Text(
                 text or "",
@@ -125,6 +128,10 @@ class Provenance:
         return MEDIA_CLASSES[self.modality](
             content, span=self.span, page=self.page, part=part, metadata=self.own, policy=policy
         )
+
+    def fused_media(self, policy: MediaPolicy | None = None) -> Fused | None:
+        """Return the fused media that the record stands for; None for a record of single media. Nothing is read."""
+        return read_fused(self.own.get(FUSED), source=self.source, metadata=self.own, policy=policy)
 
     @property
     def misplaced_span(self) -> str | None:
@@ -247,6 +254,8 @@ def media_provenance(
         MediaError: If the media cannot be read.
     """
     values = dict(media.metadata if own is None else own)
+    if isinstance(media, Fused):
+        values[FUSED] = media.record()
     if media.notes:
         values.setdefault(NOTES, "; ".join(media.notes))
     return Provenance(

@@ -85,11 +85,17 @@ class Lane:
         return len(self.chunks) >= BUFFER[self.modality]
 
 
-def lanes(spaces: Iterable[Space], modality: Modality) -> list[Lane]:
-    """Put spaces together whose encoders take chunks of the same lengths."""
+def lanes(spaces: Iterable[Space], modality: Modality, needed: frozenset[Modality]) -> list[Lane]:
+    """Put spaces together whose encoders take chunks of the same lengths.
+
+    Args:
+        spaces: To choose among.
+        modality: Of the chunks.
+        needed: What a space must embed: of fused media the modalities of all parts.
+    """
     found: dict[tuple[Any, ...], Lane] = {}
     for space in spaces:
-        if modality in space.modalities:
+        if needed <= set(space.modalities):
             encoder = space.encoder(modality)
             key = encoder.window_seconds, encoder.cut_at_pauses, encoder.max_length if modality == "text" else None
             found.setdefault(key, Lane(modality, [])).spaces.append(space)

@@ -87,7 +87,7 @@ def _able_parts(query: Query, modalities: Mapping[str, Collection[Modality]], as
     able = {
         name: parts
         for name, supported in modalities.items()
-        if (parts := [part for part in query.parts if part[0].modality in supported])
+        if (parts := [part for part in query.parts if part[0].modalities <= set(supported)])
         and any(weight > 0 for _, weight in parts)
     }
     if not able:

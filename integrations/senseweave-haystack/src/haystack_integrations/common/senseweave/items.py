@@ -48,6 +48,8 @@ def document_to_media(
         fields = [document.meta.get(name) for name in meta_fields_to_embed or []]
         text = embedding_separator.join([*(str(value) for value in fields if value is not None), document.content])
         return replace(provenance, source=provenance.source or _label(document)).media(text, policy=policy)
+    if (fused := provenance.fused_media(policy)) is not None:
+        return fused
     source = document.blob if document.blob is not None else provenance.source
     if not isinstance(source, str | ByteStream):
         fields_read = " or ".join(f"meta[{name!r}]" for name in dict.fromkeys([file_path_meta_field, "source"]))

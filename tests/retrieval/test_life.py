@@ -189,23 +189,6 @@ def test_a_chroma_server_holds_an_index_like_a_folder(server, space, index, corp
     assert again.info()["bytes"] is None
 
 
-def test_a_file_whose_name_is_not_unicode_fails_alone(tmp_path, space):
-    folder = tmp_path / "notes"
-    folder.mkdir()
-    (folder / "good.txt").write_text("tomatoes")
-    try:
-        (folder / os.fsdecode(b"bad\xff.txt")).write_text("bread")
-    except OSError:
-        pytest.skip("this file system takes Unicode names alone")
-    with Index(tmp_path / "index", spaces=[space]) as index:
-        for added in (1, 0):
-            report = index.add(folder, sync=True)
-            assert (report.added, len(report.failed)) == (added, 1)
-            assert "not Unicode" in str(report.failed[0])
-            str(report.failed[0]).encode()  # can be printed
-        assert list(index.sources()) == [str(folder / "good.txt")]
-
-
 @pytest.mark.parametrize(
     ("metadata", "says"),
     [

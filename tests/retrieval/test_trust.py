@@ -282,3 +282,14 @@ def test_repair_loads_no_space_for_records_of_another_fingerprint(static_model: 
     assert place(first) is space
     with pytest.raises(sw.FingerprintError):
         place(replace(first, fingerprint="another"))
+
+
+def test_records_are_deleted_although_the_space_of_the_index_cannot_be_loaded(tmp_path, space):
+    with sw.Index(tmp_path / "index", spaces=[space]) as index:
+        index.add([sw.Text(f"text {n}", source=str(n)) for n in range(40)])
+    with sw.Index.open(tmp_path / "index", spaces=[]) as index:
+        assert index.delete(sources=[str(n) for n in range(39)]) == 39
+        with pytest.raises(sw.StoreError, match="it was not created by"):
+            index.search("text")
+    with sw.Index.open(tmp_path / "index", spaces=[space]) as index:
+        assert [hit.text for hit in index.search("text", k=5)] == ["text 39"]

@@ -26,6 +26,7 @@ from senseweave.cli.options import (
 )
 from senseweave.cli.output import print_json
 from senseweave.errors import SenseweaveError
+from senseweave.media.forms.local_names import source_path, stored_name
 from senseweave.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -150,7 +151,8 @@ def _matching(index: Index, given: list[str]) -> list[SourceSummary]:
     for name in given:
         path = os.path.abspath(name)
         below = path.rstrip(os.sep) + os.sep
-        found = [source for source in known if source in (name, path) or source.startswith(below)]
+        names = (name, stored_name(path))
+        found = [source for source in known if source in names or (source_path(source) or "").startswith(below)]
         if not found:
             shown = [relative(source, None) for source in known]
             msg = f"{name}: is not in the index; `senseweave list` shows what is"

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from senseweave.cli import render
 from senseweave.display import printable
+from senseweave.media.forms.local_names import source_path
 from senseweave.redaction import has_secret, without_secrets
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def print_paths(sources: Iterable[str], *, null: bool) -> int:
     Names are escaped, as everything that is printed; into a pipe that takes NUL bytes they are written as they are.
     """
     named = list(dict.fromkeys(sources))
-    paths = [relative(source, None) for source in named if os.path.isabs(source)]
+    paths = [relative(path, None) for source in named if (path := source_path(source)) is not None]
     if null and not sys.stdout.isatty():
         sys.stdout.flush()
         sys.stdout.buffer.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
@@ -115,8 +116,8 @@ def links_work(console: Console) -> bool:
 
 def link_target(source: str) -> str | None:
     """Return the URL of a file or web page; None for other sources, and for a page whose URL holds a secret."""
-    if os.path.isabs(source):
-        return Path(source).as_uri()
+    if (path := source_path(source)) is not None:
+        return Path(path).as_uri()
     is_page = urlsplit(source).scheme in ("http", "https") and source.isascii() and source.isprintable()
     return source if is_page and " " not in source and not has_secret(source) else None
 

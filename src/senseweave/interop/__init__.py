@@ -65,6 +65,7 @@ from senseweave.media.base import local_path, source_name
 from senseweave.media.collecting import OnInputError, as_media, first_media
 from senseweave.media.export import DEFAULT_PIXELS, ImageFormat, image_file
 from senseweave.media.files import is_kept, keep_bytes
+from senseweave.media.forms.local_names import source_path
 from senseweave.media.policy import choose_policy
 from senseweave.progress import Counter, Progress, ProgressOption, shown_progress, tracked
 from senseweave.redaction import without_secret_options, without_secrets
@@ -275,6 +276,7 @@ __all__ = [
     "run_direct",
     "source_label",
     "source_name",
+    "source_path",
     "text_without_place",
     "shown_progress",
     "tracked",

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, ClassVar, Self, TypeAlias
 from senseweave.errors import MediaError
 from senseweave.media.forms.content import Content, confirm
 from senseweave.media.forms.inputs import as_source
+from senseweave.media.forms.local_names import stored_name
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.forms.parts import open_parts
 from senseweave.media.forms.source import Source
@@ -236,13 +237,16 @@ def _shortened(text: str, limit: int = 60) -> str:
 
 
 def local_path(media: Media) -> Path | None:
-    """Return the local path of a media, or None if it was created from something else."""
+    """Return the local path of a media, or None if it was created from something else or its name is not Unicode."""
     path = getattr(media._source, "path", None)
-    return Path(path) if path is not None else None
+    return Path(path) if path is not None and source_name(media) == os.path.abspath(path) else None
 
 
 def source_name(media: Media) -> str:
-    """Return the absolute path of a local file, else the URL or label; of a part, those of the file that holds it."""
+    """Return the absolute path of a local file, else the URL or label; of a part, those of the file that holds it.
+
+    A path that is not Unicode is a file URL, see `stored_name`.
+    """
     root = media._source.root
     path = getattr(root, "path", None)
-    return os.path.abspath(path) if path is not None else root.label
+    return stored_name(path) if path is not None else root.label

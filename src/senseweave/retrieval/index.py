@@ -284,7 +284,7 @@ class Index(Maintained):
         chosen = Deletion(ids=ids, sources=sources, filter=filter)
         with self._store.writing():
             removed = chosen.run(self._store)
-            self._calibration.renew()
+            self._calibration.renew(if_loadable=True)  # what was deleted is not an error because of a missing model
         return removed
 
     def sources(self) -> dict[str, set[Modality]]:

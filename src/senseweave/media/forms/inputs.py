@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from senseweave.errors import MediaError, PolicyError
+from senseweave.media.forms.local_names import url_path
 from senseweave.media.forms.remote import RemoteSource
 from senseweave.media.forms.source import BytesSource, DataURISource, FileSource, Source, StreamSource
 from senseweave.media.policy import MediaPolicy
@@ -56,8 +56,7 @@ def _from_string(text: str, policy: MediaPolicy) -> Source:
 
 
 def _file_path(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.netloc not in ("", "localhost"):
+    path = url_path(url)
+    if path is None:
         raise PolicyError(url, "is a file URL of another machine, which cannot be read")
-    path = unquote(parts.path)
-    return path[1:] if re.match(r"^/[A-Za-z]:/", path) and os.name == "nt" else path
+    return path

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from senseweave.errors import SenseweaveError
 from senseweave.media import Modality
 from senseweave.retrieval.calibration.learning import fit_logistic
 from senseweave.retrieval.calibration.probes import embed_probes
@@ -71,11 +72,20 @@ class Calibration:
         values = stored["cells"].get(query_modality)
         return Statistics.from_dict({**values, "centre": stored["centre"]}) if values is not None else None
 
-    def renew(self) -> None:
-        """Estimate the statistics of every stale collection again."""
-        for description in self._store.descriptions.values():
-            if self.is_stale(description):
-                self.refit(description)
+    def renew(self, *, if_loadable: bool = False) -> None:
+        """Estimate the statistics of every stale collection again.
+
+        Args:
+            if_loadable: Whether to leave them for a later call where the spaces are needed and cannot be loaded.
+        """
+        stale = [description for description in self._store.descriptions.values() if self.is_stale(description)]
+        if if_loadable and stale:
+            try:
+                self._spaces()
+            except (SenseweaveError, ImportError):
+                return
+        for description in stale:
+            self.refit(description)
 
     def is_stale(self, description: Description) -> bool:
         """Return whether a collection has no statistics, or has doubled or halved since they were estimated."""

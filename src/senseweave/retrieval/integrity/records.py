@@ -11,6 +11,7 @@ import numpy as np
 
 from senseweave.errors import MediaError
 from senseweave.media import Image, MediaPolicy
+from senseweave.media.forms.local_names import source_path
 from senseweave.media.headings import HEADING
 from senseweave.media.kinds.text import TextFile
 from senseweave.retrieval.integrity.report import Kind
@@ -77,10 +78,11 @@ class Sources:
         """Return what is wrong with the source of a record, or None, also where it is not a local file."""
         provenance = read_metadata(record.metadata)
         source = provenance.source
-        if source is None or not os.path.isabs(source):
+        path = source_path(source) if source is not None else None
+        if source is None or path is None:
             return None
         self.checked.add(source)
-        if not os.path.lexists(source):
+        if not os.path.lexists(path):
             return "source missing", "the file is gone"
         try:
             same = (

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from senseweave.media.forms.local_names import stored_name
 from senseweave.retrieval.search.collection_source import equal_content
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition, any_of
@@ -36,7 +37,9 @@ class Deletion:
         self._conditions: list[Condition] = []
         if sources is not None:
             listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
-            self._conditions = any_of("source", sorted({n for s in listed for n in (str(s), os.path.abspath(s))}))
+            self._conditions = any_of(
+                "source", sorted({n for s in listed for n in (str(s), stored_name(os.fspath(s)))})
+            )
         elif filter is not None:
             condition = parse_filter(filter)
             if condition is None:

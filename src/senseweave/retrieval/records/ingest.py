@@ -23,6 +23,7 @@ from senseweave.media.collecting import (
     is_named,
     is_single,
 )
+from senseweave.media.forms.local_names import source_path, stored_name
 from senseweave.media.kinds.text import TextFile
 from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.retrieval.records.chunking import chunk_media
@@ -159,7 +160,7 @@ class Ingest:
                         self._named |= {found.source, source_name(found) if isinstance(found, Media) else found.source}
                     if isinstance(found, NoContentError) and isinstance(item, (str, os.PathLike)):
                         # The file was read and holds nothing now, so that what it held before goes.
-                        self._state(os.path.abspath(found.source)).whole_file = True
+                        self._state(stored_name(found.source)).whole_file = True
                 yield media, isinstance(item, Media)
 
     def _take(self, media: Media | MediaError, ticket: Ticket, *, explicit: bool) -> None:
@@ -169,7 +170,7 @@ class Ingest:
         source = source_name(media)
         if not is_unicode(source):
             self._fail(
-                MediaError(printable(source), "has a name that is not Unicode, under which nothing can be stored")
+                MediaError(printable(source), "has a name with half characters, under which nothing can be stored")
             )
             return
         kind = media.modality, media.modalities
@@ -235,7 +236,7 @@ class Ingest:
 
     def _remove_replaced(self) -> None:
         """Remove records of sources that were read in this call and have other content now."""
-        sources = [name for name, state in self._states.items() if not state.failed and os.path.isabs(name)]
+        sources = [name for name, state in self._states.items() if not state.failed and source_path(name)]
         for description in list(self._collections.descriptions.values()):
             for condition in any_of("source", sources):
                 records = list(self._collections.get(description, condition=condition))
@@ -253,7 +254,7 @@ class Ingest:
             gone = [
                 identifier
                 for identifier, source in sources.items()
-                if source.startswith(roots) and source not in self._states and is_gone(source)
+                if (source_path(source) or "").startswith(roots) and source not in self._states and is_gone(source)
             ]
             self._collections.delete(description, gone)
             self.report.deleted += len(gone)

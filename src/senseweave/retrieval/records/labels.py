@@ -9,6 +9,7 @@ from typing import Final
 
 from senseweave.media import Media
 from senseweave.media.base import source_name
+from senseweave.media.forms.local_names import source_path
 from senseweave.redaction import without_credentials, without_secrets
 from senseweave.retrieval.records.schema import Provenance
 
@@ -19,6 +20,8 @@ DESCRIPTION_LENGTH: Final = 1000
 def source_label(source: str) -> str:
     """Return the name of a file without its folder, and of a URL without what it asks for."""
     if "://" in source:
+        if source_path(source) is not None:
+            return PurePosixPath(source).name
         host, _, path = re.split(r"[?#]", without_credentials(source), maxsplit=1)[0].partition("://")[2].partition("/")
         return PurePosixPath(path).name or host
     path = PureWindowsPath(source) if PureWindowsPath(source).drive else PurePath(source)
@@ -36,7 +39,8 @@ def place_label(provenance: Provenance, otherwise: str | None = None) -> str:
         otherwise: What stands for a source that is not known.
     """
     source = provenance.source or otherwise or "without a source"
-    if (name := without_secrets(source) if "://" in source else source_label(source)) != source:
+    is_url = "://" in source and source_path(source) is None
+    if (name := without_secrets(source) if is_url else source_label(source)) != source:
         source = f"{name} #{hashlib.sha256(source.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
     return _place(provenance, source)
 

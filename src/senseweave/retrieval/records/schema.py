@@ -16,6 +16,7 @@ import numpy as np
 from senseweave.errors import MediaError, SpanError
 from senseweave.media import MEDIA_CLASSES, MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.base import source_name
+from senseweave.media.forms.local_names import source_path
 from senseweave.media.forms.parts import is_part_path
 from senseweave.media.fused import FUSED, Fused, read_fused
 from senseweave.redaction import redact_repr
@@ -327,7 +328,8 @@ def record_source(identifier: str, metadata: Mapping[str, Any]) -> str:
 
 def is_gone(source: str) -> bool:
     """Return whether a source is a local file that no longer exists."""
-    return os.path.isabs(source) and not os.path.lexists(source)
+    path = source_path(source)
+    return path is not None and not os.path.lexists(path)
 
 
 def check_own(own: Mapping[Any, Any], modality: Modality) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from senseweave.interop import (
     media_provenance,
     read_metadata,
     record_id,
+    source_path,
 )
 from senseweave.interop import as_media as core_media
 
@@ -105,7 +106,7 @@ def node_from_media(
     media.check()
     path, mime_type = media_file(media, spool)
     provenance = media_provenance(media, own=own)
-    is_label = not os.path.isabs(provenance.source or "") and "://" not in media.source
+    is_label = source_path(provenance.source or "") is None and "://" not in media.source
     if is_label and media.mime_type != PDF:
         provenance = replace(provenance, source=str(path), part=None)  # a label leads no other reader to the bytes
     resource = MediaResource(path=path, mimetype=mime_type)

@@ -6,7 +6,7 @@ from typing import Any
 
 from llama_index.core.schema import MediaResource, MetadataMode, Node
 
-from senseweave.interop import FILE_PATH, Provenance, without_secrets, write_metadata
+from senseweave.interop import FILE_PATH, Provenance, source_path, without_secrets, write_metadata
 
 CITED_KEYS = ("start", "end", "page")
 """Metadata that locate a node in its source: for a language model to cite, not for an embedding model."""
@@ -71,7 +71,8 @@ def make_node(node_id: str, text: str, provenance: Provenance, resources: dict[s
     hidden = (*NOISE_KEYS, *CITED_KEYS, *(() if resources else ("modality", "source")))
     # A local path says more of this machine than a model's provider needs to know, a signed URL lets it in.
     source = str(provenance.source)
-    unseen = NOISE_KEYS if "://" in source and without_secrets(source) == source else (*NOISE_KEYS, "source")
+    is_address = "://" in source and source_path(source) is None
+    unseen = NOISE_KEYS if is_address and without_secrets(source) == source else (*NOISE_KEYS, "source")
     values: dict[str, Any] = {
         "id_": node_id,
         # Must exist, though empty: without it `Node.get_content` leaves the metadata out, an index skips the node, and

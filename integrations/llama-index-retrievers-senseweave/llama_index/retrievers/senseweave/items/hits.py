@@ -9,7 +9,7 @@ from llama_index.core.schema import BaseNode, MediaResource, TextNode
 from llama_index.embeddings.senseweave.items.spool import media_file
 from llama_index.embeddings.senseweave.items.whole import make_node
 
-from senseweave.interop import Hit, Media, MediaError, MediaPolicy, Provenance, read_metadata
+from senseweave.interop import Hit, Media, MediaError, MediaPolicy, Provenance, read_metadata, source_path
 
 
 def node_from_hit(hit: Hit) -> BaseNode:
@@ -34,8 +34,9 @@ def complete_node(node: BaseNode, policy: MediaPolicy) -> BaseNode:
 def _resources(provenance: Provenance, read: Callable[[], Media]) -> dict[str, MediaResource]:
     """Return the resource of media by its field; none where the file cannot be read, which would end a synthesis."""
     field = f"{provenance.modality}_resource"
-    if "://" in (provenance.source or ""):
-        return {field: MediaResource(url=AnyUrl(str(provenance.source)), mimetype=provenance.mime_type)}
+    source = provenance.source or ""
+    if "://" in source and source_path(source) is None:
+        return {field: MediaResource(url=AnyUrl(source), mimetype=provenance.mime_type)}
     try:
         path, mime_type = media_file(read())
     except MediaError:

@@ -167,6 +167,15 @@ def test_an_image_can_be_the_query(files: Path, index: tuple[Path, subprocess.Co
     assert hits[0]["source"].endswith("photo-02.jpg")
 
 
+def test_info_lists_the_kinds_of_files() -> None:
+    kinds = {kind["kind"]: kind for kind in json.loads(senseweave("info", "--kinds", "--json").stdout)}
+    assert kinds["PDF"]["reader"] == "pypdfium2"
+    assert kinds["PDF"]["installed"] is (kinds["PDF"]["install"] is None)
+    printed = senseweave("info", "--kinds", columns=300).stdout
+    assert all(name in printed for name in kinds)
+    assert "not both" in senseweave("info", "folder", "--kinds").stderr
+
+
 def test_info_counts_records_by_modality(index: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     facts = json.loads(senseweave("info", index[0], "--json").stdout)
     counts = {row["modality"]: row["records"] for row in facts["collections"]}

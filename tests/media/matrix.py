@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as PILImage
 
+from senseweave.media.file_kinds import FILE_KINDS
 from tests.media.matrix_documents import OFFICE
 from tests.media.matrix_refused import REFUSED
 from tests.media.matrix_row import Row, words
@@ -207,7 +208,16 @@ def table() -> str:
         "index, the frameworks and the command line in `tests/media/test_surfaces.py`, beside text in "
         f"{len(ENCODED)} pairs\nof language and encoding of `tests/media/data/paragraphs.txt`.\n"
     )
-    return "\n".join([TITLE, intro, "| file | gives |", "| --- | --- |", *lines, ""])
+    return "\n".join([TITLE, *_readers(), "", intro, "| file | gives |", "| --- | --- |", *lines, ""])
+
+
+def _readers() -> list[str]:
+    """The table of what reads each kind of file, which `senseweave info --kinds` prints."""
+    lines = [
+        f"| {kind.name} | {kind.gives} | {kind.libraries or 'senseweave'} | {kind.extra or ''} |" for kind in FILE_KINDS
+    ]
+    intro = "`senseweave info --kinds` prints this table, with what is installed and the line that installs the rest."
+    return [intro, "", "| kind of file | gives | read by | extra |", "| --- | --- | --- | --- |", *lines]
 
 
 if __name__ == "__main__":

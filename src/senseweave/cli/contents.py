@@ -34,8 +34,28 @@ if TYPE_CHECKING:
     from senseweave.retrieval.contents import SourceSummary
 
 
-def info(folder: IndexFolder, as_json: AsJson = False) -> None:
-    """Show the contents of an index: records per modality, spaces and fingerprints."""
+def info(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of an index created by `senseweave index`.", show_default=False)
+    ] = None,
+    kinds: Annotated[
+        bool,
+        typer.Option("--kinds", help="Show the kinds of files that are read, what reads them, and what is missing."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the contents of an index: records per modality, spaces and fingerprints; or the kinds of files."""
+    if kinds == (folder is not None):
+        msg = "info needs the folder of an index, or --kinds, and not both"
+        raise SenseweaveError(msg)
+    if folder is None:
+        from senseweave.media.file_kinds import FILE_KINDS
+
+        if as_json:
+            print_json([kind.describe() for kind in FILE_KINDS])
+        else:
+            render.file_kinds(FILE_KINDS)
+        return
     with open_index(folder, spaces=[]) as index:
         facts = index.info()
     if as_json:

@@ -18,6 +18,7 @@ from senseweave.redaction import without_secrets
 
 if TYPE_CHECKING:  # `senseweave --help` needs neither numpy nor Chroma
     from senseweave.encoders.family import Family
+    from senseweave.media.file_kinds import FileKind
     from senseweave.retrieval import Hit, Report
     from senseweave.retrieval.integrity.report import Problem, RepairReport, VerifyReport
 
@@ -107,6 +108,20 @@ def info(facts: Mapping[str, Any]) -> None:
         table.add_row(escape(row["space"]), row["modality"], str(row["records"]), escape(row["fingerprint"]))
     console.print(table)
     console.print(f"{facts['records']} records in {escape(facts['place'])}", highlight=False, soft_wrap=True)
+
+
+def file_kinds(kinds: Iterable[FileKind]) -> None:
+    """Print a table of the kinds of files that are read: what they give, what reads them, and what is missing here."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("kind of file", style="bold")
+    table.add_column("gives", style="cyan")
+    table.add_column("read by")
+    table.add_column("state", no_wrap=True)
+    for kind in kinds:
+        table.add_row(
+            escape(kind.name), escape(kind.gives), kind.libraries or "senseweave", escape(kind.install or "installed")
+        )
+    console.print(table)
 
 
 def models(families: Iterable[Family]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -142,6 +144,23 @@ def test_a_batch_that_cannot_be_encoded_is_encoded_item_by_item(letters, make_sp
     batch = make_space(letters, cache_size=0).encode([sw.Text(text) for text in ("a", "b", "c")], on_error="skip")
     assert batch.kept == [0, 2]
     assert "scores" in batch.failed[0].reason
+
+
+def test_vectors_of_a_wrong_shape_are_an_error_of_their_item(letters, make_space, monkeypatch):
+    forward = type(letters).forward
+
+    def squeeze(self, batch):
+        encoded = forward(self, batch)
+        wrong = any("b" in str(item.data) for item in batch)
+        return replace(encoded, vectors=encoded.vectors[:, :-1]) if wrong else encoded
+
+    monkeypatch.setattr(type(letters), "forward", squeeze)
+    space = make_space(letters, cache_size=0)
+    batch = space.encode([sw.Text(text) for text in ("a", "b", "c")], on_error="skip")
+    assert batch.kept == [0, 2]
+    assert re.search(r"returned vectors of shape \(1, \d+\); expected \(1, \d+\)", batch.failed[0].reason)
+    with pytest.raises(sw.EncodingError, match=r"item 2 of 2\): the text encoder returned vectors of shape"):
+        space.embed_text(["a", "b"])
 
 
 def test_truncation_is_counted_by_item_and_warned_of_once(space):

@@ -83,8 +83,7 @@ class Engine:
         Raises:
             MediaError: With `on_error="raise"`, for the first item that cannot be read, with its position; vectors
                 finished before it stay in the cache.
-            EncodingError: If the encoder returns vectors of a wrong shape. A vector that is not finite is a
-                `VectorError` of its input alone.
+            VectorError: As `MediaError`, for an input whose vector is not finite or of a wrong shape.
         """
         total = len(media)
         done: dict[int, CachedVector] = {}
@@ -230,7 +229,13 @@ class Engine:
 
     def _forward(self, encoder: Encoder, batch: list[_Unit]) -> Encoded:
         with self._lock:
-            return encoder.forward([unit.prepared for unit in batch])
+            encoded = encoder.forward([unit.prepared for unit in batch])
+        shape = np.shape(encoded.vectors)
+        if shape != (len(batch), encoder.dimension):
+            expected = (len(batch), encoder.dimension)
+            msg = f"the {encoder.modality} encoder returned vectors of shape {shape}; expected {expected}"
+            raise EncodingError(msg)
+        return encoded
 
     def _forward_each(
         self,
@@ -264,12 +269,6 @@ class Engine:
     ) -> None:
         """Finish the items whose vectors are complete, then report the items that failed."""
         vectors = np.array(encoded.vectors, dtype=np.float32)
-        if vectors.shape != (len(batch), encoder.dimension):
-            msg = (
-                f"the {encoder.modality} encoder returned vectors of shape {vectors.shape}; "
-                f"expected ({len(batch)}, {encoder.dimension})"
-            )
-            raise EncodingError(msg)
         errors: dict[int, str | MediaError] = dict(encoded.errors)
         for row in np.flatnonzero(~vectors[:, :dimension].any(axis=1)):
             errors.setdefault(int(row), "the model returned a vector of length 0, which has no direction")

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from senseweave.errors import EncodingError, MediaError, SenseweaveError, StoreError
+from senseweave.errors import MediaError, SenseweaveError, StoreError, VectorError
 from senseweave.media import Media, MediaPolicy
 from senseweave.retrieval.integrity.database import Database, RawCollection, RawRecord
 from senseweave.retrieval.integrity.records import Sources, record_problems, vector_problem
@@ -132,16 +132,7 @@ class Rebuild:
         found: dict[str, Record] = {}
         if not media:
             return found
-        try:
-            batch = space.encode(media, role="document", on_error="skip")
-        except EncodingError as error:
-            if len(media) == 1:
-                self._lose(collection, records, "vector", f"its vector is lost, and {error}")
-                return found
-            # One of them has no usable vector; alone, it fails alone.
-            for item, record in zip(media, records, strict=True):
-                found |= self._encoded(collection, description, space, [item], [record])
-            return found
+        batch = space.encode(media, role="document", on_error="skip")
         for vector, at in zip(batch.vectors, batch.kept, strict=True):
             record = records[at]
             identifier, metadata = record.id, record.metadata
@@ -155,7 +146,7 @@ class Rebuild:
             self._lose(
                 collection,
                 [records[failure.position or 0]],
-                "source unreadable",
+                "vector" if isinstance(failure, VectorError) else "source unreadable",
                 f"its vector is lost, and {failure.reason}",
             )
         return found

@@ -123,9 +123,7 @@ class Ingest:
     def _run(self, given: list[Any], folders: list[Any], progress: Progress | None, *, sync: bool) -> Report:
         total = count_files(given, policy=self._policy) if progress is not None else 0
         self._tracker = Tracker(progress, self.report, total)
-        self._writer = Writer(
-            self._collections, self.report, self._fail, self._tracker, stop_at_errors=self._on_error == "raise"
-        )
+        self._writer = Writer(self._collections, self.report, self._fail, self._tracker)
         for media, explicit in self._files(given):
             self._tracker.expect(len(media) - 1)  # the pages of a document, known now that it is open
             for found in media:

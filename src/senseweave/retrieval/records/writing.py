@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from senseweave.concurrency import checkpoint
-from senseweave.errors import EncodingError, MediaError
+from senseweave.errors import MediaError
 from senseweave.media import Media, Modality
-from senseweave.progress import Counter
 from senseweave.retrieval.records.decoding import SHARED, shared_decoding
 from senseweave.retrieval.records.schema import (
     PASSAGE,
@@ -32,7 +31,6 @@ from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import any_of
 from senseweave.retrieval.stores.description import Description
-from senseweave.spaces.batch import Batch
 from senseweave.spaces.space import Space
 
 BUFFER: Final[dict[Modality, int]] = {"text": 512, "image": 128, "audio": 32, "video": 8}
@@ -105,9 +103,7 @@ def lanes(spaces: Iterable[Space], modality: Modality, needed: frozenset[Modalit
 class Writer:
     """Writes chunks to the collections of an index and counts what it does."""
 
-    def __init__(
-        self, collections: Collections, report: Report, fail: Fail, tracker: Tracker, *, stop_at_errors: bool
-    ) -> None:
+    def __init__(self, collections: Collections, report: Report, fail: Fail, tracker: Tracker) -> None:
         """Write to `collections`.
 
         Args:
@@ -115,13 +111,11 @@ class Writer:
             report: What is counted in.
             fail: Told of what cannot be embedded.
             tracker: Told of every chunk that is settled.
-            stop_at_errors: Whether a vector that is not finite ends the call.
         """
         self._collections = collections
         self._report = report
         self._fail = fail
         self._tracker = tracker
-        self._stop_at_errors = stop_at_errors
 
     def write(self, lane: Lane) -> None:
         """Write the chunks that wait in a lane, and empty it."""
@@ -230,37 +224,21 @@ class Writer:
         steps = EncodingSteps(
             [[(chunk.media, chunk.ticket) for chunk in group] for group in groups], self._tracker.settle
         )
-        for chosen, batch in self._batches(space, groups, steps):
-            checkpoint()
-            records = []
-            for row, position in enumerate(batch.kept):
-                for chunk in chosen[position]:
-                    text = record_text(chunk.media, chunk.source, batch.descriptions[row])
-                    records.append(self._record(space, chunk, batch.vectors[row], text))
-                self._report.added += 1
-                self._report.copies += len(chosen[position]) - 1
-            self._collections.upsert(description, records)
-            for error in batch.failed:
-                for chunk in chosen[error.position or 0]:
-                    self._fail(type(error)(chunk.media.source, error.reason), chunk.source)
+        media = [group[0].media for group in groups]
+        batch = space.encode(media, role="document", on_error="skip", progress=steps)
+        checkpoint()
+        records = []
+        for row, position in enumerate(batch.kept):
+            for chunk in groups[position]:
+                text = record_text(chunk.media, chunk.source, batch.descriptions[row])
+                records.append(self._record(space, chunk, batch.vectors[row], text))
+            self._report.added += 1
+            self._report.copies += len(groups[position]) - 1
+        self._collections.upsert(description, records)
+        for error in batch.failed:
+            for chunk in groups[error.position or 0]:
+                self._fail(type(error)(chunk.media.source, error.reason), chunk.source)
         steps.finish()
-
-    def _batches(
-        self, space: Space, groups: Sequence[list[Chunk]], progress: Counter
-    ) -> Iterable[tuple[Sequence[list[Chunk]], Batch]]:
-        try:
-            media = [group[0].media for group in groups]
-            yield groups, space.encode(media, role="document", on_error="skip", progress=progress)
-            return
-        except EncodingError:
-            if self._stop_at_errors:
-                raise
-        for group in groups:  # one of them has no usable vector; alone, it fails alone
-            try:
-                yield [group], space.encode([group[0].media], role="document", on_error="skip")
-            except EncodingError as error:
-                for chunk in group:
-                    self._fail(MediaError(chunk.media.source, str(error)), chunk.source)
 
     def _record(self, space: Space, chunk: Chunk, vector: Any, text: str, added_at: float | None = None) -> Record:
         provenance = replace(

@@ -10,6 +10,7 @@ from PIL import Image as PillowImage
 import senseweave as sw
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.forking import Lock, RLock, forks
+from senseweave.testing.toys import toy_space
 
 
 @pytest.fixture
@@ -138,3 +139,32 @@ def test_every_model_of_the_starter_works_in_a_child_forked_after_use(tmp_path):
         np.testing.assert_allclose(space.embed(media), expected, atol=1e-4)
 
     run_in_child(child, 120)
+
+
+@pytest.fixture
+def forked_from_cuda(monkeypatch):
+    """Let torch say that the parent of this process had used CUDA."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_a_child_of_a_process_that_used_cuda_says_so_before_it_loads_a_model_there(forked_from_cuda, device):
+    space = sw.load("starter", device=device)
+    with pytest.raises(sw.ModelError, match="forked from one that had used CUDA") as error:
+        space.embed_image([PillowImage.new("RGB", (32, 32))])
+    assert "'spawn'" in str(error.value)
+
+
+def test_such_a_child_says_so_of_a_model_that_its_parent_has_loaded(forked_from_cuda):
+    def forward(batch):
+        raise RuntimeError("CUDA error: initialization error")
+
+    space = toy_space()
+    space.encoders["text"].forward = forward
+    with pytest.raises(sw.ModelError, match="forked from one that had used CUDA"):
+        space.embed_text(["word"])
+
+
+def test_such_a_child_computes_on_the_cpu(forked_from_cuda):
+    assert sw.load("starter", device="cpu").embed_image([PillowImage.new("RGB", (32, 32))]).shape == (1, 384)

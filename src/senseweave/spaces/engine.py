@@ -15,6 +15,7 @@ import numpy as np
 
 from senseweave.concurrency import checkpoint
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.runtime.torch_runtime import check_fork
 from senseweave.errors import EncodingError, MediaError, SilenceWarning, TruncationWarning, VectorError
 from senseweave.forking import Lock
 from senseweave.media import Media, Waveform
@@ -229,7 +230,11 @@ class Engine:
 
     def _forward(self, encoder: Encoder, batch: list[_Unit]) -> Encoded:
         with self._lock:
-            encoded = encoder.forward([unit.prepared for unit in batch])
+            try:
+                encoded = encoder.forward([unit.prepared for unit in batch])
+            except RuntimeError:
+                check_fork()  # a model that the parent has loaded on CUDA
+                raise
         shape = np.shape(encoded.vectors)
         if shape != (len(batch), encoder.dimension):
             expected = (len(batch), encoder.dimension)

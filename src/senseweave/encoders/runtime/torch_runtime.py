@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar
 
+from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.forking import RLock, abandon, call_in_child
 
@@ -99,21 +100,41 @@ def pick_device(device: str | None, *, extra: str = "text") -> str:
     """Return `device`, or that of SENSEWEAVE_DEVICE, or the best device there is: cuda, mps or cpu.
 
     Raises:
+        ModelError: If it is CUDA, and this process was forked from one that had used CUDA.
         ValueError: If torch knows no such device.
     """
     torch = require("torch", extra=extra)
     device = device or os.environ.get(DEVICE_VARIABLE)
     if device:
         try:
-            return str(torch.device(device))
+            known = torch.device(device)
         except RuntimeError as error:
             msg = f"device {device!r} is not known to torch; expected cpu, cuda, cuda:1, mps or another of its devices"
             raise ValueError(msg) from error
+        if known.type == "cuda":
+            check_fork()
+        return str(known)
     if torch.cuda.is_available():
+        check_fork()
         return "cuda"
     if torch.backends.mps.is_available():
         return "mps"
     return "cpu"
+
+
+def check_fork() -> None:
+    """Check that CUDA can be used, which a child cannot that was forked after its parent had used it.
+
+    Raises:
+        ModelError: If this is such a child.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda._is_in_bad_fork():
+        msg = (
+            "this process was forked from one that had used CUDA, which does not work in forked children: start "
+            "processes with the method 'spawn', use the model in children only, or load it with device='cpu'"
+        )
+        raise ModelError(msg)
 
 
 def pick_dtype(dtype: str | None, *, extra: str = "text") -> Any:

@@ -32,9 +32,24 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them():
         filters={"field": "meta.name", "operator": "==", "value": "east"},
         top_k=3,
         filter_policy="merge",
+        quota={"image": 1},
+        min_score=0.2,
+        offset=1,
+        group=True,
+        diversity=0.5,
+        rerank="cross-encoder/some",
+        rerank_depth=7,
     )
     data = retriever.to_dict()
+    assert data["init_parameters"]["rerank"] == "cross-encoder/some"
     assert set(data["init_parameters"]) == {
+        "quota",
+        "min_score",
+        "offset",
+        "group",
+        "diversity",
+        "rerank",
+        "rerank_depth",
         "document_store",
         "filters",
         "top_k",

@@ -4,22 +4,43 @@
 """Retrieves from Chroma by embedding, with similarities as scores and the best Document first."""
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from haystack import Document, component
+from haystack import Document, component, default_from_dict
 from haystack.document_stores.types import FilterPolicy
 from haystack.utils.filters import document_matches_filter
 from haystack_integrations.common.senseweave.components import OPENING, Lifecycle, keep_parameters, run_in_thread
 from haystack_integrations.common.senseweave.items import fingerprints
 from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, divide
+from haystack_integrations.components.retrievers.senseweave.sources import (
+    RetrieverView,
+    check_reranker_name,
+    check_serialized_reranker,
+    plan_options,
+    ranked_document,
+)
 
-from senseweave.interop import check_fingerprints, read_anew, whole_number
+import senseweave as sw
+from senseweave.interop import (
+    MODALITIES,
+    Plan,
+    Planner,
+    Reranker,
+    StoreRanking,
+    check_fingerprints,
+    given_vector,
+    read_anew,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
+RANKING = ("quota", "min_score", "offset", "group", "diversity", "rerank", "rerank_depth")
+"""Options on ranking. The others of senseweave make scores of several lists comparable, and this is one list."""
 LEAST_FETCHED = 64
 """Documents that are fetched at first where some conditions can only be checked on what Chroma returns."""
 
@@ -62,6 +83,13 @@ class SenseweaveChromaRetriever(Lifecycle):
         top_k: int = 10,
         filter_policy: str | FilterPolicy = FilterPolicy.REPLACE,
         return_embedding: bool = False,
+        quota: dict[str, int] | None = None,
+        min_score: float | None = None,
+        offset: int = 0,
+        group: bool = False,
+        diversity: float | None = None,
+        rerank: str | Reranker | None = None,
+        rerank_depth: int = 50,
     ) -> None:
         """Create the component; the store is opened later.
 
@@ -72,8 +100,17 @@ class SenseweaveChromaRetriever(Lifecycle):
             always hold, such as a tenant, needs `merge`.
         :param return_embedding: Whether the Documents come with their embeddings. A pipeline copies them number by
             number from component to component, which takes longer than the search.
-        :raises TypeError: If `document_store` is not a `ChromaDocumentStore`.
-        :raises ValueError: If `top_k` is negative.
+        :param quota: By modality, the smallest number of Documents of each page while there are as many.
+        :param min_score: Leave out Documents with a lower `score`, after reranking.
+        :param offset: How many of the best Documents to leave out, for the next page.
+        :param group: Whether chunks of one source become one Document, the best of them.
+        :param diversity: From 0 to 1: how much Documents should differ from each other.
+        :param rerank: Name of a reranking model, or an object with `name` and `scores(query, hits)`, that orders the
+            best `rerank_depth` Documents again by the `query` of the call. One with an object cannot be serialized.
+        :param rerank_depth: How many Documents are reranked.
+        :raises TypeError: If `document_store` is not a `ChromaDocumentStore`, or an option has a value of the wrong
+            type.
+        :raises ValueError: If `top_k` is negative, or an option makes no sense.
         """
         if not callable(getattr(document_store, "search_embeddings", None)):
             msg = (
@@ -85,6 +122,8 @@ class SenseweaveChromaRetriever(Lifecycle):
         self.top_k = whole_number("top_k", top_k, 0)
         self.filter_policy = FilterPolicy(filter_policy)
         self._is_checked = False
+        self._planner = Planner()
+        self._plan(max(self.top_k, 1), {})
 
     def warm_up(self) -> None:
         """Open the store. Calling it again does nothing."""
@@ -96,6 +135,7 @@ class SenseweaveChromaRetriever(Lifecycle):
     def close(self) -> None:
         """Close the store; the next run opens it again."""
         self._is_warm = self._is_checked = False
+        self._planner.rerankers.clear()
         self.document_store.close()
 
     @component.output_types(documents=list[Document])
@@ -105,6 +145,8 @@ class SenseweaveChromaRetriever(Lifecycle):
         filters: dict[str, Any] | None = None,
         top_k: int | None = None,
         return_embedding: bool | None = None,
+        query: str | None = None,
+        options: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Retrieve the Documents that are nearest to an embedding.
 
@@ -113,9 +155,15 @@ class SenseweaveChromaRetriever(Lifecycle):
             constructor.
         :param top_k: How many Documents to return at most; None for the number of the constructor.
         :param return_embedding: Whether the Documents come with their embeddings; None for the constructor's choice.
-        :returns: A dictionary with `documents`, best first; `score` is their cosine similarity.
-        :raises TypeError: If `query_embedding` is not a list of numbers, or `top_k` no whole number.
-        :raises ValueError: If `query_embedding` is not as long as the embeddings of the Documents, or is empty.
+        :param query: The question in words, which `rerank` reads and nothing else.
+        :param options: Other values for this call of `quota`, `min_score`, `offset`, `group`, `diversity`, `rerank` and
+            `rerank_depth`.
+        :returns: A dictionary with `documents`, best first; `score` is their cosine similarity, or that of `rerank`.
+            Where options on ranking are given, `meta` holds `raw_score`, as of a `SenseweaveMultimodalRetriever`.
+        :raises TypeError: If `query_embedding` is not a list of numbers, `top_k` no whole number, or an option of the
+            wrong type.
+        :raises ValueError: If `query_embedding` is not as long as the embeddings of the Documents, or is empty; if an
+            option makes no sense, or there is a reranker and no `query`.
         :raises senseweave.FingerprintError: If the store holds embeddings of two spaces of senseweave.
         :raises haystack.errors.FilterError: If the filters are not well formed.
         """
@@ -123,14 +171,56 @@ class SenseweaveChromaRetriever(Lifecycle):
         count = self.top_k if top_k is None else whole_number("top_k", top_k, 0)
         if count == 0:
             return {"documents": []}
-        self.warm_up()
-        pushed, checked = divide(apply_policy(self.filter_policy, self.filters, filters))
-        documents = self._search(query_embedding, count, pushed, checked)
-        self._check_spaces(query_embedding, documents)
+        plan = self._plan(count, options or {})
+        conditions = apply_policy(self.filter_policy, self.filters, filters)
         with_embedding = self.return_embedding if return_embedding is None else return_embedding
-        return {"documents": _score(query_embedding, documents, with_embedding=with_embedding)[:count]}
+        if plan == Plan(count):
+            return {"documents": self._scored(query_embedding, count, conditions, with_embedding=with_embedding)}
+        return {"documents": self._ranked(query_embedding, plan, conditions, query, with_embedding=with_embedding)}
 
     run_async = run_in_thread(run)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "SenseweaveChromaRetriever":
+        """Deserialize the component, if its reranker asks for nothing that only the caller can allow.
+
+        :param data: What `to_dict` returned, or what a YAML file says.
+        :returns: The component.
+        :raises senseweave.TrustError: If the model of `rerank` would be downloaded, or lies at a path that this user
+            has never named. `with senseweave.trust("download"):` or the environment variable `SENSEWEAVE_TRUST`
+            allows it.
+        """
+        check_serialized_reranker(cls, data.get("init_parameters", {}))
+        return default_from_dict(cls, deepcopy(data))
+
+    def _parameters(self) -> dict[str, Any]:
+        check_reranker_name(self.rerank)
+        return Lifecycle._parameters(self)
+
+    def _plan(self, count: int, options: dict[str, Any]) -> Plan:
+        """Return how to rank: the options of a call over those of the constructor."""
+        return self._planner.plan(count, plan_options(self, options, RANKING))
+
+    def _scored(
+        self, query_embedding: list[float], count: int, filters: dict[str, Any] | None, *, with_embedding: bool
+    ) -> list[Document]:
+        """Return the Documents nearest to an embedding, best first."""
+        self.warm_up()
+        documents = self._search(query_embedding, count, *divide(filters))
+        self._check_spaces(query_embedding, documents)
+        return _score(query_embedding, documents, with_embedding=with_embedding)[:count]
+
+    def _ranked(
+        self, embedding: list[float], plan: Plan, filters: Any, query: str | None, *, with_embedding: bool
+    ) -> list[Document]:
+        """Return a page of Documents, ranked as a plan says."""
+        view = RetrieverView(self._collection(), _Nearest(self))
+        ranking = StoreRanking([view], MODALITIES if plan.quota else None)
+        vectors = given_vector(embedding, {view.space: len(embedding)})
+        asked = sw.Query([sw.Text(query)]) if query is not None else None
+        places = ranking.rank(asked, replace(plan, method="none"), filters=filters, embedded=vectors)
+        documents = [ranked_document(place) for place in places]
+        return documents if with_embedding else [replace(document, embedding=None) for document in documents]
 
     def _search(
         self, query_embedding: list[float], count: int, pushed: dict[str, Any] | None, checked: dict[str, Any] | None
@@ -180,6 +270,24 @@ class SenseweaveChromaRetriever(Lifecycle):
 
     def _collection(self) -> str:
         return str(self.document_store.to_dict()["init_parameters"]["collection_name"])
+
+
+class _Nearest:
+    """The search of a retriever without its filters and options, as the ranking engine asks a retriever."""
+
+    filters = None
+    return_embedding = True
+
+    def __init__(self, retriever: SenseweaveChromaRetriever) -> None:
+        """Search what a retriever searches."""
+        self._retriever = retriever
+
+    def run(
+        self, query_embedding: list[float], filters: dict[str, Any] | None = None, top_k: int | None = None
+    ) -> dict[str, Any]:
+        """Return the Documents nearest to an embedding, with their own embeddings."""
+        found = self._retriever._scored(query_embedding, top_k or 1, filters, with_embedding=True)
+        return {"documents": found}
 
 
 def _check_embedding(query_embedding: Any) -> None:

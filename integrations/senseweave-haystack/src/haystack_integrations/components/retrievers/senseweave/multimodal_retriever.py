@@ -4,7 +4,6 @@
 """One ranking of texts, images, recordings and videos out of several stores or an index of senseweave."""
 
 from copy import deepcopy
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,16 @@ from haystack.core.serialization import component_from_dict, component_to_dict, 
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
 from haystack.document_stores.types import FilterPolicy
 from haystack_integrations.common.senseweave.components import Container, keep_parameters
-from haystack_integrations.common.senseweave.items import hit_to_document, result_meta
 from haystack_integrations.common.senseweave.loading import source_to_media
 from haystack_integrations.components.embedders.senseweave import SenseweaveTextEmbedder
 from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, for_index
-from haystack_integrations.components.retrievers.senseweave.sources import RetrieverView
+from haystack_integrations.components.retrievers.senseweave.sources import (
+    RetrieverView,
+    check_reranker_name,
+    check_serialized_reranker,
+    plan_options,
+    ranked_document,
+)
 
 import senseweave as sw
 from senseweave.interop import (
@@ -34,17 +38,13 @@ from senseweave.interop import (
     Modality,
     Plan,
     Planner,
-    Ranking,
     Reranker,
     Steps,
     StoreRanking,
-    check_recorded,
     chosen_modalities,
     in_thread,
-    remember,
     run_direct,
     whole_number,
-    with_result,
 )
 
 
@@ -212,11 +212,7 @@ class SenseweaveMultimodalRetriever(Container):
         self._lists.learn(samples, queries)
 
     def _parameters(self) -> dict[str, Any]:
-        if self.rerank is not None and not isinstance(self.rerank, str):
-            msg = f"{type(self.rerank).__name__} cannot be serialized as rerank; give the name of a reranking model"
-            raise ValueError(msg)
-        if self.rerank is not None:
-            remember(self.rerank, {})
+        check_reranker_name(self.rerank)
         parameters = Container._parameters(self)
         parameters["index"] = self._index_folder()
         retrievers = self.retrievers or {}
@@ -238,8 +234,7 @@ class SenseweaveMultimodalRetriever(Container):
             allows it.
         """
         parameters = deepcopy(data.get("init_parameters", {}))
-        if parameters.get("rerank") is not None:
-            check_recorded(f"the component {cls.__name__}", parameters["rerank"], {})
+        check_serialized_reranker(cls, parameters)
         for name in ("retrievers", "embedders"):
             values = parameters.get(name)
             if isinstance(values, dict) and "type" not in values:
@@ -297,7 +292,7 @@ class SenseweaveMultimodalRetriever(Container):
         await steps.ask(partial(Container.warm_up, self), partial(Container.warm_up_async, self))
         ranking = self._ranking
         ranked = await steps.ask(ranking.rank, ranking.arank, sw.Query([question]), plan, filters=conditions)
-        return {"documents": [_document(place) for place in ranked]}
+        return {"documents": [ranked_document(place) for place in ranked]}
 
     def _inputs(
         self, query: Any, filters: dict[str, Any] | None, top_k: int | None, media: Any
@@ -317,10 +312,7 @@ class SenseweaveMultimodalRetriever(Container):
 
     def _plan(self, k: int, options: dict[str, Any]) -> Plan:
         """Return how to rank: the options of a call over those of the constructor."""
-        if unknown := set(options) - set(OPTIONS):
-            msg = f"unknown option {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(OPTIONS)}"
-            raise ValueError(msg)
-        return self._planner.plan(k, {name: getattr(self, name) for name in OPTIONS} | options)
+        return self._planner.plan(k, plan_options(self, options, OPTIONS))
 
     def _embedder(self, name: str) -> Any:
         """Return the embedder of the queries of a retriever."""
@@ -341,14 +333,6 @@ class SenseweaveMultimodalRetriever(Container):
             msg = "an index that is open on a Chroma client cannot be serialized; give the folder of the index"
             raise ValueError(msg)
         return str(info["place"])
-
-
-def _document(place: Ranking) -> Document:
-    """Return the Document of a result with its scores."""
-    if place.item is None:
-        return hit_to_document(place.hit)
-    document: Document = place.item
-    return replace(document, score=place.hit.score, meta=with_result(document.meta, result_meta(place.hit)))
 
 
 def _component(data: dict[str, Any], name: str) -> Any:

@@ -4,17 +4,16 @@
 """Wrapped retrievers as the ranking engine asks them, and their queries as embedders embed them."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from haystack import Document
-from haystack.components.embedders.types import TextEmbedder
 from haystack.components.retrievers.types import EmbeddingRetriever
 from haystack_integrations.common.senseweave.components import call_async
 from haystack_integrations.common.senseweave.embeddings import SpaceComponent
-from haystack_integrations.common.senseweave.items import fingerprints
+from haystack_integrations.common.senseweave.items import fingerprints, hit_to_document, result_meta
 from haystack_integrations.components.retrievers.senseweave.filters import join_filters, modality_filter
 
 import senseweave as sw
@@ -23,10 +22,14 @@ from senseweave.interop import (
     MODALITIES,
     Candidate,
     Modality,
+    Ranking,
     StoreCall,
     StoreView,
     check_fingerprints,
+    check_recorded,
+    remember,
     unit,
+    with_result,
 )
 
 
@@ -35,8 +38,8 @@ class RetrieverView(StoreView):
 
     query_modalities = MODALITIES
 
-    def __init__(self, name: str, retriever: EmbeddingRetriever, embedder: TextEmbedder) -> None:
-        """View the retriever of a name."""
+    def __init__(self, name: str, retriever: EmbeddingRetriever, embedder: Any = None) -> None:
+        """View the retriever of a name; without an embedder it is asked by embeddings alone."""
         self.name = name
         self.retriever = retriever
         self.embedder = embedder
@@ -139,6 +142,53 @@ class RetrieverView(StoreView):
             for document in documents
         ]
         return sorted(candidates, key=lambda candidate: -candidate.similarity)
+
+
+def plan_options(component: Any, options: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Return the options of a call over those of a component's constructor.
+
+    :param component: The component, whose attributes are called as the options.
+    :param options: Those of the call.
+    :param names: What options there are.
+    :returns: Every option by its name.
+    :raises ValueError: If one is unknown.
+    """
+    if unknown := set(options) - set(names):
+        msg = f"unknown option {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(names)}"
+        raise ValueError(msg)
+    return {name: getattr(component, name) for name in names} | options
+
+
+def check_reranker_name(reranker: Any) -> None:
+    """Check that a reranker can be serialized, by its name, and remember that this user has named it.
+
+    :param reranker: The parameter `rerank` of a component.
+    :raises ValueError: If it is an object.
+    """
+    if reranker is not None and not isinstance(reranker, str):
+        msg = f"{type(reranker).__name__} cannot be serialized as rerank; give the name of a reranking model"
+        raise ValueError(msg)
+    if reranker is not None:
+        remember(reranker, {})
+
+
+def check_serialized_reranker(kind: type, parameters: dict[str, Any]) -> None:
+    """Check that the reranker of a serialized component asks for nothing that only the caller can allow.
+
+    :param kind: The class of the component.
+    :param parameters: Those of its constructor, as a dictionary or a YAML file holds them.
+    :raises senseweave.TrustError: If its model would be downloaded, or lies at a path that this user has never named.
+    """
+    if parameters.get("rerank") is not None:
+        check_recorded(f"the component {kind.__name__}", parameters["rerank"], {})
+
+
+def ranked_document(place: Ranking) -> Document:
+    """Return the Document of a result with its scores."""
+    if place.item is None:
+        return hit_to_document(place.hit)
+    document: Document = place.item
+    return replace(document, score=place.hit.score, meta=with_result(document.meta, result_meta(place.hit)))
 
 
 def _with_vectors(call: StoreCall) -> bool:

@@ -26,6 +26,7 @@ from senseweave.interop import (
     PolicyFields,
     chunk_media,
     failure_summary,
+    in_thread,
 )
 
 logger = logging.getLogger(__name__)
@@ -121,6 +122,14 @@ class MediaReader(PolicyFields, BasePydanticReader):
     ) -> list[FileNode]:
         """Return the documents of some inputs in a list, see `lazy_load_data`."""
         return list(self.lazy_load_data(inputs, metadata, show_progress=show_progress))
+
+    async def aload_data(self, *args: Any, **load_kwargs: Any) -> list[FileNode]:  # type: ignore[override]  # as above
+        """Run `load_data` off the event loop, in no thread of its own."""
+        return await in_thread(self.load_data, *args, **load_kwargs)
+
+    async def alazy_load_data(self, *args: Any, **load_kwargs: Any) -> list[FileNode]:  # type: ignore[override]
+        """Return what `aload_data` returns: walking through a lazy iterator would hold up the event loop."""
+        return await self.aload_data(*args, **load_kwargs)
 
     @property
     def failed(self) -> list[MediaError]:

@@ -17,6 +17,7 @@ from tests.media.ole_samples import forwarded_outlook, with_pictures
 VALUE = "value"
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 TYPES = {"[Content_Types].xml": "<Types/>"}
+SHEET = '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">'
 
 
@@ -106,6 +107,14 @@ def hostile_documents(make) -> dict[str, tuple[str, bytes, str]]:
         "xlsx of shared strings without end": (
             replaced(known["xlsx"], **{"xl/sharedStrings.xml": "<sst>" + "<si><t>a</t></si>" * 1_000_000 + "</sst>"}),
             "elements",
+        ),
+        "xlsx of one endless row": (
+            replaced(known["xlsx"], **{"xl/worksheets/sheet1.xml": f"{SHEET}<row>{'<c/>' * 3_000_000}"}),
+            "more cells",
+        ),
+        "xlsx of one endless cell": (
+            replaced(known["xlsx"], **{"xl/worksheets/sheet1.xml": f"{SHEET}<row><c><is>{'<t/>' * 5_000_000}"}),
+            "more cells",
         ),
         "xls of a header": (known["xls"][:700], "broken|OLE"),
         "xls whose tables are circles": (known["xls"][:512] + b"\0\0\0\0" * 5000, "broken|OLE"),

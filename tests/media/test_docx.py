@@ -99,3 +99,12 @@ def test_text_that_a_document_holds_as_a_file_of_another_kind_is_read(write_docx
     chunk = {"word/afchunk.htm": b"<html><body><p>imported words</p></body></html>"}
     found = list(collect(write_docx("a.docx", ["own words"], files=chunk)))
     assert [media.decode() for media in found] == ["own words", "imported words"]
+
+
+def test_cells_after_one_of_several_columns_stand_under_their_header(write_docx):
+    cell = "<w:tc>{}<w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc>"
+    wide = cell.format('<w:tcPr><w:gridSpan w:val="2"/></w:tcPr>', "wide")
+    rows = [[cell.format("", word) for word in ("a", "b", "c")], [wide, cell.format("", "under c")]]
+    table = "".join(f"<w:tr>{''.join(row)}</w:tr>" for row in rows)
+    (text,) = collect(write_docx("a.docx", [], body=f"<w:tbl>{table}</w:tbl>"))
+    assert text.decode() == "a | b | c\nwide |  | under c"

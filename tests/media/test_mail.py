@@ -186,3 +186,32 @@ def test_a_message_of_apples_mail_is_read_without_its_properties(write_mail, mak
     text, picture = collect(f"{len(data):<10}\n".encode() + data + properties)
     assert text.decode().endswith("The bees fly.")
     assert picture.decode().size == (64, 48)
+
+
+def test_signatures_and_the_styles_of_a_page_are_no_attachments(write_mail):
+    signature = (b"0\x82", "application/pkcs7-signature", "smime.p7s")
+    (text,) = read(write_mail(attachments=[signature]))
+    assert text.decode().endswith("The bees fly.")
+    page = (
+        "From: <Saved by Blink>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=x\r\n\r\n--x\r\n"
+        "Content-Type: text/html\r\n\r\n<html><p>Bees</p></html>\r\n--x\r\nContent-Type: text/css\r\n"
+        "Content-Location: http://x/a.css\r\n\r\np{color:red}\r\n--x--"
+    )
+    (text,) = collect(page.encode())
+    assert text.decode().endswith("Bees")
+    attached = read(write_mail(attachments=[(b"p{color:red}", "text/css", "a.css")]))
+    assert [media.part_name for media in attached] == [None, "!/a.css"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "multipart/encrypted; boundary=x\r\n\r\n--x\r\n\r\nVersion: 1\r\n--x\r\n\r\nnoise\r\n--x--",
+        "application/pkcs7-mime; smime-type=enveloped-data\r\nContent-Transfer-Encoding: base64\r\n\r\nMIIB",
+    ],
+)
+def test_of_an_encrypted_message_the_headers_are_read_and_a_note_says_so(kind):
+    message = f"From: a@b\r\nSubject: Bees\r\nMIME-Version: 1.0\r\nContent-Type: {kind}\r\n"
+    (text,) = collect(message.encode())
+    assert text.decode() == "Bees\n\nFrom: a@b"
+    assert text.notes == ("of an encrypted message only the headers were read; save it decrypted",)

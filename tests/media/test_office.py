@@ -95,6 +95,40 @@ def test_a_sheet_that_claims_cells_far_away_ends(workbook):
         assert "more cells than are read" in str(error)
 
 
+def test_a_sheet_that_is_a_chart_and_values_of_all_kinds_are_read():
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Übersicht"
+    sheet.append(["place", "when", "share", "ok", "at", "long", "error"])
+    long = datetime.timedelta(hours=30)
+    sheet.append(["日本", datetime.datetime(2026, 1, 2, 3, 4), 0.256, True, datetime.time(8, 30), long, "#N/A"])
+    sheet["D9"] = "far"
+    book.create_chartsheet("Chart")
+    book.create_sheet("Later")["B7"] = datetime.date(2026, 5, 1)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    values, chart, later = (text.decode() for text in collect(buffer.getvalue()))
+    assert values == (
+        "Übersicht\n\nplace | when | share | ok | at | long | error\n"
+        "日本 | 2026-01-02 03:04:00 | 0.256 | TRUE | 08:30:00 | 1 day, 6:00:00 | #N/A\n |  |  | far"
+    )
+    assert (chart, later) == ("Chart", "Later\n\n2026-05-01")
+
+
+def test_a_formula_gives_the_value_that_was_kept_with_it(workbook):
+    with zipfile.ZipFile(workbook) as package:
+        files = {name: package.read(name) for name in package.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    head, _, rest = files[name].decode().partition("<sheetData>")
+    cells = '<c r="B2" t="str"><f>A1</f><v>meadow</v></c><c><f>1+1</f><v>2</v></c><c t="n"><f>now()</f></c>'
+    files[name] = f'{head}<sheetData><row r="2">{cells}</row></sheetData>{rest.partition("</sheetData>")[2]}'.encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as package:
+        for member, content in files.items():
+            package.writestr(member, content)
+    assert "meadow | 2" in next(iter(collect(buffer.getvalue()))).decode()
+
+
 @pytest.fixture
 def presentation(make, tmp_path):
     made = pptx.Presentation()

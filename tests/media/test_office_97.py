@@ -10,7 +10,7 @@ import pytest
 import xlwt
 
 from senseweave.errors import MediaError, NoContentError
-from senseweave.media import Text, collect
+from senseweave.media import Text, collect, split
 from senseweave.media.documents.outlook import unpack_rtf
 from senseweave.media.forms.source import BytesSource
 from senseweave.media.policy import MediaPolicy
@@ -35,6 +35,21 @@ def test_a_message_of_outlook_gives_its_words_and_attachments(make):
 def test_the_text_of_a_message_may_be_html_or_rich_text(make, body):
     text, _ = collect(outlook(make, **body))
     assert text.decode().endswith("The bees fly.")
+
+
+def test_rich_text_gives_its_tables_notes_headers_and_metafiles(make):
+    metafile = (b"\1\0\x09\0\0\3" + bytes(60)).hex()
+    picture = make.image(make.picture())
+    data = (
+        rb"{\rtf1\ansi{\header Annual report\par}Bees{\footnote See below.}{\*\annotation A remark.}\par"
+        rb"\trowd\cellx1\cellx2 place\cell hives\cell\row\trowd meadow\cell 4\cell\row "
+        rb"{\pict\wmetafile8 " + metafile.encode() + rb"}{\pict\pngblip\bin%d " % len(picture) + picture + rb"}}"
+    )
+    text, error, image = collect(data)
+    assert text.decode() == "Annual report\nBees\nSee below.\nA remark.\n\nplace | hives\nmeadow | 4"
+    assert [chunk.decode() for chunk in split(text, characters=50)][-1].startswith("place | hives")
+    assert "Windows metafile (WMF)" in error.reason
+    assert image.decode().size == (64, 48)
 
 
 def test_a_message_attached_to_a_message_of_outlook_is_a_message_inside(make):
@@ -96,7 +111,7 @@ def test_rich_text_gives_its_words_and_pictures(make):
     picture = make.image(make.picture()).hex()
     data = (
         r"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}{\*\generator x;}\f0 The b\'e4es\par fly \u8364? high.\par "
-        rf"{{\*\shppict{{\pict\pngblip\picw64\pich48 {picture}}}}}{{\pict\wmetafile8 0102}}{{\b end}}.}}"
+        rf"{{\*\shppict{{\pict\pngblip\picw64\pich48 {picture}}}}}{{\nonshppict{{\pict\wmetafile8 0102}}}}{{\b end}}.}}"
     )
     text, image = collect(data.encode())
     assert text.mime_type == "application/rtf"

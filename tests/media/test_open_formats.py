@@ -157,3 +157,24 @@ def test_a_book_in_one_file_has_a_page_for_each_chapter(make):
     (chunk,) = split(second)
     assert chunk.decode().startswith("The Bees\nSummer")
     assert picture[:40] not in second.decode()
+
+
+def test_a_table_in_a_book_of_one_file_is_read():
+    table = "<table><tr><th>place</th><th>hives</th></tr><tr><td>meadow</td><td>4</td></tr></table>"
+    (text,) = collect(f"<FictionBook><body><section><p>They fly.</p>{table}</section></body></FictionBook>".encode())
+    assert text.decode() == "They fly.\n\nplace | hives\nmeadow | 4"
+
+
+def test_a_text_document_gives_inner_tables_remarks_and_headers_once():
+    inner = "<table:table><table:table-row><table:table-cell><text:p>inner</text:p></table:table-cell></table:table-row></table:table>"
+    body = (
+        "<office:text><text:p>a<text:note><text:note-body><text:p>note</text:p></text:note-body></text:note>b"
+        "<office:annotation><text:p>remark</text:p></office:annotation></text:p><table:table><table:table-row>"
+        f"<table:table-cell>{inner}</table:table-cell><table:table-cell><text:p>y</text:p></table:table-cell>"
+        "</table:table-row></table:table></office:text>"
+    )
+    spaces = " ".join(f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("style", "text"))
+    header = "<style:header><text:p>Annual report</text:p></style:header>"
+    styles = f"<s {spaces}>{header}{header}</s>"
+    (text,) = collect(odf("text", body, **{"styles.xml": styles}))
+    assert text.decode() == "a note b\n\nremark\n\ninner | y\n\nAnnual report"

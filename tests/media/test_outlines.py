@@ -95,3 +95,14 @@ def test_passages_of_a_web_page_keep_headings_and_headers_of_tables(saved):
     assert all("place hives\nmeadow" in passage for passage in tables)
     assert tables[1].startswith("Garden > Numbers\nplace hives\nmeadow")
     assert sum(passage.count("meadow ") for passage in tables) == 60
+
+
+def test_passages_of_a_markdown_table_keep_its_header(saved):
+    rows = "".join(f"| meadow {number} | {number} |\n" for number in range(40))
+    text = f"# Garden\n\n## Numbers\n\n| place | hives |\n|:---|---:|\n{rows}\nAll in all.\n\n## Later\n\n{PROSE}\n"
+    found = passages(saved("a.md", text.encode()))
+    tables = [passage for passage in found if "| meadow" in passage]
+    assert len(tables) > 2
+    assert all(passage.startswith("Garden > Numbers\n| place | hives |\n| meadow") for passage in tables[1:])
+    assert not any("| place" in passage for passage in found if "The bees fly" in passage)
+    assert text[text.index("## Later") :].startswith("## Later")

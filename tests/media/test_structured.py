@@ -182,3 +182,13 @@ def test_a_picture_with_pages_of_its_own_keeps_them(make):
         True,
         True,
     ]
+
+
+def test_a_drawing_of_a_cell_is_an_image_unless_it_is_there_in_pixels(make):
+    drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="2"><rect width="2" height="2"/></svg>'
+    pixels = base64.b64encode(make.image(make.picture())).decode()
+    output = {"output_type": "display_data", "data": {"image/svg+xml": [drawing], "text/plain": ["<Figure>"]}}
+    both = {"output_type": "display_data", "data": {"image/svg+xml": drawing, "image/png": pixels}}
+    found = list(collect(notebook(code("draw()", output), code("draw()", both))))
+    assert [media.part_name for media in found] == [None, None, "!/1/output-1.svg", "!/2/output-1.png"]
+    assert [media.decode().size for media in found[2:]] == [(1024, 512), (64, 48)]

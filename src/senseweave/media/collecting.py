@@ -177,6 +177,8 @@ def _document(source: Source, budget: Budget) -> Iterator[Media | MediaError]:
     pages = reader.pages_with_text(source)
     scanned = reader.scanned_pages(source)
     parts = reader.parts(source)
+    if not (pages is None or any(pages) or parts or reader.draws_pages or reader.is_archive):
+        raise blank(source.label)
     if pages is None and not (parts and not reader.text(source, None).strip()):
         yield TextFile(source, policy=source.policy)
     for page, has_text in enumerate(pages or (), 1):
@@ -237,8 +239,6 @@ def _media_and_error(source: Source) -> list[Media | MediaError]:
     try:
         with reading(source.label):
             found.extend(media_in(source))
-            if not found:
-                raise blank(source.label)
     except MediaError as error:
         found.append(error)
     return found

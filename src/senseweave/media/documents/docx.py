@@ -21,6 +21,8 @@ FALLBACK: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}
 """Says again, for older programs, what stands beside it."""
 _BREAKS = {f"{W}tab": "\t", f"{W}br": "\n", f"{W}cr": "\n", f"{W}noBreakHyphen": "-"}
 _SKIPPED = {FALLBACK, f"{W}del", f"{W}moveFrom", f"{W}rPr", f"{W}pPr", f"{W}sdtPr"}
+MOST_COLUMNS: Final = 63
+"""Of a table in Word."""
 _BODY = "word/document.xml"
 _AROUND = (r"word/header\d*\.xml", r"word/footer\d*\.xml", r"word/(foot|end)notes\.xml", r"word/comments\.xml")
 """Files with text beside the body, in the order in which it follows."""
@@ -118,7 +120,7 @@ def _add_blocks(parent: _Element, builder: Builder, levels: dict[str, int]) -> N
     """Add the paragraphs and tables below an element, in order."""
     for block in _blocks(parent):
         if block.tag == f"{W}tbl":
-            builder.table([[clean(_text(cell)) for cell in _cells(row)] for row in _rows(block)])
+            builder.table([_values(row) for row in _rows(block)])
             continue
         style = _value(block.find(f"{W}pPr/{W}pStyle"))
         outline = _value(block.find(f"{W}pPr/{W}outlineLvl"))
@@ -150,6 +152,15 @@ def _rows(table: _Element) -> list[_Element]:
 
 def _cells(row: _Element) -> list[_Element]:
     return _outermost(row, f"{W}tc")
+
+
+def _values(row: _Element) -> list[str]:
+    """Return the words of the cells of a row, a cell over several columns followed by empty ones."""
+    values: list[str] = []
+    for cell in _cells(row):
+        span = _value(cell.find(f"{W}tcPr/{W}gridSpan"))
+        values += [clean(_text(cell)), *[""] * (min(int(span), MOST_COLUMNS) - 1 if span.isdecimal() else 0)]
+    return values
 
 
 def _outermost(parent: _Element, tag: str) -> list[_Element]:

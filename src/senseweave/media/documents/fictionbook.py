@@ -71,6 +71,9 @@ def _add(chapter: _Element, builder: Builder) -> None:
         name = str(element.tag).rpartition("}")[2]
         if name == "title":
             builder.heading(" ".join(str(words) for words in element.itertext()), level)
+        elif name == "table":
+            rows = [[cell for cell in row if isinstance(cell.tag, str)] for row in element.iter("{*}tr")]
+            builder.table([[clean("".join(map(str, cell.itertext()))) for cell in row] for row in rows])
         elif name in _TEXTS:
             builder.paragraph(clean("".join(str(words) for words in element.itertext())))
         else:

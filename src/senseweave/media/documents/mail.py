@@ -27,6 +27,9 @@ SHOWN: Final = ("From", "To", "Cc", "Date")
 LONGEST_HEADER: Final = 2000
 MAX_NESTED: Final = 50
 """Messages and parts of parts inside each other; the standard library needs a few frames of the stack for each."""
+ENCRYPTED: Final = "of an encrypted message only the headers were read; save it decrypted"
+_SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
+_PAGE_FILES = ("text/css", "text/javascript", "application/javascript", "application/x-javascript", "font/woff2")
 _START = b"From "
 _APPLE = re.compile(rb"(\d{1,9})[ \t]*\r?\n(?=[A-Za-z-]+:)")
 """Apple's Mail puts the length of the message before it, and properties after it (EMLX)."""
@@ -146,6 +149,9 @@ def _leaves(message: Message, source: Source, depth: int = 0) -> Iterator[Messag
     """Yield the parts of a message that hold content, choosing one of those that say the same."""
     if depth > MAX_NESTED:
         raise MediaError(source.label, f"is a message with parts nested over {MAX_NESTED} deep")
+    if _is_encrypted(message):
+        source.note(ENCRYPTED)
+        return
     if message.get_content_maintype() != "multipart":
         yield message
         return
@@ -197,6 +203,18 @@ def _texts(message: Message, source: Source) -> Iterator[str]:
             yield html_words(text, source.label) if html else text.replace("\r\n", "\n")
 
 
+def _is_unseen(part: Message) -> bool:
+    """Return whether a part is a signature, or the style or script of a web page, which nobody reads."""
+    kind = part.get_content_type()
+    return kind in _SIGNATURES or (kind in _PAGE_FILES and part.get_content_disposition() != "attachment")
+
+
+def _is_encrypted(part: Message) -> bool:
+    kind = part.get_content_type()
+    sealed = str(part.get_param("smime-type", "enveloped-data")).lower() == "enveloped-data"
+    return kind == "multipart/encrypted" or (kind.endswith("pkcs7-mime") and sealed)
+
+
 def _decoded(part: Message, source: Source) -> str:
     data = _bytes(part)
     charset = part.get_content_charset()
@@ -227,7 +245,7 @@ def _attachments(message: Message, source: Source) -> dict[str, Message]:
     """Return the files in a message by a name that each has for itself."""
     found: dict[str, Message] = {}
     for number, part in enumerate(_leaves(message, source), 1):
-        if _is_text(part) or part.get_content_maintype() == "multipart":
+        if _is_text(part) or part.get_content_maintype() == "multipart" or _is_unseen(part):
             continue
         place = posixpath.basename(str(part.get("Content-Location", "")).partition("?")[0])
         suffix = (

@@ -43,7 +43,7 @@ class NotebookReader(ParsedReader):
             page = builder.page()
             if cell.get("cell_type") == "markdown" and (titles := headings(words)):
                 page.contexts = [*page.contexts, *titles]
-                path = titles[-1].within.split(" > ")
+                path = titles[-1].within.partition("\n")[0].split(" > ")
             found.pages.append(page)
             found.parts += [Part(f"{number}/{name}", number) for name, _ in _files(cell)]
         return found
@@ -95,9 +95,15 @@ def _files(cell: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield names and base64 of the pictures in the outputs of a cell, and of what is attached to it."""
     for number, output in enumerate(_outputs(cell), 1):
         data = output.get("data")
-        for kind, value in data.items() if isinstance(data, dict) else ():
-            if str(kind).startswith(("image/", "audio/", "video/")) and kind != "image/svg+xml":
-                yield f"output-{number}{mimetypes.guess_extension(str(kind)) or ''}", _joined(value)
+        forms = [str(kind) for kind in data] if isinstance(data, dict) else []
+        files = [kind for kind in forms if kind.startswith(("image/", "audio/", "video/"))]
+        for kind in files:
+            value = _joined(data[kind]) if isinstance(data, dict) else ""
+            if kind == "image/svg+xml":
+                if len(files) > 1:  # the same picture in pixels stands beside it
+                    continue
+                value = base64.b64encode(value.encode("utf-8", "replace")).decode("ascii")
+            yield f"output-{number}{mimetypes.guess_extension(kind) or ''}", value
     attachments = cell.get("attachments")
     for name, forms in attachments.items() if isinstance(attachments, dict) else ():
         for value in list(forms.values())[:1] if isinstance(forms, dict) else ():

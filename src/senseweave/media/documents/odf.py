@@ -21,12 +21,14 @@ OFFICE: Final = f"{{{_URN}office:1.0}}"
 TEXT: Final = f"{{{_URN}text:1.0}}"
 TABLE: Final = f"{{{_URN}table:1.0}}"
 DRAW: Final = f"{{{_URN}drawing:1.0}}"
+STYLE: Final = f"{{{_URN}style:1.0}}"
 SHOW: Final = f"{{{_URN}presentation:1.0}}"
 HREF: Final = "{http://www.w3.org/1999/xlink}href"
 MOST_REPEATED: Final = 1000
 """Equal cells or rows in a row that are read; files fill the rest of a sheet with empty ones."""
 _FURNITURE = ("title", "page-number", "date-time", "footer", "header")
 """Frames of a slide that are read before the others, or that every slide repeats."""
+_AROUND, _PAGES = ("header", "footer"), ("", "-first", "-left")
 _SKIPPED = {f"{TEXT}tracked-changes", f"{TEXT}sequence-decls", f"{OFFICE}forms", f"{DRAW}layer-set"}
 
 
@@ -62,6 +64,9 @@ class ODFReader(ParsedReader):
             else:
                 builder = Builder(source)
                 _add_blocks(body, builder)
+                builder.leave_headings()
+                for text in _around(package, source):
+                    builder.paragraph(text)
                 found.pages = [builder.page()]
             found.parts = _pictures(package, pages or tables)
             return found
@@ -102,8 +107,7 @@ def _add_blocks(parent: _Element, builder: Builder) -> None:
             builder.heading(_words(element), int(level) if level.isdecimal() else 1)
         elif element.tag == f"{TEXT}p":
             builder.paragraph(_words(element))
-            boxes = element.iter(f"{DRAW}text-box")
-            waiting += reversed(list(boxes))
+            waiting += reversed(_boxes(element))
         elif element.tag == f"{TABLE}table":
             builder.table([list(row) for row in _rows(element)])
         elif element.tag not in _SKIPPED and element.get(f"{SHOW}class") not in _FURNITURE:
@@ -112,7 +116,7 @@ def _add_blocks(parent: _Element, builder: Builder) -> None:
 
 def _rows(table: _Element) -> Iterator[list[str]]:
     """Yield the cells of each row of a table."""
-    for row in table.iter(f"{TABLE}table-row"):
+    for row in _own_rows(table):
         cells: list[str] = []
         for cell in row:
             if cell.tag in (f"{TABLE}table-cell", f"{TABLE}covered-table-cell"):
@@ -120,6 +124,42 @@ def _rows(table: _Element) -> Iterator[list[str]]:
                 times = _times(cell, "columns")
                 cells += [words] * (times if words else min(times, 100))
         yield from [cells] * (_times(row, "rows") if any(cells) else 1)
+
+
+def _own_rows(table: _Element) -> Iterator[_Element]:
+    """Yield the rows of a table, those of tables in its cells left out."""
+    waiting = [table]
+    while waiting:
+        element = waiting.pop()
+        if element.tag == f"{TABLE}table-row":
+            yield element
+        elif element.tag != f"{TABLE}table" or element is table:
+            waiting += [child for child in reversed(element) if isinstance(child.tag, str)]
+
+
+def _boxes(block: _Element) -> list[_Element]:
+    """Return the outermost text boxes and remarks in a paragraph."""
+    found: list[_Element] = []
+    waiting = [block]
+    while waiting:
+        element = waiting.pop()
+        if element.tag in (f"{DRAW}text-box", f"{OFFICE}annotation"):
+            found.append(element)
+        else:
+            waiting += [child for child in reversed(element) if isinstance(child.tag, str)]
+    return found
+
+
+def _around(package: Package, source: Source) -> list[str]:
+    """Return the headers and footers of a text document, each once."""
+    if "styles.xml" not in package:
+        return []
+    texts: dict[str, None] = {}
+    for element in package.xml("styles.xml").iter(*(f"{STYLE}{kind}{which}" for kind in _AROUND for which in _PAGES)):
+        builder = Builder(source)
+        _add_blocks(element, builder)
+        texts[builder.page().text] = None
+    return list(texts)
 
 
 def _times(element: _Element, what: str) -> int:
@@ -147,6 +187,7 @@ def _words(block: _Element) -> str:
             waiting += [child for child in reversed(element) if isinstance(child.tag, str)]
             if element.tag == f"{TEXT}note-body":
                 words.append(" ")
+                waiting.insert(len(waiting) - len(element), " ")
             if element.text:
                 words.append(element.text)
     return "".join(words)

@@ -19,6 +19,8 @@ REGULAR: Final = 0.9
 """Share of them that must have as many values as the first."""
 _HEADING = re.compile(r"[ ]{0,3}(#{1,6})[ \t]+(.*?)[ \t#]*$")
 _UNDERLINE = re.compile(r"[ ]{0,3}(=+|-{2,})[ \t]*$")
+_DASHES = re.compile(r"[ ]{0,3}\|(?:[ \t]*:?-+:?[ \t]*\|)+[ \t]*$")
+"""The line between the header of a table and its rows."""
 _FENCE = re.compile(r"[ ]{0,3}(```+|~~~+)")
 _FRONT_MATTER = re.compile(r"---[ \t]*\n.*?\n(---|\.\.\.)[ \t]*\n", re.DOTALL)
 
@@ -40,7 +42,7 @@ def outline(text: str, name: str) -> list[Context]:
 
 
 def headings(text: str, *, strict: bool = False) -> list[Context]:
-    """Return the headings of a Markdown text.
+    """Return the headings and the headers of tables of a Markdown text.
 
     Args:
         text: The text.
@@ -50,7 +52,8 @@ def headings(text: str, *, strict: bool = False) -> list[Context]:
     position = matter.end() if matter is not None else 0
     contexts: list[Context] = []
     path: list[tuple[int, str]] = []
-    fence = ""
+    fence = above = ""
+    table = False
     lines = text[position:].split("\n")
     for at, line in enumerate(lines):
         start = position
@@ -62,12 +65,20 @@ def headings(text: str, *, strict: bool = False) -> list[Context]:
         if fence or (strict and (after.strip() or (at and lines[at - 1].strip()))):
             continue
         level, title = _heading(line, "" if strict else after)
+        if table and not line.strip().startswith("|"):
+            table = False
+            contexts.append(Context(start, above, above))
+        if not table and line.strip().startswith("|") and _DASHES.match(after):
+            table = True
+            header = line.strip()
+            contexts.append(Context(start, above, f"{above}\n{header}" if above else header))
         if not title:
             continue
         path = [known for known in path if known[0] < level]
         before = heading_path([known for _, known in path])
         path.append((level, title))
-        contexts.append(Context(start, before, heading_path([known for _, known in path])))
+        above = heading_path([known for _, known in path])
+        contexts.append(Context(start, before, above))
     return contexts
 
 

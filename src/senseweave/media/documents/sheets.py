@@ -5,27 +5,22 @@ from __future__ import annotations
 import datetime
 import io
 import re
-import warnings
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
-from senseweave.errors import MediaError, PolicyError
+from senseweave.errors import MediaError
 from senseweave.extras import require_reader
 from senseweave.media.documents.base import Part, no_part
 from senseweave.media.documents.docx import relations
 from senseweave.media.documents.drawings import Picture, pictures
-from senseweave.media.documents.packages import Package, drawn_words, open_package, transitional
+from senseweave.media.documents.packages import Package, drawn_words, open_package
 from senseweave.media.documents.parsed import Builder, Page, ParsedDocument, ParsedReader, check_pages, recall, row_line
+from senseweave.media.documents.workbook import MAIN, MAX_CELLS, MAX_ROWS, Workbook, too_many_cells
 from senseweave.media.forms.source import Source
 
 KIND: Final = "Excel workbook (XLSX)"
 OLD_KIND: Final = "Excel 97 workbook (XLS)"
-MAX_CELLS: Final = 20_000_000
-"""Cells of a sheet, the empty ones between others included: a few seconds of reading."""
-MAX_ROWS: Final = 2_000_000
-"""Excel allows 1,048,576."""
 SHEET_SHARE: Final = 2
 """The XML of all sheets may have this many times the bytes of the largest text, since marks take half of it."""
 _REL = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
@@ -33,25 +28,19 @@ _LOADED = r"(?i)(xl/(sharedStrings|styles|workbook)\.xml|xl/(drawings|worksheets
 
 
 class XLSXReader(ParsedReader):
-    """Reads Excel workbooks with openpyxl, a row at a time."""
+    """Reads Excel workbooks, a row at a time."""
 
     name = "xlsx"
     mime_types = ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",)
 
     def parse(self, source: Source) -> ParsedDocument:
         """Return the sheets, and the pictures on them."""
-        openpyxl = require_reader("openpyxl", extra="documents", feature=f"reading an {KIND}", source=source.label)
-        with open_package(source, KIND) as package, source.open() as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what openpyxl would lose if it wrote the workbook
+        with open_package(source, KIND) as package:
             package.check_xml(_LOADED)
             source.policy.check_text(source.label, package.size(r"(?i)xl/.*\.xml") // SHEET_SHARE)
-            readable = _transitional(package) or file
-            workbook = openpyxl.load_workbook(readable, read_only=True, data_only=True, keep_links=False)
-            check_pages(source, len(workbook.worksheets))
-            pages = []
-            for sheet in workbook.worksheets:
-                sheet.reset_dimensions()  # which the file states, and which are often wrong
-                pages.append(sheet_page(source, sheet.title, sheet.iter_rows(values_only=True)))
+            workbook = Workbook(package)
+            check_pages(source, len(workbook.sheets))
+            pages = [sheet_page(source, title, workbook.rows(title, name)) for title, name in workbook.sheets]
             parts, words = _beside(package)
             for number, page in enumerate(pages, 1):
                 page.text = "\n\n".join([page.text, *words.get(number, [])])
@@ -131,10 +120,9 @@ def sheet_page(source: Source, title: str, rows: Iterable[Sequence[Any]]) -> Pag
         count += 1
         cells += len(row)
         if count > MAX_ROWS or cells > MAX_CELLS:
-            limit = f"at most {MAX_ROWS:,} rows and {MAX_CELLS:,} cells are read"
-            raise PolicyError(source.label, f"has a sheet {title!r} of more cells than are read; {limit}")
-        values = [cell_text(value) for value in row]
-        filled = sum(1 for value in values if value)
+            raise too_many_cells(source.label, title)
+        values = ["" if value is None else cell_text(value) for value in row]
+        filled = len(values) - values.count("")
         if not filled:
             continue
         length += sum(map(len, values))
@@ -177,22 +165,9 @@ def _old_value(xlrd: Any, workbook: Any, cell: Any) -> Any:
     return cell.value
 
 
-def _transitional(package: Package) -> BinaryIO | None:
-    """Return a workbook of the strict form in the form that openpyxl reads, or None if it is in that form."""
-    main = package.main_part("xl/workbook.xml")
-    if main not in package or b"purl.oclc.org/ooxml/" not in package.read(main)[:8192]:
-        return None
-    changed = io.BytesIO()
-    with zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in package.names:
-            if name.endswith((".xml", ".rels")):
-                target.writestr(name, transitional(package.read(name)))
-    return changed
-
-
 def _beside(package: Package) -> tuple[list[Part], dict[int, list[str]]]:
     """Return the pictures of a workbook, and by the number of a sheet the words of its comments, boxes and charts."""
-    main = package.main_part("xl/workbook.xml")
+    main = package.main_part(MAIN)
     sheets = relations(package, main)
     shown: dict[str, int] = {}
     words: dict[int, list[str]] = {}

@@ -76,9 +76,9 @@ _PREFIXES: tuple[tuple[bytes, Content], ...] = (
     (b"\x7fELF", Content("application/x-executable")),
     (b"SQLite format 3\x00", Content("application/vnd.sqlite3")),
 )
+_RICH_TEXT = b"{\\rtf1", Content("application/rtf")
 _WRITTEN: tuple[tuple[bytes, Content], ...] = (
     (b"%!PS-", Content("application/postscript")),
-    (b"{\\rtf1", Content("application/rtf")),
     (b"#EXTM3U", Content("application/vnd.apple.mpegurl")),
     (b"ffconcat version", Content("text/x-ffconcat")),
 )
@@ -105,6 +105,8 @@ def sniff(head: bytes) -> Content:
     """
     if head.startswith(_MARKS):  # the UTF-16 mark also begins MP3 packets
         return _PLAIN
+    if head.startswith(_RICH_TEXT[0]):  # which may hold pictures as they are
+        return _RICH_TEXT[1]
     if any(byte in NOT_IN_TEXT for byte in head):
         return _binary(head) or (_PLAIN if wide_text(head) is not None else UNKNOWN)
     return _packets(head, certain=True) or _readable(head)

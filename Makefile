@@ -34,7 +34,7 @@ help:
 	@echo "make minimum      each distribution with the lowest versions that it declares, in .venv-minimum"
 	@echo "make lint         ruff check and format check"
 	@echo "make types        mypy --strict on src/ and integrations/"
-	@echo "make check        what a submission must pass: test, lint, types, minimum"
+	@echo "make check        what a submission must pass: test, lint, types, minimum, docs"
 	@echo "make bench        the scripts behind every number in the docs"
 	@echo "make docs         the documentation site, in site/, with links checked; its code blocks run in make test"
 	@echo "make release      five wheels and sdists in dist/, checked, installed into a fresh environment that runs the README"
@@ -74,7 +74,7 @@ faults: setup
 minimum: setup
 	$(BIN)/python tools/minimum.py
 
-# Lint, types and the minimum set run although tests failed, so that one run tells everything.
+# Lint, types, the minimum set and the docs run although tests failed, so that one run tells everything.
 check:
 	.ci/run
 

@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+import soundfile
 from rich.console import Console
 
 import senseweave as sw
@@ -12,6 +13,8 @@ from senseweave import progress as progress_module
 from senseweave.interop import progress_bar
 from senseweave.progress import Progress, shown_progress, tracked
 from senseweave.retrieval import Index
+from senseweave.retrieval.records.forecast import Forecast
+from senseweave.retrieval.records.loading import ChunkLoader
 from senseweave.testing import ToyEncoder
 
 
@@ -77,6 +80,63 @@ def test_failures_and_the_source_at_work_are_told_while_it_runs(watched, tmp_pat
     assert "1 failed" in str(state)
 
 
+def test_the_share_of_the_work_counts_chunks_and_not_files(watched, tmp_path):
+    """Four notes and a minute of sound in windows of a second: the notes are a sixteenth of the work."""
+    space, _, _ = watched
+    folder = tmp_path / "media"
+    folder.mkdir()
+    for name in ("a.txt", "b.txt", "c.txt", "d.txt"):
+        (folder / name).write_text(f"words of {name}")
+    soundfile.write(folder / "e.wav", np.sin(np.arange(8000 * 60) / 5), 8000)
+    shares, lines = [], []
+    state = Progress(lambda now: (shares.append(now.share), lines.append(str(now))))
+    Index(tmp_path / "index", spaces=[space]).add([folder], progress=state)
+    embedded = sorted(set(shares))
+    assert len(embedded) > 40
+    assert embedded[-1] == 1.0
+    assert min(shares[-60:]) < 0.3, "though four files of five are done"
+    assert any(line.startswith("0 of 5, 0 of about ") for line in lines)
+    assert (state.expected, state.settled, state.chunks) == (64, 64, 64)
+    assert str(state).startswith("5 of 5, 64 chunks (")
+
+
+def test_the_work_is_estimated_from_sizes_until_a_file_is_open(watched, tmp_path):
+    space, _, _ = watched
+    (tmp_path / "long.mp3").write_bytes(bytes(480_000 * 10))
+    (tmp_path / "short.txt").write_text("words")
+    forecast = Forecast([tmp_path], None)
+    assert (forecast.media, forecast.chunks) == (2, 11)
+    expected = []
+    state = Progress(lambda now: expected.append(now.expected))
+    Index(tmp_path / "index", spaces=[space]).add([tmp_path], progress=state)
+    assert expected[0] == 11
+    assert (state.expected, state.failed) == (1, 1), "the recording has no sound"
+
+
+def test_what_is_unchanged_is_work_that_is_done(watched, tmp_path):
+    space, _, _ = watched
+    index = Index(tmp_path / "index", spaces=[space])
+    texts = [sw.Text(f"note {i}") for i in range(5)]
+    index.add(texts)
+    again = Progress()
+    index.add(texts, progress=again)
+    assert (again.chunks, again.settled, again.share) == (0, 5, 1.0)
+    assert Progress().share is None
+
+
+def test_a_loader_tells_the_share_of_the_chunks_that_it_made(tmp_path):
+    (tmp_path / "a.txt").write_text("words " * 2000)
+    (tmp_path / "b.txt").write_text("a word")
+    shares = []
+    state = Progress(lambda now: shares.append(now.share))
+    loader = ChunkLoader(lambda error: None, progress=state)
+    chunks = sum(1 for _ in loader.load([tmp_path], lambda chunk: chunk))
+    assert chunks > 10
+    assert state.settled == state.expected == chunks
+    assert any(0.3 < share < 0.7 for share in shares)
+    assert shares[-1] == 1.0
+
+
 def test_every_space_of_an_index_is_work(watched, tmp_path):
     space, state, _ = watched
     other = sw.Space("other", {"text": ToyEncoder("text", seed=3)})
@@ -118,9 +178,9 @@ def test_there_is_a_bar_in_a_terminal_and_only_lines_in_a_dumb_one(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     drawn = io.StringIO()
     with shown_progress("[b]media", console=Console(file=drawn, force_terminal=True, width=100)) as state:
-        state.update(total=2, done=1, current="[red]note[/red].txt")
+        state.update(total=2, done=1, expected=40, settled=10, current="[red]note[/red].txt")
     assert "[b]media" in drawn.getvalue()
-    assert "1 of 2" in drawn.getvalue()
+    assert "1 of 2, 10 of about 40 chunks" in drawn.getvalue()
     monkeypatch.setenv("TERM", "dumb")
     drawn = io.StringIO()
     with shown_progress("media", console=Console(file=drawn, force_terminal=True), stream=io.StringIO()):
@@ -137,7 +197,7 @@ def test_an_argument_shows_keeps_calls_or_does_nothing(capfd):
         assert state is own
     with tracked(True, "adding") as state:
         assert isinstance(state, Progress)
-    with progress_bar("embedding", 3) as step:
+    with progress_bar("embedding", [sw.Text("a")] * 3) as step:
         step(2, 3)
     assert capfd.readouterr().out == ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from typing import Final
 
@@ -34,6 +35,14 @@ def printable_json(document: str) -> str:
     return "".join(
         character if _shows(character) or character == "\n" else _json_escape(character) for character in document
     )
+
+
+def wants_plain_text() -> bool:
+    """Return whether the environment asks for text without escape sequences: by NO_COLOR, or by a TERM without them.
+
+    See https://no-color.org. Bold, dim, links and a bar that redraws itself are left out as well.
+    """
+    return os.environ.get("NO_COLOR", "") != "" or os.environ.get("TERM", "").lower() in ("dumb", "unknown")
 
 
 def shorten(text: str, limit: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from senseweave.display import shorten
+from senseweave.display import shorten, wants_plain_text
 
 if TYPE_CHECKING:
     from senseweave.media import Media
@@ -38,6 +38,9 @@ class Progress:
     Attributes:
         total: How many media there are, as far as is known; None where nobody knows.
         done: How many of them are finished: embedded, unchanged or failed.
+        expected: How many chunks there are in all: estimated from the sizes of files that are not open yet, and from
+            the length of a recording that is; None where nobody knows.
+        settled: How many chunks are finished: embedded, unchanged or failed.
         chunks: How many chunks were embedded.
         seconds: How many seconds of sound and video were embedded.
         current: The source at work, or "".
@@ -49,6 +52,8 @@ class Progress:
         """Begin with nothing done; `changed` is called with this object after every change."""
         self.total: int | None = None
         self.done = 0
+        self.expected: int | None = None
+        self.settled = 0
         self.chunks = 0
         self.seconds = 0.0
         self.current = ""
@@ -63,6 +68,12 @@ class Progress:
         return time.monotonic() - self.started
 
     @property
+    def share(self) -> float | None:
+        """The share of the work that is done, from 0 to 1: of chunks if their number is known, else of media."""
+        done, total = (self.done, self.total) if self.expected is None else (self.settled, self.expected)
+        return None if total is None else min(done / total, 1.0) if total else 1.0
+
+    @property
     def rate(self) -> float:
         """Chunks per second, over the last half minute."""
         now = time.monotonic()
@@ -74,6 +85,8 @@ class Progress:
         *,
         total: int | None = None,
         done: int | None = None,
+        expected: int | None = None,
+        settled: int | None = None,
         current: str | None = None,
         failed: int | None = None,
         embedded: Media | None = None,
@@ -83,12 +96,16 @@ class Progress:
         Args:
             total: How many media there are now.
             done: How many are finished now.
+            expected: How many chunks there are.
+            settled: How many chunks are finished.
             current: The source at work.
             failed: How many inputs failed.
             embedded: A chunk that was embedded.
         """
         self.total = self.total if total is None else total
         self.done = self.done if done is None else done
+        self.expected = self.expected if expected is None else expected
+        self.settled = self.settled if settled is None else settled
         self.current = self.current if current is None else current
         self.failed = self.failed if failed is None else failed
         if embedded is not None:
@@ -106,7 +123,9 @@ class Progress:
 
     def __str__(self) -> str:
         parts = [f"{self.done} of {self.total}" if self.total is not None else f"{self.done} done"]
-        if self.chunks:
+        if self.expected is not None and self.done != self.total:
+            parts.append(f"{self.settled} of about {max(self.expected, self.settled)} chunks ({self.rate:.1f}/s)")
+        elif self.chunks:
             parts.append(f"{self.chunks} chunks ({self.rate:.1f}/s)")
         if self.seconds:
             parts.append(f"{_clock(self.seconds)} of sound and video")
@@ -138,7 +157,7 @@ def tracked(given: ProgressOption, label: str) -> Iterator[Progress | None]:
 
 @contextmanager
 def shown_progress(label: str, *, console: Any = None, stream: TextIO | None = None) -> Iterator[Progress]:
-    """Yield a progress that is shown: as a bar in a terminal, else as a line every ten seconds.
+    """Yield a progress that is shown: as a bar in a terminal with escape sequences, else as a line every ten seconds.
 
     Args:
         label: What is being done.
@@ -148,7 +167,7 @@ def shown_progress(label: str, *, console: Any = None, stream: TextIO | None = N
     from rich.console import Console
 
     console = console if console is not None else Console(stderr=True)
-    if console.is_terminal and not console.is_dumb_terminal:
+    if console.is_terminal and not wants_plain_text():
         with _bar(label, console) as progress:
             yield progress
         return
@@ -171,9 +190,12 @@ def _bar(label: str, console: Any) -> Iterator[Progress]:
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn()
     with Bar(*columns, TextColumn("{task.fields[state]}"), console=console, transient=True) as bar:
         task = bar.add_task(escape(label), total=None, state="")
-        yield Progress(
-            lambda state: bar.update(task, completed=state.done, total=state.total, state=escape(str(state)))
-        )
+
+        def draw(state: Progress) -> None:
+            share = state.share
+            bar.update(task, completed=share or 0.0, total=None if share is None else 1.0, state=escape(str(state)))
+
+        yield Progress(draw)
 
 
 def _print_lines(label: str, progress: Progress, ended: threading.Event, stream: TextIO | None) -> None:

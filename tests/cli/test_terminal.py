@@ -31,13 +31,33 @@ def test_a_terminal_gets_two_lines_for_each_hit_and_whole_paths(columns: int, ho
     assert "╭" not in output
 
 
-def test_a_terminal_without_colors_gets_none(home: Path) -> None:
-    output = in_terminal("search", "index", "a cat", columns=80, folder=home, NO_COLOR="1")
-    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", output)
+PLAIN = pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
+
+
+@PLAIN
+def test_a_terminal_for_plain_text_gets_two_lines_for_each_hit_without_any_escape_sequence(
+    environment: dict[str, str], home: Path
+) -> None:
+    output = in_terminal("search", "index", "a cat", columns=80, folder=home, **environment)
+    assert "\x1b" not in output
+    assert len(hit_lines(output)) == 8
     assert max(map(len, hit_lines(output)[1::2])) <= 80
 
 
-def test_a_dumb_terminal_gets_plain_text(home: Path) -> None:
-    output = in_terminal("search", "index", "a cat", columns=80, folder=home, TERM="dumb")
+@PLAIN
+@pytest.mark.parametrize("command", ["--help", "index --help", "models", "models clip", "info index", "list index"])
+def test_no_command_sends_escape_sequences_where_plain_text_is_wanted(
+    command: str, environment: dict[str, str], home: Path
+) -> None:
+    output = in_terminal(*command.split(), columns=80, folder=home, **environment)
     assert "\x1b" not in output
-    assert len(hit_lines(output)) == 8
+    assert len(output.splitlines()) > 1
+
+
+@PLAIN
+def test_indexing_sends_no_escape_sequences_where_plain_text_is_wanted(
+    environment: dict[str, str], home: Path, tmp_path: Path
+) -> None:
+    output = in_terminal("index", home / "files" / "library.txt", "--into", tmp_path / "i", columns=80, **environment)
+    assert "\x1b" not in output
+    assert "1 added" in output

@@ -150,8 +150,16 @@ def test_media_without_a_key_keep_their_error_and_are_not_computed():
 
 def test_a_progress_bar_is_shown_on_request(capfd, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, as far as rich knows
-    with progress_bar("embedding", 2, shown=False) as progress:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("COLUMNS", "160")
+    sound = sw.Audio((np.zeros(8000 * 65, np.float32), 8000))
+    items = [sound, sw.Text("a note"), sw.MediaError("cut.jpg", "is broken")]
+    with progress_bar("embedding", items, shown=False) as progress:
         assert progress is None
-    with progress_bar("embedding", 2) as progress:
+    with progress_bar("embedding", items) as progress:
         progress(1, 2)
-    assert "embedding" in capfd.readouterr().err
+    shown = capfd.readouterr().err
+    assert "embedding" in shown
+    assert "1 of 2, 1 of about 2 chunks (" in shown
+    assert "1:05 of sound and video, 1 failed" in shown

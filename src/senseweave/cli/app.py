@@ -29,6 +29,7 @@ from senseweave.cli.options import (
 from senseweave.cli.output import print_json
 from senseweave.cli.pipes import output
 from senseweave.cli.searching import search
+from senseweave.display import wants_plain_text
 from senseweave.errors import AddError, SenseweaveError
 from senseweave.extras import require
 from senseweave.progress import shown_progress
@@ -40,6 +41,7 @@ app = typer.Typer(
     name="senseweave",
     help="Search text, images, audio and video with one question.",
     no_args_is_help=True,
+    rich_markup_mode=None if wants_plain_text() else "rich",
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 success, 1 nothing added or found in an empty index, or problems, 2 error, 130 interrupted.",
 )

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape as escape_markup
 from rich.table import Table
 
-from senseweave.display import printable
+from senseweave.display import printable, wants_plain_text
 from senseweave.redaction import without_secrets
 
 if TYPE_CHECKING:  # `senseweave --help` needs neither numpy nor Chroma
@@ -35,9 +35,18 @@ def has_width(console: Console) -> bool:
     return console.is_terminal or "COLUMNS" in os.environ
 
 
-# Without emoji codes: `:smile:` in a file name is a part of the name.
-console = Console(width=_width(), emoji=False)
-errors = Console(stderr=True, emoji=False)
+def _console(*, stderr: bool = False) -> Console:
+    """Return a console without emoji codes: `:smile:` in a file name is a part of the name."""
+    return Console(
+        width=None if stderr else _width(),
+        emoji=False,
+        stderr=stderr,
+        color_system=None if wants_plain_text() else "auto",
+    )
+
+
+console = _console()
+errors = _console(stderr=True)
 
 COLUMNS_WITH_EXAMPLES = 130
 """A narrower table of families leaves out the example models, which would be wrapped."""

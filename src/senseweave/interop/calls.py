@@ -180,14 +180,27 @@ async def fetch_or_compute(
 
 
 @contextmanager
-def progress_bar(label: str, total: int, *, shown: bool = True) -> Iterator[Counter | None]:
-    """Show the progress of a call on stderr, and yield what moves it; None if it is not to be shown.
+def progress_bar(label: str, items: Sequence[Media | Exception], *, shown: bool = True) -> Iterator[Counter | None]:
+    """Show the progress of embedding media on stderr, and yield what moves it; None if it is not to be shown.
 
     It is a bar in a terminal, and a line every ten seconds elsewhere.
+
+    Args:
+        label: What is being done.
+        items: The media; in place of those that cannot be read, errors, which count as failed.
+        shown: Whether to show anything.
     """
     if not shown:
         yield None
         return
+    media = [item for item in items if isinstance(item, Media)]
     with shown_progress(label) as progress:
-        progress.update(total=total)
-        yield progress.count
+        progress.update(total=len(media), expected=len(media), failed=len(items) - len(media))
+
+        def count(done: int, total: int) -> None:
+            del total
+            for item in media[progress.chunks : done]:  # an encoder does not say which: they are taken in order
+                progress.update(embedded=item)
+            progress.update(done=done, settled=done)
+
+        yield count

@@ -68,11 +68,11 @@ def collect_files(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator
                 yield _media_and_error(source)
 
 
-def count_files(inputs: Any, *, policy: MediaPolicy | None = None) -> int:
-    """Return how many lists `collect_files` yields for some inputs, without opening a file."""
+def input_sources(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Source | Media | MediaError]:
+    """Yield what each list of `collect_files` is read from, without opening a file."""
     policy = policy or DEFAULT_POLICY
-    values = [inputs] if is_single(inputs) else inputs
-    return sum(1 if isinstance(value, Media) else sum(1 for _ in _sources(value, policy)) for value in values)
+    for value in [inputs] if is_single(inputs) else inputs:
+        yield from [value] if isinstance(value, Media) else _sources(value, policy)
 
 
 def as_media(modality: Modality, item: Any, policy: MediaPolicy | None = None) -> Media:

@@ -122,5 +122,5 @@ class SenseweaveEmbeddings(SpaceFields, MediaEmbeddings):
         return chunk_media(media, self.space if media.modality in self.modalities else None, **options)
 
     def _encode(self, media: Sequence[Media], role: Role = "document") -> Batch:
-        with progress_bar("embedding", len(media), shown=self.show_progress) as progress:
+        with progress_bar("embedding", media, shown=self.show_progress) as progress:
             return self.space.encode(media, role=role, progress=progress)

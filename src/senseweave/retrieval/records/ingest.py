@@ -19,7 +19,6 @@ from senseweave.media.collecting import (
     OnInputError,
     blank,
     collect_files,
-    count_files,
     is_named,
     is_single,
 )
@@ -27,6 +26,7 @@ from senseweave.media.forms.local_names import source_path, stored_name
 from senseweave.media.kinds.text import TextFile
 from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.retrieval.records.chunking import chunk_media
+from senseweave.retrieval.records.forecast import Forecast
 from senseweave.retrieval.records.scans import remember_scan
 from senseweave.retrieval.records.schema import check_own, is_gone, record_id, record_source
 from senseweave.retrieval.records.tracking import Ticket, Tracker
@@ -121,8 +121,8 @@ class Ingest:
             return self._run(given, folders, progress, sync=sync)
 
     def _run(self, given: list[Any], folders: list[Any], progress: Progress | None, *, sync: bool) -> Report:
-        total = count_files(given, policy=self._policy) if progress is not None else 0
-        self._tracker = Tracker(progress, self.report, total)
+        forecast = Forecast(given if progress is not None else [], self._policy)
+        self._tracker = Tracker(progress, self.report, forecast)
         self._writer = Writer(self._collections, self.report, self._fail, self._tracker)
         for media, explicit in self._files(given):
             self._tracker.expect(len(media) - 1)  # the pages of a document, known now that it is open
@@ -132,6 +132,7 @@ class Ingest:
                 ticket = Ticket()
                 self._take(found, ticket, explicit=explicit)
                 self._tracker.complete(ticket)
+        self._tracker.finish_reading()
         for lane in (lane for group in self._lanes.values() for lane in group):
             self._writer.write(lane)
         self.report.partial = {source: tuple(notes) for source, notes in self._notes.items() if notes}
@@ -206,13 +207,14 @@ class Ingest:
         encoder = lane.spaces[0].encoder(media.modality)
         fixed = None if encoder.cut_at_pauses or not encoder.window_seconds else encoder.window_seconds
         state = self._state(source)
+        self._tracker.divide(media, encoder.window_seconds, len(lane.spaces))
         count = 0
         for part in chunk_media(media, lane.spaces[0], **self._chunking):
             passage = {name: value for name, value in part.metadata.items() if name not in media.metadata}
             window = (fixed, self._chunking["overlap"]) if fixed and part.modality in ("audio", "video") else None
             text = part.decode() if part.modality == "text" else None
             chunk = Chunk(part, source, {**passage, **own}, window, text, ticket)
-            ticket.waiting += len(lane.spaces)
+            self._tracker.wait(ticket, len(lane.spaces))
             state.expected |= {record_id(chunk.provenance(space.fingerprint)) for space in lane.spaces}
             state.sha256.add(part.sha256)
             lane.chunks.append(chunk)

@@ -9,11 +9,12 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 from senseweave.arguments import check_choice
-from senseweave.errors import MediaError, PartError
+from senseweave.errors import MediaError, NoContentError, PartError
 from senseweave.media import Media, MediaPolicy, Modality, collect
-from senseweave.media.collecting import ON_INPUT_ERROR, OnInputError, blank, count_files, is_named, is_single
+from senseweave.media.collecting import ON_INPUT_ERROR, OnInputError, blank, is_named, is_single
 from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.retrieval.records.chunking import chunk_media
+from senseweave.retrieval.records.forecast import Forecast
 
 T = TypeVar("T")
 
@@ -101,25 +102,36 @@ class ChunkLoader:
     def following(self, progress: Progress, inputs: Any) -> ChunkLoader:
         """Return a loader that tells a progress of the chunks of some inputs as they are made, and of failures."""
         given = [inputs] if is_single(inputs) else inputs if isinstance(inputs, Sequence) else ()
-        with suppress(MediaError):  # raised again when the input is read
-            progress.update(total=sum(count_files([self.unwrap(item)], policy=self.policy) for item in given) or None)
-
+        readable: list[Any] = []
+        for item in given:
+            with suppress(MediaError):  # raised again when the input is read
+                readable.append(self.unwrap(item))
+        forecast = Forecast(readable, self.policy)
+        progress.update(total=forecast.media or None, expected=forecast.chunks or None)
         begun: set[str] = set()
 
         def warn(error: MediaError) -> None:
             self.warn(error)
-            progress.update(failed=progress.failed + 1, done=progress.done + (error.source not in begun))
+            forecast.leave(error.source)
+            done = progress.done + (error.source not in begun)
+            progress.update(failed=progress.failed + 1, done=done, expected=forecast.chunks)
 
         def chunk(media: Media) -> Iterator[Media]:
             begun.add(media.source)
-            progress.update(current=media.source)
+            forecast.begin(media)
+            progress.update(current=media.source, expected=forecast.chunks)
             try:
                 for part in self.chunk(media):
+                    forecast.made()
                     yield part
-                    progress.update(embedded=part)
+                    settled = progress.settled + 1
+                    progress.update(embedded=part, settled=settled, expected=max(forecast.chunks, settled))
             finally:
                 done = progress.done + 1
-                progress.update(done=done, total=max(progress.total, done) if progress.total is not None else None)
+                total = max(progress.total, done) if progress.total is not None else None
+                if done == total:
+                    forecast.end()
+                progress.update(done=done, total=total, expected=forecast.chunks)
 
         return replace(self, warn=warn, chunk=chunk, progress=None)
 
@@ -241,6 +253,18 @@ class ChunkLoader:
             self.fail(error, chunk.position, named=chunk.named)
             return False
         return True
+
+
+def check_modality(media: Media, modalities: Collection[Modality]) -> None:
+    """Check that a model embeds the modality of a media.
+
+    Raises:
+        NoContentError: If it does not.
+    """
+    if media.modality not in modalities:
+        known = ", ".join(modalities)
+        reason = f"is {media.modality}, which the model does not embed; it embeds: {known}"
+        raise NoContentError(media.source, reason)
 
 
 def failure_summary(failed: Sequence[MediaError]) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from senseweave.media import Media
 from senseweave.progress import Progress
+from senseweave.retrieval.records.forecast import Forecast
 from senseweave.retrieval.report import Report
 
 
@@ -27,14 +29,14 @@ class Ticket:
 class Tracker:
     """Tells a progress what happens to the media of one `add` call."""
 
-    def __init__(self, progress: Progress | None, report: Report, total: int) -> None:
-        """Follow `total` media; nothing happens where `progress` is None."""
+    def __init__(self, progress: Progress | None, report: Report, forecast: Forecast) -> None:
+        """Follow the media of a forecast; nothing happens where `progress` is None."""
         self._progress = progress
         self._report = report
-        self._total = total
-        self._done = 0
-        if progress is not None:
-            progress.update(total=total)
+        self._forecast = forecast
+        self._total = forecast.media
+        self._done = self._settled = 0
+        self._update()
 
     def expect(self, more: int) -> None:
         """Count further media, such as the pages of a document that was opened."""
@@ -47,21 +49,46 @@ class Tracker:
 
     def work_on(self, source: str) -> None:
         """Take that a source is read."""
+        self._forecast.leave(source)
+        self._update(current=source)
+
+    def divide(self, media: Media, seconds: float | None, spaces: int) -> None:
+        """Take that a media is divided for a number of spaces, see `Forecast.begin`."""
         if self._progress is not None:
-            self._progress.update(current=source, total=self._total)
+            self._forecast.begin(media, seconds, spaces)
+
+    def wait(self, ticket: Ticket, spaces: int) -> None:
+        """Take that a chunk waits to be written, in a number of spaces."""
+        ticket.waiting += spaces
+        self._forecast.made(spaces)
+
+    def finish_reading(self) -> None:
+        """Take that all chunks are known."""
+        self._forecast.end()
+        self._update()
 
     def settle(self, ticket: Ticket, embedded: Media | None = None) -> None:
         """Take that a chunk was embedded, or in a space was there already or failed."""
         ticket.waiting -= 1
-        if embedded is not None and self._progress is not None:
-            self._progress.update(embedded=embedded, failed=len(self._report.failed))
+        self._settled += 1
+        if embedded is not None:
+            self._update(embedded=embedded)
         self._count(ticket)
 
     def _count(self, ticket: Ticket) -> None:
         if ticket.is_complete and ticket.waiting == 0:
             self._done += 1
-            if self._progress is not None:
-                self._progress.update(done=self._done, total=self._total, failed=len(self._report.failed))
+            self._update(done=self._done)
+
+    def _update(self, **changes: Any) -> None:
+        if self._progress is not None:
+            self._progress.update(
+                total=self._total,
+                expected=self._forecast.chunks,
+                settled=self._settled,
+                failed=len(self._report.failed),
+                **changes,
+            )
 
 
 class EncodingSteps:

@@ -126,8 +126,7 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
         space = await steps.ask(self._loaded, self._loaded_async)
         read = await steps.work(self._read, space, documents)
         shown = self.progress_bar and not steps.asynchronous
-        total = sum(isinstance(item, sw.Media) for item in read)
-        with progress_bar("Embedding Documents", total, shown=shown) as progress:
+        with progress_bar("Embedding Documents", read, shown=shown) as progress:
             encode = partial(space.encode, progress=progress)
 
             async def embed(media: list[sw.Media]) -> list[EmbeddedItem | sw.MediaError]:

@@ -251,9 +251,18 @@ def test_the_reader_cuts_files_into_what_the_model_takes_at_a_time(
 ) -> None:
     nodes = MediaNodeParser()(MediaReader(embed_model=embed_model).load_data(folder / "c.mp3"))
     assert [(node.metadata["start"], node.metadata["end"]) for node in nodes] == [(0.0, 2.0), (1.0, 3.0)]
+
+
+def test_the_reader_lists_files_of_a_modality_that_the_model_lacks_unless_they_are_named(
+    space: sw.Space, folder: Path
+) -> None:
     words = SenseweaveEmbedding(space=sw.Space("words", {"text": space.encoders["text"]}))
-    with pytest.raises(sw.UnsupportedModalityError, match="words cannot embed audio"):
-        MediaReader(embed_model=words).load_data(folder / "c.mp3")
+    reader = MediaReader(embed_model=words)
+    with pytest.raises(sw.MediaError, match="is audio, which the model does not embed; it embeds: text"):
+        reader.load_data(folder / "c.mp3")
+    documents = reader.load_data(folder)
+    assert {node.metadata["modality"] for node in words(documents)} == {"text"}
+    assert folder / "c.mp3" in [Path(error.source) for error in reader.failed]
 
 
 def test_the_reader_reads_under_the_policy_of_its_model(space: sw.Space, folder: Path) -> None:

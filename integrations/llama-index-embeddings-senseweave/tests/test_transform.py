@@ -160,10 +160,20 @@ def test_a_url_is_read_only_where_the_policy_allows_it(embed_model: SenseweaveEm
 
 
 def test_a_modality_that_the_model_lacks_is_an_error_before_anything_is_computed(space: sw.Space, files: Any) -> None:
-    words = SenseweaveEmbedding(space=sw.Space("words", {"text": space.encoders["text"]}))
+    words = SenseweaveEmbedding(space=sw.Space("words", {"text": space.encoders["text"]}), on_error="raise")
     with pytest.raises(sw.UnsupportedModalityError):
         words(mixed(files))
     assert space.encoders["text"].batches == []  # type: ignore[attr-defined]
+
+
+def test_nodes_of_a_modality_that_the_model_lacks_are_listed_and_the_others_embedded(
+    space: sw.Space, files: Any
+) -> None:
+    words = SenseweaveEmbedding(space=sw.Space("words", {"text": space.encoders["text"]}))
+    embedded = words(nodes := mixed(files))
+    assert 0 < len(embedded) < len(nodes)
+    assert len(words.failed) == len(nodes) - len(embedded)
+    assert all("does not embed; it embeds: text" in str(error) for error in words.failed)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -86,7 +86,7 @@ from senseweave.retrieval.records.labels import (
     source_label,
     text_without_place,
 )
-from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk, failure_summary
+from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk, check_modality, failure_summary
 from senseweave.retrieval.records.schema import (
     FILE_PATH,
     Provenance,
@@ -218,6 +218,7 @@ __all__ = [
     "block_content",
     "check_choice",
     "check_filter_size",
+    "check_modality",
     "check_recorded",
     "check_fingerprints",
     "choose_policy",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.errors import FingerprintError, MediaError
-from senseweave.retrieval.records.adding import ChunkKey, DescribingModel, add_media, chunk_key
-from senseweave.retrieval.records.loading import ChunkLoader
+from senseweave.media import Media
+from senseweave.retrieval.records.adding import ChunkKey, DescribingModel, add_media, chunk_key, chunk_record
+from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk, check_modality
 from senseweave.retrieval.records.schema import Record, read_metadata
 from senseweave.retrieval.report import raise_failed
 from senseweave.retrieval.stores.pacing import Pace
@@ -102,6 +103,55 @@ class ChromaWriter:
             self._delete_stale(added.complete, added.sources)
         raise_failed(held, len(added.sources))
         return list(added.sources)
+
+    def add_each(
+        self,
+        items: Sequence[Any],
+        read: Callable[[Any], Media],
+        loader: ChunkLoader,
+        model: DescribingModel,
+        *,
+        metadata: Sequence[Mapping[str, Any]],
+        ids: Sequence[str | None],
+    ) -> list[str]:
+        """Write a record of each item, undivided, and return the ids of those that could be embedded.
+
+        Args:
+            items: What `read` takes.
+            read: Returns the media of an item.
+            loader: Says what becomes of what cannot be read; each item counts as named.
+            model: Embeds and describes the media.
+            metadata: Flat values for each item.
+            ids: The id of each item's record; None for one made of content and source.
+
+        Raises:
+            AddError: With `on_error="named"`, if an item cannot be embedded; the others are written.
+            MediaError: With `on_error="raise"`, for the first of them; nothing is written.
+        """
+        held: list[MediaError] = []
+        loader = dataclasses.replace(loader, hold=held.append, locate=lambda error, i: error.at(i, len(items)))
+        chunks: list[LoadedChunk] = []
+        for position, item in enumerate(items):
+            try:
+                media = read(item)
+                check_modality(media, model.modalities)
+            except MediaError as error:
+                loader.fail(error, position, named=True)
+            else:
+                chunks.append(LoadedChunk(media, media, position))
+        records = [
+            chunk_record(
+                chunks[i].media,
+                vector,
+                description,
+                metadata[chunks[i].position],
+                identifier=ids[chunks[i].position],
+            )
+            for i, (vector, description) in loader.each(chunks, model.embed_described).items()
+        ]
+        self.write(records)
+        raise_failed(held, len(records))
+        return [record.id for record in records]
 
     def _foreign(self, source: str) -> dict[ChunkKey, str]:
         """Return the ids of a source's records that were made in another way, by the chunks that they hold."""

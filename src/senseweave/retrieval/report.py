@@ -62,4 +62,6 @@ def raise_failed(failed: Sequence[MediaError], added: int) -> None:
     """
     if failed:
         report = Report(added, failed=list(failed))
-        raise AddError(failed[0].source, failed[0].reason, report=report) from failed[0]
+        first = failed[0]
+        place = {"position": first.position, "total": first.total}
+        raise AddError(first.source, first.reason, report=report, **place) from first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -15,11 +16,26 @@ from langchain_core.vectorstores import VectorStore
 
 from langchain_senseweave.embeddings.base import MediaEmbeddings
 from langchain_senseweave.items import media_from_document
-from senseweave.interop import MediaError, embed_documents, in_thread, raise_failed, read_each
+from senseweave.interop import (
+    MediaError,
+    OnInputError,
+    check_choice,
+    embed_documents,
+    failure_summary,
+    in_thread,
+    placed_among,
+    raise_failed,
+    read_each,
+)
 
 
 def add_media_documents(
-    store: VectorStore, documents: Sequence[Document], *, batch_size: int = 64, **options: Any
+    store: VectorStore,
+    documents: Sequence[Document],
+    *,
+    batch_size: int = 64,
+    on_error: OnInputError = "named",
+    **options: Any,
 ) -> list[str]:
     """Add documents to a vector store, those of images, audio and video by what they show and say.
 
@@ -35,6 +51,8 @@ def add_media_documents(
         store: A store whose `embeddings` are `SenseweaveEmbeddings` or other `MediaEmbeddings`.
         documents: Documents of `MediaLoader`, or any others; without an id they get one from the store.
         batch_size: Documents that are embedded and added at a time.
+        on_error: `named` raises for a document whose file cannot be embedded when the others are in the store, `raise`
+            at once; `skip` leaves it out with a warning.
         **options: Further arguments of the store's `add_documents`.
 
     Returns:
@@ -42,44 +60,67 @@ def add_media_documents(
 
     Raises:
         TypeError: If the store's embeddings embed text alone, or cannot be told from its attributes.
-        AddError: If the file of a document cannot be read; the other documents are in the store.
+        AddError: If the file of a document cannot be embedded, unless `on_error` says otherwise.
     """
+    check_choice("on_error", on_error, ("named", "raise", "skip"))
     _media_embeddings(store)
     if hasattr(store, "add_media"):  # a store of this package embeds media itself
-        return store.add_documents(list(documents), **options)
+        return store.add_documents(list(documents), on_error=on_error, **options)
     ids, failed = list[str](), list[MediaError]()
-    for batch, prepared in _batches(store, documents, batch_size, failed):
+    for batch, prepared in _batches(store, documents, batch_size, failed, on_error):
         ids += _add(store, batch, prepared, options)
-    raise_failed(failed, len(ids))
+    _tell(failed, len(ids), on_error)
     return ids
 
 
 async def aadd_media_documents(
-    store: VectorStore, documents: Sequence[Document], *, batch_size: int = 64, **options: Any
+    store: VectorStore,
+    documents: Sequence[Document],
+    *,
+    batch_size: int = 64,
+    on_error: OnInputError = "named",
+    **options: Any,
 ) -> list[str]:
     """Run `add_media_documents` off the event loop; a store in async mode is added to by its own async method."""
     if not getattr(store, "async_mode", False):
-        return await in_thread(lambda: add_media_documents(store, documents, batch_size=batch_size, **options))
+        add_all = partial(add_media_documents, batch_size=batch_size, on_error=on_error, **options)
+        return await in_thread(add_all, store, documents)
+    check_choice("on_error", on_error, ("named", "raise", "skip"))
     ids, failed = list[str](), list[MediaError]()
-    batches = _batches(store, documents, batch_size, failed)
+    batches = _batches(store, documents, batch_size, failed, on_error)
     add: Any = getattr(store, "aadd_embeddings")  # noqa: B009 - not a method of every store
     while (made := await in_thread(next, batches, None)) is not None:
         ids += await add(**_texts_and_vectors(*made), **options)
-    raise_failed(failed, len(ids))
+    _tell(failed, len(ids), on_error)
     return ids
 
 
+def _tell(failed: list[MediaError], added: int, on_error: OnInputError) -> None:
+    """Raise or warn for documents that could not be embedded, when the others are in the store."""
+    if on_error == "named":
+        raise_failed(failed, added)
+    elif failed:
+        warnings.warn(failure_summary(failed), UserWarning, stacklevel=3)
+
+
 def _batches(
-    store: VectorStore, documents: Sequence[Document], batch_size: int, failed: list[MediaError]
+    store: VectorStore, documents: Sequence[Document], batch_size: int, failed: list[MediaError], on_error: OnInputError
 ) -> Iterator[tuple[list[Document], Prepared]]:
-    """Yield documents that can be read, with their vectors; the errors of others are put into `failed`."""
+    """Yield documents that can be embedded, with their vectors; the errors of others are put into `failed`, or raised.
+
+    Raises:
+        MediaError: With `on_error="raise"`, for the first of them.
+    """
     embeddings = _media_embeddings(store)
     for start in range(0, len(documents), batch_size):
         batch = documents[start : start + batch_size]
         texts, metadata = [document.page_content for document in batch], [document.metadata for document in batch]
         media = read_each(partial(media_from_document, policy=embeddings.media_policy), batch, on_error="skip")
         places = [str(at) for at in range(len(batch))]
-        records = embed_documents(places, media, texts, metadata, embeddings, failed)
+        held = list[MediaError]()
+        with placed_among(range(start, start + len(batch)), len(documents)):
+            records = embed_documents(places, media, texts, metadata, embeddings, None if on_error == "raise" else held)
+        failed += [error.at(start + (error.position or 0), len(documents)) for error in held]
         made = [batch[int(record.id)].model_copy(update={"page_content": record.text}) for record in records]
         if made:
             yield made, Prepared((record.text, record.vector.tolist()) for record in records)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Self, cast
@@ -24,9 +25,10 @@ from senseweave.interop import (
     Modality,
     OnInputError,
     Record,
+    check_choice,
     check_filter_size,
-    chunk_record,
     embed_documents,
+    failure_summary,
     filter_parts,
     in_thread,
     list_items,
@@ -103,6 +105,8 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
         if chroma.get("collection_configuration") is None and "hnsw:space" not in metadata:
             chroma["collection_configuration"] = {"hnsw": {"space": "cosine"}}
         super().__init__(collection_name, embedding, collection_metadata=metadata or None, **chroma)
+        self.failed: list[MediaError] = []
+        """What the last call that added something left out, with the reasons."""
         self._writer.check_fingerprint(given)
 
     @property
@@ -124,6 +128,8 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
         texts: Iterable[str],
         metadatas: list[dict[str, Any]] | None = None,
         ids: list[str] | None = None,
+        *,
+        on_error: OnInputError = "named",
         **kwargs: Any,
     ) -> list[str]:
         """Add texts, or media where `metadatas` name another modality; `add_documents` comes here too.
@@ -132,16 +138,18 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
             texts: The texts, or the captions of media.
             metadatas: One per text, or fewer. `modality` and `source` decide what is embedded.
             ids: One per text; a new id where it is None. Of texts with the same id, the last is added.
+            on_error: `named` raises for a document whose file cannot be embedded when the others are in the store,
+                `raise` before anything is; `skip` warns, and `failed` has the reasons.
             **kwargs: Ignored, as in `Chroma` (LangChain's `index` passes `batch_size`).
 
         Returns:
-            The ids.
+            The ids, of documents that failed as well.
 
         Raises:
-            AddError: If the file of a document cannot be read; the other documents are added.
+            AddError: If the file of a document cannot be embedded, unless `on_error` says otherwise.
             ValueError: If there are more metadata than texts, or not as many ids as texts.
         """
-        texts = list(texts)
+        texts, self.failed = list(texts), []
         records, given = _align(metadatas, ids, len(texts))
         every = [identifier if identifier is not None else str(uuid.uuid4()) for identifier in given]
         added = zip(every, texts, records, strict=True)
@@ -153,27 +161,34 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
                 texts = [documents[identifier].page_content for identifier in batch]
                 super().add_texts(texts, [documents[identifier].metadata for identifier in batch], batch, **kwargs)
         else:
-            failed: list[MediaError] = []
-            self._writer.write(written := self._embed(documents, failed))
-            raise_failed(failed, len(written))
+            self._write(documents, on_error)
         return every
 
-    def update_documents(self, ids: list[str], documents: list[Document]) -> None:
+    def update_documents(self, ids: list[str], documents: list[Document], *, on_error: OnInputError = "named") -> None:
         """Replace documents; media are embedded from their files.
 
         Args:
             ids: Ids of the documents to replace.
             documents: Documents to put in their place.
+            on_error: As for `add_texts`; documents that fail stay as they were.
+
+        Raises:
+            AddError: If the file of a document cannot be embedded, unless `on_error` says otherwise.
         """
         if not documents:
             return
         if all(_is_text(document.metadata) for document in documents):
             super().update_documents(ids, documents)
         else:
-            self._writer.write(self._embed(dict(zip(ids, documents, strict=True))), update=True)
+            self._write(dict(zip(ids, documents, strict=True)), on_error, update=True)
 
     def add_images(
-        self, uris: Sequence[Any], metadatas: list[dict[str, Any]] | None = None, ids: list[str] | None = None
+        self,
+        uris: Sequence[Any],
+        metadatas: list[dict[str, Any]] | None = None,
+        ids: list[str] | None = None,
+        *,
+        on_error: OnInputError = "named",
     ) -> list[str]:
         """Add images. The store keeps a line of text and where they are, never their bytes.
 
@@ -182,26 +197,25 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
             metadatas: One per image, or fewer.
             ids: One per image; made from source and content if None, so that adding an image twice changes nothing,
                 and adding it after its file has changed leaves the older record in place (see `add_media`).
+            on_error: `named` raises for an image that cannot be read when the others are in the store, `raise` before
+                anything is; `skip` warns, and `failed` has the reasons.
 
         Returns:
-            The ids.
+            The ids of the images that are in the store.
 
         Raises:
-            MediaError: If an image cannot be read; nothing is added then.
+            AddError: If an image cannot be read, unless `on_error` says otherwise.
             ValueError: If there are more metadata than images, or not as many ids as images.
         """
         embeddings = self._media_embeddings()
-        policy = embeddings.media_policy
         items = list_items(uris, "add_images", single=(Blob,))
-        media = [media_from("image", item, policy=policy) for item in items]
-        records, given = _align(metadatas, ids, len(media))
-        chunks = zip(media, embeddings.embed_described(media), records, given, strict=True)
-        written = [
-            chunk_record(image, vector, words, own, identifier=identifier)
-            for image, (vector, words), own, identifier in chunks
-        ]
-        self._writer.write(written)
-        return [record.id for record in written]
+        records, given = _align(metadatas, ids, len(items))
+        read = partial(media_from, "image", policy=embeddings.media_policy)
+        parser = MediaParser(embeddings=embeddings, on_error=on_error)
+        self.failed = parser.failed
+        made = self._writer.add_each(items, read, parser.loader, embeddings, metadata=records, ids=given)
+        parser.warn_of_failed()
+        return made
 
     def add_media(
         self,
@@ -224,7 +238,8 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
                 or were divided differently. Files that are not among `media` or of which a chunk cannot be embedded
                 keep their documents, and so do all files where `metadata` names a `source` of its own. Documents with
                 ids of your own or of `index()` stay in any case, and what they hold is not added again.
-            on_error: As for `MediaParser`; with `named`, the error comes when the rest is in the store.
+            on_error: As for `MediaParser`; with `named`, the error comes when the rest is in the store. `failed` has
+                what was left out.
 
         Returns:
             The ids of the documents, made from content, place and source: adding the same again changes nothing.
@@ -238,16 +253,22 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
         parser = MediaParser(
             embeddings=embeddings, seconds=seconds, overlap=overlap, on_error=on_error, show_progress=shown
         )
+        self.failed = parser.failed
         try:
             return self._writer.add_media(media, parser.loader, embeddings, metadata=metadata, replace=replace)
         finally:
             parser.warn_of_failed()
 
     async def aadd_images(
-        self, uris: Sequence[Any], metadatas: list[dict[str, Any]] | None = None, ids: list[str] | None = None
+        self,
+        uris: Sequence[Any],
+        metadatas: list[dict[str, Any]] | None = None,
+        ids: list[str] | None = None,
+        *,
+        on_error: OnInputError = "named",
     ) -> list[str]:
         """Run `add_images` off the event loop."""
-        return await in_thread(self.add_images, uris, metadatas, ids)
+        return await in_thread(lambda: self.add_images(uris, metadatas, ids, on_error=on_error))
 
     async def aadd_media(self, media: Any, metadata: dict[str, Any] | None = None, **options: Any) -> list[str]:
         """Run `add_media` off the event loop; its options are those of `add_media`."""
@@ -325,7 +346,18 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
             raise TypeError(msg)
         return self._embedding_function
 
-    def _embed(self, documents: Mapping[str, Document], failed: list[MediaError] | None = None) -> list[Record]:
+    def _write(self, documents: Mapping[str, Document], on_error: OnInputError, *, update: bool = False) -> None:
+        """Embed documents by id, write those that can be embedded, and say which could not."""
+        check_choice("on_error", on_error, ("named", "raise", "skip"))
+        self.failed = []
+        written = self._embed(documents, None if on_error == "raise" else self.failed)
+        self._writer.write(written, update=update)
+        if on_error == "named":
+            raise_failed(self.failed, len(written))
+        elif self.failed:
+            warnings.warn(failure_summary(self.failed), UserWarning, stacklevel=3)
+
+    def _embed(self, documents: Mapping[str, Document], failed: list[MediaError] | None) -> list[Record]:
         """Return the records of documents by id; media without a description get that of the model."""
         embeddings = self._media_embeddings()
         given = list(documents.values())

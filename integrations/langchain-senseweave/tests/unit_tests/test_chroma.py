@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from pathlib import Path
 
 import pytest
 from langchain_core.documents import Document
@@ -349,3 +350,43 @@ def test_what_add_media_leaves_out_of_a_folder_is_a_warning_that_counts(store, r
     with pytest.warns(UserWarning, match="left out"), pytest.raises(AddError, match=r"gone\.png"):
         store.add_media([folder / "gone.png", folder, red_png])
     assert len(store.get()["ids"]) == 2
+
+
+def test_an_image_that_cannot_be_read_is_an_error_after_the_others_are_added(store, red_png, blue_png):
+    with pytest.raises(AddError, match=r"missing\.png \(item 2 of 3\)") as caught:
+        store.add_images([red_png, "missing.png", blue_png], ids=["a", "b", "c"])
+    assert sorted(store.get()["ids"]) == ["a", "c"]
+    assert [Path(error.source).name for error in caught.value.report.failed] == ["missing.png"]
+
+
+def test_images_that_cannot_be_read_are_listed_when_asked(store, red_png, tmp_path):
+    (tmp_path / "cut.png").write_bytes(Path(red_png).read_bytes()[:40])
+    with pytest.warns(UserWarning, match="2 inputs were left out"):
+        ids = store.add_images([tmp_path / "cut.png", "missing.png", red_png], ids=["a", "b", "c"], on_error="skip")
+    assert ids == store.get()["ids"] == ["c"]
+    assert [error.position for error in store.failed] == [0, 1]
+    with pytest.raises(MediaError):
+        store.add_images([red_png, "missing.png"], ids=["d", "e"], on_error="raise")
+    assert store.get()["ids"] == ["c"]
+
+
+def test_documents_that_cannot_be_embedded_are_listed_when_asked(store, red_png, blue_png):
+    documents = [
+        Document("", id="gone", metadata={"modality": "image", "source": "/nowhere/gone.png"}),
+        Document("", id="red", metadata={"modality": "image", "source": str(red_png)}),
+    ]
+    with pytest.warns(UserWarning, match="1 input was left out"):
+        store.add_documents(documents, on_error="skip")
+    assert store.get()["ids"] == ["red"]
+    assert [error.source for error in store.failed] == ["/nowhere/gone.png"]
+    with pytest.raises(AddError, match="gone"):
+        store.update_documents(["gone", "red"], [documents[0], Document("new words", metadata=documents[1].metadata)])
+    assert store.get("red")["documents"] == ["new words"]
+
+
+def test_documents_of_a_modality_that_the_model_lacks_do_not_take_the_others_with_them(make_space, red_png):
+    words = SenseweaveChroma("words", SenseweaveEmbeddings(model=make_space(modalities=["text"])))
+    image = Document("a red square", metadata={"modality": "image", "source": str(red_png)})
+    with pytest.raises(AddError, match="is image, which the model does not embed; it embeds: text"):
+        words.add_documents([image, Document("a note")])
+    assert words.get()["documents"] == ["a note"]

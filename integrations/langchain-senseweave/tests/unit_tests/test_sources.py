@@ -21,7 +21,7 @@ from langchain_senseweave import (
 )
 from langchain_senseweave.retrieval import other_stores
 from langchain_senseweave.retrieval.sources import view_store
-from senseweave import AddError, Query
+from senseweave import AddError, MediaError, Query
 from senseweave.interop import Plan, StoreCall
 
 TEXTS = ["a dog on the grass", "bread from the oven", "the train is late"]
@@ -312,10 +312,23 @@ def test_media_are_added_to_a_store_that_embeds_text_alone(embeddings, red_png, 
 
 def test_documents_that_cannot_be_read_are_an_error_after_the_others_are_in_the_store(embeddings, red_png):
     store, gone = InMemoryVectorStore(embeddings), Document("", metadata={"modality": "image", "source": "gone.png"})
-    with pytest.raises(AddError, match=r"gone\.png: .*2 added, 1 failed"):
+    with pytest.raises(AddError, match=r"gone\.png \(item 2 of 3\): .*2 added, 1 failed"):
         add_media_documents(store, [*MediaLoader([red_png]).load(), gone, Document("a note")], batch_size=2)
     assert sorted(entry["text"] for entry in store.store.values())[0] == "a note"
     assert len(store.store) == 2
+
+
+def test_documents_that_cannot_be_read_are_left_out_when_asked(embeddings, red_png):
+    gone = Document("", metadata={"modality": "image", "source": "gone.png"})
+    documents = [*(Document(f"note {i}") for i in range(3)), gone]
+    for store in (InMemoryVectorStore(embeddings), SenseweaveChroma("left-out", embeddings)):
+        with pytest.warns(UserWarning, match=r"1 input was left out: gone\.png \(item 4 of 4\)"):
+            add_media_documents(store, documents, on_error="skip", batch_size=2)
+        assert len(store.similarity_search("note", k=9)) == 3
+        with pytest.raises(MediaError, match="gone"):
+            add_media_documents(store, [gone], on_error="raise")
+        with pytest.raises(ValueError, match="on_error"):
+            add_media_documents(store, [gone], on_error="ignore")
 
 
 def test_media_cannot_be_added_where_the_embeddings_take_text_alone(red_png):

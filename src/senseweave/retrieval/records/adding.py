@@ -14,7 +14,7 @@ from senseweave.media import Media, Modality
 from senseweave.media.base import source_name
 from senseweave.progress import chunk_seconds, tracked
 from senseweave.retrieval.records.labels import document_text, text_without_place
-from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk
+from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk, check_modality
 from senseweave.retrieval.records.schema import (
     Provenance,
     Record,
@@ -181,8 +181,8 @@ def embed_documents(
         texts: Their texts.
         metadata: Their flat metadata.
         model: Embeds and describes the media.
-        failed: Takes the errors of media that cannot be read, with their positions; the records of the others are
-            returned. None raises the first instead.
+        failed: Takes the errors of media that cannot be read or are of a modality that the model does not embed, with
+            their positions; the records of the others are returned. None raises the first instead.
 
     Raises:
         MediaError: If a media cannot be read and `failed` is None; the error has its position.
@@ -219,18 +219,26 @@ def _embed_readable(
     model: DescribingModel,
     failed: list[MediaError],
 ) -> list[Record]:
-    """Embed documents as `embed_documents` does: together if all can be read, else one by one."""
+    """Embed documents as `embed_documents` does: together if all can be read and embedded, else one by one."""
     try:
+        _check_modalities(media, model)
         return embed_documents(ids, media, texts, metadata, model)
     except MediaError:
         records = []
     for at in range(len(media)):
         part = slice(at, at + 1)
         try:
+            _check_modalities(media[part], model)
             records += embed_documents(ids[part], media[part], texts[part], metadata[part], model)
         except MediaError as error:
             failed.append(error.at(at, len(media)))
     return records
+
+
+def _check_modalities(media: Sequence[Media | MediaError], model: DescribingModel) -> None:
+    for item in media:
+        if isinstance(item, Media):
+            check_modality(item, model.modalities)
 
 
 def _provenance(media: Media, metadata: Mapping[str, Any] | None) -> Provenance:
@@ -255,12 +263,12 @@ def _leads_to_a_file(source: Any) -> bool:
 def _embeddable(inputs: Any, loader: ChunkLoader, modalities: Collection[Modality]) -> Iterator[LoadedChunk]:
     """Yield the chunks of inputs that a model embeds; the loader hears of the others."""
     for chunk in loader.chunks(inputs):
-        if chunk.media.modality in modalities:
-            yield chunk
+        try:
+            check_modality(chunk.media, modalities)
+        except MediaError as error:
+            loader.fail(error, chunk.position, named=chunk.named)
         else:
-            known = ", ".join(modalities)
-            reason = f"is {chunk.media.modality}, which the model does not embed; it embeds: {known}"
-            loader.fail(MediaError(chunk.media.source, reason), chunk.position, named=chunk.named)
+            yield chunk
 
 
 def _next_batch(chunks: Iterator[LoadedChunk]) -> list[LoadedChunk]:

@@ -23,6 +23,7 @@ from senseweave.interop import (
     MediaError,
     SpaceOptions,
     Steps,
+    check_modality,
     check_recorded,
     embed_readable,
     failure_summary,
@@ -183,7 +184,7 @@ class SenseweaveEmbedding(EmbeddingMethods):
 
         Raises:
             MediaError: With `on_error="raise"`, if media of a node cannot be read, with the position of the node.
-            UnsupportedModalityError: If the model cannot embed a modality that the nodes have.
+            UnsupportedModalityError: With `on_error="raise"`, if the model lacks a modality that the nodes have.
         """
         return run_direct(self._embed(DIRECT, nodes, show_progress))
 
@@ -193,7 +194,10 @@ class SenseweaveEmbedding(EmbeddingMethods):
 
     async def _embed(self, steps: Steps, nodes: Sequence[BaseNode], show_progress: bool) -> list[BaseNode]:
         def read(node: BaseNode) -> Media:
-            return media_from_node(node, self.media_policy, metadata_mode=MetadataMode.EMBED)
+            media = media_from_node(node, self.media_policy, metadata_mode=MetadataMode.EMBED)
+            if self.on_error == "skip":
+                check_modality(media, self.modalities)
+            return media
 
         nodes = divide_files(nodes)
         options: dict[str, Any] = {"show_progress": show_progress, "on_error": self.on_error}

@@ -24,6 +24,7 @@ from senseweave.interop import (
     Modality,
     OnInputError,
     PolicyFields,
+    check_modality,
     chunk_media,
     failure_summary,
     in_thread,
@@ -94,8 +95,8 @@ class MediaReader(PolicyFields, BasePydanticReader):
             show_progress: Whether loading shows a bar, or lines where there is no terminal.
 
         Raises:
-            MediaError: If a file that is named cannot be read, as `on_error` says. What is left out is in `failed`.
-            UnsupportedModalityError: If the model cannot embed an input; name the `modalities` that you want.
+            MediaError: If a file that is named cannot be read, or is of a modality that the model does not embed, as
+                `on_error` says. What is left out is in `failed`; what `modalities` leaves out is not.
         """
         loader = ChunkLoader(
             self._failed.append,
@@ -150,4 +151,6 @@ class MediaReader(PolicyFields, BasePydanticReader):
 
     def _chunk(self, media: Media) -> Iterator[Media]:
         space = self.embed_model.space if self.embed_model is not None else None
+        if space is not None:
+            check_modality(media, space.modalities)
         return chunk_media(media, space, **{name: getattr(self, name) for name in CHUNK_OPTIONS})

@@ -19,6 +19,7 @@ from senseweave.retrieval.fusion import (
     find_method,
     register,
 )
+from senseweave.retrieval.fusion.composition import unit
 from senseweave.retrieval.fusion.registry import GROUP, MethodRegistry
 
 DIMENSION = 8
@@ -91,6 +92,7 @@ def check_composed_scores(name, weights, seed):
             compose_query(parts, cells, method, length)
         return
     vector, statistics = compose_query(parts, cells, method, length)
+    assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
     given_scores = method.score(documents @ vector, statistics)
     if method.needs_statistics:
         scored = [
@@ -143,6 +145,28 @@ def test_parts_that_cancel_out_leave_what_their_statistics_say():
     composed, statistics = compose_query(parts, [CELLS[0], CELLS[0]], METHODS["zscore"], math.sqrt(2))
     assert not composed.any()
     assert METHODS["zscore"].score([0.0], statistics) == pytest.approx([0.0])
+
+
+def test_parts_whose_weighted_sum_is_short_make_a_query_of_length_1():
+    first, second = random_unit_vectors(2, 0)
+    parts = [EmbeddedPart(first, "text", 0.2), EmbeddedPart(second, "text", -0.1)]
+    vector, _ = compose_query(parts, [None, None], METHODS["none"], math.sqrt(0.05))
+    assert np.linalg.norm(vector) == pytest.approx(1.0)
+
+
+def test_a_part_is_as_long_as_it_was_made_and_stays_as_it_is():
+    part = EmbeddedPart(unit(np.array([3.0, 4.0])), "text", 1.0)
+    assert part.length == 1.0
+    assert part.vector == pytest.approx([0.6, 0.8])
+    assert unit(np.zeros(2)).tolist() == [0.0, 0.0]
+    with pytest.raises(AttributeError):
+        part.weight = 2.0
+
+
+def test_parts_and_their_statistics_are_of_one_number():
+    parts = [EmbeddedPart(vector, "text", 1.0) for vector in random_unit_vectors(2, 0)]
+    with pytest.raises(ValueError, match="shorter"):
+        compose_query(parts, CELLS[:1], METHODS["zscore"], math.sqrt(2))
 
 
 def test_composing_says_which_statistics_are_missing():
@@ -238,5 +262,6 @@ def test_an_installed_package_brings_a_method_and_a_broken_method_is_reported_an
     registry = MethodRegistry([METHODS["none"]])
     with pytest.warns(RuntimeWarning, match="the fusion method 'lost' of halved-fusion cannot be used"):
         assert list(registry) == ["none", "halved"]
+    assert len(registry) == 2
     assert isinstance(registry.find("halved"), ListMethod)
     assert registry["halved"].score([0.5]) == pytest.approx([0.25])

@@ -37,6 +37,12 @@ def test_tail_is_zero_where_chance_gives_one_such_hit():
     assert score("tail", np.array([0.1 + 3.0902 * 0.05]), KNOWN) == pytest.approx([0.0], abs=1e-3)
 
 
+def test_tail_of_a_single_document_is_its_own_surprise():
+    known = Statistics(mean=0.0, std=1.0, documents=1)
+    assert score("tail", np.array([0.0]), known) == pytest.approx([math.log10(2)])
+    assert score("tail", np.array([0.0]), dataclasses.replace(known, documents=0)) == pytest.approx([math.log10(2)])
+
+
 def test_tail_asks_more_of_a_larger_collection():
     small = Statistics(0.1, 0.05, documents=10)
     assert score("tail", np.array([0.3]), small)[0] == pytest.approx(score("tail", np.array([0.3]), KNOWN)[0] + 2)
@@ -72,7 +78,8 @@ def test_per_list_methods_by_hand():
 
 def test_rank_fusion_by_hand():
     assert score("rrf", np.array([0.9, 0.5, 0.5, 0.1])) == pytest.approx([1 / 61, 1 / 62, 1 / 62, 1 / 64])
-    assert score("weighted_rrf", np.array([0.9]), weight=2.0) == pytest.approx([2 / 61])
+    for weight in (2.0, 0.5, 0.0):
+        assert score("weighted_rrf", np.array([0.9]), weight=weight) == pytest.approx([weight / 61])
     with pytest.raises(ValueError, match="negative"):
         score("weighted_rrf", np.array([0.9]), weight=-1.0)
     with pytest.raises(ValueError, match="dbsf takes no weights; weighted_rrf does"):
@@ -215,7 +222,8 @@ def test_merge_without_statistics_falls_back_and_says_so():
 
 def test_merge_joins_items_of_equal_key():
     lists = {"a": [("x", 0.9), ("y", 0.5)], "b": [("x", 0.7)]}
-    assert [ranked.item for ranked in merge(lists, key=lambda item: item, method="none")] == ["x", "y"]
+    best = merge(lists, key=lambda item: item, method="none")
+    assert [(ranked.item, ranked.score) for ranked in best] == [("x", 0.9), ("y", 0.5)]
     summed = merge(lists, key=lambda item: item, method="rrf")
     assert summed[0].score == pytest.approx(2 / 61)
     assert len(merge(lists, method="none")) == 3
@@ -235,3 +243,12 @@ def test_merge_refuses_what_makes_no_sense():
 def test_merge_of_nothing_is_nothing():
     assert merge({}) == []
     assert merge({"a": []}, statistics={}) == []
+
+
+def test_methods_show_their_names():
+    assert repr(METHODS["dbsf"]) == "<fusion method dbsf>"
+
+
+def test_scores_are_steady_where_statistics_decide_and_lists_do_not_add_up():
+    steady = {name for name, method in METHODS.items() if method.is_steady}
+    assert steady == {"above_chance", "zscore", "pseudo_positive", "tail", "platt"}

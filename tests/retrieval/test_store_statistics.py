@@ -56,36 +56,36 @@ def test_text_queries_are_stood_in_for_by_phrases_and_others_by_the_store_s_own_
     store = PlainStore(text=30, image=80)
     known = store.statistics()
     images = store.vectors["image"][:50]
-    assert known.of("image", "text") == background(PHRASES, images, size=80, origin="probes")
-    assert known.of("text", "image") == background(images, store.vectors["text"], size=30, origin="documents")
+    assert known.find("image", "text") == background(PHRASES, images, size=80, origin="probes")
+    assert known.find("text", "image") == background(images, store.vectors["text"], size=30, origin="documents")
 
 
 def test_statistics_are_kept_until_the_store_has_doubled_or_halved():
     store = PlainStore(text=20)
     known = store.statistics()
-    first = known.of("text", "text")
+    first = known.find("text", "text")
     for size in (11, 20, 39):
         store.resize("text", size)
-        assert known.of("text", "text") is first
+        assert known.find("text", "text") is first
     for size in (40, 20, 80):
         store.resize("text", size)
-        assert known.of("text", "text").documents == size
+        assert known.find("text", "text").documents == size
 
 
 @pytest.mark.parametrize("query_modality", ["text", "image"])
 def test_what_was_missing_is_looked_for_as_soon_as_the_store_changes_and_not_before(query_modality):
     store = PlainStore(text=20)
     known = store.statistics()
-    assert known.of("image", query_modality) is None
-    assert known.of("image", query_modality) is None
+    assert known.find("image", query_modality) is None
+    assert known.find("image", query_modality) is None
     assert store.asked["image"] == 1
     store.resize("image", 1)
-    assert known.of("image", query_modality).documents == 1
+    assert known.find("image", query_modality).documents == 1
 
 
 def test_queries_that_nothing_can_stand_in_for_have_no_statistics():
     known = PlainStore(text=20).statistics()
-    assert known.of("text", "audio") is None
+    assert known.find("text", "audio") is None
     assert not known.is_empty("text")
 
 
@@ -93,16 +93,16 @@ def test_a_part_is_known_to_be_empty_once_it_was_looked_at_and_until_something_c
     store = PlainStore(text=20)
     known = store.statistics()
     assert not known.is_empty("image")
-    known.of("image", "audio")
+    known.find("image", "audio")
     assert known.is_empty("image")
     store.resize("image", 3)
-    known.of("image", "text")
+    known.find("image", "text")
     assert not known.is_empty("image")
 
 
 def test_a_single_document_gives_scores_of_sane_size():
     store = PlainStore(image=1)
-    known = store.statistics().of("image", "image")
+    known = store.statistics().find("image", "image")
     (document,) = store.vectors["image"]
     scores = METHODS["above_chance"].score(np.array([-1.0, 0.0, 1.0]), known.for_query(document))
     assert np.abs(scores).max() < 20
@@ -111,14 +111,14 @@ def test_a_single_document_gives_scores_of_sane_size():
 def test_without_a_count_statistics_are_kept_and_missing_ones_are_tried_each_time():
     store = PlainStore(text=20)
     known = StoreStatistics(store.sample, store.probes)
-    first = known.of("text", "text")
-    assert known.of("image", "text") is None
+    first = known.find("text", "text")
+    assert known.find("image", "text") is None
     store.resize("text", 200)
     store.resize("image", 5)
-    assert known.of("text", "text") is first
-    assert known.of("image", "text").documents == 5
+    assert known.find("text", "text") is first
+    assert known.find("image", "text").documents == 5
     known.clear()
-    assert known.of("text", "text").documents == 200
+    assert known.find("text", "text").documents == 200
 
 
 def test_parts_of_any_name_can_say_which_documents_stand_in_for_queries():
@@ -127,7 +127,7 @@ def test_parts_of_any_name_can_say_which_documents_stand_in_for_queries():
         store.sample, store.probes, documents_like=lambda part, modality: store.vectors[{"image": "photos"}[modality]]
     )
     expected = background(store.vectors["photos"], store.vectors["letters"], size=10, origin="documents")
-    assert known.of("letters", "image") == expected
+    assert known.find("letters", "image") == expected
 
 
 def test_threads_that_ask_at_once_have_one_estimate_made():
@@ -141,7 +141,7 @@ def test_threads_that_ask_at_once_have_one_estimate_made():
 
     known = StoreStatistics(slow_sample, store.probes, count=store.count)
     with ThreadPoolExecutor(8) as threads:
-        asked = [threads.submit(known.of, "text", "text") for _ in range(8)]
+        asked = [threads.submit(known.find, "text", "text") for _ in range(8)]
         assert sampling.wait(30)
         go.set()
         found = {id(future.result(30)) for future in asked}
@@ -153,11 +153,11 @@ def test_threads_that_ask_at_once_have_one_estimate_made():
 def test_a_copy_knows_what_was_estimated_and_goes_its_own_way(copied):
     store = PlainStore(text=20)
     known = store.statistics()
-    first = known.of("text", "text")
+    first = known.find("text", "text")
     other = copied(known)
     store.resize("text", 100)
-    assert other.of("text", "text") == first
-    assert known.of("text", "text").documents == 100
+    assert other.find("text", "text") == first
+    assert known.find("text", "text").documents == 100
 
 
 def test_an_estimate_that_fails_is_an_error_each_time_and_can_succeed_later():
@@ -172,15 +172,15 @@ def test_an_estimate_that_fails_is_an_error_each_time_and_can_succeed_later():
     known = StoreStatistics(store.sample, probes, count=store.count)
     for _ in range(2):
         with pytest.raises(ConnectionError, match="no server"):
-            known.of("text", "text")
+            known.find("text", "text")
     working = True
-    assert known.of("text", "text").documents == 20
+    assert known.find("text", "text").documents == 20
 
 
 def test_a_store_of_another_dimension_is_an_error_that_names_both():
     known = StoreStatistics(PlainStore(text=20).sample, lambda modality: PHRASES[:, :5])
     with pytest.raises(ValueError, match="vectors of 8 dimensions, but its model makes vectors of 5"):
-        known.of("text", "text")
+        known.find("text", "text")
 
 
 def test_places_are_evenly_spaced_from_first_to_last():

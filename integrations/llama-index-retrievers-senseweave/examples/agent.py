@@ -39,16 +39,16 @@ class MediaTools:
         bundle = MediaQueryBundle(query, options={"similarity_top_k": count})
         self._found = await self._retriever.aretrieve(bundle)
         shown = await MediaPostprocessor(mark_data=False).apostprocess_nodes(self._found)
-        return [block for hit in shown for block in blocks_of(hit)]
+        return [block for hit in shown for block in hit_blocks(hit)]
 
     async def listen(self, number: int) -> Blocks:
         """Listen to the span of a recording that a search found, by its number."""
         hears = MediaPostprocessor(modalities=("audio",), mark_data=False)
         shown = await hears.apostprocess_nodes(self._found[number - 1 : number])
-        return [block for hit in shown for block in blocks_of(hit)]
+        return [block for hit in shown for block in hit_blocks(hit)]
 
 
-def blocks_of(hit: NodeWithScore) -> Blocks:
+def hit_blocks(hit: NodeWithScore) -> Blocks:
     """Return the blocks of a node, without empty texts."""
     return [block for block in hit.node.get_content_blocks() if not isinstance(block, TextBlock) or block.text]
 

@@ -59,7 +59,7 @@ class ListStatistics:
         """Return the statistics of a list that were given, or else an estimate; None where it gives no vectors."""
         if query_modality == "text" and name in self._given:
             return Statistics.from_dict(self._given[name])
-        return self._estimates.of(name, query_modality) if self._estimate else None
+        return self._estimates.find(name, query_modality) if self._estimate else None
 
     def learn(self, samples: Mapping[str, Sequence[Any]], queries: Collection[str] | None = None) -> None:
         """Estimate the statistics of lists from samples of their vectors, and keep them with those that were given.

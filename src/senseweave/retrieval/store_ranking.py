@@ -124,7 +124,7 @@ class SampledView(StoreView):
 
     def statistics(self, modality: Modality | None, query_modality: Modality) -> Statistics | None:
         """Return what is known of queries of a modality against records of another, or None."""
-        return self._estimates.of(modality, query_modality) if modality is not None else None
+        return self._estimates.find(modality, query_modality) if modality is not None else None
 
     def is_empty(self, call: StoreCall, modality: Modality | None) -> bool:
         """Return whether there were no records of a modality when statistics were last estimated."""

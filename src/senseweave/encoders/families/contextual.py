@@ -12,7 +12,7 @@ from senseweave.encoders.detection import Rule, has_model_type, read_signs
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool
 from senseweave.encoders.refusals import check_sentence_encoder
-from senseweave.encoders.runtime.adapters import ADAPTER_PATTERNS, adapter_identity, apply_adapter
+from senseweave.encoders.runtime.adapters import adapter_identity, apply_adapter, find_adapter
 from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained, resolve
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
@@ -85,7 +85,7 @@ class ContextualText(Encoder):
         signs = read_signs(checkpoint.name, checkpoint.folder)
         check_sentence_encoder(signs, named=True, adapter=adapter is not None)
         self.checkpoint = checkpoint
-        self.adapter = resolve(adapter, patterns=ADAPTER_PATTERNS, weights=False) if adapter is not None else None
+        self.adapter = find_adapter(adapter)
         self.pooling = pooling
         self.layers = tuple(layers)
         self.prompts = dict(prompts or {})
@@ -159,7 +159,7 @@ class ContextualText(Encoder):
 
     def _load_model(self) -> Any:
         model = load_text_model(self.checkpoint, self._dtype, self._device, self._trust_remote_code)
-        return model if self.adapter is None else apply_adapter(model, self.adapter)
+        return apply_adapter(model, self.adapter)
 
 
 def load_text_model(checkpoint: Checkpoint, dtype: str | None, device: str | None, trust_remote_code: bool) -> Any:

@@ -123,7 +123,7 @@ class OpenAIText(Encoder):
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
         """Count tokens, and cut texts that are longer than the server reads."""
-        prompt = self.prompts.of(role)
+        prompt = self.prompts.get(role)
         least_cost = math.ceil(self.batch_budget / MAX_REQUEST_TEXTS)  # so many fill a request to its limit of texts
         prepared = []
         for text, tokens, dropped in self._counter().cut([prompt + item for item in items], self._limit):

@@ -15,7 +15,7 @@ from senseweave.encoders.parts.saved_settings import SavedSettings, read_setting
 from senseweave.encoders.parts.sentence_folders import PATTERNS, files_identity, folder_prompts, read_dimension
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.refusals import check_sentence_encoder
-from senseweave.encoders.runtime.adapters import ADAPTER_PATTERNS, adapter_identity, apply_adapter
+from senseweave.encoders.runtime.adapters import adapter_identity, apply_adapter, find_adapter
 from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend, log_padding
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
@@ -72,7 +72,7 @@ class SentenceText(Encoder):
         signs = read_signs(checkpoint.name, checkpoint.folder)
         check_sentence_encoder(signs, named=True, adapter=adapter is not None)
         self.checkpoint = checkpoint
-        self.adapter = resolve(adapter, patterns=ADAPTER_PATTERNS, weights=False) if adapter is not None else None
+        self.adapter = find_adapter(adapter)
         self.batch_budget = batch_tokens
         self.prompts = folder_prompts(checkpoint, prompts)
         self._tasks = find_tasks(checkpoint.name)
@@ -130,7 +130,7 @@ class SentenceText(Encoder):
 
     def _tokenize(self, items: Sequence[str], role: Role) -> list[Prepared]:
         loaded = self._loaded()
-        prompt = self.prompts.of(role)
+        prompt = self.prompts.get(role)
         texts = [prompt + text for text in items]
         if loaded.tokenizer is None:
             return [Prepared(text, cost=max(1, len(text) // 4), bucket=(role, None)) for text in items]
@@ -146,7 +146,7 @@ class SentenceText(Encoder):
         torch = require("torch", extra="text")
         loaded = self._loaded()
         role: Role = "query" if _is_query(batch[0]) else "document"
-        prompt = self.prompts.of(role)
+        prompt = self.prompts.get(role)
         task = self._tasks.get(role, role)
         with torch.inference_mode():
             if loaded.backend is not None:
@@ -193,7 +193,7 @@ class SentenceText(Encoder):
         model = load_modules(
             self.checkpoint, device=self._device, dtype=self._dtype, trust_remote_code=self._trust_remote_code
         )
-        if self.adapter is not None:
+        if self.adapter is not None:  # a first module without a transformer has no `auto_model`
             model[0].auto_model = apply_adapter(model[0].auto_model, self.adapter)
         return _Loaded(self.checkpoint.name, model)
 

@@ -76,7 +76,7 @@ class StaticText(Encoder):
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
         """Tokenize, counting what the limit removes."""
-        prompt = self.prompts.of(role)
+        prompt = self.prompts.get(role)
         prepared = []
         for ids in self._table().tokenize([prompt + text for text in items]):
             kept = ids[: self.max_length]
@@ -90,7 +90,7 @@ class StaticText(Encoder):
         errors = {}
         for row, item in enumerate(batch):
             if item.data:
-                rows[row] = table.of(item.data).mean(axis=0)
+                rows[row] = table.look_up(item.data).mean(axis=0)
             else:
                 errors[row] = WITHOUT_TOKENS
         return Encoded(rows, errors=errors)
@@ -163,7 +163,7 @@ class _Table:
             encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [[i for i in text.ids if i != self.unknown] for text in encoded]
 
-    def of(self, ids: Sequence[int]) -> np.ndarray:
+    def look_up(self, ids: Sequence[int]) -> np.ndarray:
         """Return the vectors of token ids, shape (len(ids), dimension), float32."""
         rows = ids if self.mapping is None else self.mapping[ids]
         vectors = self.vectors[rows].astype(np.float32)

@@ -42,7 +42,7 @@ class Prompts:
     document: str
     source: str
 
-    def of(self, role: Role) -> str:
+    def get(self, role: Role) -> str:
         """Return the prompt of a role."""
         return self.query if role == "query" else self.document
 

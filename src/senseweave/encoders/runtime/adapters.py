@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file
+from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
 from senseweave.errors import ModelError
 from senseweave.extras import require
 
@@ -12,12 +12,19 @@ ADAPTER_PATTERNS: Final = ("adapter_config.json", "adapter_model.*")
 ADAPTER_FILES: Final = ("adapter_config.json", "adapter_model.safetensors")
 
 
-def apply_adapter(model: Any, adapter: Checkpoint) -> Any:
-    """Return a transformers model with an adapter merged into its weights.
+def find_adapter(name: str | None) -> Checkpoint | None:
+    """Return the files of an adapter, from a folder or a hub id; None for no adapter."""
+    return resolve(name, patterns=ADAPTER_PATTERNS, weights=False) if name is not None else None
+
+
+def apply_adapter(model: Any, adapter: Checkpoint | None) -> Any:
+    """Return a transformers model with an adapter merged into its weights; the model itself for no adapter.
 
     Raises:
         ModelError: If the folder holds no adapter in safetensors, or one of another base.
     """
+    if adapter is None:
+        return model
     missing = [name for name in ADAPTER_FILES if not (adapter.folder / name).is_file()]
     if missing:
         msg = f"{adapter.name} holds no adapter: {', '.join(missing)} is missing"

@@ -53,7 +53,7 @@ def rarer_type(head: bytes) -> Content | None:
     for prefix, content in _PREFIXES:
         if head.startswith(prefix):
             return content
-    if _is_stream_of(head, 4, 192) or _is_stream_of(head, 0, 204):
+    if _has_packets(head, 4, 192) or _has_packets(head, 0, 204):
         return Content("video/mp2t", _FILM, "mpegts")
     if _DV.match(head):
         return Content("video/x-dv", _FILM, "dv")
@@ -74,7 +74,7 @@ def rarer_type(head: bytes) -> Content | None:
     return None
 
 
-def _is_stream_of(head: bytes, start: int, length: int) -> bool:
+def _has_packets(head: bytes, start: int, length: int) -> bool:
     """Return whether packets of a transport stream follow each other at some distance."""
     marks = head[start::length]
     return len(marks) >= 3 and set(marks[:20]) == {0x47}

@@ -61,7 +61,7 @@ class StoreStatistics(Generic[Part]):
         self._sizes: dict[Part, int] = {}
         self._lock = Lock()
 
-    def of(self, part: Part, query_modality: Modality) -> Statistics | None:
+    def find(self, part: Part, query_modality: Modality) -> Statistics | None:
         """Return the statistics of queries of one modality against a part of the store.
 
         They are kept until the store has doubled or halved. Where there are none yet, they are estimated as soon as the
@@ -82,7 +82,7 @@ class StoreStatistics(Generic[Part]):
             return known.statistics
 
     def is_empty(self, part: Part) -> bool:
-        """Return whether a part was empty when `of` last read it; False if `of` has not read it."""
+        """Return whether a part was empty when `find` last read it; False if `find` has not read it."""
         return self._sizes.get(part) == 0
 
     def clear(self) -> None:

@@ -37,6 +37,7 @@ class ParserOptions(ChunkOptions, total=False):
     network: bool
     policy: MediaPolicy | None
     on_error: OnInputError
+    encoding: str | None
     show_progress: bool
 
 
@@ -66,6 +67,7 @@ class MediaParser(BaseBlobParser):
         network: bool = False,
         policy: MediaPolicy | None = None,
         on_error: OnInputError = "named",
+        encoding: str | None = None,
         show_progress: bool = False,
         **chunking: Unpack[ChunkOptions],
     ) -> None:
@@ -83,12 +85,13 @@ class MediaParser(BaseBlobParser):
             on_error: `named` raises for a file that is named and cannot be read, and leaves out files met in folders,
                 with a warning that counts them; they are in `failed`. `skip` leaves out both, `raise` neither. Chunks
                 that are not described are decoded once, except with `raise`.
+            encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file.
             show_progress: Whether loading shows a bar, or lines where there is no terminal.
             **chunking: `seconds` of a window (30) and `characters` of a passage (1,000), by default what suits the
                 embeddings' model, and `overlap` (0) and `character_overlap` (0) that neighbors share.
 
         Raises:
-            ValueError: If both `policy` and `root` or `network` are given, or `on_error` is unknown.
+            ValueError: If both `policy` and `root` or `network` are given, or `on_error` or `encoding` is unknown.
             TypeError: If an argument is unknown.
         """
         if unknown := set(chunking) - set(CHUNK_OPTIONS):
@@ -107,6 +110,7 @@ class MediaParser(BaseBlobParser):
             described=embeddings.modalities if embeddings is not None and describe else (),
             verify=on_error != "raise",  # a truncated file would fail in the store
             progress=show_progress,
+            encoding=encoding,
         )
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:

@@ -166,3 +166,9 @@ def test_a_file_of_one_chunk_is_a_node_like_any_other_and_one_of_several_says_wh
     (recording,) = READER.load_data(folder / "b.mp3")
     with pytest.raises(sw.MediaError, match=r"b\.mp3.*document of 3 chunks; use MediaNodeParser"):
         VectorStoreIndex([recording], embed_model=embed_model)
+
+
+def test_the_encoding_of_text_files_can_be_named(tmp_path):
+    (tmp_path / "note.txt").write_bytes("5 €".encode("iso8859-15"))
+    nodes = MediaNodeParser()(MediaReader(encoding="iso8859-15").load_data(tmp_path))
+    assert [node.get_content() for node in nodes] == ["5 €"]

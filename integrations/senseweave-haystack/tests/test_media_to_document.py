@@ -23,6 +23,7 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
         "root_path": str(tmp_path),
         "network": False,
         "on_error": "raise",
+        "encoding": None,
         "progress_bar": False,
         "describe_with": "starter",
         "device": None,
@@ -266,3 +267,10 @@ def test_a_path_outside_the_root_is_also_the_error_that_haystack_raises_for_it(p
     (tmp_path / "root").mkdir()
     with pytest.raises(ValueError, match="outside the policy's root"):
         MediaToDocument(root_path=tmp_path / "root", on_error="raise").run(sources=[photo])
+
+
+def test_the_encoding_of_text_files_can_be_named(tmp_path):
+    (tmp_path / "note.txt").write_bytes("5 €".encode("iso8859-15"))
+    converter = MediaToDocument.from_dict(MediaToDocument(encoding="iso8859-15").to_dict())
+    (document,) = converter.run(sources=[tmp_path])["documents"]
+    assert document.content == "5 €"

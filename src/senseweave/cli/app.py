@@ -74,6 +74,10 @@ def index_command(
     sync: Annotated[
         bool, typer.Option("--sync", help="Also delete records of files that no longer exist in the given folders.")
     ] = False,
+    encoding: Annotated[
+        str | None,
+        typer.Option("--encoding", help="Encoding of the text and HTML files. [default: detected file by file]"),
+    ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Then keep the index in step with the files and folders, until Ctrl-C.")
     ] = False,
@@ -107,13 +111,13 @@ def index_command(
             failed = False
             with nullcontext() if as_json else shown_progress("indexing", console=render.errors) as step:
                 try:
-                    report = index.add(paths, sync=sync, progress=step)
+                    report = index.add(paths, sync=sync, progress=step, encoding=encoding)
                 except AddError as error:
                     report, failed = error.report, True
             size = len(index)
             if watch:
                 render.report(report, into, size)
-                _watch(index, paths, into)
+                _watch(index, paths, into, encoding)
                 return
     except KeyboardInterrupt:
         render.failure(f"interrupted; what was added to {into} is kept, and the same command continues from there")
@@ -230,11 +234,11 @@ def demo(
     run_rest(llm)
 
 
-def _watch(index: Index, paths: list[Path], into: Path) -> None:
+def _watch(index: Index, paths: list[Path], into: Path, encoding: str | None) -> None:
     from senseweave.cli.watching import watch
 
     render.line_of_outcome(f"watching {', '.join(map(str, paths))}; Ctrl-C ends it")
-    watch(index, paths, into, lambda report: render.report(report, into, len(index)))
+    watch(index, paths, into, lambda report: render.report(report, into, len(index)), encoding)
     render.line_of_outcome(f"stopped; {into} holds {len(index)} records")
 
 

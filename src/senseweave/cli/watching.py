@@ -16,7 +16,13 @@ Changes = Iterable[tuple[object, str]]
 """What has happened to which path, as watchfiles tells it."""
 
 
-def watch(index: Index, places: Sequence[Path], into: Path, tell: Callable[[Report], None]) -> None:
+def watch(
+    index: Index,
+    places: Sequence[Path],
+    into: Path,
+    tell: Callable[[Report], None],
+    encoding: str | None = None,
+) -> None:
     """Add what appears or changes in some places and delete what goes, until interrupted.
 
     Args:
@@ -24,13 +30,14 @@ def watch(index: Index, places: Sequence[Path], into: Path, tell: Callable[[Repo
         places: Files and folders.
         into: Folder of the index, whose own files are not watched.
         tell: Called with a report after each change.
+        encoding: Of text and HTML files, as `Index.add` takes it.
 
     Raises:
         ImportError: If watchfiles is missing; the message holds the install line.
     """
     visible = Visible(places, into)
     for changed in changes(places, visible):
-        report = update(index, changed)
+        report = update(index, changed, encoding)
         if any(report.counts.values()) or report.failed:
             tell(report)
 
@@ -47,12 +54,12 @@ def changes(places: Sequence[Path], visible: Visible) -> Iterator[set[str]]:
         return
 
 
-def update(index: Index, changed: Collection[str]) -> Report:
+def update(index: Index, changed: Collection[str], encoding: str | None = None) -> Report:
     """Add those of some paths that are there, and delete the records of those that are gone or below them."""
     there = sorted(path for path in changed if os.path.exists(path))
     gone = tuple(path for path in changed if not os.path.exists(path))
     # Added first: a file that has moved keeps its vectors.
-    report = index.add(there, on_error="skip")
+    report = index.add(there, on_error="skip", encoding=encoding)
     if gone:
         below = tuple(path + os.sep for path in gone)
         sources = [source for source in index.sources() if source in gone or source.startswith(below)]

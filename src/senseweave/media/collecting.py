@@ -37,7 +37,9 @@ _STORE_FILE: Final = re.compile(
 _STORE_FOLDER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def collect(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Media | MediaError]:
+def collect(
+    inputs: Any, *, policy: MediaPolicy | None = None, encoding: str | None = None
+) -> Iterator[Media | MediaError]:
     """Yield the media in some inputs: one per file, and two per PDF page (its text and its image).
 
     Args:
@@ -45,17 +47,27 @@ def collect(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Media
             bytes or binary file objects. Folders are walked in sorted order, without hidden files and without the files
             of an index or another Chroma store; a link to a folder is reported, not followed.
         policy: What may be read.
+        encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file.
 
     Yields:
         Media; in place of an input that cannot be read, the MediaError that says why.
+
+    Raises:
+        ValueError: If Python has no encoding of that name.
     """
-    for group in collect_files(inputs, policy=policy):
+    for group in collect_files(inputs, policy=policy, encoding=encoding):
         yield from group
 
 
-def collect_files(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[list[Media | MediaError]]:
+def collect_files(
+    inputs: Any, *, policy: MediaPolicy | None = None, encoding: str | None = None
+) -> Iterator[list[Media | MediaError]]:
     """Yield what `collect` yields, in a list for each file, which stays open until the next list is asked for."""
     policy = policy or DEFAULT_POLICY
+    if encoding is not None:
+        from senseweave.media.documents.plain import check_encoding
+
+        encoding = check_encoding(encoding)
     for value in [inputs] if is_single(inputs) else inputs:
         if isinstance(value, Media):
             yield [value]
@@ -64,6 +76,7 @@ def collect_files(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator
             if isinstance(source, MediaError):
                 yield [source]
                 continue
+            source.encoding = encoding
             with source.kept_open():
                 yield _media_and_error(source)
 

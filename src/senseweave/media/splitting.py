@@ -75,7 +75,7 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
     if cues := _cues(media):
         yield from _said(media, text, cues, characters)
         return
-    encoding = media._source.encoding
+    encoding = media._source.encoding if media._source.content.reader in ("text", "html") else None
     chosen: dict[str, Value] = {"encoding": encoding} if encoding not in (None, "utf-8") else {}
     if media.is_scan:
         chosen = {OCR: True, FILE_HASH: media.sha256}

@@ -143,6 +143,7 @@ class Index(Maintained):
         overlap: float = 0.0,
         characters: int | None = None,
         character_overlap: int = 0,
+        encoding: str | None = None,
     ) -> Report:
         """Add files, folders, URLs or media; unchanged content is skipped, changed files replace their records.
 
@@ -160,6 +161,8 @@ class Index(Maintained):
             overlap: Seconds that neighbouring windows of audio and video share.
             characters: Most characters per passage of text; None takes what the text encoder reads, at most 1000.
             character_overlap: Characters that neighbouring passages share, at most.
+            encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file. A byte order mark
+                is believed all the same.
 
         Returns:
             Counts of records and the list of failures.
@@ -169,7 +172,7 @@ class Index(Maintained):
                 `error.report` is the report.
             MediaError: With `on_error="raise"`, for the first input that cannot be indexed.
             StoreError: If another process writes for longer than the index's lock timeout.
-            ValueError: If metadata use a reserved name or are not flat.
+            ValueError: If metadata use a reserved name or are not flat, or `encoding` is unknown.
         """
         spaces = self.spaces
         with self._store.writing():
@@ -183,6 +186,7 @@ class Index(Maintained):
                 overlap=overlap,
                 characters=characters,
                 character_overlap=character_overlap,
+                encoding=encoding,
             )
             try:
                 return ingest.run(inputs, sync=sync)

@@ -226,6 +226,7 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
         overlap: float = 0.0,
         replace: bool = True,
         on_error: OnInputError = "named",
+        encoding: str | None = None,
     ) -> list[str]:
         """Add files, folders or media of any modality, a document per passage, image, page, window or segment.
 
@@ -240,6 +241,7 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
                 ids of your own or of `index()` stay in any case, and what they hold is not added again.
             on_error: As for `MediaParser`; with `named`, the error comes when the rest is in the store. `failed` has
                 what was left out.
+            encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file.
 
         Returns:
             The ids of the documents, made from content, place and source: adding the same again changes nothing.
@@ -251,7 +253,12 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
         embeddings = self._media_embeddings()
         shown = bool(getattr(embeddings, "show_progress", False))
         parser = MediaParser(
-            embeddings=embeddings, seconds=seconds, overlap=overlap, on_error=on_error, show_progress=shown
+            embeddings=embeddings,
+            seconds=seconds,
+            overlap=overlap,
+            on_error=on_error,
+            encoding=encoding,
+            show_progress=shown,
         )
         self.failed = parser.failed
         try:

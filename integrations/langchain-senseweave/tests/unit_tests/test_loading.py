@@ -173,3 +173,11 @@ def test_progress_of_a_loader_is_shown_and_changes_nothing(red_png, capfd, monke
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert MediaLoader(red_png, show_progress=True).load() == MediaLoader(red_png).load()
     assert "loading" in capfd.readouterr().err
+
+
+def test_the_encoding_of_text_files_can_be_named(tmp_path):
+    (tmp_path / "note.txt").write_bytes("5 €".encode("iso8859-15"))
+    (document,) = MediaLoader(tmp_path, encoding="iso8859-15").load()
+    assert document.page_content == "5 €"
+    with pytest.raises(ValueError, match="encoding 'latin-99' is unknown"):
+        MediaLoader(tmp_path, encoding="latin-99")

@@ -75,7 +75,7 @@ def read_text(source: Source) -> str:
     """
     source.policy.check_text(source.label, source.size)
     data = source.read()
-    encoding = source.encoding
+    encoding = _marked(data) or source.encoding
     if encoding is None:
         encoding, note = text_encoding(data)
         source.encoding = encoding
@@ -92,6 +92,11 @@ def read_text(source: Source) -> str:
     replaced = "1 byte that {} does not allow was" if count == 1 else f"{count:,} bytes that {{}} does not allow were"
     source.note(f"{replaced.format(encoding)} replaced")
     return text.removeprefix("\ufeff")
+
+
+def _marked(data: bytes) -> str | None:
+    """Return the encoding that a byte order mark shows, or None."""
+    return next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
 
 
 def decode_text(data: bytes) -> str:
@@ -120,9 +125,8 @@ def text_encoding(data: bytes) -> tuple[str, str | None]:
     It is shown by a byte order mark, by validity as UTF-8 but for stray bytes, or by a declaration; else it is the best
     guess.
     """
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return encoding, None
+    if (marked := _marked(data)) is not None:
+        return marked, None
     if (wide := wide_text(data[:HEAD_BYTES])) is not None:
         return wide, None
     for escape, encoding in _ESCAPES:

@@ -30,6 +30,7 @@ class PartSource(Source):
         self.parent = parent
         self.member = member
         self.depth = parent.depth + 1
+        self.encoding = parent.encoding
         if self.depth > self.policy.max_depth:
             limit = f"the policy allows {self.policy.max_depth} (max_depth)"
             raise PolicyError(self.label, f"is nested in {self.depth} files; {limit}")

@@ -22,6 +22,7 @@ from senseweave.media.collecting import (
     is_named,
     is_single,
 )
+from senseweave.media.documents.plain import check_encoding
 from senseweave.media.forms.local_names import source_path, stored_name
 from senseweave.media.kinds.text import TextFile
 from senseweave.progress import Progress, ProgressOption, tracked
@@ -76,14 +77,16 @@ class Ingest:
         overlap: float = 0.0,
         characters: int | None = None,
         character_overlap: int = 0,
+        encoding: str | None = None,
     ) -> None:
         """Check the arguments, which are those of `Index.add`; the caller holds the writing lock.
 
         Raises:
             TypeError: If `metadata` is neither a dict nor a function.
-            ValueError: If `on_error` is unknown or metadata cannot be stored.
+            ValueError: If `on_error` or `encoding` is unknown, or metadata cannot be stored.
         """
         check_choice("on_error", on_error, ON_INPUT_ERROR)
+        self._encoding = check_encoding(encoding) if encoding is not None else None
         if isinstance(metadata, Mapping):
             _check_for_any(metadata)
         elif metadata is not None and not callable(metadata):
@@ -153,7 +156,7 @@ class Ingest:
     def _files(self, given: list[Any]) -> Iterable[tuple[list[Media | MediaError], bool]]:
         """Yield the media of each file of the inputs, and whether the caller made the media themselves."""
         for item in given:
-            for media in collect_files([item], policy=self._policy):
+            for media in collect_files([item], policy=self._policy, encoding=self._encoding):
                 for found in media:
                     if is_named(item, found):
                         self._named |= {found.source, source_name(found) if isinstance(found, Media) else found.source}

@@ -12,6 +12,7 @@ from senseweave.arguments import check_choice
 from senseweave.errors import MediaError, NoContentError, PartError
 from senseweave.media import Media, MediaPolicy, Modality, collect
 from senseweave.media.collecting import ON_INPUT_ERROR, OnInputError, blank, is_named, is_single
+from senseweave.media.documents.plain import check_encoding
 from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.retrieval.records.forecast import Forecast
@@ -67,6 +68,7 @@ class ChunkLoader:
         verify: Whether chunks that are not described are decoded once, which finds truncated files.
         locate: Returns an error with the position of its input.
         progress: What shows or counts what is loaded, as `Index.add` takes it.
+        encoding: Of the text and HTML files among the inputs; None detects it.
         hold: Called with errors of named inputs instead of raising them, by a caller that raises at the end.
     """
 
@@ -81,10 +83,13 @@ class ChunkLoader:
     verify: bool = False
     locate: Callable[[MediaError, int], MediaError] = _unlocated
     progress: ProgressOption = None
+    encoding: str | None = None
     hold: Callable[[MediaError], None] | None = None
 
     def __post_init__(self) -> None:
         check_choice("on_error", self.on_error, ON_INPUT_ERROR)
+        if self.encoding is not None:
+            check_encoding(self.encoding)
 
     def load(self, inputs: Any, make: Callable[[LoadedChunk], T]) -> Iterator[T]:
         """Yield what a function makes of each chunk.
@@ -212,7 +217,7 @@ class ChunkLoader:
         except MediaError as error:
             yield error, True
             return
-        for media in collect([unwrapped], policy=self.policy):
+        for media in collect([unwrapped], policy=self.policy, encoding=self.encoding):
             named = is_named(unwrapped, media)
             if isinstance(media, MediaError):
                 yield media, named

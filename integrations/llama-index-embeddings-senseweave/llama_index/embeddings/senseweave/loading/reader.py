@@ -71,6 +71,9 @@ class MediaReader(PolicyFields, BasePydanticReader):
         description="`named` raises for a file that is named and cannot be read, and leaves out files met in folders; "
         "`skip` leaves out both, with a warning in the log, and `raise` neither.",
     )
+    encoding: str | None = Field(
+        default=None, description="Of the text and HTML files, for example `cp1250`; None detects it file by file."
+    )
     verify: bool | None = Field(
         default=None,
         description="Whether chunks are decoded once, to find truncated files; None: unless `on_error` is `raise`.",
@@ -106,6 +109,7 @@ class MediaReader(PolicyFields, BasePydanticReader):
             modalities=self.modalities,
             verify=self.on_error != "raise" if self.verify is None else self.verify,
             progress=show_progress,
+            encoding=self.encoding,
         )
         self._failed.clear()
 

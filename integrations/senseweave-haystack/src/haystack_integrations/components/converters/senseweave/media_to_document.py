@@ -71,6 +71,7 @@ class MediaToDocument(SpaceComponent):
         root_path: str | Path | None = None,
         network: bool = False,
         on_error: Literal["named", "raise", "skip"] = "named",
+        encoding: str | None = None,
         progress_bar: bool = False,
         describe_with: str | None = None,
         device: ComponentDevice | None = None,
@@ -87,6 +88,7 @@ class MediaToDocument(SpaceComponent):
         :param network: Whether a source may be an http or https URL.
         :param on_error: `named` raises for a source that cannot be read, and reports files met in folders in `failed`,
             with a warning in the log; `skip` reports both, `raise` raises for both.
+        :param encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file.
         :param progress_bar: Whether `run` shows a progress bar, or lines where there is no terminal.
         :param describe_with: A model of `senseweave.load` whose transcripts and labels become the content of what is
             not text; an embedder of it then finds its vectors in the cache. None leaves that content empty.
@@ -153,6 +155,7 @@ class MediaToDocument(SpaceComponent):
             locate=locate,
             verify=self.on_error != "raise",
             progress=self.progress_bar,
+            encoding=self.encoding,
         )
         documents: dict[str, Document] = {}
         for document in loader.load(

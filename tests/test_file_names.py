@@ -152,3 +152,15 @@ def test_haystack_loads_and_opens_them(folder):
     media = document_to_media(found["documents"][1], policy=sw.MediaPolicy())
     assert media.sha256 == sw.Image(sources[1]).sha256
     json.dumps([document.to_dict() for document in found["documents"]]).encode()
+
+
+@pytest.mark.parametrize(
+    "label", ["file:draft", "file:///gone.txt%", "file://[", "file://elsewhere/a.txt", "file:///a%00b"]
+)
+def test_a_label_that_only_looks_like_a_file_url_is_a_label(tmp_path, label):
+    with sw.Index(tmp_path / "index", spaces=["starter"]) as index:
+        index.add([sw.Text("bread", source=label)])
+        index.add([sw.Text("bread", source="elsewhere")])
+        sources = index.search("bread", k=1)[0].sources
+        assert "elsewhere" in sources
+        assert (label in sources) == (label not in ("file:///gone.txt%", "file:///a%00b"))

@@ -25,7 +25,7 @@ def stored_name(path: str) -> str:
 
 def source_path(source: str) -> str | None:
     """Return the absolute path of a source that is a local file by its path or file URL, or None."""
-    if source[:5].lower() == "file:":
+    if source[:7].lower() == "file://":
         return url_path(source)
     return source if os.path.isabs(source) else None
 
@@ -36,7 +36,7 @@ def url_path(url: str) -> str | None:
         parts = urlsplit(url)
     except ValueError:
         return None
-    if parts.netloc not in ("", "localhost") or not parts.path:
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         return None
     path = unquote(parts.path, errors="surrogateescape")
     return path[1:] if re.match(r"^/[A-Za-z]:/", path) and os.name == "nt" else path

@@ -76,7 +76,14 @@ FILE_KINDS: Final = (
         ("openpyxl", "lxml"),
         "documents",
     ),
-    FileKind("Excel 97 (XLS)", ("application/vnd.ms-excel",), "text", "xlrd", ("xlrd",), "documents"),
+    FileKind(
+        "Excel 97 (XLS)",
+        ("application/vnd.ms-excel",),
+        "text, pictures",
+        "xlrd, olefile",
+        ("xlrd", "olefile"),
+        "documents",
+    ),
     FileKind(
         "OpenDocument (ODT, ODS, ODP, ODG)",
         tuple(f"{_ODF}.{kind}" for kind in ("text", "spreadsheet", "presentation", "graphics")),
@@ -99,7 +106,12 @@ FILE_KINDS: Final = (
     ),
     FileKind("notebooks (IPYNB)", ("application/x-ipynb+json",), "text, pictures"),
     FileKind("contacts (VCF)", ("text/vcard",), "text, photos"),
-    FileKind("transcripts (SRT, VTT)", ("application/x-subrip", "text/vtt"), "text"),
+    FileKind(
+        "transcripts, subtitles, lyrics (SRT, VTT, ASS, SSA, SBV, LRC)",
+        ("application/x-subrip", "text/vtt", "text/x-ssa", "text/x-sbv", "text/x-lrc"),
+        "text",
+    ),
+    FileKind("subtitles (TTML)", ("application/ttml+xml",), "text", *_LXML),
     FileKind("ZIP", ("application/zip",), "its files"),
     FileKind("drawings (SVG)", ("image/svg+xml",), "text, image", "lxml, resvg", ("lxml", "resvg_py"), "documents"),
     FileKind(

@@ -19,6 +19,7 @@ from test_filter_limits import values as numbered
 from test_hostile_export import WRONG, sealed
 
 import senseweave as sw
+from senseweave.media.forms.local_names import stored_name
 
 EXPORTS: Final = 110
 """Of the wrong values of exports, drawn by chance; the tests take all of them, on a store in memory."""
@@ -180,8 +181,9 @@ def _named(index: sw.Index, place: Path, name: str) -> list[str]:
     wrong = [] if report.added + len(report.failed) == 1 else [str(report)]
     wrong += [f"not printable: {error!s:.200}" for error in report.failed if not str(error).isprintable()]
     if report.added:
-        (hit,) = index.search("tomatoes", k=1, filter={"source": str(path)})
-        wrong += [] if hit.source == str(path) else [f"found as {hit.source!r}"]
+        filed = stored_name(str(path))
+        (hit,) = index.search("tomatoes", k=1, filter={"source": filed})
+        wrong += [] if hit.source == filed else [f"found as {hit.source!r}"]
         wrong += [] if index.delete(sources=path) == 1 else ["not deleted"]
     path.unlink()
     return wrong

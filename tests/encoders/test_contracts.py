@@ -8,6 +8,7 @@ import pytest
 from tiny_audio import AUDIO_FAMILIES
 from tiny_bridges import BRIDGE_FAMILIES
 from tiny_contextual import CONTEXTUAL_FAMILIES
+from tiny_events import EVENT_FAMILIES
 from tiny_image import IMAGE_FAMILIES
 from tiny_image_text import IMAGE_TEXT_FAMILIES
 from tiny_omni import OMNI_FAMILIES
@@ -44,6 +45,7 @@ CASES: list[Case] = [
     *IMAGE_FAMILIES,
     *AUDIO_FAMILIES,
     *SPEAKER_FAMILIES,
+    *EVENT_FAMILIES,
     *OMNI_FAMILIES,
     *VIDEO_FAMILIES,
     *OPENAI_FAMILIES,

@@ -3,8 +3,8 @@
 BUILT_IN = (
     "starter", "sentence", "static", "contextual", "tokens", "openai",
     "clip", "siglip", "blip", "open_clip", "image", "timm",
-    "clap", "speech", "ast", "audiomae",
+    "clap", "speech", "ast", "audiomae", "panns",
     "frames", "video", "xclip", "torchvision",
-    "speaker", "xvector", "bridge", "omni",
+    "speaker", "xvector", "ecapa", "bridge", "omni",
 )  # fmt: skip
 """Their schemes, in the order in which they are listed to users."""

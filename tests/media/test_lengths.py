@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from senseweave.media import Audio
+from senseweave.media import Audio, Video
 
 RATE = 44_100
 
@@ -122,3 +122,48 @@ def test_ogg_that_was_cut_says_so(make):
     assert 5 < recording.duration < 12
     assert recording.notes == ("the file has no mark of its end: it may have been cut",)
     assert Audio(data).decode().duration == 20
+
+
+def cut_in_half(make, kind: str) -> bytes:
+    data = make.sound(make.tone(4), kind=kind)
+    return data[: len(data) // 2]
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU", "W64", "RF64", "CAF"])
+def test_half_of_any_recording_says_that_it_is_half(make, kind):
+    audio = Audio(cut_in_half(make, kind))
+    assert audio.duration == pytest.approx(2, abs=0.05)
+    assert any("as in its header" in note or "that its header says" in note for note in audio.notes)
+    whole = Audio(make.sound(make.tone(4), kind=kind))
+    assert (whole.duration, whole.notes) == (4, ())
+
+
+@pytest.mark.parametrize("unwritten", [16, 24])
+def test_an_rf64_file_whose_size_was_never_written_is_read_to_its_end(make, unwritten):
+    data = make.sound(make.tone(2), kind="RF64")
+    sizes = data.index(b"ds64") + 8
+    audio = Audio(data[:sizes] + bytes(unwritten) + data[sizes + unwritten :])
+    assert audio.duration == pytest.approx(2, abs=0.05)
+    samples = audio.decode(sampling_rate=16_000).samples
+    assert len(samples) == pytest.approx(32_000, abs=800)
+    assert np.abs(samples).max() == pytest.approx(0.5, abs=0.05)
+
+
+def test_tags_between_mp3_files_that_were_joined_are_no_loss(make):
+    tagged = piped("mp3", "libmp3lame", make.tone(2), id3v2_version="4")
+    assert tagged.startswith(b"ID3")
+    audio = Audio(tagged * 2)
+    assert audio.duration == pytest.approx(4, abs=0.15)
+    audio.decode(sampling_rate=16_000)
+    assert audio.notes == ()
+
+
+def test_a_film_in_avi_that_was_cut_says_so(make):
+    whole = make.container("avi", frames=make.frames(range(100)), video="mpeg4")
+    film = Video(whole[: len(whole) * 6 // 10])
+    assert film.duration < 3.9
+    film.decode(frames=2)
+    assert "the file ends early" in film.notes[0]
+    complete = Video(whole)
+    complete.decode(frames=2)
+    assert complete.notes == ()

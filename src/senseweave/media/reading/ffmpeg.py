@@ -25,6 +25,8 @@ _LONGEST_GAP_SECONDS = 60.0
 """A larger jump is a broken time stamp, not a minute of silence."""
 _TRIMMED_SECONDS = 0.1
 """An encoder may pad its last packet beyond the end that the header gives."""
+_TAGS = (b"ID3", b"TAG", b"APETAGEX")
+"""What stands between recordings that were joined, and holds no sound."""
 _WITHOUT_HEADER = {"aac", "amr", "mp3"}
 
 
@@ -100,7 +102,7 @@ def decoded_frames(container: Any, stream: Any, notes: list[str]) -> Iterator[An
             try:
                 frames = packet.decode()
             except Exception as error:
-                broken += 1
+                broken += not bytes(packet)[:8].startswith(_TAGS)
                 if broken == 1:
                     _add(notes, f"part of the {stream.type} cannot be decoded ({error_reason(error)})")
                 frames = []

@@ -16,6 +16,7 @@ from senseweave.media.forms.content import Content
 from senseweave.media.forms.source import Source
 from senseweave.media.policy import MediaPolicy
 from senseweave.media.reading.ffmpeg import decoded_frames, moving_pictures, open_container, promised_end, zero_time
+from senseweave.media.reading.lengths import cut_note
 
 _SEEK_AHEAD_SECONDS = 4.0
 """Decoding up to a frame this far ahead costs about as much as a seek to the key frame before it."""
@@ -43,6 +44,9 @@ class FrameReader:
         self._file = source.open()
         self.notes: list[str] = []
         try:
+            if content.reader == "avi" and (note := cut_note(self._file, "avi")) is not None:
+                self.notes.append(note)
+            self._file.seek(0)
             self._container = open_container(self._file, content, self._source)
         except BaseException:
             self._file.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from senseweave.media.forms.content import HEAD_BYTES, tag_length
 from senseweave.media.forms.packets import mpeg_packet
@@ -18,6 +18,9 @@ _HEADER_BYTES: Final = 200
 _MOST_CHUNKS: Final = 10_000
 _UNKNOWN_SIZE: Final = 0x7FFFFF00
 """A program that cannot go back to the header writes this size or a larger one, or 0."""
+
+_CORRECTED: Final = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+"""How libsndfile says that it has corrected a size."""
 
 
 def states_length(file: BinaryIO, reader: str) -> bool:
@@ -46,10 +49,25 @@ def shortfall_note(log: str, seconds: float) -> str | None:
         log: What libsndfile tells of a file whose size it has corrected.
         seconds: The length that it holds.
     """
-    for promised, actual in re.findall(r"^ *(?:data|SSND) : (\d+) \(should be (\d+)\)", log, re.MULTILINE):
+    for promised, actual in _CORRECTED.findall(log):
         if int(actual) < int(promised) < _UNKNOWN_SIZE:
             header = seconds * int(promised) / max(1, int(actual))
             return f"the sound ends at {seconds:.2f} seconds, not at {header:.2f} as in its header"
+    return None
+
+
+def cut_note(file: BinaryIO, reader: str) -> str | None:
+    """Return what a user should know of an AVI or CAF file that is shorter than its header says, or None.
+
+    Args:
+        file: Seekable; its position is lost.
+        reader: The reader of its content.
+    """
+    file.seek(4)
+    stated = _caf_size(file) if reader == "caf" else int.from_bytes(file.read(4), "little") + 8
+    size = file.seek(0, io.SEEK_END)
+    if size < stated - 1 and stated < _UNKNOWN_SIZE:  # a last byte that only fills up may be missing
+        return f"the file ends early: it has {size:,} of the {stated:,} bytes that its header says"
     return None
 
 
@@ -57,6 +75,21 @@ def lacks_end(file: BinaryIO) -> bool:
     """Return whether the last page of an Ogg file is not marked as the last; the position of the file is lost."""
     page = _last_page(file)
     return page is not None and not page[5] & 4
+
+
+def _caf_size(file: BinaryIO) -> int:
+    """Return where the last chunk of a CAF file ends as the headers say; 0 where it is not said."""
+    end = 8
+    for _ in range(_MOST_CHUNKS):
+        file.seek(end)
+        header = file.read(12)
+        if len(header) < 12:
+            break
+        size = struct.unpack_from(">q", header, 4)[0]
+        if size < 0:
+            return 0
+        end += 12 + size
+    return end
 
 
 def _has_header(file: BinaryIO) -> bool:
@@ -107,15 +140,62 @@ def _pages(data: bytes) -> list[bytes]:
     return [data[start : start + 27] for start in starts if len(data) >= start + 27]
 
 
+class ReplacedStart(io.RawIOBase):
+    """A file whose first bytes are others, for readers that take the size in them at its word."""
+
+    def __init__(self, file: BinaryIO, start: bytes) -> None:
+        """Replace the first bytes of a file, which is closed with this."""
+        self._file, self._start = file, start
+        file.seek(0)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place and return it."""
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer and return the number of bytes."""
+        at = self._file.tell()
+        data = self._file.read(len(buffer))
+        if at < len(self._start):
+            data = self._start[at : at + len(data)] + data[len(self._start) - at :]
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+
+def lacks_long_size(file: BinaryIO) -> bool:
+    """Return whether an RF64 file was never given its size: its recorder lost power. The file is back at its start."""
+    file.seek(0)
+    unwritten = file.read(4) in (b"RF64", b"BW64") and _data_size(file) == 0
+    file.seek(0)
+    return unwritten
+
+
 def _data_size(file: BinaryIO) -> int | None:
     """Return the size of the samples of a WAV file as its header says, or None if it has none."""
     file.seek(12)
+    long_size: int | None = None
     for _ in range(_MOST_CHUNKS):
         header = file.read(8)
         if len(header) < 8:
             break
         name, size = struct.unpack("<4sI", header)
         if name == b"data":
-            return int(size)
+            return int(size) if long_size is None else long_size
+        if name == b"ds64" and size >= 16:  # of RF64, whose sizes take eight bytes
+            long_size = int.from_bytes(file.read(16)[8:], "little")
+            size -= 16
         file.seek(size + size % 2, io.SEEK_CUR)
     return None

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 
@@ -16,7 +16,14 @@ from senseweave.media.forms.content import Content
 from senseweave.media.forms.source import Source
 from senseweave.media.policy import MediaPolicy
 from senseweave.media.reading.ffmpeg import FFmpegSoundReader
-from senseweave.media.reading.lengths import lacks_end, shortfall_note, states_length
+from senseweave.media.reading.lengths import (
+    ReplacedStart,
+    cut_note,
+    lacks_end,
+    lacks_long_size,
+    shortfall_note,
+    states_length,
+)
 from senseweave.media.reading.samples import check_rate, mono
 from senseweave.media.reading.tracks import MixedReader
 
@@ -60,6 +67,8 @@ def open_sound(source: Source, content: Content, policy: MediaPolicy) -> SoundRe
     """
     file = source.open()
     try:
+        if content.reader == "wav" and lacks_long_size(file):
+            file = cast(BinaryIO, ReplacedStart(file, b"RIFF"))
         states = content.reader not in _SOUNDFILE or _states_length(source, file, content.reader)
         if content.reader in _SOUNDFILE and states:
             try:
@@ -96,6 +105,8 @@ def _states_length(source: Source, file: BinaryIO, reader: str) -> bool:
         source.states_length = states_length(file, reader)
         if reader == "ogg" and lacks_end(file):
             source.note("the file has no mark of its end: it may have been cut")
+        if reader == "caf" and (note := cut_note(file, reader)) is not None:
+            source.note(note)
         file.seek(0)
     return source.states_length
 

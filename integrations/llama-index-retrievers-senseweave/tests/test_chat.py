@@ -20,6 +20,7 @@ from llama_index.embeddings.senseweave import SenseweaveEmbedding, media_from_no
 from llama_index.retrievers.senseweave import MediaPostprocessor, SenseweaveRetriever
 
 import senseweave as sw
+from senseweave.interop import place_label, read_metadata
 
 
 @pytest.fixture
@@ -128,3 +129,14 @@ def test_the_postprocessor_survives_its_dict() -> None:
     again = MediaPostprocessor.from_dict(made.to_dict())
     assert again.to_dict() == made.to_dict()
     assert (again.modalities, again.max_images, again.root) == (made.modalities, 3, made.root)
+
+
+def test_labels_can_be_written_by_the_caller_and_captions_name_no_place(files: dict[str, list[Path]]) -> None:
+    node = media_node("image", files["image"][0], text="a red square")
+    node.set_content(f"a red square ({place_label(read_metadata(node.metadata))})")
+    hits = [NodeWithScore(node=node, score=1.0)]
+    plain = MediaPostprocessor(mark_data=False).postprocess_nodes(hits)
+    assert plain[0].node.get_content() == "[1] image, image-red: a red square"
+    named = MediaPostprocessor(mark_data=False, label=lambda number, known: f"({number}, {known.modality})")
+    assert named.postprocess_nodes(hits)[0].node.get_content() == "(1, image) a red square"
+    assert "label" not in named.to_dict()

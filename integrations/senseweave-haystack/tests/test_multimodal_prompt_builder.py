@@ -1,7 +1,9 @@
 """MultimodalPromptBuilder: Documents of several modalities in rank order, labelled, within limits."""
 
 import base64
+import copy
 import io
+import sys
 import wave
 
 import pytest
@@ -12,6 +14,7 @@ from haystack_integrations.components.builders.senseweave import MultimodalPromp
 from PIL import Image
 
 import senseweave as sw
+from senseweave.interop import place_label, read_metadata
 
 
 @pytest.fixture
@@ -30,12 +33,13 @@ def _parts(result):
 def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
     builder = MultimodalPromptBuilder(system_prompt=None, modalities=["text"], max_seconds=3, root_path=tmp_path)
     data = builder.to_dict()
-    assert len(data["init_parameters"]) == 18
+    assert len(data["init_parameters"]) == 19
     assert MultimodalPromptBuilder.from_dict(data).to_dict() == data
 
 
 def test_parts_come_in_rank_order_with_labels(documents):
-    result = MultimodalPromptBuilder(mark_data=False).run(query="What is there?", documents=documents)
+    builder = MultimodalPromptBuilder(mark_data=False, modalities=["text", "image", "audio"])
+    result = builder.run(query="What is there?", documents=documents)
     assert [message.role.value for message in result["prompt"]] == ["system", "user"]
     parts = _parts(result)
     assert [type(part) for part in parts] == [
@@ -54,7 +58,8 @@ def test_parts_come_in_rank_order_with_labels(documents):
 
 
 def test_sound_is_cut_to_its_span(documents):
-    sound = _parts(MultimodalPromptBuilder(mark_data=False).run(query="?", documents=documents))[1]
+    builder = MultimodalPromptBuilder(mark_data=False, modalities=["audio"])
+    sound = _parts(builder.run(query="?", documents=documents))[1]
     assert (sound.mime_type, sound.filename) == ("audio/wav", "tone.wav")
     with wave.open(io.BytesIO(base64.b64decode(sound.base64_data))) as file:
         assert file.getnframes() / file.getframerate() == pytest.approx(1.0, abs=0.01)
@@ -73,7 +78,9 @@ def test_images_are_scaled_down_and_counted(tmp_path):
 
 
 def test_limits_on_documents_seconds_and_characters(documents, tone):
-    builder = MultimodalPromptBuilder(mark_data=False, max_documents=2, max_seconds=0.5, max_characters=3)
+    builder = MultimodalPromptBuilder(
+        mark_data=False, modalities=["text", "audio"], max_documents=2, max_seconds=0.5, max_characters=3
+    )
     result = builder.run(query="?", documents=documents)
     assert result["documents"] == documents[:2]
     parts = _parts(result)
@@ -86,6 +93,35 @@ def test_what_the_model_does_not_take_stands_as_text(documents):
     parts = _parts(MultimodalPromptBuilder(mark_data=False, modalities=["text"]).run(query="?", documents=documents))
     assert all(isinstance(part, TextContent) for part in parts)
     assert "orange disc" in parts[2].text
+
+
+def test_a_recording_is_shown_by_its_transcript_unless_the_model_listens(documents):
+    plain = _parts(MultimodalPromptBuilder(mark_data=False).run(query="?", documents=documents))
+    assert not any(isinstance(part, FileContent) for part in plain)
+    assert any(isinstance(part, ImageContent) for part in plain)
+    assert plain[0].text == "[1] audio, tone.wav, 0:01 to 0:02: a tone"
+
+
+def test_a_caption_of_another_writer_is_shown_without_the_place_that_the_label_says(photo):
+    meta = {"modality": "image", "source": str(photo), "sha256": "ab" * 32}
+    document = Document(content=f"a disc ({place_label(read_metadata(meta))})", meta=meta)
+    parts = _parts(MultimodalPromptBuilder(mark_data=False).run(query="?", documents=[document]))
+    assert parts[0].text == "[1] image, photo.png: a disc"
+
+
+def numbered(number, provenance):
+    """Name a document without its file."""
+    return f"({number}, {provenance.modality})"
+
+
+def test_labels_can_be_written_by_the_caller_and_survive_serialization(documents, monkeypatch):
+    monkeypatch.setenv("HAYSTACK_DESERIALIZATION_ALLOWLIST", numbered.__module__)
+    monkeypatch.setitem(sys.modules, numbered.__module__, sys.modules[__name__])
+    builder = MultimodalPromptBuilder(mark_data=False, label=numbered)
+    data = builder.to_dict()
+    assert data["init_parameters"]["label"] == f"{numbered.__module__}.numbered"
+    for made in (builder, MultimodalPromptBuilder.from_dict(data), copy.deepcopy(builder)):
+        assert _parts(made.run(query="?", documents=documents))[0].text == "(1, audio) a tone"
 
 
 def test_a_video_is_frames_or_a_file(samples):

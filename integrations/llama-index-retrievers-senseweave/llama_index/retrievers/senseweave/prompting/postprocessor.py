@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,10 +30,12 @@ from senseweave.interop import (
     PromptDocument,
     PromptFile,
     PromptLimits,
+    Provenance,
     in_thread,
     prompt_label,
     prompt_parts,
     read_metadata,
+    text_without_place,
 )
 
 logger = logging.getLogger(__name__)
@@ -70,6 +72,9 @@ class MediaPostprocessor(PolicyFields, BaseNodePostprocessor):
         default=True, description="Whether words stand between marks that no document can forge, as data."
     )
     full_paths: bool = Field(default=False, description="Whether labels name whole paths rather than files.")
+    label: Callable[[int, Provenance], str] | None = Field(
+        default=None, exclude=True, description="What stands before the words of a node, by its number and provenance."
+    )
     on_error: OnUnreadable = Field(
         default="skip", description="`skip` shows words of media that cannot be read, with a warning; or `raise`."
     )
@@ -99,10 +104,13 @@ class MediaPostprocessor(PolicyFields, BaseNodePostprocessor):
 
     def _parts(self, number: int, node: BaseNode, limits: PromptLimits) -> tuple[str, list[PromptFile]]:
         """Return what is shown of a node in words, and the files that follow."""
-        name = f"node {node.node_id[:12]}"
+        name, provenance = f"node {node.node_id[:12]}", read_metadata(node.metadata)
+        words = node.get_content(metadata_mode=MetadataMode.NONE)
+        if provenance.modality != "text":  # the label says the place already
+            words = text_without_place(words, provenance, node.node_id)
         document = PromptDocument(
-            node.get_content(metadata_mode=MetadataMode.NONE),
-            read_metadata(node.metadata),
+            words,
+            provenance,
             partial(media_from_node, node, self.media_policy),
             name,
         )
@@ -114,10 +122,15 @@ class MediaPostprocessor(PolicyFields, BaseNodePostprocessor):
             warn=logger.warning,
             mark_data=self.mark_data,
             full_paths=self.full_paths,
-            label=lambda _, provenance: prompt_label(number, provenance, otherwise=name, full_path=self.full_paths),
+            label=lambda _, known: self._label(number, known, name),
         )
         files = [part for part in parts if isinstance(part, PromptFile)]
         return "\n".join(part.text for part in parts if not isinstance(part, PromptFile)), files
+
+    def _label(self, number: int, provenance: Provenance, name: str) -> str:
+        if self.label is not None:
+            return self.label(number, provenance)
+        return prompt_label(number, provenance, otherwise=name, full_path=self.full_paths)
 
 
 def _nodes(node: BaseNode, words: str, files: Sequence[PromptFile]) -> Iterator[BaseNode]:

@@ -3,13 +3,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts ranked Documents of several modalities and a question into messages for a chat generator."""
 
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from haystack import Document, component, logging
+from haystack import Document, component, default_from_dict, logging
 from haystack.dataclasses import ChatMessage, FileContent, ImageContent, TextContent
+from haystack.utils import deserialize_callable, serialize_callable
 from haystack_integrations.common.senseweave.components import Configured, check_list, keep_parameters, run_in_thread
 from haystack_integrations.common.senseweave.items import document_provenance, document_to_media
 
@@ -24,14 +27,18 @@ from senseweave.interop import (
     PromptFile,
     PromptLimits,
     PromptPart,
+    Provenance,
     check_choice,
     chosen_modalities,
     prompt_parts,
+    text_without_place,
 )
 
 logger = logging.getLogger(__name__)
 
 Part: TypeAlias = TextContent | ImageContent | FileContent
+WITHOUT_SOUND: tuple[Modality, ...] = ("text", "image", "video")
+"""What models are shown of which nothing is said: most providers refuse sound."""
 
 
 @component
@@ -39,9 +46,9 @@ class MultimodalPromptBuilder(Configured):
     """Builds a list of `ChatMessage` in which a model sees the Documents themselves, best first, and then a question.
 
     Each Document begins with a label (its number, modality and source, and the page or the seconds that it covers) and
-    its content. An image follows as `ImageContent`, sound as `FileContent` (WAV), a video as frames or as
-    `FileContent`. Images are scaled down, sound is cut to the span that was found, and of what exceeds the limits only
-    label and content are shown.
+    its content, which of media is their caption or transcript. An image follows as `ImageContent`, a video as frames or
+    as `FileContent`, and sound as `FileContent` (WAV) where `modalities` names `audio`. Images are scaled down, sound
+    is cut to the span that was found, and of what exceeds the limits only label and content are shown.
 
     ### Usage example
 
@@ -77,12 +84,14 @@ class MultimodalPromptBuilder(Configured):
         on_error: OnUnreadable = "skip",
         mark_data: bool = True,
         full_paths: bool = False,
+        label: Callable[[int, Provenance], str] | None = None,
     ) -> None:
         """Create the component.
 
         :param system_prompt: The system message; None for none.
         :param modalities: What the model takes; of Documents of other modalities only label and content
-            are shown. None takes all.
+            are shown. None is text, image and video: most providers refuse sound, so a recording is shown by its
+            transcript. Name `audio` too for a model that listens.
         :param max_documents: Most Documents; the rest is left out.
         :param max_characters: Most characters of the content of each Document; None for all.
         :param max_images: Most images, frames of videos included.
@@ -103,6 +112,8 @@ class MultimodalPromptBuilder(Configured):
         :param mark_data: Whether each Document stands between marks that no Document can forge, after a notice that
             what they enclose is data and no instruction.
         :param full_paths: Whether labels name whole paths and URLs rather than the names of files.
+        :param label: Returns what stands before the content of a Document, by its number and provenance, in place of
+            that label; a function with a name, which serialization keeps.
         :raises ValueError: If a choice or a limit makes no sense.
         """
         check_choice("on_error", on_error)
@@ -118,6 +129,22 @@ class MultimodalPromptBuilder(Configured):
             file_bytes=max_file_bytes,
             image_format=image_format,
         )
+
+    def _parameters(self) -> dict[str, Any]:
+        label = serialize_callable(self.label) if self.label is not None else None
+        return {**Configured._parameters(self), "label": label}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "MultimodalPromptBuilder":
+        """Deserialize the component.
+
+        :param data: What `to_dict` returned; the component shares nothing with it.
+        :returns: The component.
+        """
+        parameters = deepcopy(data.get("init_parameters", {}))
+        if parameters.get("label") is not None:
+            parameters["label"] = deserialize_callable(parameters["label"])
+        return default_from_dict(cls, {**data, "init_parameters": parameters})
 
     @component.output_types(prompt=list[ChatMessage], documents=list[Document])
     def run(self, query: str, documents: list[Document]) -> dict[str, Any]:
@@ -152,11 +179,12 @@ class MultimodalPromptBuilder(Configured):
             map(self._prompt_document, documents),
             question=query,
             limits=self._limits,
-            modalities=self.modalities,
+            modalities=WITHOUT_SOUND if self.modalities is None else self.modalities,
             on_error=self.on_error,
             warn=lambda reason: logger.warning("{reason}", reason=reason),
             mark_data=self.mark_data,
             full_paths=self.full_paths,
+            label=self.label,
         )
         return [self._part(part) for part in parts]
 
@@ -164,8 +192,11 @@ class MultimodalPromptBuilder(Configured):
         field = self.file_path_meta_field
         provenance = document_provenance(document, file_path_meta_field=field)
         source = provenance.source or document.meta.get("url") or document.meta.get("file_name")
+        words = document.content or ""
+        if provenance.modality != "text":  # the label says the place already
+            words = text_without_place(words, provenance, document.id)
         return PromptDocument(
-            text=document.content or "",
+            text=words,
             provenance=replace(provenance, source=str(source) if source else None),
             read=partial(document_to_media, document, policy=self._policy, file_path_meta_field=field),
             name=f"Document {document.id[:12]}",
@@ -207,5 +238,5 @@ def documents_to_tool_result(documents: list[Document]) -> list[TextContent | Im
     :param documents: Ranked Documents, best first.
     :returns: What `outputs_to_string` with `raw_result` takes.
     """
-    builder = MultimodalPromptBuilder(modalities=["text", "image", "video"])
+    builder = MultimodalPromptBuilder()
     return [part for part in builder.parts(documents) if not isinstance(part, FileContent)]

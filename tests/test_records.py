@@ -200,6 +200,17 @@ def test_all_four_write_the_same_provenance(kind, chunks, space):
     assert len(told) == 1, written
 
 
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("writer", ["LangChain", "LlamaIndex"])  # the core refuses them, Haystack's converter cuts
+@pytest.mark.parametrize("own", [{"start": 5}, {"start": 1, "end": 2}, {"end_s": 2}, {"part": "!/x.png"}], ids=str)
+def test_a_users_numbers_on_a_whole_recording_neither_cut_it_nor_make_it_unreadable(writer, reader, own, chunks, space):
+    whole = sw.Audio(source_name(chunks["window"]))
+    metadata, text = WRITERS[writer](whole, space, own)
+    assert {name: metadata[f"user_{name}"] for name in own} == own
+    media = READERS[reader](metadata, text)
+    assert (media.modality, media.source, media.span) == ("audio", whole.source, None)
+
+
 @pytest.mark.parametrize("own", [{"start": 0.0, "end": 0.0}, {"start": 2.0, "end": 1.0}, {"start": 1.0}], ids=str)
 def test_numbers_that_are_no_span_are_an_error_for_every_reader_and_not_all_of_the_recording(chunks, own):
     path = source_name(chunks["window"])

@@ -48,6 +48,11 @@ def test_tail_asks_more_of_a_larger_collection():
     assert score("tail", np.array([0.3]), small)[0] == pytest.approx(score("tail", np.array([0.3]), KNOWN)[0] + 2)
 
 
+@pytest.mark.parametrize("z", [-3.0, 0.0, 29.9, 30.0, 35.0, 37.0])
+def test_the_normal_tail_is_that_of_the_error_function_as_far_as_that_reaches(z):
+    assert log10_normal_tail(z) == pytest.approx(math.log10(0.5 * math.erfc(z / math.sqrt(2))), abs=1e-5)
+
+
 def test_the_normal_tail_is_smooth_where_the_series_takes_over():
     assert log10_normal_tail(0.0) == pytest.approx(math.log10(0.5))
     assert log10_normal_tail(30.0) == pytest.approx(log10_normal_tail(29.999999), rel=1e-5)

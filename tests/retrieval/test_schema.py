@@ -8,6 +8,7 @@ import pytest
 
 import senseweave as sw
 from senseweave.retrieval import Index
+from senseweave.retrieval.hits import with_result
 from senseweave.retrieval.records.schema import (
     Provenance,
     Record,
@@ -21,7 +22,6 @@ from senseweave.retrieval.records.schema import (
     record_id,
     record_source,
     record_text,
-    with_result,
     write_metadata,
 )
 from senseweave.retrieval.stores.memory import MemoryStore

@@ -75,6 +75,7 @@ from senseweave.retrieval.chroma_view import ChromaView, read_anew, reopen_in_ch
 from senseweave.retrieval.chroma_writer import FINGERPRINT, ChromaWriter
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
+from senseweave.retrieval.hits import with_result
 from senseweave.retrieval.list_statistics import ListStatistics
 from senseweave.retrieval.ranking import Ranking, arank, rank
 from senseweave.retrieval.records.adding import chunk_record, describe_chunk, embed_documents
@@ -94,7 +95,6 @@ from senseweave.retrieval.records.schema import (
     media_provenance,
     read_metadata,
     record_id,
-    with_result,
     write_metadata,
 )
 from senseweave.retrieval.report import raise_failed

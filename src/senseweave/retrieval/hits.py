@@ -14,7 +14,7 @@ from senseweave.media.documents.transcripts import RECORDING
 from senseweave.media.fused import Fused
 from senseweave.notebook import hit_html, hits_html
 from senseweave.redaction import redact_repr
-from senseweave.retrieval.records.schema import Provenance, is_gone, read_metadata
+from senseweave.retrieval.records.schema import DISPLACED, Provenance, is_gone, read_metadata
 
 Span = tuple[float, float]
 
@@ -226,3 +226,20 @@ def hit_from_record(
         metadata=provenance.own,
         policy=policy,
     )
+
+
+def with_result(metadata: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a search result: those of its record, and over them what the search says of it.
+
+    A value of the user under a name that the result needs is kept under `user_` and the name.
+
+    Args:
+        metadata: Of the record.
+        result: What the search says, such as `{"score": 0.7, "space": "starter"}`.
+    """
+    displaced = {
+        f"{DISPLACED}{name}": metadata[name]
+        for name, value in result.items()
+        if name in metadata and metadata[name] != value
+    }
+    return {**displaced, **metadata, **result}

@@ -217,23 +217,6 @@ def own_metadata(provenance: Provenance) -> dict[str, Any]:
     return _own_beside(provenance, written)
 
 
-def with_result(metadata: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metadata of a search result: those of its record, and over them what the search says of it.
-
-    A value of the user under a name that the result needs is kept under `user_` and the name.
-
-    Args:
-        metadata: Of the record.
-        result: What the search says, such as `{"score": 0.7, "space": "starter"}`.
-    """
-    displaced = {
-        f"{DISPLACED}{name}": metadata[name]
-        for name, value in result.items()
-        if name in metadata and metadata[name] != value
-    }
-    return {**displaced, **metadata, **result}
-
-
 def media_provenance(
     media: Media,
     *,
@@ -249,12 +232,16 @@ def media_provenance(
         source: What it is filed under; the media's absolute path, URL or label if None.
         fingerprint: Of the space that embeds it.
         added_at: Seconds since 1970.
-        own: The user's own values; those of the media if None.
+        own: The user's own values; those of the media if None. Numbers and paths that readers would take for the span
+            or the part of the chunk are kept under `user_` and their names.
 
     Raises:
         MediaError: If the media cannot be read.
     """
-    values = dict(media.metadata if own is None else own)
+    values = {
+        f"{DISPLACED}{name}" if _says_where(name, value, media) else name: value
+        for name, value in (media.metadata if own is None else own).items()
+    }
     if isinstance(media, Fused):
         values[FUSED] = media.record()
     if media.notes:
@@ -356,6 +343,14 @@ def _own_beside(provenance: Provenance, taken: Mapping[str, Any]) -> dict[str, A
         elif value != taken[name]:
             own.setdefault(f"{DISPLACED}{name}", value)
     return {name: value for name, value in own.items() if value is not None}
+
+
+def _says_where(name: str, value: Any, media: Media) -> bool:
+    """Return whether a reader would take a user's value for where the chunk is in its source."""
+    if name in ("start", "end", *OLD_SPAN):
+        is_timed = media.modality in TIMED or media.mime_type in TRANSCRIPTS
+        return is_timed and isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return name == "part" and is_part_path(value)
 
 
 def _is_number(value: Any) -> bool:

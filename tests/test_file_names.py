@@ -16,6 +16,7 @@ from llama_index.embeddings.senseweave import MediaNodeParser, MediaReader, medi
 import senseweave as sw
 from langchain_senseweave import MediaLoader, content_blocks, document_from_hit, media_from_document
 from senseweave.interop import place_label, read_metadata
+from senseweave.testing.toys import toy_space
 
 sys.path.insert(0, str(Path(__file__).parent / "retrieval"))
 
@@ -164,3 +165,15 @@ def test_a_label_that_only_looks_like_a_file_url_is_a_label(tmp_path, label):
         sources = index.search("bread", k=1)[0].sources
         assert "elsewhere" in sources
         assert (label in sources) == (label not in ("file:///gone.txt%", "file:///a%00b"))
+
+
+def test_a_transcript_of_such_a_name_plays_the_recording_beside_it(tmp_path, folder, corpus):
+    Path(path(folder, b"talk\xff.srt")).write_text("1\n00:00:01,000 --> 00:00:02,000\nhello there\n")
+    recording = Path(path(folder, b"talk\xff.mp3"))
+    recording.write_bytes((corpus / "audio" / "recording-03.mp3").read_bytes())
+    with sw.Index(tmp_path / "index", spaces=[toy_space(modalities=("text",))]) as index:
+        assert index.add(path(folder, b"talk\xff.srt")).added == 1
+        hit = index.search("hello there", k=1)[0]
+        assert hit.source == f"file://{folder}/talk%FF.srt"
+        assert hit.recording.span == (1.0, 2.0)
+        assert hit.recording.source == str(recording)

@@ -13,6 +13,7 @@ from senseweave.errors import MediaError
 from senseweave.media.documents.base import Cue, DocumentReader, reject_page
 from senseweave.media.documents.plain import read_text
 from senseweave.media.documents.subtitles import Said, read_ass, read_lrc, read_sbv, read_ttml
+from senseweave.media.forms.local_names import stored_name
 from senseweave.media.forms.source import Source
 
 RECORDING: Final = "recording"
@@ -101,7 +102,7 @@ def _clean(words: str) -> str:
 
 
 def recording_beside(source: Source) -> str | None:
-    """Return the path of the recording of the same name beside a transcript, or None.
+    """Return what the recording of the same name beside a transcript is filed under, or None.
 
     `talk.en.vtt` belongs to `talk.mp4`, if there is no `talk.en.mp4`.
     """
@@ -126,4 +127,4 @@ def _allowed(path: str, source: Source) -> str | None:
         source.policy.resolve(path)
     except MediaError:
         return None
-    return path
+    return stored_name(path)

@@ -137,6 +137,17 @@ def test_a_loader_tells_the_share_of_the_chunks_that_it_made(tmp_path):
     assert shares[-1] == 1.0
 
 
+def test_the_source_at_work_is_the_one_that_is_embedded_and_not_the_last_that_was_read(watched, tmp_path):
+    space, _, _ = watched
+    (tmp_path / "a.txt").write_text("words")
+    (tmp_path / "b.bin").write_bytes(bytes(range(256)))
+    lines = []
+    state = Progress(lambda now: lines.append(str(now)))
+    Index(tmp_path / "index", spaces=[space]).add([tmp_path], progress=state)
+    before = [line for line in lines if line.startswith("1 of 2, 0 of about 1 chunk (")]
+    assert before[-1].endswith("1 failed, a.txt")
+
+
 def test_every_space_of_an_index_is_work(watched, tmp_path):
     space, state, _ = watched
     other = sw.Space("other", {"text": ToyEncoder("text", seed=3)})

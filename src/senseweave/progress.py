@@ -124,9 +124,10 @@ class Progress:
     def __str__(self) -> str:
         parts = [f"{self.done} of {self.total}" if self.total is not None else f"{self.done} done"]
         if self.expected is not None and self.done != self.total:
-            parts.append(f"{self.settled} of about {max(self.expected, self.settled)} chunks ({self.rate:.1f}/s)")
+            expected = max(self.expected, self.settled)
+            parts.append(f"{self.settled} of about {_chunks(expected)} ({self.rate:.1f}/s)")
         elif self.chunks:
-            parts.append(f"{self.chunks} chunks ({self.rate:.1f}/s)")
+            parts.append(f"{_chunks(self.chunks)} ({self.rate:.1f}/s)")
         if self.seconds:
             parts.append(f"{_clock(self.seconds)} of sound and video")
         if self.failed:
@@ -228,6 +229,10 @@ def chunk_seconds(media: Media) -> float:
         return media.duration or 0.0
     except MediaError:
         return 0.0
+
+
+def _chunks(count: int) -> str:
+    return f"{count} chunk{'' if count == 1 else 's'}"
 
 
 def _clock(seconds: float) -> str:

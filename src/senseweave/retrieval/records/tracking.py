@@ -62,6 +62,10 @@ class Tracker:
         ticket.waiting += spaces
         self._forecast.made(spaces)
 
+    def embed(self, source: str) -> None:
+        """Take that chunks are embedded now, of which the first is of a source; it was read before others were."""
+        self._update(current=source)
+
     def finish_reading(self) -> None:
         """Take that all chunks are known."""
         self._forecast.end()

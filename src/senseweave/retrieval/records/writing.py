@@ -221,6 +221,7 @@ class Writer:
         if not groups:
             return
         description = self._collections.descriptions[space.name, groups[0][0].media.modality]
+        self._tracker.embed(groups[0][0].media.source)
         steps = EncodingSteps(
             [[(chunk.media, chunk.ticket) for chunk in group] for group in groups], self._tracker.settle
         )

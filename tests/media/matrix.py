@@ -158,6 +158,7 @@ DOCUMENTS = [
     Row("PDF that was cut", "refused broken", lambda make: b"%PDF-1.7\n" + bytes(50)),
     Row("HTML", "text Bread and tea", words("<!DOCTYPE html><html><body><p>Bread <b>and</b> tea</body></html>")),
     Row("HTML, a fragment", "text Bread and tea", words("<p>Bread <b>and</b> tea</p>")),
+    Row("HTML, tags that are never closed", "text Bread", words("<ul><li>Bread<li>tea")),
     Row("HTML after a long comment", "text Bread", words(f"<!-- {'saved ' * 200} --><html><body>Bread</body></html>")),
     Row("HTML with an unclosed drawing", "text Bread", words("<html><body><svg><path>Bread</body></html>")),
     Row("Markdown", "text # Bread", words("# Bread\n\n- flour\n- *water*\n")),

@@ -215,3 +215,19 @@ def test_of_an_encrypted_message_the_headers_are_read_and_a_note_says_so(kind):
     (text,) = collect(message.encode())
     assert text.decode() == "Bees\n\nFrom: a@b"
     assert text.notes == ("of an encrypted message only the headers were read; save it decrypted",)
+
+
+@pytest.mark.parametrize(
+    ("charset", "declared", "name"),
+    [
+        ("latin-1", "iso-8859-1", "Jörg Grün"),
+        ("utf-8", "iso-8859-1", "Jörg Grün"),
+        ("koi8-r", "koi8-r", "Иван"),
+        ("cp1252", "no-such-set", "Jörg Grün"),
+    ],
+)
+def test_letters_that_stand_in_a_header_unencoded_are_read(charset, declared, name):
+    kind = f"Content-Type: text/plain; charset={declared}"
+    lines = [f"From: {name} <a@b.c>", "Subject: Hallo", "Message-ID: <2@b>", kind]
+    (text,) = read("\r\n".join([*lines, "", "words"]).encode(charset))
+    assert f"From: {name} <a@b.c>" in text.decode()

@@ -138,11 +138,21 @@ def _page(message: Message, source: Source) -> Page:
 
 
 def _header(message: Message, name: str) -> str:
-    value = str(message.get(name, ""))[:LONGEST_HEADER]
+    value = next((str(value) for given, value in message.raw_items() if given.lower() == name.lower()), "")
+    value = _with_bare_letters(value[:LONGEST_HEADER], message)
     try:
         return clean(str(email.header.make_header(email.header.decode_header(value))))
     except (ValueError, LookupError):  # an unknown encoding, or none at all
         return clean(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+
+
+def _with_bare_letters(value: str, message: Message) -> str:
+    """Return a header with the letters that stand in it unencoded, as old programs wrote them."""
+    data = value.encode("utf-8", "surrogateescape")
+    for charset in ("utf-8", message.get_content_charset() or "utf-8"):
+        with contextlib.suppress(ValueError, LookupError):
+            return data.decode(charset)
+    return decode_text(data)
 
 
 def _leaves(message: Message, source: Source, depth: int = 0) -> Iterator[Message]:

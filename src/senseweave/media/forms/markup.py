@@ -14,6 +14,8 @@ _FRAGMENT: Final = re.compile(
     re.IGNORECASE,
 )
 _CLOSING: Final = re.compile(rb"</[a-z][a-z0-9]*\s*>", re.IGNORECASE)
+_OPEN_TAGS: Final = 3
+"""Tags that a fragment needs which closes none, as `<p>` and `<li>` need not be."""
 _MARKDOWN: Final = re.compile(rb"^(?:#{1,6} |```|~~~|[-*+] |\d+\. |> )|\]\([^)\s]+\)", re.MULTILINE)
 """Marks of Markdown, which may begin with a few tags for its logo."""
 
@@ -34,5 +36,6 @@ def markup(head: bytes) -> str | None:
         return "html"
     if opening.startswith(b"<!--") and len(head) >= 4096:  # a comment longer than what is looked at
         return "html"
-    is_fragment = _FRAGMENT.match(start) is not None and _CLOSING.search(start) is not None
+    is_closed = _CLOSING.search(start) is not None or len(_FRAGMENT.findall(start)) >= _OPEN_TAGS
+    is_fragment = _FRAGMENT.match(start) is not None and is_closed
     return "html" if is_fragment and _MARKDOWN.search(start) is None else None

@@ -86,7 +86,8 @@ def _has_all(folder: Path, files: list[Path]) -> dict[str, list[str]]:
         report = index.add(files)
         counted = Counter(source for source in faults.pop("doubled"))
         faults["doubled"] = [source for source, number in counted.items() if number > 1]
-        faults["lost"] = [str(source) for source in files if str(source) not in index.sources()]
+        there = index.sources()
+        faults["lost"] = [str(source) for source in files if str(source) not in there]
         faults["wrong"] += [str(report)] if report.added or report.failed else []
         faults["doubled"] += ["more records than files"] * (len(index) != len(files))
         return faults

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import contract_table
 import pytest
 from tiny_audio import AUDIO_FAMILIES
 from tiny_bridges import BRIDGE_FAMILIES
@@ -68,6 +69,13 @@ class TestBuiltInFamilies(EncoderContract):
         listed = {(family.scheme, modality) for family in map(family_for, BUILT_IN) for modality in family.modalities}
         assert {(find_family(models.name(case))[0].scheme, case.modality) for case in CASES} == listed
         assert len({case.id for case in CASES}) == len(CASES)
+
+    def test_the_documentation_says_which_contracts_run_for_which_family(self, models: CaseModels) -> None:
+        document = contract_table.DOCUMENT.read_text(encoding="utf-8")
+        tables = contract_table.render(self.cases, models)
+        assert document == contract_table.replace(document, tables), "run python tests/encoders/tiny/contract_table.py"
+        for scheme, file in contract_table.REAL_WEIGHTS.items():
+            assert "pytest.mark.integration" in (contract_table.HERE / file).read_text(encoding="utf-8"), scheme
 
     def test_no_case_leaves_out_a_contract_that_its_family_can_keep(self, models: CaseModels) -> None:
         for case in CASES:

@@ -5,16 +5,41 @@ import warnings
 
 import numpy as np
 import pytest
+from tiny_every_type import EVERY_TYPE
 from tiny_text import TEXTS
 from tiny_types import save_type
 
 import senseweave as sw
 from senseweave.encoders.families.contextual import ENCODER_DECODER_TYPES, ENCODER_TYPES
 from senseweave.encoders.runtime.tokenization import RELATIVE_POSITIONS
+from senseweave.testing import EncoderContract
 
 SEES_PADDING = {"convbert", "fnet", "funnel", "mobilebert", "nystromformer", "yoso"}
 """Types whose layers see padding, by their architecture; the library finds them by trying."""
 UNLIMITED = (*RELATIVE_POSITIONS, "funnel")
+
+
+class TestEveryType(EncoderContract):
+    cases = EVERY_TYPE
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("kind", ["deberta", "fnet", "mra"])
+def test_a_half_type_that_a_model_has_no_kernels_for_is_refused_by_name(kind, dtype, tmp_path):
+    space = sw.load(f"contextual:{save_type(tmp_path, kind)}", dtype=dtype, device="cpu")
+    with pytest.raises(sw.ModelError, match=f"cannot compute in {dtype}.*load it with dtype='float32'"):
+        space.embed_text(TEXTS)
+
+
+def test_a_text_too_short_for_the_layers_of_a_model_is_an_error_of_its_own(tmp_path):
+    blocks = {"block_sizes": [1, 1, 1], "block_repeats": [1, 1, 1]}
+    space = sw.load(f"contextual:{save_type(tmp_path, 'funnel', **blocks)}", cache_size=0)
+    batch = space.encode([sw.Text(text) for text in (TEXTS[1], "a", "b", TEXTS[3])], on_error="skip")
+    assert batch.kept == [0, 3]
+    assert all(error.reason.startswith("the model cannot compute it: RuntimeError") for error in batch.failed)
+    np.testing.assert_allclose(batch.vectors, space.embed_text([TEXTS[1], TEXTS[3]]), atol=1e-5)
+    with pytest.raises(sw.MediaError, match="item 2 of 2"):
+        space.embed_text([TEXTS[1], "a"])
 
 
 @pytest.fixture(scope="module", params=(*ENCODER_TYPES, *ENCODER_DECODER_TYPES))

@@ -15,7 +15,7 @@ import numpy as np
 
 from senseweave.concurrency import checkpoint
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
-from senseweave.encoders.runtime.torch_runtime import check_fork
+from senseweave.encoders.runtime.failures import compute
 from senseweave.errors import EncodingError, MediaError, SilenceWarning, TruncationWarning, VectorError
 from senseweave.forking import Lock
 from senseweave.media import Media, Waveform
@@ -230,11 +230,7 @@ class Engine:
 
     def _forward(self, encoder: Encoder, batch: list[_Unit]) -> Encoded:
         with self._lock:
-            try:
-                encoded = encoder.forward([unit.prepared for unit in batch])
-            except RuntimeError:
-                check_fork()  # a model that the parent has loaded on CUDA
-                raise
+            encoded = compute(encoder, [unit.prepared for unit in batch])
         shape = np.shape(encoded.vectors)
         if shape != (len(batch), encoder.dimension):
             expected = (len(batch), encoder.dimension)

@@ -16,8 +16,8 @@ Batching = Literal["any", "equal", "alone"]
 """Which texts may share a batch: any, those of equal length alone, or none."""
 TOLERANCE: Final = 1e-5
 """Greatest difference between unit vectors of a text alone and in a batch that is rounding, in float32."""
-HALF_TOLERANCE: Final = 2e-2
-"""The same in `float16` and `bfloat16`."""
+HALF_TOLERANCE: Final = 4e-3
+"""The same in `float16` and `bfloat16`: tiny models round by up to 1.5e-3, and padding that is seen shows from 8e-3."""
 SENTENCE: Final = "to see whether its neighbors in a batch change a text, some texts are short and others are long "
 SAMPLES: Final = (SENTENCE * 3, SENTENCE, "some texts", "neighbors")
 """Texts of different lengths, the first so much longer that padding would show."""

@@ -1,0 +1,42 @@
+"""What an encoder's model fails on: a number type that it has no kernels for, or an item that it cannot compute."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from senseweave.display import printable, shorten
+from senseweave.encoders.base import Encoded, Encoder, Prepared
+from senseweave.encoders.runtime.torch_runtime import check_fork, is_half
+from senseweave.errors import EncodingError, ModelError
+
+_OF_TYPE: Final = re.compile(r"dtype|scalar type|not implemented for|BFloat16|Half", re.IGNORECASE)
+_OF_MACHINE: Final = re.compile(r"memory|CUDA error|cuDNN|shutdown|can't start new thread", re.IGNORECASE)
+"""Failures of the machine, which the next item would meet too."""
+
+_log = logging.getLogger(__name__)
+
+
+def compute(encoder: Encoder, batch: Sequence[Prepared]) -> Encoded:
+    """Return what an encoder computes of a batch.
+
+    Raises:
+        ModelError: If the model has no kernels for the number type that it was loaded in.
+        EncodingError: If it cannot compute the batch; one of its items may be the reason.
+    """
+    try:
+        return encoder.forward(batch)
+    except (RuntimeError, IndexError) as error:  # torch raises these; a text may be too short for pooling layers
+        check_fork()  # a model that the parent has loaded on CUDA
+        said = shorten(str(error).partition("\n")[0], 200)
+        dtype = encoder.identity().get("dtype")
+        if isinstance(dtype, str) and is_half(dtype) and _OF_TYPE.search(said):
+            msg = f"the model cannot compute in {dtype} ({said}); load it with dtype='float32'"
+            raise ModelError(msg) from error
+        if _OF_MACHINE.search(said):
+            raise
+        _log.info("a batch of %s failed", printable(type(encoder).__name__), exc_info=error)
+        msg = f"the model cannot compute it: {type(error).__name__}: {said}"
+        raise EncodingError(msg) from error

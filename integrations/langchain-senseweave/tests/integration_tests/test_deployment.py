@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 from langchain_core.documents import Document
@@ -44,6 +45,24 @@ def retriever(embeddings, red_png, tone_wav, tmp_path):
     return SenseweaveRetriever(vector_stores=[store], k=3)
 
 
+@contextmanager
+def served(app):
+    """Serve an application on the loopback interface, and give its port."""
+    uvicorn = pytest.importorskip("uvicorn")
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not server.started:
+        assert time.monotonic() < deadline, "the server did not start"
+        time.sleep(0.02)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(timeout=30)
+
+
 async def test_a_state_with_media_is_kept_and_taken_up_again(retriever):
     graphs = pytest.importorskip("langgraph.graph")
     from langgraph.checkpoint.memory import InMemorySaver
@@ -80,7 +99,6 @@ async def test_a_state_with_media_is_kept_and_taken_up_again(retriever):
 async def test_answers_are_streamed_over_http_while_others_are_asked(retriever):
     fastapi = pytest.importorskip("fastapi")
     httpx = pytest.importorskip("httpx")
-    uvicorn = pytest.importorskip("uvicorn")
     from fastapi.responses import StreamingResponse
 
     model = RepeatingChatModel()
@@ -92,24 +110,34 @@ async def test_answers_are_streamed_over_http_while_others_are_asked(retriever):
         chunks = chain.astream(question)
         return StreamingResponse((chunk.text async for chunk in chunks), media_type="text/plain")
 
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-
     async def answer(client, question):
         async with client.stream("GET", f"http://127.0.0.1:{port}/ask", params={"question": question}) as response:
             return [chunk async for chunk in response.aiter_text()]
 
-    try:
+    with served(app) as port:
         async with httpx.AsyncClient(timeout=60) as client:
             answers = await asyncio.gather(*(answer(client, "the sea is blue") for _ in range(8)))
-    finally:
-        server.should_exit = True
-        thread.join()
     assert len(answers) == 8
     for chunks in answers:
         assert "the sea is blue" in "".join(chunks)
         assert len(chunks) > 1
+
+
+async def test_langserve_serves_the_retriever_and_streams_a_chain(retriever, red_png):
+    fastapi = pytest.importorskip("fastapi")
+    langserve = pytest.importorskip("langserve")
+    chain = {"documents": retriever, "question": RunnablePassthrough()} | multimodal_prompt() | RepeatingChatModel()
+    app = fastapi.FastAPI()
+    langserve.add_routes(app, retriever.with_types(input_type=str), path="/search")
+    langserve.add_routes(app, chain.with_types(input_type=str), path="/ask")
+    with served(app) as port:
+        search = langserve.RemoteRunnable(f"http://127.0.0.1:{port}/search")
+        found = await search.ainvoke("the sea is blue")
+        ask = langserve.RemoteRunnable(f"http://127.0.0.1:{port}/ask")
+        chunks = [chunk.text async for chunk in ask.astream("the sea is blue")]
+        several = await ask.abatch(["the sea is blue", "red"])
+    assert found == await retriever.ainvoke("the sea is blue")
+    assert str(red_png) in {document.metadata["source"] for document in found}
+    assert len(chunks) > 1
+    assert "the sea is blue" in "".join(chunks)
+    assert [message.text.split()[-1] for message in several] == ["blue", "red"]

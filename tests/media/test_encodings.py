@@ -38,6 +38,7 @@ def typed(text: str, encoding: str) -> str:
 @pytest.mark.parametrize(
     "words",
     [
+        "50 µg/m³ at 20°", "12 m² for €9",
         "José", "caffè", "£20", "£20 for tea", "Zoë Müller", "naïve café", "30 °C and 5 µm", "Straße 5", "più", "niño",
         "Ångström, Ørsted, Ærø", "5 €", "don’t", "It’s late", "“ok”", "A–B", "½ cup", "© 2020", "§ 5", "São Paulo",
         "tête-à-tête", "¿Qué?", "Mañana a las 9, señor Peña", "id;name;city\n1;Jürgen Groß;Köln\n2;Zoë Brontë;Århus\n",

@@ -110,6 +110,8 @@ _NOT_AFTER_LETTERS: Final = frozenset("“‚„‘«¿¡£§©")
 _NOT_BEFORE_LETTERS: Final = frozenset("”’»…™")
 _APOSTROPHE: Final = re.compile(rb"(?i)[a-z]\x92(?:s|t|ll|re|ve|d|m)\b|\b(?:[cdjlmnst]|qu)\x92[a-z\x80-\xff]")
 """The apostrophe of Windows in an English or French word; on a Mac the byte is a letter."""
+_UNIT: Final = re.compile(rb"(?i)(?<![a-z\x80-\xff])[kcdm]?m[\xb2\xb3](?![a-z\x80-\xff])")
+"""An area or a volume as Western encodings write it; those of Central Europe have a letter or an accent there."""
 
 
 def choose_encoding(data: bytes) -> tuple[str, str | None]:
@@ -129,14 +131,14 @@ def choose_encoding(data: bytes) -> tuple[str, str | None]:
         confidence = _confidence(sample)
     except ImportError as error:
         confidence, note = {}, f"is read as {{}}, the best guess from its letters alone ({error})"
-    apostrophe = _APOSTROPHE.search(sample) is not None
+    apostrophe, unit = (pattern.search(sample) is not None for pattern in (_APOSTROPHE, _UNIT))
     best, chosen = -math.inf, "cp1252"
     for encoding in _ENCODINGS:
         text = _decoded(sample, encoding)
         if text is None:
             continue
         score = _plausibility(text, encoding) + math.log(confidence.get(encoding, 0.0) + _LEAST_CONFIDENCE)
-        if apostrophe and "’" not in text:
+        if (apostrophe and "’" not in text) or (unit and not re.search("[²³]", text)):
             score -= _ALONE_COST
         if score > best:
             best, chosen = score, encoding

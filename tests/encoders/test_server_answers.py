@@ -1,5 +1,6 @@
 """Servers of embeddings that answer with something else: each text fails alone, with both names."""
 
+import asyncio
 import base64
 import json
 import threading
@@ -81,6 +82,7 @@ class Server:
 
     def __init__(self):
         self.spoilt_row, self.spoilt_answer, self.requests, self.left_out = ..., None, [], False
+        self.status, self.breaks_off = 200, False
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -88,11 +90,12 @@ class Server:
                 texts = json.loads(self.rfile.read(int(self.headers["content-length"])))["input"]
                 server.requests.append(texts)
                 payload = server.answer(texts)
-                self.send_response(200)
+                bad = BAD in texts
+                self.send_response(server.status if bad else 200)
                 self.send_header("content-type", "text/html" if payload.startswith(b"<") else "application/json")
                 self.send_header("content-length", str(len(payload)))
                 self.end_headers()
-                self.wfile.write(payload)
+                self.wfile.write(payload[: len(payload) // 2] if bad and server.breaks_off else payload)
 
             def log_message(self, *arguments):
                 pass
@@ -126,9 +129,22 @@ def space(server):
     return sw.load("openai:some-model", base_url=server.url, max_retries=0, timeout=20.0, cache_size=0)
 
 
-def check(space, server):
+def encode(space, texts):
+    return space.encode([sw.Text(text) for text in texts], on_error="skip")
+
+
+def encode_off_the_loop(space, texts):
+    return asyncio.run(space.aencode([sw.Text(text) for text in texts], on_error="skip"))
+
+
+@pytest.fixture(params=[encode, encode_off_the_loop])
+def check(request):
+    return lambda space, server: check_by(request.param, space)
+
+
+def check_by(encode, space):
     texts = ["aa", "bb", BAD, "dd", "ee"]
-    batch = space.encode([sw.Text(text) for text in texts], on_error="skip")
+    batch = encode(space, texts)
     assert batch.kept == [0, 1, 3, 4]
     expected = np.array([vector(texts[at]) for at in batch.kept])
     np.testing.assert_allclose(batch.vectors, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-6)
@@ -137,27 +153,70 @@ def check(space, server):
     assert KEY not in str(error)
     with pytest.raises(sw.MediaError, match="item 3 of 5"):
         space.embed_text(texts)
+    with pytest.raises(sw.MediaError, match="item 3 of 5"):
+        asyncio.run(space.aembed_text(texts))
     return str(error)
 
 
 @pytest.mark.parametrize("value", SPOILT_ROWS.values(), ids=SPOILT_ROWS)
-def test_a_row_that_is_no_vector_is_an_error_of_its_text(space, server, value):
+def test_a_row_that_is_no_vector_is_an_error_of_its_text(space, server, check, value):
     server.spoilt_row = value
     message = check(space, server)
     assert len(message) < 400
 
 
 @pytest.mark.parametrize("answer", SPOILT_ANSWERS.values(), ids=SPOILT_ANSWERS)
-def test_an_answer_that_is_no_list_of_vectors_is_an_error_of_the_text_that_causes_it(space, server, answer):
+def test_an_answer_that_is_no_list_of_vectors_is_an_error_of_the_text_that_causes_it(space, server, check, answer):
     server.spoilt_answer = answer
     message = check(space, server)
     assert "openai:some-model" in message
     assert server.url in message
 
 
-def test_a_row_that_is_missing_is_an_error_of_its_text(space, server):
+def test_a_row_that_is_missing_is_an_error_of_its_text(space, server, check):
     server.left_out = True
     assert "no vector for this text" in check(space, server)
+
+
+SPOKEN = json.dumps({"error": {"message": f"no: Bearer {KEY}"}}).encode()
+"""An error that repeats the key, as some servers do."""
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_status_that_refuses_a_text_is_an_error_of_that_text(space, server, check, status):
+    server.status, server.spoilt_answer = status, SPOKEN
+    message = check(space, server)
+    assert f"the server answered {status}" in message
+    assert "[key]" in message
+
+
+@pytest.mark.parametrize("encode", [encode, encode_off_the_loop])
+@pytest.mark.parametrize("status", [402, 408, 409, 418, 429, 500, 502, 503, 504, 529])
+def test_a_status_of_the_server_fails_the_request_and_keeps_the_others(server, encode, status):
+    server.status, server.spoilt_answer = status, SPOKEN
+    options = {"base_url": server.url, "max_retries": 0, "batch_tokens": 2, "cache_size": 0}
+    batch = encode(sw.load("openai:some-model", **options), ["aa", BAD, "cc", "dd"])
+    assert batch.kept
+    assert 1 in {error.position for error in batch.failed}
+    assert all(f"answered {status}" in str(error) and KEY not in str(error) for error in batch.failed)
+
+
+@pytest.mark.parametrize("encode", [encode, encode_off_the_loop])
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_wrong_key_or_address_ends_the_call_without_the_key(space, server, encode, status):
+    server.status, server.spoilt_answer = status, SPOKEN
+    with pytest.raises(sw.ModelError, match=f"answered {status}") as error:
+        encode(space, ["aa", BAD])
+    assert KEY not in str(error.getrepr(style="long", showlocals=False))
+
+
+@pytest.mark.parametrize("encode", [encode, encode_off_the_loop])
+def test_an_answer_that_breaks_off_fails_the_request_and_names_the_server(space, server, encode):
+    server.breaks_off = True
+    assert space.dimension == WIDTH
+    batch = encode(space, ["aa", BAD])
+    assert {error.position for error in batch.failed} == {0, 1}
+    assert all(server.url in str(error) and KEY not in str(error) for error in batch.failed)
 
 
 def test_rows_without_numbers_are_taken_in_order(space, server):

@@ -181,3 +181,22 @@ def test_loaders_make_the_same_records_failures_and_notes(surface, folder, expec
 
 def test_the_command_line_makes_the_same_records_failures_and_notes(command_line, expected, matrix_files):
     assert differences(command_line, expected, matrix_files) == {}
+
+
+def test_a_refused_file_that_is_named_is_the_same_error_everywhere(matrix_files):
+    reasons = {}
+    with sw.Index(MemoryStore(), spaces=[toy_space()]) as index:
+        read = [
+            index.add,
+            lambda path: MediaLoader(path).load(),
+            lambda path: MediaReader().load_data(path),
+            lambda path: MediaToDocument().run([path]),
+        ]
+        for row in ROWS:
+            if row.media[0][0] == "refused":
+                for surface in read:
+                    with pytest.raises(sw.MediaError) as caught:
+                        surface(matrix_files[row.kind])
+                    reasons.setdefault(row.kind, []).append(caught.value.reason)
+    assert len(reasons) > 40
+    assert {kind: said for kind, said in reasons.items() if len(set(said)) > 1} == {}

@@ -75,12 +75,14 @@ class StaticText(Encoder):
         return int(self._table().vectors.shape[1])
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
-        """Tokenize, counting what the limit removes."""
+        """Tokenize, counting what the limit removes; unknown tokens count to the limit, and are then left out."""
         prompt = self.prompts.get(role)
+        table = self._table()
         prepared = []
-        for ids in self._table().tokenize([prompt + text for text in items]):
-            kept = ids[: self.max_length]
-            prepared.append(Prepared(kept, cost=max(1, len(kept)), dropped=len(ids) - len(kept)))
+        for ids in table.tokenize([prompt + text for text in items]):
+            read = ids[: self.max_length]
+            kept = [i for i in read if i != table.unknown]
+            prepared.append(Prepared(kept, cost=max(1, len(kept)), dropped=len(ids) - len(read)))
         return prepared
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
@@ -160,8 +162,7 @@ class _Table:
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Return token ids without special tokens."""
         with self._lock:
-            encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return [[i for i in text.ids if i != self.unknown] for text in encoded]
+            return [text.ids for text in self.tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
     def look_up(self, ids: Sequence[int]) -> np.ndarray:
         """Return the vectors of token ids, shape (len(ids), dimension), float32."""

@@ -172,3 +172,14 @@ def test_the_encoding_of_text_files_can_be_named(tmp_path):
     (tmp_path / "note.txt").write_bytes("5 €".encode("iso8859-15"))
     nodes = MediaNodeParser()(MediaReader(encoding="iso8859-15").load_data(tmp_path))
     assert [node.get_content() for node in nodes] == ["5 €"]
+
+
+def test_a_file_is_deleted_by_the_id_of_its_document(folder: Path, embed_model: SenseweaveEmbedding) -> None:
+    """Code that deletes what it indexed asks LlamaIndex's documents for `doc_id` or `get_doc_id()`."""
+    documents: Any = READER.load_data(folder)
+    index = VectorStoreIndex.from_documents(documents, transformations=[embed_model], embed_model=embed_model)
+    first, *others = documents
+    assert first.doc_id == first.get_doc_id() == first.id_
+    index.delete_ref_doc(first.doc_id, delete_from_docstore=True)
+    kept = {node.ref_doc_id for node in index.docstore.docs.values()}
+    assert kept == {document.doc_id for document in others}

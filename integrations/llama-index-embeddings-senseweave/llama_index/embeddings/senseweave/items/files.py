@@ -26,6 +26,15 @@ class FileNode(WholeNode):
     _chunks: list[WholeNode] = PrivateAttr(default_factory=list)
 
     @property
+    def doc_id(self) -> str:
+        """The id of the file as a document, under the name that LlamaIndex's own documents have for it."""
+        return self.id_
+
+    def get_doc_id(self) -> str:
+        """Return the id of the file as a document, as LlamaIndex's own documents do."""
+        return self.id_
+
+    @property
     def chunks(self) -> list[WholeNode]:
         """The nodes of its chunks, which name the file as their source document."""
         return self._chunks

@@ -20,12 +20,16 @@ from tiny_starter import STARTER_FAMILIES
 from tiny_video import VIDEO_FAMILIES
 
 from senseweave.encoders.registry import BUILT_IN, family_for, find_family
+from senseweave.errors import ModelError
 from senseweave.testing import Case, CaseModels, EncoderContract
+from senseweave.testing.models import embed
 
 pytestmark = pytest.mark.timeout(1200)
 
 ROUNDED = frozenset({"bfloat16"})
 EITHER = frozenset({"bfloat16", "float16"})
+WITHOUT_HALF_KERNELS = ("torchvision-s3d", "omni-audio")
+"""torch has no half kernels on a CPU for the pooling of S3D, and for CLAP's batch norm in sentence-transformers."""
 UNBOUNDED = {
     # Random weights so large that rounding to 8 bits tells; each family has other rows that are bounded.
     **dict.fromkeys(("timm-folder", "efficientnet", "omni-image", "wavlm", "wavlm-layers"), ROUNDED),
@@ -33,8 +37,7 @@ UNBOUNDED = {
     **dict.fromkeys(("frames-image", "altclip-text", "sew", "clap-unfused-text"), ROUNDED),
     # A rounded score can be enough for another word.
     **dict.fromkeys(("bridge-caption", "bridge-caption-asked", "bridge-ocr-model"), EITHER),
-    # torch has no half kernels on a CPU for its pooling, and for CLAP's batch norm as sentence-transformers runs it.
-    **dict.fromkeys(("torchvision-s3d", "omni-audio"), EITHER),
+    **dict.fromkeys(WITHOUT_HALF_KERNELS, EITHER),
 }
 """Half types that are not held to their bound, by case."""
 
@@ -76,6 +79,15 @@ class TestBuiltInFamilies(EncoderContract):
         assert document == contract_table.replace(document, tables), "run python tests/encoders/tiny/contract_table.py"
         for scheme, file in contract_table.REAL_WEIGHTS.items():
             assert "pytest.mark.integration" in (contract_table.HERE / file).read_text(encoding="utf-8"), scheme
+
+    @pytest.mark.parametrize("dtype", sorted(EITHER))
+    def test_a_half_type_that_torch_cannot_compute_in_is_refused_with_the_type_to_use(
+        self, models: CaseModels, dtype: str
+    ) -> None:
+        for case in CASES:
+            if case.id in WITHOUT_HALF_KERNELS:
+                with pytest.raises(ModelError, match=rf"cannot compute in {dtype} .*dtype='float32'"):
+                    embed(models.space(case, dtype=dtype), case, models.items(case)[:1])
 
     def test_no_case_leaves_out_a_contract_that_its_family_can_keep(self, models: CaseModels) -> None:
         for case in CASES:

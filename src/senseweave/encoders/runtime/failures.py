@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from senseweave.display import printable, shorten
 from senseweave.encoders.base import Encoded, Encoder, Prepared
@@ -31,8 +31,8 @@ def compute(encoder: Encoder, batch: Sequence[Prepared]) -> Encoded:
     except (RuntimeError, IndexError) as error:  # torch raises these; a text may be too short for pooling layers
         check_fork()  # a model that the parent has loaded on CUDA
         said = shorten(str(error).partition("\n")[0], 200)
-        dtype = encoder.identity().get("dtype")
-        if isinstance(dtype, str) and is_half(dtype) and _OF_TYPE.search(said):
+        dtype = _half_type(encoder.identity())
+        if dtype is not None and _OF_TYPE.search(said):
             msg = f"the model cannot compute in {dtype} ({said}); load it with dtype='float32'"
             raise ModelError(msg) from error
         if _OF_MACHINE.search(said):
@@ -40,3 +40,12 @@ def compute(encoder: Encoder, batch: Sequence[Prepared]) -> Encoded:
         _log.info("a batch of %s failed", printable(type(encoder).__name__), exc_info=error)
         msg = f"the model cannot compute it: {type(error).__name__}: {said}"
         raise EncodingError(msg) from error
+
+
+def _half_type(identity: Mapping[str, Any]) -> str | None:
+    """Return the half type that an encoder, or a model inside it, was loaded in; None if there is none."""
+    dtype = identity.get("dtype")
+    if isinstance(dtype, str) and is_half(dtype):
+        return dtype
+    inner = (_half_type(value) for value in identity.values() if isinstance(value, Mapping))
+    return next((found for found in inner if found is not None), None)

@@ -144,7 +144,17 @@ def seen(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
 def whisper(folder: Path) -> Any:
     from faster_whisper import WhisperModel
 
-    return WhisperModel(str(folder / "speech"), device="cpu", compute_type="int8", local_files_only=True)
+    model = WhisperModel(str(folder / "speech"), device="cpu", compute_type="int8", local_files_only=True)
+    extractor = model.feature_extractor
+    extractor.mel_filters = extractor.mel_filters.view(RoundedOnce)
+    return model
+
+
+class RoundedOnce(np.ndarray):
+    """Mel filters in float64: in float32 the last digits, and with them a word, depend on the number of threads."""
+
+    def __matmul__(self, magnitudes: np.ndarray) -> np.ndarray:
+        return (np.asarray(self, np.float64) @ magnitudes.astype(np.float64)).astype(np.float32)
 
 
 def transcript(folder: Path, sound: Any) -> str:

@@ -21,18 +21,20 @@ SAMPLING_RATE = 16_000
 class MelFilters:
     """Mel filters whose products do not depend on the number of threads, as those of BLAS do.
 
-    Last digits that differ are enough for another word. Each filter covers few frequencies, so that this is no slower.
+    Last digits that differ are enough for another word, so sums are rounded once, from float64. Each filter covers few
+    frequencies: this is no slower.
     """
 
     def __init__(self, filters: np.ndarray) -> None:
         """Take filters of shape (bands, frequencies)."""
-        self._filters = filters
+        self._filters = filters.astype(np.float64)
         self._ranges = [(int(bins[0]), int(bins[-1]) + 1) for bins in map(np.flatnonzero, filters)]
 
     def __matmul__(self, magnitudes: np.ndarray) -> np.ndarray:
         """Return bands, shape (bands, frames), of magnitudes, shape (frequencies, frames)."""
         rows = zip(self._filters, self._ranges, strict=True)
-        return np.stack([(row[low:high, None] * magnitudes[low:high]).sum(axis=0) for row, (low, high) in rows])
+        sums = [(row[low:high, None] * magnitudes[low:high]).sum(axis=0) for row, (low, high) in rows]
+        return np.asarray(sums, np.float32)
 
 
 class FasterWhisper(Loadable):

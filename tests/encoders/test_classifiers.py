@@ -41,7 +41,7 @@ def test_the_description_of_an_image_begins_with_its_likeliest_class(text_model,
     space = sw.load(f"bridge:{text_model}", image=f"labels:{image_model}", device="cpu", cache_size=0)
     labels = space.encoder("image")
     prepared = labels.prepare([sw.Image(images[0]).decode()], "document")
-    best = int(labels.classifier.logits([prepared[0].data])[0].argmax())
+    best = int(labels.classifier.logits(prepared[0].data)[0].argmax())
     described = space.encode([sw.Image(images[0])]).descriptions[0]
     assert described.split(", ")[0] == CLASSES[best]
 
@@ -59,7 +59,7 @@ def test_timm_classifiers_name_imagenet_classes(tmp_path):
     assert classifier.labels[0].startswith("tench")
     from PIL import Image
 
-    scores = classifier.logits([classifier.prepare(Image.new("RGB", (50, 40), "red"))])
+    scores = classifier.logits(classifier.prepare(Image.new("RGB", (50, 40), "red")))
     assert scores.shape == (1, 1000)
 
 

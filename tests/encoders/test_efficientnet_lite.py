@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senseweave.encoders.bridges.efficientnet_lite import imagenet_labels
+from senseweave.encoders.bridges.efficientnet_lite import EfficientNetLite0, imagenet_labels
 from senseweave.encoders.families import starter
 
 SHOWN = {
@@ -29,15 +29,18 @@ SHOWN = {
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    return starter.build(device="cpu")["image"].classifier
+def bridge():
+    return starter.build(device="cpu")["image"]
+
+
+def prepare(bridge, corpus, names):
+    return [bridge.classifier.prepare(Image.open(corpus / "images" / name).convert("RGB")) for name in names]
 
 
 @pytest.mark.integration
-def test_at_least_three_of_four_photographs_have_their_class_in_the_top_five(classifier, corpus):
-    images = [classifier.prepare(Image.open(corpus / "images" / name).convert("RGB")) for name in SHOWN]
-    best = np.argsort(-classifier.logits(images), axis=1)[:, :5]
-    names = [{label.split(",")[0] for label in np.array(classifier.labels)[row]} for row in best]
+def test_at_least_three_of_four_photographs_have_their_class_in_the_top_five(bridge, corpus):
+    best = np.argsort(-bridge.probabilities(prepare(bridge, corpus, SHOWN)), axis=1)[:, :5]
+    names = [{label.split(",")[0] for label in np.array(bridge.classifier.labels)[row]} for row in best]
     right = [name for name, seen in zip(SHOWN, names, strict=True) if SHOWN[name] & seen]
     assert len(right) >= 0.75 * len(SHOWN), sorted(set(SHOWN) - set(right))
 
@@ -50,9 +53,40 @@ def test_class_names_are_those_of_imagenet_in_order():
 
 
 @pytest.mark.integration
-def test_an_image_has_the_same_scores_alone_and_in_a_batch(classifier, corpus):
-    names = list(SHOWN)[:5]
-    images = [classifier.prepare(Image.open(corpus / "images" / name).convert("RGB")) for name in names]
-    together = classifier.logits(images)
-    alone = np.concatenate([classifier.logits([image]) for image in images])
+def test_an_image_has_the_same_scores_alone_and_in_a_batch(bridge, corpus):
+    images = prepare(bridge, corpus, list(SHOWN)[:5])
+    views = [view for image in images for view in image]
+    together = bridge.classifier.logits(views)
+    alone = np.concatenate([bridge.classifier.logits([view]) for view in views])
     np.testing.assert_allclose(together, alone, atol=1e-4)
+    alone = np.concatenate([bridge.probabilities([image]) for image in images])
+    np.testing.assert_allclose(bridge.probabilities(images), alone, atol=1e-5)
+
+
+def on_background(color, shape=(300, 200), object_at=(60, 40, 240, 160)):
+    image = Image.new("RGB", shape, color)
+    noise = np.random.default_rng(0).integers(0, 256, (object_at[3] - object_at[1], object_at[2] - object_at[0], 3))
+    image.paste(Image.fromarray(noise.astype(np.uint8)), object_at[:2])
+    return image
+
+
+@pytest.mark.parametrize(
+    ("image", "views"),
+    [
+        (on_background("white"), 1),
+        (on_background("navy"), 1),
+        (on_background("white", object_at=(60, 40, 90, 200)), 1),  # stands on the lower edge
+        (on_background("white", object_at=(0, 0, 300, 200)), 2),
+        (on_background("white", object_at=(0, 100, 300, 200)), 2),
+    ],
+)
+def test_a_picture_with_a_plain_border_is_seen_whole_and_any_other_twice(image, views, tmp_path):
+    prepared = EfficientNetLite0(tmp_path / "weights.pth").prepare(image)
+    assert [tuple(view.shape) for view in prepared] == [(3, 224, 224)] * views
+
+
+def test_the_whole_of_a_long_picture_is_seen(tmp_path):
+    image = Image.new("RGB", (900, 100), "white")
+    image.paste("red", (20, 30, 80, 70))  # far outside a crop at the center
+    (whole,) = EfficientNetLite0(tmp_path / "weights.pth").prepare(image)
+    assert (whole[1] < whole.max() / 2).sum() > 100

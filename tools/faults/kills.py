@@ -104,6 +104,9 @@ def opened_again(action: Action, work: Path, states: list[State], finished: int)
     if action.damaged:
         faults["wrong"] += says_how_to_repair(work)
     else:
+        if damaged := says_how_to_repair(work):
+            faults["wrong"] += damaged
+        repair_if_asked(work)
         with open_index(work / "index") as index:
             found = checked(index, before, after)
             if action.old:  # some records as 0.1 wrote them, some converted: each content must be there
@@ -128,6 +131,15 @@ def says_how_to_repair(work: Path) -> list[str]:
     except Exception as error:
         return [] if one_line(error) and "senseweave repair" in str(error) else [repr(error)]
     return []
+
+
+def repair_if_asked(work: Path) -> None:
+    """Repair an index whose opening asks for it: Chroma writes its vector files in place, so that a kill can cut one."""
+    try:
+        open_index(work / "index").close()
+    except sw.StoreError:
+        with open_index(work / "index", check=False) as index:
+            index.repair()
 
 
 def merge(faults: dict[str, list[str]], more: dict[str, list[str]]) -> None:

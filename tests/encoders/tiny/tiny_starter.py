@@ -118,16 +118,30 @@ def lite0(weights: dict[str, Any], images: Any) -> Any:
         return functional.linear(x, weights["_fc.weight"], weights["_fc.bias"])
 
 
-def probabilities(folder: Path, image: Any) -> np.ndarray:
-    """Of the classes: the short side resized to 256, the centre of 224 x 224, (x - 127) / 128, softmax."""
-    import torch
-
+def center_crop(image: Any) -> Any:
+    """The short side resized to 256, the centre of 224 x 224."""
     width, height = (max(224, round(side * 256 / min(image.size))) for side in image.size)
     left, top = (width - 224) // 2, (height - 224) // 2
-    cropped = image.resize((width, height), 3).crop((left, top, left + 224, top + 224))  # 3: bicubic
-    pixels = (np.asarray(cropped, np.float32) - 127) / 128
-    logits = lite0(lite0_weights(folder), torch.from_numpy(pixels.transpose(2, 0, 1).copy()).unsqueeze(0))
-    return logits.softmax(dim=1)[0].numpy()
+    return image.resize((width, height), 3).crop((left, top, left + 224, top + 224))  # 3: bicubic
+
+
+def on_white(image: Any) -> Any:
+    """The long side resized to 224, in the middle of a white square."""
+    from PIL import Image
+
+    width, height = (max(1, round(side * 224 / max(image.size))) for side in image.size)
+    square = Image.new("RGB", (224, 224), (255, 255, 255))
+    square.paste(image.resize((width, height), 3), ((224 - width) // 2, (224 - height) // 2))
+    return square
+
+
+def probabilities(folder: Path, image: Any) -> np.ndarray:
+    """Of the classes for a photograph: both views, (x - 127) / 128, softmax, mean."""
+    import torch
+
+    views = np.stack([(np.asarray(view, np.float32) - 127) / 128 for view in (center_crop(image), on_white(image))])
+    logits = lite0(lite0_weights(folder), torch.from_numpy(views.transpose(0, 3, 1, 2).copy()))
+    return logits.softmax(dim=1).mean(dim=0).numpy()
 
 
 def conse(folder: Path, weights: np.ndarray) -> np.ndarray:

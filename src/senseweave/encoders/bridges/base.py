@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
-from senseweave.encoders.observation import Observation, Tag
-from senseweave.encoders.runtime.disk_cache import cached_array
-from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.encoders.bridges.label_space import LabelSpace, encode_texts
+from senseweave.encoders.observation import Observation
 from senseweave.media import Clip, Modality, Waveform
 
-TEXTS_AT_ONCE = 32
 NO_SPEECH = "a sound without speech"
 """Embedded in place of an empty transcript, so that such a recording is found as what it is."""
 
@@ -28,8 +26,8 @@ class Classifier(Protocol):
     def labels(self) -> Sequence[str]:
         """The class names in the order of the logits."""
 
-    def prepare(self, image: Any) -> Any:
-        """Turn a PIL image into the model's input."""
+    def prepare(self, image: Any) -> Sequence[Any]:
+        """Turn a PIL image into the model's inputs: one, or several views whose probabilities are averaged."""
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
         """Return class scores before softmax, shape (n, classes), float32."""
@@ -63,31 +61,6 @@ class Recognizer(Protocol):
 
     def close(self) -> None:
         """Free the model."""
-
-
-def encode_texts(encoder: Encoder, texts: Sequence[str], role: Role = "document") -> np.ndarray:
-    """Encode a few texts by a text encoder; return shape (n, dimension), float32, rows of length 1."""
-    prepared = encoder.prepare(list(texts), role)
-    vectors = np.empty((len(prepared), encoder.dimension), np.float32)
-    order = sorted(range(len(prepared)), key=lambda place: prepared[place].cost)
-    for start in range(0, len(order), TEXTS_AT_ONCE):
-        places = order[start : start + TEXTS_AT_ONCE]
-        vectors[places] = encoder.forward([prepared[place] for place in places]).vectors
-    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit
-
-
-@dataclass(frozen=True)
-class LabelSpace:
-    """The class names of a classifier in a text space.
-
-    Attributes:
-        vectors: Unit vectors of the class names, shape (classes, dimension), float32.
-        mean: Their mean, shape (dimension,).
-    """
-
-    vectors: np.ndarray
-    mean: np.ndarray
 
 
 class Labels(Encoder):
@@ -125,79 +98,54 @@ class Labels(Encoder):
             msg = f"temperature must be positive, not {temperature}"
             raise ValueError(msg)
         self.classifier = classifier
-        self.text = text
-        self.template = template
-        self.texts = texts
+        self.labels = LabelSpace(lambda: classifier.labels, text, template=template, texts=texts)
         self.temperature = temperature
         self.described = described
         self.batch_budget = classifier.batch_budget
-        self._labels: Lazy[LabelSpace] = Lazy(self._embed_labels)
-        self.parts = (classifier,)
+        self.parts = (classifier, self.labels)
 
     @property
     def dimension(self) -> int:
         """The dimension of the text space."""
-        return self.text.dimension
+        return self.labels.text.dimension
 
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
         """Preprocess images for the classifier."""
-        return [Prepared(self.classifier.prepare(image)) for image in items]
+        prepared = [self.classifier.prepare(image) for image in items]
+        return [Prepared(views, cost=len(views)) for views in prepared]
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Classify, and mix the label vectors."""
         weights = self.probabilities([image.data for image in batch])
-        return Encoded(self.mix(weights), [self.describe(row) for row in weights])
+        return Encoded(self.labels.mix(weights), [self.describe(row) for row in weights])
 
-    def mix(self, weights: np.ndarray) -> np.ndarray:
-        """Mix label vectors by class weights, shape (..., classes), less their mean; return shape (..., dimension)."""
-        labels = self._labels()
-        mixed: np.ndarray = weights @ labels.vectors - labels.mean
-        return mixed
-
-    def probabilities(self, prepared: Sequence[Any]) -> np.ndarray:
-        """Return the softmax of the logits at the temperature, shape (n, classes), float32."""
-        logits = self.classifier.logits(prepared).astype(np.float32) / self.temperature
+    def probabilities(self, prepared: Sequence[Sequence[Any]]) -> np.ndarray:
+        """Return the softmax of the logits at the temperature, meaned over views, shape (n, classes), float32."""
+        views = [view for item in prepared for view in item]
+        logits = self.classifier.logits(views).astype(np.float32) / self.temperature
         exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-        weights: np.ndarray = exponents / exponents.sum(axis=1, keepdims=True)
-        return weights
+        weights = exponents / exponents.sum(axis=1, keepdims=True)
+        counts = np.array([len(item) for item in prepared])
+        meaned: np.ndarray = np.add.reduceat(weights, np.cumsum(counts) - counts) / counts[:, None].astype(np.float32)
+        return meaned
 
     def describe(self, weights: np.ndarray) -> str:
         """Return the likeliest class names, likeliest first."""
-        best = np.argsort(-weights, kind="stable")[: self.described]
-        return ", ".join(self.classifier.labels[i] for i in best)
+        return ", ".join(tag.label for tag in self.labels.name_classes(weights, self.described))
 
     def observe(self, item: Any, tags: int) -> Observation:
         """Return the likeliest classes with their probabilities."""
         (prepared,) = self.prepare([item], "document")
-        return Observation(tags=self.name_classes(self.probabilities([prepared.data])[0], tags))
-
-    def name_classes(self, weights: np.ndarray, count: int) -> tuple[Tag, ...]:
-        """Return the likeliest classes, likeliest first."""
-        best = np.argsort(-weights, kind="stable")[:count]
-        return tuple(Tag(self.classifier.labels[i], float(weights[i])) for i in best)
+        return Observation(tags=self.labels.name_classes(self.probabilities([prepared.data])[0], tags))
 
     def identity(self) -> Mapping[str, object]:
         """Return the classifier, text encoder, template and temperature."""
         return {
             "bridge": "labels",
             "classifier": dict(self.classifier.identity()),
-            "text": dict(self.text.identity()),
-            "template": self.template,
-            "texts": None if self.texts is None else self.texts.__qualname__,
+            **self.labels.identity(),
             "temperature": self.temperature,
         }
-
-    def load(self) -> None:
-        """Load the classifier, and the vectors of its class names."""
-        super().load()
-        self._labels.load()
-
-    def _embed_labels(self) -> LabelSpace:
-        names = self.classifier.labels if self.texts is None else self.texts()
-        texts = [self.template.format(name) for name in names]
-        key = {"text": dict(self.text.identity()), "labels": texts}
-        vectors = cached_array(key, lambda: encode_texts(self.text, texts))
-        return LabelSpace(vectors, vectors.mean(axis=0))
 
 
 class Transcribe(Encoder):
@@ -227,9 +175,13 @@ class Transcribe(Encoder):
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Transcribe and embed."""
-        transcripts = [self.recognizer.transcribe(clip.data) for clip in batch]
+        transcripts = [self.transcribe(clip.data) for clip in batch]
         vectors = encode_texts(self.text, [transcript or NO_SPEECH for transcript in transcripts])
         return Encoded(vectors, transcripts)
+
+    def transcribe(self, sound: Waveform) -> str:
+        """Return what is said, or an empty string."""
+        return self.recognizer.transcribe(sound)
 
     def observe(self, item: Waveform, tags: int) -> Observation:
         """Return transcript, words with their times, and language."""
@@ -243,6 +195,28 @@ class Transcribe(Encoder):
             "text": dict(self.text.identity()),
             "window_seconds": self.window_seconds,
         }
+
+
+class Listener(Protocol):
+    """A bridge of sounds that knows what is said in them: `Transcribe`, or `SpeechAndSounds`."""
+
+    text: Encoder
+    decode_options: Mapping[str, object]
+
+    def transcribe(self, sound: Waveform) -> str:
+        """Return what is said, or an empty string."""
+
+    def observe(self, item: Waveform, tags: int) -> Observation:
+        """Return transcript, words, language, and tags if there are any."""
+
+    def identity(self) -> Mapping[str, object]:
+        """Return everything that decides what is heard, for the fingerprint."""
+
+    def load(self) -> None:
+        """Load the models now."""
+
+    def close(self) -> None:
+        """Free the models."""
 
 
 class FramesAndSpeech(Encoder):
@@ -260,7 +234,7 @@ class FramesAndSpeech(Encoder):
     def __init__(
         self,
         frames: Labels,
-        speech: Transcribe,
+        speech: Listener,
         *,
         frames_per_segment: int = 8,
         window_seconds: float = 10.0,
@@ -272,7 +246,7 @@ class FramesAndSpeech(Encoder):
         self.frames_per_segment = frames_per_segment
         self.window_seconds = window_seconds
         self.speech_weight = speech_weight
-        self.decode_options = {"frames": frames_per_segment, "sampling_rate": speech.recognizer.sampling_rate}
+        self.decode_options = {"frames": frames_per_segment, "sampling_rate": speech.decode_options["sampling_rate"]}
         self.parts = (frames, speech)
 
     @property
@@ -295,10 +269,10 @@ class FramesAndSpeech(Encoder):
         for segment in batch:
             frames, sound = segment.data
             weights = self.frames.probabilities([frame.data for frame in frames]).mean(axis=0)
-            seen = self.frames.mix(weights)  # mixing is linear: this is the mean of the frames' vectors
+            seen = self.frames.labels.mix(weights)  # mixing is linear: this is the mean of the frames' vectors
             description = self.frames.describe(weights)
             vector = seen / np.linalg.norm(seen)
-            transcript = self.speech.recognizer.transcribe(sound) if sound is not None else ""
+            transcript = self.speech.transcribe(sound) if sound is not None else ""
             if transcript:
                 vector = vector + self.speech_weight * encode_texts(self.speech.text, [transcript])[0]
                 description = f"{transcript} [{description}]"
@@ -307,12 +281,13 @@ class FramesAndSpeech(Encoder):
         return Encoded(np.stack(vectors).astype(np.float32), descriptions)
 
     def observe(self, item: Clip, tags: int) -> Observation:
-        """Return the likeliest classes over the frames, and what is said."""
+        """Return the likeliest classes over the frames and in the sound, and what is said."""
         (segment,) = self.prepare([item], "document")
         frames, sound = segment.data
         weights = self.frames.probabilities([frame.data for frame in frames]).mean(axis=0)
-        said = self.speech.recognizer.recognize(sound) if sound is not None else Observation()
-        return replace(said, tags=self.frames.name_classes(weights, tags))
+        heard = self.speech.observe(sound, tags) if sound is not None else Observation()
+        named = sorted([*self.frames.labels.name_classes(weights, tags), *heard.tags], key=lambda tag: -tag.score)
+        return replace(heard, tags=tuple(named[:tags]))
 
     def identity(self) -> Mapping[str, object]:
         """Return both bridges, the frames per segment, the window and the weight of speech."""

@@ -49,12 +49,11 @@ class ImageClassifier(Loadable):
         """The names of the classes in the order of the logits."""
         return named_classes(self._backbone)
 
-    def prepare(self, image: Any) -> np.ndarray:
-        """Prepare a PIL image by the model's own processor, shape (3, height, width)."""
+    def prepare(self, image: Any) -> list[np.ndarray]:
+        """Prepare a PIL image by the model's own processor: one view, shape (3, height, width)."""
         processor = self._processor()
         inputs = processor(images=[visible_part(processor, image)], return_tensors="np")
-        pixels: np.ndarray = np.asarray(inputs["pixel_values"], np.float32)
-        return pixels[0]  # type: ignore[no-any-return]
+        return [np.asarray(inputs["pixel_values"], np.float32)[0]]
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
         """Compute class scores before softmax, shape (n, classes), float32."""
@@ -82,9 +81,9 @@ class TimmClassifier(Loadable):
         """The names of the classes in the order of the logits."""
         return self._model.labels
 
-    def prepare(self, image: Any) -> np.ndarray:
-        """Prepare a PIL image as the model's own configuration says."""
-        return self._model.transform(image)
+    def prepare(self, image: Any) -> list[np.ndarray]:
+        """Prepare a PIL image as the model's own configuration says: one view."""
+        return [self._model.transform(image)]
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
         """Compute class scores before softmax, shape (n, classes), float32."""
@@ -139,12 +138,11 @@ class SoundClassifier(Loadable):
         frames = getattr(self._extractor(), "max_length", None)
         return float(frames * SHIFT / self.sampling_rate) if frames else WAVEFORM_WINDOW
 
-    def prepare(self, sound: Waveform) -> np.ndarray:
-        """Compute the model's input for one window; what is shorter than a frame is padded to a frame."""
+    def prepare(self, sound: Waveform) -> list[np.ndarray]:
+        """Compute the model's one input for a window; what is shorter than a frame is padded to a frame."""
         samples = np.pad(sound.samples, (0, max(0, FRAME - len(sound.samples))))
         inputs = self._extractor()(samples, sampling_rate=sound.sampling_rate, return_tensors="np")
-        values: np.ndarray = np.asarray(next(iter(inputs.values())), np.float32)
-        return values[0]  # type: ignore[no-any-return]
+        return [np.asarray(next(iter(inputs.values())), np.float32)[0]]
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
         """Compute class scores before softmax, shape (n, classes), float32; inputs of one length."""
@@ -186,7 +184,7 @@ class SoundLabels(Labels):
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
         """Prepare windows for the classifier; only equal lengths share a batch."""
         inputs = [self._sounds.prepare(sound) for sound in items]
-        return [Prepared(window, bucket=window.shape) for window in inputs]
+        return [Prepared(window, bucket=window[0].shape) for window in inputs]
 
 
 def named_classes(backbone: Backbone) -> tuple[str, ...]:

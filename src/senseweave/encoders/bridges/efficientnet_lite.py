@@ -21,6 +21,8 @@ SIZE = 224
 CROP = 0.875
 MEAN, STD = 127.0 / 255.0, 128.0 / 255.0
 """Pixels are scaled as (x - 127) / 128, as the authors of EfficientNet-Lite do (tensorflow/tpu, efficientnet/lite)."""
+BORDER_SIDE, BORDER_LEVELS, BORDER_SHARE = 64, 24, 0.1
+"""A border is plain if no more than this share of its pixels, in a picture of 64 x 64, is this far from its median."""
 
 
 class EfficientNetLite0(Loadable):
@@ -42,19 +44,15 @@ class EfficientNetLite0(Loadable):
         """The class names in the order of the logits."""
         return self._labels()
 
-    def prepare(self, image: Any) -> Any:
-        """Resize the short side, crop the center and scale pixels; a float32 tensor of shape (3, 224, 224)."""
-        torch = require("torch", extra="starter")
-        from PIL import Image
+    def prepare(self, image: Any) -> Sequence[Any]:
+        """Return the views of a PIL image, float32 tensors of shape (3, 224, 224).
 
+        The whole picture alone where its border is plain (cut-outs, drawings, product shots, scans), because the crop
+        would cut off what is shown; otherwise the crop at the center, as the model was trained, and the whole picture.
+        """
         image = crop_middle(image)
-        short = int(SIZE / CROP)
-        scale = short / min(image.size)
-        width, height = (max(SIZE, round(side * scale)) for side in image.size)
-        resized = image.resize((width, height), Image.Resampling.BICUBIC)
-        left, top = (width - SIZE) // 2, (height - SIZE) // 2
-        pixels = np.asarray(resized.crop((left, top, left + SIZE, top + SIZE)), dtype=np.float32) / 255.0
-        return torch.from_numpy(((pixels - MEAN) / STD).transpose(2, 0, 1).copy())
+        whole = scale_pixels(whole_view(image))
+        return [whole] if has_plain_border(image) else [scale_pixels(center_view(image)), whole]
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
         """Compute class scores before softmax, shape (n, 1000), float32."""
@@ -62,7 +60,8 @@ class EfficientNetLite0(Loadable):
         model = self._model()
         device = next(model.parameters()).device
         with torch.inference_mode():
-            scores: np.ndarray = model(torch.stack(list(batch)).to(device)).float().cpu().numpy()
+            views = torch.stack(list(batch)).to(device, memory_format=torch.channels_last)
+            scores: np.ndarray = model(views).float().cpu().numpy()
         return scores
 
     def identity(self) -> Mapping[str, object]:
@@ -72,6 +71,7 @@ class EfficientNetLite0(Loadable):
             "sha256": self.sha256 or hash_file(self.weights),
             "size": SIZE,
             "crop": CROP,
+            "views": "whole if the border is plain, else center crop and whole",
             "mean": MEAN,
             "std": STD,
         }
@@ -88,7 +88,67 @@ class EfficientNetLite0(Loadable):
         except RuntimeError as error:
             msg = f"{self.weights.name} is not an EfficientNet-Lite0 checkpoint: {error}"
             raise WeightsError(msg) from error
-        return model.eval().to(pick_device(self._device, extra="starter"))
+        fold_norms(model.eval())
+        return model.to(pick_device(self._device, extra="starter"), memory_format=torch.channels_last)
+
+
+def scale_pixels(view: Any) -> Any:
+    """Return the pixels of an RGB image as a scaled float32 tensor, channels first."""
+    torch = require("torch", extra="starter")
+    pixels = (np.asarray(view, dtype=np.float32) / 255.0 - MEAN) / STD
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
+
+
+def center_view(image: Any) -> Any:
+    """Resize the short side of an image and crop the center, as the model was trained."""
+    from PIL import Image
+
+    scale = int(SIZE / CROP) / min(image.size)
+    width, height = (max(SIZE, round(side * scale)) for side in image.size)
+    resized = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = (width - SIZE) // 2, (height - SIZE) // 2
+    return resized.crop((left, top, left + SIZE, top + SIZE))
+
+
+def whole_view(image: Any) -> Any:
+    """Resize the long side of an image and put it in the middle of a white square."""
+    from PIL import Image
+
+    scale = SIZE / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    square = Image.new("RGB", (SIZE, SIZE), "white")
+    square.paste(image.resize((width, height), Image.Resampling.BICUBIC), ((SIZE - width) // 2, (SIZE - height) // 2))
+    return square
+
+
+def has_plain_border(image: Any) -> bool:
+    """Return whether nearly all pixels along the four sides of an RGB image have about one color."""
+    from PIL import Image
+
+    small = np.asarray(image.resize((BORDER_SIDE, BORDER_SIDE), Image.Resampling.BOX), np.int16)
+    border = np.concatenate([small[0], small[-1], small[1:-1, 0], small[1:-1, -1]])
+    far = np.abs(border - np.median(border, axis=0)).max(axis=1) > BORDER_LEVELS
+    return bool(far.mean() <= BORDER_SHARE)
+
+
+def fold_norms(model: Any) -> None:
+    """Fold each batch norm of an evaluated model into the convolution before it; timm's norms keep their activation."""
+    torch = require("torch", extra="starter")
+    for parent in list(model.modules()):
+        before: Any = None
+        for name, child in list(parent.named_children()):
+            if isinstance(before, torch.nn.Conv2d) and isinstance(child, torch.nn.BatchNorm2d):
+                before.weight, before.bias = torch.nn.utils.fusion.fuse_conv_bn_weights(
+                    before.weight,
+                    before.bias,
+                    child.running_mean,
+                    child.running_var,
+                    child.eps,
+                    child.weight,
+                    child.bias,
+                )
+                setattr(parent, name, child.act)
+            before = child
 
 
 def timm_names(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,10 @@ from senseweave.media import Waveform
 SAMPLING_RATE = 16_000
 """What Whisper was trained on, in Hz (Radford et al. 2022, arXiv 2212.04356, section 2.2)."""
 
+NO_SPEECH_PROBABILITY = 0.6
+GREATEST_COMPRESSION = 2.4
+"""What Whisper's authors take for silence and for a model that repeats itself (arXiv 2212.04356, section 4.5)."""
+
 
 class MelFilters:
     """Mel filters whose products do not depend on the number of threads, as those of BLAS do.
@@ -68,20 +72,20 @@ class FasterWhisper(Loadable):
         if sound.silent:
             return ""
         segments, _ = self._transcribe(sound, without_timestamps=True)
-        return " ".join(segment.text.strip() for segment in segments).strip()
+        return join_segments(segments)
 
     def recognize(self, sound: Waveform) -> Observation:
         """Return the transcript of `sound` with its words and their times, and the language that is spoken."""
         if sound.silent:
             return Observation()
         segments, info = self._transcribe(sound, word_timestamps=True)
-        found = list(segments)
+        found = [segment for segment in segments if is_speech(segment)]
         words = tuple(
             Word(word.word.strip(), float(word.start), float(word.end), float(word.probability))
             for segment in found
             for word in segment.words or ()
         )
-        text = " ".join(segment.text.strip() for segment in found).strip()
+        text = join_segments(found)
         if not text:
             return Observation()
         return Observation(
@@ -106,6 +110,7 @@ class FasterWhisper(Loadable):
             "sha256": self.sha256 or hash_file(self.folder / "model.bin"),
             "language": self.language,
             "compute_type": self.compute_type,
+            "checks": {"no_speech": NO_SPEECH_PROBABILITY, "compression": GREATEST_COMPRESSION},
         }
 
     def _load(self) -> Any:
@@ -117,3 +122,19 @@ class FasterWhisper(Loadable):
         )
         model.feature_extractor.mel_filters = MelFilters(model.feature_extractor.mel_filters)
         return model
+
+
+def is_speech(segment: Any) -> bool:
+    """Return whether a segment holds words that were said rather than invented.
+
+    A recognizer that is given noise writes punctuation, repeats itself, or writes a stock phrase that it takes for
+    silence itself.
+    """
+    if not any(character.isalnum() for character in segment.text):
+        return False
+    return segment.no_speech_prob <= NO_SPEECH_PROBABILITY and segment.compression_ratio <= GREATEST_COMPRESSION
+
+
+def join_segments(segments: Iterable[Any]) -> str:
+    """Return the text of the segments that hold speech, or an empty string."""
+    return " ".join(segment.text.strip() for segment in segments if is_speech(segment)).strip()

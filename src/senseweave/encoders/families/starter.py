@@ -8,6 +8,8 @@ from senseweave.encoders.base import Encoder
 from senseweave.encoders.bridges.base import FramesAndSpeech, Labels, Transcribe
 from senseweave.encoders.bridges.efficientnet_lite import EfficientNetLite0, imagenet_definitions
 from senseweave.encoders.bridges.faster_whisper import FasterWhisper
+from senseweave.encoders.bridges.sounds import SoundEvents, SpeechAndSounds
+from senseweave.encoders.bridges.yamnet import Yamnet
 from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS, ContextualText
 from senseweave.encoders.family import Family
 from senseweave.encoders.runtime.checkpoint import Checkpoint, verify_sha256
@@ -62,9 +64,10 @@ def build(
         Path(image_package.EfficientnetLite0ModelFile.get_model_file_path()), sha256=IMAGE_SHA256, device=device
     )
     image = Labels(classifier, text, texts=imagenet_definitions)
-    audio = Transcribe(
+    speech = Transcribe(
         FasterWhisper(Path(speech_package.get_model_path()), sha256=SPEECH_SHA256), text, window_seconds=window_seconds
     )
+    audio = SpeechAndSounds(speech, SoundEvents(Yamnet(device=device), text))
     video = FramesAndSpeech(image, audio, window_seconds=segment_seconds)
     return {"text": text, "image": image, "audio": audio, "video": video}
 

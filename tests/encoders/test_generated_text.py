@@ -14,9 +14,10 @@ from tiny_starter import STARTER_FAMILIES
 import senseweave as sw
 from senseweave.encoders.bridges.base import FramesAndSpeech, Transcribe
 from senseweave.encoders.bridges.image_to_text import ImageToText
+from senseweave.encoders.bridges.sounds import SpeechAndSounds
 from senseweave.testing import CaseModels
 
-GENERATES = (ImageToText, Transcribe, FramesAndSpeech)
+GENERATES = (ImageToText, Transcribe, SpeechAndSounds, FramesAndSpeech)
 GENERATING = [
     case
     for case in (*BRIDGE_FAMILIES, *STARTER_FAMILIES)

@@ -14,6 +14,8 @@ from figures import Figures
 from processes import Child, Tell, run
 from records import State, checked, count_faults, held, one_line, open_index
 
+import senseweave as sw
+
 KILLS = sum(action.kills for action in ACTIONS)
 SECONDS = 120.0
 """What a child may take for work of a few seconds."""
@@ -134,7 +136,7 @@ def says_how_to_repair(work: Path) -> list[str]:
 
 
 def repair_if_asked(work: Path) -> None:
-    """Repair an index whose opening asks for it: Chroma writes its vector files in place, so that a kill can cut one."""
+    """Repair an index whose opening asks for it: Chroma writes its vector files in place, so a kill can cut one."""
     try:
         open_index(work / "index").close()
     except sw.StoreError:

@@ -99,7 +99,9 @@ class SoundEvents(Encoder):
         return ", ".join(self.events.labels[kind] for kind in named[: self.described])
 
     def observe(self, item: Waveform, tags: int) -> Observation:
-        """Return the kinds that are heard, each with its highest score over the sound."""
+        """Return the kinds that are heard, each with its highest score over the sound; nothing of silence."""
+        if item.silent:
+            return Observation()
         return Observation(tags=self.labels.name_classes(self.events.scores(item).max(axis=0), tags))
 
     def identity(self) -> Mapping[str, object]:
@@ -152,7 +154,9 @@ class SpeechAndSounds(Encoder):
         return self.speech.transcribe(sound) if self._is_speech(self.sounds.events.scores(sound)) else ""
 
     def observe(self, item: Waveform, tags: int) -> Observation:
-        """Return the kinds of sound that are heard, and what is said, if there is speech."""
+        """Return the kinds of sound that are heard, and what is said, if there is speech; nothing of silence."""
+        if item.silent:
+            return Observation()
         scores = self.sounds.events.scores(item)
         said = self.speech.observe(item, tags) if self._is_speech(scores) else Observation()
         return replace(said, tags=self.sounds.labels.name_classes(scores.max(axis=0), tags))

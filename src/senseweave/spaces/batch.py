@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from senseweave.arguments import check_choice
 from senseweave.encoders.base import ROLES, Similarity
 from senseweave.errors import EncodingError, MediaError
-from senseweave.media import Modality
+from senseweave.media import Media, Modality
 
 LAYER_NORM_EPSILON = 1e-5
 """The default of `torch.nn.functional.layer_norm`."""
@@ -131,6 +131,32 @@ def merge_batches(
         dropped=[rows[i][2] for i in kept_positions],
         failed=[failed[i] for i in sorted(failed)],
     )
+
+
+def group_by_modality(media: Sequence[Media], find_encoder: Callable[[Modality], object]) -> dict[Modality, list[int]]:
+    """Return the positions of media by modality.
+
+    Args:
+        media: What is to be embedded.
+        find_encoder: Raises UnsupportedModalityError for modalities that the space does not embed; asked for those of
+            all media, and of the parts of fused media.
+
+    Raises:
+        TypeError: If an item is not media; the message names it by its number.
+        UnsupportedModalityError: If the space does not embed an item's modality.
+    """
+    groups: dict[Modality, list[int]] = {}
+    for position, item in enumerate(media):
+        if not isinstance(item, Media):
+            msg = (
+                f"item {position + 1} is {type(item).__name__}, not media: "
+                "wrap it in sw.Text, sw.Image, sw.Audio or sw.Video"
+            )
+            raise TypeError(msg)
+        for modality in sorted(item.modalities):
+            find_encoder(modality)
+        groups.setdefault(item.modality, []).append(position)
+    return groups
 
 
 def check_choices(role: str, on_error: str) -> None:

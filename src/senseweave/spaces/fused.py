@@ -9,11 +9,18 @@ import numpy as np
 from senseweave.errors import EncodingError, MediaError, VectorError
 from senseweave.media import Media
 from senseweave.media.fused import Fused
+from senseweave.progress import Counter
 from senseweave.spaces.batch import Batch
+from senseweave.spaces.engine import OnError
 
 
 def encode_fused(
-    media: Sequence[Media], encode: Callable[[Sequence[Media]], Batch], finish: Callable[[np.ndarray], np.ndarray]
+    media: Sequence[Media],
+    encode: Callable[[Sequence[Media]], Batch],
+    finish: Callable[[np.ndarray], np.ndarray],
+    *,
+    on_error: OnError,
+    progress: Counter | None,
 ) -> Batch:
     """Return the batch of media among which are fused media.
 
@@ -21,6 +28,11 @@ def encode_fused(
         media: What to encode.
         encode: Encodes media that are not fused, of all modalities; collects errors.
         finish: Brings vectors, shape (n, dimension), to the length that the space gives them.
+        on_error: What to do with what cannot be encoded.
+        progress: Told once, at the end.
+
+    Raises:
+        MediaError: If something cannot be encoded and `on_error` is `raise`.
     """
     flat: list[Media] = []
     places: list[dict[str, int]] = []
@@ -39,12 +51,16 @@ def encode_fused(
                 raise item.part_error(*broken) if isinstance(item, Fused) else broken[1]
             vectors.append(_mean(item, {name: encoded.vectors[rows[place]] for name, place in at.items()}, finish))
         except MediaError as error:
+            if on_error == "raise":
+                raise error.at(position, len(media)) from error
             failed.append(error.at(position, len(media)))
             continue
         kept.append(position)
         said = {name: encoded.descriptions[rows[place]] for name, place in at.items()}
         descriptions.append(_describe(item, said) if isinstance(item, Fused) else said[""])
         dropped.append(sum(encoded.dropped[rows[place]] for place in at.values()))
+    if progress is not None:
+        progress(len(media), len(media))
     shape = (0, encoded.vectors.shape[1])
     return Batch(np.stack(vectors) if vectors else np.zeros(shape, np.float32), kept, descriptions, dropped, failed)
 

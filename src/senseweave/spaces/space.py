@@ -20,7 +20,15 @@ from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media
 from senseweave.media.fused import Fused
 from senseweave.progress import Counter
-from senseweave.spaces.batch import Batch, check_choices, compare, layer_norm, merge_batches, unit_rows
+from senseweave.spaces.batch import (
+    Batch,
+    check_choices,
+    compare,
+    group_by_modality,
+    layer_norm,
+    merge_batches,
+    unit_rows,
+)
 from senseweave.spaces.cache import VectorCache
 from senseweave.spaces.coalescing import Coalescer
 from senseweave.spaces.describing import describe_all
@@ -74,7 +82,7 @@ class Space:
         self.policy = policy or MediaPolicy()
         self._recipe = recipe
         self._engine = Engine(self._finish, VectorCache(cache_size))
-        self._coalescer = Coalescer(self._run_collecting)
+        self._coalescer = Coalescer(partial(self._run, on_error="skip", progress=None))
         self._fingerprint: str | None = None
 
     @property
@@ -204,7 +212,7 @@ class Space:
             MediaError: With `on_error="raise"`, for the first item that cannot be read.
         """
         check_choices(role, on_error)
-        groups = self._grouped(media)
+        groups = group_by_modality(media, self.encoder)
         if len(groups) == 1:
             (modality,) = groups
             return self._run(modality, media, role, on_error, progress)
@@ -234,7 +242,7 @@ class Space:
             MediaError: With `on_error="raise"`, for the first media that cannot be read.
         """
         check_choices("document", on_error)
-        self._grouped(media)
+        group_by_modality(media, self.encoder)
         return describe_all(self.name, self.encoders, media, tags, on_error)
 
     async def aembed_text(
@@ -270,7 +278,7 @@ class Space:
     async def aencode(self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise") -> Batch:
         """Like `encode`, off the event loop."""
         check_choices(role, on_error)
-        groups = await in_thread_if_many(media, self._grouped, media)
+        groups = await in_thread_if_many(media, group_by_modality, media, self.encoder)
         futures = {
             modality: asyncio.wrap_future(self._coalescer.submit(modality, [media[i] for i in positions], role))
             for modality, positions in groups.items()
@@ -375,35 +383,11 @@ class Space:
     ) -> Batch:
         encoder = self.encoder(modality)
         if any(isinstance(item, Fused) for item in media):
-            return self._run_fused(media, role, on_error, progress)
+            encode = partial(self.encode, role=role, on_error="skip")
+            return encode_fused(media, encode, self._unit, on_error=on_error, progress=progress)
         return self._engine.run(
             encoder, media, role=role, dimension=self.dimension, on_error=on_error, progress=progress
         )
-
-    def _run_fused(self, media: Sequence[Media], role: Role, on_error: OnError, progress: Counter | None) -> Batch:
-        batch = encode_fused(media, lambda parts: self.encode(parts, role=role, on_error="skip"), self._unit)
-        if on_error == "raise" and batch.failed:
-            raise batch.failed[0]
-        if progress is not None:
-            progress(len(media), len(media))
-        return batch
-
-    def _run_collecting(self, modality: Modality, media: Sequence[Media], role: Role) -> Batch:
-        return self._run(modality, media, role, "skip", None)
-
-    def _grouped(self, media: Sequence[Media]) -> dict[Modality, list[int]]:
-        groups: dict[Modality, list[int]] = {}
-        for position, item in enumerate(media):
-            if not isinstance(item, Media):
-                msg = (
-                    f"item {position + 1} is {type(item).__name__}, not media: "
-                    "wrap it in sw.Text, sw.Image, sw.Audio or sw.Video"
-                )
-                raise TypeError(msg)
-            for modality in sorted(item.modalities):
-                self.encoder(modality)
-            groups.setdefault(item.modality, []).append(position)
-        return groups
 
     def _finish(self, vectors: np.ndarray) -> np.ndarray:
         """Truncate and normalize raw vectors."""

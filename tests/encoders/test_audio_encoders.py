@@ -15,6 +15,7 @@ from senseweave.errors import ModelError, WeightsError
 def model(tmp_path_factory):
     """Make a tiny model, once each."""
     import tiny_audio
+    import tiny_clap
 
     made = {}
 
@@ -31,7 +32,7 @@ def model(tmp_path_factory):
             "sew_d", tiny_audio.maker("SEWD", squeeze_factor=2, max_position_embeddings=64, position_buckets=16)
         ),
         "whisper": folder("whisper", tiny_audio.make_whisper),
-        "fused": folder("fused", tiny_audio.clap_maker(fused=True)),
+        "fused": folder("fused", tiny_clap.clap_maker(fused=True)),
         "ast": folder("ast", tiny_audio.make_ast),
     }
 

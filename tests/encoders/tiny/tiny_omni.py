@@ -14,7 +14,7 @@ from pictures import forms as picture_forms
 from pictures import livelier, one_by_one, pictures
 from sounds import forms as sound_forms
 from sounds import longer_than, sounds
-from tiny_audio import clap_maker
+from tiny_clap import clap_maker
 from tiny_image_text import make_clip
 from tiny_text import SEED, long_text, texts
 

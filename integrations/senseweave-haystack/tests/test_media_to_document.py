@@ -133,6 +133,13 @@ def test_meta_are_those_of_the_schema_and_the_users_own(photo, tmp_path):
     assert image.meta["source"] == image.meta["file_path"] == str(photo)
 
 
+@pytest.mark.parametrize("name", ["modality", "source", "sha256", "mime_type"])
+def test_a_users_value_under_a_name_of_the_schema_is_kept_beside_it(photo, tmp_path, name):
+    (document,) = MediaToDocument().run(sources=[photo], meta={name: "CT"})["documents"]
+    assert document.meta[f"user_{name}"] == "CT"
+    assert read_metadata(document.meta).modality == "image"
+
+
 def test_two_byte_streams_keep_their_bytes_and_get_their_own_ids(photo, wave_bytes):
     streams = [ByteStream(photo.read_bytes(), meta={"url": "https://example.org/x"}), ByteStream(wave_bytes(1.0))]
     documents = MediaToDocument().run(sources=streams)["documents"]

@@ -183,8 +183,6 @@ def _document(chunk: LoadedChunk, source: MediaSource, own: dict[str, Any], coun
     path = given.pop("file_path", None)
     name = str(path) if path is not None else source_name(media)
     values = {**given, **own, **media.metadata}
-    if media.modality != "text":
-        values.pop("modality", None)
     values.pop("file_path", None)
     provenance = media_provenance(media, source=name, own=values)
     source_id = record_id(Provenance(chunk.whole.modality, name, sha256=chunk.whole.sha256))

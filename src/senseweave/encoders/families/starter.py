@@ -78,7 +78,7 @@ FAMILY = Family(
     modalities=("text", "image", "audio", "video"),
     extra="starter",
     summary=(
-        "embedded default: MiniLM text, image labels, speech and 521 sounds, frames and speech of video; 384 dimensions, offline"
+        "embedded default: MiniLM text, image labels, speech, 521 sounds, frames of video; 384 dimensions, offline"
     ),
     examples=("starter",),
     dimensions=(384,),

@@ -41,14 +41,14 @@ class Forecast:
         return self._to_come + self._divided + max(self._expected, self._made)
 
     def begin(self, media: Media, seconds: float | None = None, spaces: int = 1) -> None:
-        """Take that a media is divided now, into windows of some seconds, each embedded in a number of spaces."""
+        """Record that a file is divided now, into windows of some seconds, each embedded in a number of spaces."""
         self.leave(media.source)
         length = chunk_seconds(media) if media.span is None else 0.0
         if length:
             self._expected = self._made + spaces * math.ceil(length / (seconds or DEFAULT_SECONDS))
 
     def leave(self, source: str) -> None:
-        """Take that a source is at work, so that what was made of the one before is known."""
+        """Record that a source is at work, so that what was made of the one before is known."""
         if source != self._source:
             self._divided += self._made
             self._source, self._made = source, 0
@@ -56,11 +56,11 @@ class Forecast:
             self._to_come -= self._expected
 
     def made(self, chunks: int = 1) -> None:
-        """Take that chunks were made of the media at work."""
+        """Record that chunks were made of the source at work."""
         self._made += chunks
 
     def end(self) -> None:
-        """Take that nothing more comes."""
+        """Record that nothing more comes."""
         self.leave("")
         self._expected = self._to_come = 0
 

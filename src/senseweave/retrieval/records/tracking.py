@@ -43,36 +43,36 @@ class Tracker:
         self._total += more
 
     def complete(self, ticket: Ticket) -> None:
-        """Take that all chunks of a media are known."""
+        """Record that all chunks of a source are known."""
         ticket.is_complete = True
         self._count(ticket)
 
     def work_on(self, source: str) -> None:
-        """Take that a source is read."""
+        """Record that a source is read."""
         self._forecast.leave(source)
         self._update(current=source)
 
     def divide(self, media: Media, seconds: float | None, spaces: int) -> None:
-        """Take that a media is divided for a number of spaces, see `Forecast.begin`."""
+        """Record that a source is divided for a number of spaces, see `Forecast.begin`."""
         if self._progress is not None:
             self._forecast.begin(media, seconds, spaces)
 
     def wait(self, ticket: Ticket, spaces: int) -> None:
-        """Take that a chunk waits to be written, in a number of spaces."""
+        """Record that a chunk waits to be written, in a number of spaces."""
         ticket.waiting += spaces
         self._forecast.made(spaces)
 
     def embed(self, source: str) -> None:
-        """Take that chunks are embedded now, of which the first is of a source; it was read before others were."""
+        """Record that chunks are embedded now, of which the first is of a source; it was read before others were."""
         self._update(current=source)
 
     def finish_reading(self) -> None:
-        """Take that all chunks are known."""
+        """Record that all chunks are known."""
         self._forecast.end()
         self._update()
 
     def settle(self, ticket: Ticket, embedded: Media | None = None) -> None:
-        """Take that a chunk was embedded, or in a space was there already or failed."""
+        """Record that a chunk was embedded, or in a space was there already or failed."""
         ticket.waiting -= 1
         self._settled += 1
         if embedded is not None:

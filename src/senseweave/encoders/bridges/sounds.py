@@ -42,7 +42,7 @@ BESIDE_SPEECH_SCORE = 0.3
 """Mean score from which on another sound counts, and is named, beside speech."""
 
 
-class SoundEvents(Encoder):
+class SoundEventLabels(Encoder):
     """Sounds in a text space: the vectors of AudioSet's kinds of sound, weighted by how clearly each is heard.
 
     v = sum_c w(c) t(c) - m, as in `Labels`, with w(c) in proportion to s(c) log(1 / p(c)): s the mean score over the
@@ -126,7 +126,7 @@ class SpeechAndSounds(Encoder):
     decode_options: Mapping[str, object]
     cut_at_pauses = True
 
-    def __init__(self, speech: Transcribe, sounds: SoundEvents) -> None:
+    def __init__(self, speech: Transcribe, sounds: SoundEventLabels) -> None:
         """Join a speech bridge and a bridge of sound events of one text space; the windows are those of speech."""
         self.speech = speech
         self.sounds = sounds

@@ -8,7 +8,7 @@ from senseweave.encoders.base import Encoder
 from senseweave.encoders.bridges.base import FramesAndSpeech, Labels, Transcribe
 from senseweave.encoders.bridges.efficientnet_lite import EfficientNetLite0, imagenet_definitions
 from senseweave.encoders.bridges.faster_whisper import FasterWhisper
-from senseweave.encoders.bridges.sounds import SoundEvents, SpeechAndSounds
+from senseweave.encoders.bridges.sounds import SoundEventLabels, SpeechAndSounds
 from senseweave.encoders.bridges.yamnet import Yamnet
 from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS, ContextualText
 from senseweave.encoders.family import Family
@@ -67,7 +67,7 @@ def build(
     speech = Transcribe(
         FasterWhisper(Path(speech_package.get_model_path()), sha256=SPEECH_SHA256), text, window_seconds=window_seconds
     )
-    audio = SpeechAndSounds(speech, SoundEvents(Yamnet(device=device), text))
+    audio = SpeechAndSounds(speech, SoundEventLabels(Yamnet(device=device), text))
     video = FramesAndSpeech(image, audio, window_seconds=segment_seconds)
     return {"text": text, "image": image, "audio": audio, "video": video}
 

@@ -6,6 +6,7 @@ import pytest
 from counting import CountingStore, opened_files
 
 import senseweave as sw
+from senseweave.media.documents import scans
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import VectorStore
 from senseweave.stores import Memory
@@ -69,13 +70,18 @@ def test_no_unchanged_file_is_opened_twice(options, hundreds, tiny):
     assert set(opened.values()) == {1}
 
 
-def test_progress_of_documents_ends_at_all_their_pages(tmp_path, tiny):
+@pytest.mark.parametrize("reader", [False, True])
+def test_progress_of_documents_ends_at_all_their_pages(tmp_path, tiny, monkeypatch, reader):
+    if reader:
+        pytest.importorskip("rapidocr")
+    monkeypatch.setattr(scans, "is_installed", lambda: reader)
     pages = [tiny_picture(shade) for shade in (10, 90, 200)]
     pages[0].save(tmp_path / "pages.pdf", save_all=True, append_images=pages[1:])
     (tmp_path / "note.txt").write_text("tomatoes")
     seen = []
     sw.Index(Memory(), spaces=[tiny.make_space()]).add(tmp_path, progress=lambda *counts: seen.append(counts))
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    total = 7 if reader else 4  # each page is shown, and read if there is a reader; the note
+    assert seen == [(done, total) for done in range(1, total + 1)]
 
 
 def tiny_picture(shade):

@@ -218,7 +218,8 @@ def _document(source: Source, budget: Budget) -> Iterator[Media | MediaError]:
 
 
 def _audio_or_video(source: Source) -> Modality:
-    from senseweave.media.reading.ffmpeg import moving_pictures, open_container
+    from senseweave.media.reading.containers import moving_pictures
+    from senseweave.media.reading.ffmpeg import open_container
 
     with source.open() as file, open_container(file, source.content, source.label) as container:
         if moving_pictures(container):

@@ -132,7 +132,7 @@ def is_speech(segment: Any) -> bool:
     """
     if not any(character.isalnum() for character in segment.text):
         return False
-    return segment.no_speech_prob <= NO_SPEECH_PROBABILITY and segment.compression_ratio <= GREATEST_COMPRESSION
+    return bool(segment.no_speech_prob <= NO_SPEECH_PROBABILITY and segment.compression_ratio <= GREATEST_COMPRESSION)
 
 
 def join_segments(segments: Iterable[Any]) -> str:

@@ -173,6 +173,6 @@ def mel_weights() -> np.ndarray:
     edges = np.linspace(mel(LOWEST_HZ), mel(HIGHEST_HZ), BANDS + 2)
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    weights = np.maximum(0.0, np.minimum(rising, falling))
+    weights: np.ndarray = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
     weights[0] = 0.0  # the constant part belongs to no band
-    return weights.astype(np.float32)
+    return weights

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from senseweave.errors import MediaError
 from senseweave.extras import require_reader
 from senseweave.media.forms.content import Content
+from senseweave.media.reading.containers import refuse_file
 from senseweave.media.reading.samples import check_rate, mono
 from senseweave.media.reading.tracks import chosen_tracks
 
@@ -48,11 +49,6 @@ def open_container(file: BinaryIO, content: Content, source: str) -> Any:
         raise MediaError(source, f"is a broken {content.mime_type} file ({error_reason(error)})") from error
 
 
-def refuse_file(url: str, flags: int, options: object) -> NoReturn:
-    """Refuse every file that a container refers to."""
-    raise PermissionError(f"media file must not open {url!r}")
-
-
 def zero_time(container: Any, stream: Any) -> float:
     """Return the time stamp, in seconds, of the start of the source.
 
@@ -75,13 +71,6 @@ def promised_end(container: Any, stream: Any, zero: float) -> float | None:
     if container.duration is not None and container.duration > 0:
         return float(container.duration / 1_000_000)
     return None
-
-
-def moving_pictures(container: Any) -> list[Any]:
-    """Return the video streams that are not cover art."""
-    from av.stream import Disposition
-
-    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
 
 
 def error_reason(error: Exception) -> str:

@@ -15,7 +15,8 @@ from senseweave.errors import MediaError, PolicyError
 from senseweave.media.forms.content import Content
 from senseweave.media.forms.source import Source
 from senseweave.media.policy import MediaPolicy
-from senseweave.media.reading.ffmpeg import decoded_frames, moving_pictures, open_container, promised_end, zero_time
+from senseweave.media.reading.containers import moving_pictures
+from senseweave.media.reading.ffmpeg import decoded_frames, open_container, promised_end, zero_time
 from senseweave.media.reading.lengths import cut_note
 
 _SEEK_AHEAD_SECONDS = 4.0

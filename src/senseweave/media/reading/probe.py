@@ -6,7 +6,7 @@ import io
 from typing import Any, BinaryIO, Final
 
 from senseweave.media.forms.content import Content
-from senseweave.media.reading.ffmpeg import moving_pictures, refuse_file
+from senseweave.media.reading.containers import moving_pictures, refuse_file
 
 PROBED_BYTES: Final = 1 << 20
 LEAST_FRAMES: Final = 3

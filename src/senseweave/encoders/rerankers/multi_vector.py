@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Role
-from senseweave.encoders.rerankers.base import Kind, Scorer, Scores, refuse
+from senseweave.encoders.rerankers.base import Kind
+from senseweave.encoders.rerankers.vectors import VectorScorer
 from senseweave.encoders.runtime.padding import Batching
-from senseweave.encoders.runtime.tokenization import least
 from senseweave.media import Modality
 
 NOTHING = "nothing of it is compared: the model leaves out all of its tokens"
@@ -28,7 +28,7 @@ def maxsim(query: np.ndarray, document: np.ndarray, *, mean: bool = False) -> fl
     return float(best.mean() if mean else best.sum())
 
 
-class MultiVectorModel(Scorer):
+class MultiVectorModel(VectorScorer):
     """A `sentence_transformers.MultiVectorEncoder`: a space whose similarity is MaxSim."""
 
     kind: ClassVar[Kind] = "multi-vector"
@@ -49,12 +49,7 @@ class MultiVectorModel(Scorer):
         Raises:
             ValueError: If an item cannot be computed; the message says which.
         """
-        vectors, _ = self._embed(items, role)
-        for at, result in enumerate(vectors):
-            if isinstance(result, str):
-                msg = f"{self.name}: item {at + 1} of {len(items)}: {result}"
-                raise ValueError(msg)
-        return [result for result in vectors if not isinstance(result, str)]
+        return self._embed_all(items, role)
 
     def similarity(self, queries: Sequence[np.ndarray], documents: Sequence[np.ndarray]) -> np.ndarray:
         """Return MaxSim of all pairs, or its mean over the query if the model was saved so.
@@ -70,23 +65,13 @@ class MultiVectorModel(Scorer):
         rows = [[maxsim(query, document, mean=mean) for document in documents] for query in queries]
         return np.array(rows, dtype=np.float64).reshape(len(queries), len(documents))
 
-    def score(self, query: Any, documents: Sequence[Any]) -> Scores:
-        """Return the similarity of a query to each document."""
-        (asked,), (query_dropped,) = self._embed([query], "query")
-        if isinstance(asked, str):
-            raise refuse(self.name, asked)
-        vectors, dropped = self._embed(documents, "document")
-        errors = {at: result for at, result in enumerate(vectors) if isinstance(result, str)}
-        values = np.full(len(documents), np.nan)
-        for at, found in enumerate(vectors):
-            if not isinstance(found, str):
-                values[at] = self.similarity([asked], [found])[0, 0]
-        return Scores(values, errors, dropped, query_dropped)
+    def _compare(self, query: np.ndarray, document: np.ndarray) -> float:
+        return float(self.similarity([query], [document])[0, 0])
 
-    def _embed(self, items: Sequence[Any], role: Role) -> tuple[list[np.ndarray | str], tuple[int, ...]]:
-        prepared = self._prepare(items, role)
-        results = self._run(prepared, lambda batch: self._encode(batch, role))
-        return [_checked(result) for result in results], tuple(item.dropped for item in prepared)
+    def _check(self, array: np.ndarray) -> np.ndarray | str:
+        if not len(array):
+            return NOTHING
+        return array if np.isfinite(array).all() else "the model gave vectors that are not finite"
 
     def _encode(self, batch: Sequence[Any], role: Role) -> list[np.ndarray]:
         model = self._loaded()
@@ -98,7 +83,7 @@ class MultiVectorModel(Scorer):
         expansion = getattr(self._taker(role), "query_expansion", None)
         if role == "query" and expansion is not None and expansion["strategy"] == "fixed":
             return int(expansion["length"])
-        return least(super()._limit(role))
+        return super()._limit(role)
 
     def _find_batching(self) -> Batching:
         """Compare mean and maximum of each text's vectors, which have one length."""
@@ -110,11 +95,3 @@ class MultiVectorModel(Scorer):
             return np.stack([np.concatenate([vectors.mean(axis=0), vectors.max(axis=0)]) for vectors in found])
 
         return self._prove(self._prepare(self._sample, "document", "any"), forward)
-
-
-def _checked(vectors: np.ndarray | str) -> np.ndarray | str:
-    if isinstance(vectors, str):
-        return vectors
-    if not len(vectors):
-        return NOTHING
-    return vectors if np.isfinite(vectors).all() else "the model gave vectors that are not finite"

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Role
-from senseweave.encoders.rerankers.base import Kind, Scorer, Scores, refuse
+from senseweave.encoders.rerankers.base import Kind
+from senseweave.encoders.rerankers.vectors import VectorScorer
 from senseweave.encoders.runtime.padding import Batching
 from senseweave.extras import require
 
@@ -16,7 +17,7 @@ Weights = dict[int, float]
 """A sparse vector: the weights that are not 0, by their position."""
 
 
-class SparseModel(Scorer):
+class SparseModel(VectorScorer):
     """A `sentence_transformers.SparseEncoder`: a space whose vectors are sparse."""
 
     kind: ClassVar[Kind] = "sparse"
@@ -33,12 +34,7 @@ class SparseModel(Scorer):
         Raises:
             ValueError: If a text cannot be computed; the message says which.
         """
-        rows, _ = self._embed(texts, role)
-        for at, row in enumerate(rows):
-            if isinstance(row, str):
-                msg = f"{self.name}: item {at + 1} of {len(texts)}: {row}"
-                raise ValueError(msg)
-        return [_weights(row) for row in rows if not isinstance(row, str)]
+        return [_weights(row) for row in self._embed_all(texts, role)]
 
     def similarity(self, queries: Sequence[Weights], documents: Sequence[Weights]) -> np.ndarray:
         """Return the model's own similarity of all pairs, the dot product unless it was saved with another.
@@ -48,18 +44,11 @@ class SparseModel(Scorer):
         """
         return self._similarity(self._dense(queries), self._dense(documents))
 
-    def score(self, query: Any, documents: Sequence[Any]) -> Scores:
-        """Return the similarity of a query to each document."""
-        (asked,), (query_dropped,) = self._embed([query], "query")
-        if isinstance(asked, str):
-            raise refuse(self.name, asked)
-        rows, dropped = self._embed(documents, "document")
-        errors = {at: row for at, row in enumerate(rows) if isinstance(row, str)}
-        values = np.full(len(documents), np.nan)
-        for at, row in enumerate(rows):
-            if not isinstance(row, str):
-                values[at] = self._similarity(asked[None], row[None])[0, 0]
-        return Scores(values, errors, dropped, query_dropped)
+    def _compare(self, query: np.ndarray, document: np.ndarray) -> float:
+        return float(self._similarity(query[None], document[None])[0, 0])
+
+    def _check(self, array: np.ndarray) -> np.ndarray | str:
+        return array if np.isfinite(array).all() else "the model gave weights that are not finite"
 
     def _similarity(self, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
         torch = require("torch", extra="text")
@@ -72,16 +61,7 @@ class SparseModel(Scorer):
             dense[at, list(weights)] = list(weights.values())
         return dense
 
-    def _embed(self, texts: Sequence[Any], role: Role) -> tuple[list[np.ndarray | str], tuple[int, ...]]:
-        prepared = self._prepare(texts, role)
-        rows = self._run(prepared, lambda batch: list(self._encode(batch, role)))
-        finite = [
-            row if isinstance(row, str) or np.isfinite(row).all() else "the model gave weights that are not finite"
-            for row in rows
-        ]
-        return finite, tuple(item.dropped for item in prepared)
-
-    def _encode(self, batch: Sequence[Any], role: Role) -> np.ndarray:
+    def _encode(self, batch: Sequence[Any], role: Role) -> list[np.ndarray]:
         model = self._loaded()
         encode = model.encode_query if role == "query" else model.encode_document
         rows = encode(
@@ -91,11 +71,11 @@ class SparseModel(Scorer):
             convert_to_sparse_tensor=False,
             save_to_cpu=True,
         )
-        return np.asarray(rows.float(), dtype=np.float32)
+        return list(np.asarray(rows.float(), dtype=np.float32))
 
     def _find_batching(self) -> Batching:
         return self._prove(
-            self._prepare(self._sample, "document", "any"), lambda batch: self._encode(batch, "document")
+            self._prepare(self._sample, "document", "any"), lambda batch: np.stack(self._encode(batch, "document"))
         )
 
 

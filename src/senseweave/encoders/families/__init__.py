@@ -3,7 +3,7 @@
 BUILT_IN = (
     "starter", "sentence", "static", "contextual", "tokens", "openai",
     "clip", "siglip", "blip", "open_clip", "image", "timm",
-    "clap", "speech", "ast", "audiomae", "panns", "vggish",
+    "clap", "speech", "ast", "audiomae", "panns", "vggish", "beats",
     "frames", "video", "xclip", "torchvision",
     "speaker", "xvector", "ecapa", "bridge", "omni",
 )  # fmt: skip

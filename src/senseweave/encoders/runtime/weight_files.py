@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,45 @@ def read_tensors(path: Path, *, extra: str) -> dict[str, Any]:
     Raises:
         ModelError: If the file cannot be read as tensors.
     """
-    torch = require("torch", extra=extra)
+    tensors, _ = read_checkpoint(path, "", extra=extra)
+    return tensors
+
+
+def read_checkpoint(path: Path, settings: str, *, extra: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read the tensors of a file by name, and the settings that stand beside them.
+
+    Args:
+        path: As for `read_tensors`.
+        settings: Key of the settings in a pickle, or of their JSON in the metadata of safetensors.
+        extra: The extra of senseweave that installs torch.
+
+    Returns:
+        The tensors, and the settings, empty if there are none.
+
+    Raises:
+        ModelError: If the file cannot be read as tensors.
+    """
+    torch, safetensors = require("torch", extra=extra), require("safetensors", extra=extra)
+    beside: Any = None
     try:
         if path.suffix == ".safetensors":
-            loaded = require("safetensors.torch", extra=extra).load_file(path)
+            with safetensors.safe_open(str(path), framework="pt") as stored:
+                loaded = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+                beside = json.loads((stored.metadata() or {}).get(settings, "{}"))
         else:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            beside = loaded.get(settings) if isinstance(loaded, Mapping) else None
+    except Exception as error:  # torch, pickle, zipfile and safetensors have errors of their own
         msg = f"{path.name} cannot be read as weights: {error}"
         raise ModelError(msg) from error
     for key in ("model_state", "state_dict", "model"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
-    return {name.removeprefix("module."): tensor for name, tensor in loaded.items() if torch.is_tensor(tensor)}
+    if not isinstance(loaded, Mapping):
+        msg = f"{path.name} holds a {type(loaded).__name__}, not tensors by name; save the model's state_dict()"
+        raise ModelError(msg)
+    tensors = {str(name).removeprefix("module."): tensor for name, tensor in loaded.items() if torch.is_tensor(tensor)}
+    return tensors, dict(beside) if isinstance(beside, Mapping) else {}
 
 
 def fill(module: Any, tensors: Mapping[str, Any], name: str, *, unused: tuple[str, ...] = ()) -> Any:

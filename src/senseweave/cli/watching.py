@@ -57,12 +57,11 @@ def changes(places: Sequence[Path], visible: Visible) -> Iterator[set[str]]:
 def update(index: Index, changed: Collection[str], encoding: str | None = None) -> Report:
     """Add those of some paths that are there, and delete the records of those that are gone or below them."""
     there = sorted(path for path in changed if os.path.exists(path))
-    gone = tuple(path for path in changed if not os.path.exists(path))
+    gone = [path for path in changed if not os.path.exists(path)]
     # Added first: a file that has moved keeps its vectors.
     report = index.add(there, on_error="skip", encoding=encoding)
     if gone:
-        below = tuple(path + os.sep for path in gone)
-        sources = [source for source in index.sources() if source in gone or source.startswith(below)]
+        sources = index.sources(below=gone)
         report.deleted += index.delete(sources=sources) if sources else 0
     return report
 

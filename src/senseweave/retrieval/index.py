@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -291,9 +292,13 @@ class Index(Maintained):
             self._calibration.renew(if_loadable=True)  # what was deleted is not an error because of a missing model
         return removed
 
-    def sources(self) -> dict[str, set[Modality]]:
-        """Return every source in the index, with the modalities of its records."""
-        return self._store.sources()
+    def sources(self, below: Collection[str | Path] | None = None) -> dict[str, set[Modality]]:
+        """Return the sources in the index, with the modalities of their records.
+
+        Args:
+            below: Only these files, and files below these folders, whether they are still there or not.
+        """
+        return self._store.sources(None if below is None else [os.fspath(path) for path in below])
 
     def contents(self, filter: Filter | None = None) -> list[SourceSummary]:  # noqa: A002  (what every store calls it)
         """Return a summary of each source with records that match a filter, by name; None for every source."""

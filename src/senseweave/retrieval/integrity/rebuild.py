@@ -14,6 +14,7 @@ from senseweave.retrieval.integrity.database import Database, RawCollection, Raw
 from senseweave.retrieval.integrity.records import Sources, record_problems, vector_problem
 from senseweave.retrieval.integrity.report import Problems, RepairReport
 from senseweave.retrieval.integrity.vectors import HeldVectors, held_vectors
+from senseweave.retrieval.records.folders import folder_values
 from senseweave.retrieval.records.schema import Record, read_metadata, record_id, record_source, write_metadata
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.description import Description
@@ -138,7 +139,7 @@ class Rebuild:
             identifier, metadata = record.id, record.metadata
             provenance = replace(read_metadata(metadata), fingerprint=description.fingerprint)
             if metadata.get("fingerprint") != description.fingerprint:
-                metadata = write_metadata(provenance)
+                metadata = {**write_metadata(provenance), **folder_values(provenance.source)}
                 if provenance.sha256 is not None and provenance.source is not None:
                     identifier = record_id(provenance)
             found[record.id] = Record(identifier, vector, record.text or "", metadata)

@@ -249,15 +249,14 @@ class Ingest:
 
     def _remove_gone(self, folders: list[Any]) -> None:
         """Remove records of files under the folders that are no longer there."""
-        roots = tuple(os.path.abspath(folder) + os.sep for folder in folders)
         for description in list(self._collections.descriptions.values()):
+            self._collections.keep_folders(description)
             sources = {
-                record.id: record_source(record.id, record.metadata) for record in self._collections.get(description)
+                record.id: record_source(record.id, record.metadata)
+                for record in self._collections.at_or_below(description, folders)
             }
             gone = [
-                identifier
-                for identifier, source in sources.items()
-                if (source_path(source) or "").startswith(roots) and source not in self._states and is_gone(source)
+                identifier for identifier, source in sources.items() if source not in self._states and is_gone(source)
             ]
             self._collections.delete(description, gone)
             self.report.deleted += len(gone)

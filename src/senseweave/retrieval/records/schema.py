@@ -20,6 +20,7 @@ from senseweave.media.forms.local_names import source_path
 from senseweave.media.forms.parts import is_part_path
 from senseweave.media.fused import FUSED, Fused, read_fused
 from senseweave.redaction import redact_repr
+from senseweave.retrieval.records.folders import without_folders
 from senseweave.retrieval.records.values import check_name, check_value
 
 Span = tuple[float, float]
@@ -153,7 +154,7 @@ def read_metadata(metadata: Mapping[str, Any] | None) -> Provenance:
     Args:
         metadata: Flat metadata of a stored record, document or node; None for none.
     """
-    values = dict(metadata or {})
+    values = without_folders(metadata or {})
     taken: dict[str, Any] = {}
     if values.get("modality") in MODALITIES:
         taken["modality"] = cast(Modality, values.pop("modality"))

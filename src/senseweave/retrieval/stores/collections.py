@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,10 +13,12 @@ import numpy as np
 from senseweave.errors import FingerprintError, StoreError
 from senseweave.forking import RLock
 from senseweave.media import Modality
+from senseweave.media.forms.local_names import source_path, stored_name
 from senseweave.retrieval.records.conversion import convert_old
-from senseweave.retrieval.records.schema import Record, record_source
+from senseweave.retrieval.records.folders import below, folder_values, is_below, without_folders
+from senseweave.retrieval.records.schema import Record, read_metadata, record_source
 from senseweave.retrieval.stores.base import StoredRecord, VectorStore
-from senseweave.retrieval.stores.conditions import NAMES, Condition, divide
+from senseweave.retrieval.stores.conditions import NAMES, Condition, any_of, divide
 from senseweave.retrieval.stores.description import Description, Key, collection_name
 
 PAGE = 1000
@@ -134,11 +138,15 @@ class Collections:
         folder = self.store.folder
         return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder is not None else None
 
-    def sources(self) -> dict[str, set[Modality]]:
-        """Return every source of the records, with the modalities of its records."""
+    def sources(self, below: Collection[str] | None = None) -> dict[str, set[Modality]]:
+        """Return the sources of the records, with the modalities of their records.
+
+        Args:
+            below: Paths of files and folders; None for every source.
+        """
         found: dict[str, set[Modality]] = {}
         for description in self.descriptions.values():
-            for record in self.get(description):
+            for record in self.get(description) if below is None else self.at_or_below(description, below):
                 found.setdefault(record_source(record.id, record.metadata), set()).add(description.modality)
         return found
 
@@ -149,7 +157,7 @@ class Collections:
     def upsert(self, collection: Named, records: Sequence[Record]) -> None:
         """Write records; each replaces a record of the same id as a whole."""
         if records:
-            self.store.upsert(collection.name, records)
+            self.store.upsert(collection.name, [_with_folders(record) for record in records])
 
     def update_metadata(self, collection: Named, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""
@@ -187,16 +195,50 @@ class Collections:
         if ids is not None:
             for at in range(0, len(ids), NAMES):
                 page = ids[at : at + NAMES]
-                yield from self.store.get(collection.name, ids=page, condition=condition, vectors=vectors)
+                yield from map(_shown, self.store.get(collection.name, ids=page, condition=condition, vectors=vectors))
             return
         pieces = [condition] if condition is None else divide(condition)
         given: set[str] = set()
         for piece in pieces:
             for record in self._pages(collection, piece, vectors=vectors):
                 if record.id not in given:
-                    yield record
+                    yield _shown(record)
                 if len(pieces) > 1:
                     given.add(record.id)
+
+    def at_or_below(self, description: Description, paths: Collection[str]) -> Iterator[StoredRecord]:
+        """Yield the records of files and of what is below folders, gone or not.
+
+        All records are read if some were written by a version that kept no folders; see `keep_folders`.
+
+        Args:
+            description: Of their collection.
+            paths: Of the files and folders.
+        """
+        places = {os.path.abspath(path) for path in paths}
+        conditions: list[Condition | None] = [None]
+        if description.folders and (found := below(places)) is not None:
+            conditions = [*found, *any_of("source", sorted({name for path in places for name in _names(path)}))]
+        given: set[str] = set()
+        for condition in conditions:
+            for record in self.get(description, condition=condition):
+                source = record_source(record.id, record.metadata)
+                if record.id not in given and (source_path(source) in places or is_below(source, places)):
+                    given.add(record.id)
+                    yield record
+
+    def keep_folders(self, description: Description) -> None:
+        """Give the folders above their files to records that were written without; the caller holds the lock."""
+        if description.folders:
+            return
+        changes = {}
+        for record in self._pages(description, None, vectors=False):
+            values = folder_values(read_metadata(record.metadata).source)
+            if not values.items() <= record.metadata.items():
+                changes[record.id] = values
+        self.update_metadata(description, changes)
+        description.folders = True
+        self.save(description)
 
     def existing(self, collection: Named, ids: Sequence[str]) -> list[str]:
         """Return those of some ids that are there."""
@@ -204,7 +246,7 @@ class Collections:
 
     def page(self, description: Description, offset: int, limit: int) -> list[StoredRecord]:
         """Return some records with their vectors, in the order of the store."""
-        return self.store.get(description.name, limit=limit, offset=offset, vectors=True)
+        return list(map(_shown, self.store.get(description.name, limit=limit, offset=offset, vectors=True)))
 
     def query(
         self,
@@ -218,8 +260,9 @@ class Collections:
         """Return the records nearest to each query vector, nearest first, with their cosine similarities."""
         most = max(k, 1)
         answers = [
-            self.store.query(description.name, vectors, most, condition=piece, with_vectors=with_vectors)
+            [list(map(_shown, records)) for records in lists]
             for piece in ([condition] if condition is None else divide(condition))
+            for lists in [self.store.query(description.name, vectors, most, condition=piece, with_vectors=with_vectors)]
         ]
         return answers[0] if len(answers) == 1 else [_nearest(lists, most) for lists in zip(*answers, strict=True)]
 
@@ -243,6 +286,22 @@ class Collections:
             self._closed = True
             if store:
                 self.store.close()
+
+
+def _with_folders(record: Record) -> Record:
+    values = folder_values(read_metadata(record.metadata).source)
+    return replace(record, metadata={**without_folders(record.metadata), **values})
+
+
+def _shown(record: StoredRecord) -> StoredRecord:
+    """Return a record without what the index alone reads of it."""
+    shown = without_folders(record.metadata)
+    return record if len(shown) == len(record.metadata) else replace(record, metadata=shown)
+
+
+def _names(path: str) -> tuple[str, str]:
+    """Return the names under which a file may be stored."""
+    return path, stored_name(path)
 
 
 def _nearest(lists: Iterable[Sequence[StoredRecord]], k: int) -> list[StoredRecord]:

@@ -30,6 +30,7 @@ class Description:
         options: Options with which `senseweave.load` creates the space again; None if `load` did not create it.
         calibration: Statistics by query modality, as plain values.
         format: Version of the format of its records.
+        folders: Whether all its records have the values of `senseweave.retrieval.records.folders`.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Description:
     options: dict[str, Any] | None = None
     calibration: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
+    folders: bool = True
 
     def to_metadata(self) -> dict[str, Any]:
         """Return the description as flat values, which Chroma keeps with a collection."""
@@ -51,6 +53,7 @@ class Description:
             "dimension": self.dimension,
             "options": json.dumps(self.options, sort_keys=True),
             "calibration": json.dumps(self.calibration, sort_keys=True),
+            "folders": self.folders,
         }
 
     @classmethod
@@ -71,6 +74,7 @@ class Description:
                 options=json.loads(values["options"]),
                 calibration=json.loads(values["calibration"]),
                 format=version,
+                folders=values.get("folders") is True,
             )
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             msg = f"collection {name!r} is not described as an index describes it ({type(error).__name__}: {error})"

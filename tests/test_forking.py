@@ -9,6 +9,7 @@ from PIL import Image as PillowImage
 
 import senseweave as sw
 from senseweave.encoders.runtime.torch_runtime import Lazy
+from senseweave.errors import VectorError
 from senseweave.forking import Lock, RLock, forks
 from senseweave.testing.toys import toy_space
 
@@ -163,6 +164,44 @@ def test_such_a_child_says_so_of_a_model_that_its_parent_has_loaded(forked_from_
     space = toy_space()
     space.encoders["text"].forward = forward
     with pytest.raises(sw.ModelError, match="forked from one that had used CUDA"):
+        space.embed_text(["word"])
+
+
+CUDA_ERROR = "CUDA error: initialization error"
+
+
+def fails_on_cuda(*arguments, **options):
+    raise RuntimeError(CUDA_ERROR)
+
+
+def test_such_a_child_says_so_of_what_describes_media(forked_from_cuda, monkeypatch):
+    space = sw.load("starter", device="cpu")
+    monkeypatch.setattr(space.encoder("image"), "observe", fails_on_cuda)
+    with pytest.raises(sw.ModelError, match="forked from one that had used CUDA"):
+        space.describe([sw.Image(PillowImage.new("RGB", (32, 32)))], on_error="skip")
+
+
+def test_a_child_says_so_where_the_library_that_used_cuda_is_not_torch():
+    space = toy_space()
+
+    def child():
+        space.encoders["text"].forward = fails_on_cuda
+        with pytest.raises(sw.ModelError, match="forked from one that had used CUDA"):
+            space.embed_text(["word"])
+
+    run_in_child(child)
+    space.encoders["text"].forward = fails_on_cuda
+    with pytest.raises(RuntimeError, match=CUDA_ERROR):
+        space.embed_text(["another word"])
+
+
+def test_other_failures_of_a_model_on_the_cpu_are_what_they_are_in_such_a_child(forked_from_cuda):
+    def forward(batch):
+        raise IndexError("too short")
+
+    space = toy_space()
+    space.encoders["text"].forward = forward
+    with pytest.raises(VectorError, match="too short"):
         space.embed_text(["word"])
 
 

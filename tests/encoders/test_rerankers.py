@@ -267,3 +267,19 @@ def test_an_empty_list_has_no_scores(saved):
     with warnings.catch_warnings():
         warnings.simplefilter("error", sw.errors.RerankWarning)
         assert sw.load_reranker(str(saved[1])).score(QUERY, []).values.shape == (0,)
+
+
+def test_a_child_of_a_process_that_used_cuda_says_so(saved, monkeypatch):
+    import torch
+
+    kind, folder = saved
+    reranker = sw.load_reranker(str(folder), device="cpu")
+    assert np.isfinite(reranker.score(QUERY, TEXTS).values).all()
+
+    def fail(*arguments, **options):
+        raise RuntimeError("CUDA error: initialization error")
+
+    monkeypatch.setattr(reranker.model, "_predict" if kind == "cross-encoder" else "_encode", fail)
+    monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
+    with pytest.raises(sw.ModelError, match="forked from one that had used CUDA"):
+        reranker.score(QUERY, TEXTS)

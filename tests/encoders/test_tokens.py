@@ -86,3 +86,15 @@ def test_tokens_that_truncation_removes_are_counted(folder):
     assert len(found) == 5
     assert found.dropped > 0
     assert short.dropped == 0
+
+
+def test_a_child_of_a_process_that_used_cuda_says_so(space, monkeypatch):
+    import torch
+
+    def fail(*arguments, **options):
+        raise RuntimeError("CUDA error: initialization error")
+
+    monkeypatch.setattr(space.encoder("text"), "forward_tokens", fail)
+    monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
+    with pytest.raises(sw.ModelError, match="forked from one that had used CUDA"):
+        space.embed_tokens(TEXTS)

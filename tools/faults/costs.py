@@ -49,7 +49,8 @@ def changes(folder: Path, records: int, seed: int) -> dict[str, tuple[int, int]]
     chance = np.random.default_rng(seed)
     for first in range(0, records, 5000):
         vectors = chance.normal(size=(min(5000, records - first), description.dimension)).astype(np.float32)
-        store.upsert(description.name, [_record(first + n, v, description.fingerprint) for n, v in enumerate(vectors)])
+        found = [_record(first + n, v, description.fingerprint) for n, v in enumerate(vectors)]
+        index._store.upsert(description, found)
     path = folder.with_suffix(".txt")
     path.write_text("the first file")
     index.add(path)  # the first add after so many renews the statistics
@@ -60,7 +61,16 @@ def changes(folder: Path, records: int, seed: int) -> dict[str, tuple[int, int]]
         store.take()
         assert not index.add(path).failed
         taken[name] = store.take()
-    assert len(index) == records + 2
+    notes = folder.with_name(f"{folder.name}-notes")
+    notes.mkdir()
+    for number in range(10):
+        (notes / f"{number}.txt").write_text(f"note {number} of a folder")
+    index.add(notes)
+    (notes / "0.txt").unlink()
+    store.take()
+    assert index.add(notes, sync=True).deleted == 1
+    taken["synced folder of a"] = store.take()
+    assert len(index) == records + 11
     store.close()
     return taken
 

@@ -9,6 +9,7 @@ from typing import Any
 from senseweave.concurrency import checkpoint
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.observation import MediaDescription, Observation, Word
+from senseweave.encoders.runtime.failures import computing
 from senseweave.errors import EncodingError, MediaError, UnsupportedModalityError, VectorError
 from senseweave.media import Media, Modality
 from senseweave.spaces.engine import OnError
@@ -56,12 +57,15 @@ def describe_media(encoder: Encoder, media: Media, tags: int) -> MediaDescriptio
 
     Raises:
         MediaError: If the media cannot be read.
+        EncodingError: If the model cannot compute it.
         NotImplementedError: If the encoder says nothing of media.
     """
     parts = []
     for span, decoded in _windows(encoder, media):
         checkpoint()
-        parts.append(_place(encoder.observe(decoded, tags), span))
+        with computing(encoder):
+            observation = encoder.observe(decoded, tags)
+        parts.append(_place(observation, span))
     if not parts:
         raise MediaError(media.source, "holds nothing to describe")
     return MediaDescription(media.source, tuple(parts))

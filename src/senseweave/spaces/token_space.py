@@ -9,6 +9,7 @@ import numpy as np
 
 from senseweave.encoders.base import Prepared
 from senseweave.encoders.families.tokens import Layer, TokenText, TokenVectors, check_layer
+from senseweave.encoders.runtime.failures import computing
 from senseweave.errors import EncodingError, TruncationWarning
 from senseweave.spaces.space import Space
 
@@ -46,7 +47,8 @@ class TokenSpace(Space):
         full = [index for index, item in enumerate(prepared) if item.error is None]
         for places in _batches([prepared[index] for index in full], encoder.batch_budget):
             positions = [full[place] for place in places]
-            batch = encoder.forward_tokens([prepared[index] for index in positions], chosen)
+            with computing(encoder):
+                batch = encoder.forward_tokens([prepared[index] for index in positions], chosen)
             vectors.update(zip(positions, batch, strict=True))
         for index in set(range(len(prepared))).difference(full):
             vectors[index] = np.zeros((0, encoder.dimension), np.float32)

@@ -20,7 +20,7 @@ from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
 from senseweave.encoders.runtime.tokenization import least, position_limit
-from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, is_half
+from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, check_fork_failure, is_half
 from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -177,6 +177,7 @@ class Scorer(Loadable):
         except ImportError:
             raise
         except Exception as error:  # processors and modules raise whatever their authors chose
+            check_fork_failure(error)
             if len(batch) == 1:
                 return [f"{type(error).__name__}: {error}"]
             return [result for item in batch for result in self._try([item], forward)]

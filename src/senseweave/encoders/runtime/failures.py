@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from senseweave.display import printable, shorten
 from senseweave.encoders.base import Encoded, Encoder, Prepared
-from senseweave.encoders.runtime.torch_runtime import check_fork, is_half
+from senseweave.encoders.runtime.torch_runtime import check_fork_failure, is_half
 from senseweave.errors import EncodingError, ModelError
 
 _OF_TYPE: Final = re.compile(r"dtype|scalar type|not implemented for|BFloat16|Half", re.IGNORECASE)
@@ -26,10 +27,23 @@ def compute(encoder: Encoder, batch: Sequence[Prepared]) -> Encoded:
         ModelError: If the model has no kernels for the number type that it was loaded in.
         EncodingError: If it cannot compute the batch; one of its items may be the reason.
     """
-    try:
+    with computing(encoder):
         return encoder.forward(batch)
+
+
+@contextmanager
+def computing(encoder: Encoder) -> Iterator[None]:
+    """Let an encoder compute inside the block, and say plainly on what it fails.
+
+    Raises:
+        ModelError: If the model has no kernels for the number type that it was loaded in, or stands on a CUDA device
+            that the parent of this process has used.
+        EncodingError: If it cannot compute what it was given.
+    """
+    try:
+        yield
     except (RuntimeError, IndexError) as error:  # torch raises these; a text may be too short for pooling layers
-        check_fork()  # a model that the parent has loaded on CUDA
+        check_fork_failure(error)
         said = shorten(str(error).partition("\n")[0], 200)
         dtype = _half_type(encoder.identity())
         if dtype is not None and _OF_TYPE.search(said):

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from senseweave.errors import ModelError
 from senseweave.extras import require
-from senseweave.forking import RLock, abandon, call_in_child
+from senseweave.forking import RLock, abandon, call_in_child, forks
 
 T = TypeVar("T")
 
@@ -130,11 +130,30 @@ def check_fork() -> None:
     """
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda._is_in_bad_fork():
-        msg = (
-            "this process was forked from one that had used CUDA, which does not work in forked children: start "
-            "processes with the method 'spawn', use the model in children only, or load it with device='cpu'"
-        )
-        raise ModelError(msg)
+        raise forked_cuda_error()
+
+
+def check_fork_failure(error: BaseException) -> None:
+    """Check that a computation did not fail because its model stands on a CUDA device that a parent process has used.
+
+    Libraries that use CUDA without torch, such as CTranslate2, only say that it does not start.
+
+    Raises:
+        ModelError: If it did.
+    """
+    said = str(error)
+    if "cuda" in said.lower():
+        check_fork()
+        if forks() and "initializ" in said.lower():
+            raise forked_cuda_error() from error
+
+
+def forked_cuda_error() -> ModelError:
+    """Return the error of a child that was forked after its parent had used CUDA."""
+    return ModelError(
+        "this process was forked from one that had used CUDA, which does not work in forked children: start "
+        "processes with the method 'spawn', use the model in children only, or load it with device='cpu'"
+    )
 
 
 def pick_dtype(dtype: str | None, *, extra: str = "text") -> Any:

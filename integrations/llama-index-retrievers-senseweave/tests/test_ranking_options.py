@@ -196,7 +196,7 @@ async def test_a_question_can_bring_its_own_options(sources: Any, options: dict[
 
 def test_an_unknown_option_of_a_question_is_an_error_that_lists_those_that_exist(sources: Any) -> None:
     retriever = SenseweaveRetriever.from_defaults(**sources)
-    with pytest.raises(ValueError, match="unknown option 'top_k'; there are similarity_top_k, fusion"):
+    with pytest.raises(ValueError, match="'top_k'; there are similarity_top_k, modalities, filters, fusion"):
         retriever.retrieve(MediaQueryBundle("green", options={"top_k": 3}))
     with pytest.raises(TypeError, match="offset"):
         retriever.retrieve(MediaQueryBundle("green", options={"offset": "4"}))

@@ -106,3 +106,16 @@ def test_options_that_make_no_sense_are_errors_that_say_why(options, reason):
         _retriever().run(query_embedding=EAST, options=options)
     with pytest.raises(ValueError, match="LastFirst cannot be serialized as rerank"):
         _retriever(rerank=LastFirst()).to_dict()
+
+
+def test_modalities_of_a_call_stand_in_place_of_those_of_the_constructor():
+    only = _retriever(modalities=["image", "text"], filters={"field": "meta.source", "operator": "!=", "value": "x"})
+    assert _ids(only.run(query_embedding=EAST)) == ["diary", "photo"]
+    assert _ids(only.run(query_embedding=EAST, modalities=["audio"])) == ["talk-0", "talk-1"]
+    assert _ids(only.run(query_embedding=EAST, options={"offset": 1})) == ["photo"]
+    assert SenseweaveChromaRetriever.from_dict(only.to_dict()).modalities == ["image", "text"]
+    for wrong in ({"modalities": []}, {"modalities": ["smell"]}):
+        with pytest.raises(ValueError, match="modalit"):
+            only.run(query_embedding=EAST, **wrong)
+        with pytest.raises(ValueError, match="modalit"):
+            _retriever(**wrong)

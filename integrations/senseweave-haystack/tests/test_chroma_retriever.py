@@ -55,6 +55,7 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them():
         "top_k",
         "filter_policy",
         "return_embedding",
+        "modalities",
     }
     restored = SenseweaveChromaRetriever.from_dict(data)
     assert restored.to_dict() == data

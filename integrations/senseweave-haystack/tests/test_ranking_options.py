@@ -90,6 +90,20 @@ def test_quota_and_weights_change_what_is_shown():
     assert _ids(weighted.run(query="x", options={"weights": {"a": 5.0, "b": 1.0}}))[0] == "talk-0"
 
 
+def test_a_weight_of_a_store_counts_for_each_of_its_modalities():
+    lists = {"a": TALK, "b": OTHERS}
+    weighted = _retriever(lists, fusion="weighted_rrf", weights={"b": 5.0})
+    assert _ids(weighted.run(query="x", modalities=["audio", "text", "image"]))[0] == "diary"
+
+
+def test_a_modality_of_a_call_is_calibrated_by_itself():
+    retriever = _retriever({"a": [*TALK, *OTHERS]}, fusion=None, auto_calibrate=True, min_score=None)
+    plain = _retriever({"a": [*TALK, *OTHERS]}, fusion=None, auto_calibrate=True, modalities=["audio", "text"])
+    called = retriever.run(query="x", modalities=["audio", "text"])["documents"]
+    assert called == plain.run(query="x")["documents"]
+    assert {document.meta["modality"] for document in called} == {"audio", "text"}
+
+
 @pytest.mark.parametrize("asked", [{}, {"diversity": 0.9}])
 async def test_diversity_takes_what_differs_and_leaves_no_embeddings_behind(asked):
     near = [Document(id=f"n{i}", content=f"n{i}", embedding=[1.0, i / 100]) for i in range(3)]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from senseweave.media import Modality, Text
+from senseweave.media import MODALITIES, Modality, Text
 from senseweave.retrieval.calibration.probes import embed_probes
 from senseweave.retrieval.calibration.statistics import Statistics, background
 from senseweave.retrieval.calibration.store_statistics import Sample, StoreStatistics
@@ -21,7 +21,8 @@ SAMPLE: Final = 1024
 class ListStatistics:
     """What is known of similarities in each list of some stores: every store is a list, or every modality of it.
 
-    Nothing says when such a store has changed, so that estimates are kept until `clear`.
+    A search may ask for other modalities than those; their lists are known as soon as they are asked for. Nothing says
+    when such a store has changed, so that estimates are kept until `clear`.
     """
 
     def __init__(
@@ -42,6 +43,9 @@ class ListStatistics:
         """
         lists = [(view, modality) for view in views for modality in modalities or (None,)]
         self._lists = {list_name(view.name, modality): (view, modality) for view, modality in lists}
+        modes = (None, *MODALITIES)
+        every = {list_name(view.name, modality): (view, modality) for view in views for modality in modes}
+        self._every = every | self._lists
         self._given = given
         self._estimate = estimate
         self._estimates = StoreStatistics[str](self._sample, self._phrases, documents_like=self._documents_like)
@@ -103,7 +107,7 @@ class ListStatistics:
         """Return the modalities of records of a list, with their vectors; asked for again while the list is empty."""
         if name in self._records:
             return self._records[name]
-        view, modality = self._lists[name]
+        view, modality = self._every[name]
         phrases = self._phrases(name)
         if not len(phrases):
             return []
@@ -114,7 +118,7 @@ class ListStatistics:
         return nearest
 
     def _phrases(self, name: str) -> np.ndarray:
-        view, _ = self._lists[name]
+        view, _ = self._every[name]
         if view.space not in self._embedded:
             self._embedded[view.space] = embed_probes(view.embed_phrases)
         return self._embedded[view.space]

@@ -371,13 +371,18 @@ def _hit(entry: _Entry, method: FusionMethod, policy: MediaPolicy | None) -> Hit
 
 
 def _weights(sources: Sequence[RankingSource], plan: Plan, method: FusionMethod) -> dict[str, float]:
-    """Return the weight of each source, which a plan gives by its name or its modality."""
+    """Return the weight of each source, which a plan gives by its name, its store or its modality."""
     given = plan.weights or {}
     if given and not method.weighted:
         msg = f"weights belong to the method weighted_rrf, not to {method.name}"
         raise ValueError(msg)
-    named = {source.name: given.get(source.name, given.get(source.modality)) for source in sources}
+    named = {source.name: _first_weight(given, (source.name, source.store, source.modality)) for source in sources}
     return {name: weight for name, weight in named.items() if weight is not None}
+
+
+def _first_weight(given: Mapping[str, float], names: Sequence[str | None]) -> float | None:
+    """Return the weight of the first of several names that has one."""
+    return next((given[name] for name in names if name is not None and name in given), None)
 
 
 def _length(embedded: Mapping[str, Sequence[EmbeddedPart]]) -> float:

@@ -148,6 +148,7 @@ class StoreSource(RankingSource):
         self.name = list_name(view.name, modality)
         self.space = view.space
         self.modality = modality or "text"
+        self.store = view.name
         self.view = view
         self._modality = modality
         self._call = call

@@ -46,11 +46,13 @@ class RankingSource:
         name: Unique among the sources of a ranking.
         space: Name under which the query's vectors for it are found.
         modality: Of its records, for records that name none.
+        store: Name of the store whose records it is a part of, if it has one.
     """
 
     name: str
     space: str
     modality: Modality
+    store: str | None = None
 
     def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
         """Return the `k` records nearest to a unit vector, shape (dimension,), nearest first; fewer if it has fewer."""

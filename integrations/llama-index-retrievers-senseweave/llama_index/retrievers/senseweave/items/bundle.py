@@ -23,8 +23,9 @@ class MediaQueryBundle(QueryBundle):
         embedding: A query vector, see `SenseweaveRetriever`.
         audio_path: Path or URL of a recording.
         video_path: Path or URL of a video.
-        options: Other values for this question of the retriever's options on ranking, and of `similarity_top_k`; for
-            example `{"min_score": 0.5, "offset": 10}`.
+        options: For this question alone: other values of the retriever's options on ranking, of `similarity_top_k` and
+            of `modalities`, and `filters`, which must hold together with those of the retriever; for example
+            `{"modalities": ["image"], "min_score": 0.5, "offset": 10}`.
     """
 
     query_str: str = ""

@@ -74,16 +74,35 @@ def modality_filter(modality: Modality, *, missing: bool = True) -> MetadataFilt
 def store_filters(
     condition: MetadataFilter | MetadataFilters | None, filters: MetadataFilters | None
 ) -> MetadataFilters | None:
-    """Return the user's filters and the condition on the modality, both of which must hold.
+    """Return the user's filters and the condition on the modality, both of which must hold."""
+    own = MetadataFilters(filters=[condition]) if isinstance(condition, MetadataFilter) else condition
+    return join_filters(own, filters)
+
+
+def join_filters(first: MetadataFilters | None, second: MetadataFilters | None) -> MetadataFilters | None:
+    """Return filters that hold where both do; None and empty filters hold everywhere.
 
     They are not nested where it can be helped, since not every store takes nested filters.
     """
-    if condition is None:
+    given = [filters for filters in (first, second) if filters is not None and filters.filters]
+    if len(given) < 2:
+        return given[0] if given else None
+    return MetadataFilters(filters=[part for filters in given for part in _joinable(filters)])
+
+
+def check_filters(filters: Any) -> MetadataFilters | None:
+    """Return filters that a user gave.
+
+    Raises:
+        TypeError: If they are no `MetadataFilters`.
+    """
+    if filters is None or isinstance(filters, MetadataFilters):
         return filters
-    if filters is None or not filters.filters:
-        return condition if isinstance(condition, MetadataFilters) else MetadataFilters(filters=[condition])
-    if filters.condition in (None, FilterCondition.AND) or (
-        len(filters.filters) == 1 and filters.condition is FilterCondition.OR
-    ):
-        return MetadataFilters(filters=[condition, *filters.filters])
-    return MetadataFilters(filters=[condition, filters])
+    msg = f"filters must be LlamaIndex's MetadataFilters, not {type(filters).__name__}"
+    raise TypeError(msg)
+
+
+def _joinable(filters: MetadataFilters) -> list[MetadataFilter | MetadataFilters]:
+    """Return conditions that all hold where filters do: their own, or where any of several is enough, themselves."""
+    is_single = len(filters.filters) == 1 and filters.condition is FilterCondition.OR
+    return list(filters.filters) if filters.condition in (None, FilterCondition.AND) or is_single else [filters]

@@ -15,7 +15,7 @@ from llama_index.embeddings.senseweave import SenseweaveEmbedding
 from llama_index.embeddings.senseweave.items.shown import shown_node
 from llama_index.retrievers.senseweave.items.bundle import query_media
 from llama_index.retrievers.senseweave.items.hits import complete_node, node_from_hit
-from llama_index.retrievers.senseweave.retrieval.filters import index_condition
+from llama_index.retrievers.senseweave.retrieval.filters import check_filters, index_condition, join_filters
 from llama_index.retrievers.senseweave.retrieval.stores import LlamaIndexView, view_store
 from llama_index_instrumentation import get_dispatcher
 
@@ -133,7 +133,7 @@ class SenseweaveRetriever(BaseRetriever):
             raise ValueError(msg)
         self.similarity_top_k = whole_number("similarity_top_k", similarity_top_k, 1)
         self.modalities = None if modalities is None else chosen_modalities(modalities, MODALITIES)
-        self.filters = filters
+        self.filters = check_filters(filters)
         self.options = options
         self._planner = Planner()
         self.use_bundle_embedding = use_bundle_embedding
@@ -217,31 +217,33 @@ class SenseweaveRetriever(BaseRetriever):
 
     async def _answer(self, steps: Steps, bundle: QueryBundle) -> list[NodeWithScore]:
         media = await steps.work(self._media, bundle)
-        plan = self._plan(getattr(bundle, "options", None) or {})
+        plan, modalities, filters = self._settings(getattr(bundle, "options", None) or {})
         query = Query(media) if media else None
         given = None if media else await steps.work(self._given_query, bundle.embedding or [])
-        sources = self._sources
-        ranked = await steps.ask(sources.rank, sources.arank, query, plan, filters=self.filters, embedded=given)
+        sources = self._sources(modalities)
+        ranked = await steps.ask(sources.rank, sources.arank, query, plan, filters=filters, embedded=given)
         return await steps.work(lambda: [self._node(place) for place in ranked])
 
-    def _plan(self, options: Mapping[str, Any]) -> Plan:
-        """Return how to rank: the options of a question over those of the retriever."""
-        known = ("similarity_top_k", *OPTIONS)
+    def _settings(self, options: Mapping[str, Any]) -> tuple[Plan, Collection[Modality] | None, MetadataFilters | None]:
+        """Return how to rank, of what, and conditions: the options of a question over those of the retriever."""
+        known = ("similarity_top_k", "modalities", "filters", *OPTIONS)
         if unknown := set(options) - set(known):
             msg = f"unknown option {', '.join(sorted(map(repr, unknown)))}; there are {', '.join(known)}"
             raise ValueError(msg)
         ranking: Any = {**self.options, **options}
         count = whole_number("similarity_top_k", ranking.pop("similarity_top_k", self.similarity_top_k), 1)
-        return self._planner.plan(count, ranking)
+        asked = ranking.pop("modalities", self.modalities)
+        modalities = None if asked is None else chosen_modalities(asked, MODALITIES)
+        filters = join_filters(self.filters, check_filters(ranking.pop("filters", None)))
+        return self._planner.plan(count, ranking), modalities, filters
 
     def _given_query(self, embedding: Sequence[float]) -> Embedded:
         return given_vector(embedding, {view.space: view.embed_model.dimension for view in self._views})
 
-    @property
-    def _sources(self) -> StoreRanking | IndexRanking:
+    def _sources(self, modalities: Collection[Modality] | None) -> StoreRanking | IndexRanking:
         if self._index is not None:
-            return IndexRanking(self._index, self.modalities, index_condition)
-        return StoreRanking(self._views, MODALITIES if self.modalities is None else self.modalities)
+            return IndexRanking(self._index, modalities, index_condition)
+        return StoreRanking(self._views, MODALITIES if modalities is None else modalities)
 
     def _node(self, place: Ranking) -> NodeWithScore:
         """Return a result as language models should be shown it."""

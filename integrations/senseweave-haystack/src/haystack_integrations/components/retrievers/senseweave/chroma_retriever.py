@@ -14,7 +14,12 @@ from haystack.document_stores.types import FilterPolicy
 from haystack.utils.filters import document_matches_filter
 from haystack_integrations.common.senseweave.components import OPENING, Lifecycle, keep_parameters, run_in_thread
 from haystack_integrations.common.senseweave.items import fingerprints
-from haystack_integrations.components.retrievers.senseweave.filters import apply_policy, divide
+from haystack_integrations.components.retrievers.senseweave.filters import (
+    apply_policy,
+    divide,
+    join_filters,
+    modalities_filter,
+)
 from haystack_integrations.components.retrievers.senseweave.sources import (
     RetrieverView,
     check_reranker_name,
@@ -26,11 +31,13 @@ from haystack_integrations.components.retrievers.senseweave.sources import (
 import senseweave as sw
 from senseweave.interop import (
     MODALITIES,
+    Modality,
     Plan,
     Planner,
     Reranker,
     StoreRanking,
     check_fingerprints,
+    chosen_modalities,
     given_vector,
     read_anew,
     whole_number,
@@ -83,6 +90,7 @@ class SenseweaveChromaRetriever(Lifecycle):
         top_k: int = 10,
         filter_policy: str | FilterPolicy = FilterPolicy.REPLACE,
         return_embedding: bool = False,
+        modalities: list[Modality] | None = None,
         quota: dict[str, int] | None = None,
         min_score: float | None = None,
         offset: int = 0,
@@ -100,6 +108,8 @@ class SenseweaveChromaRetriever(Lifecycle):
             always hold, such as a tenant, needs `merge`.
         :param return_embedding: Whether the Documents come with their embeddings. A pipeline copies them number by
             number from component to component, which takes longer than the search.
+        :param modalities: Only Documents of these modalities, by their `meta["modality"]`; those that name none are
+            text.
         :param quota: By modality, the smallest number of Documents of each page while there are as many.
         :param min_score: Leave out Documents with a lower `score`, after reranking.
         :param offset: How many of the best Documents to leave out, for the next page.
@@ -118,6 +128,7 @@ class SenseweaveChromaRetriever(Lifecycle):
                 "other stores have embedding retrievers of their own."
             )
             raise TypeError(msg)
+        chosen_modalities(modalities, MODALITIES)
         self.filters = filters or {}
         self.top_k = whole_number("top_k", top_k, 0)
         self.filter_policy = FilterPolicy(filter_policy)
@@ -147,6 +158,7 @@ class SenseweaveChromaRetriever(Lifecycle):
         return_embedding: bool | None = None,
         query: str | None = None,
         options: dict[str, Any] | None = None,
+        modalities: list[Modality] | None = None,
     ) -> dict[str, Any]:
         """Retrieve the Documents that are nearest to an embedding.
 
@@ -158,6 +170,7 @@ class SenseweaveChromaRetriever(Lifecycle):
         :param query: The question in words, which `rerank` reads and nothing else.
         :param options: Other values for this call of `quota`, `min_score`, `offset`, `group`, `diversity`, `rerank` and
             `rerank_depth`.
+        :param modalities: Only Documents of these modalities; None for those of the constructor.
         :returns: A dictionary with `documents`, best first; `score` is their cosine similarity, or that of `rerank`.
             Where options on ranking are given, `meta` holds `raw_score`, as of a `SenseweaveMultimodalRetriever`.
         :raises TypeError: If `query_embedding` is not a list of numbers, `top_k` no whole number, or an option of the
@@ -172,7 +185,9 @@ class SenseweaveChromaRetriever(Lifecycle):
         if count == 0:
             return {"documents": []}
         plan = self._plan(count, options or {})
-        conditions = apply_policy(self.filter_policy, self.filters, filters)
+        chosen = self.modalities if modalities is None else modalities
+        only = None if chosen is None else modalities_filter(chosen_modalities(chosen, MODALITIES))
+        conditions = join_filters(only, apply_policy(self.filter_policy, self.filters, filters))
         with_embedding = self.return_embedding if return_embedding is None else return_embedding
         if plan == Plan(count):
             return {"documents": self._scored(query_embedding, count, conditions, with_embedding=with_embedding)}

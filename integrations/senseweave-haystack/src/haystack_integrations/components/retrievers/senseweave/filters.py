@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Translates Haystack's filters into what Chroma answers exactly, and into the filters of a senseweave index."""
 
+from collections.abc import Collection
 from dataclasses import fields
 from typing import Any, TypeAlias
 
@@ -10,7 +11,7 @@ from haystack import Document
 from haystack.document_stores.types import FilterPolicy
 from haystack.errors import FilterError
 
-from senseweave.interop import COMPARISONS, NOT_TEXT, Modality, check_filter_size, listed_values
+from senseweave.interop import COMPARISONS, MODALITIES, NOT_TEXT, Modality, check_filter_size, listed_values
 
 Filters: TypeAlias = dict[str, Any]
 
@@ -37,6 +38,13 @@ def modality_filter(modality: Modality) -> Filters:
     if modality == "text":
         return {"field": "meta.modality", "operator": "not in", "value": list(NOT_TEXT)}
     return {"field": "meta.modality", "operator": "==", "value": modality}
+
+
+def modalities_filter(modalities: Collection[Modality] | None) -> Filters | None:
+    """Return the filter that Documents of any of several modalities pass; None for all modalities."""
+    if modalities is None:
+        return None
+    return _joined("OR", [modality_filter(modality) for modality in MODALITIES if modality in modalities])
 
 
 def apply_policy(policy: FilterPolicy, own: Filters | None, given: Filters | None) -> Filters | None:

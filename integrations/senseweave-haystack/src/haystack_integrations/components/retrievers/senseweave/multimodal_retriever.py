@@ -4,6 +4,7 @@
 """One ranking of texts, images, recordings and videos out of several stores or an index of senseweave."""
 
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -157,11 +158,11 @@ class SenseweaveMultimodalRetriever(Container):
         self._ranking = (
             StoreRanking(views, modalities or None)
             if index is None
-            else IndexRanking(self._opened, modalities, for_index)
+            else IndexRanking(self._opened, modalities or None, for_index)
         )
         held = [*(view.embedder for view in views), *(retrievers or {}).values()]
         self._held = list({id(component): component for component in held}.values())
-        self._planner = Planner(self._lists.names)
+        self._planner = Planner((*self._lists.names, *(retrievers or {})))
         self._plan(max(self.top_k, 1), {})
 
     def warm_up(self) -> None:
@@ -249,6 +250,7 @@ class SenseweaveMultimodalRetriever(Container):
         top_k: int | None = None,
         media: str | Path | ByteStream | ImageContent | FileContent | None = None,
         options: dict[str, Any] | None = None,
+        modalities: list[Modality] | None = None,
     ) -> dict[str, Any]:
         """Retrieve Documents of all modalities for a question, or for an image, a recording or a video.
 
@@ -259,6 +261,7 @@ class SenseweaveMultimodalRetriever(Container):
         :param media: Instead of a question: a path, a permitted URL, or a container of bytes.
         :param options: Other values for this call of `fusion`, `weights`, `quota`, `min_score`, `offset`, `group`,
             `diversity`, `rerank` and `rerank_depth`.
+        :param modalities: Only Documents of these modalities; None for those of the constructor.
         :returns: A dictionary with `documents`, best first. `score` is calibrated and comparable within one call;
             `meta` holds `raw_score` (the similarity), `fusion` (the method) and, from an index, `space`. Where content
             is found at several sources, `meta["sources"]` lists them.
@@ -268,7 +271,7 @@ class SenseweaveMultimodalRetriever(Container):
             embedder of its queries.
         :raises haystack.errors.FilterError: If the filters are not well formed.
         """
-        return run_direct(self._answer(DIRECT, query, filters, top_k, media, options))
+        return run_direct(self._answer(DIRECT, query, filters, top_k, media, options, modalities))
 
     @component.output_types(documents=list[Document])
     async def run_async(
@@ -278,19 +281,28 @@ class SenseweaveMultimodalRetriever(Container):
         top_k: int | None = None,
         media: str | Path | ByteStream | ImageContent | FileContent | None = None,
         options: dict[str, Any] | None = None,
+        modalities: list[Modality] | None = None,
     ) -> dict[str, Any]:
         """Like `run`, without blocking the event loop; stores are searched side by side."""
-        return await self._answer(OFF_LOOP, query, filters, top_k, media, options)
+        return await self._answer(OFF_LOOP, query, filters, top_k, media, options, modalities)
 
     async def _answer(
-        self, steps: Steps, query: Any, filters: dict[str, Any] | None, top_k: int | None, media: Any, options: Any
+        self,
+        steps: Steps,
+        query: Any,
+        filters: dict[str, Any] | None,
+        top_k: int | None,
+        media: Any,
+        options: Any,
+        modalities: list[Modality] | None,
     ) -> dict[str, Any]:
+        chosen = self._ranking.modalities if modalities is None else chosen_modalities(modalities, MODALITIES)
         question, count, conditions = await steps.work(self._inputs, query, filters, top_k, media)
         plan = self._plan(max(count, 1), options or {})
         if count == 0:
             return {"documents": []}
         await steps.ask(partial(Container.warm_up, self), partial(Container.warm_up_async, self))
-        ranking = self._ranking
+        ranking = replace(self._ranking, modalities=chosen)
         ranked = await steps.ask(ranking.rank, ranking.arank, sw.Query([question]), plan, filters=conditions)
         return {"documents": [ranked_document(place) for place in ranked]}
 

@@ -18,6 +18,8 @@ import numpy as np
 
 import senseweave as sw
 from senseweave.encoders.bridges.yamnet import USUAL_SCORES, Yamnet
+from senseweave.encoders.parts.starter_weights import YAMNET
+from senseweave.encoders.runtime.pinned_weights import locate
 from senseweave.media import Waveform
 
 PACKAGES = (
@@ -50,7 +52,8 @@ def main(folder: Path) -> None:
         scores.append(events.scores(beginning).mean(axis=0))
     usual = np.maximum(np.mean(scores, axis=0), FLOOR)
     table = {label: float(f"{score:.3g}") for label, score in zip(events.labels, usual, strict=True)}
-    USUAL_SCORES.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    target = locate(YAMNET.packages[0]) / USUAL_SCORES
+    target.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     print(f"{len(scores)} recordings")
 
 

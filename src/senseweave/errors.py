@@ -127,6 +127,24 @@ class WeightsError(ModelError):
     """A checkpoint lacks weights of the model, or its checksum differs from the pinned checksum."""
 
 
+class MissingWeightsError(WeightsError, ImportError):
+    """No place has the weights of a model with the pinned checksums.
+
+    Attributes:
+        weights: What is missing.
+        places: The places that were tried, and what is wrong with each.
+    """
+
+    def __init__(self, weights: str, places: Iterable[str]) -> None:
+        self.weights = weights
+        self.places = tuple(places)
+        listed = "\n".join(f"  {number}. {place}" for number, place in enumerate(self.places, 1))
+        super().__init__(f"the weights of {weights} are in none of these places:\n{listed}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.weights, self.places)
+
+
 class AnswerError(MediaError, ModelError):
     """A server answered to an input with something other than a vector."""
 

@@ -80,13 +80,13 @@ def on_background(color, shape=(300, 200), object_at=(60, 40, 240, 160)):
         (on_background("white", object_at=(0, 100, 300, 200)), 2),
     ],
 )
-def test_a_picture_with_a_plain_border_is_seen_whole_and_any_other_twice(image, views, tmp_path):
-    prepared = EfficientNetLite0(tmp_path / "weights.pth").prepare(image)
+def test_a_picture_with_a_plain_border_is_seen_whole_and_any_other_twice(image, views):
+    prepared = EfficientNetLite0().prepare(image)
     assert [tuple(view.shape) for view in prepared] == [(3, 224, 224)] * views
 
 
-def test_the_whole_of_a_long_picture_is_seen(tmp_path):
+def test_the_whole_of_a_long_picture_is_seen():
     image = Image.new("RGB", (900, 100), "white")
     image.paste("red", (20, 30, 80, 70))  # far outside a crop at the center
-    (whole,) = EfficientNetLite0(tmp_path / "weights.pth").prepare(image)
+    (whole,) = EfficientNetLite0().prepare(image)
     assert (whole[1] < whole.max() / 2).sum() > 100

@@ -72,7 +72,7 @@ def test_the_starter_and_towers_resize_no_more_than_the_middle(monkeypatch, tmp_
         return resize(image, size, *arguments, **options)
 
     monkeypatch.setattr(Image.Image, "resize", watched)
-    EfficientNetLite0(tmp_path / "weights.pth").prepare(strip(2000))
+    EfficientNetLite0().prepare(strip(2000))
     sw.load(make_clip(tmp_path), device="cpu").encoder("image").prepare([strip(2000)], "document")
     assert len(sizes) >= 2
     assert all(max(size) <= (GREATEST_RATIO + 1) * min(size) for size in sizes)

@@ -7,6 +7,8 @@ import senseweave as sw
 from senseweave.encoders.bridges import faster_whisper, yamnet
 from senseweave.encoders.bridges.faster_whisper import FasterWhisper, is_speech
 from senseweave.encoders.bridges.yamnet import SAMPLING_RATE, Yamnet
+from senseweave.encoders.parts.starter_weights import YAMNET
+from senseweave.encoders.runtime import pinned_weights
 from senseweave.errors import WeightsError
 from senseweave.media import Waveform
 
@@ -69,9 +71,10 @@ def test_the_end_of_a_recording_is_heard(events):
 
 
 def test_changed_weights_are_refused_by_name(monkeypatch, tmp_path):
-    changed = tmp_path / "yamnet.safetensors"
-    changed.write_bytes(yamnet.WEIGHTS.read_bytes()[:-1] + b"\0")
-    monkeypatch.setattr(yamnet, "WEIGHTS", changed)
+    for file in YAMNET.files:
+        content = YAMNET.find().read(file)
+        (tmp_path / file).write_bytes(content[:-1] + b"\0" if file == yamnet.WEIGHTS else content)
+    monkeypatch.setattr(pinned_weights, "locate", lambda package: tmp_path)
     with pytest.raises(WeightsError, match=r"yamnet\.safetensors"):
         Yamnet(device="cpu").scores(wave("short"))
 

@@ -13,6 +13,7 @@ from senseweave.display import shorten
 from senseweave.encoders.family import Family
 from senseweave.encoders.registry import build_family, family_for, find_family, is_scheme
 from senseweave.encoders.runtime.checkpoint import no_downloads
+from senseweave.encoders.runtime.pinned_weights import allow_network
 from senseweave.errors import StoreError
 from senseweave.forking import RLock
 from senseweave.media import MediaPolicy
@@ -42,7 +43,8 @@ def load(
         dimensions: How many leading dimensions to keep (Matryoshka truncation); None for as many as the model was
             saved to keep (`truncate_dim`), else all.
         cache_size: How many finished vectors to keep; 0 for none.
-        policy: What may be read when media come as paths, URLs or bytes.
+        policy: What may be read when media come as paths, URLs or bytes. If it allows network, weights of `starter`
+            that no package and no folder has are fetched from their authors.
         **options: Options of the family, such as `device`, `dtype`, `revision`, `max_length`, `prompts` or `pooling`.
 
     Returns:
@@ -65,7 +67,8 @@ def load(
         space = _live.get(key)
         if space is None:
             family, model = find_family(name, revision=options.get("revision"))
-            encoders = build_family(family, model, options, dimensions)
+            with allow_network(policy is not None and policy.network):
+                encoders = build_family(family, model, options, dimensions)
             recipe = (load, (name,), {**shared, **options})
             space = _space_class(family)(name, encoders, recipe=recipe, **shared)  # type: ignore[arg-type]
             if dimensions is not None:

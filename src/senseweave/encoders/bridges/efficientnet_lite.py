@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from senseweave.encoders.parts.long_images import crop_middle
-from senseweave.encoders.runtime.checkpoint import hash_file, verify_sha256
+from senseweave.encoders.parts.starter_weights import EFFICIENTNET_LITE0
+from senseweave.encoders.runtime.pinned_weights import PinnedWeights
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device
 from senseweave.errors import WeightsError
 from senseweave.extras import require
@@ -32,10 +32,9 @@ class EfficientNetLite0(Loadable):
 
     batch_budget = 16
 
-    def __init__(self, weights: Path, *, sha256: str | None = None, device: str | None = None) -> None:
+    def __init__(self, weights: PinnedWeights = EFFICIENTNET_LITE0, *, device: str | None = None) -> None:
         """Describe the classifier; its weights are checked and loaded on first use."""
         self.weights = weights
-        self.sha256 = sha256
         self._device = device
         self._model: Lazy[Any] = Lazy(self._load)
         self._labels: Lazy[tuple[str, ...]] = Lazy(imagenet_labels)
@@ -70,7 +69,7 @@ class EfficientNetLite0(Loadable):
         """Checksum of the weights and the preprocessing."""
         return {
             "classifier": "efficientnet-lite0",
-            "sha256": self.sha256 or hash_file(self.weights),
+            "sha256": self.weights.sha256,
             "size": SIZE,
             "crop": CROP,
             "views": "whole if the border is plain, else center crop and whole",
@@ -90,14 +89,13 @@ class EfficientNetLite0(Loadable):
     def _load(self) -> Any:
         torch = require("torch", extra="starter")
         timm = require("timm", extra="starter", feature="the starter's image encoder")
-        if self.sha256 is not None:
-            verify_sha256(self.weights, self.sha256)
-        state = torch.load(self.weights, map_location="cpu", weights_only=True)
+        (file,) = self.weights.files
+        state = torch.load(self.weights.find().path(file), map_location="cpu", weights_only=True)
         model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
         try:
             model.load_state_dict(timm_names(state), strict=True)
         except RuntimeError as error:
-            msg = f"{self.weights.name} is not an EfficientNet-Lite0 checkpoint: {error}"
+            msg = f"{file} is not an EfficientNet-Lite0 checkpoint: {error}"
             raise WeightsError(msg) from error
         fold_norms(model.eval())
         return model.to(pick_device(self._device, extra="starter"), memory_format=torch.channels_last)

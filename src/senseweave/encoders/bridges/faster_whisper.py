@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from senseweave.encoders.observation import Observation, Word
-from senseweave.encoders.runtime.checkpoint import hash_file, verify_sha256
+from senseweave.encoders.runtime.checkpoint import hash_file
+from senseweave.encoders.runtime.pinned_weights import PinnedWeights
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.extras import require
 from senseweave.media import Waveform
@@ -50,20 +51,18 @@ class FasterWhisper(Loadable):
     sampling_rate = SAMPLING_RATE
 
     def __init__(
-        self, folder: Path, *, language: str | None = "en", compute_type: str = "int8", sha256: str | None = None
+        self, weights: Path | PinnedWeights, *, language: str | None = "en", compute_type: str = "int8"
     ) -> None:
         """Describe the recognizer; its weights are checked and loaded on first use.
 
         Args:
-            folder: Holds `model.bin`, `config.json`, `tokenizer.json`.
+            weights: A folder that holds `model.bin`, `config.json`, `tokenizer.json`, or these files as pinned weights.
             language: Spoken language, or None to detect it.
             compute_type: CTranslate2's number type.
-            sha256: Pinned checksum of `model.bin`, checked before it is loaded.
         """
-        self.folder = folder
+        self.weights = weights
         self.language = language
         self.compute_type = compute_type
-        self.sha256 = sha256
         self._model: Lazy[Any] = Lazy(self._load, survives_fork=False)
         self.parts = (self._model,)
 
@@ -105,9 +104,10 @@ class FasterWhisper(Loadable):
 
     def identity(self) -> Mapping[str, object]:
         """Checksum of the weights, language and number type."""
+        weights = self.weights
         return {
             "recognizer": "faster-whisper",
-            "sha256": self.sha256 or hash_file(self.folder / "model.bin"),
+            "sha256": weights.sha256 if isinstance(weights, PinnedWeights) else hash_file(weights / "model.bin"),
             "language": self.language,
             "compute_type": self.compute_type,
             "checks": {"no_speech": NO_SPEECH_PROBABILITY, "compression": GREATEST_COMPRESSION},
@@ -115,10 +115,13 @@ class FasterWhisper(Loadable):
 
     def _load(self) -> Any:
         whisper = require("faster_whisper", extra="speech", feature="speech recognition")
-        if self.sha256 is not None:
-            verify_sha256(self.folder / "model.bin", self.sha256)
+        if isinstance(self.weights, PinnedWeights):
+            found = self.weights.find()
+            folder, files = found.folder, None if found.folder else {file: found.read(file) for file in found.files}
+        else:
+            folder, files = self.weights, None
         model = whisper.WhisperModel(
-            str(self.folder), device="cpu", compute_type=self.compute_type, local_files_only=True
+            str(folder), device="cpu", compute_type=self.compute_type, local_files_only=True, files=files
         )
         model.feature_extractor.mel_filters = MelFilters(model.feature_extractor.mel_filters)
         return model

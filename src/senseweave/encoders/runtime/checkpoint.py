@@ -38,11 +38,13 @@ class Checkpoint:
         name: What the user called it.
         folder: Where its files are.
         revision: The requested hub revision, or None.
+        pinned: The files that decide what the model does with their checksums, if they were compared with pinned ones.
     """
 
     name: str
     folder: Path
     revision: str | None = None
+    pinned: tuple[tuple[str, str], ...] = ()
 
     def json(self, file: str) -> dict[str, Any]:
         """Read a JSON file of the checkpoint, or an empty dict if that file is missing."""
@@ -89,6 +91,8 @@ class Checkpoint:
 
     def identity(self) -> dict[str, object]:
         """Return the SHA-256 of the weights, and of the configuration and tokenizer files that decide what they do."""
+        if self.pinned:
+            return dict(self.pinned)
         texts = ("*.json", "*/config.json", "vocab.txt", "merges.txt", "*.model")
         files = (*self.weights, *sorted(path for pattern in texts for path in self.folder.glob(pattern)))
         return {str(path.relative_to(self.folder)): hash_file(path) for path in files}
@@ -155,6 +159,11 @@ def no_downloads() -> Iterator[None]:
         yield
     finally:
         _local_only.reset(token)
+
+
+def downloads_allowed() -> bool:
+    """Return whether this is outside all blocks of `no_downloads`."""
+    return not _local_only.get()
 
 
 def is_cached(name: str, revision: str | None = None) -> bool:

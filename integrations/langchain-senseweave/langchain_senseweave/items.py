@@ -65,14 +65,11 @@ def media_from_document(document: Document, *, policy: sw.MediaPolicy | None = N
         policy: What may be read.
 
     Raises:
-        MediaError: If it has no source, its span makes no sense (also a `ValueError`), or the source has changed since
-            the document was made.
+        MediaError: If it has no source, its span or page makes no sense (also a `ValueError`), or the source has
+            changed since the document was made.
     """
     provenance = read_metadata(document.metadata)
-    media = provenance.media(document.page_content, policy=policy)
-    if provenance.modality != "text" and provenance.sha256 not in (None, media.sha256):
-        raise sw.MediaError(media.source, "has changed since the document was made of it; load it again")
-    return media
+    return provenance.check_unchanged(provenance.media(document.page_content, policy=policy))
 
 
 def document_from_media(

@@ -56,7 +56,7 @@ def test_a_node_that_version_0_1_stored_keeps_its_media_and_its_fingerprint(file
     node = Node(
         text_resource=MediaResource(text=""),
         video_resource=MediaResource(path=path),
-        metadata={"modality": "video", "source": str(path), "sha256": "0" * 64, "start": 0.0, "end": 0.5},
+        metadata={"modality": "video", "source": str(path), "sha256": sw.Video(path).sha256, "start": 0.0, "end": 0.5},
         relationships={NodeRelationship.SOURCE: source},
     )
     assert media_from_node(node) == sw.Video(path, span=(0.0, 0.5))
@@ -68,10 +68,8 @@ def test_what_cannot_be_of_the_schema_is_the_users_own(embed_model: SenseweaveEm
     media = media_from_node(scan)
     assert (media.modality, media.decode(), media.span) == ("text", "a red thing", None)
     assert media.metadata == scan.metadata
-    described = TextNode(text="a red thing", metadata={"modality": "image"})
-    assert media_from_node(described).decode() == "a red thing"
-    embed_model([described])
-    assert described.embedding == embed_model.get_text_embedding("modality: image\n\na red thing")
+    embed_model([scan])
+    assert scan.embedding == embed_model.get_text_embedding(scan.get_content(MetadataMode.EMBED))
 
 
 def test_a_page_that_is_shown_as_a_picture_stands_for_the_page_of_its_document(tmp_path: Path, files: Any) -> None:

@@ -126,9 +126,9 @@ def test_a_node_whose_bytes_were_lost_is_an_error_that_says_how_to_keep_them(
 async def test_nodes_that_cannot_be_embedded_are_left_out_where_that_is_wanted(
     space: sw.Space, files: Any, caplog: pytest.LogCaptureFixture, cached: bool, asynchronous: bool
 ) -> None:
-    nodes = mixed(files)
     picture = files["image"][1].read_bytes()
     files["image"][1].write_bytes(picture[: len(picture) // 2])
+    nodes = mixed(files)
     files["audio"][0].unlink()
     nodes.append(Node(video_resource=MediaResource()))
     model = SenseweaveEmbedding(space=space, embeddings_cache=SimpleKVStore() if cached else None)

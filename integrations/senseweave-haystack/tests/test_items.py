@@ -99,7 +99,7 @@ def test_a_hit_becomes_a_document_that_is_read_as_the_same_media(tone, tmp_path)
         calibration="zscore",
         mime_type="audio/wav",
         span=(1.0, 2.0),
-        sha256="ab" * 32,
+        sha256=sw.Audio(tone).sha256,
         metadata={"author": "Ann"},
         sources=(str(tone), "/elsewhere/tone.wav"),
     )
@@ -111,7 +111,7 @@ def test_a_hit_becomes_a_document_that_is_read_as_the_same_media(tone, tmp_path)
         "source": str(tone),
         "file_path": str(tone),
         "mime_type": "audio/wav",
-        "sha256": "ab" * 32,
+        "sha256": sw.Audio(tone).sha256,
         "start": 1.0,
         "end": 2.0,
         "space": "starter",

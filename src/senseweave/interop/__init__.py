@@ -17,6 +17,7 @@ from senseweave.errors import (
     FingerprintError,
     MediaError,
     SenseweaveError,
+    SpanError,
     StoreError,
     UnsupportedModalityError,
     placed_among,
@@ -66,6 +67,7 @@ from senseweave.media.collecting import OnInputError, as_media, first_media
 from senseweave.media.export import DEFAULT_PIXELS, ImageFormat, image_file
 from senseweave.media.files import is_kept, keep_bytes
 from senseweave.media.forms.local_names import source_path
+from senseweave.media.fused import Fused
 from senseweave.media.policy import choose_policy
 from senseweave.progress import Counter, Progress, ProgressOption, shown_progress, tracked
 from senseweave.redaction import without_secret_options, without_secrets
@@ -163,6 +165,7 @@ __all__ = [
     "EncodingError",
     "FINGERPRINT",
     "FingerprintError",
+    "Fused",
     "Hit",
     "Image",
     "ImageFormat",
@@ -203,6 +206,7 @@ __all__ = [
     "SampledView",
     "SenseweaveError",
     "Space",
+    "SpanError",
     "Statistics",
     "Steps",
     "StoreCall",

@@ -105,10 +105,11 @@ class Provenance:
 
         Raises:
             MediaError: If the record is not text, and neither names a source nor comes with its content.
-            SpanError: If it has numbers under the names of a span that are none: all of a recording is not meant.
+            SpanError: If it has numbers under the names of a span or a page that are none: all of a recording, or the
+                first page, is not meant.
         """
-        if self.misplaced_span is not None:
-            raise SpanError(self.source or (text or self.modality)[:60], self.misplaced_span)
+        if (reason := self.misplaced_span or self.misplaced_page) is not None:
+            raise SpanError(self.source or (text or self.modality)[:60], reason)
         if (fused := self.fused_media(policy)) is not None:
             return fused
         if self.modality == "text":
@@ -131,9 +132,30 @@ class Provenance:
             content, span=self.span, page=self.page, part=part, metadata=self.own, policy=policy
         )
 
+    def check_unchanged(self, media: Media) -> Media:
+        """Return media that the record stands for, if they are still what the record was written of.
+
+        Args:
+            media: What `media` returned.
+
+        Raises:
+            MediaError: If the source has changed since, or cannot be read.
+        """
+        if self.modality != "text" and self.sha256 not in (None, media.sha256):
+            raise MediaError(media.source, "has changed since the document was made of it; load it again")
+        return media
+
     def fused_media(self, policy: MediaPolicy | None = None) -> Fused | None:
         """Return the fused media that the record stands for; None for a record of single media. Nothing is read."""
         return read_fused(self.own.get(FUSED), source=self.source, metadata=self.own, policy=policy)
+
+    @property
+    def misplaced_page(self) -> str | None:
+        """What is wrong with a number in `page` of an image that `read_metadata` left to the user; else None."""
+        page = self.own.get("page") if self.modality == "image" and self.page is None else None
+        if isinstance(page, numbers.Real) and not isinstance(page, bool):
+            return f"a page is a whole number from 1, not {page!r}"
+        return None
 
     @property
     def misplaced_span(self) -> str | None:

@@ -21,10 +21,11 @@ from llama_index.core.schema import (
     RelatedNodeInfo,
 )
 from llama_index.embeddings.senseweave.items.files import FileNode
-from llama_index.embeddings.senseweave.items.spool import PDF, media_file
+from llama_index.embeddings.senseweave.items.spool import PDF, media_file, media_resources, with_files
 from llama_index.embeddings.senseweave.items.whole import MediaText, WholeNode, make_node
 
 from senseweave.interop import (
+    Fused,
     Media,
     MediaError,
     MediaPolicy,
@@ -104,6 +105,10 @@ def node_from_media(
         provenance = media_provenance(media, own=own)
         return make_node(_node_id(provenance), media.decode(), provenance, {})
     media.check()
+    if isinstance(media, Fused):
+        media = with_files(media, spool)
+        provenance = media_provenance(media, own=own)
+        return make_node(_node_id(provenance), text, provenance, media_resources(media, spool))
     path, mime_type = media_file(media, spool)
     provenance = media_provenance(media, own=own)
     is_label = source_path(provenance.source or "") is None and "://" not in media.source
@@ -159,22 +164,23 @@ def media_from_node(
 
     Raises:
         MediaError: If a media resource is empty, as it is when its bytes were lost in a store, the node is a file of
-            several chunks, or its metadata hold numbers that are no span.
+            several chunks, its metadata name media without a source, or hold numbers that are no span or page, or its
+            file has changed since the node was made.
         ValueError: If the node holds media of several kinds, so that one vector could not stand for it.
     """
     if isinstance(node, FileNode) and len(node.chunks) > 1:
         reason = f"is a document of {len(node.chunks)} chunks; use MediaNodeParser or the embedding model to make nodes"
         raise MediaError(node.node_id, f"{reason} of them: in the transformations of the index or the pipeline")
     resources = _resources(node)
+    named = read_metadata(node.metadata)
+    if (fused := named.fused_media(policy)) is not None:
+        return named.check_unchanged(fused)
     if len(resources) > 1:
         kinds = " and ".join(resources)
         msg = f"node {node.node_id} holds {kinds}; make one node of each, so that each gets its vector"
         raise ValueError(msg)
     if not resources:
-        provenance = read_metadata(node.metadata)
-        if provenance.source is None:
-            provenance = replace(provenance, modality="text")
-        return provenance.media(node.get_content(metadata_mode=metadata_mode), policy=policy)
+        return named.check_unchanged(named.media(node.get_content(metadata_mode=metadata_mode), policy=policy))
     ((kind, given),) = resources.items()
     if given is None:
         reason = f"its {kind} resource has no path, data or URL; LlamaIndex does not store bytes"
@@ -187,7 +193,10 @@ def media_from_node(
             given = None  # the resource is a copy of a file inside the source
         elif provenance.mime_type == PDF:
             given = provenance.source  # the resource is a picture of the page
-    return provenance.media(policy=policy, content=given)
+    media = provenance.media(policy=policy, content=given)
+    # A node may hold something else than what its metadata tell of: a sound that was cut, a picture of the user's.
+    is_source = given is None or (isinstance(given, (str, Path)) and str(given) == provenance.source)
+    return provenance.check_unchanged(media) if is_source else media
 
 
 def is_whole(node: BaseNode) -> bool:

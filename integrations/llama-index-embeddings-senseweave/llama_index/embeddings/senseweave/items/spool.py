@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import filetype  # type: ignore[import-untyped]
+from llama_index.core.schema import MediaResource
 from llama_index.core.utils import get_cache_dir
 
-from senseweave.interop import Image, Media, image_file, keep_bytes, local_path
+from senseweave.interop import MEDIA_CLASSES, Fused, Image, Media, image_file, keep_bytes, local_path
 
 PDF = "application/pdf"
 # LlamaIndex looks MIME types up in `filetype`, which knows these by older names.
@@ -37,3 +38,33 @@ def media_file(media: Media, folder: str | Path | None = None) -> tuple[Path, st
         return path.absolute(), mime_type
     file_type = filetype.get_type(mime=mime_type)
     return keep_bytes(media.read(), folder, f".{file_type.extension}" if file_type else ""), mime_type
+
+
+def media_resources(media: Media, folder: str | Path | None = None) -> dict[str, MediaResource]:
+    """Return the resource of media by its field of a node; of fused media the first of each modality but text.
+
+    Args:
+        media: Image, audio, video, or media that are fused of them.
+        folder: Where what has no path is written.
+
+    Raises:
+        MediaError: If the media cannot be read, or were given decoded and have no bytes.
+    """
+    parts = reversed(list(media.parts.values())) if isinstance(media, Fused) else (media,)
+    files = {part.modality: media_file(part, folder) for part in parts if part.modality != "text"}
+    return {f"{kind}_resource": MediaResource(path=path, mimetype=mime) for kind, (path, mime) in files.items()}
+
+
+def with_files(fused: Fused, folder: str | Path | None = None) -> Fused:
+    """Return fused media whose parts all have a place to be read from again: a file where they had none.
+
+    Raises:
+        MediaError: If a part cannot be read, or was given decoded and has no bytes.
+    """
+    parts = dict(fused.parts)
+    for name, part in parts.items():
+        if part.modality != "text" and local_path(part) is None and "://" not in part.source:
+            path, _ = media_file(part, folder)
+            parts[name] = MEDIA_CLASSES[part.modality](path, span=part.span, metadata=part.metadata, policy=part.policy)
+    named = fused.source if not fused.source.startswith("fused:") else None
+    return Fused(parts, fused.weights, source=named, metadata=fused.metadata, policy=fused.policy)

@@ -10,7 +10,7 @@ from senseweave.interop import FILE_PATH, Provenance, source_path, without_secre
 
 CITED_KEYS = ("start", "end", "page")
 """Metadata that locate a node in its source: for a language model to cite, not for an embedding model."""
-NOISE_KEYS = ("mime_type", "sha256", "fingerprint", "added_at", FILE_PATH, "character_start", "character_end")
+NOISE_KEYS = ("mime_type", "sha256", "fingerprint", "added_at", FILE_PATH, "character_start", "character_end", "fused")
 """Metadata that neither an embedding model nor a language model can use."""
 
 
@@ -64,7 +64,8 @@ def make_node(node_id: str, text: str, provenance: Provenance, resources: dict[s
         node_id: The node's id.
         text: A caption, a transcript or the text itself; may be empty.
         provenance: Becomes the metadata.
-        resources: At most one of `image_resource`, `audio_resource`, `video_resource`, with a path or URL.
+        resources: `image_resource`, `audio_resource` and `video_resource`, with a path or URL; of media that are not
+            fused one at most.
     """
     metadata = write_metadata(provenance, file_path=True)
     # A media node keeps the last two, or an index takes it for empty.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from llama_index.core.bridge.pydantic import AnyUrl
 from llama_index.core.schema import BaseNode, MediaResource, TextNode
-from llama_index.embeddings.senseweave.items.spool import media_file
+from llama_index.embeddings.senseweave.items.spool import media_resources
 from llama_index.embeddings.senseweave.items.whole import make_node
 
 from senseweave.interop import Hit, Media, MediaError, MediaPolicy, Provenance, read_metadata, source_path
@@ -33,12 +33,10 @@ def complete_node(node: BaseNode, policy: MediaPolicy) -> BaseNode:
 
 def _resources(provenance: Provenance, read: Callable[[], Media]) -> dict[str, MediaResource]:
     """Return the resource of media by its field; none where the file cannot be read, which would end a synthesis."""
-    field = f"{provenance.modality}_resource"
     source = provenance.source or ""
     if "://" in source and source_path(source) is None:
-        return {field: MediaResource(url=AnyUrl(source), mimetype=provenance.mime_type)}
+        return {f"{provenance.modality}_resource": MediaResource(url=AnyUrl(source), mimetype=provenance.mime_type)}
     try:
-        path, mime_type = media_file(read())
+        return media_resources(read())
     except MediaError:
         return {}
-    return {field: MediaResource(path=path, mimetype=mime_type)}

@@ -12,7 +12,16 @@ from haystack.dataclasses import ByteStream, Document
 from haystack_integrations.common.senseweave.loading import is_missing, source_to_media
 
 import senseweave as sw
-from senseweave.interop import FILE_PATH, MODALITIES, Modality, Provenance, read_metadata, with_result, write_metadata
+from senseweave.interop import (
+    FILE_PATH,
+    MODALITIES,
+    Modality,
+    Provenance,
+    SpanError,
+    read_metadata,
+    with_result,
+    write_metadata,
+)
 
 PAGE_NUMBER = "page_number"
 """The meta field in which Haystack's own converters and splitters keep the page."""
@@ -39,7 +48,8 @@ def document_to_media(
     :param meta_fields_to_embed: Meta fields that are put before the content of text.
     :param embedding_separator: What stands between those fields and the content.
     :returns: The media.
-    :raises senseweave.MediaError: If there is nothing to embed, or it cannot be read.
+    :raises senseweave.MediaError: If there is nothing to embed, it cannot be read, or it has changed since the Document
+        was made.
     """
     given = document.meta.get("modality")
     modality: Modality | None = given if given in MODALITIES else None
@@ -49,7 +59,7 @@ def document_to_media(
         text = embedding_separator.join([*(str(value) for value in fields if value is not None), document.content])
         return replace(provenance, source=provenance.source or _label(document)).media(text, policy=policy)
     if (fused := provenance.fused_media(policy)) is not None:
-        return fused
+        return provenance.check_unchanged(fused)
     source = document.blob if document.blob is not None else provenance.source
     if not isinstance(source, str | ByteStream):
         fields_read = " or ".join(f"meta[{name!r}]" for name in dict.fromkeys([file_path_meta_field, "source"]))
@@ -63,7 +73,8 @@ def document_to_media(
     media = source_to_media(source, policy=policy, modality=modality, part=provenance.part)
     provenance = document_provenance(document, media.modality)
     _check_place(document, provenance)
-    return media.part(span=provenance.span, page=provenance.page, metadata=dict(provenance.own))
+    found = media.part(span=provenance.span, page=provenance.page, metadata=dict(provenance.own))
+    return found if document.blob is not None else provenance.check_unchanged(found)
 
 
 def document_provenance(
@@ -117,12 +128,10 @@ def result_meta(hit: sw.Hit) -> dict[str, Any]:
 
 def _check_place(document: Document, provenance: Provenance) -> None:
     """Check that no span or page which the modality can have was left to the user's own values."""
-    reason = provenance.misplaced_span
-    if provenance.modality in ("text", "image") and provenance.page is None:
-        page = provenance.own.get("page", provenance.own.get(PAGE_NUMBER))
-        reason = f"meta['page'] counts from 1, not {page!r}" if page is not None else None
+    own = {"page": provenance.own.get(PAGE_NUMBER), **provenance.own}
+    reason = provenance.misplaced_span or replace(provenance, own=own).misplaced_page
     if reason is not None:
-        raise sw.MediaError(_label(document), reason)
+        raise SpanError(_label(document), reason)
 
 
 def _label(document: Document) -> str:

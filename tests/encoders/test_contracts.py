@@ -9,6 +9,7 @@ import pytest
 from tiny_audio import AUDIO_FAMILIES
 from tiny_beats import BEATS_FAMILIES
 from tiny_bridges import BRIDGE_FAMILIES
+from tiny_clip_networks import CLIP_NETWORK_FAMILIES
 from tiny_contextual import CONTEXTUAL_FAMILIES
 from tiny_events import EVENT_FAMILIES
 from tiny_image import IMAGE_FAMILIES
@@ -56,6 +57,7 @@ CASES: list[Case] = [
     *BEATS_FAMILIES,
     *OMNI_FAMILIES,
     *VIDEO_FAMILIES,
+    *CLIP_NETWORK_FAMILIES,
     *OPENAI_FAMILIES,
     *BRIDGE_FAMILIES,
     *STARTER_FAMILIES,

@@ -32,7 +32,8 @@ class StaticText(Encoder):
     """The mean of a text's token vectors.
 
     Two libraries save such models and read them differently; each is followed for its own: model2vec leaves unknown
-    tokens out and reads 512 tokens, sentence-transformers' StaticEmbedding keeps all of both.
+    tokens out, and reads 512 tokens of as many characters as 512 tokens of median length have, so that it need not
+    tokenize what is long. sentence-transformers' StaticEmbedding keeps all.
     """
 
     modality: ClassVar[Modality] = "text"
@@ -75,15 +76,27 @@ class StaticText(Encoder):
         return int(self._table().vectors.shape[1])
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
-        """Tokenize, counting what the limit removes; unknown tokens count to the limit, and are then left out."""
+        """Tokenize, counting what the limits remove; unknown tokens count to the limit, and are then left out."""
         prompt = self.prompts.get(role)
         table = self._table()
+        characters = self._characters
+        texts = [prompt + text for text in items]
+        cut = table.tokenize([text[:characters] for text in texts])
+        long = [at for at, text in enumerate(texts) if characters is not None and len(text) > characters]
+        whole = dict(zip(long, table.tokenize([texts[at] for at in long]), strict=True))
         prepared = []
-        for ids in table.tokenize([prompt + text for text in items]):
-            read = ids[: self.max_length]
+        for at, tokens in enumerate(cut):
+            read, ids = tokens[: self.max_length], whole.get(at, tokens)
             kept = [i for i in read if i != table.unknown]
-            prepared.append(Prepared(kept, cost=max(1, len(kept)), dropped=len(ids) - len(read)))
+            prepared.append(Prepared(kept, cost=max(1, len(kept)), dropped=max(0, len(ids) - len(read))))
         return prepared
+
+    @property
+    def _characters(self) -> int | None:
+        """The number of characters of a text that are tokenized; None for all."""
+        if not self._from_model2vec or self.max_length is None:
+            return None
+        return self.max_length * self._table().median_length
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Average the token vectors of each text."""
@@ -117,6 +130,7 @@ class _Table:
         mapping: The row of each token id, or None where they are the same.
         tokenizer: Of the library tokenizers.
         unknown: The id of the unknown token where it is left out, else None.
+        median_length: Characters of the median token, as written in the vocabulary.
     """
 
     vectors: np.ndarray
@@ -124,6 +138,7 @@ class _Table:
     mapping: np.ndarray | None
     tokenizer: Any
     unknown: int | None
+    median_length: int
 
     def __post_init__(self) -> None:
         self._lock = Lock()
@@ -157,7 +172,8 @@ class _Table:
             msg = f"{checkpoint.name} has {tokenizer.get_vocab_size()} tokens but vectors of {rows} in embeddings"
             raise WeightsError(msg)
         unknown = _unknown_id(tokenizer) if drop_unknown else None
-        return cls(vectors, tensors.get("weights"), tensors.get("mapping"), tokenizer, unknown)
+        median = int(np.median([len(token) for token in tokenizer.get_vocab()]))
+        return cls(vectors, tensors.get("weights"), tensors.get("mapping"), tokenizer, unknown, median)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Return token ids without special tokens."""

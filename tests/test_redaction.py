@@ -30,6 +30,10 @@ from senseweave.redaction import (
         ("https://host/a?Authorization=abc", "https://host/a?Authorization=[redacted]"),
         ("https://host/a?share=9f1b2c3d4e5f60718293a4b5", "https://host/a?share=[redacted]"),
         ("https://host/a?9f1b2c3d4e5f60718293a4b5", "https://host/a?[redacted]"),
+        ("https://web/2020/http://user:pw@host/a.jpg", "https://web/2020/http://[redacted]@host/a.jpg"),
+        ("https://host/go?to=ftp://user:pw@host/a", "https://host/go?to=ftp://[redacted]@host/a"),
+        ("https:/folder/http:/user:pw@host/a.jpg", "https:/folder/http:/[redacted]@host/a.jpg"),
+        ("zip::https://user:pw@host/a.zip", "zip::https://[redacted]@host/a.zip"),
         ("s3://bucket/a.jpg?password=", "s3://bucket/a.jpg?password="),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from senseweave.redaction import quoted
+
 
 def check_choice(name: str, given: Any, known: Sequence[str] = ("raise", "skip")) -> None:
     """Check that an argument has one of the values that it may have.
@@ -19,5 +21,5 @@ def check_choice(name: str, given: Any, known: Sequence[str] = ("raise", "skip")
     """
     if given not in known:
         *first, last = map(repr, known)
-        msg = f"{name} must be {', '.join(first)} or {last}, not {given!r}"
+        msg = f"{name} must be {', '.join(first)} or {last}, not {quoted(given)}"
         raise ValueError(msg)

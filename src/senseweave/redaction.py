@@ -19,6 +19,8 @@ _USER: Final = re.compile(
     r"(^[a-z][a-z0-9+.\-]*:/{1,2})(?:[^/?#]*@|[^/?#@\[]*:(?![0-9]*(?:[/?#]|$))\S*@)", re.IGNORECASE
 )
 """Up to the last `@` of the host's part, or of all where a password has an unescaped `/`, `?` or `#`."""
+_INNER: Final = re.compile(r"(?<=[/=:&?])(?=[a-z][a-z0-9+.\-]{1,30}:/)", re.IGNORECASE)
+"""Where a URL begins inside another, as in `https://archive.org/web/http://user:password@host/`."""
 _PARAMETER: Final = re.compile(r"(?P<mark>[?&;#])(?P<name>[^=&;#]*)(?P<equals>=?)(?P<value>[^&;#]*)")
 _NAME: Final = re.compile(
     r"token|secret|passw|credential|signature|session|jwt|auth(?!or(?!i[sz]))|(api|access|account|private)[-_]?key"
@@ -72,6 +74,16 @@ def redacted(value: Any) -> Any:
     return [redacted(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
+def quoted(value: Any) -> str:
+    """Return the `repr` of a value that an error quotes, with the secrets of URLs hidden."""
+    return without_secrets(repr(value))
+
+
+def cause(error: BaseException) -> BaseException | None:
+    """Return an error as the cause of another, which a traceback shows; None if its text holds a secret of a URL."""
+    return None if has_secret(str(error)) else error
+
+
 def redact_repr(kind: type[T]) -> type[T]:
     """Decorate a class so that its `repr` hides the secrets of URLs."""
     plain = kind.__repr__
@@ -80,7 +92,12 @@ def redact_repr(kind: type[T]) -> type[T]:
 
 
 def _hide(url: re.Match[str]) -> str:
-    return _PARAMETER.sub(_hide_value, _USER.sub(rf"\1{REDACTED}@", url[0]))
+    whole = _hide_user(url[0])
+    return _PARAMETER.sub(_hide_value, "".join(map(_hide_user, _INNER.split(whole))))
+
+
+def _hide_user(url: str) -> str:
+    return _USER.sub(rf"\1{REDACTED}@", url)
 
 
 def _hide_value(parameter: re.Match[str]) -> str:

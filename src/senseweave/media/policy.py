@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from senseweave.errors import MediaError, PolicyError
+from senseweave.redaction import quoted, redact_repr
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class CheckedFile:
         return cls(real, status.st_size, _version(status))
 
 
+@redact_repr
 @dataclass(frozen=True)
 class MediaPolicy:
     """Limits on what is read and decoded.
@@ -91,7 +93,7 @@ class MediaPolicy:
         limits = [name for name in self.__dataclass_fields__ if name.startswith("max_") and name != "max_redirects"]
         for name in [*limits, "timeout", "decode_timeout"]:
             if not getattr(self, name) > 0:
-                msg = f"{name} must be greater than 0, not {getattr(self, name)!r}"
+                msg = f"{name} must be greater than 0, not {quoted(getattr(self, name))}"
                 raise ValueError(msg)
 
     def resolve(self, path: str) -> Path:

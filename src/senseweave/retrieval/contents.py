@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from senseweave.media import Modality
+from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.schema import record_source
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition
 
 
+@redact_repr
 @dataclass
 class SourceSummary:
     """The records of one source.

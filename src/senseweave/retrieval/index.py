@@ -14,6 +14,7 @@ from senseweave.errors import StoreError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.media.collecting import OnInputError
 from senseweave.progress import ProgressOption
+from senseweave.redaction import quoted
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.labels import Answers, check_queries, match_labels
 from senseweave.retrieval.contents import SourceSummary, summarize_sources
@@ -372,7 +373,8 @@ class Index(Maintained):
         return partial(type(self), **options), (str(store.folder),)
 
     def __repr__(self) -> str:
-        return f"Index({self._store.store.place!r}, spaces={sorted({space for space, _ in self._store.descriptions})})"
+        spaces = sorted({space for space, _ in self._store.descriptions})
+        return f"Index({quoted(self._store.store.place)}, spaces={spaces})"
 
     def _embedded(self, query: str | Media) -> dict[str, EmbeddedPart]:
         return {name: parts[0] for name, parts in embed_query(as_query(query), self.spaces).items()}

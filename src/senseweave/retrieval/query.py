@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from senseweave.media import Media, Text
+from senseweave.redaction import quoted
 
 Part = tuple[Media, float]
 
@@ -69,9 +70,9 @@ def _part(part: Any) -> Part:
             raise ValueError(msg)
         content = Text(content)
     if not isinstance(content, Media):
-        msg = f"a part of a query must be a str or media, with or without a weight, not {part!r}"
+        msg = f"a part of a query must be a str or media, with or without a weight, not {quoted(part)}"
         raise TypeError(msg)
     if not isinstance(weight, numbers.Real) or not math.isfinite(weight) or weight == 0:
-        msg = f"a weight must be a finite number other than 0, not {weight!r}"
+        msg = f"a weight must be a finite number other than 0, not {quoted(weight)}"
         raise ValueError(msg)
     return content, float(weight)

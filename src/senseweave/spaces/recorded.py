@@ -27,7 +27,7 @@ from senseweave.encoders.registry import is_scheme
 from senseweave.encoders.runtime.checkpoint import is_cached
 from senseweave.encoders.runtime.disk_cache import chosen_folder
 from senseweave.errors import TrustError
-from senseweave.redaction import REDACTED, is_secret_option
+from senseweave.redaction import REDACTED, is_secret_option, quoted
 
 Kind = Literal["code", "server", "download", "path", "plugin", "option"]
 """What a record may ask for: Python files of a model, a server and its key, a model from a hub, a local path, a model
@@ -120,7 +120,7 @@ def parse_trust(given: Trust) -> frozenset[Kind]:
     named = [given] if isinstance(given, str) else list(given)
     unknown = [kind for kind in named if kind not in KINDS]
     if unknown:
-        msg = f"trust={unknown[0]!r} is unknown; expected True or any of {', '.join(KINDS)}"
+        msg = f"trust={quoted(unknown[0])} is unknown; expected True or any of {', '.join(KINDS)}"
         raise ValueError(msg)
     return frozenset(named)
 

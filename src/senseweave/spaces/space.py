@@ -20,6 +20,7 @@ from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media
 from senseweave.media.fused import Fused
 from senseweave.progress import Counter
+from senseweave.redaction import quoted
 from senseweave.spaces.batch import (
     Batch,
     check_choices,
@@ -327,7 +328,7 @@ class Space:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Space({self.name!r}, modalities={self.modalities})"
+        return f"Space({quoted(self.name)}, modalities={self.modalities})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._recipe is None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
+from senseweave.redaction import has_secret
 
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".onnx")
 _SNAPSHOT: Final = re.compile(r"checkpoint-\d+")
@@ -174,6 +175,9 @@ def is_cached(name: str, revision: str | None = None) -> bool:
 
 
 def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
+    if has_secret(name):  # the hub's errors repeat it
+        msg = f"{name} is a URL with a key or a password; give a hub id, such as 'owner/model', or a local folder"
+        raise ModelError(msg)
     hub = require("huggingface_hub", extra="text", feature="loading a model by its hub id")
     errors = require("huggingface_hub.errors", extra="text")
     try:

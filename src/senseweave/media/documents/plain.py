@@ -16,6 +16,7 @@ from senseweave.media.documents.outlines import outline
 from senseweave.media.forms.content import HEAD_BYTES
 from senseweave.media.forms.source import Source
 from senseweave.media.forms.wide import wide_text
+from senseweave.redaction import quoted
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -115,7 +116,7 @@ def check_encoding(name: str) -> str:
         "".encode(name)  # refuses codecs that do not encode text, for example hex
         return codecs.lookup(name).name
     except LookupError:
-        msg = f"encoding {name!r} is unknown; use the name of one of Python's text encodings, for example 'cp1252'"
+        msg = f"encoding {quoted(name)} is unknown; use one of Python's text encodings, for example 'cp1252'"
         raise ValueError(msg) from None
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from senseweave.display import printable
 from senseweave.forking import RLock
+from senseweave.redaction import quoted
 from senseweave.retrieval.fusion.above_chance import AboveChance
 from senseweave.retrieval.fusion.base import FusionMethod
 from senseweave.retrieval.fusion.dbsf import DistributionBased
@@ -61,7 +62,7 @@ class MethodRegistry(Mapping[str, FusionMethod]):
             ValueError: If there is none; the message lists the names.
         """
         if name not in self:
-            msg = f"unknown fusion method {name!r}; there are {', '.join(self)}"
+            msg = f"unknown fusion method {quoted(name)}; there are {', '.join(self)}"
             raise ValueError(msg)
         return self[name]
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Final, cast
 
 from senseweave.errors import StoreError
+from senseweave.redaction import cause
 from senseweave.retrieval.records.export_entries import ExportedRecord, parse_collection, parse_record
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.description import Description
@@ -107,7 +108,7 @@ def written_whole(target: Path) -> Iterator[ExportWriter]:
             f"{target}: the export cannot be written ({error}); what was there is unchanged: "
             "make room or choose another place"
         )
-        raise StoreError(msg) from error
+        raise StoreError(msg) from cause(error)
 
 
 @contextlib.contextmanager
@@ -129,7 +130,7 @@ def readable_export(source: Path) -> Iterator[BinaryIO]:
             file.seek(0)
         except (OSError, ValueError) as error:
             msg = f"{source}: the export cannot be opened ({_short(error)})"
-            raise StoreError(msg) from error
+            raise StoreError(msg) from cause(error)
         yield cast(BinaryIO, opened.enter_context(gzip.GzipFile(fileobj=file)) if packed else file)
 
 
@@ -186,10 +187,10 @@ def read_export(file: BinaryIO, source: Path) -> Iterator[Description | Exported
             yield record
     except (OSError, EOFError, zlib.error) as error:
         msg = f"{source}, line {number}: cannot be read ({_short(error)}); the export may be incomplete"
-        raise StoreError(msg) from error
+        raise StoreError(msg) from cause(error)
     except (ValueError, RecursionError) as error:
         msg = f"{source}, line {number}: {_short(error)}"
-        raise StoreError(msg) from error
+        raise StoreError(msg) from cause(error)
 
 
 def _first_line(file: BinaryIO, source: Path, digest: Any) -> str:

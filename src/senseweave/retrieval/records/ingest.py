@@ -26,6 +26,7 @@ from senseweave.media.documents.plain import check_encoding
 from senseweave.media.forms.local_names import source_path, stored_name
 from senseweave.media.kinds.text import TextFile
 from senseweave.progress import Progress, ProgressOption, tracked
+from senseweave.redaction import quoted, without_secrets
 from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.retrieval.records.forecast import Forecast
 from senseweave.retrieval.records.scans import remember_scan
@@ -90,7 +91,7 @@ class Ingest:
         if isinstance(metadata, Mapping):
             _check_for_any(metadata)
         elif metadata is not None and not callable(metadata):
-            msg = f"metadata must be a dict, or a function that returns a dict for each media, not {metadata!r}"
+            msg = f"metadata must be a dict, or a function that returns a dict for each media, not {quoted(metadata)}"
             raise TypeError(msg)
         self.report = Report()
         self._collections = collections
@@ -229,8 +230,8 @@ class Ingest:
     def _own(self, media: Media) -> dict[str, Any]:
         extra = self._metadata(media) if callable(self._metadata) else self._metadata or {}
         if not isinstance(extra, Mapping):
-            shown = printable(media.source)
-            msg = f"{shown}: the metadata function must return a dict ({{}} for none), but returned {extra!r}"
+            shown = printable(without_secrets(media.source))
+            msg = f"{shown}: the metadata function must return a dict ({{}} for none), but returned {quoted(extra)}"
             raise TypeError(msg)
         return check_own({**media.metadata, **extra}, media.modality)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from senseweave.redaction import quoted
+
 
 def check_stored(metadata: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the metadata of a whole record without unknown values, after checking that a store can hold them.
@@ -40,7 +42,7 @@ def check_name(name: Any) -> str:
         ValueError: If it cannot.
     """
     if not isinstance(name, str) or not name or name.startswith(("$", "#", "chroma:")) or not is_unicode(name):
-        msg = f"a metadata name is a non-empty str that does not begin with $, # or chroma:, not {name!r}"
+        msg = f"a metadata name is a non-empty str that does not begin with $, # or chroma:, not {quoted(name)}"
         raise ValueError(msg)
     return name
 
@@ -57,15 +59,15 @@ def check_value(name: str, given: Any) -> Any:
     """
     value = plain(given)
     if value is not None and not isinstance(value, (str, int, float, bool)):
-        msg = f"metadata {name!r} must be a str, int, float, bool or None, not {type(given).__name__}"
+        msg = f"metadata {quoted(name)} must be a str, int, float, bool or None, not {type(given).__name__}"
         raise ValueError(msg)
     if isinstance(value, float) and not math.isfinite(value):
-        msg = f"metadata {name!r} must be a finite number, or None where it is not known, not {given!r}"
+        msg = f"metadata {quoted(name)} must be a finite number, or None where it is not known, not {quoted(given)}"
         raise ValueError(msg)
     if isinstance(value, int) and value.bit_length() >= 64:
-        msg = f"metadata {name!r} must be a number of at most 64 bits, not {given!r}: keep it as a float or a str"
+        msg = f"metadata {quoted(name)} must be a number of at most 64 bits, not {given!r}: keep it as a float or a str"
         raise ValueError(msg)
     if isinstance(value, str) and not is_unicode(value):
-        msg = f"metadata {name!r} holds a lone surrogate, which is not a character: {given!r}"
+        msg = f"metadata {quoted(name)} holds a lone surrogate, which is not a character: {quoted(given)}"
         raise ValueError(msg)
     return value

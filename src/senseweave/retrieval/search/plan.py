@@ -11,6 +11,7 @@ from typing import Any, Final, TypedDict
 
 from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Modality
+from senseweave.redaction import quoted
 from senseweave.retrieval.fusion import find_method
 from senseweave.retrieval.search.rerank import Reranker, as_reranker
 
@@ -74,7 +75,7 @@ class Plan:
         for name, least in (("k", 1), ("offset", 0), ("rerank_depth", 1)):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
         if not isinstance(self.group, bool):
-            msg = f"group must be True or False, not {self.group!r}"
+            msg = f"group must be True or False, not {quoted(self.group)}"
             raise TypeError(msg)
         if self.method is not None:
             find_method(self.method)
@@ -90,7 +91,7 @@ class Plan:
             raise ValueError(msg)
         for name, weight in _by_name("weights", self.weights, (*MODALITIES, *self.lists)).items():
             if _real(f"the weight of {name}", weight) < 0:
-                msg = f"the weight of {name} must be at least 0, not {weight!r}"
+                msg = f"the weight of {name} must be at least 0, not {quoted(weight)}"
                 raise ValueError(msg)
 
     @property
@@ -154,7 +155,7 @@ class Planner:
             ValueError: If a value makes no sense.
         """
         if unknown := sorted(set(options) - set(OPTIONS)):
-            msg = f"unknown option {', '.join(map(repr, unknown))}; there are {', '.join(OPTIONS)}"
+            msg = f"unknown option {', '.join(map(quoted, unknown))}; there are {', '.join(OPTIONS)}"
             raise TypeError(msg)
         values = {name: value for name, value in options.items() if name not in ("fusion", "rerank")}
         reranker = self.reranker(options.get("rerank"))
@@ -188,12 +189,12 @@ def chosen_modalities(modalities: Any, available: Collection[Modality]) -> set[M
     if modalities is None:
         return set(available)
     if not isinstance(modalities, Collection) or isinstance(modalities, (bytes, Mapping)):
-        msg = f"modalities must be a set of {', '.join(MODALITIES)}, or None for all, not {modalities!r}"
+        msg = f"modalities must be a set of {', '.join(MODALITIES)}, or None for all, not {quoted(modalities)}"
         raise TypeError(msg)
     requested: list[Any] = [modalities] if isinstance(modalities, str) else list(modalities)
     unknown = sorted((name for name in requested if name not in MODALITIES), key=repr)
     if unknown or not requested:
-        problem = f"unknown modality {', '.join(map(repr, unknown))}" if unknown else "modalities is empty"
+        problem = f"unknown modality {', '.join(map(quoted, unknown))}" if unknown else "modalities is empty"
         msg = f"{problem}; expected some of {', '.join(MODALITIES)}, or None for all"
         raise ValueError(msg)
     for modality in MODALITIES:
@@ -214,20 +215,20 @@ def whole_number(name: str, value: Any, least: int) -> int:
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):
-        msg = f"{name} must be a whole number, not {value!r}"
+        msg = f"{name} must be a whole number, not {quoted(value)}"
         raise TypeError(msg)
     if number < least:
-        msg = f"{name} must be at least {least}, not {value!r}"
+        msg = f"{name} must be at least {least}, not {quoted(value)}"
         raise ValueError(msg)
     return number
 
 
 def _real(name: str, value: Any) -> float:
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        msg = f"{name} must be a number, not {value!r}"
+        msg = f"{name} must be a number, not {quoted(value)}"
         raise TypeError(msg)
     if not math.isfinite(value):
-        msg = f"{name} must be a finite number, not {value!r}"
+        msg = f"{name} must be a finite number, not {quoted(value)}"
         raise ValueError(msg)
     return float(value)
 
@@ -236,10 +237,10 @@ def _by_name(argument: str, values: Any, known: Sequence[str]) -> Mapping[str, A
     if values is None:
         return {}
     if not isinstance(values, Mapping):
-        msg = f"{argument} must be a dict by name, such as {{'image': 2}}, not {values!r}"
+        msg = f"{argument} must be a dict by name, such as {{'image': 2}}, not {quoted(values)}"
         raise TypeError(msg)
     unknown = [name for name in values if name not in known]
     if unknown:
-        msg = f"{argument} names {', '.join(map(repr, unknown))}; known names are {', '.join(known)}"
+        msg = f"{argument} names {', '.join(map(quoted, unknown))}; known names are {', '.join(known)}"
         raise ValueError(msg)
     return values

@@ -14,6 +14,7 @@ from senseweave.encoders.rerankers.loading import load_scorer
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import MediaError, RerankWarning
 from senseweave.media import Media, Text
+from senseweave.redaction import quoted
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.query import Query, as_query
 from senseweave.spaces.recorded import remember
@@ -51,7 +52,7 @@ class ModelReranker:
         return _rebuild, (self.model_name, self._options)
 
     def __repr__(self) -> str:
-        return f"ModelReranker({self.model_name!r})"
+        return f"ModelReranker({quoted(self.model_name)})"
 
     @property
     def model(self) -> Scorer:
@@ -183,7 +184,7 @@ def as_reranker(reranker: str | Reranker) -> Reranker:
     if not callable(getattr(reranker, "scores", None)) or not hasattr(reranker, "name"):
         msg = (
             "rerank must be the name of a cross-encoder, multi-vector model or sparse encoder, or an object with "
-            f"`name` and `scores(query, hits)`, not {reranker!r}"
+            f"`name` and `scores(query, hits)`, not {quoted(reranker)}"
         )
         raise TypeError(msg)
     return reranker

@@ -25,6 +25,7 @@ from senseweave.retrieval.stores.local_client import (
     DATABASE,
     client_in_child,
     client_place,
+    client_secrets,
     close_client,
     holds_store,
     open_client,
@@ -88,6 +89,11 @@ class ChromaStore:
     def place(self) -> str:
         """What errors and `info` call the store: its folder, or the kind of its client."""
         return str(self.folder) if self.folder is not None else client_place(self._client)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What errors do not show: keys and passwords of a client of a server."""
+        return client_secrets(self._client) if self.folder is None else ()
 
     @property
     @reported

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, Final
 
+from senseweave.redaction import without_secrets
 from senseweave.retrieval.stores.conditions import DEEPEST, MOST_COMPARISONS, MOST_VALUES
 
 MOST_PARTS: Final = 20_000
@@ -73,7 +74,7 @@ def shown(value: Any) -> str:
         text = repr(value)
     except Exception:  # of a number of thousands of digits, a list that is nested too deeply, a strange type
         text = f"a {type(value).__name__}"
-    text = text.encode("utf-8", "backslashreplace").decode().replace("\n", " ")
+    text = without_secrets(text.encode("utf-8", "backslashreplace").decode().replace("\n", " "))
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from base64 import b64encode
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from senseweave.errors import StoreError
 from senseweave.extras import require
@@ -19,6 +21,9 @@ SECONDS_TO_MAKE: Final = 10.0
 """How long another process may take to make a new database; it takes some tenths of a second."""
 DATABASE: Final = "chroma.sqlite3"
 """The file that every folder of a Chroma store holds."""
+HARMLESS_HEADERS: Final = ("accept", "content-type", "user-agent")
+SHORTEST_SECRET: Final = 6
+"""Characters; what is shorter would be found in other words."""
 
 
 def holds_store(place: Any, *, create: bool) -> bool:
@@ -139,6 +144,19 @@ def client_in_child(settings: Any, parents: Any) -> Any:
 def client_place(client: Any) -> str:
     """Return what errors call the store of a client: the kind of the client."""
     return type(client).__name__
+
+
+def client_secrets(client: Any) -> tuple[str, ...]:
+    """Return the keys and passwords that a client sends to its server, the longest first, in each form it sends."""
+    settings = client.get_settings()
+    headers = settings.chroma_server_headers or {}
+    given = [value for name, value in headers.items() if name.lower() not in HARMLESS_HEADERS]
+    given += [settings.chroma_client_auth_credentials or ""]
+    user, _, _ = (settings.chroma_server_host or "").rpartition("@")
+    given += [unquote(user.rpartition("/")[2])]
+    found = {part for value in map(str, given) for part in (value, value.rpartition(":")[2], value.rpartition(" ")[2])}
+    found |= {quote(part, safe="") for part in found} | {b64encode(part.encode()).decode() for part in found}
+    return tuple(sorted((part for part in found if len(part) >= SHORTEST_SECRET), key=len, reverse=True))
 
 
 def _check_database(folder: Path) -> None:

@@ -9,10 +9,11 @@ import json
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, ParamSpec, TypeVar
 
 from senseweave.errors import SenseweaveError, StoreError
+from senseweave.redaction import REDACTED, cause, without_secrets
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,30 +29,36 @@ _FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextlib.contextmanager
-def readable(place: Any) -> Iterator[None]:
+def readable(place: Any, secrets: Callable[[], Sequence[str]] = tuple) -> Iterator[None]:
     """Turn errors of Chroma, SQLite, HTTP and the operating system into a one-line `StoreError` that names the place.
 
     Errors that are about an argument pass: `ValueError` and `TypeError` that none of them raised.
+
+    Args:
+        place: What the error calls the store.
+        secrets: Returns what is hidden, since servers repeat keys in their answers; an error that holds one is no
+            cause of the error that is raised.
     """
     try:
         yield
     except (SenseweaveError, ImportError):
         raise
     except BaseException as error:
-        reason = _reason(error)
+        hidden = [secret for secret in secrets() if secret in str(error)]
+        reason = _reason(error, hidden)
         if reason is None:
             raise
         msg = f"{place}: {reason}"
-        raise StoreError(msg) from error
+        raise StoreError(msg) from (None if hidden else cause(error))
 
 
 def reported(method: Callable[P, T]) -> Callable[P, T]:
-    """Return a method of a store, whose attribute `place` names it, that raises errors as `readable` does."""
+    """Return a method of a store, whose attributes `place` and `secrets` are those of `readable`, that raises so."""
 
     @functools.wraps(method)
     def report(*arguments: P.args, **options: P.kwargs) -> T:
         store: Any = arguments[0]
-        with readable(store.place):
+        with readable(store.place, lambda: store.secrets):
             return method(*arguments, **options)
 
     return report
@@ -74,9 +81,9 @@ def ask_again(ask: Callable[[], T]) -> T:
     return ask()
 
 
-def _reason(error: BaseException) -> str | None:
+def _reason(error: BaseException, secrets: Sequence[str]) -> str | None:
     """Return what is wrong and what to do, or None for an error that is not the store's."""
-    words = _words(error)
+    words = _words(error, secrets)
     lower = words.lower()
     number = error.errno if isinstance(error, OSError) else None
     if _is_a(error, "chromadb.errors", "NotFoundError"):
@@ -127,7 +134,10 @@ def _is_a(error: BaseException, module: str, *names: str) -> bool:
     return any(isinstance(error, kind) for kind in kinds)
 
 
-def _words(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+def _words(error: BaseException, secrets: Sequence[str]) -> str:
+    text = str(error).strip()
+    for secret in secrets:
+        text = text.replace(secret, REDACTED)
+    lines = without_secrets(text).splitlines()
     text = lines[0] if lines else type(error).__name__
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -11,6 +11,8 @@ from urllib.parse import quote
 import numpy as np
 from json_server import JsonHandler
 
+from senseweave.encoders.runtime.server_answers import SHOWN
+
 KEY = "sk-planted-7d1f+0a/93"
 VARIABLE = "PLANTED_KEY"
 
@@ -24,6 +26,9 @@ class Server(JsonHandler):
         if self.headers["authorization"] != f"Bearer {KEY}" or any("poison" in text for text in texts):
             header = self.headers["authorization"]
             self.answer(401, {"error": {"message": f"wrong key {KEY}, {quote(KEY, safe='')}, {header}"}})
+            return
+        if "long" in texts:  # an error that is quoted up to the middle of the key
+            self.answer(200, {"error": {"message": "x" * (SHOWN - len(KEY) // 2) + KEY}})
             return
         vectors = [np.random.default_rng(len(text)).normal(size=8).tolist() for text in texts]
         data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]

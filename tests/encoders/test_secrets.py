@@ -39,9 +39,12 @@ def test_the_key_is_in_no_representation_log_error_pickle_index_or_export(
     with pytest.raises(sw.ModelError, match="answered 401") as caught:
         space.embed_text(["poison"])
     said += [shown(caught.value), caplog.text]
+    assert "[key]" in str(caught.value)
+    with pytest.raises(sw.MediaError, match="the server answered") as long:
+        space.embed_text(["long"])
+    assert KEY[:6] not in shown(long.value)
     kept = [file.read_bytes().decode("latin-1") for file in tmp_path.rglob("*") if file.is_file()]
     assert any("PLANTED_KEY" in text for text in kept)  # what names the key is recorded, so the search looks at it
-    assert "[key]" in str(caught.value)
     assert not [text for text in said + kept if holds_key(text)]
 
 

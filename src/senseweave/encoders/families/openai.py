@@ -215,7 +215,10 @@ class OpenAIText(Encoder):
         options = {"dimensions": self._asked_dimensions} if self._asked_dimensions else {}
         # The answer is read here: the client takes every 200 for a list of vectors, and fails on what is none.
         answer = self._client().embeddings.with_raw_response.create(model=self.model, input=texts, **options)
-        return read_rows(answer.content, answer.headers.get("content-type", ""), len(texts))
+        content = answer.content
+        for form in self._key_forms():  # before the beginning of an answer is quoted, which may end inside a key
+            content = content.replace(form.encode(), b"[key]")
+        return read_rows(content, answer.headers.get("content-type", ""), len(texts))
 
     @property
     def _name(self) -> str:
@@ -254,9 +257,14 @@ class OpenAIText(Encoder):
 
     def _clean(self, message: str) -> str:
         """Return a message without the key, which servers like to repeat, as it is or in the escapes of a URL."""
-        for key in {os.environ.get(self._key_variable), str(self._client().api_key)} - {None, "", NO_KEY}:
-            message = message.replace(str(key), "[key]").replace(quote(str(key), safe=""), "[key]")
+        for form in self._key_forms():
+            message = message.replace(form, "[key]")
         return _BEARER.sub(r"\1[key]", message)
+
+    def _key_forms(self) -> set[str]:
+        """Return the key as it is and in the escapes of a URL; nothing where none is sent."""
+        keys = {os.environ.get(self._key_variable), str(self._client().api_key)} - {None, "", NO_KEY}
+        return {form for key in map(str, keys) for form in (key, quote(key, safe=""))}
 
 
 def _refuse_credentials(url: str | None, name: str, key_variable: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,18 +27,9 @@ from llama_index.core.vector_stores.types import (
 from llama_index.embeddings.senseweave import MediaReader, SenseweaveEmbedding
 from llama_index.retrievers.senseweave import MediaQueryBundle, SenseweaveRetriever
 from llama_index.vector_stores.chroma import ChromaVectorStore
+from store_tables import LLAMA_INDEX, find_row, kinds
 
-STORES = (
-    "chroma folder",
-    "chroma server",
-    "simple",
-    "faiss",
-    "faiss by distance",
-    "qdrant",
-    "pgvector",
-    "lancedb",
-    "unknown",
-)
+EXAMPLE = Path(__file__).parents[1] / "examples" / "local_stores.py"
 NO_DELETE = {"faiss": NotImplementedError, "faiss by distance": NotImplementedError, "lancedb": ValueError}
 """Stores whose LlamaIndex class deletes nothing, and how it says so: stated in the README."""
 SHELF = MetadataFilters(filters=[MetadataFilter(key="shelf", value=2)])
@@ -85,7 +77,7 @@ class SqlStore(BasePydanticVectorStore):
         return holds
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=kinds(LLAMA_INDEX))
 def kind(request: Any) -> str:
     return str(request.param)
 
@@ -107,13 +99,14 @@ def vector_store(kind: str, tmp_path: Path, embed_model: SenseweaveEmbedding, re
         stores = pytest.importorskip("llama_index.vector_stores.faiss", reason="needs llama-index-vector-stores-faiss")
         flat = faiss.IndexFlatL2 if kind == "faiss by distance" else faiss.IndexFlatIP
         yield stores.FaissVectorStore(faiss_index=flat(embed_model.dimension))
-    elif kind == "qdrant":
+    elif kind.startswith("qdrant"):
         qdrant = pytest.importorskip("qdrant_client", reason="needs qdrant-client")
         stores = pytest.importorskip(
             "llama_index.vector_stores.qdrant", reason="needs llama-index-vector-stores-qdrant"
         )
         client = qdrant.QdrantClient(":memory:")
-        yield stores.QdrantVectorStore(client=client, collection_name="table")
+        twin = {"aclient": runpy.run_path(str(EXAMPLE))["InThreads"](client)} if kind == "qdrant in threads" else {}
+        yield stores.QdrantVectorStore(client=client, collection_name="table", **twin)
         client.close()
     elif kind == "pgvector":
         stores = pytest.importorskip(
@@ -126,11 +119,13 @@ def vector_store(kind: str, tmp_path: Path, embed_model: SenseweaveEmbedding, re
             async_connection_string=server.url(name, "postgresql+asyncpg"),
             embed_dim=embed_model.dimension,
         )
-    elif kind == "lancedb":
+    elif kind.startswith("lancedb"):
         stores = pytest.importorskip(
             "llama_index.vector_stores.lancedb", reason="needs llama-index-vector-stores-lancedb"
         )
-        yield stores.LanceDBVectorStore(uri=str(tmp_path / "lance"), mode="create")
+        deletes = kind == "lancedb that deletes"
+        make = runpy.run_path(str(EXAMPLE))["deleting_lance_store"] if deletes else stores.LanceDBVectorStore
+        yield make(uri=str(tmp_path / "lance"), mode="create")
     else:
         yield SimpleVectorStore() if kind == "simple" else SqlStore()
 
@@ -171,6 +166,16 @@ async def test_text_and_media_are_found_by_text_and_media(
     ):
         (best,) = await retrieve(index, question, asynchronous, similarity_top_k=1, modalities=[expected.split("-")[0]])
         assert label(best) == expected
+
+
+def test_the_table_says_how_the_store_is_asked(index: Any, kind: str) -> None:
+    row = find_row(LLAMA_INDEX, kind)
+    (view,) = SenseweaveRetriever.from_defaults(index)._views
+    in_store = {name: type(view).takes_filters and view.modality_filter(name) is not None for name in ("image", "text")}
+    assert in_store == {"image": row.media_in_store, "text": row.texts_in_store}
+    assert (view.statistics("text", "text") is not None) == row.calibrated
+    assert view.is_asynchronous == (kind in row.own_async)
+    assert row.deletes.startswith(("yes", "as")) or any(name in NO_DELETE for name in row.kinds)
 
 
 async def test_texts_that_name_no_modality_are_found_as_texts(index: Any) -> None:

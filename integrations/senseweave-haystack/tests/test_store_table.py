@@ -15,16 +15,16 @@ from haystack_integrations.components.retrievers.senseweave import (
 )
 from haystack_integrations.components.writers.senseweave import SenseweaveDocumentWriter
 from haystack_integrations.document_stores.chroma import ChromaDocumentStore
+from store_tables import HAYSTACK, find_row, kinds
 
 pytestmark = pytest.mark.integration
 
-STORES = ("in memory", "chroma", "chroma folder", "chroma server", "qdrant", "qdrant folder", "pgvector")
 TENANT = {"field": "meta.tenant", "operator": "==", "value": "alpha"}
 MODALITIES = ["text", "image", "audio", "video"]
 TEXTS = ("Bread needs flour, water and patience.", "The 8:15 train is late.")
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=kinds(HAYSTACK))
 def kind(request):
     return request.param
 
@@ -106,6 +106,24 @@ async def test_text_and_media_are_found_by_text_and_media(place, documents, phot
     texts = SenseweaveMultimodalRetriever(retrievers={"all": inner}, modalities=["text"])
     found = await _run(texts, asynchronous, query="How do I bake bread?")
     assert [document.content for document in found["documents"]] == list(TEXTS)
+
+
+async def test_the_table_says_how_the_store_is_asked(place, documents, kind, monkeypatch):
+    store, inner = place
+    row = find_row(HAYSTACK, kind)
+    assert type(inner).__name__ in row.retriever
+    store.write_documents(documents)
+    called = []
+    plain = type(inner).run
+    monkeypatch.setattr(
+        type(inner), "run", lambda self, *args, **options: called.append(1) or plain(self, *args, **options)
+    )
+    retriever = SenseweaveMultimodalRetriever(retrievers={"all": inner}, fusion="none")
+    await retriever.run_async(query="bread")
+    if type(inner) is not SenseweaveChromaRetriever:  # whose run_async is its run in a thread
+        assert bool(called) == (kind not in row.own_async)
+    else:
+        assert not row.own_async
 
 
 async def test_filters_hold_together_with_modalities_and_options(place, documents, asynchronous):

@@ -13,9 +13,11 @@ import uuid
 import warnings
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from langchain_core.documents import Document
 from langchain_core.vectorstores import InMemoryVectorStore
+from store_tables import LANGCHAIN, find_row, kinds
 
 from langchain_senseweave import (
     MediaLoader,
@@ -24,6 +26,8 @@ from langchain_senseweave import (
     aadd_media_documents,
     add_media_documents,
 )
+from langchain_senseweave.retrieval.other_stores import VectorView
+from senseweave.interop import Plan, Query, StoreCall, Text
 
 
 @contextmanager
@@ -117,16 +121,23 @@ def pgvector_table(embeddings, server):
     yield stores.PGVectorStore.create_sync(engine, embeddings, "table")
 
 
-STORES = [memory, chroma, stock_chroma, chroma_server, faiss, qdrant, lancedb, pgvector, pgvector_table]
+MAKERS = [memory, chroma, stock_chroma, chroma_server, faiss, qdrant, lancedb, pgvector, pgvector_table]
+STORES = {make.__name__: make for make in MAKERS}
 TRAIN = "The train is late."
 TEXTS = [f"Note {number}: bread is baked in the morning." for number in range(60)] + [TRAIN]
 
 
-@pytest.fixture(params=STORES, ids=lambda make: make.__name__)
-def store(request, embeddings, tmp_path):
-    on_server = request.param in (pgvector, pgvector_table)
+@pytest.fixture(params=kinds(LANGCHAIN))
+def row(request):
+    return find_row(LANGCHAIN, request.param), STORES[request.param]
+
+
+@pytest.fixture
+def store(row, request, embeddings, tmp_path):
+    _, make = row
+    on_server = make in (pgvector, pgvector_table)
     place = request.getfixturevalue("postgres") if on_server else tmp_path / "db"
-    with request.param(embeddings, place) as opened:
+    with make(embeddings, place) as opened:
         yield opened
 
 
@@ -216,10 +227,22 @@ async def test_async_gives_what_sync_gives(store, media, blue_png):
     assert await retriever.aretrieve_by_image(blue_png) == retriever.retrieve_by_image(blue_png)
 
 
-def test_results_can_be_spread_where_the_store_gives_its_vectors(filled):
+def test_the_table_says_how_the_store_is_asked(filled, row, embeddings):
+    declared, _ = row
+    (view,) = SenseweaveRetriever(vector_stores=[filled])._views
+    assert (view.statistics("text", "text") is not None) == declared.calibrated
+    asked = StoreCall(Query([Text("bread")]), Plan(3), [])
+    vector = np.asarray(embeddings.embed_query("bread"), np.float32)
+    answered = view.ask(vector.tolist(), 3, [], "image") if isinstance(view, VectorView) else []
+    asks_for_more = any(document.metadata.get("modality") != "image" for document, _ in answered)
+    assert asks_for_more == (declared.modalities != "yes")
+    assert {found.metadata["modality"] for found in view.find(asked, vector, 3, "image")} == {"image"}
+
+
+def test_results_can_be_spread_where_the_store_gives_its_vectors(filled, row):
     retriever = SenseweaveRetriever(vector_stores=[filled], k=3, diversity=0.9)
-    if type(filled).__name__ == "LanceDB":
-        with pytest.raises(ValueError, match="LanceDB does not give the vectors"):
+    if not row[0].spread:
+        with pytest.raises(ValueError, match=f"{type(filled).__name__} does not give the vectors"):
             retriever.invoke("bread")
     else:
         assert len({document.metadata.get("modality", "text") for document in retriever.invoke("bread")}) > 1

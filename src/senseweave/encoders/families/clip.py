@@ -9,13 +9,21 @@ from dataclasses import replace
 from typing import Any
 
 from senseweave.encoders.base import Encoder
-from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, BY_MODULES, Rule, has_model_type, starts_with_module
+from senseweave.encoders.detection import (
+    BY_IMAGE_TEXT_TYPE,
+    BY_MODULES,
+    Rule,
+    has_model_type,
+    read_signs,
+    starts_with_module,
+)
 from senseweave.encoders.families.sentence import SentenceText
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
 from senseweave.encoders.parts.saved_settings import with_settings
 from senseweave.encoders.parts.sentence_folders import PATTERNS
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected, scalar
+from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.errors import ModelError
 from senseweave.media import Modality
@@ -76,9 +84,11 @@ def build(
             `sentence-transformers/clip-ViT-B-32-multilingual-v1` (Reimers and Gurevych 2020, arXiv 2004.09813).
 
     Raises:
-        ModelError: If the checkpoint is of another family, or `text` has vectors of another length.
+        ModelError: If the checkpoint is of another family or makes sparse codes of the towers' vectors, or `text` has
+            vectors of another length.
     """
     folder = resolve(name, revision=revision)
+    check_sentence_encoder(read_signs(name, folder.folder), named=True)
     checkpoint = clip_folder(folder)
     backbone = Backbone(checkpoint, class_for(checkpoint, CLASSES, "clip"), extra="image", device=device, dtype=dtype)
     images = TowerImage(

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
-from senseweave.encoders.detection import BY_OTHER_MODULES, Rule, Signs
+from senseweave.encoders.detection import BY_OTHER_MODULES, Rule, Signs, read_signs
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.saved_settings import with_settings
 from senseweave.encoders.parts.sentence_modules import load_modules
+from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.errors import ModelError
@@ -199,10 +200,11 @@ def build(
         trust_remote_code: Whether Python files of the checkpoint may be run.
 
     Raises:
-        ModelError: If the model has none of the four modalities.
+        ModelError: If the model has none of the four modalities, or makes no single vectors.
     """
     require("sentence_transformers", extra=EXTRA, feature=f"loading {name}")
     checkpoint = resolve(name, revision=revision, code=trust_remote_code)
+    check_sentence_encoder(read_signs(name, checkpoint.folder), named=True)
     model = OmniModel(checkpoint, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
     encoders: dict[Modality, Encoder] = {modality: ENCODERS[modality](model) for modality in model.modalities}
     if not encoders:

@@ -29,6 +29,7 @@ _HOMES = {
     "Progress": "senseweave.progress",
     "fuse": "senseweave.media.fused",
     "learn_weights": "senseweave.spaces.fusion_weights",
+    "finetune": "senseweave.training.finetuning",
     "stores": "senseweave.stores",
     "classify": "senseweave.evaluation",
     "SenseweaveError": "senseweave.errors",
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from senseweave.spaces import load as load
     from senseweave.spaces import trust as trust
     from senseweave.spaces.fusion_weights import learn_weights as learn_weights
+    from senseweave.training.finetuning import finetune as finetune
 
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -240,5 +240,9 @@ class SilenceWarning(_Shown, UserWarning):
     """Silent audio was embedded; its vector means little."""
 
 
+class TrainingWarning(_Shown, UserWarning):
+    """A tuned or aligned model is not shown to be better than what it was made from."""
+
+
 class PromptWarning(_Shown, UserWarning):
     """A model that probably needs prompts for queries and documents is used without, because none are known."""

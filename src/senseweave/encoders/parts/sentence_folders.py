@@ -16,6 +16,7 @@ DECIDING = frozenset({".json", ".txt", ".model", ".py", ".spm", ".bpe", ".tiktok
 UNDECIDING = frozenset(
     {
         "config_sentence_transformers.json",  # its prompts and dimensions are in the identity by themselves
+        "finetuning.json",
         "trainer_state.json",
         "all_results.json",
         "eval_results.json",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from senseweave.encoders.runtime.checkpoint import Checkpoint, require_whole
+from senseweave.encoders.runtime.checkpoint import Checkpoint, quiet_loading, require_whole
 from senseweave.encoders.runtime.torch_runtime import pick_device, pick_dtype
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -46,13 +46,14 @@ def load_modules(
     if checkpoint.is_safe(str(modules[0].get("path", "")) if modules else ""):
         options["use_safetensors"] = True
     try:
-        model = getattr(library, library_class)(
-            str(checkpoint.folder),
-            device="cpu",  # where `require_loaded` can see which tensors were read
-            local_files_only=True,
-            trust_remote_code=trust_remote_code,
-            model_kwargs=options,
-        )
+        with quiet_loading():
+            model = getattr(library, library_class)(
+                str(checkpoint.folder),
+                device="cpu",  # where `require_loaded` can see which tensors were read
+                local_files_only=True,
+                trust_remote_code=trust_remote_code,
+                model_kwargs=options,
+            )
     except ImportError:
         raise
     except Exception as error:  # its modules raise whatever their authors chose

@@ -1,0 +1,1 @@
+"""Alignment of encoders, fine-tuning, and the data of both."""

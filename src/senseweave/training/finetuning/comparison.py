@@ -1,0 +1,327 @@
+"""Before and after training, on rows that were held back: better, worse, or impossible to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from senseweave.evaluation.significance import Difference, Interval, bootstrap, paired_bootstrap
+from senseweave.media import Media
+
+Verdict = Literal["better", "worse", "cannot tell"]
+Embed = Callable[[Sequence[Media], Literal["query", "document"]], np.ndarray]
+"""Returns unit vectors of media in a role, shape (n, dimension)."""
+DEPTH: Final = 10
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A held-out query whose answer the tuned model ranks low.
+
+    Attributes:
+        query: What was asked.
+        expected: An answer that is right.
+        found: What came first in its place.
+        rank: Where the right answer stands, from 1.
+    """
+
+    query: str
+    expected: str
+    found: str
+    rank: int
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Queries with their right answers in a collection.
+
+    Attributes:
+        queries: What is asked.
+        corpus: What is searched.
+        relevant: Positions in `corpus` that answer each query.
+    """
+
+    queries: Sequence[Media]
+    corpus: Sequence[Media]
+    relevant: Sequence[frozenset[int]]
+
+    def ranks(self, embed: Embed) -> list[list[int]]:
+        """Return the ranks of the right answers of each query, from 1, ascending.
+
+        An answer that ties with others stands behind them, so that equal vectors win nothing.
+        """
+        cosines = embed(self.queries, "query") @ embed(self.corpus, "document").T
+        ranks = []
+        for row, right in zip(cosines, self.relevant, strict=True):
+            wrong = np.delete(row, list(right))
+            best = sorted((float(row[at]) for at in right), reverse=True)
+            ranks.append([1 + at + int((wrong >= score).sum()) for at, score in enumerate(best)])
+        return ranks
+
+    def failures(self, embed: Embed, most: int = 5) -> list[Failure]:
+        """Return the queries whose right answer stands lowest, worst first."""
+        cosines = embed(self.queries, "query") @ embed(self.corpus, "document").T
+        found = []
+        for query, row, right in zip(self.queries, cosines, self.relevant, strict=True):
+            best = max(right, key=lambda at: row[at])
+            top = int(row.argmax())
+            rank = 1 + int((row > row[best]).sum())
+            if rank > 1:
+                found.append(Failure(_shown(query), _shown(self.corpus[best]), _shown(self.corpus[top]), rank))
+        return sorted(found, key=lambda failure: -failure.rank)[:most]
+
+
+def ndcg(ranks: Sequence[int], depth: int = DEPTH) -> float:
+    """Return nDCG@depth of right answers at `ranks` (Järvelin and Kekäläinen 2002), with gain 1 each."""
+    gain = sum(1 / np.log2(rank + 1) for rank in ranks if rank <= depth)
+    best = sum(1 / np.log2(place + 2) for place in range(min(len(ranks), depth)))
+    return float(gain / best)
+
+
+MEASURES: Final[Mapping[str, Callable[[Sequence[int]], float]]] = {
+    "nDCG@10": ndcg,
+    "recall@1": lambda ranks: float(ranks[0] <= 1),
+    "recall@10": lambda ranks: sum(rank <= DEPTH for rank in ranks) / min(len(ranks), DEPTH),
+    "MRR": lambda ranks: 1 / ranks[0],
+}
+"""By name, of the ranks of the right answers of a query; the first decides."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the same held-out queries.
+
+    Attributes:
+        before, after: The measures by name, with bootstrap intervals over queries.
+        difference: `after - before` of the first measure, by paired bootstrap.
+        queries: How many there are.
+    """
+
+    before: Mapping[str, Interval]
+    after: Mapping[str, Interval]
+    difference: Difference
+    queries: int
+
+    @property
+    def measure(self) -> str:
+        """The measure that decides."""
+        return next(iter(self.before))
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the interval of the difference lies above 0, below it, or around it."""
+        if self.difference.low > 0:
+            return "better"
+        return "worse" if self.difference.high < 0 else "cannot tell"
+
+
+def compare_retrieval(task: Retrieval, before: Embed, after: Embed, *, seed: int = 0) -> Comparison:
+    """Compare two models as retrievers."""
+    values: list[dict[str, list[float]]] = []
+    for embed in (before, after):
+        ranks = task.ranks(embed)
+        values.append({name: [measure(query) for query in ranks] for name, measure in MEASURES.items()})
+    old, new = values
+    first = next(iter(MEASURES))
+    return Comparison(
+        {name: bootstrap(scores, seed=seed) for name, scores in old.items()},
+        {name: bootstrap(scores, seed=seed) for name, scores in new.items()},
+        paired_bootstrap(new[first], old[first], seed=seed),
+        len(task.queries),
+    )
+
+
+@dataclass(frozen=True)
+class ScoredPairs:
+    """Pairs with the similarity that they should have.
+
+    Attributes:
+        first, second: The items of each pair.
+        scores: What is wanted, in any unit: only the order counts.
+    """
+
+    first: Sequence[Media]
+    second: Sequence[Media]
+    scores: np.ndarray
+
+    def cosines(self, embed: Embed) -> np.ndarray:
+        """Return the cosine of each pair, shape (n,)."""
+        cosines: np.ndarray = (embed(self.first, "query") * embed(self.second, "document")).sum(axis=1)
+        return cosines
+
+
+def compare_pairs(
+    task: ScoredPairs, before: Embed, after: Embed, *, samples: int = 2000, confidence: float = 0.95, seed: int = 0
+) -> Comparison:
+    """Compare two models by Spearman's rank correlation of cosines and wanted scores, with a bootstrap over pairs."""
+    old, new = task.cosines(before), task.cosines(after)
+    draws = np.random.default_rng(seed).integers(0, len(old), (samples, len(old)))
+    pairs = np.array([(spearman(old[at], task.scores[at]), spearman(new[at], task.scores[at])) for at in draws])
+    steps = [(1 - confidence) / 2, (1 + confidence) / 2]
+    was, now = spearman(old, task.scores), spearman(new, task.scores)
+    differences = pairs[:, 1] - pairs[:, 0]
+    far = np.abs(differences - differences.mean()) >= abs(now - was)
+    return Comparison(
+        {"Spearman": Interval(was, *map(float, np.quantile(pairs[:, 0], steps)))},
+        {"Spearman": Interval(now, *map(float, np.quantile(pairs[:, 1], steps)))},
+        Difference(now - was, *map(float, np.quantile(differences, steps)), p_value=float(far.mean())),
+        len(old),
+    )
+
+
+def spearman(first: np.ndarray, second: np.ndarray) -> float:
+    """Return Spearman's rank correlation, equal values sharing their mean rank; 0 where all values are equal."""
+    ranks = [_ranks(values) for values in (first, second)]
+    spread = [float(row.std()) for row in ranks]
+    if not all(spread):
+        return 0.0
+    return float(((ranks[0] - ranks[0].mean()) * (ranks[1] - ranks[1].mean())).mean() / (spread[0] * spread[1]))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return (ends - (counts - 1) / 2)[inverse]
+
+
+@dataclass(frozen=True)
+class TeacherVectors:
+    """Items with the vectors that a teacher gives them, unit rows of shape (n, dimension)."""
+
+    items: Sequence[Media]
+    vectors: np.ndarray
+
+
+def compare_to_teacher(task: TeacherVectors, before: Embed, after: Embed, *, seed: int = 0) -> Comparison:
+    """Compare two models by how near they come to a teacher: the cosine of each item."""
+    old, new = ((embed(task.items, "document") * task.vectors).sum(axis=1).tolist() for embed in (before, after))
+    return Comparison(
+        {"cosine to the teacher": bootstrap(old, seed=seed)},
+        {"cosine to the teacher": bootstrap(new, seed=seed)},
+        paired_bootstrap(new, old, seed=seed),
+        len(old),
+    )
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """What training did to data of the kind that the base was made for.
+
+    Attributes:
+        comparison: Of base and tuned model as retrievers of that data.
+        neighbors_kept: Mean share of the ten nearest neighbors of an item that are the same before and after.
+        source: What the data are.
+    """
+
+    comparison: Comparison
+    neighbors_kept: float
+    source: str
+
+
+def measure_forgetting(task: Retrieval, before: Embed, after: Embed, source: str, *, seed: int = 0) -> Forgetting:
+    """Compare two models on data that neither was trained on for the task at hand."""
+    kept = [_neighbors(embed(task.corpus, "document")) for embed in (before, after)]
+    shares = [len(set(old) & set(new)) / len(old) for old, new in zip(*kept, strict=True)]
+    return Forgetting(compare_retrieval(task, before, after, seed=seed), float(np.mean(shares)), source)
+
+
+def _neighbors(vectors: np.ndarray) -> np.ndarray:
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -np.inf)
+    return np.argsort(-cosines, axis=1, kind="stable")[:, : min(DEPTH, len(vectors) - 1)]
+
+
+def _shown(media: Media) -> str:
+    from senseweave.display import shorten
+
+    return shorten(str(media.decode()) if media.modality == "text" else media.source, 120)
+
+
+@dataclass
+class Report:
+    """Whether fine-tuning helped.
+
+    Attributes:
+        loss: Name of the loss.
+        rows: How many rows were trained on, set aside for stopping, and held back.
+        heldout: Base and tuned model on the rows held back.
+        forgetting: On the base's own kind of data; None where there was none to measure on.
+        failures: Held-out queries that the tuned model answers worst.
+        steps: Steps of the run, and the step whose weights were kept.
+        notes: What a reader should know: rows left out, and why something was not measured.
+    """
+
+    loss: str
+    rows: Mapping[str, int]
+    heldout: Comparison
+    forgetting: Forgetting | None
+    failures: list[Failure] = field(default_factory=list)
+    steps: tuple[int, int] = (0, 0)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> Verdict:
+        """`better`, `worse` or `cannot tell`, by a paired bootstrap over held-out queries."""
+        return self.heldout.verdict
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return {
+            "verdict": self.verdict,
+            "loss": self.loss,
+            "rows": dict(self.rows),
+            "heldout": _plain(self.heldout),
+            "forgetting": None
+            if self.forgetting is None
+            else {
+                **_plain(self.forgetting.comparison),
+                "neighbors_kept": self.forgetting.neighbors_kept,
+                "source": self.forgetting.source,
+            },
+            "failures": [vars(failure) for failure in self.failures],
+            "steps": {"made": self.steps[0], "kept": self.steps[1]},
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        trained = ", ".join(f"{count} {name}" for name, count in self.rows.items())
+        lines = [f"{self.verdict}: {self.loss} on {trained}; step {self.steps[1]} of {self.steps[0]} kept"]
+        lines += ["", *_table(self.heldout)]
+        if self.forgetting is not None:
+            change = self.forgetting.comparison
+            lines += [
+                "",
+                f"on {self.forgetting.source}: {change.verdict}; "
+                f"{self.forgetting.neighbors_kept:.0%} of the ten nearest neighbors kept",
+                *_table(change),
+            ]
+        if self.failures:
+            lines += ["", "answered worst:"]
+            lines += [f"  rank {item.rank}: {item.query!r} -> {item.found!r}" for item in self.failures]
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+def _plain(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "measure": comparison.measure,
+        "queries": comparison.queries,
+        "before": {name: vars(value) for name, value in comparison.before.items()},
+        "after": {name: vars(value) for name, value in comparison.after.items()},
+        "difference": vars(comparison.difference),
+    }
+
+
+def _table(comparison: Comparison) -> list[str]:
+    lines = [f"{comparison.queries} held out" + " " * 8 + "before                after"]
+    for name, old in comparison.before.items():
+        new = comparison.after[name]
+        lines.append(
+            f"{name:<22}{old.mean:.3f} [{old.low:.3f}, {old.high:.3f}]  {new.mean:.3f} [{new.low:.3f}, {new.high:.3f}]"
+        )
+    change = comparison.difference
+    lines.append(f"change of {comparison.measure}: {change.mean:+.3f} [{change.low:+.3f}, {change.high:+.3f}]")
+    return lines

@@ -1,0 +1,388 @@
+"""`senseweave.finetune`: train a model on your own data, and say whether it helped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from senseweave.arguments import check_choice
+from senseweave.extras import require
+from senseweave.media import Media
+from senseweave.progress import Counter
+from senseweave.spaces import Space, load
+from senseweave.training.finetuning import comparison, tasks
+from senseweave.training.finetuning.comparison import Comparison, Embed, Report, Retrieval, ScoredPairs
+from senseweave.training.finetuning.dataset import Augment, Collator, ItemTable, make_dataset
+from senseweave.training.finetuning.finetuned import Finetuned, write_report
+from senseweave.training.finetuning.losses import LABEL, LOSSES, LossOptions, build_loss
+from senseweave.training.finetuning.negatives import add_hard_negatives
+from senseweave.training.finetuning.rows import make_rows
+from senseweave.training.finetuning.run import Settings, run_key, train
+from senseweave.training.finetuning.teachers import Teacher
+from senseweave.training.finetuning.trainable import TrainableModel, check_same_vectors, open_trainable
+
+LEARNING_RATES: Final[Mapping[str | None, float]] = {None: 2e-5, "lora": 2e-4}
+"""Of all weights, as in sentence-transformers' examples; of low-rank matrices, ten times as much (arXiv 2106.09685,
+appendix D)."""
+FEWEST_HELD_OUT: Final = 5
+FEWEST_FOR_STOPPING: Final = 100
+STOPPING_SHARE: Final = 0.1
+
+
+def finetune(
+    model: str | os.PathLike[str],
+    data: Iterable[Any],
+    *,
+    loss: str = "mnrl",
+    adapter: Literal["lora"] | None = None,
+    columns: Mapping[str, str] | None = None,
+    evaluation: Iterable[Any] | None = None,
+    general: Iterable[Any] | None = None,
+    teacher: str | Space | None = None,
+    guide: str | None = None,
+    hard_negatives: int = 0,
+    matryoshka: Sequence[int] = (),
+    augment: Mapping[str, Augment] | None = None,
+    epochs: float = 1,
+    batch_size: int = 32,
+    batch_items: int | None = None,
+    learning_rate: float | None = None,
+    warmup: float = 0.1,
+    weight_decay: float = 0.0,
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    patience: int = 4,
+    validation: float = 0.2,
+    seed: int = 0,
+    device: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    progress: Counter | None = None,
+) -> Finetuned:
+    """Train a model on pairs, triplets, scored pairs or texts, and compare it with its base on rows held back.
+
+    Rows are split by what they share: a query or a document is never on both sides. The weights that score best on a
+    tenth of the training rows are kept; whether they are better than the base is measured on rows that decided nothing.
+
+        tuned = sw.finetune("sentence-transformers/all-MiniLM-L6-v2", [("question", "answer"), ...])
+        print(tuned.report)
+        tuned.save("my-model")
+        space = sw.load("my-model")
+
+    Args:
+        model: Hub id or local folder of a text or image-text model that sentence-transformers opens, or `starter` for
+            the text model of the embedded default.
+        data: Rows: tuples in the order of the loss's columns, or mappings. Strings are texts, never paths.
+        loss: `mnrl` (pairs, or triplets; other rows are the negatives), `triplet`, `contrastive` (pairs with 1 or 0),
+            `cosine` (pairs with a similarity), `simcse` (texts alone), `distill` (texts, or texts with translations,
+            and a `teacher`), `margin` (triplets and a cross-encoder as `teacher`).
+        adapter: `lora` to train low-rank matrices alone, which are added to the weights at the end.
+        columns: Where the data name their columns otherwise: the data's names by the loss's.
+        evaluation: Pairs of a query and its answer that measure in place of held-out rows.
+        general: Pairs that measure what the model forgets; by default ImageNet's names and definitions, for texts.
+        teacher: Space whose vectors a student learns, or the name of a cross-encoder for `margin`.
+        guide: Name of a sentence-transformers model that says which negatives of a batch are answers (`mnrl`).
+        hard_negatives: How many negatives per pair are mined with the base model (`mnrl` and `triplet`).
+        matryoshka: Numbers of leading dimensions that must do as well as all of them.
+        augment: Changes of items in training, by modality; see `senseweave.training.augmentation`.
+        epochs: Passes over the rows.
+        batch_size: Rows of a step.
+        batch_items: Rows that are in memory at once; the gradient is that of the whole batch (GradCache, arXiv
+            2101.06983; `mnrl` and `simcse`). None for all of them.
+        learning_rate: 2e-5, or 2e-4 of an adapter, if None.
+        warmup: Share of steps over which the learning rate rises.
+        weight_decay: Of AdamW.
+        precision: Type of activations in training.
+        patience: Evaluations without a better score after which the run stops; 0 for never.
+        validation: Share of rows that are held back for the report.
+        seed: Of the split, the order, dropout and augmentation: the same seed gives the same model on a CPU.
+        device: torch device; the best available if None.
+        folder: Where checkpoints are kept. A run that was killed goes on where it was, with the same result, if it is
+            called again with equal arguments. None for a temporary folder.
+        progress: Called with (steps done, steps in all).
+
+    Raises:
+        ValueError: If rows lack what the loss needs, or there are too few to hold some back.
+        ModelError: If the model cannot be trained, or the run diverges.
+        ImportError: If the extra `train` is not installed.
+    """
+    check_choice("loss", loss, list(LOSSES))
+    check_choice("adapter", adapter, [None, "lora"])  # type: ignore[list-item]
+    check_choice("precision", precision, ["fp32", "bf16", "fp16"])
+    name = os.fspath(model)
+    _check_options(loss, teacher=teacher, guide=guide, hard_negatives=hard_negatives, batch_items=batch_items)
+    rows = make_rows(data, loss, columns=columns)
+    trained, stopping, heldout = split_rows(rows, validation, seed, stop=patience > 0)
+    base = _base_space(name)
+    with _own_randomness(seed), _working_folder(folder) as (work, keep):
+        trainable = open_trainable(name, device=device)
+        check_same_vectors(trainable, base, _sample(trained))
+        labels = Teacher(loss, teacher, trainable) if teacher is not None else None
+        task = _task(loss, heldout, rows, labels, evaluation)
+        general_task = _general(general, trainable, seed)
+        before = _Remembered(_unit(base))
+        if hard_negatives:
+            trained = _mined(trained, before, hard_negatives)
+        learned = _columns(loss, trained) if labels is None else labels.add(trained)
+        if adapter == "lora":
+            trainable.add_lora(seed)
+        settings = Settings(
+            epochs, batch_size, learning_rate or LEARNING_RATES[adapter], warmup, weight_decay, precision,
+            patience, seed,
+        )  # fmt: skip
+        table = ItemTable()
+        dataset = make_dataset(learned, table)
+        collator = Collator(trainable.preprocess, table, augment=augment, seed=seed)
+        options = LossOptions(batch_items, _guide(guide, device), tuple(matryoshka))
+        score = None
+        if stopping:
+            stop_task = _task(loss, stopping, trained, labels, None)
+            score = lambda: _score(stop_task, trainable.vectors)  # noqa: E731
+        run = train(
+            trainable.modules,
+            dataset,
+            build_loss(loss, trainable.modules, options),
+            collator,
+            settings,
+            folder=work / "checkpoints",
+            key=_key(name, base, learned, settings, loss, adapter, options, guide),
+            distinct=LOSSES[loss].distinct,
+            score=score,
+            progress=progress,
+        )
+        trainable.merge()
+        made = work / "model"
+        shutil.rmtree(made, ignore_errors=True)
+        trainable.save(made)
+        after = _Remembered(_unit(load(made)))
+        report = Report(
+            loss=loss,
+            rows={"trained": len(learned), "for stopping": len(stopping), "held out": len(heldout)},
+            heldout=_compare(task, before, after, seed),
+            forgetting=None
+            if general_task is None
+            else comparison.measure_forgetting(general_task[0], before, after, general_task[1], seed=seed),
+            failures=task.failures(after) if isinstance(task, Retrieval) else [],
+            steps=(run.steps, run.best_step),
+            notes=_notes(general_task, stopping, patience),
+        )
+        write_report(made, name, report)
+    return Finetuned(made, report, run, keep)
+
+
+def _check_options(loss: str, *, teacher: Any, guide: str | None, hard_negatives: int, batch_items: int | None) -> None:
+    """Check options that only some losses take."""
+    taken = {
+        "teacher": (teacher is not None, ("distill", "margin")),
+        "guide": (guide is not None, ("mnrl",)),
+        "hard_negatives": (hard_negatives > 0, ("mnrl", "triplet")),
+        "batch_items": (batch_items is not None, ("mnrl", "simcse")),
+    }
+    for option, (given, losses) in taken.items():
+        if given and loss not in losses:
+            msg = f"{option} is an option of the loss {' and '.join(map(repr, losses))}, not of {loss!r}"
+            raise ValueError(msg)
+    if teacher is None and loss in ("distill", "margin"):
+        msg = f"the loss {loss!r} needs a teacher="
+        raise ValueError(msg)
+
+
+def split_rows(
+    rows: Sequence[dict[str, Any]], validation: float, seed: int, *, stop: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return rows to train on, rows that decide when to stop, and rows held back; no item is on two sides.
+
+    Raises:
+        ValueError: If too few rows can be held back.
+    """
+    if not 0 < validation < 1:
+        msg = f"validation must be a share between 0 and 1, not {validation}"
+        raise ValueError(msg)
+    groups = _groups(rows)
+    order = np.random.default_rng(seed).permutation(len(groups))
+    heldout: list[dict[str, Any]] = []
+    stopping: list[dict[str, Any]] = []
+    trained: list[dict[str, Any]] = []
+    for at in order:
+        group = [rows[number] for number in groups[at]]
+        if len(heldout) + len(group) / 2 <= validation * len(rows):
+            heldout += group
+        elif stop and len(rows) >= FEWEST_FOR_STOPPING and len(stopping) < STOPPING_SHARE * len(rows):
+            stopping += group
+        else:
+            trained += group
+    if len(heldout) < FEWEST_HELD_OUT or len(trained) < 2:
+        msg = (
+            f"{len(rows)} rows in {len(groups)} groups that share no item leave {len(heldout)} to hold back and "
+            f"{len(trained)} to train on; at least {FEWEST_HELD_OUT} and 2 are needed"
+        )
+        raise ValueError(msg)
+    return trained, stopping, heldout
+
+
+def _groups(rows: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """Return the numbers of the rows that are joined by shared items, in the order of their first rows."""
+    parents = list(range(len(rows)))
+
+    def root(at: int) -> int:
+        while parents[at] != at:
+            parents[at] = parents[parents[at]]
+            at = parents[at]
+        return at
+
+    seen: dict[Media, int] = {}
+    for number, row in enumerate(rows):
+        for name, item in row.items():
+            if name != LABEL and not name.startswith("negative"):
+                first = root(seen.setdefault(item, number))
+                parents[max(root(number), first)] = min(root(number), first)
+    groups: dict[int, list[int]] = {}
+    for number in range(len(rows)):
+        groups.setdefault(root(number), []).append(number)
+    return list(groups.values())
+
+
+def _columns(loss: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the columns that are embedded; a text of `simcse` is its own positive, of which dropout makes another."""
+    if loss == "simcse":
+        return [{"anchor": row["anchor"], "positive": row["anchor"]} for row in rows]
+    return list(rows)
+
+
+def _sample(rows: Sequence[Mapping[str, Any]]) -> list[Media]:
+    """Return the items of the first rows, some of each column."""
+    return [item for row in rows[:8] for name, item in row.items() if name != LABEL]
+
+
+def _task(
+    loss: str,
+    heldout: Sequence[dict[str, Any]],
+    trained: Sequence[dict[str, Any]],
+    teacher: Teacher | None,
+    evaluation: Iterable[Any] | None,
+) -> tasks.Task:
+    if evaluation is not None:
+        pairs = [(row["anchor"], row["positive"]) for row in make_rows(evaluation, "mnrl")]
+        return tasks.retrieval(pairs, [])
+    alone = teacher is not None and "positive" not in heldout[0]
+    return tasks.heldout_task(loss, heldout, trained, teacher.vectors(heldout) if alone and teacher else None)
+
+
+def _general(general: Iterable[Any] | None, trainable: TrainableModel, seed: int) -> tuple[Retrieval, str] | None:
+    """Return the task that measures forgetting, and what its data are."""
+    if general is not None:
+        pairs = [(row["anchor"], row["positive"]) for row in make_rows(general, "mnrl")]
+        return tasks.retrieval(pairs, []), "the general pairs that were given"
+    task = tasks.general_task(seed) if "text" in trainable.modalities else None
+    return None if task is None else (task, f"{len(task.queries)} of ImageNet's names and WordNet's definitions")
+
+
+def _mined(rows: Sequence[dict[str, Any]], embed: Embed, count: int) -> list[dict[str, Any]]:
+    plain = [{"anchor": row["anchor"], "positive": row["positive"]} for row in rows]
+    corpus = list(dict.fromkeys(row["positive"] for row in plain))
+    queries, documents = embed([row["anchor"] for row in plain], "query"), embed(corpus, "document")
+    complete = add_hard_negatives(plain, queries, documents, corpus, count=count)
+    if len(complete) < 2:
+        msg = f"{count} hard negatives per row could be found for {len(complete)} of {len(rows)} rows; ask for fewer"
+        raise ValueError(msg)
+    return complete
+
+
+def _score(task: tasks.Task, embed: Embed) -> float:
+    """Return the measure that decides, of one model."""
+    if isinstance(task, Retrieval):
+        return float(np.mean([comparison.ndcg(ranks) for ranks in task.ranks(embed)]))
+    if isinstance(task, ScoredPairs):
+        return comparison.spearman(task.cosines(embed), task.scores)
+    return float((embed(task.items, "document") * task.vectors).sum(axis=1).mean())
+
+
+def _compare(task: tasks.Task, before: Embed, after: Embed, seed: int) -> Comparison:
+    if isinstance(task, Retrieval):
+        return comparison.compare_retrieval(task, before, after, seed=seed)
+    if isinstance(task, ScoredPairs):
+        return comparison.compare_pairs(task, before, after, seed=seed)
+    return comparison.compare_to_teacher(task, before, after, seed=seed)
+
+
+class _Remembered:
+    """Embeds each list of media once per role: the base is asked for the same ones several times."""
+
+    def __init__(self, embed: Embed) -> None:
+        self._embed = embed
+        self._seen: dict[tuple[int, str], tuple[Sequence[Media], np.ndarray]] = {}
+
+    def __call__(self, media: Sequence[Media], role: Literal["query", "document"]) -> np.ndarray:
+        """Return the vectors of a list of media."""
+        key = id(media), role
+        if key not in self._seen:
+            self._seen[key] = media, self._embed(media, role)  # the list is held, so that its id is not given again
+        return self._seen[key][1]
+
+
+def _unit(space: Space) -> Embed:
+    def embed(media: Sequence[Media], role: Literal["query", "document"]) -> np.ndarray:
+        vectors = space.embed(list(media), role=role)
+        unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return unit
+
+    return embed
+
+
+def _guide(name: str | None, device: str | None) -> Any:
+    return None if name is None else open_trainable(name, device=device).modules.eval()
+
+
+def _base_space(name: str) -> Space:
+    return load(name)
+
+
+def _key(name: str, base: Space, rows: Sequence[Mapping[str, Any]], settings: Settings, *others: Any) -> str:
+    """Return a hash of what decides the result: base, rows and settings."""
+    content = [{column: value if column == LABEL else value.sha256 for column, value in row.items()} for row in rows]
+    return run_key({"base": base.fingerprint, "rows": content, "settings": vars(settings), "others": repr(others)})
+
+
+def _notes(general: Any, stopping: Sequence[Any], patience: int) -> list[str]:
+    notes = []
+    if general is None:
+        notes.append("forgetting was not measured: give general= pairs of the base's own kind of data")
+    if patience and not stopping:
+        notes.append(f"fewer than {FEWEST_FOR_STOPPING} rows: none were set aside to decide when to stop")
+    return notes
+
+
+@contextmanager
+def _own_randomness(seed: int) -> Iterator[None]:
+    """Leave the caller's random states as they were; the trainer seeds all of them."""
+    import random
+
+    torch = require("torch", extra="train", feature="fine-tuning")
+    python, numpy_state = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy_state)
+
+
+@contextmanager
+def _working_folder(folder: str | os.PathLike[str] | None) -> Iterator[tuple[Path, Any]]:
+    """Yield where to work, and the temporary folder that must live as long as the result, if there is one."""
+    if folder is not None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        yield Path(folder), None
+        return
+    keep = tempfile.TemporaryDirectory(prefix="senseweave-finetune-", ignore_cleanup_errors=True)
+    try:
+        yield Path(keep.name), keep
+    except BaseException:
+        keep.cleanup()
+        raise

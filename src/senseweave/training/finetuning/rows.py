@@ -1,0 +1,115 @@
+"""Training data as rows of media: what each loss needs, checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from senseweave.media import Media, MediaPolicy, Text
+from senseweave.training.finetuning.losses import LABEL, LOSSES
+
+NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "anchor": ("anchor", "query", "question", "text", "sentence", "sentence1", "sentence_a", "caption", "source"),
+    "positive": ("positive", "answer", "document", "passage", "image", "target", "translation", "sentence2"),
+    "other": ("other", "positive", "sentence2", "sentence_b", "answer", "document", "passage", "image", "target"),
+    "negative": ("negative", "hard_negative"),
+    LABEL: (LABEL, "score", "labels", "similarity"),
+}
+"""Names under which a column is found in data with named columns; the first that is there wins."""
+OPTIONAL: Final[Mapping[str, frozenset[str]]] = {
+    "mnrl": frozenset({"negative"}),
+    "simcse": frozenset(),
+    "distill": frozenset({"positive"}),
+}
+"""Columns that a loss takes and does not need."""
+
+
+def make_rows(
+    data: Iterable[Any], loss: str, *, columns: Mapping[str, str] | None = None, policy: MediaPolicy | None = None
+) -> list[dict[str, Any]]:
+    """Return rows with the columns of a loss.
+
+    Args:
+        data: Rows as mappings with named columns, or as tuples in the order of the loss's columns (the label last).
+            Strings are texts; pictures are `senseweave.Image`.
+        loss: Name of the loss.
+        columns: The data's names of columns, by the loss's; found by usual names if None.
+        policy: Of media that are made here.
+
+    Raises:
+        ValueError: If there are no rows, a column is missing, or a label is no number; the message names the row.
+        TypeError: If an item is neither a string nor media.
+    """
+    wanted = [*LOSSES[loss].columns, *(["positive"] if loss == "distill" else [])]
+    needed = [name for name in wanted if name not in OPTIONAL.get(loss, frozenset())]
+    if LOSSES[loss].label is not None:
+        wanted, needed = [*wanted, LABEL], [*needed, LABEL]
+    rows: list[dict[str, Any]] = []
+    for number, given in enumerate(data, 1):
+        found = _named(given, wanted, columns) if isinstance(given, Mapping) else _placed(given, wanted)
+        missing = [name for name in needed if found.get(name) is None]
+        if missing:
+            label = f"; {LABEL} is {LOSSES[loss].label}" if LABEL in missing else ""
+            msg = (
+                f"row {number} has no {', '.join(missing)}, which the loss {loss!r} needs{label}; its columns are "
+                f"{', '.join(wanted)}, and columns= says where they are"
+            )
+            raise ValueError(msg)
+        rows.append({name: _item(name, value, number, policy) for name, value in found.items() if value is not None})
+    if not rows:
+        msg = "there are no rows to train on"
+        raise ValueError(msg)
+    names = set(rows[0])
+    for number, row in enumerate(rows, 1):
+        if set(row) != names:
+            msg = f"row {number} has the columns {', '.join(row)}, and the first {', '.join(rows[0])}"
+            raise ValueError(msg)
+    return rows
+
+
+def _named(given: Mapping[str, Any], wanted: Sequence[str], columns: Mapping[str, str] | None) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    taken: set[str] = set()
+    for name in wanted:
+        names = (columns[name],) if columns is not None and name in columns else NAMES[name]
+        found = next((key for key in names if key in given and key not in taken), None)
+        if found is not None:
+            taken.add(found)
+            row[name] = given[found]
+    return row
+
+
+def _placed(given: Any, wanted: Sequence[str]) -> dict[str, Any]:
+    if isinstance(given, (str, Media)):
+        given = (given,)
+    if not isinstance(given, Sequence):
+        msg = f"a row must be a mapping or a tuple of {', '.join(wanted)}, not {type(given).__name__}"
+        raise TypeError(msg)
+    values = list(given)
+    if len(values) > len(wanted):
+        msg = f"a row has {len(values)} values, and the loss takes {len(wanted)}: {', '.join(wanted)}"
+        raise ValueError(msg)
+    if wanted[-1] == LABEL:
+        return {**dict(zip(wanted[:-1], values[:-1], strict=False)), LABEL: values[-1]}
+    return dict(zip(wanted, values, strict=False))
+
+
+def _item(name: str, value: Any, number: int, policy: MediaPolicy | None) -> Any:
+    if name == LABEL:
+        try:
+            label = float(value)
+        except (TypeError, ValueError):
+            label = float("nan")
+        if label != label or label in (float("inf"), float("-inf")):
+            msg = f"row {number}: {LABEL} must be a finite number, not {value!r}"
+            raise ValueError(msg)
+        return label
+    if isinstance(value, Media):
+        return value
+    if isinstance(value, str):
+        if not value.strip():
+            msg = f"row {number}: {name} is an empty text"
+            raise ValueError(msg)
+        return Text(value, policy=policy)
+    msg = f"row {number}: {name} must be a string or media, not {type(value).__name__}"
+    raise TypeError(msg)

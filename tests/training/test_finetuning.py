@@ -1,0 +1,316 @@
+"""`senseweave.finetune`: every loss, the same result after a kill, and an honest comparison."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_training
+import warm_python
+from tiny_training import SETTINGS, pairs
+
+import senseweave as sw
+from senseweave.errors import ModelError, TrainingWarning
+from senseweave.training.finetuning import Finetuned
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return tiny_training.save_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+def tune(model: str, data: Any = None, **options: Any) -> Finetuned:
+    return sw.finetune(model, pairs() if data is None else data, **{**SETTINGS, **options})
+
+
+def vectors(tuned: Finetuned) -> np.ndarray:
+    return tuned.space.embed_text([first for first, _ in pairs(20, seed=9)])
+
+
+@pytest.fixture(scope="module")
+def tuned(model: str) -> Finetuned:
+    return tune(model)
+
+
+def test_pairs_make_a_model_that_is_better_on_rows_held_back(model: str, tuned: Finetuned) -> None:
+    heldout = tuned.report.heldout
+    assert tuned.report.verdict == "better", str(tuned.report)
+    assert heldout.difference.low > 0
+    assert heldout.after["nDCG@10"].mean > heldout.before["nDCG@10"].mean
+    assert tuned.report.rows == {"trained": 112, "for stopping": 16, "held out": 32}
+    assert np.abs(vectors(tuned) - sw.load(model).embed_text([first for first, _ in pairs(20, seed=9)])).max() > 0.01
+
+
+def test_the_measure_before_is_that_of_the_base(model: str, tuned: Finetuned) -> None:
+    from senseweave.training.finetuning.finetune import split_rows
+    from senseweave.training.finetuning.rows import make_rows
+
+    _, _, heldout = split_rows(make_rows(pairs(), "mnrl"), 0.2, 0, stop=True)
+    space = sw.load(model)
+    queries = space.embed([row["anchor"] for row in heldout], role="query")
+    corpus = [row["positive"] for row in heldout] + [sw.Text(answer) for _, answer in pairs()]
+    documents = space.embed(list(dict.fromkeys(corpus)), role="document")
+    ranks = [int((row >= row[at]).sum()) for at, row in enumerate(queries @ documents.T)]
+    assert tuned.report.heldout.before["recall@1"].mean == pytest.approx(np.mean([rank == 1 for rank in ranks]))
+    assert tuned.report.heldout.before["MRR"].mean == pytest.approx(np.mean([1 / rank for rank in ranks]))
+
+
+def test_what_is_saved_is_what_was_measured(tuned: Finetuned, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TrainingWarning)
+        folder = tuned.save(tmp_path / "saved")
+    space = sw.load(folder)
+    sample = [first for first, _ in pairs(20, seed=9)]
+    assert np.array_equal(space.embed_text(sample), vectors(tuned))
+    assert not [path.name for path in folder.rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
+    assert space.encoder("text").prompts.query == "q "  # type: ignore[attr-defined]
+    assert json.loads((folder / "finetuning.json").read_text())["verdict"] == "better"
+    with pytest.raises(FileExistsError, match="not an empty folder"):
+        tuned.save(folder)
+
+
+def test_sentence_transformers_opens_what_was_saved(tuned: Finetuned, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    folder = tuned.save(tmp_path / "saved")
+    library = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    own = library.encode(["abcd efgh"], prompt_name="document", normalize_embeddings=True)
+    assert np.allclose(own, sw.load(folder).embed_text(["abcd efgh"]), atol=1e-5)
+
+
+def test_a_seed_gives_the_same_model_twice(model: str, tuned: Finetuned) -> None:
+    assert np.array_equal(vectors(tune(model)), vectors(tuned))
+    assert np.abs(vectors(tune(model, seed=1)) - vectors(tuned)).max() > 1e-4
+
+
+def test_the_callers_random_states_stay(model: str) -> None:
+    import random
+
+    import torch
+
+    before = random.getstate(), torch.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
+    tune(model, epochs=0.2)
+    assert random.getstate() == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
+    assert np.array_equal(np.random.get_state()[1], before[2])  # noqa: NPY002
+
+
+KILLED = """
+import os, signal, sys
+sys.path[:0] = sys.argv[4:]
+import senseweave as sw
+from tiny_training import SETTINGS, pairs
+
+def count(done, total):
+    if done == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sw.finetune(sys.argv[1], pairs(), folder=sys.argv[2], progress=count, **SETTINGS)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="SIGKILL is of Unix")
+@pytest.mark.parametrize("step", [2, 12, 26])
+def test_a_killed_run_goes_on_and_gives_the_same_model(model: str, tuned: Finetuned, tmp_path: Path, step: int) -> None:
+    paths = [str(Path(__file__).parent), *sys.path]
+    done = warm_python.run("-c", KILLED, model, str(tmp_path / "run"), str(step), *paths, env=os.environ)
+    assert done.returncode != 0
+    resumed = tune(model, folder=tmp_path / "run")
+    assert resumed.run.resumed == (step // 7 * 7 or None)
+    assert np.array_equal(vectors(resumed), vectors(tuned))
+    assert resumed.report.to_dict() == tuned.report.to_dict()
+
+
+def test_a_checkpoint_that_was_cut_is_left_out(model: str, tuned: Finetuned, tmp_path: Path) -> None:
+    tune(model, folder=tmp_path / "run")
+    for checkpoint in (tmp_path / "run" / "checkpoints").glob("checkpoint-*"):
+        (checkpoint / "trainer_state.json").write_text("{")
+    again = tune(model, folder=tmp_path / "run")
+    assert again.run.resumed is None
+    assert np.array_equal(vectors(again), vectors(tuned))
+
+
+def test_a_folder_of_another_run_is_refused(model: str, tmp_path: Path) -> None:
+    tune(model, folder=tmp_path / "run", epochs=0.2)
+    with pytest.raises(ModelError, match="other data, of another model or with other settings"):
+        tune(model, folder=tmp_path / "run", epochs=0.3)
+
+
+def scored(rows: list[tuple[str, str]]) -> list[tuple[str, str, float]]:
+    """Pairs that belong together, and as many that do not."""
+    others = [answer for _, answer in rows[1:] + rows[:1]]
+    good = [(first, answer, 1.0) for first, answer in rows]
+    return good + [(first + " x", other + " y", 0.0) for (first, _), other in zip(rows, others, strict=True)]
+
+
+def triplets(rows: list[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    return [(first, answer, other) for (first, answer), (_, other) in zip(rows, rows[1:] + rows[:1], strict=True)]
+
+
+def test_a_triplets_negative_is_pushed_away(model: str) -> None:
+    tuned = tune(model, triplets(pairs()), loss="triplet", patience=0)
+    sample = triplets(pairs(60, seed=12))
+
+    def margin(space: sw.Space) -> float:
+        anchors = space.embed_text([row[0] for row in sample], role="query")
+        answers, others = (space.embed_text([row[column] for row in sample]) for column in (1, 2))
+        return float((anchors * (answers - others)).sum(axis=1).mean())
+
+    assert margin(tuned.space) > 1.5 * margin(sw.load(model))
+
+
+@pytest.mark.parametrize(("loss", "measure"), [("contrastive", "nDCG@10"), ("cosine", "Spearman")])
+def test_scored_pairs_are_learned(model: str, loss: str, measure: str) -> None:
+    report = tune(model, scored(pairs()), loss=loss).report
+    assert report.heldout.measure == measure
+    assert report.heldout.difference.mean > 0, str(report)
+
+
+def test_texts_alone_are_measured_by_their_halves(model: str) -> None:
+    texts = [f"{first} {answer}" for first, answer in pairs()]
+    report = tune(model, texts, loss="simcse").report
+    assert report.heldout.queries == 32
+    assert report.verdict in ("better", "worse", "cannot tell")
+
+
+def test_a_student_comes_nearer_to_its_teacher(model: str, tuned: Finetuned) -> None:
+    report = tune(model, [first for first, _ in pairs()], loss="distill", teacher=tuned.space).report
+    assert report.heldout.measure == "cosine to the teacher"
+    assert report.verdict == "better", str(report)
+
+
+def test_a_student_learns_translations_of_what_its_teacher_reads(model: str, tuned: Finetuned) -> None:
+    rows = [(first, first.upper()) for first, _ in pairs()]
+    report = tune(model, rows, loss="distill", teacher=tuned.space).report
+    assert report.heldout.measure == "nDCG@10"
+
+
+def test_a_cross_encoders_margins_are_learned(model: str, tmp_path: Path) -> None:
+    from tiny_rerankers import save_cross_encoder
+
+    teacher = save_cross_encoder(tmp_path / "cross")
+    report = tune(model, triplets(pairs(60)), loss="margin", teacher=str(teacher)).report
+    assert report.rows["held out"] == 12
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch_items": 4},
+        {"matryoshka": [32, 8]},
+        {"hard_negatives": 2},
+        {"adapter": "lora"},
+        {"batch_items": 8, "guide": True},
+    ],
+    ids=["cached", "matryoshka", "mined", "lora", "guided"],
+)
+def test_ranking_loss_takes_its_options(model: str, options: dict[str, Any]) -> None:
+    if options.get("guide"):
+        options = {**options, "guide": model}
+    report = tune(model, **options).report
+    assert report.heldout.difference.mean > -0.2, str(report)
+
+
+def test_the_cached_gradient_is_that_of_the_whole_batch(tmp_path: Path) -> None:
+    still = tiny_training.save_model(tmp_path / "still", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    settings = {"epochs": 1, "patience": 0, "learning_rate": 1e-3}
+    whole, cached = tune(still, **settings), tune(still, batch_items=4, **settings)
+    assert np.allclose(vectors(whole), vectors(cached), atol=1e-4)
+
+
+def test_an_adapter_is_merged_into_weights_that_sentence_transformers_opens(model: str, tmp_path: Path) -> None:
+    tuned = tune(model, adapter="lora", learning_rate=1e-2)
+    folder = Path(str(tuned.space.name))
+    assert not list(folder.rglob("adapter_*"))
+    base = sw.load(model).embed_text(["abcd efgh"])
+    assert np.abs(tuned.space.embed_text(["abcd efgh"]) - base).max() > 1e-3
+
+
+def test_fewer_dimensions_do_better_where_they_were_trained(model: str) -> None:
+    rows = [(first, answer) for first, answer in pairs()]
+    nested = tune(model, rows, matryoshka=[32, 4]).space
+    plain = tune(model, rows).space
+
+    def found(space: Any) -> float:
+        test = pairs(60, seed=11)
+        queries = space.embed_text([first for first, _ in test], role="query")[:, :4]
+        answers = space.embed_text([answer for _, answer in test])[:, :4]
+        cosines = (queries / np.linalg.norm(queries, axis=1, keepdims=True)) @ (
+            answers / np.linalg.norm(answers, axis=1, keepdims=True)
+        ).T
+        return float(np.mean([1 / (row >= row[at]).sum() for at, row in enumerate(cosines)]))
+
+    assert found(nested) > found(plain)
+
+
+def test_mined_negatives_are_no_answers_and_no_likely_answers() -> None:
+    from senseweave.training.finetuning.negatives import add_hard_negatives
+
+    corpus = [sw.Text(name) for name in ("right", "also right", "too near", "near", "far")]
+    documents = np.array([[1, 0], [0.99, 0.1], [0.98, 0.2], [0.8, 0.6], [0, 1]], np.float32)
+    documents /= np.linalg.norm(documents, axis=1, keepdims=True)
+    rows = [{"anchor": sw.Text("q"), "positive": corpus[0]}, {"anchor": sw.Text("q"), "positive": corpus[1]}]
+    found = add_hard_negatives(rows, documents[[0, 0]], documents, corpus, count=2)
+    assert [[row["negative"].decode(), row["negative_2"].decode()] for row in found] == [
+        ["near", "far"],
+        ["near", "far"],
+    ]
+
+
+def test_no_item_is_trained_on_and_held_back() -> None:
+    from senseweave.training.finetuning.finetune import split_rows
+    from senseweave.training.finetuning.rows import make_rows
+
+    rows = make_rows([(f"q{n}", f"a{n % 40}") for n in range(200)], "mnrl")
+    trained, stopping, heldout = split_rows(rows, 0.2, 3, stop=True)
+    sides = [{item for row in side for item in row.values()} for side in (trained, stopping, heldout)]
+    assert not sides[0] & sides[1] | sides[0] & sides[2] | sides[1] & sides[2]
+    assert sum(map(len, (trained, stopping, heldout))) == 200
+
+
+def test_a_model_that_is_not_better_says_so_when_it_is_saved(model: str, tmp_path: Path) -> None:
+    worse = tune(model, learning_rate=1e-9)
+    assert worse.report.verdict == "cannot tell"
+    with pytest.warns(TrainingWarning, match="'cannot tell': nDCG@10 changed by"):
+        worse.save(tmp_path / "saved")
+
+
+def test_forgetting_is_measured_on_other_data(model: str) -> None:
+    report = tune(model, general=pairs(40, seed=4)).report
+    assert report.forgetting is not None
+    assert report.forgetting.comparison.queries == 40
+    assert 0 < report.forgetting.neighbors_kept < 1
+    assert "neighbors kept" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "error"),
+    [
+        ([("a", "b")] * 3, {}, "are needed"),
+        ([], {}, "no rows"),
+        ([("a",)] * 9, {}, "row 1 has no positive"),
+        ([("a", "b"), ("", "c")], {}, "row 2: anchor is an empty text"),
+        ([("a", "b", "high")], {"loss": "cosine"}, "row 1: label must be a finite number"),
+        ([("a", 3)], {}, "row 1: positive must be a string or media, not int"),
+        ([("a", "b")], {"loss": "distill"}, "needs a teacher"),
+        ([("a", "b")], {"loss": "infonce"}, "loss must be"),
+        ([("a", "b")], {"loss": "cosine", "hard_negatives": 2}, "is an option of the loss"),
+        ([("a", "b"), ("c", "d", "e")], {}, "row 2 has the columns anchor, positive, negative, and the first"),
+    ],
+)
+def test_bad_data_and_options_are_named(model: str, data: Any, options: dict[str, Any], error: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=error):
+        tune(model, data, **options)
+
+
+def test_a_text_that_names_a_file_is_a_text(model: str, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"no picture")
+    rows = [(f"{picture} {first}", f"https://example.com/{first.split()[0]}.jpg") for first, _ in pairs(60)]
+    assert tune(model, rows, epochs=0.5).report.rows["held out"] == 12

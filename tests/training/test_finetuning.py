@@ -94,11 +94,11 @@ def test_the_callers_random_states_stay(model: str) -> None:
 
     import torch
 
-    before = random.getstate(), torch.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
+    before = random.getstate(), torch.get_rng_state(), np.random.get_state()[1]
     tune(model, epochs=0.2)
     assert random.getstate() == before[0]
     assert torch.equal(torch.get_rng_state(), before[1])
-    assert np.array_equal(np.random.get_state()[1], before[2])  # noqa: NPY002
+    assert np.array_equal(np.random.get_state()[1], before[2])
 
 
 KILLED = """

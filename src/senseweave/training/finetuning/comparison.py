@@ -164,10 +164,11 @@ def compare_pairs(
     was, now = spearman(old, task.scores), spearman(new, task.scores)
     differences = pairs[:, 1] - pairs[:, 0]
     far = np.abs(differences - differences.mean()) >= abs(now - was)
+    ends = [[float(value) for value in np.quantile(column, steps)] for column in (*pairs.T, differences)]
     return Comparison(
-        {"Spearman": Interval(was, *map(float, np.quantile(pairs[:, 0], steps)))},
-        {"Spearman": Interval(now, *map(float, np.quantile(pairs[:, 1], steps)))},
-        Difference(now - was, *map(float, np.quantile(differences, steps)), p_value=float(far.mean())),
+        {"Spearman": Interval(was, ends[0][0], ends[0][1])},
+        {"Spearman": Interval(now, ends[1][0], ends[1][1])},
+        Difference(now - was, ends[2][0], ends[2][1], p_value=float(far.mean())),
         len(old),
     )
 

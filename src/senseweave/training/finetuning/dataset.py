@@ -11,10 +11,8 @@ import numpy as np
 from senseweave.encoders.base import Role
 from senseweave.extras import require
 from senseweave.media import Media
+from senseweave.training.data.augmentation import Augment
 from senseweave.training.finetuning.losses import LABEL
-
-Augment = Callable[[Any, np.random.Generator], Any]
-"""Returns a changed copy of a decoded item, drawn by a generator."""
 
 ROLES: Mapping[str, Role] = {"anchor": "query"}
 """Roles of columns; others are documents."""
@@ -47,7 +45,7 @@ def make_dataset(rows: Sequence[Mapping[str, Any]], table: ItemTable) -> Any:
         rows: Columns of media by name, and `label`; all rows have the same columns.
         table: Where the items are kept.
     """
-    library = require("datasets", extra="train", feature="fine-tuning")
+    library = require("datasets", extra="training", feature="fine-tuning")
     columns: dict[str, list[Any]] = {
         name: [row[name] if name == LABEL else table.number(row[name]) for row in rows] for name in rows[0]
     }
@@ -88,7 +86,7 @@ class Collator:
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return `{column}_{tensor}` for every column, and `label`."""
-        torch = require("torch", extra="train")
+        torch = require("torch", extra="training")
         batch: dict[str, Any] = {}
         for position, column in enumerate(name for name in rows[0] if name != LABEL):
             items = [self._item(row[column], position) for row in rows]

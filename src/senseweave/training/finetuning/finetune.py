@@ -17,9 +17,10 @@ from senseweave.extras import require
 from senseweave.media import Media
 from senseweave.progress import Counter
 from senseweave.spaces import Space, load
+from senseweave.training.data.augmentation import Augment
 from senseweave.training.finetuning import comparison, tasks
 from senseweave.training.finetuning.comparison import Comparison, Embed, Report, Retrieval, ScoredPairs
-from senseweave.training.finetuning.dataset import Augment, Collator, ItemTable, make_dataset
+from senseweave.training.finetuning.dataset import Collator, ItemTable, make_dataset
 from senseweave.training.finetuning.finetuned import Finetuned, write_report
 from senseweave.training.finetuning.losses import LABEL, LOSSES, LossOptions, build_loss
 from senseweave.training.finetuning.negatives import add_hard_negatives
@@ -89,7 +90,7 @@ def finetune(
         guide: Name of a sentence-transformers model that says which negatives of a batch are answers (`mnrl`).
         hard_negatives: How many negatives per pair are mined with the base model (`mnrl` and `triplet`).
         matryoshka: Numbers of leading dimensions that must do as well as all of them.
-        augment: Changes of items in training, by modality; see `senseweave.training.augmentation`.
+        augment: Changes of items in training, by modality; see `senseweave.training.data.augmentation`.
         epochs: Passes over the rows.
         batch_size: Rows of a step.
         batch_items: Rows that are in memory at once; the gradient is that of the whole batch (GradCache, arXiv
@@ -362,7 +363,7 @@ def _own_randomness(seed: int) -> Iterator[None]:
     """Leave the caller's random states as they were; the trainer seeds all of them."""
     import random
 
-    torch = require("torch", extra="train", feature="fine-tuning")
+    torch = require("torch", extra="training", feature="fine-tuning")
     python, numpy_state = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -52,7 +52,7 @@ class Loss:
 
 
 def _library() -> Any:
-    return require("sentence_transformers.sentence_transformer.losses", extra="train", feature="fine-tuning")
+    return require("sentence_transformers.sentence_transformer.losses", extra="training", feature="fine-tuning")
 
 
 def _ranking(model: Any, options: LossOptions) -> Any:
@@ -68,7 +68,7 @@ def _ranking(model: Any, options: LossOptions) -> Any:
 
 def _triplet(model: Any, options: LossOptions) -> Any:
     losses = _library()
-    metrics = require("sentence_transformers.sentence_transformer.losses.triplet", extra="train")
+    metrics = require("sentence_transformers.sentence_transformer.losses.triplet", extra="training")
     return losses.TripletLoss(
         model, distance_metric=metrics.TripletDistanceMetric.COSINE, triplet_margin=TRIPLET_MARGIN
     )

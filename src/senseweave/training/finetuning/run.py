@@ -108,7 +108,7 @@ def train(
     Raises:
         ModelError: If the folder holds checkpoints of another run, or the loss is no longer finite.
     """
-    library = require("sentence_transformers", extra="train", feature="fine-tuning")
+    library = require("sentence_transformers", extra="training", feature="fine-tuning")
     resume = _last_checkpoint(folder, key)
     run = Run(resumed=int(resume.name.rpartition("-")[2]) if resume is not None else None)
     trainer = _trainer_class(library)(
@@ -121,9 +121,9 @@ def train(
         callbacks=[_watcher(collator, run, progress)],
     )
     if score is not None and settings.patience:
-        transformers = require("transformers", extra="train")
+        transformers = require("transformers", extra="training")
         trainer.add_callback(transformers.EarlyStoppingCallback(settings.patience))
-    trainer.remove_callback(require("transformers", extra="train").PrinterCallback)
+    trainer.remove_callback(require("transformers", extra="training").PrinterCallback)
     modules.train()
     with quiet_loading():
         trainer.train(resume_from_checkpoint=str(resume) if resume is not None else None)
@@ -140,10 +140,10 @@ def train(
 
 
 def _arguments(library: Any, settings: Settings, folder: Path, rows: int, *, distinct: bool, scored: bool) -> Any:
-    arguments = require("sentence_transformers.sentence_transformer.training_args", extra="train")
+    arguments = require("sentence_transformers.sentence_transformer.training_args", extra="training")
     per_epoch = max(1, -(-rows // settings.batch_size))
     every = max(min(per_epoch, FEWEST_STEPS), per_epoch // EVALUATIONS)
-    torch = require("torch", extra="train")
+    torch = require("torch", extra="training")
     return library.SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
@@ -203,7 +203,7 @@ def _last_checkpoint(folder: Path, key: str) -> Path | None:
 def _trainer_class(library: Any) -> Any:
     """Return the trainer without its model card, which samples the data and needs seconds at every checkpoint."""
 
-    class Trainer(library.SentenceTransformerTrainer):  # type: ignore[misc, name-defined]
+    class Trainer(library.SentenceTransformerTrainer):  # type: ignore[misc]
         def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
             pass
 
@@ -214,7 +214,7 @@ def _trainer_class(library: Any) -> Any:
 
 
 def _evaluator(score: Callable[[], float]) -> Any:
-    base = require("sentence_transformers.base.evaluation", extra="train").BaseEvaluator
+    base = require("sentence_transformers.base.evaluation", extra="training").BaseEvaluator
 
     class Heldout(base):  # type: ignore[misc, valid-type]
         primary_metric = METRIC
@@ -227,7 +227,7 @@ def _evaluator(score: Callable[[], float]) -> Any:
 
 def _watcher(collator: Collator, run: Run, progress: Counter | None) -> Any:
     """Return a callback that tells the collator the epoch, counts steps and stops at a loss that is not finite."""
-    transformers = require("transformers", extra="train")
+    transformers = require("transformers", extra="training")
 
     class Watcher(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
         def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -69,9 +69,11 @@ class Teacher:
                 f"{self.scorer.name} gives every row the same margin, or one that is not finite: nothing can be learned"
             )
             raise ModelError(msg)
-        embedded = [self.student.vectors([row[name] for row in rows], role) for name, role in
-                    (("anchor", "query"), ("positive", "document"), ("negative", "document"))]  # fmt: skip
-        own = (embedded[0] * (embedded[1] - embedded[2])).sum(axis=1)
+        anchors = self.student.vectors([row["anchor"] for row in rows], "query")
+        answers, others = (
+            self.student.vectors([row[name] for row in rows], "document") for name in ("positive", "negative")
+        )
+        own = (anchors * (answers - others)).sum(axis=1)
         scale = float(own.std()) / float(margins.std())
         return [{**row, LABEL: float(margin) * scale} for row, margin in zip(rows, margins, strict=True)]
 

@@ -64,7 +64,7 @@ class TrainableModel:
 
     def vectors(self, media: Sequence[Media], role: Role) -> np.ndarray:
         """Return unit vectors of media in evaluation mode, shape (n, dimension), float32."""
-        torch = require("torch", extra="train")
+        torch = require("torch", extra="training")
         training = self.modules.training
         self.modules.eval()
         rows: list[np.ndarray] = []
@@ -83,8 +83,8 @@ class TrainableModel:
 
     def add_lora(self, seed: int) -> None:
         """Freeze the weights and train low-rank matrices beside those of every linear layer (arXiv 2106.09685)."""
-        peft = require("peft", extra="train", feature="training an adapter")
-        torch = require("torch", extra="train")
+        peft = require("peft", extra="training", feature="training an adapter")
+        torch = require("torch", extra="training")
         torch.manual_seed(seed)
         self.modules.add_adapter(peft.LoraConfig(**LORA))
         self.adapted = True
@@ -93,7 +93,7 @@ class TrainableModel:
         """Add trained low-rank matrices to the weights, after which the model is an ordinary one."""
         if not self.adapted:
             return
-        layers = require("peft.tuners.tuners_utils", extra="train").BaseTunerLayer
+        layers = require("peft.tuners.tuners_utils", extra="training").BaseTunerLayer
         for name, module in list(self.modules.named_modules()):
             if isinstance(module, layers):
                 module.merge(safe_merge=True)

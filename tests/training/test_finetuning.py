@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import tiny_training
 import warm_python
+from PIL import Image
 from tiny_training import SETTINGS, pairs
 
 import senseweave as sw
 from senseweave.errors import ModelError, TrainingWarning
+from senseweave.training.data.augmentation import change_pictures
 from senseweave.training.finetuning import Finetuned
 
 
@@ -105,6 +107,7 @@ KILLED = """
 import os, signal, sys
 sys.path[:0] = sys.argv[4:]
 import senseweave as sw
+from PIL import Image
 from tiny_training import SETTINGS, pairs
 
 def count(done, total):
@@ -314,3 +317,26 @@ def test_a_text_that_names_a_file_is_a_text(model: str, tmp_path: Path) -> None:
     picture.write_bytes(b"no picture")
     rows = [(f"{picture} {first}", f"https://example.com/{first.split()[0]}.jpg") for first, _ in pairs(60)]
     assert tune(model, rows, epochs=0.5).report.rows["held out"] == 12
+
+
+COLORS = {"red": (220, 30, 20), "green": (20, 180, 60), "blue": (20, 60, 220), "yellow": (230, 220, 30)}
+
+
+def picture(color: tuple[int, int, int], seed: int) -> sw.Image:
+    """A picture of one color with noise, whose vector a tiny tower can learn."""
+    noise = np.random.default_rng(seed).integers(-20, 20, (32, 32, 3))
+    return sw.Image(Image.fromarray(np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)))
+
+
+def test_an_image_text_model_learns_pairs_of_both(tmp_path: Path) -> None:
+    from tiny_image_text import make_clip
+
+    (tmp_path / "clip").mkdir()
+    model = make_clip(tmp_path / "clip")
+    rows = [(f"{name} {seed}", picture(color, seed)) for seed in range(20) for name, color in COLORS.items()]
+    tuned = tune(model, rows, batch_size=4, general=rows[:8], augment={"image": change_pictures(least=0.9)}, patience=0)
+    assert tuned.space.modalities == ("text", "image")
+    assert tuned.run.losses[max(tuned.run.losses)] < tuned.run.losses[min(tuned.run.losses)]
+    texts = tuned.space.embed_text(list(COLORS), role="query")
+    pictures = tuned.space.embed([picture(color, 99) for color in COLORS.values()])
+    assert ((texts @ pictures.T).argmax(axis=1) == range(4)).mean() >= 0.75

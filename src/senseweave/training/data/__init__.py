@@ -1,0 +1,1 @@
+"""Training data: pairs, tables, splits and the check for leaks."""

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senseweave.encoders.parts.long_images import GREATEST_RATIO, crop_middle, processor_crops, transform_crops
+from senseweave.encoders.parts import long_images
+from senseweave.encoders.parts.long_images import (
+    GREATEST_RATIO,
+    crop_middle,
+    processor_crop,
+    transform_crop,
+    visible_part,
+)
 
 
 def strip(long, short=1, lying=True):
@@ -35,27 +42,60 @@ def test_images_of_common_shapes_are_left_alone():
     assert crop_middle(image) is image
 
 
-@pytest.mark.parametrize("lying", [True, False])
-@pytest.mark.parametrize("long", [300, 301])
-def test_resizing_the_short_side_and_cropping_the_centre_gives_the_same_for_the_middle(long, lying):
-    from transformers import CLIPImageProcessorPil
+def processors():
+    import transformers
 
-    processor = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
-    image = strip(long, 1, lying)
-    whole, middle = (
-        processor(images=[picture], return_tensors="np")["pixel_values"] for picture in (image, crop_middle(image))
-    )
-    np.testing.assert_allclose(middle, whole, atol=0.02)
+    crop = {"size": {"shortest_edge": 37}, "crop_size": {"height": 32, "width": 32}}
+    return {
+        "clip": transformers.CLIPImageProcessorPil(**crop),
+        "bit": transformers.BitImageProcessorPil(**crop),
+        "convnext": transformers.ConvNextImageProcessorPil(size={"shortest_edge": 32}),
+    }
+
+
+@pytest.mark.parametrize("kind", ["clip", "bit", "convnext"])
+@pytest.mark.parametrize("lying", [True, False])
+@pytest.mark.parametrize(("long", "short"), [(300, 1), (1001, 3), (1999, 7), (8000, 100)])
+def test_the_middle_of_a_strip_is_prepared_as_in_the_whole(kind, lying, long, short, monkeypatch):
+    processor, image = processors()[kind], strip(long, short, lying)
+    expected = processor(images=[image], return_tensors="np")["pixel_values"]
+    monkeypatch.setattr(long_images, "GREATEST_PIXELS", 1)
+    middle = visible_part(processor, image)
+    assert max(middle.size) < 60
+    found = processor(images=[middle], return_tensors="np")["pixel_values"]
+    np.testing.assert_allclose(found, expected, atol=1.01 / 255 / min(processor.image_std))  # a level of 256
+
+
+def test_a_strip_has_the_vector_of_the_whole(tmp_path):
+    from tiny_image_text import make_clip, transformers_images
+
+    import senseweave as sw
+
+    noise = np.random.default_rng(1).integers(0, 256, (3, 1001, 3), dtype=np.uint8)
+    found = sw.load(make_clip(tmp_path), device="cpu").embed_image([Image.fromarray(noise)])
+    expected = transformers_images(tmp_path, [Image.fromarray(noise)], "document")
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-5)
+
+
+@pytest.mark.parametrize("long", [1001, 1003])
+def test_the_middle_by_a_transform_is_that_of_the_whole(long, monkeypatch):
+    from timm.data import create_transform
+
+    transform, image = create_transform(32, crop_mode="center"), strip(long, 3)
+    expected = transform(image).numpy()
+    monkeypatch.setattr(long_images, "GREATEST_PIXELS", 1)
+    np.testing.assert_allclose(long_images.by_transform(transform, image), expected, atol=1.01 / 255 / 0.2)
 
 
 def test_only_a_preparation_that_crops_the_centre_is_given_the_middle():
     from timm.data import create_transform
-    from transformers import CLIPImageProcessorPil, ViTImageProcessorPil
+    from transformers import CLIPImageProcessorPil, LevitImageProcessorPil, ViTImageProcessorPil
 
-    assert processor_crops(CLIPImageProcessorPil())
-    assert not processor_crops(ViTImageProcessorPil())
-    assert transform_crops(create_transform(224, crop_mode="center"))
-    assert not transform_crops(create_transform(224, crop_mode="squash"))
+    assert processor_crop(CLIPImageProcessorPil()) is not None
+    assert processor_crop(ViTImageProcessorPil()) is None
+    assert processor_crop(LevitImageProcessorPil()) is None, "it resizes in a way of its own"
+    assert transform_crop(create_transform(224, crop_mode="center")) is not None
+    assert transform_crop(create_transform(224, crop_mode="squash")) is None
 
 
 def test_the_starter_and_towers_resize_no_more_than_the_middle(monkeypatch, tmp_path):
@@ -73,6 +113,6 @@ def test_the_starter_and_towers_resize_no_more_than_the_middle(monkeypatch, tmp_
 
     monkeypatch.setattr(Image.Image, "resize", watched)
     EfficientNetLite0().prepare(strip(2000))
-    sw.load(make_clip(tmp_path), device="cpu").encoder("image").prepare([strip(2000)], "document")
+    sw.load(make_clip(tmp_path), device="cpu").encoder("image").prepare([strip(60_000)], "document")
     assert len(sizes) >= 2
     assert all(max(size) <= (GREATEST_RATIO + 1) * min(size) for size in sizes)

@@ -12,6 +12,7 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import Rule, has_model_type
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, image_processor, model_type
+from senseweave.encoders.parts.long_images import visible_part
 from senseweave.encoders.parts.towers import Features
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy
@@ -79,7 +80,7 @@ class VideoClips(Encoder):
         processor = self._processor()
         prepared = []
         for clip in items:
-            frames = [Image.fromarray(frame) for frame in clip.frames]
+            frames = [visible_part(processor, Image.fromarray(frame)) for frame in clip.frames]
             pixels = np.asarray(processor(frames, return_tensors="np")["pixel_values"], dtype=np.float32)
             prepared.append(Prepared(pixels.reshape(len(frames), *pixels.shape[-3:])))
         return prepared

@@ -11,6 +11,7 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import BY_OTHER_MODULES, Rule, Signs, read_signs
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.saved_settings import with_settings
+from senseweave.encoders.parts.sentence_folders import files_identity
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
@@ -77,7 +78,9 @@ class OmniModel(Loadable):
 
     def identity(self) -> dict[str, object]:
         """Return weights, configuration and number type."""
-        return {"checkpoint": self.checkpoint.identity(), "dtype": self._dtype or "float32"}
+        saved = self.checkpoint.json("config_sentence_transformers.json")
+        prompts = {name: prompt for name, prompt in (saved.get("prompts") or {}).items() if prompt}
+        return {"checkpoint": files_identity(self.checkpoint), "prompts": prompts, "dtype": self._dtype or "float32"}
 
 
 class OmniEncoder(Encoder):
@@ -94,6 +97,11 @@ class OmniEncoder(Encoder):
     def dimension(self) -> int:
         """The length of the vectors that all modalities share."""
         return int(self.model().get_embedding_dimension())
+
+    @property
+    def reads_role(self) -> bool:
+        """Return True: prompts, and routes of a Router, may be for media too."""
+        return True
 
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
         """Pass the items on; the model's own processor prepares them in `forward`."""

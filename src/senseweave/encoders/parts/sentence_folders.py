@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from senseweave.encoders.parts.prompts import Prompts, find_prompts
-from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, Checkpoint, hash_file, weight_files
+from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, Checkpoint
 
 PATTERNS = [*HUB_PATTERNS, "README.md", "*/pytorch_model.bin"]
 """Files of a hub model. Older models keep the weights of their dense layers, and of those alone, in a pickle; it is
 read `weights_only`."""
-DECIDING = frozenset({".json", ".txt", ".model", ".py", ".spm", ".bpe", ".tiktoken", ".jinja"})
-"""Suffixes of the files that decide vectors beside the weights."""
-UNDECIDING = frozenset(
-    {
-        "config_sentence_transformers.json",  # its prompts and dimensions are in the identity by themselves
-        "finetuning.json",
-        "trainer_state.json",
-        "all_results.json",
-        "eval_results.json",
-        "train_results.json",
-        "data_config.json",
-        "generation_config.json",
-        "requirements.txt",
-        "LICENSE.txt",
-    }
-)
-"""Files that lie beside a model and change no vector."""
 
 
 def read_dimension(checkpoint: Checkpoint) -> int | None:
@@ -56,19 +39,23 @@ def module_folders(checkpoint: Checkpoint) -> list[tuple[Path, str]]:
 
 
 def files_identity(checkpoint: Checkpoint) -> dict[str, object]:
-    """Return the SHA-256 of every file that decides vectors: weights, configurations, tokenizers, code.
+    """Return the SHA-256 of every file that decides vectors, in the folder and in those of its modules."""
+    folders: list[Path] = []
+    for folder, _ in module_folders(checkpoint):
+        folders += [folder, *_routes(checkpoint.name, folder)]
+    return checkpoint.identity(folders)
 
-    All files of the folder and its modules count but those that are known to decide nothing, so that vectors that
-    cannot be compared never share a fingerprint.
-    """
-    folders = {checkpoint.folder, *(folder for folder, _ in module_folders(checkpoint))}
-    identity: dict[str, object] = {}
-    for folder in sorted(folders):
-        weights = weight_files(folder)
-        texts = [path for path in folder.glob("*") if path.suffix in DECIDING and path.name not in UNDECIDING]
-        for path in (*weights, *sorted(texts)):
-            identity[str(path.relative_to(checkpoint.folder))] = hash_file(path)
-    return identity
+
+def _routes(name: str, folder: Path) -> Iterator[Path]:
+    """Yield the folders of the modules inside a Router or the older Asym, and of those inside these."""
+    home = Checkpoint(name, folder)
+    for file in ("router_config.json", "config.json"):
+        types = home.json(file).get("types")
+        for inner in types if isinstance(types, dict) else ():
+            route = folder / str(inner)
+            if route.is_dir() and route != folder:
+                yield route
+                yield from _routes(name, route)
 
 
 def folder_prompts(checkpoint: Checkpoint, prompts: Mapping[str, str] | None) -> Prompts:

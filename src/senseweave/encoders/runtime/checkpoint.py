@@ -20,9 +20,18 @@ from senseweave.redaction import has_secret
 
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".onnx")
 _SNAPSHOT: Final = re.compile(r"checkpoint-\d+")
-_OTHERS: Final = ("training_args", "optimizer", "scheduler", "scaler", "adapter_model")
-HUB_PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja", "*/config.json"]
-"""What is fetched from a hub: safetensors and plain text."""
+_OTHERS: Final = re.compile(r"training_args|optimizer|scheduler|scaler|adapter_model|rng_state(_\d+)?")
+DECIDING: Final = frozenset(
+    {".json", ".txt", ".model", ".py", ".spm", ".bpe", ".codes", ".vocab", ".tiktoken", ".tokenizer", ".jinja"}
+)
+"""Suffixes of the files that decide vectors beside the weights."""
+UNDECIDING: Final = re.compile(
+    r"config_sentence_transformers\.json|finetuning\.json|generation_config\.json|data_config\.json|requirements\.txt|LICENSE\.txt"
+    r"|(trainer|training)_\w+\.json|(all|eval|train|test|predict)_results\.(json|txt)"
+)
+"""Names of files that lie beside a model and change no vector; what is in the first of them is identified by itself."""
+HUB_PATTERNS = ["*.safetensors", *sorted(f"*{suffix}" for suffix in DECIDING - {".py"})]
+"""What is fetched from a hub: safetensors, configurations and tokenizers, in all folders."""
 PICKLE_PATTERNS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 """What is fetched besides of a model that has no safetensors; it is read with `weights_only` alone."""
 CODE_PATTERNS = ["*.py"]
@@ -90,19 +99,31 @@ class Checkpoint:
         """Return whether the weights of the folder, or of a folder in it, are safetensors."""
         return any(path.suffix == ".safetensors" for path in weight_files(self.folder / folder))
 
-    def identity(self) -> dict[str, object]:
-        """Return the SHA-256 of the weights, and of the configuration and tokenizer files that decide what they do."""
+    def identity(self, folders: Iterable[Path] = ()) -> dict[str, object]:
+        """Return the SHA-256 of every file that decides vectors: weights, configurations, tokenizers, code.
+
+        All files count but those that are known to decide nothing, so that vectors that cannot be compared never share
+        a fingerprint.
+
+        Args:
+            folders: Folders inside that of the checkpoint that belong to the model.
+        """
         if self.pinned:
             return dict(self.pinned)
-        texts = ("*.json", "*/config.json", "vocab.txt", "merges.txt", "*.model")
-        files = (*self.weights, *sorted(path for pattern in texts for path in self.folder.glob(pattern)))
-        return {str(path.relative_to(self.folder)): hash_file(path) for path in files}
+        identity: dict[str, object] = {}
+        for folder in sorted({self.folder, *folders}):
+            texts = [path for path in folder.glob("*") if path.suffix in DECIDING]
+            kept = sorted(path for path in texts if not UNDECIDING.fullmatch(path.name))
+            for path in (*weight_files(folder), *kept):
+                identity[str(path.relative_to(self.folder))] = hash_file(path)
+        return identity
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the weight files of a folder, safetensors alone where there are any."""
-    found = sorted(p for p in folder.glob("*") if p.suffix in WEIGHT_SUFFIXES and p.stem not in _OTHERS)
-    return [path for path in found if path.suffix == ".safetensors"] or found
+    """Return the weight files of a folder: safetensors alone where there are any, ONNX where there is nothing else."""
+    found = sorted(p for p in folder.glob("*") if p.suffix in WEIGHT_SUFFIXES and not _OTHERS.fullmatch(p.stem))
+    safe = [path for path in found if path.suffix == ".safetensors"]
+    return safe or [path for path in found if path.suffix != ".onnx"] or found
 
 
 _local_only: ContextVar[bool] = ContextVar("senseweave_local_only", default=False)

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 import senseweave as sw
+from senseweave.encoders.base import Prepared
 from senseweave.errors import TruncationWarning
+from senseweave.spaces import Space
+from senseweave.testing import ToyEncoder
 
 TEXTS = ["a", "a long text about apples and pears", "bb", "ccc", "a middling text", "dddd"]
 
@@ -220,3 +223,20 @@ def test_a_text_that_is_nothing_in_the_leading_dimensions_is_an_error(letters, m
 def test_a_single_item_in_place_of_a_list_is_refused_with_advice(space, one):
     with pytest.raises(TypeError, match="into a list"):
         space.embed_text(one)
+
+
+class PicturesByRole(ToyEncoder):
+    """Pictures whose vectors depend on the role, as those of models with a system prompt."""
+
+    reads_role = True
+
+    def prepare(self, items, role):
+        return [Prepared(item.data + (role == "query")) for item in super().prepare(items, "document")]
+
+
+def test_a_picture_for_another_role_is_another_content_where_the_encoder_reads_the_role():
+    picture = np.arange(1200, dtype=np.uint8).reshape(20, 20, 3)
+    for cls, same in ((PicturesByRole, False), (ToyEncoder, True)):
+        space = Space("pictures", {"image": cls("image")})
+        query, document = (space.embed_image([picture], role=role)[0] for role in ("query", "document"))
+        assert np.allclose(query, document) == same

@@ -128,6 +128,11 @@ class Encoder(Loadable, ABC):
         return False
 
     @property
+    def reads_role(self) -> bool:
+        """Whether a query and a document of equal content may have different vectors."""
+        return self.modality == "text"
+
+    @property
     def deterministic(self) -> bool:
         """Whether equal input gives equal vectors, up to rounding, from run to run and with any number of threads.
 
@@ -146,7 +151,7 @@ class Encoder(Loadable, ABC):
 
         Args:
             items: Decoded media: `str`, `PIL.Image.Image`, `Waveform` or `Clip`.
-            role: Side of retrieval; only text encoders use it.
+            role: Side of retrieval; only encoders that say so by `reads_role` use it.
 
         Returns:
             One entry per item, in the order of `items`.

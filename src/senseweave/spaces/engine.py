@@ -128,11 +128,11 @@ class Engine:
     ) -> list[_Item]:
         """Return an item for each distinct content that is not cached; finish the cached contents."""
         items: dict[Hashable, _Item] = {}
-        text_role = role if encoder.modality == "text" else None
+        read_role = role if encoder.reads_role else None
         for position, item_media in enumerate(media):
             try:
                 encoding = item_media._source.encoding  # which decides the words of a text file
-                key = (encoder.modality, text_role, item_media.sha256, item_media.span, item_media.page, encoding)
+                key = (encoder.modality, read_role, item_media.sha256, item_media.span, item_media.page, encoding)
             except MediaError as error:
                 fail(_Item(item_media, None, [position]), error)
                 continue
@@ -347,7 +347,11 @@ def _prepare_units(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]
     for decoded in stream:
         if isinstance(decoded, Waveform) and decoded.silent:
             item.silent = True
-        for prepared in encoder.prepare([decoded], role):
+        try:
+            units = encoder.prepare([decoded], role)
+        except EncodingError as error:
+            raise MediaError(media.source, str(error)) from error
+        for prepared in units:
             yield _Unit(item, prepared)
 
 

@@ -65,6 +65,11 @@ class FrameVideo(Encoder):
         return self.image.dimension
 
     @property
+    def reads_role(self) -> bool:
+        """Whether the image encoder does."""
+        return self.image.reads_role
+
+    @property
     def deterministic(self) -> bool:
         """Whether the image encoder is."""
         return self.image.deterministic

@@ -116,3 +116,23 @@ def test_the_starter_and_towers_resize_no_more_than_the_middle(monkeypatch, tmp_
     sw.load(make_clip(tmp_path), device="cpu").encoder("image").prepare([strip(60_000)], "document")
     assert len(sizes) >= 2
     assert all(max(size) <= (GREATEST_RATIO + 1) * min(size) for size in sizes)
+
+
+def test_a_strip_that_a_preparation_cannot_take_fails_alone(tmp_path):
+    import json
+
+    from tiny_image_text import make_open_clip
+
+    import senseweave as sw
+
+    make_open_clip(tmp_path)
+    config = json.loads((tmp_path / "open_clip_config.json").read_text())
+    config["preprocess_cfg"]["resize_mode"] = "longest"  # no row of pixels is left of 1 x 900
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    space = sw.load(str(tmp_path), device="cpu", cache_size=0)
+    images = [strip(40, 30), strip(900), strip(40, 20)]
+    batch = space.encode([sw.Image(image) for image in images], on_error="skip")
+    assert batch.kept == [0, 2]
+    assert "own preparation cannot take it: ValueError: height and width must be > 0" in batch.failed[0].reason
+    with pytest.raises(sw.MediaError, match="item 2 of 3"):
+        space.embed_image(images)

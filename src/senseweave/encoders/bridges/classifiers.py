@@ -13,7 +13,7 @@ from senseweave.encoders.bridges.base import Labels
 from senseweave.encoders.families.speech import WAVEFORM_WINDOW
 from senseweave.encoders.families.timm import TimmModel, locate
 from senseweave.encoders.parts.backbone import Backbone, feature_extractor, image_processor
-from senseweave.encoders.parts.long_images import visible_part
+from senseweave.encoders.parts.long_images import by_processor
 from senseweave.encoders.parts.spectrogram import FRAME, SHIFT
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
@@ -52,8 +52,8 @@ class ImageClassifier(Loadable):
     def prepare(self, image: Any) -> list[np.ndarray]:
         """Prepare a PIL image by the model's own processor: one view, shape (3, height, width)."""
         processor = self._processor()
-        inputs = processor(images=[visible_part(processor, image)], return_tensors="np")
-        return [np.asarray(inputs["pixel_values"], np.float32)[0]]
+        inputs = by_processor(processor, image)
+        return [np.asarray(inputs["pixel_values"], np.float32)]
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
         """Compute class scores before softmax, shape (n, classes), float32."""

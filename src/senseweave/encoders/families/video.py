@@ -15,6 +15,7 @@ from senseweave.encoders.parts.backbone import Backbone, image_processor, model_
 from senseweave.encoders.parts.long_images import visible_part
 from senseweave.encoders.parts.towers import Features
 from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.encoders.runtime.failures import preparing
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -81,7 +82,8 @@ class VideoClips(Encoder):
         prepared = []
         for clip in items:
             frames = [visible_part(processor, Image.fromarray(frame)) for frame in clip.frames]
-            pixels = np.asarray(processor(frames, return_tensors="np")["pixel_values"], dtype=np.float32)
+            with preparing():
+                pixels = np.asarray(processor(frames, return_tensors="np")["pixel_values"], dtype=np.float32)
             prepared.append(Prepared(pixels.reshape(len(frames), *pixels.shape[-3:])))
         return prepared
 

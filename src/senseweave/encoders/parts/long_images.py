@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from senseweave.encoders.runtime.failures import preparing
+
 GREATEST_RATIO: Final = 64
 """Long side over short side of what `crop_middle` leaves."""
 GREATEST_PIXELS: Final = 2**24
@@ -78,8 +80,16 @@ def resize_middle(image: Any, crop: CenterCrop | None) -> Any:
 
 def by_transform(transform: Any, image: Any) -> np.ndarray:
     """Prepare a PIL image by a transform of torchvision, shape (3, height, width), float32."""
-    array: np.ndarray = transform(resize_middle(image, transform_crop(transform))).numpy()
+    with preparing():
+        array: np.ndarray = transform(resize_middle(image, transform_crop(transform))).numpy()
     return array
+
+
+def by_processor(processor: Any, image: Any) -> dict[str, np.ndarray]:
+    """Prepare a PIL image by an image processor of transformers; return its arrays by name, without a batch axis."""
+    with preparing():
+        prepared = processor(images=[visible_part(processor, image)], return_tensors="np")
+    return {name: np.asarray(value)[0] for name, value in prepared.items()}
 
 
 def visible_part(processor: Any, image: Any) -> Any:

@@ -20,6 +20,20 @@ _OF_MACHINE: Final = re.compile(r"memory|CUDA error|cuDNN|shutdown|can't start n
 _log = logging.getLogger(__name__)
 
 
+@contextmanager
+def preparing() -> Iterator[None]:
+    """Turn what a library's own preparation raises at an odd item into an error of that item, within a `with` block.
+
+    Raises:
+        EncodingError: If the preparation fails at a value.
+    """
+    try:
+        yield
+    except (ValueError, ArithmeticError, IndexError) as error:
+        msg = f"the model's own preparation cannot take it: {type(error).__name__}: {shorten(str(error), 200)}"
+        raise EncodingError(msg) from error
+
+
 def compute(encoder: Encoder, batch: Sequence[Prepared]) -> Encoded:
     """Return what an encoder computes of a batch.
 

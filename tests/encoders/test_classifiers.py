@@ -123,3 +123,14 @@ def test_bridges_that_are_unknown_are_explained(text_model, image_model):
         sw.load(f"bridge:{text_model}", image="ocr", language="de")
     with pytest.raises(ModelError, match="does not embed text"):
         sw.load(f"bridge:image:{image_model}", image="ocr")
+
+
+def test_labels_are_embedded_by_a_text_model_that_sees_padding_as_texts_are(tmp_path):
+    from tiny_text import TEXTS
+    from tiny_types import save_type
+
+    from senseweave.encoders.bridges.label_space import encode_texts
+
+    space = sw.load(f"contextual:{save_type(tmp_path, 'fnet')}", device="cpu", cache_size=0)
+    expected = np.concatenate([space.embed_text([label]) for label in TEXTS])
+    np.testing.assert_allclose(encode_texts(space.encoder("text"), TEXTS), expected, atol=1e-5)

@@ -117,3 +117,63 @@ def test_a_nystromformer_that_transformers_cannot_compute_is_refused_by_name(tmp
     folder = save_type(tmp_path, "nystromformer", num_landmarks=4, segment_means_seq_len=16)
     with pytest.raises(sw.ModelError, match="nystromformer"):
         sw.load(f"contextual:{folder}").embed_text(["a dog"])
+
+
+BIG_BIRD = {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 1, "max_position_embeddings": 128}
+"""Sparse attention from 29 tokens on."""
+
+
+def pool_by_transformers(folder, texts):
+    """The mean state of each text by a model that has seen no other (documentation of BigBirdModel)."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer, rows = AutoTokenizer.from_pretrained(folder), []
+    for text in texts:
+        model = AutoModel.from_pretrained(folder).eval()
+        with torch.inference_mode():
+            rows.append(model(**tokenizer([text], return_tensors="pt")).last_hidden_state[0].mean(dim=0).numpy())
+    vectors = np.stack(rows)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def save_with_pooling(folder):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    model = SentenceTransformer(modules=[Transformer(str(folder)), Pooling(32)], device="cpu")
+    model.save(str(folder / "model"))
+    return folder / "model"
+
+
+@pytest.mark.parametrize("scheme", ["contextual", "tokens", "sentence"])
+def test_sparse_attention_of_a_long_text_is_kept_whatever_was_computed_before(scheme, tmp_path):
+    texts = ["a dog", "a dog and a fox " * 12, "rain on the roof", "the quick brown fox " * 9]
+    folder = save_type(tmp_path, "big_bird", **BIG_BIRD)
+    expected = pool_by_transformers(folder, texts)
+    space = sw.load(f"{scheme}:{save_with_pooling(folder) if scheme == 'sentence' else folder}", cache_size=0)
+    np.testing.assert_allclose(space.embed_text(texts), expected, atol=1e-5)
+    for text, row in zip(texts, expected, strict=True):
+        np.testing.assert_allclose(space.embed_text([text])[0], row, atol=1e-5)
+
+
+def save_reformer(folder):
+    """Attention by random hashing."""
+    chunks = {"axial_pos_shape": [8, 8], "axial_pos_embds_dim": [16, 16], "num_buckets": 4, "num_hashes": 1}
+    chunks |= {"lsh_attn_chunk_length": 8, "local_attn_chunk_length": 8, "attn_layers": ["local", "lsh"]}
+    return save_type(folder, "reformer", attention_head_size=8, feed_forward_size=32, is_decoder=False, **chunks)
+
+
+def test_a_model_that_computes_at_random_is_refused_by_name(tmp_path):
+    space = sw.load(f"contextual:{save_reformer(tmp_path)}")
+    assert space.dimension == 64
+    with pytest.raises(sw.ModelError, match=r"another vector each time \(its layers choose at random\)"):
+        space.embed_text(TEXTS)
+
+
+def test_a_decoder_that_wants_more_than_a_text_is_refused_by_name(tmp_path):
+    sizes = {"encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 4, "decoder_attention_heads": 4}
+    folder = save_type(tmp_path, "pegasus", d_model=32, encoder_ffn_dim=32, decoder_ffn_dim=32, **sizes)
+    with pytest.raises(sw.ModelError, match="cannot compute a model of type pegasus from a text alone"):
+        sw.load(f"contextual:{folder}").embed_text(TEXTS)

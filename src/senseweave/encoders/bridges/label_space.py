@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +20,13 @@ def encode_texts(encoder: Encoder, texts: Sequence[str], role: Role = "document"
     prepared = encoder.prepare(list(texts), role)
     vectors = np.empty((len(prepared), encoder.dimension), np.float32)
     order = sorted(range(len(prepared)), key=lambda place: prepared[place].cost)
-    for start in range(0, len(order), TEXTS_AT_ONCE):
-        places = order[start : start + TEXTS_AT_ONCE]
-        vectors[places] = encoder.forward([prepared[place] for place in places]).vectors
+    buckets: dict[Hashable, list[int]] = {}
+    for place in order:
+        buckets.setdefault(prepared[place].bucket, []).append(place)
+    for bucket in buckets.values():
+        for start in range(0, len(bucket), TEXTS_AT_ONCE):
+            places = bucket[start : start + TEXTS_AT_ONCE]
+            vectors[places] = encoder.forward([prepared[place] for place in places]).vectors
     unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
 

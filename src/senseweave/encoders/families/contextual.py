@@ -15,7 +15,14 @@ from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.adapters import adapter_identity, apply_adapter, find_adapter
 from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained, resolve
-from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
+from senseweave.encoders.runtime.padding import (
+    SAMPLES,
+    Batching,
+    bucket,
+    find_batching,
+    restore_attention,
+    switches_attention,
+)
 from senseweave.encoders.runtime.tokenization import Tokenizer, fixed_length, least, position_limit
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half, pick_device, pick_dtype
 from senseweave.errors import ModelError
@@ -151,6 +158,8 @@ class ContextualText(Encoder):
         """Return which texts may share a batch; packed texts are computed without padding."""
         if isinstance(self._backend(), Packed):
             return "any"
+        if switches_attention(self._config):
+            return "equal"
         sample = self._tokenizer().prepare(SAMPLES, self.max_length)
         return find_batching(self.checkpoint.name, self._compute, sample, half=is_half(self._dtype))
 
@@ -178,6 +187,7 @@ def load_text_model(checkpoint: Checkpoint, dtype: str | None, device: str | Non
         dtype=pick_dtype(dtype),
         trust_remote_code=trust_remote_code,
     )
+    restore_attention(model)
     return model.to(pick_device(device))
 
 
@@ -192,7 +202,7 @@ def hidden_size(config: Mapping[str, Any]) -> int:
     if not isinstance(size, int) or size < 1:
         msg = f"config.json does not say how long the token states are; expected one of {', '.join(names)}"
         raise ModelError(msg)
-    return size
+    return 2 * size if config.get("model_type") == "reformer" else size  # both of its reversible streams
 
 
 def require_text_model(checkpoint: Checkpoint, config: Mapping[str, Any], *, trust_remote_code: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from senseweave.encoders.base import Encoded, Encoder, Prepared, Role, Similarity
+from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role, Similarity
 from senseweave.encoders.detection import BY_TEXT_MODULES, Rule, Signs, read_signs
 from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.family import Family
@@ -18,7 +18,7 @@ from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.adapters import adapter_identity, apply_adapter, find_adapter
 from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend, log_padding
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
-from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
+from senseweave.encoders.runtime.padding import BATCHINGS, SAMPLES, Batching, bucket, find_batching, restore_attention
 from senseweave.encoders.runtime.tokenization import Tokenizer, fixed_length, least, position_limit
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.errors import ModelError
@@ -122,8 +122,8 @@ class SentenceText(Encoder):
         """Tokenize with the prompt of the role, counting what truncation removes."""
         prepared = self._tokenize(items, role)
         batching = self._batching()
-        if batching == "equal" and self._loaded().tokenizer is None:
-            batching = "alone"  # its tokens cannot be counted
+        if batching == "equal" and (self._loaded().tokenizer is None or self._loaded().routed):
+            batching = "alone"  # its tokens cannot be counted, or are those of another route
         for item in prepared:
             item.bucket = role, bucket(batching, item.cost)
         return prepared
@@ -184,10 +184,17 @@ class SentenceText(Encoder):
         """Return which texts may share a batch; packed texts are computed without padding."""
         if self._loaded().backend is not None:
             return "any"
-        sample = self._tokenize(SAMPLES, "document")
-        return find_batching(
-            self.checkpoint.name, lambda batch: self.forward(batch).vectors, sample, half=is_half(self._dtype)
-        )
+        if self._loaded().switches:
+            return "equal"
+
+        def prove(role: Role) -> Batching:
+            name, half = self.checkpoint.name, is_half(self._dtype)
+            return find_batching(
+                name, lambda batch: self.forward(batch).vectors, self._tokenize(SAMPLES, role), half=half
+            )
+
+        roles: tuple[Role, ...] = ROLES if self._loaded().routed else ("document",)
+        return max((prove(role) for role in roles), key=BATCHINGS.index)
 
     def _load(self) -> _Loaded:
         model = load_modules(
@@ -221,9 +228,14 @@ class _Loaded:
         tokenizer = getattr(first, "tokenizer", None)
         self.tokenizer = Tokenizer(tokenizer) if hasattr(tokenizer, "pad_token_id") else None
         plain = type(first) is transformer and set(first.modality_config) == {"text"} and not first.query_expansion
+        self.processing: dict[str, Any] = getattr(first, "processing_kwargs", None) or {}
+        plain = plain and not self.processing
+        self.routed = hasattr(first, "sub_modules")
+        switching = [restore_attention(module) for module in model.modules()]
+        self.switches = any(switching)
         self.length = fixed_length(getattr(getattr(first, "config", None), "to_dict", dict)())
         self.by_text = self.tokenizer is not None and not plain
-        """Whether the model's own `preprocess` must see the text: chat templates, routers, modules of other makers."""
+        """Whether the model's own `preprocess` must see the text: chat templates, routers, own ways to tokenize."""
         self.backend = self._packed_backend(name, plain)
         """Computes token states instead of the first module, where that is faster and proven equal."""
         self.skips_prompt = any(getattr(module, "include_prompt", True) is False for module in model)
@@ -232,7 +244,8 @@ class _Loaded:
         """Return the number of tokens of a text of `role` that are read."""
         saved = getattr(self.first, f"{role}_length", None) if role else None
         config: dict[str, Any] = getattr(getattr(self.first, "config", None), "to_dict", dict)()
-        return least(max_length or saved or self.model.max_seq_length, position_limit(config))
+        own = self.processing.get("text", {}).get("max_length")
+        return least(own or max_length or saved or self.model.max_seq_length, position_limit(config))
 
     def prompt_length(self, prompt: str) -> int:
         """Return the number of tokens of the prompt that pooling leaves out, without the special token at the end."""
@@ -315,8 +328,8 @@ def build(
 
 def _reads_only_text(signs: Signs) -> bool:
     """Return whether the first module of a sentence-transformers folder takes nothing but text."""
-    modalities = signs.first_module.get("modality_config")
-    return bool(signs.modules) and (not modalities or set(modalities) <= {"text", "message"})
+    several = not set(signs.first_module.get("modality_config") or ()) <= {"text", "message"}
+    return bool(signs.modules) and not several and signs.modules[0] != "CLIPModel"
 
 
 FAMILY = Family(

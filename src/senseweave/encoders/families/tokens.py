@@ -15,7 +15,7 @@ from senseweave.encoders.family import Family
 from senseweave.encoders.parts.pooling import Pooling, pool
 from senseweave.encoders.runtime.backend import average_layers
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
-from senseweave.encoders.runtime.padding import SAMPLES, Batching, find_batching
+from senseweave.encoders.runtime.padding import SAMPLES, Batching, find_batching, switches_attention
 from senseweave.encoders.runtime.tokenization import fixed_length
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.errors import ModelError
@@ -115,6 +115,8 @@ class TokenText(ContextualText):
         return {**super().identity(), "family": "tokens", "layer": self.layer}
 
     def _find_batching(self) -> Batching:
+        if switches_attention(self._config):
+            return "equal"
         sample = self._tokenizer().prepare(SAMPLES, self.max_length)
         return find_batching(self.checkpoint.name, self._compute, sample, half=is_half(self._dtype))
 

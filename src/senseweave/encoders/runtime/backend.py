@@ -192,11 +192,19 @@ def average_layers(name: str, model: Any, features: Mapping[str, Any], layers: S
 
     Raises:
         ValueError: If there is no such layer.
+        ModelError: If the model needs more than a text.
     """
-    if tuple(layers) == (-1,):
-        return model(**features).last_hidden_state.float()
+    last = tuple(layers) == (-1,)
+    try:
+        output = model(**features) if last else model(**features, output_hidden_states=True)
+    except (ValueError, TypeError) as error:  # decoders that want more than a text
+        kind = model.config.model_type
+        msg = f"{name}: transformers cannot compute a model of type {kind} from a text alone ({error})"
+        raise ModelError(msg) from error
+    if last:
+        return output.last_hidden_state.float()
     torch = require("torch", extra="text")
-    hidden = model(**features, output_hidden_states=True).hidden_states
+    hidden = output.hidden_states
     impossible = [layer for layer in layers if not -len(hidden) <= layer < len(hidden)]
     if impossible:
         msg = f"{name} has layers 0 to {len(hidden) - 1}, or -1 to -{len(hidden)} from the last, not {impossible}"

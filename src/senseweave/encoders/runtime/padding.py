@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
-from collections.abc import Callable, Hashable, Sequence
-from typing import Final, Literal
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from senseweave.display import printable
 from senseweave.encoders.base import Prepared
+from senseweave.errors import ModelError
 
 Batching = Literal["any", "equal", "alone"]
 """Which texts may share a batch: any, those of equal length alone, or none."""
+BATCHINGS: Final[tuple[Batching, ...]] = ("any", "equal", "alone")
+"""From the freest."""
 TOLERANCE: Final = 1e-5
 """Greatest difference between unit vectors of a text alone and in a batch that is rounding, in float32."""
 HALF_TOLERANCE: Final = 4e-3
@@ -38,13 +42,23 @@ def find_batching(
         forward: Computes the vectors of a batch, shape (n, dimension).
         sample: Prepared texts of different lengths.
         half: Whether the model computes in half precision.
+
+    Raises:
+        ModelError: If the model gives a text another vector each time.
     """
     usable = [item for item in sample if item.error is None]
     tolerance = HALF_TOLERANCE if half else TOLERANCE
     try:
         alone = np.concatenate([_unit(forward([item])) for item in usable])
+    except ModelError:
+        raise
     except Exception:
         return "equal"
+    if usable and _differs(forward, usable[:1], alone[:1], tolerance):
+        msg = (
+            f"{name} gives a text another vector each time (its layers choose at random); use another model"
+        )
+        raise ModelError(msg)
     if _differs(forward, usable, alone, tolerance):
         twice = all(
             not _differs(forward, [item] * 2, np.stack([row, row]), tolerance)
@@ -61,6 +75,34 @@ def bucket(batching: Batching, length: int) -> Hashable:
     if batching == "any":
         return None
     return length if batching == "equal" else ("alone", next(_numbers))
+
+
+def switches_attention(config: Mapping[str, Any]) -> bool:
+    """Return whether a model of this configuration attends in another way to short texts than to long texts."""
+    return config.get("attention_type") == "block_sparse"
+
+
+def restore_attention(model: Any) -> bool:
+    """Make every call begin with the attention that a model was saved with; return whether it switches by length.
+
+    BigBird in transformers (modeling_big_bird.py) changes from sparse to full attention at a short text, and never
+    back: the vector of a long text would depend on what came before, and that of a short text on its batch.
+
+    Args:
+        model: Of transformers, or a part of one.
+    """
+    whole = hasattr(model, "get_input_embeddings") and hasattr(model, "set_attention_type")  # rather than a layer
+    if not whole or not switches_attention(model.config.to_dict()):
+        return False
+    forward = model.forward
+
+    @functools.wraps(forward)
+    def forward_sparsely(*arguments: Any, **options: Any) -> Any:
+        model.set_attention_type("block_sparse")
+        return forward(*arguments, **options)
+
+    model.forward = forward_sparsely  # rather than a hook, which sentence-transformers passes by
+    return True
 
 
 def _differs(

@@ -5,7 +5,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tiny_image_text import make_clip, make_sentence_transformers_clip
+from tiny_clap import clap_maker
+from tiny_image_text import make_blip, make_clip, make_sentence_transformers_clip, make_siglip
 from tiny_omni import maker
 from tiny_sentence import save_static
 from tiny_text import texts
@@ -17,7 +18,11 @@ MAKERS = {
     "static": partial(save_static, kind="sentence-transformers"),
     "clip": make_sentence_transformers_clip,
     "omni": maker(make_clip),
+    "siglip": make_siglip,
+    "blip": make_blip,
 }
+TOWERS = {**{kind: MAKERS[kind] for kind in ("clip", "siglip", "blip")}, "clap": clap_maker(fused=False)}
+"""Families that tokenize by themselves; transformers' CLAP gives unit vectors."""
 
 
 @pytest.fixture(params=MAKERS)
@@ -56,3 +61,52 @@ def test_dimensions_that_were_saved_are_kept_unless_asked_otherwise(folder, tmp_
     np.testing.assert_allclose(cut, expected, atol=1e-5)
     asked = sw.load(str(folder), cache_size=0, device="cpu", dimensions=full.shape[1])
     np.testing.assert_allclose(asked.embed_text(items), full, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", TOWERS)
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"prompts": {"query": "find: ", "document": ""}}, {"query": "find: ", "document": ""}),
+        ({"prompts": {"own": "a: "}, "default_prompt_name": "own"}, {"query": "a: ", "document": "a: "}),
+        ({"prompts": {"own": "a: "}}, {"query": "", "document": ""}),
+    ],
+)
+def test_saved_prompts_are_put_before_texts(kind, settings, expected, tmp_path):
+    TOWERS[kind](tmp_path)
+    items = texts(tmp_path)
+    plain = sw.load(str(tmp_path), cache_size=0, device="cpu")
+    vectors = {role: plain.embed_text([prompt + text for text in items]) for role, prompt in expected.items()}
+    save_settings(tmp_path, **settings)
+    space = sw.load(str(tmp_path), cache_size=1, device="cpu")
+    for role, rows in vectors.items():
+        np.testing.assert_allclose(space.embed_text(items, role=role), rows, atol=1e-5)
+    assert (space.fingerprint == plain.fingerprint) == (not any(expected.values()))
+
+
+def test_a_layer_behind_a_clip_is_not_left_out(tmp_path):
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense
+    from tiny_image import pictures
+
+    make_sentence_transformers_clip(tmp_path)
+    torch.manual_seed(1)
+    folder = tmp_path / "1_Dense"
+    folder.mkdir()
+    Dense(12, 8).save(str(folder))
+    modules = json.loads((tmp_path / "modules.json").read_text())
+    modules.append({"idx": 1, "name": "1", "path": "1_Dense", "type": "sentence_transformers.models.Dense"})
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    space = sw.load(str(tmp_path), cache_size=0, device="cpu")
+    model = SentenceTransformer(str(tmp_path), device="cpu")
+    assert space.dimension == 8
+    assert space.modalities == ("text", "image")
+    items = texts(tmp_path)
+    expected = np.stack([model.encode(text) for text in items])
+    np.testing.assert_allclose(
+        space.embed_text(items), expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-5
+    )
+    assert space.embed_image(pictures(tmp_path)).shape == (4, 8)
+    with pytest.raises(sw.ModelError, match="has Dense behind its CLIP"):
+        sw.load(f"clip:{tmp_path}")

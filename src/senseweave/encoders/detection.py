@@ -102,11 +102,6 @@ def has_config_keys(*keys: str) -> Condition:
     return lambda signs: all(key in signs.config for key in keys)
 
 
-def starts_with_module(*names: str) -> Condition:
-    """Return the condition that the first sentence-transformers module is of one of these classes."""
-    return lambda signs: bool(signs.modules) and signs.modules[0] in names
-
-
 def read_signs(name: str, folder: Path) -> Signs:
     """Read the configuration files of a checkpoint's folder.
 

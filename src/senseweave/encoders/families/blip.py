@@ -9,6 +9,7 @@ from senseweave.encoders.base import Encoder
 from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, Rule, has_model_type
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
+from senseweave.encoders.parts.saved_settings import read_prompts, with_settings
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.media import Modality
@@ -36,7 +37,7 @@ def build(
     """
     checkpoint = resolve(name, revision=revision)
     backbone = Backbone(checkpoint, class_for(checkpoint, CLASSES, "blip"), extra="image", device=device, dtype=dtype)
-    return {
+    encoders: dict[Modality, Encoder] = {
         "text": TowerText(
             backbone,
             dimension=_dimension,
@@ -44,9 +45,11 @@ def build(
             longest=lambda config: int(config.text_config.max_position_embeddings),
             max_length=max_length,
             batch_tokens=batch_tokens,
+            prompts=read_prompts(checkpoint),
         ),
         "image": TowerImage(backbone, dimension=_dimension, features=_image, batch_images=batch_images),
     }
+    return with_settings(encoders, checkpoint)
 
 
 FAMILY = Family(

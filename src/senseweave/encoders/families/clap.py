@@ -11,6 +11,7 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import Rule, has_model_type
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for, feature_extractor
+from senseweave.encoders.parts.saved_settings import read_prompts, with_settings
 from senseweave.encoders.parts.towers import BATCH_TOKENS, TowerText, projected
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy
@@ -139,7 +140,7 @@ def build(
     backbone = Backbone(
         checkpoint, class_for(checkpoint, CLASSES, "clap"), extra="audio-models", device=device, dtype=dtype
     )
-    return {
+    encoders: dict[Modality, Encoder] = {
         "text": TowerText(
             backbone,
             dimension=lambda config: int(config.projection_dim),
@@ -149,10 +150,12 @@ def build(
             max_length=max_length,
             usual_length=TEXT_LENGTH,
             batch_tokens=batch_tokens,
+            prompts=read_prompts(checkpoint),
             scale="logit_scale_a",
         ),
         "audio": ClapAudio(backbone, batch_windows=batch_windows),
     }
+    return with_settings(encoders, checkpoint)
 
 
 FAMILY = Family(

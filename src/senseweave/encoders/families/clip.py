@@ -9,19 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from senseweave.encoders.base import Encoder
-from senseweave.encoders.detection import (
-    BY_IMAGE_TEXT_TYPE,
-    BY_MODULES,
-    Rule,
-    has_model_type,
-    read_signs,
-    starts_with_module,
-)
+from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, BY_MODULES, Rule, Signs, has_model_type, read_signs
 from senseweave.encoders.families.sentence import SentenceText
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
-from senseweave.encoders.parts.saved_settings import with_settings
-from senseweave.encoders.parts.sentence_folders import PATTERNS
+from senseweave.encoders.parts.saved_settings import read_prompts, with_settings
+from senseweave.encoders.parts.sentence_folders import PATTERNS, module_folders
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected, scalar
 from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
@@ -84,8 +77,8 @@ def build(
             `sentence-transformers/clip-ViT-B-32-multilingual-v1` (Reimers and Gurevych 2020, arXiv 2004.09813).
 
     Raises:
-        ModelError: If the checkpoint is of another family or makes sparse codes of the towers' vectors, or `text` has
-            vectors of another length.
+        ModelError: If the checkpoint is of another family, layers follow it, it makes sparse codes of the towers' vectors, or
+            `text` has vectors of another length.
     """
     folder = resolve(name, revision=revision)
     check_sentence_encoder(read_signs(name, folder.folder), named=True)
@@ -114,8 +107,14 @@ def build(
         longest=_longest,
         max_length=max_length,
         batch_tokens=batch_tokens,
+        prompts=read_prompts(folder),
     )
     return with_settings({"text": own_text, "image": images}, folder)
+
+
+def _is_clip_alone(signs: Signs) -> bool:
+    """Return whether a folder of sentence-transformers holds a CLIP that at most a normalization follows."""
+    return signs.modules[:1] == ("CLIPModel",) and set(signs.modules) <= {"CLIPModel", "Normalize"}
 
 
 FAMILY = Family(
@@ -131,12 +130,21 @@ FAMILY = Family(
     ),
     dimensions=(512, 512, 512),
     license="by model; MIT for OpenAI's CLIP",
-    rules=(Rule(starts_with_module("CLIPModel"), BY_MODULES), Rule(has_model_type(*CLASSES), BY_IMAGE_TEXT_TYPE)),
+    rules=(Rule(_is_clip_alone, BY_MODULES), Rule(has_model_type(*CLASSES), BY_IMAGE_TEXT_TYPE)),
 )
 
 
 def clip_folder(checkpoint: Checkpoint) -> Checkpoint:
-    """Return the folder of the CLIP model itself; in folders of sentence-transformers it is `0_CLIPModel`."""
+    """Return the folder of the CLIP model itself; in folders of sentence-transformers it is `0_CLIPModel`.
+
+    Raises:
+        ModelError: If layers follow the CLIP, without which its vectors are others.
+    """
+    kinds = [kind for _, kind in module_folders(checkpoint)]
+    further = sorted(set(kinds[1:]) - {"Normalize"})
+    if further:
+        msg = f"{checkpoint.name} has {', '.join(further)} behind its CLIP; load it without 'clip:', or by 'omni:'"
+        raise ModelError(msg)
     if not (checkpoint.folder / "config.json").is_file():
         inner = checkpoint.folder / "0_CLIPModel"
         if (inner / "config.json").is_file():

@@ -8,6 +8,7 @@ from senseweave.encoders.base import Encoder
 from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, Rule, has_model_type
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
+from senseweave.encoders.parts.saved_settings import read_prompts, with_settings
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.media import Modality
@@ -32,7 +33,7 @@ def build(
     """
     checkpoint = resolve(name, revision=revision)
     backbone = Backbone(checkpoint, class_for(checkpoint, CLASSES, "siglip"), extra="image", device=device, dtype=dtype)
-    return {
+    encoders: dict[Modality, Encoder] = {
         "text": TowerText(
             backbone,
             dimension=_dimension,
@@ -40,11 +41,13 @@ def build(
             longest=lambda config: int(config.text_config.max_position_embeddings),
             fixed_length=True,
             batch_tokens=batch_tokens,
+            prompts=read_prompts(checkpoint),
         ),
         "image": TowerImage(
             backbone, dimension=_dimension, features=projected("get_image_features"), batch_images=batch_images
         ),
     }
+    return with_settings(encoders, checkpoint)
 
 
 FAMILY = Family(

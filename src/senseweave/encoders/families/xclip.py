@@ -9,6 +9,7 @@ from senseweave.encoders.detection import Rule, has_model_type
 from senseweave.encoders.families.video import BATCH_CLIPS, VideoClips
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
+from senseweave.encoders.parts.saved_settings import read_prompts, with_settings
 from senseweave.encoders.parts.towers import BATCH_TOKENS, TowerText, projected
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.media import Modality
@@ -48,7 +49,7 @@ def build(
     backbone = Backbone(
         checkpoint, class_for(checkpoint, CLASSES, "xclip"), extra="video-models", device=device, dtype=dtype
     )
-    return {
+    encoders: dict[Modality, Encoder] = {
         "text": TowerText(
             backbone,
             dimension=_dimension,
@@ -56,6 +57,7 @@ def build(
             longest=lambda config: int(config.text_config.max_position_embeddings),
             max_length=max_length,
             batch_tokens=batch_tokens,
+            prompts=read_prompts(checkpoint),
         ),
         "video": VideoClips(
             backbone,
@@ -66,6 +68,7 @@ def build(
             batch_clips=batch_clips,
         ),
     }
+    return with_settings(encoders, checkpoint)
 
 
 FAMILY = Family(

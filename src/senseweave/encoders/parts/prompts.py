@@ -150,10 +150,9 @@ def find_prompts(
         check_roles(prompts)
         return Prompts(prompts.get("query", ""), prompts.get("document", ""), "given")
     saved = saved or {}
-    query = next((saved[key] for key in QUERY_KEYS if saved.get(key)), None)
-    document = next((saved[key] for key in DOCUMENT_KEYS if saved.get(key)), None)
-    if query or document:
-        return Prompts(query or "", document or "", "config")
+    by_role = saved_by_role(saved)
+    if by_role is not None:
+        return by_role
     for entry in REGISTRY:
         for alias in (name, *aliases):
             if _is_named(entry.pattern, alias):
@@ -178,6 +177,13 @@ def find_prompts(
             stacklevel=2,
         )
     return Prompts("", "", "none")
+
+
+def saved_by_role(saved: Mapping[str, str | None]) -> Prompts | None:
+    """Return the prompts that a model was saved with for queries and documents, or None if it has none for either."""
+    query = next((saved[key] for key in QUERY_KEYS if saved.get(key)), None)
+    document = next((saved[key] for key in DOCUMENT_KEYS if saved.get(key)), None)
+    return Prompts(query or "", document or "", "config") if query or document else None
 
 
 def last_name(name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast, get_args
 
 from senseweave.encoders.base import Encoder, Similarity
-from senseweave.encoders.parts.prompts import last_name
+from senseweave.encoders.parts.prompts import Prompts, last_name, saved_by_role
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.errors import ModelError
 from senseweave.media import Modality
@@ -57,6 +57,14 @@ def read_settings(checkpoint: Checkpoint) -> SavedSettings:
     called = (checkpoint.name, str(checkpoint.json("config.json").get("_name_or_path") or ""))
     layer_norm = any(LAYER_NORM_BEFORE_CUT.fullmatch(last_name(name)) for name in called)
     return SavedSettings(cast("Similarity", similarity), dimensions, layer_norm)
+
+
+def read_prompts(checkpoint: Checkpoint) -> Prompts:
+    """Return the prompts that a folder was saved with: by role, else by `default_prompt_name`, else none."""
+    config = checkpoint.json("config_sentence_transformers.json")
+    saved = config.get("prompts") or {}
+    default = saved.get(config.get("default_prompt_name") or "") or ""
+    return saved_by_role(saved) or Prompts(default, default, "config" if default else "none")
 
 
 def with_settings(encoders: Mapping[Modality, Encoder], checkpoint: Checkpoint) -> dict[Modality, Encoder]:

@@ -10,7 +10,8 @@ import numpy as np
 from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.parts.backbone import Backbone, image_processor, tokenizer
-from senseweave.encoders.parts.long_images import visible_part
+from senseweave.encoders.parts.long_images import by_processor
+from senseweave.encoders.parts.prompts import Prompts
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.extras import require
@@ -20,6 +21,7 @@ from senseweave.media import Modality
 Features = Callable[[Any, Mapping[str, Any]], Any]
 """Takes the model and a batch of tensors by name; gives vectors, shape (n, dimension)."""
 
+NO_PROMPTS = Prompts("", "", "none")
 BATCH_TOKENS = 2048
 """Padded tokens per batch of texts."""
 BATCH_IMAGES = 16
@@ -54,6 +56,7 @@ class TowerText(Encoder):
         fixed_length: bool = False,
         batch_tokens: int = BATCH_TOKENS,
         scale: str = "logit_scale",
+        prompts: Prompts = NO_PROMPTS,
     ) -> None:
         """Describe the text side.
 
@@ -67,9 +70,11 @@ class TowerText(Encoder):
             fixed_length: Every text is padded to `max_length` and no mask is given, as the model was trained.
             batch_tokens: Padded tokens per batch.
             scale: Name of the model's parameter that holds the logarithm of the logit scale.
+            prompts: Put before texts, by role.
         """
         self.backbone = backbone
         self._scale = scale
+        self.prompts = prompts
         self.fixed_length = fixed_length
         self.batch_budget = batch_tokens
         self._dimension = dimension
@@ -113,7 +118,8 @@ class TowerText(Encoder):
 
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
         """Tokenize without padding, counting what truncation removes."""
-        prepared = self._tokenize(items)
+        prompt = self.prompts.get(role)
+        prepared = self._tokenize([prompt + text for text in items])
         batching = self._batching()
         for item in prepared:
             item.bucket = bucket(batching, item.cost)
@@ -169,6 +175,7 @@ class TowerText(Encoder):
             "model": self.backbone.identity(),
             "max_length": self.max_length,
             "fixed_length": self.fixed_length,
+            **({"prompts": self.prompts.identity()} if self.prompts.source != "none" else {}),
         }
 
 
@@ -214,10 +221,7 @@ class TowerImage(Encoder):
         processor = self._processor()
         prepared = []
         for image in items:
-            part = visible_part(processor, image)
-            inputs = {
-                name: np.asarray(value)[0] for name, value in processor(images=[part], return_tensors="np").items()
-            }
+            inputs = by_processor(processor, image)
             shapes = tuple(array.shape for array in inputs.values())
             prepared.append(Prepared(inputs, bucket=shapes))
         return prepared

@@ -55,9 +55,7 @@ def find_batching(
     except Exception:
         return "equal"
     if usable and _differs(forward, usable[:1], alone[:1], tolerance):
-        msg = (
-            f"{name} gives a text another vector each time (its layers choose at random); use another model"
-        )
+        msg = f"{name} gives a text another vector each time (its layers choose at random); use another model"
         raise ModelError(msg)
     if _differs(forward, usable, alone, tolerance):
         twice = all(

@@ -77,8 +77,8 @@ def build(
             `sentence-transformers/clip-ViT-B-32-multilingual-v1` (Reimers and Gurevych 2020, arXiv 2004.09813).
 
     Raises:
-        ModelError: If the checkpoint is of another family, layers follow it, it makes sparse codes of the towers' vectors, or
-            `text` has vectors of another length.
+        ModelError: If the checkpoint is of another family, layers follow it or make sparse codes, or `text` has vectors
+            of another length.
     """
     folder = resolve(name, revision=revision)
     check_sentence_encoder(read_signs(name, folder.folder), named=True)

@@ -26,7 +26,8 @@ MAKERS = {
 }
 BESIDE = (
     "README.md", ".gitattributes", "trainer_state.json", "trainer_log.json", "training_args.bin", "all_results.json",
-    "finetuning.json",     "eval_results.json", "generation_config.json", "optimizer.pt", "scheduler.pt", "rng_state.pth", "rng_state_0.pth",
+    "finetuning.json", "eval_results.json", "generation_config.json",
+    "optimizer.pt", "scheduler.pt", "rng_state.pth", "rng_state_0.pth",
     "model.onnx", "onnx/model.onnx", "onnx/config.json", "openvino/openvino_model.xml", "original/consolidated.00.pth",
     "checkpoint-5/model.safetensors", "logs/events.json", "eval/similarity_evaluation.csv", "LICENSE.txt",
 )  # fmt: skip

@@ -78,8 +78,16 @@ def file_node(parts: Sequence[tuple[LoadedChunk, WholeNode]], own: Mapping[str, 
 
 
 def divide_files(nodes: Iterable[BaseNode]) -> list[BaseNode]:
-    """Return nodes with the chunks of files in the place of the files."""
-    return [part for node in nodes for part in (node.chunks if isinstance(node, FileNode) else (node,))]
+    """Return nodes with the chunks of files in the place of the files, which they name as their source document."""
+    return [part for node in nodes for part in (_named_chunks(node) if isinstance(node, FileNode) else (node,))]
+
+
+def _named_chunks(document: FileNode) -> list[WholeNode]:
+    """Return the chunks of a file, which `SimpleDirectoryReader(filename_as_id=True)` gives another id."""
+    for chunk in document.chunks:
+        if chunk.ref_doc_id != document.id_:
+            chunk.relationships[NodeRelationship.SOURCE] = RelatedNodeInfo(node_id=document.id_, hash=document.hash)
+    return document.chunks
 
 
 def _copy_node(node: Node, chunks: list[WholeNode], **changes: Any) -> FileNode:

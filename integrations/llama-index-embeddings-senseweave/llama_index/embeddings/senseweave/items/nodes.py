@@ -121,9 +121,10 @@ def node_from_media(
 def stored_node(node: BaseNode, fingerprint: str, description: str | None = None) -> BaseNode:
     """Return what a vector store should hold of a node: a copy that names the space of its vector.
 
-    The copy of a `Node` names itself as its source document where it names none: vector stores delete by source
-    document, and so could not replace it when its file has changed. In a document store, though, a node that is its own
-    source cannot be deleted, and a node whose text was added later seems to have changed; hence the copy.
+    The copy names itself as its source document where the node names none, as a photograph or a `Document` that nothing
+    has split: vector stores delete by source document, and so could not replace it when it has changed. In a document
+    store, though, a node that is its own source cannot be deleted, and a node whose text was added later seems to have
+    changed; hence the copy.
 
     Args:
         node: The node.
@@ -133,12 +134,11 @@ def stored_node(node: BaseNode, fingerprint: str, description: str | None = None
     changes: dict[str, Any] = {"metadata": {**node.metadata, "fingerprint": fingerprint}}
     for field in ("excluded_embed_metadata_keys", "excluded_llm_metadata_keys"):
         changes[field] = [*dict.fromkeys([*getattr(node, field), "fingerprint"])]
-    if _is_plain(node):
-        if node.source_node is None:
-            source = RelatedNodeInfo(node_id=node.node_id)
-            changes["relationships"] = {**node.relationships, NodeRelationship.SOURCE: source}
-        if description and not node.get_content(metadata_mode=MetadataMode.NONE):
-            changes["text_resource"] = MediaResource(text=description)
+    if node.source_node is None:
+        source = RelatedNodeInfo(node_id=node.node_id)
+        changes["relationships"] = {**node.relationships, NodeRelationship.SOURCE: source}
+    if _is_plain(node) and description and not node.get_content(metadata_mode=MetadataMode.NONE):
+        changes["text_resource"] = MediaResource(text=description)
     return node.model_copy(update=changes)
 
 

@@ -46,6 +46,11 @@ class WholeNode(Node):
         return MediaText(text, self) if metadata_mode == MetadataMode.EMBED and has_media else text
 
     @property
+    def text(self) -> str:
+        """The node's text, under the name that extractors of LlamaIndex look for."""
+        return super().get_content(MetadataMode.NONE)
+
+    @property
     def hash(self) -> str:
         """The hash of the content and metadata, whichever space embedded the node.
 

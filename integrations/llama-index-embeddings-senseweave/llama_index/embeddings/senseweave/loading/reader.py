@@ -16,6 +16,7 @@ from llama_index.embeddings.senseweave.items.whole import WholeNode
 
 from senseweave.interop import (
     CHUNK_OPTIONS,
+    FILE_PATH,
     ChunkLoader,
     LoadedChunk,
     Media,
@@ -31,6 +32,9 @@ from senseweave.interop import (
 )
 
 logger = logging.getLogger(__name__)
+
+FILE_FACTS = ("file_name", "file_type", "file_size", "creation_date", "last_modified_date", "last_accessed_date")
+"""What `SimpleDirectoryReader` says of every file, and keeps from models."""
 
 
 class MediaReader(PolicyFields, BasePydanticReader):
@@ -87,7 +91,12 @@ class MediaReader(PolicyFields, BasePydanticReader):
         return "SenseweaveMediaReader"
 
     def lazy_load_data(  # type: ignore[override]  # LlamaIndex asks for documents, but its stores lose their media
-        self, inputs: Any, metadata: Mapping[str, Any] | None = None, *, show_progress: bool = False
+        self,
+        inputs: Any,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        extra_info: Mapping[str, Any] | None = None,
+        show_progress: bool = False,
     ) -> Iterator[FileNode]:
         """Yield a document for each file of some inputs, in order.
 
@@ -95,6 +104,8 @@ class MediaReader(PolicyFields, BasePydanticReader):
             inputs: Paths of files and folders, URLs (where the policy allows them), data URIs, bytes, file objects or
                 media; a single input or several. Strings are paths or URLs: give text as `senseweave.Text`.
             metadata: Further flat values, kept with every document and node.
+            extra_info: The same, as `SimpleDirectoryReader(file_extractor={".jpg": reader})` gives them: what it says
+                of the file beside its path is shown to no model.
             show_progress: Whether loading shows a bar, or lines where there is no terminal.
 
         Raises:
@@ -112,21 +123,32 @@ class MediaReader(PolicyFields, BasePydanticReader):
             encoding=self.encoding,
         )
         self._failed.clear()
+        own = {name: value for name, value in {**(extra_info or {}), **(metadata or {})}.items() if value is not None}
+        if extra_info is not None:
+            own.pop(FILE_PATH, None)
 
         def make(chunk: LoadedChunk) -> tuple[LoadedChunk, WholeNode]:
-            return chunk, node_from_media(chunk.media, spool=self.spool, metadata=metadata)
+            node = node_from_media(chunk.media, spool=self.spool, metadata=own)
+            for field in ("excluded_embed_metadata_keys", "excluded_llm_metadata_keys"):
+                getattr(node, field).extend(name for name in FILE_FACTS if extra_info is not None and name in own)
+            return chunk, node
 
         parts = loader.load(inputs, make)
         files = groupby(parts, lambda part: (part[0].position, part[1].metadata["source"]))
-        yield from (file_node(list(chunks), metadata) for _, chunks in files)
+        yield from (file_node(list(chunks), own) for _, chunks in files)
         if self._failed:
             logger.warning("%s", failure_summary(self._failed))
 
     def load_data(  # type: ignore[override]  # as above
-        self, inputs: Any, metadata: Mapping[str, Any] | None = None, *, show_progress: bool = False
+        self,
+        inputs: Any,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        extra_info: Mapping[str, Any] | None = None,
+        show_progress: bool = False,
     ) -> list[FileNode]:
         """Return the documents of some inputs in a list, see `lazy_load_data`."""
-        return list(self.lazy_load_data(inputs, metadata, show_progress=show_progress))
+        return list(self.lazy_load_data(inputs, metadata, extra_info=extra_info, show_progress=show_progress))
 
     async def aload_data(self, *args: Any, **load_kwargs: Any) -> list[FileNode]:  # type: ignore[override]  # as above
         """Run `load_data` off the event loop, in no thread of its own."""

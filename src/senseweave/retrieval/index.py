@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
@@ -23,14 +24,14 @@ from senseweave.retrieval.hits import Hits
 from senseweave.retrieval.index_spaces import IndexSpaces, load_all
 from senseweave.retrieval.maintenance import Maintained
 from senseweave.retrieval.query import Query, as_query
-from senseweave.retrieval.ranking import rank
 from senseweave.retrieval.records.deletion import Deletion
 from senseweave.retrieval.records.ingest import Ingest, Metadata
 from senseweave.retrieval.report import Report
-from senseweave.retrieval.search.collection_source import collection_sources, with_all_sources
-from senseweave.retrieval.search.embedding import embed_query
-from senseweave.retrieval.search.plan import Plan, Planner, chosen_modalities
+from senseweave.retrieval.search.embedding import aembed_query, embed_query
+from senseweave.retrieval.search.plan import Planner, chosen_modalities
+from senseweave.retrieval.search.request import SearchRequest
 from senseweave.retrieval.search.rerank import Reranker
+from senseweave.retrieval.search.together import SearchQueue
 from senseweave.retrieval.stores.base import VectorStore
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.collections import Collections
@@ -114,6 +115,7 @@ class Index(Maintained):
             self.close()
             raise
         self._calibration = Calibration(self._store, lambda: self.spaces)
+        self._searches = SearchQueue(self._store, self._calibration)
 
     @classmethod
     def open(cls, place: Any, **options: Any) -> Index:
@@ -239,25 +241,22 @@ class Index(Maintained):
             TypeError: If an argument is of the wrong type; the message says which.
             ValueError: If an argument has an impossible value.
         """
-        parsed = as_query(query)
-        plan = Plan(
-            k=k,
-            offset=offset,
-            method=fusion,
-            weights=weights,
-            quota=quota,
+        request = self._request(
+            query,
+            k,
+            modalities=modalities,
+            filter=filter,
+            fusion=fusion,
             min_score=min_score,
+            offset=offset,
             group=group,
             diversity=diversity,
-            reranker=self._planner.reranker(rerank),
+            rerank=rerank,
             rerank_depth=rerank_depth,
+            weights=weights,
+            quota=quota,
         )
-        condition = parse_filter(filter)
-        chosen = chosen_modalities(modalities, self.modalities)
-        embedded = embed_query(parsed, self.spaces)
-        sources = collection_sources(self._store, self._calibration, chosen, condition)
-        ranked = rank(parsed, sources, embedded, plan, policy=self.policy)
-        return Hits(with_all_sources(self._store, [ranking.hit for ranking in ranked]))
+        return self._searches.answer(request, embed_query(request.query, request.spaces))
 
     async def aadd(self, inputs: Any, **options: Any) -> Report:
         """Like `add`, off the event loop; calls wait for each other without occupying a thread each.
@@ -268,8 +267,10 @@ class Index(Maintained):
         return await run_in(self._adding, self.add, inputs, **options)
 
     async def asearch(self, query: str | Media | Query, k: int = 10, **options: Any) -> Hits:
-        """Like `search`, off the event loop."""
-        return await in_thread(self.search, query, k, **options)
+        """Like `search`, off the event loop; searches that wait together are embedded and answered together."""
+        request = await in_thread(self._request, query, k, **options)
+        embedded = await aembed_query(request.query, request.spaces)
+        return await asyncio.wrap_future(self._searches.submit(request, embedded))
 
     def delete(
         self,
@@ -375,6 +376,20 @@ class Index(Maintained):
     def __repr__(self) -> str:
         spaces = sorted({space for space, _ in self._store.descriptions})
         return f"Index({quoted(self._store.store.place)}, spaces={spaces})"
+
+    def _request(
+        self,
+        query: str | Media | Query,
+        k: int,
+        *,
+        modalities: Collection[Modality] | None = None,
+        filter: Filter | None = None,  # noqa: A002  (what every store calls it)
+        **options: Any,
+    ) -> SearchRequest:
+        """Check the arguments of `search`, and load the spaces if they are not."""
+        parsed, plan = as_query(query), self._planner.plan(k, options)
+        condition, chosen = parse_filter(filter), chosen_modalities(modalities, self.modalities)
+        return SearchRequest(parsed, plan, condition, chosen, self.spaces, self.policy)
 
     def _embedded(self, query: str | Media) -> dict[str, EmbeddedPart]:
         return {name: parts[0] for name, parts in embed_query(as_query(query), self.spaces).items()}

@@ -90,11 +90,11 @@ def rank(
         ValueError: If the fusion method lacks statistics or cannot compose the query, weights do not fit, or a source
             answers with a similarity that is not finite.
     """
-    steps = _steps(query, sources, embedded, plan, policy)
+    steps = ranking_steps(query, sources, embedded, plan, policy)
     answers: list[Sequence[Candidate]] | None = None
     while True:
         checkpoint()
-        requests, result = _advance(steps, answers)
+        requests, result = advance(steps, answers)
         if result is not None:
             return result
         answers = [
@@ -111,10 +111,10 @@ async def arank(
     policy: MediaPolicy | None = None,
 ) -> list[Ranking]:
     """Like `rank`, off the event loop; sources are searched side by side."""
-    steps = _steps(query, sources, embedded, plan, policy)
+    steps = ranking_steps(query, sources, embedded, plan, policy)
     answers: list[Sequence[Candidate]] | None = None
     while True:
-        requests, result = await in_thread(_advance, steps, answers)
+        requests, result = await in_thread(advance, steps, answers)
         if result is not None:
             return result
         searches = (
@@ -141,10 +141,10 @@ class _Entry:
         return self.members[0]
 
 
-_Steps = Generator[list[Request], list[Sequence[Candidate]], list[Ranking]]
+Steps = Generator[list[Request], list[Sequence[Candidate]], list[Ranking]]
 
 
-def _advance(steps: _Steps, answers: list[Sequence[Candidate]] | None) -> tuple[list[Request], list[Ranking] | None]:
+def advance(steps: Steps, answers: list[Sequence[Candidate]] | None) -> tuple[list[Request], list[Ranking] | None]:
     """Take the engine to its next requests, or to its result."""
     try:
         return (next(steps) if answers is None else steps.send(answers)), None
@@ -152,13 +152,13 @@ def _advance(steps: _Steps, answers: list[Sequence[Candidate]] | None) -> tuple[
         return [], end.value
 
 
-def _steps(
+def ranking_steps(
     query: Query | None,
     sources: Sequence[RankingSource],
     embedded: Mapping[str, Sequence[EmbeddedPart]],
     plan: Plan,
     policy: MediaPolicy | None,
-) -> _Steps:
+) -> Steps:
     """Yield the requests to make until the ranking is complete, and return it."""
     sources = [source for source in sources if embedded.get(source.space)]
     length = query.length if query is not None else _length(embedded)

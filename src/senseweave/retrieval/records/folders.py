@@ -29,6 +29,8 @@ def folder_values(source: str | None) -> dict[str, int]:
 
 def without_folders(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return metadata without the values of `folder_values`, which are the index's alone."""
+    if f"{ABOVE}1" not in metadata:  # which is there with all others
+        return dict(metadata)
     return {name: value for name, value in metadata.items() if not name.startswith(ABOVE)}
 
 

@@ -11,7 +11,7 @@ from senseweave.media import Modality
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.hits import Hit
-from senseweave.retrieval.records.schema import content_key, read_metadata, record_source
+from senseweave.retrieval.records.schema import content_key, read_metadata
 from senseweave.retrieval.search.source import Candidate, RankingSource
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition, any_of
@@ -36,14 +36,21 @@ class CollectionSource(RankingSource):
         self._calibration = calibration
         self._description = description
         self._condition = condition
+        self._is_empty: bool | None = None
 
     def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
         """Return the `k` records nearest to a unit vector, nearest first."""
-        (found,) = self._collections.query(
-            self._description, vector[None], k, condition=self._condition, with_vectors=with_vectors
+        (found,) = self.query_all(vector[None], k, with_vectors=with_vectors)
+        return found
+
+    def query_all(self, vectors: np.ndarray, k: int, *, with_vectors: bool) -> list[list[Candidate]]:
+        """Return what `query` returns for each of some unit vectors, shape (n, dimension), asked for at once."""
+        lists = self._collections.query(
+            self._description, vectors, k, condition=self._condition, with_vectors=with_vectors
         )
         return [
-            Candidate(record.id, record.metadata, record.text, record.similarity, record.vector) for record in found
+            [Candidate(record.id, record.metadata, record.text, record.similarity, record.vector) for record in records]
+            for records in lists
         ]
 
     def statistics(self, query_modality: Modality) -> Statistics | None:
@@ -51,8 +58,10 @@ class CollectionSource(RankingSource):
         return self._calibration.statistics(self._description, query_modality)
 
     def is_empty(self) -> bool:
-        """Return whether the collection holds no records."""
-        return self._collections.count(self._description) == 0
+        """Return whether the collection holds no records; it is counted once."""
+        if self._is_empty is None:
+            self._is_empty = self._collections.count(self._description) == 0
+        return self._is_empty
 
 
 def with_all_sources(collections: Collections, hits: Sequence[Hit]) -> list[Hit]:
@@ -63,8 +72,7 @@ def with_all_sources(collections: Collections, hits: Sequence[Hit]) -> list[Hit]
         for condition in any_of("sha256", sorted(hashes)):
             for record in collections.get(description, condition=condition):
                 provenance = read_metadata(record.metadata)
-                source = record_source(record.id, record.metadata)
-                place = provenance.added_at or 0.0, source, provenance.part or ""
+                place = provenance.added_at or 0.0, provenance.source or record.id, provenance.part or ""
                 sources.setdefault((key, content_key(provenance, record.text)), []).append(place)
     found = []
     for hit in hits:

@@ -48,6 +48,13 @@ def embed_query(query: Query, spaces: Mapping[str, Space]) -> Embedded:
     }
 
 
+async def aembed_query(query: Query, spaces: Mapping[str, Space]) -> Embedded:
+    """Embed like `embed_query`, off the event loop; queries that wait together are embedded in one batch."""
+    able = _able_parts(query, {name: space.modalities for name, space in spaces.items()}, "the index")
+    vectors = await asyncio.gather(*(spaces[name].aembed(_media(parts), role="query") for name, parts in able.items()))
+    return {name: _unit_parts(parts, rows) for (name, parts), rows in zip(able.items(), vectors, strict=True)}
+
+
 def embed_parts(query: Query, embedders: Mapping[str, QueryEmbedder]) -> Embedded:
     """Return what `embed_query` returns, embedded by a framework's models."""
     able = _able_parts(query, _modalities(embedders), "the retriever")

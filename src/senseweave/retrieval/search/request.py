@@ -1,0 +1,33 @@
+"""A search of an index: checked, ready to be embedded and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from senseweave.media import MediaPolicy, Modality
+from senseweave.retrieval.query import Query
+from senseweave.retrieval.search.plan import Plan
+from senseweave.retrieval.stores.conditions import Condition
+from senseweave.spaces.space import Space
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What `Index.search` was asked for.
+
+    Attributes:
+        query: What is searched for.
+        plan: How results are chosen and ordered.
+        condition: That records must match; None for all.
+        modalities: Of the records.
+        spaces: Of the index, loaded.
+        policy: What may be read when the media of hits are used.
+    """
+
+    query: Query
+    plan: Plan
+    condition: Condition | None
+    modalities: Collection[Modality]
+    spaces: Mapping[str, Space]
+    policy: MediaPolicy

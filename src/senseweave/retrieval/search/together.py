@@ -1,0 +1,163 @@
+"""Answer searches of an index that wait together: the store is asked once for the vectors of all of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from senseweave.concurrency import READING, CallAbandoned, abandoned_when, checkpoint
+from senseweave.forking import Lock, forks
+from senseweave.retrieval.calibration.cells import Calibration
+from senseweave.retrieval.hits import Hits
+from senseweave.retrieval.ranking import Ranking, Request, advance, ranking_steps
+from senseweave.retrieval.search.collection_source import CollectionSource, collection_sources, with_all_sources
+from senseweave.retrieval.search.embedding import Embedded
+from senseweave.retrieval.search.request import SearchRequest
+from senseweave.retrieval.search.source import Candidate
+from senseweave.retrieval.stores.collections import Collections
+
+MOST: Final = 64
+"""Searches that are answered together."""
+
+
+@dataclass
+class _Search:
+    request: SearchRequest
+    embedded: Embedded
+    future: Future[Hits]
+
+
+class SearchQueue:
+    """Answers searches in the library's threads; what waits meanwhile is answered together.
+
+    A search finds what it would find alone, and an error of one is not an error of the others.
+    """
+
+    def __init__(self, collections: Collections, calibration: Calibration) -> None:
+        """Search the collections of an index, scored by its calibration."""
+        self._collections = collections
+        self._calibration = calibration
+        self._lock = Lock()
+        self._forks = forks()
+        self._waiting: dict[Hashable, list[_Search]] = {}
+
+    def submit(self, request: SearchRequest, embedded: Embedded) -> Future[Hits]:
+        """Queue a search and return its future; those of the same filter and modalities may be answered together."""
+        search = _Search(request, embedded, Future())
+        key: Hashable = request.condition, frozenset(request.modalities)
+        if request.plan.reranker is not None:
+            key = id(search)  # a model works for long, while others would wait
+        with self._lock:
+            if self._forks != forks():  # what waits here was asked for in the parent, which answers it
+                self._forks, self._waiting = forks(), {}
+            if key in self._waiting:
+                self._waiting[key].append(search)
+            else:
+                self._waiting[key] = [search]
+                READING.start(lambda: self._run(key))
+        return search.future
+
+    def answer(self, request: SearchRequest, embedded: Embedded) -> Hits:
+        """Return what a search finds, in the calling thread."""
+        (found,) = self._answer([_Search(request, embedded, Future())])
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def _run(self, key: Hashable) -> None:
+        """Answer what waits under a key, and then, after what else the threads have to do, what came meanwhile."""
+        with self._lock:
+            waiting = self._waiting[key]
+            searches, self._waiting[key] = waiting[:MOST], waiting[MOST:]
+        self._settle([search for search in searches if not search.future.cancelled()])
+        with self._lock:
+            if self._waiting[key]:
+                with contextlib.suppress(RuntimeError):  # the process is ending
+                    READING.start(lambda: self._run(key))
+            else:
+                del self._waiting[key]
+
+    def _settle(self, searches: Sequence[_Search]) -> None:
+        futures = [search.future for search in searches]
+        found: Sequence[Hits | BaseException]
+        try:
+            with abandoned_when(lambda: all(future.cancelled() for future in futures)):
+                found = self._answer(searches)
+        except CallAbandoned:
+            return
+        except BaseException as error:  # of the store; whoever waits must see whatever happened
+            if len(searches) > 1:
+                for search in searches:
+                    self._settle([search])
+                return
+            found = [error] * len(searches)
+        for future, result in zip(futures, found, strict=True):
+            if future.set_running_or_notify_cancel():
+                if isinstance(result, BaseException):
+                    future.set_exception(result)
+                else:
+                    future.set_result(result)
+
+    def _answer(self, searches: Sequence[_Search]) -> list[Hits | BaseException]:
+        """Return what each of some searches of one filter finds, or its own error.
+
+        Raises:
+            SenseweaveError: If the store fails.
+        """
+        if not searches:
+            return []
+        first = searches[0].request
+        sources = collection_sources(self._collections, self._calibration, first.modalities, first.condition)
+        ranked = self._rank(searches, sources)
+        hits = [ranking.hit for result in ranked if not isinstance(result, BaseException) for ranking in result]
+        found = iter(with_all_sources(self._collections, hits))
+        return [
+            result if isinstance(result, BaseException) else Hits([next(found) for _ in result]) for result in ranked
+        ]
+
+    def _rank(
+        self, searches: Sequence[_Search], sources: Sequence[CollectionSource]
+    ) -> list[list[Ranking] | BaseException]:
+        results: list[list[Ranking] | BaseException] = [[] for _ in searches]
+        steps = [
+            ranking_steps(asked.query, sources, search.embedded, asked.plan, asked.policy)
+            for search in searches
+            for asked in [search.request]
+        ]
+        answers: dict[int, list[Sequence[Candidate]] | None] = dict.fromkeys(range(len(searches)))
+        while answers:
+            checkpoint()
+            requests: dict[int, list[Request]] = {}
+            for at, answer in answers.items():
+                try:
+                    requests[at], result = advance(steps[at], answer)
+                except Exception as error:  # of this search alone
+                    results[at] = error
+                    continue
+                if result is not None:
+                    del requests[at]
+                    results[at] = result
+            answers = dict(_ask(requests))
+        return results
+
+
+def _ask(requests: dict[int, list[Request]]) -> dict[int, list[Sequence[Candidate]]]:
+    """Return the answers to the requests of each search, those to one source for equally many records asked at once."""
+    groups: dict[Hashable, list[tuple[int, int, Request]]] = {}
+    for at, listed in requests.items():
+        for place, request in enumerate(listed):
+            groups.setdefault((request.source.name, request.k, request.with_vectors), []).append((at, place, request))
+    answers: dict[int, list[Sequence[Candidate]]] = {at: [[]] * len(listed) for at, listed in requests.items()}
+    for group in groups.values():
+        source, k, with_vectors = group[0][2].source, group[0][2].k, group[0][2].with_vectors
+        assert isinstance(source, CollectionSource)
+        vectors = np.stack([request.vector for _, _, request in group])
+        found = source.query_all(vectors, k, with_vectors=with_vectors)
+        for (at, place, _), candidates in zip(group, found, strict=True):
+            answers[at][place] = candidates
+    return answers

@@ -32,6 +32,8 @@ _HOMES = {
     "finetune": "senseweave.training.finetuning",
     "stores": "senseweave.stores",
     "classify": "senseweave.evaluation",
+    "align": "senseweave.training.alignment",
+    "Alignment": "senseweave.training.alignment",
     "SenseweaveError": "senseweave.errors",
     "AddError": "senseweave.errors",
     "MediaError": "senseweave.errors",
@@ -77,6 +79,8 @@ if TYPE_CHECKING:
     from senseweave.spaces import load as load
     from senseweave.spaces import trust as trust
     from senseweave.spaces.fusion_weights import learn_weights as learn_weights
+    from senseweave.training.alignment import Alignment as Alignment
+    from senseweave.training.alignment import align as align
     from senseweave.training.finetuning import finetune as finetune
 
 

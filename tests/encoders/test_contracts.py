@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import contract_table
 import pytest
+from tiny_aligned import ALIGNED_FAMILIES
 from tiny_audio import AUDIO_FAMILIES
 from tiny_beats import BEATS_FAMILIES
 from tiny_bridges import BRIDGE_FAMILIES
@@ -61,6 +62,7 @@ CASES: list[Case] = [
     *OPENAI_FAMILIES,
     *BRIDGE_FAMILIES,
     *STARTER_FAMILIES,
+    *ALIGNED_FAMILIES,
 ]
 """Another family adds its list of cases from a file of its own in `tiny/`."""
 

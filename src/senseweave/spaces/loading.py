@@ -17,7 +17,7 @@ from senseweave.encoders.runtime.pinned_weights import allow_network
 from senseweave.errors import StoreError
 from senseweave.forking import RLock
 from senseweave.media import MediaPolicy
-from senseweave.spaces.recorded import Trust, check_recorded, remember
+from senseweave.spaces.recorded import Trust, allowing, check_folders, check_recorded, remember
 from senseweave.spaces.space import Space
 
 _live: WeakValueDictionary[str, Space] = WeakValueDictionary()
@@ -55,6 +55,7 @@ def load(
         ImportError: If an extra is missing; the message holds the install line.
         TypeError: If the family has no such option (the message lists its options), or a value has the wrong type.
         ValueError: If a value is impossible.
+        TrustError: If it is an aligned space that stands on a model which only you can allow, see `senseweave.trust`.
     """
     name = os.fspath(name) if isinstance(name, os.PathLike) else name
     if not isinstance(name, str) or not name.strip():
@@ -67,6 +68,7 @@ def load(
         space = _live.get(key)
         if space is None:
             family, model = find_family(name, revision=options.get("revision"))
+            check_folders(name, options)
             with allow_network(policy is not None and policy.network):
                 encoders = build_family(family, model, options, dimensions)
             recipe = (load, (name,), {**shared, **options})
@@ -94,7 +96,7 @@ def load_from_record(place: str, name: str, options: Mapping[str, Any], trust: T
         ModelError: If the model does not exist or cannot be loaded.
     """
     asked = check_recorded(place, name, options, trust, how=how)
-    with nullcontext() if any(demand.kind == "download" for demand in asked) else no_downloads():
+    with allowing(trust), nullcontext() if any(demand.kind == "download" for demand in asked) else no_downloads():
         try:
             return load(name, **options)
         except (TypeError, ValueError) as error:  # an impossible option is a fault of the record, not of the caller

@@ -15,7 +15,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -23,10 +23,11 @@ import platformdirs
 
 from senseweave.display import shorten
 from senseweave.encoders.families import BUILT_IN
+from senseweave.encoders.families.aligned import recorded_models
 from senseweave.encoders.registry import is_scheme
 from senseweave.encoders.runtime.checkpoint import is_cached
 from senseweave.encoders.runtime.disk_cache import chosen_folder
-from senseweave.errors import TrustError
+from senseweave.errors import ModelError, TrustError
 from senseweave.redaction import REDACTED, is_secret_option, quoted
 
 Kind = Literal["code", "server", "download", "path", "plugin", "option"]
@@ -74,12 +75,14 @@ class Demand:
         text: What it would do, as an error says it.
         key: By what it is remembered once the user has named it; None if it is never remembered.
         hub_model: The id and revision of a model that need not be downloaded where the local cache has it.
+        folder: The folder of the model that asks for it, as an aligned space does; None if the name itself asks.
     """
 
     kind: Kind
     text: str
     key: str | None = None
     hub_model: tuple[str, str | None] | None = None
+    folder: str | None = None
 
     @property
     def is_met(self) -> bool:
@@ -100,7 +103,14 @@ def trust(*kinds: Kind) -> Iterator[None]:
     Raises:
         ValueError: If a kind is unknown.
     """
-    token = _allowed.set(_allowed.get() | parse_trust(kinds or True))
+    with allowing(kinds or True):
+        yield
+
+
+@contextmanager
+def allowing(given: Trust) -> Iterator[None]:
+    """Allow what an argument `trust=` allows, within a `with` block, besides what is allowed anyway."""
+    token = _allowed.set(_allowed.get() | parse_trust(given))
     try:
         yield
     finally:
@@ -145,8 +155,29 @@ def check_recorded(place: str, name: Any, options: Any, given: Trust = None, *, 
         TrustError: If it asks for more; the message says everything that it asks for.
         ValueError: If `given` or the environment variable names an unknown kind.
     """
-    allowed = parse_trust(given) | _allowed.get() | _from_environment()
     asked = [demand for demand in demands(name, options) if not demand.is_met]
+    _refuse(place, name, asked, given, how)
+    return asked
+
+
+def check_folders(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse a model whose folder asks for other models that are not allowed, as an aligned space may.
+
+    Args:
+        name: As the user names it, who thereby allows what the name asks for, but not what its folder asks for.
+        options: Load options.
+
+    Raises:
+        TrustError: If its folder asks for more than is allowed, see `check_recorded`.
+    """
+    asked = [demand for demand in demands(name, options) if demand.folder is not None and not demand.is_met]
+    if asked:
+        _refuse(str(asked[0].folder), name, asked, None, "")
+
+
+def _refuse(place: str, name: Any, asked: list[Demand], given: Trust, how: str) -> None:
+    """Raise TrustError if anything that is asked for is not allowed."""
+    allowed = parse_trust(given) | _allowed.get() | _from_environment()
     known = _remembered() if any(demand.key is not None for demand in asked) else frozenset()
     refused = [
         demand
@@ -156,31 +187,35 @@ def check_recorded(place: str, name: Any, options: Any, given: Trust = None, *, 
     if refused:
         kinds = tuple(dict.fromkeys(demand.kind for demand in refused))
         raise TrustError(place, shorten(str(name), 80), kinds, tuple(demand.text for demand in refused), how)
-    return asked
 
 
 def demands(name: Any, options: Any, *, depth: int = 0) -> list[Demand]:
-    """Return what a recorded space asks for beyond what is harmless, by its name and options alone.
+    """Return what a recorded space asks for beyond what is harmless, by its name, its options and its folder.
 
     Args:
         name: The recorded name of the space.
         options: Its recorded load options.
-        depth: How many options named `options` these are inside of.
+        depth: How many options named `options`, or aligned spaces, these are inside of.
     """
     if options is None:
         options = {}
     if not isinstance(options, Mapping) or depth > NESTING:
         return [Demand("option", f"has the load options {shorten(repr(options), 60)}, expected a mapping")]
     revision = options.get("revision")
-    found = _named(name, revision)
+    found = _named(name, revision, depth=depth)
     for option, value in options.items():
-        found += demands("starter", value, depth=depth + 1) if option == "options" else _option(option, value, revision)
+        found += (
+            demands("starter", value, depth=depth + 1)
+            if option == "options"
+            else _option(option, value, revision, depth)
+        )
     return found
 
 
 def remember(name: str, options: Mapping[str, Any]) -> None:
     """Remember local folders and hub models that a program of this user names, so that its indexes open again."""
-    keys = {demand.key for demand in demands(name, options) if demand.key is not None}
+    asked = demands(name, options)
+    keys = {demand.key for demand in asked if demand.key is not None and demand.folder is None}
     folder = _data_folder()
     new = {_digest(key) for key in keys}
     if folder is None or not new or new <= _written.get(folder, set()):
@@ -219,7 +254,8 @@ def _named(name: Any, revision: Any, *, depth: int = 0) -> list[Demand]:
         rest = name
     written = shorten(repr(rest), 100)
     if not _HUB_ID.fullmatch(rest) or os.path.exists(rest):
-        return [Demand("path", f"reads a model from the path {written}", f"path {os.path.abspath(rest)}")]
+        own = Demand("path", f"reads a model from the path {written}", f"path {os.path.abspath(rest)}")
+        return [own, *_in_folder(rest, depth)]
     hub_id = f"timm/{rest}" if scheme == "timm" and "/" not in rest else rest
     plain_revision = revision if isinstance(revision, str) else None
     at = f" at revision {shorten(repr(revision), 40)}" if revision else ""
@@ -227,7 +263,22 @@ def _named(name: Any, revision: Any, *, depth: int = 0) -> list[Demand]:
     return [Demand("download", f"downloads the model {written}{at}", key, (hub_id, plain_revision))]
 
 
-def _option(option: Any, value: Any, revision: Any) -> list[Demand]:
+def _in_folder(path: str, depth: int) -> list[Demand]:
+    """Return what the models ask for that an aligned space stands on; nothing for any other folder."""
+    try:
+        models = recorded_models(Path(path).expanduser())
+    except (ModelError, OSError, ValueError, RuntimeError):  # a damaged folder or an impossible path: loading says so
+        return []
+    if not models:
+        return []
+    asked = [demand for name, options in models for demand in demands(name, options, depth=depth + 1)]
+    root = os.path.realpath(os.path.expanduser(path))
+    # A model inside the folder is as trusted as the folder itself.
+    inside = {f"path {name}" for name, _ in models if os.path.isabs(name) and name.startswith(root + os.sep)}
+    return [replace(demand, folder=demand.folder or path) for demand in asked if demand.key not in inside]
+
+
+def _option(option: Any, value: Any, revision: Any, depth: int) -> list[Demand]:
     if value is None:
         return []
     written = shorten(repr(value), 100)
@@ -241,7 +292,7 @@ def _option(option: Any, value: Any, revision: Any) -> list[Demand]:
         prefix = _PREFIX.match(value)
         model = value[prefix.end() :] if prefix else value
         timm = value.startswith("labels:timm:") and "/" not in model
-        return _named(f"timm:{model}" if timm else model, revision) if model else []
+        return _named(f"timm:{model}" if timm else model, revision, depth=depth) if model else []
     if option in HARMLESS and _is_plain(value):
         return []
     shown = REDACTED if is_secret_option(str(option)) else written

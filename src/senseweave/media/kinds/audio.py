@@ -53,7 +53,7 @@ class Audio(Media):
             samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
             if not len(samples):
                 raise MediaError(self.source, self._no_sound())
-            return Waveform(samples, rate, is_silent(samples, rate), tuple(reader.notes))
+            return self._waveform(samples, rate, reader)
 
     @cached_property
     def duration(self) -> float:
@@ -121,7 +121,7 @@ class Audio(Media):
             empty = True
             for span, samples in cut(blocks, rate, start, seconds, overlap):
                 empty = False
-                yield self.part(span=span), Waveform(samples, rate, is_silent(samples, rate), tuple(reader.notes))
+                yield self.part(span=span), self._waveform(samples, rate, reader)
             if empty:
                 raise MediaError(self.source, self._no_sound())
 
@@ -134,6 +134,10 @@ class Audio(Media):
         with self._reader() as reader:
             blocks = stream(reader, PAUSE_RATE, self.span, self.policy, self.source)
             return pauses(blocks, self.span[0] if self.span is not None else 0.0)
+
+    def _waveform(self, samples: np.ndarray, rate: int, reader: SoundReader) -> Waveform:
+        whole = self if self.span is None else type(self)(self._source, policy=self.policy)
+        return Waveform(samples, rate, is_silent(samples, rate), tuple(reader.notes), whole)
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[SoundReader]:

@@ -71,6 +71,23 @@ def test_an_empty_question_is_an_error(retriever, question):
         retriever.invoke(question)
 
 
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ({"question": "a tone"}, r"a dict with the keys question; pick the question out of it"),
+        ([HumanMessage("a tone")], "not HumanMessage; give the last of several messages alone"),
+        (None, "not NoneType"),
+        (7, "not int"),
+        (b"a tone", "not bytes"),
+    ],
+)
+async def test_what_is_no_question_is_an_error_that_says_what_is(retriever, question, reason):
+    with pytest.raises(TypeError, match=reason):
+        retriever.invoke(question)
+    with pytest.raises(TypeError, match=reason):
+        await retriever.ainvoke(question)
+
+
 def test_a_block_that_holds_nothing_to_search_by_is_an_error_that_says_so(retriever):
     with pytest.raises(MediaError, match="holds no text, base64 or url"):
         retriever.invoke([{"type": "image", "file_id": "f-1"}])

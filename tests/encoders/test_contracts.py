@@ -17,6 +17,7 @@ from tiny_image import IMAGE_FAMILIES
 from tiny_image_text import IMAGE_TEXT_FAMILIES
 from tiny_omni import OMNI_FAMILIES
 from tiny_openai import OPENAI_FAMILIES
+from tiny_pe_av import PE_AV_FAMILIES
 from tiny_sentence import SENTENCE_FAMILIES
 from tiny_speaker import SPEAKER_FAMILIES
 from tiny_starter import STARTER_FAMILIES
@@ -38,7 +39,7 @@ UNBOUNDED = {
     # Random weights so large that rounding to 8 bits tells; each family has other rows that are bounded.
     **dict.fromkeys(("timm-folder", "efficientnet", "omni-image", "wavlm", "wavlm-layers"), ROUNDED),
     **dict.fromkeys(("clip-image", "clip-sentence-transformers-image", "metaclip-2-image"), ROUNDED),
-    **dict.fromkeys(("frames-image", "altclip-text", "sew", "clap-unfused-text"), ROUNDED),
+    **dict.fromkeys(("frames-image", "altclip-text", "sew", "clap-unfused-text", "pe-audio-audio"), ROUNDED),
     # A rounded score can be enough for another word.
     **dict.fromkeys(("bridge-caption", "bridge-caption-asked", "bridge-ocr-model"), EITHER),
     **dict.fromkeys(WITHOUT_HALF_KERNELS, EITHER),
@@ -59,6 +60,7 @@ CASES: list[Case] = [
     *OMNI_FAMILIES,
     *VIDEO_FAMILIES,
     *CLIP_NETWORK_FAMILIES,
+    *PE_AV_FAMILIES,
     *OPENAI_FAMILIES,
     *BRIDGE_FAMILIES,
     *STARTER_FAMILIES,

@@ -87,9 +87,12 @@ class Backbone(Loadable):
         transformers = require("transformers", extra=self.extra)
         return transformers.AutoConfig.from_pretrained(str(self.checkpoint.folder), local_files_only=True)
 
+    def _model_class(self) -> Any:
+        return transformers_class(self._class_name, self.checkpoint, self.extra)
+
     def _load(self) -> Any:
         model = from_pretrained(
-            transformers_class(self._class_name, self.checkpoint, self.extra),
+            self._model_class(),
             self.checkpoint,
             unused=self._unused,
             dtype=pick_dtype(self.dtype),
@@ -163,6 +166,15 @@ def feature_extractor(checkpoint: Checkpoint, extra: str) -> Any:
         ModelError: If the checkpoint does not say how sound is prepared for it.
     """
     return _processor("AutoFeatureExtractor", checkpoint, extra, "sound")
+
+
+def video_processor(checkpoint: Checkpoint, extra: str) -> Any:
+    """Load the video processor of a checkpoint.
+
+    Raises:
+        ModelError: If the checkpoint does not say how video is prepared for it.
+    """
+    return _processor("AutoVideoProcessor", checkpoint, extra, "video")
 
 
 def tokenizer(checkpoint: Checkpoint, extra: str) -> Any:

@@ -95,10 +95,16 @@ def test_init_opens_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{}, {"index": "x", "retrievers": {"a": 1}}, {"index": "x", "modalities": ["smell"]}, {"index": "x", "top_k": -1}],
+    [
+        {},
+        {"index": "x", "retrievers": {"a": 1}},
+        {"index": "x", "modalities": ["smell"]},
+        {"index": "x", "modalities": []},
+        {"index": "x", "top_k": -1},
+    ],
 )
 def test_arguments_that_make_no_sense_are_refused(arguments):
-    with pytest.raises(ValueError, match=r"one of the two|unknown modality|top_k"):
+    with pytest.raises(ValueError, match=r"one of the two|unknown modality|modalities is empty|top_k"):
         SenseweaveMultimodalRetriever(**arguments)
 
 

@@ -145,7 +145,7 @@ class SenseweaveMultimodalRetriever(Container):
         if isinstance(embedders, dict) and set(embedders) != set(retrievers or {}):
             msg = f"embedders are for {sorted(embedders)}, retrievers for {sorted(retrievers or {})}"
             raise ValueError(msg)
-        chosen_modalities(modalities or None, MODALITIES)
+        chosen_modalities(modalities, MODALITIES)
         self.embedders = embedders or (SenseweaveTextEmbedder() if retrievers else None)
         self.statistics = dict(statistics or {})
         self.filters = filters or {}
@@ -156,9 +156,7 @@ class SenseweaveMultimodalRetriever(Container):
         views = [RetrieverView(name, each, self._embedder(name)) for name, each in (retrievers or {}).items()]
         self._lists = ListStatistics(views, modalities, self.statistics, estimate=auto_calibrate)
         self._ranking = (
-            StoreRanking(views, modalities or None)
-            if index is None
-            else IndexRanking(self._opened, modalities or None, for_index)
+            StoreRanking(views, modalities) if index is None else IndexRanking(self._opened, modalities, for_index)
         )
         held = [*(view.embedder for view in views), *(retrievers or {}).values()]
         self._held = list({id(component): component for component in held}.values())

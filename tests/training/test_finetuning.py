@@ -110,8 +110,8 @@ import senseweave as sw
 from PIL import Image
 from tiny_training import SETTINGS, pairs
 
-def count(done, total):
-    if done == int(sys.argv[3]):
+def count(state):
+    if state.done == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
 
 sw.finetune(sys.argv[1], pairs(), folder=sys.argv[2], progress=count, **SETTINGS)

@@ -15,6 +15,7 @@ import typer
 from senseweave import __version__
 from senseweave.cli import render
 from senseweave.cli.contents import delete, export, import_command, info, list_command
+from senseweave.cli.finetuning import finetune
 from senseweave.cli.native import without_decoder_notes
 from senseweave.cli.options import (
     AsJson,
@@ -140,6 +141,7 @@ app.command("list")(list_command)
 app.command()(delete)
 app.command()(export)
 app.command("import")(import_command)
+app.command()(finetune)
 
 
 @app.command()

@@ -15,7 +15,7 @@ import numpy as np
 from senseweave.arguments import check_choice
 from senseweave.extras import require
 from senseweave.media import Media
-from senseweave.progress import Counter
+from senseweave.progress import ProgressOption, tracked
 from senseweave.spaces import Space, load
 from senseweave.training.data.augmentation import Augment
 from senseweave.training.finetuning import comparison, tasks
@@ -63,7 +63,7 @@ def finetune(
     seed: int = 0,
     device: str | None = None,
     folder: str | os.PathLike[str] | None = None,
-    progress: Counter | None = None,
+    progress: ProgressOption = None,
 ) -> Finetuned:
     """Train a model on pairs, triplets, scored pairs or texts, and compare it with its base on rows held back.
 
@@ -105,7 +105,7 @@ def finetune(
         device: torch device; the best available if None.
         folder: Where checkpoints are kept. A run that was killed goes on where it was, with the same result, if it is
             called again with equal arguments. None for a temporary folder.
-        progress: Called with (steps done, steps in all).
+        progress: Whether to show, or what to tell of, the steps; see `senseweave.Progress`.
 
     Raises:
         ValueError: If rows lack what the loss needs, or there are too few to hold some back.
@@ -144,18 +144,19 @@ def finetune(
         if stopping:
             stop_task = _task(loss, stopping, trained, labels, None)
             score = lambda: _score(stop_task, trainable.vectors)  # noqa: E731
-        run = train(
-            trainable.modules,
-            dataset,
-            build_loss(loss, trainable.modules, options),
-            collator,
-            settings,
-            folder=work / "checkpoints",
-            key=_key(name, base, learned, settings, loss, adapter, options, guide),
-            distinct=LOSSES[loss].distinct,
-            score=score,
-            progress=progress,
-        )
+        with tracked(progress, "training") as steps:
+            run = train(
+                trainable.modules,
+                dataset,
+                build_loss(loss, trainable.modules, options),
+                collator,
+                settings,
+                folder=work / "checkpoints",
+                key=_key(name, base, learned, settings, loss, adapter, options, guide),
+                distinct=LOSSES[loss].distinct,
+                score=score,
+                progress=steps.count if steps is not None else None,
+            )
         trainable.merge()
         made = work / "model"
         shutil.rmtree(made, ignore_errors=True)

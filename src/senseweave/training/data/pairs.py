@@ -106,7 +106,7 @@ def read_pairs(
     listed = list(rows)
     names = _column_names(listed, columns, group)
     kinds = tuple(
-        _column_kind(
+        column_kind(
             [_cell(row, names, side) for row in listed],
             names[side] if names else None,
             modalities[side] if modalities is not None else None,
@@ -118,7 +118,7 @@ def read_pairs(
     failed: list[MediaError] = []
     for number, row in enumerate(listed, 1):
         try:
-            source, target = (_as_media(_cell(row, names, side), kinds[side], base, policy) for side in (0, 1))
+            source, target = (cell_media(_cell(row, names, side), kinds[side], base, policy) for side in (0, 1))
             found.append(Pair(source, target, number, _group(row, group)))
         except MediaError as error:
             failed.append(error.at(number - 1, len(listed)))
@@ -196,7 +196,7 @@ def _group(row: Any, column: str | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _column_kind(
+def column_kind(
     cells: Sequence[Any], name: str | None, given: Modality | None, base: Path | None
 ) -> Modality | Literal["file"] | None:
     """Return what strings of a column are: a modality, `file` for a path of any kind, or None if there are none."""
@@ -220,7 +220,7 @@ def _exists(cell: str, base: Path | None) -> bool:
         return False
 
 
-def _as_media(
+def cell_media(
     cell: Any, kind: Modality | Literal["file"] | None, base: Path | None, policy: MediaPolicy | None
 ) -> Media:
     """Return a cell as media.

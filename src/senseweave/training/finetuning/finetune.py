@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,6 +18,7 @@ from senseweave.media import Media
 from senseweave.progress import ProgressOption, tracked
 from senseweave.spaces import Space, load
 from senseweave.training.data.augmentation import Augment
+from senseweave.training.data.splits import group_rows, hold_out, media_keys
 from senseweave.training.finetuning import comparison, tasks
 from senseweave.training.finetuning.comparison import Comparison, Embed, Report, Retrieval, ScoredPairs
 from senseweave.training.finetuning.dataset import Collator, ItemTable, make_dataset
@@ -39,7 +40,7 @@ STOPPING_SHARE: Final = 0.1
 
 def finetune(
     model: str | os.PathLike[str],
-    data: Iterable[Any],
+    data: Iterable[Any] | str | os.PathLike[str],
     *,
     loss: str = "mnrl",
     adapter: Literal["lora"] | None = None,
@@ -78,7 +79,8 @@ def finetune(
     Args:
         model: Hub id or local folder of a text or image-text model that sentence-transformers opens, or `starter` for
             the text model of the embedded default.
-        data: Rows: tuples in the order of the loss's columns, or mappings. Strings are texts, never paths.
+        data: Rows: tuples in the order of the loss's columns, or mappings, in which strings are texts, never paths; or
+            the path of a CSV, TSV, JSON lines or Parquet file.
         loss: `mnrl` (pairs, or triplets; other rows are the negatives), `triplet`, `contrastive` (pairs with 1 or 0),
             `cosine` (pairs with a similarity), `simcse` (texts alone), `distill` (texts, or texts with translations,
             and a `teacher`), `margin` (triplets and a cross-encoder as `teacher`).
@@ -205,48 +207,35 @@ def split_rows(
     if not 0 < validation < 1:
         msg = f"validation must be a share between 0 and 1, not {validation}"
         raise ValueError(msg)
-    groups = _groups(rows)
-    order = np.random.default_rng(seed).permutation(len(groups))
-    heldout: list[dict[str, Any]] = []
+    groups = group_rows([_keys(row) for row in rows])
+    heldout, trained = _parted(rows, groups, validation, seed)
     stopping: list[dict[str, Any]] = []
-    trained: list[dict[str, Any]] = []
-    for at in order:
-        group = [rows[number] for number in groups[at]]
-        if len(heldout) + len(group) / 2 <= validation * len(rows):
-            heldout += group
-        elif stop and len(rows) >= FEWEST_FOR_STOPPING and len(stopping) < STOPPING_SHARE * len(rows):
-            stopping += group
-        else:
-            trained += group
+    if stop and len(rows) >= FEWEST_FOR_STOPPING:
+        stopping, trained = _parted(trained, group_rows([_keys(row) for row in trained]), STOPPING_SHARE, seed)
     if len(heldout) < FEWEST_HELD_OUT or len(trained) < 2:
         msg = (
-            f"{len(rows)} rows in {len(groups)} groups that share no item leave {len(heldout)} to hold back and "
+            f"{len(rows)} rows in {groups.max() + 1} groups that share no item leave {len(heldout)} to hold back and "
             f"{len(trained)} to train on; at least {FEWEST_HELD_OUT} and 2 are needed"
         )
         raise ValueError(msg)
     return trained, stopping, heldout
 
 
-def _groups(rows: Sequence[Mapping[str, Any]]) -> list[list[int]]:
-    """Return the numbers of the rows that are joined by shared items, in the order of their first rows."""
-    parents = list(range(len(rows)))
+def _keys(row: Mapping[str, Any]) -> list[Hashable]:
+    """Return what identifies the items of a row, mined negatives aside."""
+    items = (item for name, item in row.items() if name != LABEL and not name.startswith("negative"))
+    return [key for item in items for key in media_keys(item)]
 
-    def root(at: int) -> int:
-        while parents[at] != at:
-            parents[at] = parents[parents[at]]
-            at = parents[at]
-        return at
 
-    seen: dict[Media, int] = {}
-    for number, row in enumerate(rows):
-        for name, item in row.items():
-            if name != LABEL and not name.startswith("negative"):
-                first = root(seen.setdefault(item, number))
-                parents[max(root(number), first)] = min(root(number), first)
-    groups: dict[int, list[int]] = {}
-    for number in range(len(rows)):
-        groups.setdefault(root(number), []).append(number)
-    return list(groups.values())
+def _parted(
+    rows: Sequence[dict[str, Any]], groups: np.ndarray, share: float, seed: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return a share of the rows, by groups, and the rest."""
+    aside = hold_out(groups, share, seed)
+    sides: tuple[list[dict[str, Any]], list[dict[str, Any]]] = [], []
+    for row, out in zip(rows, aside, strict=True):
+        sides[0 if out else 1].append(row)
+    return sides
 
 
 def _columns(loss: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

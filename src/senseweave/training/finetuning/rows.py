@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
+from senseweave.errors import MediaError
 from senseweave.media import Media, MediaPolicy, Text
+from senseweave.training.data.pairs import cell_media, column_kind
+from senseweave.training.data.tables import read_table
 from senseweave.training.finetuning.losses import LABEL, LOSSES
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -25,13 +30,18 @@ OPTIONAL: Final[Mapping[str, frozenset[str]]] = {
 
 
 def make_rows(
-    data: Iterable[Any], loss: str, *, columns: Mapping[str, str] | None = None, policy: MediaPolicy | None = None
+    data: Iterable[Any] | str | os.PathLike[str],
+    loss: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    policy: MediaPolicy | None = None,
 ) -> list[dict[str, Any]]:
     """Return rows with the columns of a loss.
 
     Args:
         data: Rows as mappings with named columns, or as tuples in the order of the loss's columns (the label last).
-            Strings are texts; pictures are `senseweave.Image`.
+            Strings are texts; pictures are `senseweave.Image`. Or the path of a CSV, TSV, JSON lines or Parquet file,
+            whose columns `image`, `picture` and the like hold paths that start from its folder.
         loss: Name of the loss.
         columns: The data's names of columns, by the loss's; found by usual names if None.
         policy: Of media that are made here.
@@ -39,13 +49,15 @@ def make_rows(
     Raises:
         ValueError: If there are no rows, a column is missing, or a label is no number; the message names the row.
         TypeError: If an item is neither a string nor media.
+        MediaError: If a file of a table cannot be read as what its column holds.
     """
     wanted = [*LOSSES[loss].columns, *(["positive"] if loss == "distill" else [])]
     needed = [name for name in wanted if name not in OPTIONAL.get(loss, frozenset())]
     if LOSSES[loss].label is not None:
         wanted, needed = [*wanted, LABEL], [*needed, LABEL]
     rows: list[dict[str, Any]] = []
-    for number, given in enumerate(data, 1):
+    given_rows = _table(Path(data), policy) if isinstance(data, (str, os.PathLike)) else data
+    for number, given in enumerate(given_rows, 1):
         found = _named(given, wanted, columns) if isinstance(given, Mapping) else _placed(given, wanted)
         missing = [name for name in needed if found.get(name) is None]
         if missing:
@@ -65,6 +77,20 @@ def make_rows(
             msg = f"row {number} has the columns {', '.join(row)}, and the first {', '.join(rows[0])}"
             raise ValueError(msg)
     return rows
+
+
+def _table(path: Path, policy: MediaPolicy | None) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a table, with media in place of the paths in columns whose names say that they hold files."""
+    for number, row in enumerate(read_table(path), 1):
+        named: dict[str, Any] = {}
+        for name, value in row.items():
+            kind = column_kind([], name, None, path.parent)
+            try:
+                is_file = kind not in (None, "text") and value not in (None, "")
+                named[name] = cell_media(value, kind, path.parent, policy) if is_file else value or None
+            except MediaError as error:
+                raise MediaError(error.source, f"row {number} of {path.name}: {error.reason}") from error
+        yield named
 
 
 def _named(given: Mapping[str, Any], wanted: Sequence[str], columns: Mapping[str, str] | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 
 from senseweave.display import printable, printable_json, shorten
 from senseweave.errors import (
+    FingerprintError,
     MediaError,
     ModelError,
     PromptWarning,
@@ -86,3 +87,10 @@ def test_a_logged_traceback_of_our_errors_holds_nothing_that_a_terminal_obeys() 
         assert "Traceback" in written
         assert "\\x1b[2J\\u202e" in written
         assert not {"\x1b", "\u202e", "\x9b"} & set(written)
+
+
+def test_a_fingerprint_adds_no_line_to_an_error():
+    error = FingerprintError("notes", "a\nsenseweave: all is well", "b\r\x1b[2K")
+    assert "\n" not in str(error)
+    assert "\r" not in str(error)
+    assert (error.expected, error.given) == ("a\nsenseweave: all is well", "b\r\x1b[2K")

@@ -198,7 +198,8 @@ class FingerprintError(StoreError):
         self.expected = expected
         self.given = given
         super().__init__(
-            f"collection {collection!r} holds vectors of fingerprint {expected}, but was given fingerprint {given}; "
+            f"collection {collection!r} holds vectors of fingerprint {printable(expected)}, but was given fingerprint "
+            f"{printable(given)}; "
             "vectors of different spaces cannot be compared: use another index, or index the media again"
         )
 

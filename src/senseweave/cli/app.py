@@ -30,6 +30,7 @@ from senseweave.cli.options import (
 from senseweave.cli.output import print_json
 from senseweave.cli.pipes import output
 from senseweave.cli.searching import search
+from senseweave.cli.training import align
 from senseweave.display import wants_plain_text
 from senseweave.errors import AddError, SenseweaveError
 from senseweave.extras import require
@@ -142,6 +143,7 @@ app.command()(delete)
 app.command()(export)
 app.command("import")(import_command)
 app.command()(finetune)
+app.command()(align)
 
 
 @app.command()

@@ -98,12 +98,20 @@ def chosen_modalities(names: list[str] | None) -> set[Modality] | None:
     Raises:
         SenseweaveError: If a name is not a modality.
     """
-    chosen = {modality for modality in MODALITIES if modality in (names or ())}
-    for name in names or ():
-        if name not in MODALITIES:
-            msg = f"{name!r} is not a modality; the modalities are {', '.join(MODALITIES)}"
-            raise SenseweaveError(msg + did_you_mean(name, MODALITIES))
-    return chosen or None
+    return {chosen_modality(name) for name in names or ()} or None
+
+
+def chosen_modality(name: str) -> Modality:
+    """Return a modality by name.
+
+    Raises:
+        SenseweaveError: If it is not a modality.
+    """
+    for modality in MODALITIES:
+        if modality == name:
+            return modality
+    msg = f"{name!r} is not a modality; the modalities are {', '.join(MODALITIES)}"
+    raise SenseweaveError(msg + did_you_mean(name, MODALITIES))
 
 
 def choose_device(device: str | None) -> None:

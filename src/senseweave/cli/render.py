@@ -78,6 +78,11 @@ def line_of_outcome(message: str) -> None:
     console.print(escape(message), soft_wrap=True, highlight=False)
 
 
+def text(lines: str) -> None:
+    """Print lines as they are: no line is wrapped."""
+    console.print(escape_markup(printable(without_secrets(lines), keep="\n")), soft_wrap=True, highlight=False)
+
+
 def report(outcome: Report, folder: Path, size: int) -> None:
     """Print the report of adding to an index."""
     others = {

@@ -24,6 +24,13 @@ def test_a_rag_example_answers_with_its_sources(name: str) -> None:
     assert " s" in source
 
 
+def test_the_alignment_example_is_better_on_held_out_pictures() -> None:
+    done = warm_python.run(str(ROOT / "examples" / "align_images.py"), env=os.environ, timeout=580)
+    assert done.returncode == 0, done.stderr
+    assert "the aligned space is: better" in done.stdout.splitlines()[-1]
+    assert "bridge" in done.stdout
+
+
 def test_the_demo_shows_every_modality_and_answers_with_a_source() -> None:
     environment = {**os.environ, "COLUMNS": "160"}
     done = warm_python.run("-c", "from senseweave.cli import main; main()", "demo", env=environment, timeout=580)

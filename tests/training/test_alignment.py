@@ -354,6 +354,23 @@ def test_unpaired_media_tell_how_vectors_are_spread_and_teach_the_student() -> N
         sw.align(space, toy_space(1), few, unpaired=[sw.Image(np.zeros((4, 4, 3), np.uint8))])
 
 
+def test_the_layer_that_agrees_best_with_the_target_is_taken(tmp_path: Path) -> None:
+    from tiny_contextual import CONTEXTUAL_FAMILIES
+
+    case = next(case for case in CONTEXTUAL_FAMILIES if case.modality == "text")
+    (tmp_path / "model").mkdir()
+    name = f"contextual:{case.make(tmp_path / 'model')}"
+    pairs = twins(60)
+    for layer in (-1, -2):
+        target = sw.load(name, layers=(layer,), device="cpu")
+        made = sw.align(sw.load(name, device="cpu"), target, pairs, method="procrustes", layers=(-1, -2))
+        assert made.config.models["source"].options["layers"] == (layer,)  # type: ignore[index]
+    with pytest.raises(TypeError, match="starter has no option layers"):
+        sw.align("starter", "starter", pairs, layers=(-1,))
+    with pytest.raises(ValueError, match="layers= needs a source that is loaded by name"):
+        sw.align(toy_space(0, ["text"]), toy_space(1), pairs, layers=(-1,))
+
+
 def test_the_vectors_of_the_target_stay_as_they_are_under_distill() -> None:
     made = sw.align(toy_space(0, ["image"]), toy_space(1, ["text"]), noise(30), method="distill")
     texts = sentences(5, seed=3)

@@ -14,6 +14,7 @@ import typer
 
 from senseweave import __version__
 from senseweave.cli import render
+from senseweave.cli.alignment import align
 from senseweave.cli.contents import delete, export, import_command, info, list_command
 from senseweave.cli.finetuning import finetune
 from senseweave.cli.native import without_decoder_notes
@@ -30,7 +31,6 @@ from senseweave.cli.options import (
 from senseweave.cli.output import print_json
 from senseweave.cli.pipes import output
 from senseweave.cli.searching import search
-from senseweave.cli.training import align
 from senseweave.display import wants_plain_text
 from senseweave.errors import AddError, SenseweaveError
 from senseweave.extras import require

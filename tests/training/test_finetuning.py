@@ -14,6 +14,7 @@ import pytest
 import tiny_training
 import warm_python
 from PIL import Image
+from safetensors.numpy import load_file
 from tiny_training import SETTINGS, pairs
 
 import senseweave as sw
@@ -108,6 +109,7 @@ import os, signal, sys
 sys.path[:0] = sys.argv[4:]
 import senseweave as sw
 from PIL import Image
+from safetensors.numpy import load_file
 from tiny_training import SETTINGS, pairs
 
 def count(done, total):
@@ -355,3 +357,34 @@ def test_a_table_is_read_with_its_pictures(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text("caption,image\nred,gone.png\n")
     with pytest.raises(sw.MediaError, match=r"gone\.png"):
         make_rows(tmp_path / "pairs.csv", "mnrl")[0]["positive"].decode()
+
+
+def test_a_head_learns_behind_an_encoder_of_any_modality(tmp_path: Path) -> None:
+    def hum(pitch: float, seed: int) -> sw.Audio:
+        draw = np.random.default_rng(seed)
+        time = np.arange(16000) / 16000
+        wave = np.sin(2 * np.pi * pitch * draw.uniform(0.97, 1.03) * time) * 0.3 + draw.normal(0, 0.02, 16000)
+        return sw.Audio((wave.astype(np.float32), 16000))
+
+    pitches = [200 + 90 * number for number in range(40)]
+    rows = [(hum(pitch, 1), hum(pitch, 2)) for pitch in pitches]
+    tuned = sw.finetune(
+        "starter:sound-features", rows, adapter="head", epochs=8, batch_size=16, learning_rate=1e-3, device="cpu"
+    )
+    assert tuned.space.modalities == ("audio",)
+    assert tuned.report.heldout.difference.mean >= 0, str(tuned.report)
+    folder = tuned.save(tmp_path / "head")
+    sounds = [hum(pitch, 3) for pitch in pitches[:4]]
+    own, base = sw.load(folder).embed(sounds), sw.load("starter:sound-features").embed(sounds)
+    assert np.abs(own - base).max() > 1e-3
+    head = load_file(folder / "heads.safetensors")["source.0.weight"]
+    expected = base @ head
+    assert np.allclose(own, expected / np.linalg.norm(expected, axis=1, keepdims=True), atol=1e-4)
+
+
+def test_an_untrained_head_is_the_encoder_itself(model: str) -> None:
+    tuned = tune(model, adapter="head", learning_rate=1e-12)
+    sample = [first for first, _ in pairs(20, seed=9)]
+    assert np.allclose(tuned.space.embed_text(sample), sw.load(model).embed_text(sample), atol=1e-5)
+    with pytest.raises(ValueError, match="not run again"):
+        tune(model, adapter="head", augment={"text": lambda text, draw: text})

@@ -28,7 +28,9 @@ def finetune(
         list[str] | None,
         typer.Option("--column", help="Where a column is: positive=answer; may be repeated. [default: by usual names]"),
     ] = None,
-    adapter: Annotated[str | None, typer.Option("--adapter", help="lora: train low-rank matrices alone.")] = None,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", help="lora: train low-rank matrices alone; head: a map behind the model.")
+    ] = None,
     teacher: Annotated[str | None, typer.Option("--teacher", help="Model that a student learns from.")] = None,
     hard_negatives: Annotated[int, typer.Option("--hard-negatives", help="Negatives mined for each pair.")] = 0,
     epochs: Annotated[float, typer.Option("--epochs", help="Passes over the rows.")] = 1,

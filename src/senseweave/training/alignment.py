@@ -226,12 +226,13 @@ def _models(source: Space, target: Space, embedded: EmbeddedPairs) -> dict[Side,
     from_source = [modality for modality in source.modalities if modality not in of_target]
     from_target = [modality for modality in target.modalities if modality not in from_source]
     return {
-        "source": _model(source, from_source),
-        "target": _model(target, from_target),
+        "source": base_model(source, from_source),
+        "target": base_model(target, from_target),
     }
 
 
-def _model(space: Space, modalities: Sequence[Modality]) -> BaseModel:
+def base_model(space: Space, modalities: Sequence[Modality]) -> BaseModel:
+    """Return a space as a model that a head stands on, with some of its modalities."""
     options = load_options(space)
     return BaseModel(
         name=space.name,

@@ -67,6 +67,7 @@ class Collator:
         preprocess: Callable[[Sequence[Any], Role], dict[str, Any]],
         table: ItemTable,
         *,
+        read: Callable[[Media], Any] = Media.decode,
         augment: Mapping[str, Augment] | None = None,
         seed: int = 0,
     ) -> None:
@@ -75,11 +76,13 @@ class Collator:
         Args:
             preprocess: Returns the tensors of decoded items of a role.
             table: The items.
+            read: Returns an item of the table as `preprocess` takes it.
             augment: Changes of items in training, by modality.
             seed: Of those changes.
         """
         self.preprocess = preprocess
         self.table = table
+        self.read = read
         self.augment = augment or {}
         self.seed = seed
         self.epoch = 0
@@ -98,7 +101,7 @@ class Collator:
 
     def _item(self, number: int, position: int) -> Any:
         media = self.table.media[number]
-        item = media.decode()
+        item = self.read(media)
         change = self.augment.get(media.modality)
         if change is None:
             return item

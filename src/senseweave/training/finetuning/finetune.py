@@ -21,8 +21,9 @@ from senseweave.training.data.augmentation import Augment
 from senseweave.training.data.splits import group_rows, hold_out, media_keys
 from senseweave.training.finetuning import comparison, tasks
 from senseweave.training.finetuning.comparison import Comparison, Embed, Report, Retrieval, ScoredPairs
-from senseweave.training.finetuning.dataset import Collator, ItemTable, make_dataset
+from senseweave.training.finetuning.dataset import Collator, ItemTable, column_role, make_dataset
 from senseweave.training.finetuning.finetuned import Finetuned, write_report
+from senseweave.training.finetuning.frozen import Adapter, FrozenModel
 from senseweave.training.finetuning.losses import LABEL, LOSSES, LossOptions, build_loss
 from senseweave.training.finetuning.negatives import add_hard_negatives
 from senseweave.training.finetuning.rows import make_rows
@@ -30,9 +31,9 @@ from senseweave.training.finetuning.run import Settings, run_key, train
 from senseweave.training.finetuning.teachers import Teacher
 from senseweave.training.finetuning.trainable import TrainableModel, check_same_vectors, open_trainable
 
-LEARNING_RATES: Final[Mapping[str | None, float]] = {None: 2e-5, "lora": 2e-4}
+LEARNING_RATES: Final[Mapping[str | None, float]] = {None: 2e-5, "lora": 2e-4, "head": 1e-3}
 """Of all weights, as in sentence-transformers' examples; of low-rank matrices, ten times as much (arXiv 2106.09685,
-appendix D)."""
+appendix D); of a head, the default of Adam (arXiv 1412.6980)."""
 FEWEST_HELD_OUT: Final = 5
 FEWEST_FOR_STOPPING: Final = 100
 STOPPING_SHARE: Final = 0.1
@@ -43,7 +44,7 @@ def finetune(
     data: Iterable[Any] | str | os.PathLike[str],
     *,
     loss: str = "mnrl",
-    adapter: Literal["lora"] | None = None,
+    adapter: Adapter | None = None,
     columns: Mapping[str, str] | None = None,
     evaluation: Iterable[Any] | None = None,
     general: Iterable[Any] | None = None,
@@ -78,13 +79,14 @@ def finetune(
 
     Args:
         model: Hub id or local folder of a text or image-text model that sentence-transformers opens, or `starter` for
-            the text model of the embedded default.
+            the text model of the embedded default; with a head, the name of any space.
         data: Rows: tuples in the order of the loss's columns, or mappings, in which strings are texts, never paths; or
             the path of a CSV, TSV, JSON lines or Parquet file.
         loss: `mnrl` (pairs, or triplets; other rows are the negatives), `triplet`, `contrastive` (pairs with 1 or 0),
             `cosine` (pairs with a similarity), `simcse` (texts alone), `distill` (texts, or texts with translations,
             and a `teacher`), `margin` (triplets and a cross-encoder as `teacher`).
-        adapter: `lora` to train low-rank matrices alone, which are added to the weights at the end.
+        adapter: `lora` to train low-rank matrices alone, which are added to the weights at the end; `head` to train a
+            linear map behind any model of any modality, which itself stays as it is.
         columns: Where the data name their columns otherwise: the data's names by the loss's.
         evaluation: Pairs of a query and its answer that measure in place of held-out rows.
         general: Pairs that measure what the model forgets; by default ImageNet's names and definitions, for texts.
@@ -97,7 +99,7 @@ def finetune(
         batch_size: Rows of a step.
         batch_items: Rows that are in memory at once; the gradient is that of the whole batch (GradCache, arXiv
             2101.06983; `mnrl` and `simcse`). None for all of them.
-        learning_rate: 2e-5, or 2e-4 of an adapter, if None.
+        learning_rate: 2e-5, of LoRA 2e-4 and of a head 1e-3, if None.
         warmup: Share of steps over which the learning rate rises.
         weight_decay: Of AdamW.
         precision: Type of activations in training.
@@ -115,16 +117,18 @@ def finetune(
         ImportError: If the extra `train` is not installed.
     """
     check_choice("loss", loss, list(LOSSES))
-    check_choice("adapter", adapter, [None, "lora"])  # type: ignore[list-item]
+    check_choice("adapter", adapter, [None, "lora", "head"])  # type: ignore[list-item]
     check_choice("precision", precision, ["fp32", "bf16", "fp16"])
     name = os.fspath(model)
+    if adapter == "head" and augment:
+        msg = "augment changes what an encoder reads, and the encoder behind a head is not run again; leave one out"
+        raise ValueError(msg)
     _check_options(loss, teacher=teacher, guide=guide, hard_negatives=hard_negatives, batch_items=batch_items)
     rows = make_rows(data, loss, columns=columns)
     trained, stopping, heldout = split_rows(rows, validation, seed, stop=patience > 0)
     base = _base_space(name)
     with _own_randomness(seed), _working_folder(folder) as (work, keep):
-        trainable = open_trainable(name, device=device)
-        check_same_vectors(trainable, base, _sample(trained))
+        trainable = _open(name, base, adapter, device, trained)
         labels = Teacher(loss, teacher, trainable) if teacher is not None else None
         task = _task(loss, heldout, rows, labels, evaluation)
         general_task = _general(general, trainable, seed)
@@ -132,7 +136,7 @@ def finetune(
         if hard_negatives:
             trained = _mined(trained, before, hard_negatives)
         learned = _columns(loss, trained) if labels is None else labels.add(trained)
-        if adapter == "lora":
+        if isinstance(trainable, TrainableModel) and adapter == "lora":
             trainable.add_lora(seed)
         settings = Settings(
             epochs, batch_size, learning_rate or LEARNING_RATES[adapter], warmup, weight_decay, precision,
@@ -140,7 +144,7 @@ def finetune(
         )  # fmt: skip
         table = ItemTable()
         dataset = make_dataset(learned, table)
-        collator = Collator(trainable.preprocess, table, augment=augment, seed=seed)
+        collator = Collator(trainable.preprocess, table, read=trainable.read, augment=augment, seed=seed)
         options = LossOptions(batch_items, _guide(guide, device), tuple(matryoshka))
         score = None
         if stopping:
@@ -177,6 +181,21 @@ def finetune(
         )
         write_report(made, name, report)
     return Finetuned(made, report, run, keep)
+
+
+def _open(
+    name: str, base: Space, adapter: Adapter | None, device: str | None, rows: Sequence[Mapping[str, Any]]
+) -> TrainableModel | FrozenModel:
+    """Open what is trained: a model's weights, or a head behind it."""
+    if adapter == "head":
+        frozen = FrozenModel(base, device)
+        named = [(column, item) for row in rows for column, item in row.items() if column != LABEL]
+        for role in ROLES:
+            frozen.embed_once([item for column, item in named if column_role(column) == role], role)
+        return frozen
+    trainable = open_trainable(name, device=device)
+    check_same_vectors(trainable, base, _sample(rows))
+    return trainable
 
 
 def _check_options(loss: str, *, teacher: Any, guide: str | None, hard_negatives: int, batch_items: int | None) -> None:
@@ -264,7 +283,9 @@ def _task(
     return tasks.heldout_task(loss, heldout, trained, teacher.vectors(heldout) if alone and teacher else None)
 
 
-def _general(general: Iterable[Any] | None, trainable: TrainableModel, seed: int) -> tuple[Retrieval, str] | None:
+def _general(
+    general: Iterable[Any] | None, trainable: TrainableModel | FrozenModel, seed: int
+) -> tuple[Retrieval, str] | None:
     """Return the task that measures forgetting, and what its data are."""
     if general is not None:
         pairs = [(row["anchor"], row["positive"]) for row in make_rows(general, "mnrl")]

@@ -9,6 +9,7 @@ import numpy as np
 
 from senseweave.errors import ModelError
 from senseweave.spaces import Space, load
+from senseweave.training.finetuning.frozen import FrozenModel
 from senseweave.training.finetuning.losses import LABEL
 from senseweave.training.finetuning.trainable import TrainableModel
 
@@ -19,7 +20,7 @@ FLAT: Final = 1e-9
 class Teacher:
     """Gives rows the label of a loss that learns from another model."""
 
-    def __init__(self, loss: str, teacher: str | Space, student: TrainableModel) -> None:
+    def __init__(self, loss: str, teacher: str | Space, student: TrainableModel | FrozenModel) -> None:
         """Load the teacher.
 
         Args:
@@ -40,7 +41,7 @@ class Teacher:
         self.space = teacher if isinstance(teacher, Space) else load(teacher)
         if self.space.dimension != student.dimension:
             msg = (
-                f"{self.space.name} has {self.space.dimension} dimensions, and {student.checkpoint.name} "
+                f"{self.space.name} has {self.space.dimension} dimensions, and {student.name} "
                 f"{student.dimension}: a student that learns vectors needs as many; senseweave.align joins two spaces "
                 "of any lengths"
             )

@@ -44,6 +44,7 @@ class TrainableModel:
         self.modules = modules
         self.prompts = prompts
         self.adapted = False
+        self.name = checkpoint.name
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -54,6 +55,10 @@ class TrainableModel:
     def dimension(self) -> int:
         """The length of its vectors."""
         return int(self.modules.get_embedding_dimension() or self.vectors([Text("length")], "document").shape[1])
+
+    def read(self, media: Media) -> Any:
+        """Return an item as `preprocess` takes it: decoded."""
+        return media.decode()
 
     def preprocess(self, items: Sequence[Any], role: Role) -> dict[str, Any]:
         """Return the tensors of one batch of strings or pictures; a string is a text whatever it looks like."""
@@ -70,7 +75,7 @@ class TrainableModel:
         rows: list[np.ndarray] = []
         with torch.inference_mode():
             for start in range(0, len(media), BATCH):
-                features = self.preprocess([item.decode() for item in media[start : start + BATCH]], role)
+                features = self.preprocess([self.read(item) for item in media[start : start + BATCH]], role)
                 moved = {
                     name: value.to(self.modules.device) if isinstance(value, torch.Tensor) else value
                     for name, value in features.items()

@@ -51,8 +51,7 @@ def test_pairs_make_a_model_that_is_better_on_rows_held_back(model: str, tuned: 
 
 
 def test_the_measure_before_is_that_of_the_base(model: str, tuned: Finetuned) -> None:
-    from senseweave.training.finetuning.finetune import split_rows
-    from senseweave.training.finetuning.rows import make_rows
+    from senseweave.training.finetuning.rows import make_rows, split_rows
 
     _, _, heldout = split_rows(make_rows(pairs(), "mnrl"), 0.2, 0, stop=True)
     space = sw.load(model)
@@ -269,8 +268,7 @@ def test_mined_negatives_are_no_answers_and_no_likely_answers() -> None:
 
 
 def test_no_item_is_trained_on_and_held_back() -> None:
-    from senseweave.training.finetuning.finetune import split_rows
-    from senseweave.training.finetuning.rows import make_rows
+    from senseweave.training.finetuning.rows import make_rows, split_rows
 
     rows = make_rows([(f"q{n}", f"a{n % 40}") for n in range(200)], "mnrl")
     trained, stopping, heldout = split_rows(rows, 0.2, 3, stop=True)

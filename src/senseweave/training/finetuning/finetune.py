@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -13,12 +13,12 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from senseweave.arguments import check_choice
+from senseweave.encoders.base import ROLES
 from senseweave.extras import require
 from senseweave.media import Media
 from senseweave.progress import ProgressOption, tracked
 from senseweave.spaces import Space, load
 from senseweave.training.data.augmentation import Augment
-from senseweave.training.data.splits import group_rows, hold_out, media_keys
 from senseweave.training.finetuning import comparison, tasks
 from senseweave.training.finetuning.comparison import Comparison, Embed, Report, Retrieval, ScoredPairs
 from senseweave.training.finetuning.dataset import Collator, ItemTable, column_role, make_dataset
@@ -26,7 +26,7 @@ from senseweave.training.finetuning.finetuned import Finetuned, write_report
 from senseweave.training.finetuning.frozen import Adapter, FrozenModel
 from senseweave.training.finetuning.losses import LABEL, LOSSES, LossOptions, build_loss
 from senseweave.training.finetuning.negatives import add_hard_negatives
-from senseweave.training.finetuning.rows import make_rows
+from senseweave.training.finetuning.rows import FEWEST_FOR_STOPPING, make_rows, split_rows
 from senseweave.training.finetuning.run import Settings, run_key, train
 from senseweave.training.finetuning.teachers import Teacher
 from senseweave.training.finetuning.trainable import TrainableModel, check_same_vectors, open_trainable
@@ -34,9 +34,6 @@ from senseweave.training.finetuning.trainable import TrainableModel, check_same_
 LEARNING_RATES: Final[Mapping[str | None, float]] = {None: 2e-5, "lora": 2e-4, "head": 1e-3}
 """Of all weights, as in sentence-transformers' examples; of low-rank matrices, ten times as much (arXiv 2106.09685,
 appendix D); of a head, the default of Adam (arXiv 1412.6980)."""
-FEWEST_HELD_OUT: Final = 5
-FEWEST_FOR_STOPPING: Final = 100
-STOPPING_SHARE: Final = 0.1
 
 
 def finetune(
@@ -213,48 +210,6 @@ def _check_options(loss: str, *, teacher: Any, guide: str | None, hard_negatives
     if teacher is None and loss in ("distill", "margin"):
         msg = f"the loss {loss!r} needs a teacher="
         raise ValueError(msg)
-
-
-def split_rows(
-    rows: Sequence[dict[str, Any]], validation: float, seed: int, *, stop: bool
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return rows to train on, rows that decide when to stop, and rows held back; no item is on two sides.
-
-    Raises:
-        ValueError: If too few rows can be held back.
-    """
-    if not 0 < validation < 1:
-        msg = f"validation must be a share between 0 and 1, not {validation}"
-        raise ValueError(msg)
-    groups = group_rows([_keys(row) for row in rows])
-    heldout, trained = _parted(rows, groups, validation, seed)
-    stopping: list[dict[str, Any]] = []
-    if stop and len(rows) >= FEWEST_FOR_STOPPING:
-        stopping, trained = _parted(trained, group_rows([_keys(row) for row in trained]), STOPPING_SHARE, seed)
-    if len(heldout) < FEWEST_HELD_OUT or len(trained) < 2:
-        msg = (
-            f"{len(rows)} rows in {groups.max() + 1} groups that share no item leave {len(heldout)} to hold back and "
-            f"{len(trained)} to train on; at least {FEWEST_HELD_OUT} and 2 are needed"
-        )
-        raise ValueError(msg)
-    return trained, stopping, heldout
-
-
-def _keys(row: Mapping[str, Any]) -> list[Hashable]:
-    """Return what identifies the items of a row, mined negatives aside."""
-    items = (item for name, item in row.items() if name != LABEL and not name.startswith("negative"))
-    return [key for item in items for key in media_keys(item)]
-
-
-def _parted(
-    rows: Sequence[dict[str, Any]], groups: np.ndarray, share: float, seed: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return a share of the rows, by groups, and the rest."""
-    aside = hold_out(groups, share, seed)
-    sides: tuple[list[dict[str, Any]], list[dict[str, Any]]] = [], []
-    for row, out in zip(rows, aside, strict=True):
-        sides[0 if out else 1].append(row)
-    return sides
 
 
 def _columns(loss: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

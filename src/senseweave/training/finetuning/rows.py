@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from senseweave.errors import MediaError
 from senseweave.media import Media, MediaPolicy, Text
 from senseweave.training.data.pairs import cell_media, column_kind
+from senseweave.training.data.splits import group_rows, hold_out, media_keys
 from senseweave.training.data.tables import read_table
 from senseweave.training.finetuning.losses import LABEL, LOSSES
 
@@ -27,6 +30,10 @@ OPTIONAL: Final[Mapping[str, frozenset[str]]] = {
     "distill": frozenset({"positive"}),
 }
 """Columns that a loss takes and does not need."""
+FEWEST_HELD_OUT: Final = 5
+FEWEST_FOR_STOPPING: Final = 100
+"""Rows below which none are set aside to decide when to stop."""
+STOPPING_SHARE: Final = 0.1
 
 
 def make_rows(
@@ -139,3 +146,45 @@ def _item(name: str, value: Any, number: int, policy: MediaPolicy | None) -> Any
         return Text(value, policy=policy)
     msg = f"row {number}: {name} must be a string or media, not {type(value).__name__}"
     raise TypeError(msg)
+
+
+def split_rows(
+    rows: Sequence[dict[str, Any]], validation: float, seed: int, *, stop: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return rows to train on, rows that decide when to stop, and rows held back; no item is on two sides.
+
+    Raises:
+        ValueError: If too few rows can be held back.
+    """
+    if not 0 < validation < 1:
+        msg = f"validation must be a share between 0 and 1, not {validation}"
+        raise ValueError(msg)
+    groups = group_rows([_keys(row) for row in rows])
+    heldout, trained = _parted(rows, groups, validation, seed)
+    stopping: list[dict[str, Any]] = []
+    if stop and len(rows) >= FEWEST_FOR_STOPPING:
+        stopping, trained = _parted(trained, group_rows([_keys(row) for row in trained]), STOPPING_SHARE, seed)
+    if len(heldout) < FEWEST_HELD_OUT or len(trained) < 2:
+        msg = (
+            f"{len(rows)} rows in {groups.max() + 1} groups that share no item leave {len(heldout)} to hold back and "
+            f"{len(trained)} to train on; at least {FEWEST_HELD_OUT} and 2 are needed"
+        )
+        raise ValueError(msg)
+    return trained, stopping, heldout
+
+
+def _keys(row: Mapping[str, Any]) -> list[Hashable]:
+    """Return what identifies the items of a row, mined negatives aside."""
+    items = (item for name, item in row.items() if name != LABEL and not name.startswith("negative"))
+    return [key for item in items for key in media_keys(item)]
+
+
+def _parted(
+    rows: Sequence[dict[str, Any]], groups: np.ndarray, share: float, seed: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return a share of the rows, by groups, and the rest."""
+    aside = hold_out(groups, share, seed)
+    sides: tuple[list[dict[str, Any]], list[dict[str, Any]]] = [], []
+    for row, out in zip(rows, aside, strict=True):
+        sides[0 if out else 1].append(row)
+    return sides

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from haystack import Document
+from haystack import Document, Pipeline, component
 from haystack.components.retrievers.in_memory import InMemoryEmbeddingRetriever
 from haystack.document_stores.in_memory import InMemoryDocumentStore
 from haystack_integrations.components.retrievers.senseweave import SenseweaveMultimodalRetriever
@@ -102,6 +102,25 @@ def test_a_modality_of_a_call_is_calibrated_by_itself():
     called = retriever.run(query="x", modalities=["audio", "text"])["documents"]
     assert called == plain.run(query="x")["documents"]
     assert {document.meta["modality"] for document in called} == {"audio", "text"}
+
+
+@component
+class Chooser:
+    """Says which modalities a question is about, as a router or a language model would."""
+
+    @component.output_types(modalities=list[str])
+    def run(self, query: str) -> dict[str, list[str]]:
+        return {"modalities": [word for word in query.split() if word in ("text", "image")]}
+
+
+def test_another_component_may_choose_the_modalities():
+    pipeline = Pipeline()
+    pipeline.add_component("choose", Chooser())
+    pipeline.add_component("retrieve", _retriever({"a": [*TALK, *OTHERS]}))
+    pipeline.connect("choose.modalities", "retrieve.modalities")
+    question = "an image or text"
+    found = pipeline.run({"choose": {"query": question}, "retrieve": {"query": question}})["retrieve"]
+    assert _ids(found) == ["diary", "photo"]
 
 
 @pytest.mark.parametrize("asked", [{}, {"diversity": 0.9}])

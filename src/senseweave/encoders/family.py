@@ -32,6 +32,7 @@ class Family:
         license: Licenses of the usual weights.
         rules: How a checkpoint of the family is recognized by its files; empty if its models are only found by scheme.
         folders: Whether a model's name may be a local folder.
+        files: Whether it may be a local weight file, alone or after an architecture and `//`.
         space: `module:Class` of the space of its models, a subclass of `senseweave.Space`; a plain space if None.
     """
 
@@ -45,6 +46,7 @@ class Family:
     license: str
     rules: tuple[Rule, ...] = ()
     folders: bool = True
+    files: bool = False
     space: str | None = None
 
     def options(self) -> dict[str, inspect.Parameter]:

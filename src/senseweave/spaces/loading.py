@@ -113,10 +113,16 @@ def _space_class(family: Family) -> type[Space]:
 
 
 def _absolute_name(name: str) -> str:
-    """Return a name with the path of its local folder made absolute; a name without a folder stays as it is."""
+    """Return a name with the path of its local folder or weight file made absolute; any other stays as it is."""
     if name != "starter" and os.path.isdir(name):
         return os.path.abspath(name)
     scheme, _, rest = name.partition(":")
-    if rest and os.path.isdir(rest) and is_scheme(scheme) and family_for(scheme).folders:
+    if not rest or not is_scheme(scheme) or not os.path.exists(rest.rpartition("//")[2]):
+        return name
+    family = family_for(scheme)
+    if (family.folders and os.path.isdir(rest)) or (family.files and os.path.isfile(rest)):
         return f"{scheme}:{os.path.abspath(rest)}"
+    architecture, slashes, file = rest.rpartition("//")
+    if family.files and slashes and os.path.isfile(file):
+        return f"{scheme}:{architecture}//{os.path.abspath(file)}"
     return name

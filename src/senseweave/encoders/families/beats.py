@@ -176,4 +176,5 @@ FAMILY = Family(
     dimensions=(768,),
     license="MIT code and weights, trained on AudioSet",
     folders=False,
+    files=True,
 )

@@ -170,4 +170,5 @@ FAMILY = Family(
     dimensions=(4096,),
     license="by weights; trained on Sports-1M",
     folders=False,
+    files=True,
 )

@@ -291,4 +291,5 @@ FAMILY = Family(
     dimensions=(1024, 2048),
     license="Apache-2.0 code; weights trained on Kinetics-400",
     folders=False,
+    files=True,
 )

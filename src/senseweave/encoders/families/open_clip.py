@@ -271,5 +271,6 @@ FAMILY = Family(
     examples=("open_clip:ViT-B-32/laion2b_s34b_b79k", "open_clip:ViT-B-32//path/to/checkpoint.safetensors"),
     dimensions=(512, 512),
     license="by checkpoint; MIT for LAION's",
+    files=True,
     rules=(Rule(has_file("open_clip_config.json"), BY_OPEN_CLIP_CONFIG),),
 )

@@ -195,4 +195,5 @@ FAMILY = Family(
     dimensions=(2048,),
     license="MIT code; CC-BY-4.0 weights, trained on AudioSet",
     folders=False,
+    files=True,
 )

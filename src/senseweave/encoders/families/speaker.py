@@ -219,4 +219,5 @@ FAMILY = Family(
     dimensions=(256,),
     license="Apache-2.0",
     folders=False,
+    files=True,
 )

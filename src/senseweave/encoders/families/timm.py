@@ -195,5 +195,6 @@ FAMILY = Family(
     examples=("timm/vit_small_patch14_dinov2.lvd142m", "timm:resnet18.a1_in1k", "timm:resnet18//path/to/checkpoint"),
     dimensions=(384, 512, 512),
     license="by model; some ImageNet weights are for research only",
+    files=True,
     rules=(Rule(has_config_keys("architecture", "pretrained_cfg"), BY_TIMM_CONFIG),),
 )

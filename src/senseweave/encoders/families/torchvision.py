@@ -192,4 +192,6 @@ FAMILY = Family(
     examples=("torchvision:r3d_18//path/to/weights.pth",),
     dimensions=(512,),
     license="BSD-3-Clause code; weights trained on Kinetics-400",
+    folders=False,
+    files=True,
 )

@@ -242,4 +242,5 @@ FAMILY = Family(
     dimensions=(128,),
     license="Apache-2.0; weights trained on YouTube videos",
     folders=False,
+    files=True,
 )

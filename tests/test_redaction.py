@@ -3,6 +3,7 @@
 import pytest
 
 from senseweave.redaction import (
+    cause,
     has_secret,
     is_secret_option,
     redacted,
@@ -93,3 +94,13 @@ def test_plain_values_are_hidden_but_for_the_text_of_documents() -> None:
     hidden = "https://host/a?token=[redacted]"
     given = {"source": link, "text": link, "all": [link, {"sources": (link, 3)}], "none": None}
     assert redacted(given) == {"source": hidden, "text": link, "all": [hidden, {"sources": [hidden, 3]}], "none": None}
+
+
+def test_an_error_is_no_cause_if_one_that_led_to_it_holds_a_secret():
+    shown = OSError("cannot connect")
+    assert cause(shown) is shown
+    shown.__context__ = ValueError("http://user:pw@host/a")
+    assert cause(shown) is None
+    shown.__context__ = shown.__cause__ = KeyError("harmless")
+    shown.__cause__.__context__ = shown
+    assert cause(shown) is shown

@@ -12,6 +12,9 @@ T = TypeVar("T")
 REDACTED: Final = "[redacted]"
 """What is shown in the place of a secret."""
 
+MOST_CAUSES: Final = 20
+"""Errors that are followed; some refer to each other."""
+
 _OPTION: Final = re.compile(r"(^|_)(key|token|secret|password|credentials?|auth|headers?)$", re.IGNORECASE)
 _URL: Final = re.compile(r"[a-z][a-z0-9+.\-]{1,30}:/{1,2}[^\s<>\"'`]+", re.IGNORECASE)
 """Also with one slash, which `pathlib.Path` leaves of two."""
@@ -81,7 +84,17 @@ def quoted(value: Any) -> str:
 
 def cause(error: BaseException) -> BaseException | None:
     """Return an error as the cause of another, which a traceback shows; None if its text holds a secret of a URL."""
-    return None if has_secret(str(error)) else error
+    return None if has_secret(traceback_text(error)) else error
+
+
+def traceback_text(error: BaseException) -> str:
+    """Return the texts of an error and of those that led to it, which a traceback shows together."""
+    texts: list[str] = []
+    found: BaseException | None = error
+    while found is not None and len(texts) < MOST_CAUSES:
+        texts.append(str(found))
+        found = found.__cause__ or found.__context__
+    return "\n".join(texts)
 
 
 def redact_repr(kind: type[T]) -> type[T]:

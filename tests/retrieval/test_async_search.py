@@ -1,6 +1,7 @@
 """Searches that wait together are embedded and answered together, and find what each would find alone."""
 
 import asyncio
+import contextvars
 import threading
 import time
 import zlib
@@ -63,7 +64,12 @@ def index(request, tmp_path):
         for second in WORDS
         if first != second
     ]
-    opened.add([sw.Text(note, source=f"/notes/{n}", metadata={"n": n}) for n, note in enumerate(notes)])
+    opened.add(
+        [
+            sw.Text(note, source=f"/notes/{n}", metadata={"n": n, "flag": n % 2 == 0 if n < 30 else 1})
+            for n, note in enumerate(notes)
+        ]
+    )
     yield opened
     store.close()
 
@@ -126,11 +132,41 @@ def test_searches_of_different_options_find_what_they_find_alone(index):
         {"min_score": 0.1},
         {"quota": {"text": 2}},
         {"filter": {"n": 1000}},
+        {"filter": {"flag": True}},
+        {"filter": {"flag": 1}},
+        {"k": 9000},
     ]
     calls = [(question, chosen) for question in QUESTIONS[:4] for chosen in options]
     alone = [summarize(index.search(question, **chosen)) for question, chosen in calls]
     together = gather(*(index.asearch(question, **chosen) for question, chosen in calls))
     assert [summarize(hits) for hits in together] == alone
+
+
+def test_searches_of_many_records_are_answered_a_few_at_a_time(index, encoder, monkeypatch):
+    asked, query = [], index._store.store.query
+    monkeypatch.setattr(
+        index._store.store, "query", lambda name, rows, k, **o: asked.append(k * len(rows)) or query(name, rows, k, **o)
+    )
+    assert all(len(hits) == 56 for hits in gather(*(index.asearch(question, k=4000) for question in QUESTIONS[:12])))
+    assert max(asked) <= 10_000
+
+
+def test_a_search_with_a_reranker_runs_where_context_variables_are_those_of_its_caller(index):
+    variable, seen = contextvars.ContextVar("variable", default="nobody"), []
+
+    class Reranker:
+        name = "as it is"
+
+        def scores(self, query, hits):
+            seen.append(variable.get())
+            return np.arange(len(hits), 0, -1.0)
+
+    async def run():
+        variable.set("the caller")
+        await asyncio.gather(*(index.asearch(question, rerank=Reranker()) for question in QUESTIONS[:4]))
+
+    asyncio.run(run())
+    assert seen == ["the caller"] * 4
 
 
 def test_the_error_of_a_search_is_its_own(index, encoder):

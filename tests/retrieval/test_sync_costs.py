@@ -143,3 +143,8 @@ def test_an_index_that_was_repaired_is_synced(make_index, tmp_path):
         index.repair()
         shutil.rmtree(tmp_path / "notes" / "deep")
         assert index.add(tmp_path / "notes", sync=True).deleted == 2
+
+
+def test_the_names_of_folders_are_reserved(make_index):
+    with pytest.raises(ValueError, match="begin with senseweave_above_ are reserved"):
+        make_index().add(sw.Text("a note"), metadata={f"{ABOVE}1": 7})

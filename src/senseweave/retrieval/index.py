@@ -389,7 +389,8 @@ class Index(Maintained):
         """Check the arguments of `search`, and load the spaces if they are not."""
         parsed, plan = as_query(query), self._planner.plan(k, options)
         condition, chosen = parse_filter(filter), chosen_modalities(modalities, self.modalities)
-        return SearchRequest(parsed, plan, condition, chosen, self.spaces, self.policy)
+        group = repr(condition), frozenset(chosen)  # a condition on 1 equals one on True, but for its repr
+        return SearchRequest(parsed, plan, condition, chosen, group, self.spaces, self.policy)
 
     def _embedded(self, query: str | Media) -> dict[str, EmbeddedPart]:
         return {name: parts[0] for name, parts in embed_query(as_query(query), self.spaces).items()}

@@ -20,7 +20,7 @@ from senseweave.media.forms.local_names import source_path
 from senseweave.media.forms.parts import is_part_path
 from senseweave.media.fused import FUSED, Fused, read_fused
 from senseweave.redaction import redact_repr
-from senseweave.retrieval.records.folders import without_folders
+from senseweave.retrieval.records.folders import ABOVE, without_folders
 from senseweave.retrieval.records.values import check_name, check_value
 
 Span = tuple[float, float]
@@ -393,6 +393,9 @@ def _span(values: Mapping[str, Any], start_name: str, end_name: str) -> Span | N
 
 def _check_name(name: Any, value: Any, modality: Modality) -> str:
     check_name(name)
+    if name.startswith(ABOVE):
+        msg = f"metadata names that begin with {ABOVE} are reserved for the index, not {name!r}"
+        raise ValueError(msg)
     if name in FIELDS and not _may_be_users(name, value, modality):
         msg = f"metadata name {name!r} is reserved for the index; reserved names are {', '.join(FIELDS)}"
         raise ValueError(msg)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 
 from senseweave.media import MediaPolicy, Modality
@@ -21,6 +21,7 @@ class SearchRequest:
         plan: How results are chosen and ordered.
         condition: That records must match; None for all.
         modalities: Of the records.
+        group: Equal for searches of equal conditions and modalities, which the store can be asked for at once.
         spaces: Of the index, loaded.
         policy: What may be read when the media of hits are used.
     """
@@ -29,5 +30,6 @@ class SearchRequest:
     plan: Plan
     condition: Condition | None
     modalities: Collection[Modality]
+    group: Hashable
     spaces: Mapping[str, Space]
     policy: MediaPolicy

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect_right
 from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -23,6 +26,8 @@ from senseweave.retrieval.stores.collections import Collections
 
 MOST: Final = 64
 """Searches that are answered together."""
+MOST_RECORDS: Final = 10_000
+"""Records that these may ask a collection for; they are in memory at once."""
 
 
 @dataclass
@@ -30,6 +35,12 @@ class _Search:
     request: SearchRequest
     embedded: Embedded
     future: Future[Hits]
+    context: Context = field(default_factory=copy_context)
+
+    @property
+    def depth(self) -> int:
+        """How many records it asks every collection for, at first."""
+        return self.request.plan.depth(self.request.plan.pages - 1)
 
 
 class SearchQueue:
@@ -49,17 +60,16 @@ class SearchQueue:
     def submit(self, request: SearchRequest, embedded: Embedded) -> Future[Hits]:
         """Queue a search and return its future; those of the same filter and modalities may be answered together."""
         search = _Search(request, embedded, Future())
-        key: Hashable = request.condition, frozenset(request.modalities)
-        if request.plan.reranker is not None:
-            key = id(search)  # a model works for long, while others would wait
+        # A reranking model works for long, while others would wait.
+        key = request.group if request.plan.reranker is None else id(search)
         with self._lock:
             if self._forks != forks():  # what waits here was asked for in the parent, which answers it
                 self._forks, self._waiting = forks(), {}
             if key in self._waiting:
                 self._waiting[key].append(search)
             else:
-                self._waiting[key] = [search]
                 READING.start(lambda: self._run(key))
+                self._waiting[key] = [search]
         return search.future
 
     def answer(self, request: SearchRequest, embedded: Embedded) -> Hits:
@@ -72,15 +82,20 @@ class SearchQueue:
     def _run(self, key: Hashable) -> None:
         """Answer what waits under a key, and then, after what else the threads have to do, what came meanwhile."""
         with self._lock:
-            waiting = self._waiting[key]
-            searches, self._waiting[key] = waiting[:MOST], waiting[MOST:]
-        self._settle([search for search in searches if not search.future.cancelled()])
-        with self._lock:
-            if self._waiting[key]:
-                with contextlib.suppress(RuntimeError):  # the process is ending
-                    READING.start(lambda: self._run(key))
-            else:
-                del self._waiting[key]
+            waiting = [search for search in self._waiting[key] if not search.future.cancelled()]
+            depths = list(accumulate(search.depth for search in waiting[:MOST]))
+            count = max(bisect_right(depths, MOST_RECORDS), 1)
+            searches, self._waiting[key] = waiting[:count], waiting[count:]
+        try:
+            if searches:
+                searches[0].context.run(self._settle, searches)
+        finally:
+            with self._lock:
+                if self._waiting[key]:
+                    with contextlib.suppress(RuntimeError):  # the process is ending
+                        READING.start(lambda: self._run(key))
+                else:
+                    del self._waiting[key]
 
     def _settle(self, searches: Sequence[_Search]) -> None:
         futures = [search.future for search in searches]
@@ -109,8 +124,6 @@ class SearchQueue:
         Raises:
             SenseweaveError: If the store fails.
         """
-        if not searches:
-            return []
         first = searches[0].request
         sources = collection_sources(self._collections, self._calibration, first.modalities, first.condition)
         ranked = self._rank(searches, sources)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, ParamSpec, TypeVar
 
 from senseweave.errors import SenseweaveError, StoreError
-from senseweave.redaction import REDACTED, cause, without_secrets
+from senseweave.redaction import REDACTED, cause, traceback_text, without_secrets
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,7 +44,8 @@ def readable(place: Any, secrets: Callable[[], Sequence[str]] = tuple) -> Iterat
     except (SenseweaveError, ImportError):
         raise
     except BaseException as error:
-        hidden = [secret for secret in secrets() if secret in str(error)]
+        text = traceback_text(error)
+        hidden = [secret for secret in secrets() if secret in text]
         reason = _reason(error, hidden)
         if reason is None:
             raise

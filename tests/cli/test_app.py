@@ -288,3 +288,10 @@ def test_answers_missing_from_the_index_are_reported_with_the_figures(
     assert "all" in told.stdout
     assert "1 answers of 1 of 3 questions are not in the index" in told.stderr
     assert "entry 3 of questions.json: yak.jpg" in told.stderr
+
+
+def test_writing_in_pictures_is_read_as_the_command_says(files: Path, tmp_path: Path) -> None:
+    refused = senseweave("index", files / "photo-01.jpg", "--into", tmp_path / "index", "--ocr", "yes")
+    assert (refused.returncode, refused.stderr.strip()[-40:]) == (2, "must be 'auto', 'on' or 'off', not 'yes'")
+    made = senseweave("index", files / "photo-01.jpg", "--into", tmp_path / "index", "--ocr", "off", "--json")
+    assert json.loads(made.stdout)["size"] == 1

@@ -42,8 +42,15 @@ def spaces(tiny, number):
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_picture_is_decoded_once_for_all_spaces(tmp_path, tiny, corpus_folder, counts, number):
     with Index(tmp_path / "index", spaces=spaces(tiny, number)) as index:
-        assert index.add(corpus_folder / "red.png").added == number
+        assert index.add(corpus_folder / "red.png", ocr="off").added == number
     assert counts["pictures"] == 1
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_picture_is_decoded_once_more_to_see_whether_it_looks_written(tmp_path, tiny, corpus_folder, counts, number):
+    with Index(tmp_path / "index", spaces=spaces(tiny, number)) as index:
+        index.add(corpus_folder / "red.png")
+    assert counts["pictures"] == 2
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

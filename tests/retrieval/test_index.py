@@ -11,7 +11,7 @@ import senseweave as sw
 from senseweave.errors import AddError, FingerprintError, MediaError, StoreError
 from senseweave.retrieval import Index
 
-RESERVED = {"modality", "source", "mime_type", "sha256", "start", "end", "page", "fingerprint", "added_at"}
+RESERVED = {"modality", "source", "mime_type", "sha256", "start", "end", "page", "fingerprint", "added_at", "ocr_read"}
 
 
 def rows(index):

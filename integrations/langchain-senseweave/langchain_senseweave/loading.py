@@ -20,6 +20,7 @@ from senseweave.interop import (
     ChunkOptions,
     MediaError,
     MediaPolicy,
+    Ocr,
     OnInputError,
     choose_policy,
     chunk_media,
@@ -38,6 +39,7 @@ class ParserOptions(ChunkOptions, total=False):
     policy: MediaPolicy | None
     on_error: OnInputError
     encoding: str | None
+    ocr: Ocr
     show_progress: bool
 
 
@@ -68,6 +70,7 @@ class MediaParser(BaseBlobParser):
         policy: MediaPolicy | None = None,
         on_error: OnInputError = "named",
         encoding: str | None = None,
+        ocr: Ocr = "auto",
         show_progress: bool = False,
         **chunking: Unpack[ChunkOptions],
     ) -> None:
@@ -86,12 +89,15 @@ class MediaParser(BaseBlobParser):
                 with a warning that counts them; they are in `failed`. `skip` leaves out both, `raise` neither. Chunks
                 that are not described are decoded once, except with `raise`.
             encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file.
+            ocr: Pictures whose words are read, as documents of their own beside them: `auto` those that look as if they
+                held writing, `on` all, `off` none, nor scanned pages. Needs `senseweave[ocr]`.
             show_progress: Whether loading shows a bar, or lines where there is no terminal.
             **chunking: `seconds` of a window (30) and `characters` of a passage (1,000), by default what suits the
                 embeddings' model, and `overlap` (0) and `character_overlap` (0) that neighbors share.
 
         Raises:
-            ValueError: If both `policy` and `root` or `network` are given, or `on_error` or `encoding` is unknown.
+            ValueError: If both `policy` and `root` or `network` are given, or `on_error`, `encoding` or `ocr` is
+                unknown.
             TypeError: If an argument is unknown.
         """
         if unknown := set(chunking) - set(CHUNK_OPTIONS):
@@ -111,6 +117,7 @@ class MediaParser(BaseBlobParser):
             verify=on_error != "raise",  # a truncated file would fail in the store
             progress=show_progress,
             encoding=encoding,
+            ocr=ocr,
         )
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:

@@ -16,6 +16,7 @@ from llama_index.embeddings.senseweave import MediaNodeParser, MediaReader, Sens
 from llama_index.vector_stores.chroma import ChromaVectorStore
 
 import senseweave as sw
+from senseweave.media.kinds import picture_text
 
 READER = MediaReader(seconds=1, characters=30)
 PARAGRAPHS = ("The old door code is 4711.", "Holidays are in the summer.", "Lunch is at one o'clock.")
@@ -183,3 +184,24 @@ def test_a_file_is_deleted_by_the_id_of_its_document(folder: Path, embed_model: 
     index.delete_ref_doc(first.doc_id, delete_from_docstore=True)
     kept = {node.ref_doc_id for node in index.docstore.docs.values()}
     assert kept == {document.doc_id for document in others}
+
+
+class Engine:
+    """Stands in for OCR: gives the same words for every picture."""
+
+    def lines(self, image: Any, seconds: float | None = None, least_score: float | None = None) -> Any:
+        return ["three jars of honey"], True
+
+
+def test_words_in_pictures_are_nodes_beside_them(
+    tmp_path: Path, make: dict[str, Callable[..., bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_text, "line_reader", Engine)
+    monkeypatch.setattr(picture_text, "is_installed", lambda: True)
+    (tmp_path / "sign.jpg").write_bytes(make["image"]("red"))
+    (file,) = MediaReader(ocr="on").load_data(tmp_path)
+    picture, words = MediaNodeParser()([file])
+    assert words.get_content() == "three jars of honey"
+    assert words.metadata["ocr"] is True
+    assert words.metadata["source"] == picture.metadata["source"]
+    assert len(MediaNodeParser()(MediaReader().load_data(tmp_path))) == 1

@@ -10,6 +10,7 @@ from haystack_integrations.components.converters.senseweave import MediaToDocume
 
 import senseweave as sw
 from senseweave.interop import media_provenance, read_metadata, record_id
+from senseweave.media.kinds import picture_text
 
 
 def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
@@ -24,6 +25,7 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
         "network": False,
         "on_error": "raise",
         "encoding": None,
+        "ocr": "auto",
         "progress_bar": False,
         "describe_with": "starter",
         "device": None,
@@ -281,3 +283,28 @@ def test_the_encoding_of_text_files_can_be_named(tmp_path):
     converter = MediaToDocument.from_dict(MediaToDocument(encoding="iso8859-15").to_dict())
     (document,) = converter.run(sources=[tmp_path])["documents"]
     assert document.content == "5 €"
+
+
+class Engine:
+    """Stands in for OCR: gives the same words for every picture."""
+
+    def lines(self, image, seconds=None, least_score=None):
+        return ["three jars of honey"], True
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    monkeypatch.setattr(picture_text, "line_reader", Engine)
+    monkeypatch.setattr(picture_text, "is_installed", lambda: True)
+
+
+def test_words_in_pictures_are_documents_beside_them(engine, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "sign.png")
+    picture, words = MediaToDocument(ocr="on").run(sources=[tmp_path])["documents"]
+    assert (words.content, words.meta["ocr"]) == ("three jars of honey", True)
+    assert words.meta["file_path"] == picture.meta["file_path"]
+    assert len(MediaToDocument().run(sources=[tmp_path])["documents"]) == 1
+    with pytest.raises(ValueError, match="ocr must be"):
+        MediaToDocument(ocr="yes")

@@ -24,6 +24,7 @@ from senseweave.cli.options import (
     IndexFolder,
     Trusted,
     choose_device,
+    chosen_ocr,
     existing_index,
     open_index,
     trusted_kinds,
@@ -80,6 +81,10 @@ def index_command(
         str | None,
         typer.Option("--encoding", help="Encoding of the text and HTML files. [default: detected file by file]"),
     ] = None,
+    ocr: Annotated[
+        str,
+        typer.Option("--ocr", help="Pictures in which writing is read: auto (if they look written), on (all) or off."),
+    ] = "auto",
     watch: Annotated[
         bool, typer.Option("--watch", help="Then keep the index in step with the files and folders, until Ctrl-C.")
     ] = False,
@@ -108,7 +113,7 @@ def index_command(
         require("watchfiles", extra="watch", feature="index --watch")
     choose_device(device)
     try:
-        with Index(into, spaces=space or None, trust=trusted_kinds(trust)) as index:
+        with Index(into, spaces=space or None, trust=trusted_kinds(trust), ocr=chosen_ocr(ocr)) as index:
             sync = sync or (watch and any(path.is_dir() for path in paths))
             failed = False
             with nullcontext() if as_json else shown_progress("indexing", console=render.errors) as step:

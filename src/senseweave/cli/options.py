@@ -14,6 +14,7 @@ from senseweave.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from senseweave.media import Modality
+    from senseweave.media.kinds.picture_text import Ocr
     from senseweave.retrieval import Index
     from senseweave.spaces.recorded import Kind
 
@@ -88,6 +89,20 @@ def trusted_kinds(names: list[str] | None) -> Collection[Kind]:
 
     try:
         return parse_trust(names)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise SenseweaveError(str(error)) from None
+
+
+def chosen_ocr(name: str) -> Ocr:
+    """Return which pictures are read.
+
+    Raises:
+        SenseweaveError: If the name is none of the choices.
+    """
+    from senseweave.media.kinds.picture_text import PictureReading
+
+    try:
+        return PictureReading(name).ocr  # type: ignore[arg-type]
     except ValueError as error:
         raise SenseweaveError(str(error)) from None
 

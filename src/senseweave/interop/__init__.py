@@ -68,6 +68,7 @@ from senseweave.media.export import DEFAULT_PIXELS, ImageFormat, image_file
 from senseweave.media.files import is_kept, keep_bytes
 from senseweave.media.forms.local_names import source_path
 from senseweave.media.fused import Fused
+from senseweave.media.kinds.picture_text import Ocr
 from senseweave.media.policy import choose_policy
 from senseweave.progress import Counter, Progress, ProgressOption, shown_progress, tracked
 from senseweave.redaction import without_secret_options, without_secrets
@@ -180,6 +181,7 @@ __all__ = [
     "MediaError",
     "MediaPolicy",
     "Modality",
+    "Ocr",
     "OnError",
     "OnInputError",
     "OnUnreadable",

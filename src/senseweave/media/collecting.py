@@ -17,6 +17,7 @@ from senseweave.media.forms.refusals import refusal
 from senseweave.media.forms.source import Source
 from senseweave.media.kinds.audio import Audio
 from senseweave.media.kinds.image import Image
+from senseweave.media.kinds.picture_text import Ocr, PictureReading, with_words
 from senseweave.media.kinds.text import Text, TextFile
 from senseweave.media.kinds.video import Video
 from senseweave.media.modality import Modality
@@ -38,7 +39,7 @@ _STORE_FOLDER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def collect(
-    inputs: Any, *, policy: MediaPolicy | None = None, encoding: str | None = None
+    inputs: Any, *, policy: MediaPolicy | None = None, encoding: str | None = None, ocr: Ocr | None = None
 ) -> Iterator[Media | MediaError]:
     """Yield the media in some inputs: one per file, and two per PDF page (its text and its image).
 
@@ -48,19 +49,25 @@ def collect(
             of an index or another Chroma store; a link to a folder is reported, not followed.
         policy: What may be read.
         encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file.
+        ocr: Which pictures are followed by the words in them: `auto` those that look as if they held writing, `on` all,
+            `off` none, and no scanned pages of documents either; None only such pages.
 
     Yields:
         Media; in place of an input that cannot be read, the MediaError that says why.
 
     Raises:
-        ValueError: If Python has no encoding of that name.
+        ValueError: If Python has no encoding of that name, or `ocr` is none of these.
     """
-    for group in collect_files(inputs, policy=policy, encoding=encoding):
+    for group in collect_files(inputs, policy=policy, encoding=encoding, ocr=ocr):
         yield from group
 
 
 def collect_files(
-    inputs: Any, *, policy: MediaPolicy | None = None, encoding: str | None = None
+    inputs: Any,
+    *,
+    policy: MediaPolicy | None = None,
+    encoding: str | None = None,
+    ocr: Ocr | PictureReading | None = None,
 ) -> Iterator[list[Media | MediaError]]:
     """Yield what `collect` yields, in a list for each file, which stays open until the next list is asked for."""
     policy = policy or DEFAULT_POLICY
@@ -68,17 +75,22 @@ def collect_files(
         from senseweave.media.documents.plain import check_encoding
 
         encoding = check_encoding(encoding)
+    reading = PictureReading(ocr) if isinstance(ocr, str) else ocr
+    reads_pages = reading is None or reading.ocr != "off"
+    reads_pictures = reading is not None and reads_pages
     for value in [inputs] if is_single(inputs) else inputs:
         if isinstance(value, Media):
-            yield [value]
+            yield list(with_words([value], reading)) if reading is not None and reads_pictures else [value]
             continue
         for source in _sources(value, policy):
             if isinstance(source, MediaError):
                 yield [source]
                 continue
             source.encoding = encoding
+            source.reads_scans = reads_pages
             with source.kept_open():
-                yield _media_and_error(source)
+                found = _media_and_error(source)
+                yield list(with_words(found, reading)) if reading is not None and reads_pictures else found
 
 
 def input_sources(inputs: Any, *, policy: MediaPolicy | None = None) -> Iterator[Source | Media | MediaError]:

@@ -30,7 +30,7 @@ def split(
 
     Audio and video are split into windows with spans, a PDF into its pages, text into passages with `character_start`
     and `character_end` in their metadata, `encoding` where it is not UTF-8, and `ocr` where they are those of a scanned
-    page; an image is a single chunk.
+    page or of a picture; an image is a single chunk.
 
     Args:
         media: What to split.
@@ -61,7 +61,7 @@ def _page_count(media: Media) -> int | None:
     """Return the number of pages of a whole document, or None for anything else."""
     from senseweave.media.documents import document_reader
 
-    if media.page is not None or isinstance(media._source, DecodedSource) or not media._source.content.is_document:
+    if media.page is not None or not _is_document(media):
         return None
     return document_reader(media._source.content, media.source).page_count(media._source)
 
@@ -133,7 +133,7 @@ def _cues(media: Text) -> Sequence[Cue]:
     """Return the cues of a transcript."""
     from senseweave.media.documents import document_reader
 
-    if isinstance(media._source, DecodedSource):
+    if not _is_document(media):
         return ()
     return document_reader(media._source.content, media.source).cues(media._source)
 
@@ -142,6 +142,11 @@ def _contexts(media: Text) -> Sequence[Context]:
     """Return the headings and table headers of the text of a file."""
     from senseweave.media.documents import document_reader
 
-    if isinstance(media._source, DecodedSource):
+    if not _is_document(media):
         return ()
     return document_reader(media._source.content, media.source).contexts(media._source, media.page)
+
+
+def _is_document(media: Media) -> bool:
+    """Return whether a document reader reads the source; pictures with writing and decoded objects have none."""
+    return not isinstance(media._source, DecodedSource) and media._source.content.is_document

@@ -12,9 +12,10 @@ from senseweave.media import MEDIA_CLASSES, Media, MediaPolicy, Modality
 from senseweave.media.collecting import first_media
 from senseweave.media.documents.transcripts import RECORDING
 from senseweave.media.fused import Fused
+from senseweave.media.kinds.image import Image
 from senseweave.notebook import hit_html, hits_html
 from senseweave.redaction import redact_repr
-from senseweave.retrieval.records.schema import DISPLACED, Provenance, is_gone, read_metadata
+from senseweave.retrieval.records.schema import DISPLACED, Provenance, is_gone, picture_provenance, read_metadata
 
 Span = tuple[float, float]
 
@@ -153,6 +154,19 @@ class Hit:
         if self.modality != "text" or self.span is None or not isinstance(path, str):
             return None
         return first_media(path, self.policy).part(span=self.span)
+
+    @property
+    def picture(self) -> Image | None:
+        """Of the words that OCR read in a picture, the picture; else None."""
+        shown = picture_provenance(self.provenance)
+        if shown is None:
+            return None
+        return Image(self.source, page=self.page, part=self.part, policy=self.policy)
+
+    @property
+    def shown_modality(self) -> Modality:
+        """The modality of what a user is shown: `image` for words in a picture, which stand for the picture."""
+        return self.modality if picture_provenance(self.provenance) is None else "image"
 
     def _repr_html_(self) -> str:
         return hit_html(self)

@@ -14,6 +14,7 @@ from senseweave.display import printable
 from senseweave.errors import StoreError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.media.collecting import OnInputError
+from senseweave.media.kinds.picture_text import Ocr, PictureReading
 from senseweave.progress import ProgressOption
 from senseweave.redaction import quoted
 from senseweave.retrieval.calibration.cells import Calibration
@@ -66,6 +67,7 @@ class Index(Maintained):
         prefix: str = "",
         lock_timeout: float = 600.0,
         trust: Trust = None,
+        ocr: Ocr = "auto",
         check: bool = True,
     ) -> None:
         """Open an index, or create a new index.
@@ -80,6 +82,8 @@ class Index(Maintained):
             prefix: Prefix of collection names, so that several indexes can share a client.
             lock_timeout: Seconds to wait while another process writes to the folder.
             trust: What the recorded spaces of the index may ask for beyond what is harmless, see `senseweave.trust`.
+            ocr: In which pictures `add` reads writing, where it is not told otherwise: `auto` in those that look as if
+                they held any, `on` in all, `off` in none, nor on scanned pages. Needs `senseweave[ocr]`.
             check: Whether the files of a folder are checked first; False is for `verify` and `repair` of a damaged one.
 
         Raises:
@@ -89,7 +93,8 @@ class Index(Maintained):
         """
         self._planner = Planner()
         self.policy = policy or MediaPolicy()
-        self._options = {"policy": policy, "prefix": prefix, "lock_timeout": lock_timeout, "trust": trust}
+        self._ocr = PictureReading(ocr).ocr
+        self._options = {"policy": policy, "prefix": prefix, "lock_timeout": lock_timeout, "trust": trust, "ocr": ocr}
         self._trust = parse_trust(trust)
         self._owns_store = not isinstance(place, VectorStore)
         if spaces is None and self._owns_store and not holds_store(place, create=create):
@@ -148,6 +153,7 @@ class Index(Maintained):
         characters: int | None = None,
         character_overlap: int = 0,
         encoding: str | None = None,
+        ocr: Ocr | None = None,
     ) -> Report:
         """Add files, folders, URLs or media; unchanged content is skipped, changed files replace their records.
 
@@ -167,6 +173,8 @@ class Index(Maintained):
             character_overlap: Characters that neighbouring passages share, at most.
             encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file. A byte order mark
                 is believed all the same.
+            ocr: In which pictures writing is read, see `Index`; None for the index's own. What was read before with the
+                same choice is not read again; with `off`, the words that the index holds of these pictures go.
 
         Returns:
             Counts of records and the list of failures.
@@ -176,7 +184,7 @@ class Index(Maintained):
                 `error.report` is the report.
             MediaError: With `on_error="raise"`, for the first input that cannot be indexed.
             StoreError: If another process writes for longer than the index's lock timeout.
-            ValueError: If metadata use a reserved name or are not flat, or `encoding` is unknown.
+            ValueError: If metadata use a reserved name or are not flat, or `encoding` or `ocr` is unknown.
         """
         spaces = self.spaces
         with self._store.writing():
@@ -191,6 +199,7 @@ class Index(Maintained):
                 characters=characters,
                 character_overlap=character_overlap,
                 encoding=encoding,
+                ocr=self._ocr if ocr is None else ocr,
             )
             try:
                 return ingest.run(inputs, sync=sync)

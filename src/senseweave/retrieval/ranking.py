@@ -23,7 +23,7 @@ from senseweave.retrieval.fusion import EmbeddedPart, FusionMethod, compose_quer
 from senseweave.retrieval.hits import Hit, hit_from_record
 from senseweave.retrieval.merging import resolve_method
 from senseweave.retrieval.query import Query
-from senseweave.retrieval.records.schema import Provenance, content_key, read_metadata
+from senseweave.retrieval.records.schema import Provenance, content_key, picture_provenance, read_metadata
 from senseweave.retrieval.search.own_content import OwnContent, own_content
 from senseweave.retrieval.search.paging import best_hits, cut_page, holds_sources
 from senseweave.retrieval.search.plan import Plan
@@ -239,13 +239,19 @@ def _fetch(
 
 
 def _distinct(source: RankingSource, answer: Sequence[Candidate]) -> list[_Entry]:
-    """Put records of equal content at different files together; chunks of one file stay apart."""
+    """Put records of equal content at different files together; chunks of one file stay apart.
+
+    The words that OCR read in a picture share its key, so that they are one result with it, led by the better.
+    """
     entries: list[_Entry] = []
     by_key: dict[tuple[Any, ...], list[_Entry]] = {}
     for candidate in answer:
         provenance = read_metadata(candidate.metadata)
-        key = content_key(provenance, candidate.text)
+        picture = picture_provenance(provenance)
+        key = content_key(picture or provenance, candidate.text)
         place = provenance.source or candidate.id
+        if picture is not None and any(place in entry.places for entry in by_key.get(key or (), ())):
+            continue  # more words of a picture that is there already
         if key is not None:
             for entry in by_key.get(key, ()):
                 near = abs(entry.lead.similarity - candidate.similarity) < EQUAL_SIMILARITY

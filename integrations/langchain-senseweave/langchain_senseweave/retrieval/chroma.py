@@ -23,6 +23,7 @@ from senseweave.interop import (
     ChromaWriter,
     MediaError,
     Modality,
+    Ocr,
     OnInputError,
     Record,
     check_choice,
@@ -227,6 +228,7 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
         replace: bool = True,
         on_error: OnInputError = "named",
         encoding: str | None = None,
+        ocr: Ocr = "auto",
     ) -> list[str]:
         """Add files, folders or media of any modality, a document per passage, image, page, window or segment.
 
@@ -242,6 +244,7 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
             on_error: As for `MediaParser`; with `named`, the error comes when the rest is in the store. `failed` has
                 what was left out.
             encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file.
+            ocr: Pictures whose words are read too, as for `MediaParser`.
 
         Returns:
             The ids of the documents, made from content, place and source: adding the same again changes nothing.
@@ -258,6 +261,7 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
             overlap=overlap,
             on_error=on_error,
             encoding=encoding,
+            ocr=ocr,
             show_progress=shown,
         )
         self.failed = parser.failed

@@ -11,6 +11,7 @@ from langchain_core.documents.base import Blob
 
 from langchain_senseweave import MediaLoader, MediaParser, media_from_document
 from senseweave import MediaError, MediaPolicy
+from senseweave.media.kinds import picture_text
 
 
 def test_a_folder_gives_a_document_per_piece(tmp_path, red_png, tone_wav, clip_mp4):
@@ -181,3 +182,29 @@ def test_the_encoding_of_text_files_can_be_named(tmp_path):
     assert document.page_content == "5 €"
     with pytest.raises(ValueError, match="encoding 'latin-99' is unknown"):
         MediaLoader(tmp_path, encoding="latin-99")
+
+
+class Engine:
+    """Stands in for OCR: gives the same words for every picture."""
+
+    def lines(self, image, seconds=None, least_score=None):
+        return ["three jars of honey"], True
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    monkeypatch.setattr(picture_text, "line_reader", Engine)
+    monkeypatch.setattr(picture_text, "is_installed", lambda: True)
+
+
+def test_words_in_pictures_are_documents_beside_them(engine, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "sign.png")
+    picture, words = MediaLoader(tmp_path, ocr="on").load()
+    assert (picture.metadata["modality"], words.metadata["modality"]) == ("image", "text")
+    assert (words.page_content, words.metadata["ocr"]) == ("three jars of honey", True)
+    assert words.metadata["source"] == picture.metadata["source"]
+    assert len(MediaLoader(tmp_path).load()) == 1
+    with pytest.raises(ValueError, match="ocr must be"):
+        MediaLoader(tmp_path, ocr="yes")

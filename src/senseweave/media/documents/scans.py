@@ -16,7 +16,9 @@ INSTALL: Final = 'pip install "senseweave[ocr]"'
 
 
 def readable(source: Source, pages: Sequence[int]) -> frozenset[int]:
-    """Return the scanned pages that can be read here: all, or with a note that says what is missing none."""
+    """Return the scanned pages that are read: all, none if the caller wants none, or with a note what is missing."""
+    if not source.root.reads_scans:
+        return frozenset()
     if not pages or is_installed():
         return frozenset(pages)
     named = f"page {pages[0]} is a picture" if len(pages) == 1 else f"pages {_ranges(pages)} are pictures"

@@ -41,6 +41,8 @@ class Source:
         """Modality of the first media of this source; a download of anything else ends at its first bytes."""
         self.encoding: str | None = None
         """The encoding of a text, as the caller named it or as reading chose it."""
+        self.reads_scans = True
+        """Whether OCR may read scanned pages, in this file and in those inside it."""
         self.scanned: frozenset[int] | None = None
         """The pages whose words OCR reads, once they are known."""
         self.scanned_words: dict[int, str] = {}

@@ -43,12 +43,15 @@ class LineReader:
         self._nothing_found = require("rapidocr.main", extra="ocr").RapidOCRError
         self._reading = Lock()
 
-    def lines(self, image: Image, seconds: float | None = None) -> tuple[list[str], bool]:
+    def lines(
+        self, image: Image, seconds: float | None = None, least_score: float | None = None
+    ) -> tuple[list[str], bool]:
         """Return the lines of text in an image, from top to bottom, and whether these are all of them.
 
         Args:
             image: Upright.
             seconds: When to stop recognizing the lines that were found; None for no limit.
+            least_score: Lines that the engine is less sure of are left out; None for those of this reader.
         """
         end = time.monotonic() + seconds if seconds is not None else None
         if max(image.size) > LONGEST_LINE * min(image.size):  # the engine would enlarge it to millions of pixels
@@ -60,9 +63,11 @@ class LineReader:
             # A line of pixels, which is none at all at the size that the engine reads, or a picture without words.
             except (self._too_thin, self._nothing_found):
                 return [], True
-            return self._recognize(crops, end)
+            return self._recognize(crops, end, self.least_score if least_score is None else least_score)
 
-    def _recognize(self, crops: list[np.ndarray], end: float | None) -> tuple[list[str], bool]:
+    def _recognize(
+        self, crops: list[np.ndarray], end: float | None, least_score: float = LEAST_SCORE
+    ) -> tuple[list[str], bool]:
         shapes = np.array([crop.shape[1] / max(crop.shape[0], 1) for crop in crops])
         order = [int(at) for at in np.argsort(shapes) if 1 / LONGEST_LINE <= shapes[at] <= LONGEST_LINE]
         found: dict[int, str] = {}
@@ -73,7 +78,7 @@ class LineReader:
             upright, _ = self._engine.cls_and_rotate([crops[number] for number in some])
             result = self._engine.recognize_txt(upright)
             lines = zip(some, result.txts, result.scores, strict=True)
-            found |= {number: text for number, text, score in lines if score >= self.least_score and text.strip()}
+            found |= {number: text for number, text, score in lines if score >= least_score and text.strip()}
         return [found[number] for number in sorted(found)], True
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from senseweave.media.forms.local_names import stored_name
+from senseweave.media.kinds.text import FILE_HASH
+from senseweave.retrieval.records.schema import picture_provenance, read_metadata
 from senseweave.retrieval.search.collection_source import equal_content
+from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition, any_of
 from senseweave.retrieval.stores.filters import Filter, parse_filter
@@ -49,12 +52,38 @@ class Deletion:
 
     def run(self, store: Collections) -> int:
         """Delete them and return their number; the caller holds the store's lock."""
-        removed = 0
-        for description in store.descriptions.values():
-            if self._ids is not None:
-                chosen = equal_content(store, description, self._ids)
-                store.delete(description, chosen)
-                removed += len(chosen)
-            else:
-                removed += sum(store.delete_matching(description, condition) for condition in self._conditions)
-        return removed
+        if self._ids is not None:
+            return self._delete_ids(store, self._ids)
+        return sum(
+            store.delete_matching(description, condition)
+            for description in store.descriptions.values()
+            for condition in self._conditions
+        )
+
+    def _delete_ids(self, store: Collections, ids: Sequence[str]) -> int:
+        """Delete records, those of equal content, and with a picture the words in it, which are one hit."""
+        descriptions = list(store.descriptions.values())
+        chosen = [set(equal_content(store, description, ids)) for description in descriptions]
+        pictures = {
+            place
+            for description, listed in zip(descriptions, chosen, strict=True)
+            for record in store.get(description, ids=list(listed))
+            if (place := _picture_place(record)) is not None
+        }
+        hashes = sorted({place[0] for place in pictures})
+        for description, listed in zip(descriptions, chosen, strict=True):
+            field = {"image": "sha256", "text": FILE_HASH}.get(description.modality)
+            for condition in any_of(field, hashes) if field is not None else ():
+                found = store.get(description, condition=condition)
+                listed |= {record.id for record in found if _picture_place(record) in pictures}
+            store.delete(description, sorted(listed))
+        return sum(map(len, chosen))
+
+
+def _picture_place(record: StoredRecord) -> tuple[str, str | None, int | None, str | None] | None:
+    """Return content and place of the picture that a record holds, or whose words it holds; None for any other."""
+    provenance = read_metadata(record.metadata)
+    picture = provenance if provenance.modality == "image" else picture_provenance(provenance)
+    if picture is None or picture.sha256 is None:
+        return None
+    return picture.sha256, picture.source, picture.page, picture.part

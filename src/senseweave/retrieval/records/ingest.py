@@ -24,16 +24,18 @@ from senseweave.media.collecting import (
 )
 from senseweave.media.documents.plain import check_encoding
 from senseweave.media.forms.local_names import source_path, stored_name
-from senseweave.media.kinds.text import TextFile
+from senseweave.media.kinds.image import Image
+from senseweave.media.kinds.picture_text import Ocr, PictureReading, PictureText
+from senseweave.media.kinds.text import FILE_HASH, TextFile
 from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.redaction import quoted, without_secrets
 from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.retrieval.records.forecast import Forecast
-from senseweave.retrieval.records.scans import remember_scan
-from senseweave.retrieval.records.schema import check_own, is_gone, record_id, record_source
+from senseweave.retrieval.records.scans import is_picture_text, remember_picture, remember_scan
+from senseweave.retrieval.records.schema import OCR_READ, check_own, is_gone, record_id, record_source
 from senseweave.retrieval.records.tracking import Ticket, Tracker
 from senseweave.retrieval.records.values import is_unicode
-from senseweave.retrieval.records.writing import Chunk, Lane, Writer, lanes
+from senseweave.retrieval.records.writing import BUFFER, Chunk, Lane, Writer, lanes
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
@@ -79,13 +81,15 @@ class Ingest:
         characters: int | None = None,
         character_overlap: int = 0,
         encoding: str | None = None,
+        ocr: Ocr = "auto",
     ) -> None:
         """Check the arguments, which are those of `Index.add`; the caller holds the writing lock.
 
         Raises:
             TypeError: If `metadata` is neither a dict nor a function.
-            ValueError: If `on_error` or `encoding` is unknown, or metadata cannot be stored.
+            ValueError: If `on_error`, `encoding` or `ocr` is unknown, or metadata cannot be stored.
         """
+        self._reading = PictureReading(ocr)
         check_choice("on_error", on_error, ON_INPUT_ERROR)
         self._encoding = check_encoding(encoding) if encoding is not None else None
         if isinstance(metadata, Mapping):
@@ -109,6 +113,8 @@ class Ingest:
         self._states: dict[str, SourceState] = {}
         self._named: set[str] = set()
         self._notes: dict[str, list[str]] = {}
+        self._read: dict[str, dict[str, bool | None]] = {}
+        """By space, whether pictures were read, by the ids of their records; they say so when their words are there."""
 
     def run(self, inputs: Any, *, sync: bool) -> Report:
         """Add everything, then remove what it replaces.
@@ -129,16 +135,21 @@ class Ingest:
         self._tracker = Tracker(progress, self.report, forecast)
         self._writer = Writer(self._collections, self.report, self._fail, self._tracker)
         for media, explicit in self._files(given):
-            self._tracker.expect(len(media) - 1)  # the pages of a document, known now that it is open
-            for found in media:
+            pages = [found for found in media if not isinstance(found, PictureText)]
+            words = {id(found.picture): found for found in media if isinstance(found, PictureText)}
+            self._tracker.expect(len(pages) - 1)  # the pages of a document, known now that it is open
+            for found in pages:
                 checkpoint()
                 self._tracker.work_on(found.source)
                 ticket = Ticket()
                 self._take(found, ticket, explicit=explicit)
+                if id(found) in words:
+                    self._take(words[id(found)], ticket, explicit=explicit)
                 self._tracker.complete(ticket)
+            if max(map(len, self._read.values()), default=0) >= BUFFER["image"]:
+                self._write_all()
         self._tracker.finish_reading()
-        for lane in (lane for group in self._lanes.values() for lane in group):
-            self._writer.write(lane)
+        self._write_all()
         self.report.partial = {source: tuple(notes) for source, notes in self._notes.items() if notes}
         self._remove_replaced()
         if sync:
@@ -146,6 +157,21 @@ class Ingest:
         if self._on_error == "named":
             self._raise_named()
         return self.report
+
+    def _write_all(self) -> None:
+        """Write all chunks that wait; then the pictures whose words are written say whether they were read."""
+        for lane in (lane for group in self._lanes.values() for lane in group):
+            self._writer.write(lane)
+        for space, read in self._read.items():
+            description = self._collections.descriptions[space, "image"]
+            there = self._collections.get(description, ids=list(read))
+            changes = {
+                record.id: {OCR_READ: read[record.id]}
+                for record in there
+                if record.metadata.get(OCR_READ) != read[record.id]
+            }
+            self._collections.update_metadata(description, changes)
+        self._read.clear()
 
     def _raise_named(self) -> None:
         """Raise the first failure of an input that the caller named."""
@@ -157,7 +183,7 @@ class Ingest:
     def _files(self, given: list[Any]) -> Iterable[tuple[list[Media | MediaError], bool]]:
         """Yield the media of each file of the inputs, and whether the caller made the media themselves."""
         for item in given:
-            for media in collect_files([item], policy=self._policy, encoding=self._encoding):
+            for media in collect_files([item], policy=self._policy, encoding=self._encoding, ocr=self._reading):
                 for found in media:
                     if is_named(item, found):
                         self._named |= {found.source, source_name(found) if isinstance(found, Media) else found.source}
@@ -197,12 +223,19 @@ class Ingest:
                 state.whole_file = True
             elif media.span is None and media.page is None:
                 state.whole_modalities.add(media.modality)
+            if isinstance(media, PictureText):
+                self._remember(media, source, own)
             for lane in self._lanes[kind]:
                 if isinstance(media, TextFile) and media.is_scan:
                     descriptions = [self._collections.descriptions[space.name, "text"] for space in lane.spaces]
                     remember_scan(media, source, self._collections, descriptions)
                 if not self._chunk(media, source, own, lane, ticket) and not media.is_scan:
                     self._fail(blank(media.source), source)
+            if isinstance(media, PictureText):
+                self._mark(media, source, own, media.was_read)
+                state.failed |= media.failed
+            elif isinstance(media, Image) and self._reading.ocr == "off":
+                self._mark(media, source, own, None)
         except MediaError as error:
             self._fail(error, source)
 
@@ -226,6 +259,30 @@ class Ingest:
                 self._writer.write(lane)
             count += 1
         return count
+
+    def _remember(self, words: PictureText, source: str, own: dict[str, Any]) -> None:
+        """Give a picture the words that the index holds of it."""
+        marks = []
+        for space, identifier in self._picture_records(words.picture, source, own).items():
+            description = self._collections.descriptions[space, "image"]
+            there = list(self._collections.get(description, ids=[identifier]))
+            marks.append(there[0].metadata.get(OCR_READ) if there else None)
+        texts = [
+            description for (_, modality), description in self._collections.descriptions.items() if modality == "text"
+        ]
+        remember_picture(words, source, self._collections, texts, marks)
+
+    def _mark(self, media: Media, source: str, own: dict[str, Any], was_read: bool | None) -> None:
+        """Let the records of a picture say whether it was read, once its words are written."""
+        picture = media.picture if isinstance(media, PictureText) else media
+        for space, identifier in self._picture_records(picture, source, own).items():
+            self._read.setdefault(space, {})[identifier] = was_read
+
+    def _picture_records(self, picture: Media, source: str, own: dict[str, Any]) -> dict[str, str]:
+        """Return the ids of the records of a picture, by space."""
+        chunk = Chunk(picture, source, own)
+        spaces = [space for space in self._spaces.values() if "image" in space.modalities]
+        return {space.name: record_id(chunk.provenance(space.fingerprint)) for space in spaces}
 
     def _own(self, media: Media) -> dict[str, Any]:
         extra = self._metadata(media) if callable(self._metadata) else self._metadata or {}
@@ -268,6 +325,8 @@ class Ingest:
             return False
         if state.whole_file or description.modality in state.whole_modalities:
             return True
+        if is_picture_text(record.metadata):
+            return "image" in state.whole_modalities or record.metadata[FILE_HASH] not in state.sha256
         return description.modality != "text" and record.metadata.get("sha256") not in state.sha256
 
     def _fail(self, error: MediaError, source: str | None = None) -> None:

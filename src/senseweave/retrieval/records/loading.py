@@ -13,6 +13,7 @@ from senseweave.errors import MediaError, NoContentError, PartError
 from senseweave.media import Media, MediaPolicy, Modality, collect
 from senseweave.media.collecting import ON_INPUT_ERROR, OnInputError, blank, is_named, is_single
 from senseweave.media.documents.plain import check_encoding
+from senseweave.media.kinds.picture_text import Ocr, PictureReading, PictureText
 from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.retrieval.records.forecast import Forecast
@@ -69,6 +70,7 @@ class ChunkLoader:
         locate: Returns an error with the position of its input.
         progress: What shows or counts what is loaded, as `Index.add` takes it.
         encoding: Of the text and HTML files among the inputs; None detects it.
+        ocr: Which pictures are followed by the words in them, as `collect` takes it.
         hold: Called with errors of named inputs instead of raising them, by a caller that raises at the end.
     """
 
@@ -84,12 +86,14 @@ class ChunkLoader:
     locate: Callable[[MediaError, int], MediaError] = _unlocated
     progress: ProgressOption = None
     encoding: str | None = None
+    ocr: Ocr = "auto"
     hold: Callable[[MediaError], None] | None = None
 
     def __post_init__(self) -> None:
         check_choice("on_error", self.on_error, ON_INPUT_ERROR)
         if self.encoding is not None:
             check_encoding(self.encoding)
+        PictureReading(self.ocr)
 
     def load(self, inputs: Any, make: Callable[[LoadedChunk], T]) -> Iterator[T]:
         """Yield what a function makes of each chunk.
@@ -122,6 +126,9 @@ class ChunkLoader:
             progress.update(failed=progress.failed + 1, done=done, expected=forecast.chunks)
 
         def chunk(media: Media) -> Iterator[Media]:
+            if isinstance(media, PictureText):  # done with its picture
+                yield from self.chunk(media)
+                return
             begun.add(media.source)
             forecast.begin(media)
             progress.update(current=media.source, expected=forecast.chunks)
@@ -217,7 +224,7 @@ class ChunkLoader:
         except MediaError as error:
             yield error, True
             return
-        for media in collect([unwrapped], policy=self.policy, encoding=self.encoding):
+        for media in collect([unwrapped], policy=self.policy, encoding=self.encoding, ocr=self.ocr):
             named = is_named(unwrapped, media)
             if isinstance(media, MediaError):
                 yield media, named

@@ -19,6 +19,7 @@ from senseweave.media.base import source_name
 from senseweave.media.forms.local_names import source_path
 from senseweave.media.forms.parts import is_part_path
 from senseweave.media.fused import FUSED, Fused, read_fused
+from senseweave.media.kinds.text import FILE_HASH, OCR
 from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.folders import ABOVE, without_folders
 from senseweave.retrieval.records.values import check_name, check_value
@@ -35,6 +36,8 @@ DISPLACED: Final = "user_"
 """Beginning of the name under which a user's value is kept where the record itself needs the name: `user_page`."""
 PASSAGE: Final = ("character_start", "character_end")
 """Metadata of a passage of a text: its position, which chunking writes and not the user."""
+OCR_READ: Final = "ocr_read"
+"""What an index keeps with a picture whose words it holds: whether OCR read it, or it did not look as if it had any."""
 NOTES: Final = "notes"
 """What a user should know of a source that could be read only in part, beside the user's own values."""
 TIMED: Final = ("audio", "video")
@@ -203,6 +206,8 @@ def read_metadata(metadata: Mapping[str, Any] | None) -> Provenance:
                     values.pop(name, None)
     if modality in PAGED and _is_page(values.get("page")):
         taken["page"] = int(values.pop("page"))
+    if modality == "image" and isinstance(values.get(OCR_READ), bool):
+        del values[OCR_READ]
     return Provenance(**taken, own=values)
 
 
@@ -299,6 +304,15 @@ def record_id(provenance: Provenance) -> str:
     if provenance.part is not None:
         key += (provenance.part,)
     return hashlib.sha256("\n".join(str(value or "") for value in key).encode()).hexdigest()[:32]
+
+
+def picture_provenance(provenance: Provenance) -> Provenance | None:
+    """Return the picture whose words OCR read for a record, as its own record says it; None for any other record."""
+    content = provenance.own.get(FILE_HASH)
+    is_read = provenance.modality == "text" and provenance.own.get(OCR) is True and isinstance(content, str)
+    if not is_read or not (provenance.mime_type or "").startswith("image/"):
+        return None
+    return replace(provenance, modality="image", sha256=content, span=None, own={})
 
 
 def content_key(provenance: Provenance, text: str | None = None) -> tuple[Any, ...] | None:

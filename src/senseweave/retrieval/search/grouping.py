@@ -12,6 +12,11 @@ SPANS: Final = 5
 """Most spans kept per source."""
 
 
+def group_key(hit: Hit) -> tuple[str, str]:
+    """Return what hits of a group share: modality and source; the words in a picture are grouped with the picture."""
+    return hit.shown_modality, hit.source
+
+
 def group_by_source(hits: Sequence[Hit], *, spans: int = SPANS) -> list[Hit]:
     """Keep the best hit of each source, in order, with the spans of its other hits, best first and without repeats.
 
@@ -22,7 +27,7 @@ def group_by_source(hits: Sequence[Hit], *, spans: int = SPANS) -> list[Hit]:
     best: dict[tuple[str, str], Hit] = {}
     found: dict[tuple[str, str], list[Span]] = {}
     for hit in hits:
-        key = (hit.modality, hit.source)
+        key = group_key(hit)
         best.setdefault(key, hit)
         kept = found.setdefault(key, [])
         if hit.span is not None and hit.span not in kept and len(kept) < spans:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.search.diversity import marginal_relevance
-from senseweave.retrieval.search.grouping import group_by_source
+from senseweave.retrieval.search.grouping import group_by_source, group_key
 from senseweave.retrieval.search.plan import Plan
 from senseweave.retrieval.search.quota import quota
 
@@ -38,8 +38,8 @@ def cut_page(ranked: Ranked, plan: Plan, rerank: Callable[[list[Hit]], list[Hit]
     for page, hits in enumerate(readings):
         left = [hit for hit in hits if members.isdisjoint(map(id, hit.origin.members))]
         if plan.group:
-            shown = {(hit.modality, hit.source) for hit in chosen}
-            left = [hit for hit in group_by_source(left) if (hit.modality, hit.source) not in shown]
+            shown = {group_key(hit) for hit in chosen}
+            left = [hit for hit in group_by_source(left) if group_key(hit) not in shown]
         selected = _choose(left, chosen, plan, page)
         chosen += selected
         members |= {id(member) for hit in selected for member in hit.origin.members}
@@ -57,7 +57,7 @@ def holds_sources(hits: Sequence[Hit], depth: int, plan: Plan, page: int) -> boo
         plan: Names the quotas.
         page: The page, counted from 0.
     """
-    sources: Counter[str] = Counter(modality for modality, _ in {(hit.modality, hit.source) for hit in hits})
+    sources: Counter[str] = Counter(modality for modality, _ in {group_key(hit) for hit in hits})
     found: Counter[str] = Counter(hit.modality for hit in hits)
     quotas = (plan.quota or {}).items()
     enough = sources.total() >= plan.depth(page) or len(hits) < depth

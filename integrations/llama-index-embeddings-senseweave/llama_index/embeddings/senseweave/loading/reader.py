@@ -23,6 +23,7 @@ from senseweave.interop import (
     MediaError,
     MediaPolicy,
     Modality,
+    Ocr,
     OnInputError,
     PolicyFields,
     check_modality,
@@ -78,6 +79,11 @@ class MediaReader(PolicyFields, BasePydanticReader):
     encoding: str | None = Field(
         default=None, description="Of the text and HTML files, for example `cp1250`; None detects it file by file."
     )
+    ocr: Ocr = Field(
+        default="auto",
+        description="Pictures whose words are read too: `auto` those that look as if they held writing, `on` all, "
+        "`off` none, nor scanned pages. Needs `senseweave[ocr]`.",
+    )
     verify: bool | None = Field(
         default=None,
         description="Whether chunks are decoded once, to find truncated files; None: unless `on_error` is `raise`.",
@@ -121,6 +127,7 @@ class MediaReader(PolicyFields, BasePydanticReader):
             verify=self.on_error != "raise" if self.verify is None else self.verify,
             progress=show_progress,
             encoding=self.encoding,
+            ocr=self.ocr,
         )
         self._failed.clear()
         own = {name: value for name, value in {**(extra_info or {}), **(metadata or {})}.items() if value is not None}

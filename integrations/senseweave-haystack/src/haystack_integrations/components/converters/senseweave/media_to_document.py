@@ -72,6 +72,7 @@ class MediaToDocument(SpaceComponent):
         network: bool = False,
         on_error: Literal["named", "raise", "skip"] = "named",
         encoding: str | None = None,
+        ocr: Literal["auto", "on", "off"] = "auto",
         progress_bar: bool = False,
         describe_with: str | None = None,
         device: ComponentDevice | None = None,
@@ -89,6 +90,8 @@ class MediaToDocument(SpaceComponent):
         :param on_error: `named` raises for a source that cannot be read, and reports files met in folders in `failed`,
             with a warning in the log; `skip` reports both, `raise` raises for both.
         :param encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file.
+        :param ocr: Pictures whose words become Documents beside them: `auto` those that look as if they held writing,
+            `on` all, `off` none, nor scanned pages. Needs `senseweave[ocr]`.
         :param progress_bar: Whether `run` shows a progress bar, or lines where there is no terminal.
         :param describe_with: A model of `senseweave.load` whose transcripts and labels become the content of what is
             not text; an embedder of it then finds its vectors in the cache. None leaves that content empty.
@@ -98,6 +101,7 @@ class MediaToDocument(SpaceComponent):
         :raises ValueError: If `on_error` is neither of these.
         """
         check_choice("on_error", on_error, ("named", "raise", "skip"))
+        check_choice("ocr", ocr, ("auto", "on", "off"))
         self.model = describe_with or ""
         self._prepare()
 
@@ -156,6 +160,7 @@ class MediaToDocument(SpaceComponent):
             verify=self.on_error != "raise",
             progress=self.progress_bar,
             encoding=self.encoding,
+            ocr=self.ocr,
         )
         documents: dict[str, Document] = {}
         for document in loader.load(

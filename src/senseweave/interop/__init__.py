@@ -7,6 +7,7 @@ holds no model.
 from typing import TYPE_CHECKING
 
 from senseweave.arguments import check_choice
+from senseweave.boundaries import data_label, data_marks, data_text
 from senseweave.concurrency import in_thread
 from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
@@ -23,7 +24,6 @@ from senseweave.errors import (
     placed_among,
 )
 from senseweave.forking import Lock
-from senseweave.interop.boundaries import data_label, data_marks, data_text
 from senseweave.interop.calls import (
     DIRECT,
     OFF_LOOP,

@@ -10,8 +10,8 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from senseweave.arguments import check_choice
+from senseweave.boundaries import closing, data_label, data_text, enclose, find_boundary, notice, opening
 from senseweave.errors import MediaError
-from senseweave.interop.boundaries import closing, data_label, data_text, enclose, find_boundary, notice, opening
 from senseweave.media import MODALITIES, Audio, Image, Media, Modality, Video
 from senseweave.media.export import DEFAULT_PIXELS, Exported, ImageFormat, frame_files, image_file, sound_file
 from senseweave.media.fused import Fused

@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from senseweave.errors import MediaError, SenseweaveError, StoreError, VectorError
 from senseweave.media import Media, MediaPolicy
 from senseweave.retrieval.integrity.database import Database, RawCollection, RawRecord
@@ -17,7 +19,7 @@ from senseweave.retrieval.integrity.vectors import HeldVectors, held_vectors
 from senseweave.retrieval.records.folders import folder_values
 from senseweave.retrieval.records.schema import Record, read_metadata, record_id, record_source, write_metadata
 from senseweave.retrieval.stores.base import StoredRecord
-from senseweave.retrieval.stores.description import Description
+from senseweave.retrieval.stores.description import JUDGMENTS, Description
 from senseweave.spaces.space import Space
 
 BATCH: Final = 256
@@ -84,6 +86,8 @@ class Rebuild:
         """Return records, by id, with vectors computed again from their text or their source."""
         if not records:
             return {}
+        if description is None and collection.metadata.get("holds") == JUDGMENTS:
+            return {raw.id: Record(raw.id, np.ones(1, np.float32), raw.text or "", raw.metadata) for raw in records}
         if description is None:
             self._lose(collection, records, "vector", "its vector is lost, and its collection is not senseweave's")
             return {}

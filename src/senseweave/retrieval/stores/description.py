@@ -13,6 +13,8 @@ from senseweave.media import MODALITIES, Modality
 
 FORMAT: Final = 2
 """Version of the records and metadata of a collection; raised when older code could not read them."""
+JUDGMENTS: Final = "judged searches of senseweave"
+"""Under `holds` in the metadata of the collection of an index's judgments, whose vectors are all (1,)."""
 Key = tuple[str, Modality]
 """Space and modality, which identify a collection of an index."""
 

@@ -150,7 +150,8 @@ def test_failures_name_what_was_found_instead() -> None:
         ({"pairs": twins(10)}, ValueError, "10 pairs of 10 different documents are too few"),
         ({"pairs": [(f"{n} x", "the same") for n in range(50)]}, ValueError, "50 pairs of 1 different documents"),
         ({"validation": 0.0}, ValueError, "validation must be a share between 0 and 1"),
-        ({"method": "magic"}, ValueError, "method must be one of auto, blend, ridge"),
+        ({"method": "magic", "source": "no/model"}, ValueError, "method must be one of auto, blend, ridge"),
+        ({"validation": 0.9}, ValueError, "validation=0.9 leaves 4 of 40 pairs to learn from; hold out fewer"),
         ({"source": toy_space(0, ["image"])}, UnsupportedModalityError, "cannot embed text"),
     ],
 )

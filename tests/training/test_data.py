@@ -169,6 +169,10 @@ def test_no_document_is_on_two_sides(seed: int) -> None:
     assert (hold_out(groups, 0.2, seed) == out).all()
 
 
+def test_at_least_one_document_is_held_out() -> None:
+    assert hold_out(np.arange(30), 0.001, 0).sum() == 1
+
+
 def test_near_duplicates_between_the_parts_are_leaks() -> None:
     vectors = np.random.default_rng(0).standard_normal((50, 16)) + 5
     vectors[45] = vectors[3] * 1.01

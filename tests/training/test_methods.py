@@ -25,7 +25,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "procrustes": {"power": 1.0},
     "csa": {"power": 1.0, "width": 0.0, "target_width": 0.0, "strength": 1e-9, "dimensions": 5},
     "anchors": {"power": 1.0, "kept": 10, "exponent": 2.0},
-    "contrastive": {"power": 1.0, "steps": 5, "structure": 1.0, "hidden": 8},
+    "contrastive": {"power": 1.0, "width": 0.0, "target_width": 0.0, "steps": 5, "structure": 1.0, "hidden": 8},
     "distill": {"power": 1.0, "steps": 5, "hidden": 8},
 }
 

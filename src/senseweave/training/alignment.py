@@ -25,7 +25,7 @@ from senseweave.training.measuring import measure
 from senseweave.training.methods import Heads
 from senseweave.training.report import AlignmentReport
 from senseweave.training.saving import save
-from senseweave.training.selection import AUTO, Validation, fit_parts, select
+from senseweave.training.selection import AUTO, Validation, check_method, fit_parts, select
 
 FEWEST: Final = 20
 """Pairs of different documents below which held-out figures tell nothing."""
@@ -133,6 +133,7 @@ def align(
     if not 0 < validation < 1:
         msg = f"validation must be a share between 0 and 1, such as 0.2, not {validation!r}"
         raise ValueError(msg)
+    check_method(method)
     spaces = (_space(source), _space(target))
     data = read_pairs(pairs, columns=columns, modalities=modalities, group=group, on_error=on_error, policy=policy)
     loose = read_unpaired(unpaired, policy)
@@ -157,6 +158,9 @@ def align_embedded(
     _check_enough(embedded)
     held_out = hold_out(embedded.groups, validation, seed)
     training = np.flatnonzero(~held_out)
+    if len(np.unique(embedded.groups[training])) < FEWEST // 2:
+        msg = f"validation={validation} leaves {len(training)} of {len(embedded)} pairs to learn from; hold out fewer"
+        raise ValueError(msg)
     chosen = select(_validation(embedded, training, seed), method, seconds=seconds)
     report = measure(source, target, embedded, held_out, chosen, seed)
     heads = fit_parts(embedded.vectors, chosen.best.parts, seed)

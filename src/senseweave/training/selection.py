@@ -23,6 +23,18 @@ BLENDED: Final = 3
 """So many of the best methods are tried together."""
 
 
+def check_method(name: str) -> None:
+    """Check that there is a method of that name.
+
+    Raises:
+        ValueError: If there is none; the message lists the methods.
+    """
+    known = (AUTO, BLEND, *METHODS)
+    if name not in known:
+        msg = f"method must be one of {', '.join(known)}, not {name!r}"
+        raise ValueError(msg)
+
+
 @dataclass(frozen=True)
 class Part:
     """A method with settings."""
@@ -165,10 +177,7 @@ def select(
     Raises:
         ValueError: If there is no such method.
     """
-    known = (AUTO, BLEND, *METHODS)
-    if method not in known:
-        msg = f"method must be one of {', '.join(known)}, not {method!r}"
-        raise ValueError(msg)
+    check_method(method)
     names, skipped = ([method], []) if method in METHODS else _affordable(validation, seconds)
     found = []
     for name in names:

@@ -87,7 +87,7 @@ def hold_out(groups: np.ndarray, share: float, seed: int) -> np.ndarray:
 
     Args:
         groups: The group of each row.
-        share: Share of the rows, between 0 and 1.
+        share: Share of the rows, between 0 and 1; at least one group is held out.
         seed: Of the order.
     """
     sizes = np.bincount(groups)
@@ -96,7 +96,7 @@ def hold_out(groups: np.ndarray, share: float, seed: int) -> np.ndarray:
     before = np.concatenate([[0], np.cumsum(sizes[order])[:-1]])
     # A group that would take the part further from its share than leaving it out does stays in training.
     taken = order[(before + sizes[order] / 2 <= wanted) & (before < wanted)]
-    return np.isin(groups, taken)
+    return np.isin(groups, taken if len(taken) else order[:1])
 
 
 @dataclass(frozen=True)

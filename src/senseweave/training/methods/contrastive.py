@@ -13,60 +13,68 @@ from typing import Any, Final
 
 import numpy as np
 
-from senseweave.encoders.parts.heads import Head, Linear, Perceptron
+from senseweave.encoders.parts.heads import Head, Perceptron
 from senseweave.extras import require
 from senseweave.training.measures import distinct
 from senseweave.training.methods import csa
-from senseweave.training.methods.base import Features, Heads, Method, PairVectors, Settings, center, powers
+from senseweave.training.methods.base import Features, Heads, Method, PairVectors, Settings, kernel_features, powers
 
-START: Final[Settings] = {"strength": 1.5, "width": 0.0, "target_width": 0.0}
-"""Where training begins, in the settings of `csa`."""
+START: Final = 0.5
+"""Where training begins: the strength of `csa`."""
 TEMPERATURE: Final = 0.05
 """Of both losses; arXiv 2104.08821, section 3."""
 HIDDEN: Final = 256
-STEPS: Final = 40
+STEPS: Final = 10
+"""More steps lose what the canonical directions begin with: a few hundred pairs are soon learned by heart."""
 MOST_DIMENSIONS: Final = 240
 BATCH: Final = 1024
-LEARNING_RATE: Final = 2e-3
-DECAY: Final = 1e-2
+LEARNING_RATE: Final = 0.02
+"""In mean absolute weights, so that a step changes small and large weights of both sides alike."""
 
 
 def settings(pairs: PairVectors) -> list[Settings]:
-    """Return the settings to choose from."""
+    """Return the settings to choose from: kernels, or the vectors themselves with a hidden layer."""
+    power = powers(pairs.source)[-1]
     return [
-        {"power": powers(pairs.source)[-1], "steps": STEPS, "structure": structure, "hidden": hidden}
-        for structure, hidden in ((1.0, 0), (1.0, HIDDEN), (0.0, 0))
+        {
+            "power": power,
+            "width": width,
+            "target_width": other,
+            "steps": STEPS,
+            "structure": structure,
+            "hidden": hidden,
+        }
+        for width, other, structure, hidden in ((2.0, 4.0, 10.0, 0), (2.0, 4.0, 0.0, 0), (0.0, 0.0, 10.0, HIDDEN))
     ]
 
 
 def fit(pairs: PairVectors, chosen: Sequence[Settings], seed: int) -> Iterator[Heads]:
-    """Yield the heads for each of several settings."""
+    """Yield the heads for each of several settings; a hidden layer goes with vectors, not with a kernel."""
     torch = require("torch", extra="training", feature="the method 'contrastive'")
     for entry in chosen:
-        dimensions = max(1, min(MOST_DIMENSIONS, len(pairs) - 1, pairs.source.shape[1], pairs.target.shape[1]))
-        start = {**START, "power": entry["power"], "dimensions": dimensions}
-        (begun,) = csa.fit(pairs, [start], seed)
-        source = center(pairs.source, entry["power"], pairs.loose_source)
-        target = center(pairs.target, 1.0, pairs.loose_target)
+        source = kernel_features(pairs.source, entry["power"], entry["width"], pairs.loose_source, seed)
+        target = kernel_features(pairs.target, 1.0, entry["target_width"], pairs.loose_target, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            yield _train(torch, pairs, (source, target), begun, entry, seed)
+            yield _train(torch, pairs, (source, target), entry, seed)
 
 
-def _train(
-    torch: Any, pairs: PairVectors, sides: tuple[Features, Features], begun: Heads, entry: Settings, seed: int
-) -> Heads:
-    """Train both heads from those of `csa`."""
+def _train(torch: Any, pairs: PairVectors, sides: tuple[Features, Features], entry: Settings, seed: int) -> Heads:
+    """Train both heads from the canonical directions."""
+    *directions, correlations = csa.correlate(csa.Side.of(sides[0]), csa.Side.of(sides[1]), START)
+    weights = [found[:, :MOST_DIMENSIONS] * correlations[:MOST_DIMENSIONS] for found in directions]
     inputs = [torch.from_numpy(side.rows.astype(np.float32)) for side in sides]
-    parameters = [_parameters(torch, head, int(entry["hidden"])) for head in (begun.source, begun.target)]
+    parameters = [_parameters(torch, weight, int(entry["hidden"])) for weight in weights]
     positive = torch.from_numpy(_share_a_side(pairs))
-    optimizer = torch.optim.AdamW(
-        [value for side in parameters for value in side.values()], lr=LEARNING_RATE, weight_decay=DECAY
+    optimizer = torch.optim.Adam(
+        [
+            {"params": [value], "lr": LEARNING_RATE * float(side["weight"].detach().abs().mean())}
+            for side in parameters
+            for value in side.values()
+        ]
     )
     generator = np.random.default_rng(seed)
-    steps = int(entry["steps"])
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in range(steps):
+    for _ in range(int(entry["steps"])):
         rows = np.arange(len(pairs))
         if len(rows) > BATCH:
             rows = generator.choice(rows, BATCH, replace=False)
@@ -79,7 +87,6 @@ def _train(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        schedule.step()
     heads = [_head(side, values) for side, values in zip(sides, parameters, strict=True)]
     return Heads(heads[0], heads[1])
 
@@ -127,13 +134,11 @@ def _share_a_side(pairs: PairVectors) -> np.ndarray:
     return shared
 
 
-def _parameters(torch: Any, head: Head, hidden: int) -> dict[str, Any]:
-    """Return what is trained of a side: the weights of its head, and those of a hidden layer that begins at nothing."""
-    (branch,) = head.branches
-    assert isinstance(branch, Linear)
-    values = {"weight": torch.from_numpy(branch.weight.copy())}
+def _parameters(torch: Any, weight: np.ndarray, hidden: int) -> dict[str, Any]:
+    """Return what is trained of a side: the weights, and those of a hidden layer that begins at nothing."""
+    values = {"weight": torch.from_numpy(weight.astype(np.float32))}
     if hidden:
-        inputs, outputs = branch.weight.shape
+        inputs, outputs = weight.shape
         values["hidden"] = torch.randn(inputs, hidden)
         values["bias"] = torch.zeros(hidden)
         values["output"] = torch.zeros(hidden, outputs)
@@ -150,17 +155,18 @@ def _map(torch: Any, vectors: Any, values: dict[str, Any]) -> Any:
 
 def _head(side: Features, values: dict[str, Any]) -> Head:
     arrays = {name: value.detach().numpy() for name, value in values.items()}
-    mean = side.inputs.astype(np.float32)
-    kind: Any = Perceptron if "hidden" in arrays else Linear
-    return Head((kind(mean=mean, power=side.power, **arrays),))
+    if "hidden" not in arrays:
+        return side.head(arrays["weight"])
+    return Head((Perceptron(mean=side.inputs.astype(np.float32), power=side.power, **arrays),))
 
 
 def cost(pairs: PairVectors) -> float:
-    """Estimate the floating-point operations of all settings: maps and similarities, forward and backward."""
+    """Estimate the floating-point operations of all settings: decompositions, and steps forward and backward."""
     rows, inputs = min(len(pairs), BATCH), pairs.source.shape[1] + pairs.target.shape[1]
-    dimensions = min(MOST_DIMENSIONS, len(pairs))
-    step = 6 * rows * inputs * (dimensions + HIDDEN) + 6 * rows**2 * (inputs + 3 * dimensions)
-    return float(len(settings(pairs)) * STEPS * step)
+    step = 6 * rows * inputs * (MOST_DIMENSIONS + HIDDEN) + 6 * rows**2 * (inputs + 3 * MOST_DIMENSIONS)
+    return float(
+        sum(entry["steps"] * step + 30 * len(pairs) ** 2 * min(len(pairs), inputs) for entry in settings(pairs))
+    )
 
 
 METHOD = Method("contrastive", "InfoNCE, arXiv 2103.00020; STRUCTURE, arXiv 2506.16895", settings, fit, cost)

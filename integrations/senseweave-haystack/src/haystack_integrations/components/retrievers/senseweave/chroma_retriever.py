@@ -158,7 +158,7 @@ class SenseweaveChromaRetriever(Lifecycle):
         return_embedding: bool | None = None,
         query: str | None = None,
         options: dict[str, Any] | None = None,
-        modalities: list[Modality] | None = None,
+        modalities: list[str] | None = None,
     ) -> dict[str, Any]:
         """Retrieve the Documents that are nearest to an embedding.
 

@@ -248,7 +248,7 @@ class SenseweaveMultimodalRetriever(Container):
         top_k: int | None = None,
         media: str | Path | ByteStream | ImageContent | FileContent | None = None,
         options: dict[str, Any] | None = None,
-        modalities: list[Modality] | None = None,
+        modalities: list[str] | None = None,
     ) -> dict[str, Any]:
         """Retrieve Documents of all modalities for a question, or for an image, a recording or a video.
 
@@ -279,7 +279,7 @@ class SenseweaveMultimodalRetriever(Container):
         top_k: int | None = None,
         media: str | Path | ByteStream | ImageContent | FileContent | None = None,
         options: dict[str, Any] | None = None,
-        modalities: list[Modality] | None = None,
+        modalities: list[str] | None = None,
     ) -> dict[str, Any]:
         """Like `run`, without blocking the event loop; stores are searched side by side."""
         return await self._answer(OFF_LOOP, query, filters, top_k, media, options, modalities)
@@ -292,7 +292,7 @@ class SenseweaveMultimodalRetriever(Container):
         top_k: int | None,
         media: Any,
         options: Any,
-        modalities: list[Modality] | None,
+        modalities: list[str] | None,
     ) -> dict[str, Any]:
         chosen = self._ranking.modalities if modalities is None else chosen_modalities(modalities, MODALITIES)
         question, count, conditions = await steps.work(self._inputs, query, filters, top_k, media)

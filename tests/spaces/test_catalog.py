@@ -393,6 +393,15 @@ def test_a_folder_is_named_by_its_absolute_path_so_that_pickles_find_it_from_els
         sw.load(bert.name, device="cpu")
 
 
+@pytest.mark.parametrize("before", ["panns:", "vggish:", "beats:", "c3d:", "i3d:", "speaker:", "torchvision:r3d_18//"])
+def test_a_weight_file_is_named_by_its_absolute_path(before, monkeypatch, tmp_path):
+    (tmp_path / "weights.pth").write_bytes(b"read when they are first used")
+    monkeypatch.chdir(tmp_path)
+    name = f"{before}{tmp_path / 'weights.pth'}"
+    assert sw.load(f"{before}weights.pth").name == name
+    assert sw.load(name).name == name
+
+
 def test_a_folder_with_the_name_of_a_served_model_changes_nothing(monkeypatch, tmp_path):
     (tmp_path / "text-embedding-3-small").mkdir()
     monkeypatch.chdir(tmp_path)

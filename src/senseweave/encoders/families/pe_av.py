@@ -24,7 +24,8 @@ EXTRA = "video-models"
 CLASSES = {"pe_audio_video": "PeAudioVideoModel", "pe_audio": "PeAudioModel", "pe_video": "PeVideoModel"}
 FRAME_LEVEL = "PeAudioFrameLevelModel"
 FRAMES = 16
-"""Frames of a clip where the checkpoint names no number (Vyas et al. 2025, arXiv 2512.19687)."""
+"""Frames of a clip where the checkpoint names no number: those of the variants `-16-frame` (Vyas et al. 2025, arXiv
+2512.19687). The others were trained on all frames of a video, and see more in more."""
 WINDOW_SECONDS = 10.0
 """Sound and video that are longer are cut into windows of this length, as for CLAP."""
 BATCH_SECONDS = 40.0
@@ -238,7 +239,7 @@ def build(
     Args:
         name: Hub id or local folder, for example `facebook/pe-av-small`.
         text_partner: `video` or `audio`: what texts are compared with; video where the model sees, if None.
-        frames: Frames of a clip; what the checkpoint names, or 16, if None.
+        frames: Frames of a clip; what the checkpoint names, or 16, if None. Only the variants `-16-frame` want so few.
         window_seconds: Longer sound and video are cut into windows of this length, and these averaged.
         device: torch device; the best there is if None.
         dtype: `float32`, `bfloat16` or `float16`.

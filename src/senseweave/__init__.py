@@ -81,7 +81,7 @@ if TYPE_CHECKING:
     from senseweave.spaces.fusion_weights import learn_weights as learn_weights
     from senseweave.training.alignment import Alignment as Alignment
     from senseweave.training.alignment import align as align
-    from senseweave.training.finetuning import finetune as finetune
+    from senseweave.training.finetuning.finetune import finetune as finetune
 
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -139,7 +139,7 @@ def test_failures_name_what_was_found_instead() -> None:
     (first, *_) = failures = sw.align(toy_space(0, ["image"]), toy_space(1), pairs, method="ridge").report.failures
     assert first.rank > 1
     assert first.found != first.wanted
-    names = {text for _, text in pairs} | {picture.source for picture, _ in pairs}
+    names = {text for _, text in pairs} | {picture.source.rpartition("/")[2] for picture, _ in pairs}
     assert {first.query, first.found, first.wanted} <= names
     assert [failure.margin for failure in failures] == sorted(failure.margin for failure in failures)
 
@@ -161,6 +161,20 @@ def test_impossible_arguments_are_errors_that_say_what_to_do(
     given = {"source": toy_space(0, ["text"]), "target": toy_space(1), "pairs": twins(40), **change}
     with pytest.raises(error, match=message):
         sw.align(given.pop("source"), given.pop("target"), given.pop("pairs"), **given)
+
+
+def test_pictures_are_named_by_the_end_of_their_path_and_not_in_the_summary(tmp_path: Path) -> None:
+    pairs = []
+    (tmp_path / "pictures").mkdir()
+    for number, (picture, text) in enumerate(noise(60)):
+        place = tmp_path / "pictures" / f"{number}.png"
+        picture.decode().save(place)
+        pairs.append((place, text))
+    report = sw.align(toy_space(0, ["image"]), toy_space(1), pairs, method="procrustes").report
+    assert any(failure.query.startswith("pictures/") for failure in report.failures)
+    assert str(tmp_path) not in str(report)
+    assert "pictures/" in str(report)
+    assert "pictures/" not in report.summary()
 
 
 def test_a_space_that_was_not_loaded_by_name_cannot_be_saved(aligned: sw.Alignment, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,7 @@ import numpy as np
 from senseweave.encoders.parts.heads import unit
 from senseweave.evaluation.significance import bootstrap, paired_bootstrap
 from senseweave.media import Media
+from senseweave.redaction import without_secrets
 from senseweave.spaces import Space
 from senseweave.training.curves import CurvePoint
 from senseweave.training.data.splits import find_leaks
@@ -207,8 +209,11 @@ def _media(embedded: EmbeddedPairs, row: int, side: str) -> Media:
 
 
 def _name(media: Media) -> str:
-    """Return the words of a text, or where other media come from."""
-    name = " ".join(media.decode().split()) if media.modality == "text" else media.source
+    """Return the words of a text, or the end of the path or URL of other media, without its secrets."""
+    if media.modality == "text":
+        name = " ".join(media.decode().split())
+    else:
+        name = "/".join(re.split(r"[/\\]", without_secrets(media.source))[-2:])
     if len(name) <= LONGEST:
         return name
     # The end of a path tells more than its beginning.

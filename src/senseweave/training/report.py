@@ -128,9 +128,10 @@ class AlignmentReport:
         return plot_curve(self.curve, Path(path), f"{self.source} and {self.target}: {self.method}")
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return "\n".join([self.summary(), *self._details()])
 
-    def _lines(self) -> list[str]:
+    def summary(self) -> str:
+        """Return the figures as text, without a word of the data that they were measured on."""
         lines = [
             f"{self.source} and {self.target} by {self.method}, {self.pairs} pairs: {self.verdict}",
             f"{self.held_out} held-out pairs, measured with heads of {self.training} pairs",
@@ -152,6 +153,11 @@ class AlignmentReport:
             lines += ["", f"cross-validated nDCG@10: {compared}"]
         if self.skipped:
             lines.append(f"not tried, for lack of time: {', '.join(self.skipped)}")
+        return "\n".join(lines)
+
+    def _details(self) -> list[str]:
+        """Return what is said of single pairs."""
+        lines: list[str] = []
         if self.failures:
             lines += ["", "nearest failures"]
             lines += [

@@ -82,7 +82,7 @@ The figures are of heads fitted to {report.training} pairs, on {report.held_out}
 this folder are fitted to all {report.pairs} with the same settings.
 
 ```
-{report}
+{report.summary()}
 ```
 """
 

@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
 from senseweave.encoders.observation import Observation
-from senseweave.encoders.runtime.torch_runtime import Loadable
+from senseweave.encoders.runtime.torch_runtime import Loadable, Part
 from senseweave.errors import MediaError
 from senseweave.media import Modality
 
@@ -53,6 +53,13 @@ class Encoded:
     vectors: np.ndarray
     descriptions: Sequence[str] | None = None
     errors: Mapping[int, str | MediaError] = field(default_factory=dict)
+
+
+class Proof(Part, Protocol):
+    """Something that must hold of an encoder: `load` proves it before the first vector, and `check` on first items."""
+
+    def check(self, batch: Sequence[Prepared], encoded: Encoded) -> None:
+        """Raise `ModelError` if it does not hold for a batch that was computed."""
 
 
 class Encoder(Loadable, ABC):
@@ -126,6 +133,11 @@ class Encoder(Loadable, ABC):
     def layer_norm_before_cut(self) -> bool:
         """Whether a layer norm without weights comes before dimensions are cut, as the model's authors do."""
         return False
+
+    @cached_property
+    def proof(self) -> Proof | None:
+        """What must be proven of the model before its vectors are given out; None for nothing."""
+        return None
 
     @property
     def reads_role(self) -> bool:

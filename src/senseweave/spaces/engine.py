@@ -104,6 +104,8 @@ class Engine:
                 progress(len(done) + len(failed), total)
 
         pending = self._distinct(encoder, media, role, fail, finish)
+        if pending and encoder.proof is not None:
+            encoder.proof.load()
         for pool in self._pools(encoder, pending, role, fail):
             self._forward_pool(encoder, pool, dimension, finish, fail)
 
@@ -230,7 +232,10 @@ class Engine:
 
     def _forward(self, encoder: Encoder, batch: list[_Unit]) -> Encoded:
         with self._lock:
-            encoded = compute(encoder, [unit.prepared for unit in batch])
+            prepared = [unit.prepared for unit in batch]
+            encoded = compute(encoder, prepared)
+            if encoder.proof is not None:
+                encoder.proof.check(prepared, encoded)
         shape = np.shape(encoded.vectors)
         if shape != (len(batch), encoder.dimension):
             expected = (len(batch), encoder.dimension)

@@ -13,7 +13,9 @@ from senseweave.display import shorten
 from senseweave.encoders.family import Family
 from senseweave.encoders.registry import build_family, family_for, find_family, is_scheme
 from senseweave.encoders.runtime.checkpoint import no_downloads
+from senseweave.encoders.runtime.half_types import prove_half_types
 from senseweave.encoders.runtime.pinned_weights import allow_network
+from senseweave.encoders.runtime.torch_runtime import is_half
 from senseweave.errors import StoreError
 from senseweave.forking import RLock
 from senseweave.media import MediaPolicy
@@ -71,6 +73,11 @@ def load(
             check_folders(name, options)
             with allow_network(policy is not None and policy.network):
                 encoders = build_family(family, model, options, dimensions)
+            if is_half(options.get("dtype")):
+                exact = {**options, "dtype": "float32"}
+                prove_half_types(
+                    model, encoders, options["dtype"], lambda: build_family(family, model, exact, dimensions)
+                )
             recipe = (load, (name,), {**shared, **options})
             space = _space_class(family)(name, encoders, recipe=recipe, **shared)  # type: ignore[arg-type]
             if dimensions is not None:

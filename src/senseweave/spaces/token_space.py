@@ -40,6 +40,8 @@ class TokenSpace(Space):
             msg = "embed_tokens takes a list of str; put a single text into a list"
             raise TypeError(msg)
         encoder = self._token_encoder
+        if encoder.proof is not None:
+            encoder.proof.load()
         chosen = encoder.layer if layer is None else layer
         check_layer(chosen)
         prepared = encoder.prepare_tokens(texts)

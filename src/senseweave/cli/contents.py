@@ -42,12 +42,23 @@ def info(
         bool,
         typer.Option("--kinds", help="Show the kinds of files that are read, what reads them, and what is missing."),
     ] = False,
+    presets: Annotated[
+        bool, typer.Option("--presets", help="Show the models that an index takes by a need, such as --space photos.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the contents of an index: records per modality, spaces and fingerprints; or the kinds of files."""
-    if kinds == (folder is not None):
-        msg = "info needs the folder of an index, or --kinds, and not both"
+    """Show the contents of an index: records per modality, spaces and fingerprints; or kinds of files, or presets."""
+    if kinds + presets + (folder is not None) != 1:
+        msg = "info needs the folder of an index, --kinds or --presets, and one of them alone"
         raise SenseweaveError(msg)
+    if presets:
+        from senseweave.spaces.presets import PRESETS
+
+        if as_json:
+            print_json([preset.describe() for preset in PRESETS])
+        else:
+            render.presets(PRESETS)
+        return
     if folder is None:
         from senseweave.media.file_kinds import FILE_KINDS
 

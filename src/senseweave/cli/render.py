@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # `senseweave --help` needs neither numpy nor Chroma
     from senseweave.media.file_kinds import FileKind
     from senseweave.retrieval import Hit, Report
     from senseweave.retrieval.integrity.report import Problem, RepairReport, VerifyReport
+    from senseweave.spaces.presets import Preset
 
 PIPED_COLUMNS = 200
 """Width of output to a pipe or a file, in which no line should be wrapped."""
@@ -135,6 +136,19 @@ def file_kinds(kinds: Iterable[FileKind]) -> None:
         table.add_row(
             escape(kind.name), escape(kind.gives), kind.libraries or "senseweave", escape(kind.install or "installed")
         )
+    console.print(table)
+
+
+def presets(listed: Iterable[Preset]) -> None:
+    """Print a table of presets: their models, licenses, sizes and published scores."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for column, style in (("preset", "bold"), ("model", "cyan"), ("license", ""), ("weights", ""), ("published", "")):
+        table.add_column(column, style=style)
+    for preset in listed:
+        for number, model in enumerate(preset.models):
+            score = f"{model.score} ({model.source})" if model.score else ""
+            size = f"{model.gigabytes:g} GB"
+            table.add_row("" if number else preset.name, escape(model.name), model.license, size, escape(score))
     console.print(table)
 
 

@@ -76,8 +76,8 @@ class Index(Maintained, Judged):
         Args:
             place: A folder, an open Chroma client (`PersistentClient`, `HttpClient`, `EphemeralClient`), or a
                 `VectorStore`. A client or store that you pass stays open when the index is closed.
-            spaces: Names that `senseweave.load` takes, or loaded spaces. None takes the spaces that the index was
-                created with, or `starter` for a new index.
+            spaces: Names that `senseweave.load` takes, presets (`senseweave info --presets`), or loaded spaces. None
+                takes the spaces that the index was created with, or `starter` for a new index.
             create: Whether to create the index if there is none.
             policy: What may be read when inputs are paths or URLs, and when the media of a hit are read again.
             prefix: Prefix of collection names, so that several indexes can share a client.

@@ -11,6 +11,7 @@ from senseweave.redaction import without_secret_options
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.description import Description, collection_name
 from senseweave.spaces.loading import load, load_from_record
+from senseweave.spaces.presets import find_preset, load_preset
 from senseweave.spaces.recorded import Trust, check_recorded
 from senseweave.spaces.space import Space
 
@@ -65,11 +66,17 @@ class IndexSpaces:
 
 
 def load_all(spaces: Sequence[str | Space] | str | Space | None) -> list[Space]:
-    """Return spaces, each loaded if it is a name, after checking that their weights are there."""
-    listed = [spaces] if isinstance(spaces, (str, Space)) else spaces or ()
-    loaded = [load(space) if isinstance(space, str) else space for space in listed]
-    for space in loaded:
-        _ = space.fingerprint  # weights that are missing or broken show here
+    """Return spaces, each loaded if it is a name, those of presets in their place, after checking their weights."""
+    loaded: list[Space] = []
+    for space in [spaces] if isinstance(spaces, (str, Space)) else spaces or ():
+        preset = find_preset(space) if isinstance(space, str) else None
+        loaded += load_preset(preset, _load_whole) if preset is not None else [_load_whole(space)]
+    return loaded
+
+
+def _load_whole(space: str | Space) -> Space:
+    loaded = load(space) if isinstance(space, str) else space
+    _ = loaded.fingerprint  # weights that are missing or broken show here
     return loaded
 
 

@@ -19,6 +19,7 @@ from senseweave.encoders.runtime.torch_runtime import is_half
 from senseweave.errors import StoreError
 from senseweave.forking import RLock
 from senseweave.media import MediaPolicy
+from senseweave.spaces.presets import model_name
 from senseweave.spaces.recorded import Trust, allowing, check_folders, check_recorded, remember
 from senseweave.spaces.space import Space
 
@@ -38,7 +39,8 @@ def load(
     """Load a space by name.
 
     Args:
-        name: `starter`, a hub id, a local folder, or `scheme:name` to choose the family (see `senseweave models`). The
+        name: `starter`, a hub id, a local folder, `scheme:name` to choose the family (see `senseweave models`), or a
+            preset of one model (see `senseweave info --presets`). The
             space of a folder is named by its absolute path, so that an index or a pickle finds it from anywhere.
         normalize: Whether vectors have length 1. None says yes, but for models that were saved to be compared by
             another similarity than the cosine (`similarity_fn_name`), whose lengths matter.
@@ -63,7 +65,7 @@ def load(
     if not isinstance(name, str) or not name.strip():
         msg = f"the name of a model must be a string such as 'starter', not {name!r}"
         raise TypeError(msg)
-    name = _absolute_name(name)
+    name = _absolute_name(model_name(name))
     shared = {"normalize": normalize, "dimensions": dimensions, "cache_size": cache_size, "policy": policy}
     key = repr((name, sorted(shared.items()), sorted(options.items())))
     with _lock:

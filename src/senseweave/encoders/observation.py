@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,32 @@ class Word:
     start: float
     end: float
     score: float
+
+
+class Transcript(str):
+    """What is said in a recording, with the times of its words.
+
+    Attributes:
+        words: Each word with the second of the recording, or of the window of it, at which it begins.
+    """
+
+    words: tuple[tuple[str, float], ...]
+
+    def __new__(cls, text: str, words: tuple[tuple[str, float], ...] = ()) -> Self:
+        """Make a text that knows its words."""
+        made = super().__new__(cls, text)
+        made.words = words
+        return made
+
+
+def with_labels(transcript: str, labels: str) -> Transcript:
+    """Return a transcript with what is seen or heard beside it."""
+    return Transcript(f"{transcript} [{labels}]", getattr(transcript, "words", ()))
+
+
+def join_descriptions(descriptions: Sequence[str]) -> str:
+    """Return what is said of several windows as one text; of one window as it is, with the times of its words."""
+    return descriptions[0] if len(descriptions) == 1 else " ".join(descriptions)
 
 
 @dataclass(frozen=True)

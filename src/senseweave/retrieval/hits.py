@@ -16,6 +16,7 @@ from senseweave.media.kinds.image import Image
 from senseweave.notebook import hit_html, hits_html
 from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.schema import DISPLACED, Provenance, is_gone, picture_provenance, read_metadata
+from senseweave.retrieval.records.word_times import read_word_times
 
 Span = tuple[float, float]
 
@@ -81,6 +82,20 @@ class Hit:
     def end(self) -> float | None:
         """Where the hit ends, in seconds from the start of the source, or None."""
         return self.span[1] if self.span else None
+
+    @property
+    def words(self) -> tuple[tuple[str, float], ...]:
+        """The words of a transcript, each with the second of the source at which it begins; empty if none is known."""
+        return read_word_times(self.metadata)
+
+    def find_word(self, word: str) -> float | None:
+        """Return the second of the source at which a word is first said in the hit, or None if it is not said.
+
+        Args:
+            word: The word; case and punctuation do not matter.
+        """
+        wanted = _bare(word)
+        return next((second for said, second in self.words if _bare(said) == wanted), None)
 
     @property
     def provenance(self) -> Provenance:
@@ -257,3 +272,8 @@ def with_result(metadata: Mapping[str, Any], result: Mapping[str, Any]) -> dict[
         if name in metadata and metadata[name] != value
     }
     return {**displaced, **metadata, **result}
+
+
+def _bare(word: str) -> str:
+    """Return a word without case and punctuation."""
+    return "".join(character for character in word.casefold() if character.isalnum())

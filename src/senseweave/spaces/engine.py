@@ -15,6 +15,7 @@ import numpy as np
 
 from senseweave.concurrency import checkpoint
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.observation import join_descriptions
 from senseweave.encoders.runtime.failures import compute
 from senseweave.errors import EncodingError, MediaError, SilenceWarning, TruncationWarning, VectorError
 from senseweave.forking import Lock
@@ -302,7 +303,7 @@ class Engine:
                     reason = "the vectors of its windows cancel each other out: their mean has no direction"
                     fail(item, VectorError(item.media.source, reason))
                     continue
-                description = " ".join(item.descriptions) if encoded.descriptions is not None else None
+                description = join_descriptions(item.descriptions) if encoded.descriptions is not None else None
                 finish(item, CachedVector(vector, description, item.dropped))
         for index in sorted(errors):
             problem = errors[index]

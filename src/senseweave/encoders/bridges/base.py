@@ -11,7 +11,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.bridges.label_space import LabelSpace, encode_texts
 from senseweave.encoders.bridges.spoken_language import SpokenLanguages
-from senseweave.encoders.observation import Observation
+from senseweave.encoders.observation import Observation, with_labels
 from senseweave.media import Clip, Modality, Waveform
 
 NO_SPEECH = "a sound without speech"
@@ -301,7 +301,7 @@ class FramesAndSpeech(Encoder):
             transcript = self.speech.transcribe(sound) if sound is not None else ""
             if transcript:
                 vector = vector + self.speech_weight * encode_texts(self.speech.text, [transcript])[0]
-                description = f"{transcript} [{description}]"
+                description = with_labels(transcript, description)
             vectors.append(vector)
             descriptions.append(description)
         return Encoded(np.stack(vectors).astype(np.float32), descriptions)

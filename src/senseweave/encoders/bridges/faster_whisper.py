@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from senseweave.encoders.bridges.spoken_language import DESCRIPTION
-from senseweave.encoders.observation import Observation, Word
+from senseweave.encoders.bridges.spoken_language import DESCRIPTION, HEARD_SECONDS
+from senseweave.encoders.observation import Observation, Transcript, Word
 from senseweave.encoders.runtime.checkpoint import hash_file
 from senseweave.encoders.runtime.pinned_weights import PinnedWeights
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
@@ -70,14 +71,23 @@ class FasterWhisper(Loadable):
     def transcribe(self, sound: Waveform, language: str | None = None) -> str:
         """Return the transcript of `sound` (mono, 16 kHz), or an empty string if there is no speech.
 
+        It is a `Transcript` with the times of its words where the sound is heard at once, in up to 30 seconds.
+
         Args:
             sound: What is transcribed.
             language: What is spoken, if the recognizer has no language of its own; detected in `sound` if None.
         """
         if sound.silent:
             return ""
-        segments, _ = self._transcribe(sound, language, without_timestamps=True)
-        return join_segments(segments)
+        if sound.duration > HEARD_SECONDS:
+            segments, _ = self._transcribe(sound, language, without_timestamps=True)
+            return join_segments(segments)
+        segments, _ = self._transcribe(sound, language, without_timestamps=True, word_timestamps=True)
+        # The first segment is all of it. With times of words faster-whisper would listen once more to what comes after
+        # the last word, which takes as long again, and finds words there that nobody says.
+        found = [segment for segment in islice(segments, 1) if is_speech(segment)]
+        words = ((word.word.strip(), round(float(word.start), 2)) for segment in found for word in segment.words or ())
+        return Transcript(join_segments(found), tuple(words))
 
     def recognize(self, sound: Waveform, language: str | None = None) -> Observation:
         """Return the transcript of `sound` with its words and their times, and the language that is spoken."""

@@ -12,7 +12,7 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.bridges.base import Transcribe
 from senseweave.encoders.bridges.label_space import LabelSpace, encode_texts
 from senseweave.encoders.bridges.yamnet import Yamnet
-from senseweave.encoders.observation import Observation, Tag
+from senseweave.encoders.observation import Observation, Tag, with_labels
 from senseweave.encoders.runtime.torch_runtime import Loadable
 from senseweave.media import Modality, Waveform
 
@@ -161,7 +161,7 @@ class SpeechAndSounds(Encoder):
         if not len(beside):
             return vector, transcript
         other = self.sounds.mix(scores, beside)
-        return vector + other / np.linalg.norm(other), f"{transcript} [{self.sounds.describe(scores, beside)}]"
+        return vector + other / np.linalg.norm(other), with_labels(transcript, self.sounds.describe(scores, beside))
 
     def _sounds_beside_speech(self, scores: np.ndarray) -> np.ndarray:
         """Return the places of the kinds that are clear throughout."""

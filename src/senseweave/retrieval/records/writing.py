@@ -26,6 +26,7 @@ from senseweave.retrieval.records.schema import (
     write_metadata,
 )
 from senseweave.retrieval.records.tracking import EncodingSteps, Ticket, Tracker
+from senseweave.retrieval.records.word_times import WORD_TIMES, keep_word_times
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
@@ -190,6 +191,8 @@ class Writer:
         """Return the record of a chunk whose content is in the store, with the vector that it has there."""
         assert stored.vector is not None
         before = read_metadata(stored.metadata)
+        if WORD_TIMES in before.own:
+            chunk = replace(chunk, own={WORD_TIMES: before.own[WORD_TIMES], **chunk.own})
         text = stored.text or ""
         if before.source and text == default_text(before.modality, before.source):
             text = default_text(before.modality, chunk.source)
@@ -231,8 +234,11 @@ class Writer:
         records = []
         for row, position in enumerate(batch.kept):
             for chunk in groups[position]:
-                text = record_text(chunk.media, chunk.source, batch.descriptions[row])
-                records.append(self._record(space, chunk, batch.vectors[row], text))
+                said = batch.descriptions[row]
+                start = chunk.media.span[0] if chunk.media.span else 0.0
+                timed = replace(chunk, own=keep_word_times(said, start, chunk.own))
+                text = record_text(chunk.media, chunk.source, said)
+                records.append(self._record(space, timed, batch.vectors[row], text))
             self._report.added += 1
             self._report.copies += len(groups[position]) - 1
         self._collections.upsert(description, records)

@@ -31,6 +31,15 @@ def test_the_alignment_example_is_better_on_held_out_pictures() -> None:
     assert "bridge" in done.stdout
 
 
+def test_a_language_model_writes_questions_that_find_their_text() -> None:
+    example = str(ROOT / "examples" / "synthetic_queries.py")
+    done = warm_python.run(example, "--passages", "3", "--keep", "2", env=os.environ, timeout=580)
+    assert done.returncode == 0, done.stderr
+    assert "3 of 3 texts" in done.stdout
+    assert " rows of 3 passages" in done.stdout
+    assert "the model failed" not in done.stdout
+
+
 def test_the_demo_shows_every_modality_and_answers_with_a_source() -> None:
     environment = {**os.environ, "COLUMNS": "160"}
     done = warm_python.run("-c", "from senseweave.cli import main; main()", "demo", env=environment, timeout=580)

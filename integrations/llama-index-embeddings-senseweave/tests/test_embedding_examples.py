@@ -58,6 +58,12 @@ def test_a_stock_index_answers_with_the_recording_that_says_it(folder: Path, tmp
     assert block.resolve_audio().read() == (folder / "recording-02.flac").read_bytes()
 
 
+def test_a_tuned_model_knows_what_the_machines_are_called(tmp_path: Path) -> None:
+    tune = example("finetune_engine")
+    options = {"epochs": 6, "batch_size": 16, "learning_rate": 1e-4, "general": tune["ROWS"][:10]}
+    assert tune["main"](tmp_path / "tuned", **options) == "The water tank leaks oil."
+
+
 @pytest.mark.usefixtures("own_chroma", "settings")
 def test_the_readme_runs(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, given in {"photo.jpg": "images/photo-01.jpg", "talk.flac": "audio/recording-02.flac"}.items():

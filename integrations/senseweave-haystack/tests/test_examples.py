@@ -57,3 +57,9 @@ def test_agent(files, capsys):
 def test_hybrid(files, capsys):
     _example("hybrid").main(["What does error E18 mean?", *files])
     assert capsys.readouterr().out.splitlines()[0].startswith("text washing-machine.md")
+
+
+def test_a_tuned_model_is_used_by_the_name_of_its_folder(tmp_path):
+    example = _example("finetuned_model")
+    options = {"epochs": 6, "batch_size": 16, "learning_rate": 1e-4, "general": example.ROWS[:10]}
+    assert example.main(tmp_path / "tuned", **options) == "The water tank leaks oil."

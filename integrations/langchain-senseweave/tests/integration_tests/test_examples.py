@@ -67,3 +67,11 @@ def test_every_example_is_run_here():
     tested = {"rag_over_media", "image_to_anything", "agent_with_media", "incremental_indexing", "offline_models"}
     tested |= {"listening_agent"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
+
+
+def test_a_tuned_model_is_used_by_the_name_of_its_folder(tmp_path):
+    spec = importlib.util.spec_from_file_location("example_finetuned_model", EXAMPLES / "finetuned_model.py")
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    options = {"epochs": 6, "batch_size": 16, "learning_rate": 1e-4, "general": example.ROWS[:10]}
+    assert example.main(tmp_path / "tuned", **options) == "The water tank leaks oil."

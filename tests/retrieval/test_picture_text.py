@@ -169,6 +169,14 @@ def test_media_and_pages_have_their_words_too(engine, folder, index, tmp_path):
     assert (str(folder / "door.png"), "closed on monday") not in texts(index)
 
 
+def test_pages_led_by_picture_or_words_are_one_group(engine, index, tmp_path):
+    pages = [written("red"), plain("green"), written("navy")]
+    pages[0].save(tmp_path / "fax.tiff", save_all=True, append_images=pages[1:])
+    index.add(tmp_path / "fax.tiff")
+    assert {hit.modality for hit in index.search("total 27 euros", k=9)} == {"text", "image"}
+    assert [hit.source for hit in index.search("total 27 euros", k=9, group=True)] == [str(tmp_path / "fax.tiff")]
+
+
 def test_a_space_without_texts_reads_no_words(engine, folder, tmp_path):
     with sw.Index(tmp_path / "index", spaces=toy_space(modalities=("image",))) as index:
         report = index.add(folder)

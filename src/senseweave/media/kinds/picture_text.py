@@ -21,7 +21,7 @@ Ocr = Literal["auto", "on", "off"]
 """Which pictures OCR reads: `auto` those that look as if they held writing, `on` all, `off` none."""
 OCR_CHOICES: Final = ("auto", "on", "off")
 LEAST_SCORE: Final = 0.8
-"""Lines of which OCR is less sure are left out: it is this sure of what it makes up in one of hundreds of pictures."""
+"""Lines of which OCR is less sure are left out: but for a digit, what it made up in default_scene/picture_text.py."""
 LEAST_LETTERS: Final = 2
 """Letters and digits of a line; single letters are what OCR makes of lamps, wheels and branches."""
 

@@ -236,23 +236,6 @@ def test_an_adapter_is_merged_into_weights_that_sentence_transformers_opens(mode
     assert np.abs(tuned.space.embed_text(["abcd efgh"]) - base).max() > 1e-3
 
 
-def test_fewer_dimensions_do_better_where_they_were_trained(model: str) -> None:
-    rows = [(first, answer) for first, answer in pairs()]
-    nested = tune(model, rows, matryoshka=[32, 4]).space
-    plain = tune(model, rows).space
-
-    def found(space: Any) -> float:
-        test = pairs(60, seed=11)
-        queries = space.embed_text([first for first, _ in test], role="query")[:, :4]
-        answers = space.embed_text([answer for _, answer in test])[:, :4]
-        cosines = (queries / np.linalg.norm(queries, axis=1, keepdims=True)) @ (
-            answers / np.linalg.norm(answers, axis=1, keepdims=True)
-        ).T
-        return float(np.mean([1 / (row >= row[at]).sum() for at, row in enumerate(cosines)]))
-
-    assert found(nested) > found(plain)
-
-
 def test_mined_negatives_are_no_answers_and_no_likely_answers() -> None:
     from senseweave.training.finetuning.negatives import add_hard_negatives
 

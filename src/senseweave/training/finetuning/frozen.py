@@ -40,7 +40,7 @@ class FrozenModel:
         self.space = space
         self.name = space.name
         library = require("sentence_transformers", extra="training", feature="fine-tuning")
-        module = _head_class()(space.dimension)
+        module = vector_head_class()(space.dimension)
         self.modules = library.SentenceTransformer(modules=[module], device=device or "cpu")
         self._known: dict[tuple[Media, Role], np.ndarray] = {}
         self._used: set[str] = set()
@@ -109,7 +109,7 @@ class FrozenModel:
 
 
 @cache
-def _head_class() -> Any:
+def vector_head_class() -> Any:
     """Return the module of sentence-transformers that multiplies vectors by a matrix."""
     torch = require("torch", extra="training")
     base = require("sentence_transformers.base.modules", extra="training").Module

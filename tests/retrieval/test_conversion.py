@@ -8,7 +8,8 @@ import pytest
 import senseweave as sw
 from senseweave.retrieval import Index
 from senseweave.retrieval.records.conversion import SUFFIX
-from senseweave.retrieval.records.schema import read_metadata, record_id
+from senseweave.retrieval.records.identity import record_id
+from senseweave.retrieval.records.schema import read_metadata
 
 DATA = Path(__file__).parent / "data"
 SOURCES = {

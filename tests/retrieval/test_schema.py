@@ -9,17 +9,16 @@ import pytest
 import senseweave as sw
 from senseweave.retrieval import Index
 from senseweave.retrieval.hits import with_result
+from senseweave.retrieval.records.identity import content_key, record_id
 from senseweave.retrieval.records.schema import (
     Provenance,
     Record,
     check_own,
-    content_key,
     default_text,
     is_gone,
     media_provenance,
     own_metadata,
     read_metadata,
-    record_id,
     record_source,
     record_text,
     write_metadata,

@@ -13,7 +13,8 @@ from processes import run
 from records import make_space, open_index
 
 import senseweave as sw
-from senseweave.retrieval.records.schema import Provenance, Record, record_id, write_metadata
+from senseweave.retrieval.records.identity import record_id
+from senseweave.retrieval.records.schema import Provenance, Record, write_metadata
 from senseweave.retrieval.stores.chroma import ChromaStore
 
 SMALL, LARGE = 1000, 100_000

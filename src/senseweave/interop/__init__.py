@@ -83,6 +83,7 @@ from senseweave.retrieval.list_statistics import ListStatistics
 from senseweave.retrieval.ranking import Ranking, arank, rank
 from senseweave.retrieval.records.adding import chunk_record, describe_chunk, embed_documents
 from senseweave.retrieval.records.chunking import CHUNK_OPTIONS, ChunkOptions, chunk_media
+from senseweave.retrieval.records.identity import record_id
 from senseweave.retrieval.records.labels import (
     document_text,
     labeled_description,
@@ -97,7 +98,6 @@ from senseweave.retrieval.records.schema import (
     Record,
     media_provenance,
     read_metadata,
-    record_id,
     write_metadata,
 )
 from senseweave.retrieval.report import raise_failed

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from senseweave.media import Media, MediaPolicy, Modality
 from senseweave.redaction import redact_repr
-from senseweave.retrieval.records.schema import Provenance, content_key, default_text, read_metadata, record_source
+from senseweave.retrieval.records.identity import content_key
+from senseweave.retrieval.records.schema import Provenance, default_text, read_metadata, record_source
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition
 

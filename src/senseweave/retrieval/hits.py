@@ -15,7 +15,8 @@ from senseweave.media.fused import Fused
 from senseweave.media.kinds.image import Image
 from senseweave.notebook import hit_html, hits_html
 from senseweave.redaction import redact_repr
-from senseweave.retrieval.records.schema import DISPLACED, Provenance, is_gone, picture_provenance, read_metadata
+from senseweave.retrieval.records.identity import picture_provenance
+from senseweave.retrieval.records.schema import DISPLACED, Provenance, is_gone, read_metadata
 from senseweave.retrieval.records.word_times import read_word_times
 
 Span = tuple[float, float]

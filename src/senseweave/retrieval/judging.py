@@ -18,14 +18,8 @@ from senseweave.redaction import quoted, redact_repr
 from senseweave.retrieval.contents import IndexedChunk, indexed_chunk
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.query import Query, as_query
-from senseweave.retrieval.records.schema import (
-    Provenance,
-    Record,
-    content_key,
-    media_provenance,
-    read_metadata,
-    write_metadata,
-)
+from senseweave.retrieval.records.identity import content_key
+from senseweave.retrieval.records.schema import Provenance, Record, media_provenance, read_metadata, write_metadata
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import any_of

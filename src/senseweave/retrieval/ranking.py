@@ -23,7 +23,8 @@ from senseweave.retrieval.fusion import EmbeddedPart, FusionMethod, compose_quer
 from senseweave.retrieval.hits import Hit, hit_from_record
 from senseweave.retrieval.merging import resolve_method
 from senseweave.retrieval.query import Query
-from senseweave.retrieval.records.schema import Provenance, content_key, picture_provenance, read_metadata
+from senseweave.retrieval.records.identity import content_key, picture_provenance
+from senseweave.retrieval.records.schema import Provenance, read_metadata
 from senseweave.retrieval.search.own_content import OwnContent, own_content
 from senseweave.retrieval.search.paging import best_hits, cut_page, holds_sources
 from senseweave.retrieval.search.plan import Plan

@@ -8,7 +8,8 @@ from typing import Any
 from senseweave.media import Media
 from senseweave.retrieval.calibration.cells import Label
 from senseweave.retrieval.fusion import EmbeddedPart
-from senseweave.retrieval.records.schema import content_key, read_metadata, record_source
+from senseweave.retrieval.records.identity import content_key
+from senseweave.retrieval.records.schema import read_metadata, record_source
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.description import Description
 

@@ -17,7 +17,8 @@ from senseweave.retrieval.integrity.records import Sources, record_problems, vec
 from senseweave.retrieval.integrity.report import Problems, RepairReport
 from senseweave.retrieval.integrity.vectors import HeldVectors, held_vectors
 from senseweave.retrieval.records.folders import folder_values
-from senseweave.retrieval.records.schema import Record, read_metadata, record_id, record_source, write_metadata
+from senseweave.retrieval.records.identity import record_id
+from senseweave.retrieval.records.schema import Record, read_metadata, record_source, write_metadata
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.description import JUDGMENTS, Description
 from senseweave.spaces.space import Space

@@ -15,7 +15,8 @@ from senseweave.media.forms.local_names import source_path
 from senseweave.media.headings import HEADING
 from senseweave.media.kinds.text import TextFile
 from senseweave.retrieval.integrity.report import Kind
-from senseweave.retrieval.records.schema import PASSAGE, Provenance, read_metadata, record_id
+from senseweave.retrieval.records.identity import record_id
+from senseweave.retrieval.records.schema import PASSAGE, Provenance, read_metadata
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.description import FORMAT, Description
 

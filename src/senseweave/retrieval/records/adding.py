@@ -13,16 +13,10 @@ from senseweave.errors import MediaError, placed_among
 from senseweave.media import Media, Modality
 from senseweave.media.base import source_name
 from senseweave.progress import chunk_seconds, tracked
+from senseweave.retrieval.records.identity import record_id
 from senseweave.retrieval.records.labels import document_text, text_without_place
 from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk, check_modality
-from senseweave.retrieval.records.schema import (
-    Provenance,
-    Record,
-    media_provenance,
-    read_metadata,
-    record_id,
-    write_metadata,
-)
+from senseweave.retrieval.records.schema import Provenance, Record, media_provenance, read_metadata, write_metadata
 
 BATCH: Final = 64
 """Chunks that are embedded and written at a time."""

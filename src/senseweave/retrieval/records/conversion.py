@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from senseweave.retrieval.records.schema import Record, default_text, read_metadata, record_id
+from senseweave.retrieval.records.identity import record_id
+from senseweave.retrieval.records.schema import Record, default_text, read_metadata
 from senseweave.retrieval.stores.base import StoredRecord, VectorStore
 from senseweave.retrieval.stores.description import FORMAT, Description
 

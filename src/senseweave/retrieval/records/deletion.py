@@ -8,7 +8,8 @@ from pathlib import Path
 
 from senseweave.media.forms.local_names import stored_name
 from senseweave.media.kinds.text import FILE_HASH
-from senseweave.retrieval.records.schema import picture_provenance, read_metadata
+from senseweave.retrieval.records.identity import picture_provenance
+from senseweave.retrieval.records.schema import read_metadata
 from senseweave.retrieval.search.collection_source import equal_content
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections

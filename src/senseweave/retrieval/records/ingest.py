@@ -31,8 +31,9 @@ from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.redaction import quoted, without_secrets
 from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.retrieval.records.forecast import Forecast
+from senseweave.retrieval.records.identity import record_id
 from senseweave.retrieval.records.scans import is_picture_text, remember_picture, remember_scan
-from senseweave.retrieval.records.schema import OCR_READ, check_own, is_gone, record_id, record_source
+from senseweave.retrieval.records.schema import OCR_READ, check_own, is_gone, record_source
 from senseweave.retrieval.records.tracking import Ticket, Tracker
 from senseweave.retrieval.records.values import is_unicode
 from senseweave.retrieval.records.writing import BUFFER, Chunk, Lane, Writer, lanes

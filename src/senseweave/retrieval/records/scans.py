@@ -7,7 +7,8 @@ from typing import Any
 
 from senseweave.media.kinds.picture_text import PictureText
 from senseweave.media.kinds.text import FILE_HASH, Text, TextFile
-from senseweave.retrieval.records.schema import PASSAGE, picture_provenance, read_metadata
+from senseweave.retrieval.records.identity import picture_provenance
+from senseweave.retrieval.records.schema import PASSAGE, read_metadata
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Compare, joined

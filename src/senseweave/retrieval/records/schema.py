@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import numbers
 import os
@@ -19,7 +18,6 @@ from senseweave.media.base import source_name
 from senseweave.media.forms.local_names import source_path
 from senseweave.media.forms.parts import is_part_path
 from senseweave.media.fused import FUSED, Fused, read_fused
-from senseweave.media.kinds.text import FILE_HASH, OCR
 from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.folders import ABOVE, without_folders
 from senseweave.retrieval.records.values import check_name, check_value
@@ -286,50 +284,6 @@ def media_provenance(
         added_at=added_at,
         own=values,
     )
-
-
-def record_id(provenance: Provenance) -> str:
-    """Return 32 hexadecimal digits made from content, span, page, source, part and fingerprint."""
-    start, end = provenance.span or (None, None)
-    span = "" if start is None else f"{start:.3f}-{end:.3f}"
-    page = "" if provenance.page is None else str(provenance.page)
-    key: tuple[object, ...] = (
-        provenance.modality,
-        provenance.sha256,
-        span,
-        page,
-        provenance.source,
-        provenance.fingerprint,
-    )
-    if provenance.part is not None:
-        key += (provenance.part,)
-    return hashlib.sha256("\n".join(str(value or "") for value in key).encode()).hexdigest()[:32]
-
-
-def picture_provenance(provenance: Provenance) -> Provenance | None:
-    """Return the picture whose words OCR read for a record, as its own record says it; None for any other record."""
-    content = provenance.own.get(FILE_HASH)
-    is_read = provenance.modality == "text" and provenance.own.get(OCR) is True and isinstance(content, str)
-    if not is_read or not (provenance.mime_type or "").startswith("image/"):
-        return None
-    return replace(provenance, modality="image", sha256=content, span=None, own={})
-
-
-def content_key(provenance: Provenance, text: str | None = None) -> tuple[Any, ...] | None:
-    """Return what two records of the same content share whatever their source; None where the content is unknown.
-
-    Args:
-        provenance: Of the record.
-        text: The record's text. A text is its words: a splitter gives all chunks of a file that file's hash.
-    """
-    if provenance.sha256 is None:
-        return None
-    if provenance.modality == "text":
-        return "text", text, provenance.page, provenance.span
-    kind = provenance.mime_type or ""
-    is_picture = kind.startswith("image/") and kind not in PAGED_IMAGES  # its page is that of the document around it
-    page = None if provenance.part and is_picture else provenance.page
-    return provenance.modality, provenance.sha256, provenance.span, page
 
 
 def record_text(media: Media, source: str, caption: str | None) -> str:

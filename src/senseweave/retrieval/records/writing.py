@@ -11,17 +11,16 @@ from senseweave.concurrency import checkpoint
 from senseweave.errors import MediaError
 from senseweave.media import Media, Modality
 from senseweave.retrieval.records.decoding import SHARED, shared_decoding
+from senseweave.retrieval.records.identity import content_key, record_id
 from senseweave.retrieval.records.schema import (
     PASSAGE,
     Provenance,
     Record,
-    content_key,
     default_text,
     is_gone,
     media_provenance,
     own_metadata,
     read_metadata,
-    record_id,
     record_text,
     write_metadata,
 )

@@ -11,7 +11,8 @@ from senseweave.media import Modality
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.hits import Hit
-from senseweave.retrieval.records.schema import content_key, read_metadata
+from senseweave.retrieval.records.identity import content_key
+from senseweave.retrieval.records.schema import read_metadata
 from senseweave.retrieval.search.source import Candidate, RankingSource
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition, any_of

@@ -14,8 +14,9 @@ from senseweave.encoders.families.contextual import ENCODER_DECODER_TYPES, ENCOD
 from senseweave.encoders.runtime.tokenization import RELATIVE_POSITIONS
 from senseweave.testing import EncoderContract
 
-SEES_PADDING = {"convbert", "fnet", "funnel", "mobilebert", "nystromformer", "yoso"}
-"""Types whose layers see padding, by their architecture; the library finds them by trying."""
+SEES_PADDING = {"big_bird", "convbert", "fnet", "funnel", "mobilebert", "nystromformer", "yoso"}
+"""Types whose layers see padding, by their architecture, which the library finds by trying; BigBird attends in
+another way to short texts."""
 UNLIMITED = (*RELATIVE_POSITIONS, "funnel")
 
 

@@ -49,7 +49,7 @@ def info(
 ) -> None:
     """Show the contents of an index: records per modality, spaces and fingerprints; or kinds of files, or presets."""
     if kinds + presets + (folder is not None) != 1:
-        msg = "info needs the folder of an index, --kinds or --presets, and one of them alone"
+        msg = "info needs the folder of an index, or one of --kinds and --presets, and not both"
         raise SenseweaveError(msg)
     if presets:
         from senseweave.spaces.presets import PRESETS

@@ -65,7 +65,7 @@ def test_incremental_indexing_does_no_more_than_it_must(run):
 
 def test_every_example_is_run_here():
     tested = {"rag_over_media", "image_to_anything", "agent_with_media", "incremental_indexing", "offline_models"}
-    tested |= {"listening_agent"}
+    tested |= {"listening_agent", "finetuned_model"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 

@@ -13,7 +13,7 @@ from senseweave.encoders.family import Family
 from senseweave.encoders.parts.gated_transformer import Settings, build_network, encode_patches
 from senseweave.encoders.runtime.checkpoint import hash_file
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
-from senseweave.encoders.runtime.weight_files import fill, read_checkpoint
+from senseweave.encoders.runtime.weight_files import fill, find_weights, read_checkpoint
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
 from senseweave.media import Modality, Waveform
@@ -158,10 +158,7 @@ def build(
     Raises:
         ModelError: If there is no such file.
     """
-    weights = Path(name).expanduser()
-    if not weights.is_file():
-        msg = f"beats:{name}: there is no file {weights}; expected the path of a checkpoint, such as BEATs_iter3.pt"
-        raise ModelError(msg)
+    weights = find_weights("beats", name, "BEATs_iter3.pt")
     encoder = Beats(weights, window_seconds=window_seconds, batch_seconds=batch_seconds, device=device, dtype=dtype)
     return {"audio": encoder}
 

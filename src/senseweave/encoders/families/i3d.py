@@ -14,9 +14,9 @@ from senseweave.encoders.parts.clip_network import (
     ClipNetwork,
     Pixels,
     Recipe,
-    find_weights,
     max_pool,
 )
+from senseweave.encoders.runtime.weight_files import find_weights
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
 from senseweave.media import Modality

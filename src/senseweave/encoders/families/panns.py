@@ -12,8 +12,8 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.family import Family
 from senseweave.encoders.runtime.checkpoint import hash_file
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device
-from senseweave.encoders.runtime.weight_files import fill, read_tensors
-from senseweave.errors import ModelError, WeightsError
+from senseweave.encoders.runtime.weight_files import fill, find_weights, read_tensors
+from senseweave.errors import WeightsError
 from senseweave.extras import require
 from senseweave.media import Modality, Waveform
 
@@ -175,12 +175,7 @@ def build(
     Raises:
         ModelError: If there is no such file.
     """
-    weights = Path(name).expanduser()
-    if not weights.is_file():
-        msg = (
-            f"panns:{name}: there is no file {weights}; expected the path of a checkpoint, such as Cnn14_mAP=0.431.pth"
-        )
-        raise ModelError(msg)
+    weights = find_weights("panns", name, "Cnn14_mAP=0.431.pth")
     events = SoundEvents(weights, window_seconds=window_seconds, batch_seconds=batch_seconds, device=device)
     return {"audio": events}
 

@@ -12,8 +12,8 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.family import Family
 from senseweave.encoders.runtime.checkpoint import hash_file
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
-from senseweave.encoders.runtime.weight_files import fill, read_tensors
-from senseweave.errors import ModelError, WeightsError
+from senseweave.encoders.runtime.weight_files import fill, find_weights, read_tensors
+from senseweave.errors import WeightsError
 from senseweave.extras import require
 from senseweave.media import Modality, Waveform
 
@@ -222,12 +222,7 @@ def build(
     Raises:
         ModelError: If there is no such file.
     """
-    weights = Path(name).expanduser()
-    if not weights.is_file():
-        msg = (
-            f"vggish:{name}: there is no file {weights}; expected the path of a checkpoint, such as vggish-10086976.pth"
-        )
-        raise ModelError(msg)
+    weights = find_weights("vggish", name, "vggish-10086976.pth")
     encoder = Vggish(weights, window_seconds=window_seconds, batch_seconds=batch_seconds, device=device, dtype=dtype)
     return {"audio": encoder}
 

@@ -14,7 +14,6 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.runtime.checkpoint import hash_file
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
 from senseweave.encoders.runtime.weight_files import fill, read_tensors
-from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Clip, Modality
 
@@ -183,19 +182,6 @@ class ClipNetwork(Encoder):
         recipe = self._recipe()
         network = fill(recipe.network(), recipe.tensors, self.weights.name, unused=recipe.unused)
         return network.to(pick_device(self._device, extra=EXTRA), pick_dtype(self._dtype, extra=EXTRA))
-
-
-def find_weights(scheme: str, name: str, example: str) -> Path:
-    """Return the path of a weight file.
-
-    Raises:
-        ModelError: If there is no such file.
-    """
-    weights = Path(name).expanduser()
-    if not weights.is_file():
-        msg = f"{scheme}:{name}: there is no file {weights}; expected the path of a checkpoint, such as {example}"
-        raise ModelError(msg)
-    return weights
 
 
 def max_pool(states: Any, kernel: tuple[int, int, int], stride: tuple[int, int, int], padding: Any = 0) -> Any:

@@ -11,6 +11,24 @@ from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
 
 
+def find_weights(scheme: str, name: str, example: str) -> Path:
+    """Return the path of a weight file that a user names.
+
+    Args:
+        scheme: Of the family, for the error.
+        name: What stands behind the scheme.
+        example: Name of such a file, for the error.
+
+    Raises:
+        ModelError: If there is no such file.
+    """
+    weights = Path(name).expanduser()
+    if not weights.is_file():
+        msg = f"{scheme}:{name}: there is no file {weights}; expected the path of a checkpoint, such as {example}"
+        raise ModelError(msg)
+    return weights
+
+
 def read_tensors(path: Path, *, extra: str) -> dict[str, Any]:
     """Read the tensors of a file by name, on the CPU; a pickle is read with `weights_only=True`.
 

@@ -224,7 +224,7 @@ def test_every_reason_is_counted(space: Space) -> None:
         "more questions than asked for": 1,
         "question is empty": 1,
         "question copied from the passage": 1,
-        "answer is no list of questions": 1,
+        "answer is not a list of questions": 1,
         "answer is empty": 1,
         "question longer than 400 characters": 1,
         "question holds marks or invisible characters": 1,

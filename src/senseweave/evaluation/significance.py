@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+Verdict = Literal["better", "worse", "cannot tell"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,13 @@ class Difference(Interval):
     """
 
     p_value: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the first is better or worse than the second: the interval lies above 0, below it, or around it."""
+        if self.low > 0:
+            return "better"
+        return "worse" if self.high < 0 else "cannot tell"
 
 
 def bootstrap(values: Sequence[float], *, samples: int = 2000, confidence: float = 0.95, seed: int = 0) -> Interval:

@@ -58,7 +58,7 @@ def embed_pairs(
         target: Embeds the second.
         data: The pairs.
         unpaired: Further media of either side's modality, see `PairVectors`.
-        on_error: `skip` to leave out pairs of which a media cannot be embedded, or `raise`.
+        on_error: `skip` to leave out pairs with media that cannot be embedded, or `raise`.
         progress: Called with (media done, media in all).
 
     Raises:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from senseweave.errors import MediaError
-from senseweave.evaluation.significance import Difference, Interval
+from senseweave.evaluation.significance import Difference, Interval, Verdict
 from senseweave.training.curves import CurvePoint, draw_curve, plot_curve
 
 Direction = Literal["source to target", "target to source"]
 DIRECTIONS: Final[tuple[Direction, ...]] = ("source to target", "target to source")
-Verdict = Literal["better", "worse", "cannot tell"]
 Scores = Mapping[Direction, Mapping[str, Interval]]
 """Mean and 95% interval of each measure (`recall@1`, `recall@5`, `recall@10`, `ndcg@10`) by direction."""
 
@@ -98,7 +97,7 @@ class AlignmentReport:
     @property
     def verdict(self) -> Verdict:
         """Whether the alignment is better or worse than the best baseline, by the 95% interval of the difference."""
-        return min((judge(difference) for difference in self.differences.values()), key=ORDER.index)
+        return min((difference.verdict for difference in self.differences.values()), key=ORDER.index)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a flat dict per system and direction, for a table."""
@@ -146,7 +145,7 @@ class AlignmentReport:
         lines += [""]
         for name, difference in self.differences.items():
             sign = f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
-            lines.append(f"nDCG@10 against {name}: {sign}, {judge(difference)}")
+            lines.append(f"nDCG@10 against {name}: {sign}, {difference.verdict}")
         lines += ["", "recall@10 by number of pairs", *draw_curve(self.curve)]
         if self.candidates:
             compared = ", ".join(f"{entry.method} {entry.ndcg.mean:.3f}" for entry in self.candidates)
@@ -172,13 +171,6 @@ class AlignmentReport:
 
 
 ORDER: Final[tuple[Verdict, ...]] = ("worse", "cannot tell", "better")
-
-
-def judge(difference: Difference) -> Verdict:
-    """Return what the interval of a difference says."""
-    if difference.low > 0:
-        return "better"
-    return "worse" if difference.high < 0 else "cannot tell"
 
 
 def _show(interval: Interval) -> str:

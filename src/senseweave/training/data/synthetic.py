@@ -268,7 +268,7 @@ def _select(answer: str, passage: str, count: int, report: SelectionReport) -> l
     """Return the questions of an answer that can be kept, and count the others."""
     listed = parse_questions(answer)
     if not listed:
-        report.left_out["answer is no list of questions" if answer.strip() else "answer is empty"] += 1
+        report.left_out["answer is not a list of questions" if answer.strip() else "answer is empty"] += 1
         return []
     report.examined["questions"] += len(listed)
     kept: dict[str, str] = {}

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from senseweave.evaluation.significance import Difference, Interval, bootstrap, paired_bootstrap
+from senseweave.evaluation.significance import Difference, Interval, Verdict, bootstrap, paired_bootstrap
 from senseweave.media import Media
+from senseweave.training.measures import CUTOFF, rank
 
-Verdict = Literal["better", "worse", "cannot tell"]
 Embed = Callable[[Sequence[Media], Literal["query", "document"]], np.ndarray]
 """Returns unit vectors of media in a role, shape (n, dimension)."""
-DEPTH: Final = 10
 
 
 @dataclass(frozen=True)
@@ -48,18 +47,22 @@ class Retrieval:
     corpus: Sequence[Media]
     relevant: Sequence[frozenset[int]]
 
-    def ranks(self, embed: Embed) -> list[list[int]]:
-        """Return the ranks of the right answers of each query, from 1, ascending.
+    def measures(self, embed: Embed) -> dict[str, np.ndarray]:
+        """Return each measure by name, a value per query; the first decides.
 
-        An answer that ties with others stands behind them, so that equal vectors win nothing.
+        recall@1 says whether a right answer comes first, and recall@10 counts of as many right answers as fit in ten.
         """
         cosines = embed(self.queries, "query") @ embed(self.corpus, "document").T
-        ranks = []
-        for row, right in zip(cosines, self.relevant, strict=True):
-            wrong = np.delete(row, list(right))
-            best = sorted((float(row[at]) for at in right), reverse=True)
-            ranks.append([1 + at + int((wrong >= score).sum()) for at, score in enumerate(best)])
-        return ranks
+        right = np.zeros(cosines.shape, bool)
+        for row, answers in zip(right, self.relevant, strict=True):
+            row[list(answers)] = True
+        ranking, count = rank(cosines, right), right.sum(axis=1)
+        return {
+            "nDCG@10": ranking.ndcg,
+            "recall@1": (ranking.ranks == 1).astype(float),
+            "recall@10": ranking.recall[CUTOFF] * count / np.minimum(count, CUTOFF),
+            "MRR": 1 / ranking.ranks,
+        }
 
     def failures(self, embed: Embed, most: int = 5) -> list[Failure]:
         """Return the queries whose right answer stands lowest, worst first."""
@@ -72,22 +75,6 @@ class Retrieval:
             if rank > 1:
                 found.append(Failure(_shown(query), _shown(self.corpus[best]), _shown(self.corpus[top]), rank))
         return sorted(found, key=lambda failure: -failure.rank)[:most]
-
-
-def ndcg(ranks: Sequence[int], depth: int = DEPTH) -> float:
-    """Return nDCG@depth of right answers at `ranks` (Järvelin and Kekäläinen 2002), with gain 1 each."""
-    gain = sum(1 / np.log2(rank + 1) for rank in ranks if rank <= depth)
-    best = sum(1 / np.log2(place + 2) for place in range(min(len(ranks), depth)))
-    return float(gain / best)
-
-
-MEASURES: Final[Mapping[str, Callable[[Sequence[int]], float]]] = {
-    "nDCG@10": ndcg,
-    "recall@1": lambda ranks: float(ranks[0] <= 1),
-    "recall@10": lambda ranks: sum(rank <= DEPTH for rank in ranks) / min(len(ranks), DEPTH),
-    "MRR": lambda ranks: 1 / ranks[0],
-}
-"""By name, of the ranks of the right answers of a query; the first decides."""
 
 
 @dataclass(frozen=True)
@@ -113,23 +100,17 @@ class Comparison:
     @property
     def verdict(self) -> Verdict:
         """Whether the interval of the difference lies above 0, below it, or around it."""
-        if self.difference.low > 0:
-            return "better"
-        return "worse" if self.difference.high < 0 else "cannot tell"
+        return self.difference.verdict
 
 
 def compare_retrieval(task: Retrieval, before: Embed, after: Embed, *, seed: int = 0) -> Comparison:
     """Compare two models as retrievers."""
-    values: list[dict[str, list[float]]] = []
-    for embed in (before, after):
-        ranks = task.ranks(embed)
-        values.append({name: [measure(query) for query in ranks] for name, measure in MEASURES.items()})
-    old, new = values
-    first = next(iter(MEASURES))
+    old, new = task.measures(before), task.measures(after)
+    first = next(iter(old))
     return Comparison(
-        {name: bootstrap(scores, seed=seed) for name, scores in old.items()},
-        {name: bootstrap(scores, seed=seed) for name, scores in new.items()},
-        paired_bootstrap(new[first], old[first], seed=seed),
+        {name: bootstrap(values.tolist(), seed=seed) for name, values in old.items()},
+        {name: bootstrap(values.tolist(), seed=seed) for name, values in new.items()},
+        paired_bootstrap(new[first].tolist(), old[first].tolist(), seed=seed),
         len(task.queries),
     )
 
@@ -232,7 +213,7 @@ def measure_forgetting(task: Retrieval, before: Embed, after: Embed, source: str
 def _neighbors(vectors: np.ndarray) -> np.ndarray:
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -np.inf)
-    return np.argsort(-cosines, axis=1, kind="stable")[:, : min(DEPTH, len(vectors) - 1)]
+    return np.argsort(-cosines, axis=1, kind="stable")[:, : min(CUTOFF, len(vectors) - 1)]
 
 
 def _shown(media: Media) -> str:

@@ -19,7 +19,7 @@ ROLES: Mapping[str, Role] = {"anchor": "query"}
 
 
 def column_role(column: str) -> Role:
-    """Return the role of which a column's texts get the prompt."""
+    """Return the role whose prompt a column's texts get."""
     return ROLES.get(column, "document")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from senseweave.arguments import check_choice
 from senseweave.encoders.base import ROLES
+from senseweave.encoders.parts.heads import unit
 from senseweave.extras import require
 from senseweave.media import Media
 from senseweave.progress import ProgressOption, tracked
@@ -23,7 +24,7 @@ from senseweave.training.finetuning import comparison, tasks
 from senseweave.training.finetuning.comparison import Comparison, Embed, Report, Retrieval, ScoredPairs
 from senseweave.training.finetuning.dataset import Collator, ItemTable, column_role, make_dataset
 from senseweave.training.finetuning.finetuned import Finetuned, write_report
-from senseweave.training.finetuning.frozen import Adapter, FrozenModel
+from senseweave.training.finetuning.frozen import FrozenModel
 from senseweave.training.finetuning.losses import LABEL, LOSSES, LossOptions, build_loss
 from senseweave.training.finetuning.negatives import add_hard_negatives
 from senseweave.training.finetuning.rows import FEWEST_FOR_STOPPING, make_rows, split_rows
@@ -31,6 +32,7 @@ from senseweave.training.finetuning.run import Settings, run_key, train
 from senseweave.training.finetuning.teachers import Teacher
 from senseweave.training.finetuning.trainable import TrainableModel, check_same_vectors, open_trainable
 
+Adapter = Literal["lora", "head"]
 LEARNING_RATES: Final[Mapping[str | None, float]] = {None: 2e-5, "lora": 2e-4, "head": 1e-3}
 """Of all weights, as in sentence-transformers' examples; of low-rank matrices, ten times as much (arXiv 2106.09685,
 appendix D); of a head, the default of Adam (arXiv 1412.6980)."""
@@ -123,13 +125,13 @@ def finetune(
     _check_options(loss, teacher=teacher, guide=guide, hard_negatives=hard_negatives, batch_items=batch_items)
     rows = make_rows(data, loss, columns=columns)
     trained, stopping, heldout = split_rows(rows, validation, seed, stop=patience > 0)
-    base = _base_space(name)
+    base = load(name)
     with _own_randomness(seed), _working_folder(folder) as (work, keep):
         trainable = _open(name, base, adapter, device, trained)
         labels = Teacher(loss, teacher, trainable) if teacher is not None else None
         task = _task(loss, heldout, rows, labels, evaluation)
         general_task = _general(general, trainable, seed)
-        before = _Remembered(_unit(base))
+        before = _Remembered(_embedding(base))
         if hard_negatives:
             trained = _mined(trained, before, hard_negatives)
         learned = _columns(loss, trained) if labels is None else labels.add(trained)
@@ -164,7 +166,7 @@ def finetune(
         made = work / "model"
         shutil.rmtree(made, ignore_errors=True)
         trainable.save(made)
-        after = _Remembered(_unit(load(made)))
+        after = _Remembered(_embedding(load(made)))
         report = Report(
             loss=loss,
             rows={"trained": len(learned), "for stopping": len(stopping), "held out": len(heldout)},
@@ -263,7 +265,7 @@ def _mined(rows: Sequence[dict[str, Any]], embed: Embed, count: int) -> list[dic
 def _score(task: tasks.Task, embed: Embed) -> float:
     """Return the measure that decides, of one model."""
     if isinstance(task, Retrieval):
-        return float(np.mean([comparison.ndcg(ranks) for ranks in task.ranks(embed)]))
+        return float(next(iter(task.measures(embed).values())).mean())
     if isinstance(task, ScoredPairs):
         return comparison.spearman(task.cosines(embed), task.scores)
     return float((embed(task.items, "document") * task.vectors).sum(axis=1).mean())
@@ -292,21 +294,15 @@ class _Remembered:
         return self._seen[key][1]
 
 
-def _unit(space: Space) -> Embed:
+def _embedding(space: Space) -> Embed:
     def embed(media: Sequence[Media], role: Literal["query", "document"]) -> np.ndarray:
-        vectors = space.embed(list(media), role=role)
-        unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return unit
+        return unit(space.embed(list(media), role=role))
 
     return embed
 
 
 def _guide(name: str | None, device: str | None) -> Any:
     return None if name is None else open_trainable(name, device=device).modules.eval()
-
-
-def _base_space(name: str) -> Space:
-    return load(name)
 
 
 def _key(name: str, base: Space, rows: Sequence[Mapping[str, Any]], settings: Settings, *others: Any) -> str:

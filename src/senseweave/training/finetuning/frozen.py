@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +27,6 @@ class FrozenModel:
     It has the members of `TrainableModel`. What it saves is an aligned space of one side: the matrix, and the name,
     options and fingerprint of the encoder.
     """
-
-    adapted = False
 
     def __init__(self, space: Space, device: str | None) -> None:
         """Put a head behind a space.
@@ -140,6 +138,3 @@ def vector_head_class() -> Any:
             return cls.load_torch_weights(model_name_or_path=model_name_or_path, model=module, **place)
 
     return VectorHead
-
-
-Adapter = Literal["lora", "head"]

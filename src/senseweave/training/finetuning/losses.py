@@ -22,14 +22,11 @@ class LossOptions:
         batch_items: Rows that are computed at once by a loss with a gradient cache; None for no cache.
         guide: A sentence-transformers model that says which negatives of a batch are none; None for no guide.
         matryoshka: Numbers of leading dimensions that must do the work of the whole vector; empty for none.
-        student, teacher: Lengths of their vectors, for losses that compare vectors; None where there is no teacher.
     """
 
     batch_items: int | None = None
     guide: Any = None
     matryoshka: Sequence[int] = ()
-    student: int | None = None
-    teacher: int | None = None
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def make_rows(
         policy: Of media that are made here.
 
     Raises:
-        ValueError: If there are no rows, a column is missing, or a label is no number; the message names the row.
+        ValueError: If there are no rows, a column is missing, or a label is not a number; the message names the row.
         TypeError: If an item is neither a string nor media.
         MediaError: If a file of a table cannot be read as what its column holds.
     """

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from senseweave.encoders.parts.heads import unit
 from senseweave.errors import ModelError
 from senseweave.spaces import Space, load
 from senseweave.training.finetuning.frozen import FrozenModel
@@ -51,9 +52,7 @@ class Teacher:
         """Return the unit vectors of the rows' anchors, shape (rows, dimension); None of a cross-encoder."""
         if self.space is None:
             return None
-        vectors = self.space.embed([row["anchor"] for row in rows], role="document")
-        unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return unit
+        return unit(self.space.embed([row["anchor"] for row in rows], role="document"))
 
     def add(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the rows with labels: the anchor's vector, which every column learns, or the margin.

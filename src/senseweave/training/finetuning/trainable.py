@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.encoders.base import Role
+from senseweave.encoders.parts.heads import unit
 from senseweave.encoders.parts.prompts import Prompts
 from senseweave.encoders.parts.sentence_folders import PATTERNS, folder_prompts
 from senseweave.encoders.parts.sentence_modules import load_modules
@@ -82,9 +83,7 @@ class TrainableModel:
                 }
                 rows.append(self.modules(moved)["sentence_embedding"].float().cpu().numpy())
         self.modules.train(training)
-        vectors = np.concatenate(rows)
-        unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return unit
+        return unit(np.concatenate(rows))
 
     def add_lora(self, seed: int) -> None:
         """Freeze the weights and train low-rank matrices beside those of every linear layer (arXiv 2106.09685)."""
@@ -144,8 +143,7 @@ def check_same_vectors(model: TrainableModel, space: Space, media: Sequence[Medi
     for modality in {item.modality for item in media}:
         sample = [item for item in media if item.modality == modality][:8]
         own = model.vectors(sample, "document")
-        wanted = space.embed(sample, role="document")
-        wanted = wanted / np.maximum(np.linalg.norm(wanted, axis=1, keepdims=True), 1e-12)
+        wanted = unit(space.embed(sample, role="document"))
         cosine = float((own * wanted).sum(axis=1).min()) if own.shape == wanted.shape else 0.0
         if cosine < EQUAL:
             msg = (

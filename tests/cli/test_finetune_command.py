@@ -34,7 +34,9 @@ def test_a_table_becomes_a_model(folder: Path) -> None:
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stderr
     assert "12 held out" in done.stdout
-    assert "saved in tuned" in done.stdout
+    assert "saved in tuned, with learning-curve.png" in done.stdout
+    assert (folder / "tuned" / "learning-curve.png").read_bytes().startswith(b"\x89PNG")
+    assert "learning curve" in done.stdout
     assert sw.load(folder / "tuned").embed_text(["abcd"]).shape == (1, 32)
 
 
@@ -46,6 +48,8 @@ def test_json_gives_the_whole_report(folder: Path) -> None:
     report = json.loads(done.stdout)
     assert report["verdict"] in ("better", "worse", "cannot tell")
     assert report["rows"]["held out"] == 12
+    assert report["curve"]["points"]
+    assert report["leaks"] == []
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,11 @@ def test_json_gives_the_whole_report(folder: Path) -> None:
         (["pairs.jsonl", "--out", "x", "--model", "tiny"], "has no positive"),
         (["pairs.jsonl", "--out", "x", "--loss", "infonce"], "loss must be"),
         (["pairs.jsonl", "--out", "x", "--column", "positive"], "expected COLUMN=NAME"),
+        (
+            ["pairs.jsonl", "--out", "x", "--device", "cpu", "--precision", "fp16"],
+            "precision='fp16' needs a CUDA device",
+        ),
+        (["pairs.jsonl", "--out", "x", "--precision", "int8"], "precision must be"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_with_2(folder: Path, arguments: list[str], said: str) -> None:

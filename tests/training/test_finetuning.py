@@ -21,6 +21,7 @@ import senseweave as sw
 from senseweave.errors import ModelError, TrainingWarning
 from senseweave.training.data.augmentation import change_pictures
 from senseweave.training.finetuning import Finetuned
+from senseweave.training.finetuning.precision import has_bf16
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,74 @@ def test_a_killed_run_goes_on_and_gives_the_same_model(model: str, tuned: Finetu
     assert resumed.run.resumed == (step // 8 * 8 or None)
     assert np.array_equal(vectors(resumed), vectors(tuned))
     assert resumed.report.to_dict() == tuned.report.to_dict()
+
+
+def test_the_learning_curve_is_in_the_report_and_beside_the_model(model: str, tuned: Finetuned, tmp_path: Path) -> None:
+    report = json.loads((tuned.save(tmp_path / "saved") / "finetuning.json").read_text())
+    points = {point["step"]: point for point in report["curve"]["points"]}
+    assert report["curve"]["measure"] == "nDCG@10"
+    assert {step for step, point in points.items() if point["score"] is not None} == {0, 8, 16, 24, 32}
+    assert points[0]["loss"] is None
+    assert points[2]["loss"] > points[32]["loss"] > 0
+    assert points[report["curve"]["kept"]]["score"] == max(point["score"] or 0 for point in points.values())
+    assert (tmp_path / "saved" / "learning-curve.png").read_bytes().startswith(b"\x89PNG")
+    card = (tmp_path / "saved" / "README.md").read_text()
+    assert "![Learning curve](learning-curve.png)" in card
+    kept = next(line for line in str(tuned.report).splitlines() if line.endswith("kept") and "#" in line)
+    assert kept in card
+    assert tuned.report.plot(tmp_path / "curve.svg").read_text().startswith("<?xml")
+
+
+def test_a_run_without_rows_for_stopping_draws_its_losses(model: str) -> None:
+    report = tune(model, patience=0, epochs=1).report
+    assert report.to_dict()["curve"]["measure"] is None
+    lines = str(report).splitlines()
+    assert any(line.split() == ["step", "loss", "loss"] for line in lines)
+    assert sum("####" in line for line in lines) == len(report.curve.losses) > 2
+
+
+def test_held_out_rows_that_nearly_equal_rows_of_training_are_not_measured(model: str) -> None:
+    rows = pairs(80)
+    long = [(f"{first} {second} {first}", second) for first, second in rows]
+    near = [(f"{first} zz", second) for (first, _), (_, second) in zip(long[:24], pairs(24, seed=3), strict=True)]
+    report = tune(model, long + near, epochs=0.3).report
+    assert 0 < len(report.leaks) < 16
+    assert report.rows["held out"] == report.heldout.queries == 21 - len(report.leaks)
+    assert f"{len(report.leaks)} held-out rows nearly equal rows of training and were not measured" in str(report)
+    for leak in report.leaks:
+        first, second = (part.strip("' ") for part in leak.rpartition(" (")[0].split(" resembles "))
+        assert first in second or second in first
+    assert tune(model, rows, epochs=0.3).report.leaks == []
+
+
+def test_evaluation_queries_that_are_trained_on_are_told(model: str) -> None:
+    report = tune(model, evaluation=[*pairs(4), *pairs(6, seed=8)], epochs=0.3).report
+    assert report.heldout.queries == report.rows["held out"] == 10
+    assert [note for note in report.notes if note.startswith("4 of 10 evaluation queries nearly equal")]
+
+
+@pytest.mark.skipif(not has_bf16("cpu"), reason="the processor has no bfloat16")
+def test_bf16_trains_on_a_processor_that_has_it(model: str, tuned: Finetuned) -> None:
+    half = tune(model, precision="bf16")
+    assert half.report.verdict == "better"
+    assert half.run.losses[max(half.run.losses)] < half.run.losses[min(half.run.losses)]
+    assert half.run.losses != tuned.run.losses
+    assert str(half.report).startswith("better: mnrl in bf16 on 115 trained")
+    assert half.report.to_dict()["precision"] == "bf16"
+    assert {str(value.dtype) for value in load_file(Path(half.space.name) / "model.safetensors").values()} == {
+        "float32"
+    }
+    assert np.isfinite(vectors(half)).all()
+
+
+def test_a_precision_that_the_device_has_not_is_refused(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    with pytest.raises(ModelError, match=r"precision='fp16' needs a CUDA device, and this run is on 'cpu'"):
+        tune(model, precision="fp16")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": False}, raising=False)
+    with pytest.raises(ModelError, match=r"precision='bf16': this processor has no instructions for it; use 'fp32'"):
+        tune(model, precision="bf16")
 
 
 def test_a_checkpoint_that_was_cut_is_left_out(model: str, tuned: Finetuned, tmp_path: Path) -> None:
@@ -317,7 +386,11 @@ def test_an_image_text_model_learns_pairs_of_both(tmp_path: Path) -> None:
     (tmp_path / "clip").mkdir()
     model = make_clip(tmp_path / "clip")
     rows = [(f"{name} {seed}", picture(color, seed)) for seed in range(20) for name, color in COLORS.items()]
-    tuned = tune(model, rows, batch_size=4, general=rows[:8], augment={"image": change_pictures(least=0.9)}, patience=0)
+    measured = [(name, picture(color, 50)) for name, color in COLORS.items()]
+    options = {"augment": {"image": change_pictures(least=0.9)}, "evaluation": measured, "general": rows[:8]}
+    with pytest.raises(ValueError, match="held-out rows nearly equal rows of training"):
+        tune(model, rows, batch_size=4, patience=0, **{**options, "evaluation": None})
+    tuned = tune(model, rows, batch_size=4, patience=0, **options)
     assert tuned.space.modalities == ("text", "image")
     assert tuned.run.losses[max(tuned.run.losses)] < tuned.run.losses[min(tuned.run.losses)]
     texts = tuned.space.embed_text(list(COLORS), role="query")

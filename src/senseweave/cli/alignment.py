@@ -66,7 +66,7 @@ def align(
     left out. The exit code is 1 if the measured pairs do not show that the alignment helps.
     """
     from senseweave.training.alignment import align as align_models
-    from senseweave.training.saving import CURVE
+    from senseweave.training.curves import CURVE_FILE
 
     if not pairs.exists():
         msg = f"{pairs}: no such file or folder"
@@ -94,12 +94,12 @@ def align(
             progress=progress.count,
         )
     folder = aligned.save(out)
-    plotted = _plot(aligned.report, folder / CURVE)
+    plotted = _plot(aligned.report, folder / CURVE_FILE)
     if as_json:
         print_json({"folder": str(folder), **aligned.report.to_json()})
     else:
         render.text(str(aligned.report))
-        render.line_of_outcome(f"saved in {folder}" + (f", with {CURVE}" if plotted else ""))
+        render.line_of_outcome(f"saved in {folder}" + (f", with {CURVE_FILE}" if plotted else ""))
     if aligned.report.verdict != "better":
         raise typer.Exit(NOT_BETTER)
 

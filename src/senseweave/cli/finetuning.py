@@ -41,6 +41,9 @@ def finetune(
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", help="[default: 2e-5, or 2e-4 of an adapter]")
     ] = None,
+    precision: Annotated[
+        str, typer.Option("--precision", help="fp32; bf16 where the device has it, also on a CPU; fp16 on CUDA.")
+    ] = "fp32",
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same model on a CPU.")] = 0,
     checkpoints: Annotated[
         Path | None,
@@ -51,8 +54,10 @@ def finetune(
 ) -> None:
     """Train a model on your own data, and say on rows that were held back whether it is better than its base.
 
-    The model is saved either way. The exit code is 1 if it is worse.
+    The model is saved either way, with a model card, the report as JSON and, where matplotlib is installed, a picture
+    of the learning curve. The exit code is 1 if it is worse.
     """
+    from senseweave.training.curves import CURVE_FILE
     from senseweave.training.finetuning import finetune as run
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -61,7 +66,12 @@ def finetune(
     if not data.is_file():
         msg = f"{data}: no such file"
         raise SenseweaveError(msg)
-    options: dict[str, Any] = {"adapter": adapter, "teacher": teacher, "hard_negatives": hard_negatives}
+    options: dict[str, Any] = {
+        "precision": precision,
+        "adapter": adapter,
+        "teacher": teacher,
+        "hard_negatives": hard_negatives,
+    }
     with shown_progress("training", console=render.errors) as step:
         tuned = run(
             model, data, loss=loss, columns=_columns(columns), epochs=epochs, batch_size=batch_size,
@@ -74,7 +84,8 @@ def finetune(
     else:
         for line in str(tuned.report).splitlines():
             render.line_of_outcome(line)
-        render.line_of_outcome(f"saved in {out}")
+        drawn = f", with {CURVE_FILE}" if (out / CURVE_FILE).is_file() else ""
+        render.line_of_outcome(f"saved in {out}{drawn}")
     if tuned.report.verdict == "worse":
         raise typer.Exit(1)
 

@@ -13,12 +13,12 @@ from senseweave import __version__
 from senseweave.encoders.families.aligned import CONFIG, SIDES, WEIGHTS, Config
 from senseweave.errors import ModelError
 from senseweave.extras import require
+from senseweave.training.curves import CURVE_FILE
 from senseweave.training.methods import METHODS, Heads
 from senseweave.training.report import AlignmentReport
 
 REPORT: Final = "report.json"
 CARD: Final = "README.md"
-CURVE: Final = "learning-curve.png"
 FILES: Final = (WEIGHTS, REPORT, CARD, CONFIG)
 """In the order in which they are written: a folder with a configuration is whole."""
 
@@ -34,7 +34,9 @@ def save(folder: Path, config: Config, heads: Heads, report: AlignmentReport) ->
             )
             raise ModelError(msg)
     safetensors = require("safetensors.numpy", extra="training", feature="saving an aligned space")
-    others = [path.name for path in folder.iterdir() if path.name not in (*FILES, CURVE)] if folder.is_dir() else []
+    others = (
+        [path.name for path in folder.iterdir() if path.name not in (*FILES, CURVE_FILE)] if folder.is_dir() else []
+    )
     if others or (folder.exists() and not folder.is_dir()):
         msg = f"{folder} holds something else ({', '.join(sorted(others)[:3]) or 'a file'}); name a new folder"
         raise FileExistsError(msg)

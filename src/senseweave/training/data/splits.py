@@ -17,7 +17,8 @@ from senseweave.media.base import source_name
 NEAR_DUPLICATE: Final = 0.98
 """Cosine of centered vectors from which on two media count as the same: a crop, another scale or format, another case.
 Different pictures of one thing stay far below it."""
-ROWS_AT_ONCE: Final = 1024
+CELLS_AT_ONCE: Final = 1 << 24
+"""Cosines that are in memory at once."""
 
 
 def media_keys(media: Media) -> list[Hashable]:
@@ -128,8 +129,9 @@ def find_leaks(side: str, vectors: np.ndarray, held_out: np.ndarray, threshold: 
     centered = unit(vectors - vectors[~held_out].mean(axis=0))
     kept, others = np.flatnonzero(held_out), np.flatnonzero(~held_out)
     leaks = []
-    for start in range(0, len(kept), ROWS_AT_ONCE):
-        rows = kept[start : start + ROWS_AT_ONCE]
+    step = max(1, CELLS_AT_ONCE // len(others))
+    for start in range(0, len(kept), step):
+        rows = kept[start : start + step]
         cosines = centered[rows] @ centered[others].T
         nearest = cosines.argmax(axis=1)
         for row, at, cosine in zip(rows, nearest, cosines.max(axis=1), strict=True):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from senseweave.training.measures import CUTOFF, rank
 
 Embed = Callable[[Sequence[Media], Literal["query", "document"]], np.ndarray]
 """Returns unit vectors of media in a role, shape (n, dimension)."""
+NDCG: Final = "nDCG@10"
+SPEARMAN: Final = "Spearman"
+TO_TEACHER: Final = "cosine to the teacher"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Retrieval:
             row[list(answers)] = True
         ranking, count = rank(cosines, right), right.sum(axis=1)
         return {
-            "nDCG@10": ranking.ndcg,
+            NDCG: ranking.ndcg,
             "recall@1": (ranking.ranks == 1).astype(float),
             "recall@10": ranking.recall[CUTOFF] * count / np.minimum(count, CUTOFF),
             "MRR": 1 / ranking.ranks,
@@ -73,7 +76,9 @@ class Retrieval:
             top = int(row.argmax())
             rank = 1 + int((row > row[best]).sum())
             if rank > 1:
-                found.append(Failure(_shown(query), _shown(self.corpus[best]), _shown(self.corpus[top]), rank))
+                found.append(
+                    Failure(show_media(query), show_media(self.corpus[best]), show_media(self.corpus[top]), rank)
+                )
         return sorted(found, key=lambda failure: -failure.rank)[:most]
 
 
@@ -147,8 +152,8 @@ def compare_pairs(
     far = np.abs(differences - differences.mean()) >= abs(now - was)
     ends = [[float(value) for value in np.quantile(column, steps)] for column in (*pairs.T, differences)]
     return Comparison(
-        {"Spearman": Interval(was, ends[0][0], ends[0][1])},
-        {"Spearman": Interval(now, ends[1][0], ends[1][1])},
+        {SPEARMAN: Interval(was, ends[0][0], ends[0][1])},
+        {SPEARMAN: Interval(now, ends[1][0], ends[1][1])},
         Difference(now - was, ends[2][0], ends[2][1], p_value=float(far.mean())),
         len(old),
     )
@@ -181,8 +186,8 @@ def compare_to_teacher(task: TeacherVectors, before: Embed, after: Embed, *, see
     """Compare two models by how near they come to a teacher: the cosine of each item."""
     old, new = ((embed(task.items, "document") * task.vectors).sum(axis=1).tolist() for embed in (before, after))
     return Comparison(
-        {"cosine to the teacher": bootstrap(old, seed=seed)},
-        {"cosine to the teacher": bootstrap(new, seed=seed)},
+        {TO_TEACHER: bootstrap(old, seed=seed)},
+        {TO_TEACHER: bootstrap(new, seed=seed)},
         paired_bootstrap(new, old, seed=seed),
         len(old),
     )
@@ -216,94 +221,8 @@ def _neighbors(vectors: np.ndarray) -> np.ndarray:
     return np.argsort(-cosines, axis=1, kind="stable")[:, : min(CUTOFF, len(vectors) - 1)]
 
 
-def _shown(media: Media) -> str:
+def show_media(media: Media) -> str:
+    """Return a text, or the source of other media, cut to what a line of a report holds."""
     from senseweave.display import shorten
 
     return shorten(str(media.decode()) if media.modality == "text" else media.source, 120)
-
-
-@dataclass
-class Report:
-    """Whether fine-tuning helped.
-
-    Attributes:
-        loss: Name of the loss.
-        rows: How many rows were trained on, set aside for stopping, and held back.
-        heldout: Base and tuned model on the rows held back.
-        forgetting: On the base's own kind of data; None where there was none to measure on.
-        failures: Held-out queries that the tuned model answers worst.
-        steps: Steps of the run, and the step whose weights were kept.
-        notes: What a reader should know: rows left out, and why something was not measured.
-    """
-
-    loss: str
-    rows: Mapping[str, int]
-    heldout: Comparison
-    forgetting: Forgetting | None
-    failures: list[Failure] = field(default_factory=list)
-    steps: tuple[int, int] = (0, 0)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def verdict(self) -> Verdict:
-        """`better`, `worse` or `cannot tell`, by a paired bootstrap over held-out queries."""
-        return self.heldout.verdict
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values, for JSON."""
-        return {
-            "verdict": self.verdict,
-            "loss": self.loss,
-            "rows": dict(self.rows),
-            "heldout": _plain(self.heldout),
-            "forgetting": None
-            if self.forgetting is None
-            else {
-                **_plain(self.forgetting.comparison),
-                "neighbors_kept": self.forgetting.neighbors_kept,
-                "source": self.forgetting.source,
-            },
-            "failures": [vars(failure) for failure in self.failures],
-            "steps": {"made": self.steps[0], "kept": self.steps[1]},
-            "notes": list(self.notes),
-        }
-
-    def __str__(self) -> str:
-        trained = ", ".join(f"{count} {name}" for name, count in self.rows.items())
-        lines = [f"{self.verdict}: {self.loss} on {trained}; step {self.steps[1]} of {self.steps[0]} kept"]
-        lines += ["", *_table(self.heldout)]
-        if self.forgetting is not None:
-            change = self.forgetting.comparison
-            lines += [
-                "",
-                f"on {self.forgetting.source}: {change.verdict}; "
-                f"{self.forgetting.neighbors_kept:.0%} of the ten nearest neighbors kept",
-                *_table(change),
-            ]
-        if self.failures:
-            lines += ["", "answered worst:"]
-            lines += [f"  rank {item.rank}: {item.query!r} -> {item.found!r}" for item in self.failures]
-        lines += [f"note: {note}" for note in self.notes]
-        return "\n".join(lines)
-
-
-def _plain(comparison: Comparison) -> dict[str, Any]:
-    return {
-        "measure": comparison.measure,
-        "queries": comparison.queries,
-        "before": {name: vars(value) for name, value in comparison.before.items()},
-        "after": {name: vars(value) for name, value in comparison.after.items()},
-        "difference": vars(comparison.difference),
-    }
-
-
-def _table(comparison: Comparison) -> list[str]:
-    lines = [f"{comparison.queries} held out" + " " * 8 + "before                after"]
-    for name, old in comparison.before.items():
-        new = comparison.after[name]
-        lines.append(
-            f"{name:<22}{old.mean:.3f} [{old.low:.3f}, {old.high:.3f}]  {new.mean:.3f} [{new.low:.3f}, {new.high:.3f}]"
-        )
-    change = comparison.difference
-    lines.append(f"change of {comparison.measure}: {change.mean:+.3f} [{change.low:+.3f}, {change.high:+.3f}]")
-    return lines

@@ -15,18 +15,23 @@ import numpy as np
 from senseweave.arguments import check_choice
 from senseweave.encoders.base import ROLES
 from senseweave.encoders.parts.heads import unit
+from senseweave.encoders.runtime.torch_runtime import pick_device
 from senseweave.extras import require
 from senseweave.media import Media
 from senseweave.progress import ProgressOption, tracked
 from senseweave.spaces import Space, load
+from senseweave.training.curves import TrainingCurve
 from senseweave.training.data.augmentation import Augment
 from senseweave.training.finetuning import comparison, tasks
-from senseweave.training.finetuning.comparison import Comparison, Embed, Report, Retrieval, ScoredPairs
+from senseweave.training.finetuning.comparison import Embed, Retrieval
 from senseweave.training.finetuning.dataset import Collator, ItemTable, column_role, make_dataset
 from senseweave.training.finetuning.finetuned import Finetuned, write_report
 from senseweave.training.finetuning.frozen import FrozenModel
+from senseweave.training.finetuning.leaks import describe_leaks, leave_out_leaks
 from senseweave.training.finetuning.losses import LABEL, LOSSES, LossOptions, build_loss
 from senseweave.training.finetuning.negatives import add_hard_negatives
+from senseweave.training.finetuning.precision import Precision, check_precision
+from senseweave.training.finetuning.report import Report
 from senseweave.training.finetuning.rows import FEWEST_FOR_STOPPING, make_rows, split_rows
 from senseweave.training.finetuning.run import Settings, run_key, train
 from senseweave.training.finetuning.teachers import Teacher
@@ -58,7 +63,7 @@ def finetune(
     learning_rate: float | None = None,
     warmup: float = 0.1,
     weight_decay: float = 0.0,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Precision = "fp32",
     patience: int = 4,
     validation: float = 0.2,
     seed: int = 0,
@@ -87,7 +92,8 @@ def finetune(
         adapter: `lora` to train low-rank matrices alone, which are added to the weights at the end; `head` to train a
             linear map behind any model of any modality, which itself stays as it is.
         columns: Where the data name their columns otherwise: the data's names by the loss's.
-        evaluation: Pairs of a query and its answer that measure in place of held-out rows.
+        evaluation: Pairs of a query and its answer that measure in place of held-out rows. Held-out rows that
+            nearly equal rows of training are not measured; of these pairs a note counts queries that do.
         general: Pairs that measure what the model forgets; by default ImageNet's names and definitions, for texts.
         teacher: Space whose vectors a student learns, or the name of a cross-encoder for `margin`.
         guide: Name of a sentence-transformers model that says which negatives of a batch are answers (`mnrl`).
@@ -101,7 +107,8 @@ def finetune(
         learning_rate: 2e-5, of LoRA 2e-4 and of a head 1e-3, if None.
         warmup: Share of steps over which the learning rate rises.
         weight_decay: Of AdamW.
-        precision: Type of activations in training.
+        precision: Type of activations in training: `fp32`, `bf16` where the device has instructions for it (also on a
+            CPU), or `fp16` on CUDA. Weights stay fp32, and both models are measured in it.
         patience: Evaluations without a better score after which the run stops; 0 for never.
         validation: Share of rows that are held back for the report.
         seed: Of the split, the order, dropout and augmentation: the same seed gives the same model on a CPU.
@@ -111,13 +118,15 @@ def finetune(
         progress: Whether to show, or what to tell of, the steps; see `senseweave.Progress`.
 
     Raises:
-        ValueError: If rows lack what the loss needs, or there are too few to hold some back.
-        ModelError: If the model cannot be trained, or the run diverges.
+        ValueError: If rows lack what the loss needs, or there are too few to hold some back that nearly equal none of
+            training.
+        ModelError: If the model cannot be trained, the device has no such precision, or the run diverges.
         ImportError: If the extra `train` is not installed.
     """
     check_choice("loss", loss, list(LOSSES))
     check_choice("adapter", adapter, [None, "lora", "head"])  # type: ignore[list-item]
     check_choice("precision", precision, ["fp32", "bf16", "fp16"])
+    check_precision(precision, (device or "cpu") if adapter == "head" else pick_device(device))
     name = os.fspath(model)
     if adapter == "head" and augment:
         msg = "augment changes what an encoder reads, and the encoder behind a head is not run again; leave one out"
@@ -129,9 +138,17 @@ def finetune(
     with _own_randomness(seed), _working_folder(folder) as (work, keep):
         trainable = _open(name, base, adapter, device, trained)
         labels = Teacher(loss, teacher, trainable) if teacher is not None else None
-        task = _task(loss, heldout, rows, labels, evaluation)
-        general_task = _general(general, trainable, seed)
         before = _Remembered(_embedding(base))
+        learned_from = [*trained, *stopping]
+        compared = trainable.vectors if isinstance(trainable, FrozenModel) else before
+        leaks: list[str] = []
+        notes: list[str] = []
+        if evaluation is None:
+            heldout, leaks = leave_out_leaks(heldout, learned_from, compared)
+            task, measured = _heldout_task(loss, heldout, rows, labels), len(heldout)
+        else:
+            task, measured, notes = _given_task(evaluation, learned_from, compared)
+        general_task = _general(general, trainable, seed)
         if hard_negatives:
             trained = _mined(trained, before, hard_negatives)
         learned = _columns(loss, trained) if labels is None else labels.add(trained)
@@ -145,10 +162,7 @@ def finetune(
         dataset = make_dataset(learned, table)
         collator = Collator(trainable.preprocess, table, read=trainable.read, augment=augment, seed=seed)
         options = LossOptions(batch_items, _guide(guide, device), tuple(matryoshka))
-        score = None
-        if stopping:
-            stop_task = _task(loss, stopping, trained, labels, None)
-            score = lambda: _score(stop_task, trainable.vectors)  # noqa: E731
+        stop_task = _heldout_task(loss, stopping, trained, labels) if stopping else None
         with tracked(progress, "training") as steps:
             run = train(
                 trainable.modules,
@@ -159,7 +173,7 @@ def finetune(
                 folder=work / "checkpoints",
                 key=_key(name, base, learned, settings, loss, adapter, options, guide),
                 distinct=LOSSES[loss].distinct,
-                score=score,
+                score=None if stop_task is None else lambda: tasks.score(stop_task, trainable.vectors),
                 progress=steps.count if steps is not None else None,
             )
         trainable.merge()
@@ -169,14 +183,22 @@ def finetune(
         after = _Remembered(_embedding(load(made)))
         report = Report(
             loss=loss,
-            rows={"trained": len(learned), "for stopping": len(stopping), "held out": len(heldout)},
-            heldout=_compare(task, before, after, seed),
+            rows={"trained": len(learned), "for stopping": len(stopping), "held out": measured},
+            heldout=tasks.compare(task, before, after, seed),
             forgetting=None
             if general_task is None
             else comparison.measure_forgetting(general_task[0], before, after, general_task[1], seed=seed),
             failures=task.failures(after) if isinstance(task, Retrieval) else [],
             steps=(run.steps, run.best_step),
-            notes=_notes(general_task, stopping, patience),
+            precision=precision,
+            curve=TrainingCurve(
+                run.losses,
+                run.scores,
+                None if stop_task is None else tasks.measure_name(stop_task),
+                run.best_step,
+            ),
+            leaks=leaks,
+            notes=[*notes, *_notes(general_task, stopping, patience)],
         )
         write_report(made, name, report)
     return Finetuned(made, report, run, keep)
@@ -226,18 +248,29 @@ def _sample(rows: Sequence[Mapping[str, Any]]) -> list[Media]:
     return [item for row in rows[:8] for name, item in row.items() if name != LABEL]
 
 
-def _task(
-    loss: str,
-    heldout: Sequence[dict[str, Any]],
-    trained: Sequence[dict[str, Any]],
-    teacher: Teacher | None,
-    evaluation: Iterable[Any] | None,
+def _given_task(
+    evaluation: Iterable[Any], learned: Sequence[dict[str, Any]], embed: Embed
+) -> tuple[tasks.Task, int, list[str]]:
+    """Return the task of pairs that were given, their number, and a note if their queries are trained on.
+
+    Other queries of documents that are trained on are a fair measure. Pairs that were chosen are all measured.
+    """
+    rows = make_rows(evaluation, "mnrl")
+    leaks = describe_leaks(rows, learned, embed, columns=["anchor"])
+    notes = []
+    if leaks:
+        notes.append(
+            f"{len(leaks)} of {len(rows)} evaluation queries nearly equal queries of training, so that the measure "
+            f"flatters the model: {leaks[min(leaks)]}"
+        )
+    return tasks.retrieval([(row["anchor"], row["positive"]) for row in rows], []), len(rows), notes
+
+
+def _heldout_task(
+    loss: str, heldout: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]], teacher: Teacher | None
 ) -> tasks.Task:
-    if evaluation is not None:
-        pairs = [(row["anchor"], row["positive"]) for row in make_rows(evaluation, "mnrl")]
-        return tasks.retrieval(pairs, [])
     alone = teacher is not None and "positive" not in heldout[0]
-    return tasks.heldout_task(loss, heldout, trained, teacher.vectors(heldout) if alone and teacher else None)
+    return tasks.heldout_task(loss, heldout, others, teacher.vectors(heldout) if alone and teacher else None)
 
 
 def _general(
@@ -260,23 +293,6 @@ def _mined(rows: Sequence[dict[str, Any]], embed: Embed, count: int) -> list[dic
         msg = f"{count} hard negatives per row could be found for {len(complete)} of {len(rows)} rows; ask for fewer"
         raise ValueError(msg)
     return complete
-
-
-def _score(task: tasks.Task, embed: Embed) -> float:
-    """Return the measure that decides, of one model."""
-    if isinstance(task, Retrieval):
-        return float(next(iter(task.measures(embed).values())).mean())
-    if isinstance(task, ScoredPairs):
-        return comparison.spearman(task.cosines(embed), task.scores)
-    return float((embed(task.items, "document") * task.vectors).sum(axis=1).mean())
-
-
-def _compare(task: tasks.Task, before: Embed, after: Embed, seed: int) -> Comparison:
-    if isinstance(task, Retrieval):
-        return comparison.compare_retrieval(task, before, after, seed=seed)
-    if isinstance(task, ScoredPairs):
-        return comparison.compare_pairs(task, before, after, seed=seed)
-    return comparison.compare_to_teacher(task, before, after, seed=seed)
 
 
 class _Remembered:

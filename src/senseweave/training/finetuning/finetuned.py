@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from senseweave.errors import TrainingWarning
 from senseweave.spaces import Space, load
-from senseweave.training.finetuning.comparison import Report
+from senseweave.training.curves import CURVE_FILE
+from senseweave.training.finetuning.report import Report
 from senseweave.training.finetuning.run import Run
 
 REPORT_FILE: Final = "finetuning.json"
@@ -89,8 +90,9 @@ class Finetuned:
 
 
 def write_report(folder: Path, base: str, report: Report) -> None:
-    """Write the report beside a model: as JSON, and as the model's card."""
+    """Write the report beside a model: as JSON, as the model's card, and the learning curve where matplotlib is."""
     (folder / REPORT_FILE).write_text(json.dumps(report.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
+    drawn = report.plot_where_possible(folder / CURVE_FILE)
     card = f"""---
 library_name: sentence-transformers
 tags: [sentence-transformers, senseweave]
@@ -102,5 +104,6 @@ Load it with `senseweave.load(folder)` or `sentence_transformers.SentenceTransfo
 ```
 {report}
 ```
+{f"![Learning curve]({CURVE_FILE})" if drawn else ""}
 """
     (folder / "README.md").write_text(card, encoding="utf-8")

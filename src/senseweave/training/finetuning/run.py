@@ -27,6 +27,8 @@ METRIC: Final = "heldout"
 EVALUATIONS: Final = 4
 """Of an epoch, each with a checkpoint, but no more often than every `FEWEST_STEPS` steps."""
 FEWEST_STEPS: Final = 10
+LOGGED: Final = 4
+"""Losses that are logged from one checkpoint to the next."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Run:
         steps: Steps that were made, those before an interruption included.
         best_step: The step whose weights were kept.
         losses: Mean training loss, by step.
-        scores: Score on the rows set aside for stopping, by step; empty without them.
+        scores: Score on the rows set aside for stopping, by step, at 0 that of the base; empty without them.
         resumed: The step from which an interrupted run went on; None for a run from its start.
     """
 
@@ -113,7 +115,15 @@ def train(
     run = Run(resumed=int(resume.name.rpartition("-")[2]) if resume is not None else None)
     trainer = _trainer_class(library)(
         model=modules,
-        args=_arguments(library, settings, folder, len(dataset), distinct=distinct, scored=score is not None),
+        args=_arguments(
+            library,
+            settings,
+            folder,
+            len(dataset),
+            distinct=distinct,
+            scored=score is not None,
+            device=modules.device.type,
+        ),
         train_dataset=dataset,
         loss=loss,
         data_collator=collator,
@@ -124,6 +134,8 @@ def train(
         transformers = require("transformers", extra="training")
         trainer.add_callback(transformers.EarlyStoppingCallback(settings.patience))
     trainer.remove_callback(require("transformers", extra="training").PrinterCallback)
+    if score is not None:
+        run.scores[0] = score()
     modules.train()
     with quiet_loading():
         trainer.train(resume_from_checkpoint=str(resume) if resume is not None else None)
@@ -139,10 +151,13 @@ def train(
     return run
 
 
-def _arguments(library: Any, settings: Settings, folder: Path, rows: int, *, distinct: bool, scored: bool) -> Any:
+def _arguments(
+    library: Any, settings: Settings, folder: Path, rows: int, *, distinct: bool, scored: bool, device: str
+) -> Any:
     arguments = require("sentence_transformers.sentence_transformer.training_args", extra="training")
     per_epoch = max(1, -(-rows // settings.batch_size))
     every = max(min(per_epoch, FEWEST_STEPS), per_epoch // EVALUATIONS)
+    every -= every % LOGGED if every > LOGGED else 0  # so that a run that goes on logs the losses that it would have
     torch = require("torch", extra="training")
     return library.SentenceTransformerTrainingArguments(
         output_dir=str(folder),
@@ -164,12 +179,12 @@ def _arguments(library: Any, settings: Settings, folder: Path, rows: int, *, dis
         load_best_model_at_end=scored,
         metric_for_best_model=METRIC if scored else None,
         greater_is_better=True if scored else None,
-        logging_steps=max(1, every // 4),
+        logging_steps=max(1, every // LOGGED),
         report_to="none",
         disable_tqdm=True,
         dataloader_num_workers=0,
         dataloader_pin_memory=torch.cuda.is_available(),
-        use_cpu=not (torch.cuda.is_available() or torch.backends.mps.is_available()),
+        use_cpu=device == "cpu",
     )
 
 

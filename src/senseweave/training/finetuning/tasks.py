@@ -9,7 +9,8 @@ import numpy as np
 
 from senseweave.extras import require
 from senseweave.media import Media, Text
-from senseweave.training.finetuning.comparison import Retrieval, ScoredPairs, TeacherVectors
+from senseweave.training.finetuning import comparison
+from senseweave.training.finetuning.comparison import Comparison, Embed, Retrieval, ScoredPairs, TeacherVectors
 from senseweave.training.finetuning.losses import LABEL
 
 Task = Retrieval | ScoredPairs | TeacherVectors
@@ -55,6 +56,31 @@ def heldout_task(
         msg = "no held-out text has two words, and without pairs there is nothing to measure; give evaluation="
         raise ValueError(msg)
     return retrieval(halves, [])
+
+
+def measure_name(task: Task) -> str:
+    """Return the name of the measure that decides."""
+    if isinstance(task, Retrieval):
+        return comparison.NDCG
+    return comparison.SPEARMAN if isinstance(task, ScoredPairs) else comparison.TO_TEACHER
+
+
+def score(task: Task, embed: Embed) -> float:
+    """Return the measure that decides, of one model."""
+    if isinstance(task, Retrieval):
+        return float(task.measures(embed)[comparison.NDCG].mean())
+    if isinstance(task, ScoredPairs):
+        return comparison.spearman(task.cosines(embed), task.scores)
+    return float((embed(task.items, "document") * task.vectors).sum(axis=1).mean())
+
+
+def compare(task: Task, before: Embed, after: Embed, seed: int) -> Comparison:
+    """Compare two models by the measures of a task."""
+    if isinstance(task, Retrieval):
+        return comparison.compare_retrieval(task, before, after, seed=seed)
+    if isinstance(task, ScoredPairs):
+        return comparison.compare_pairs(task, before, after, seed=seed)
+    return comparison.compare_to_teacher(task, before, after, seed=seed)
 
 
 def retrieval(pairs: Sequence[tuple[Media, Media]], others: Sequence[Media]) -> Retrieval:

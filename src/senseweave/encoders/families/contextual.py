@@ -13,7 +13,9 @@ from senseweave.encoders.family import Family
 from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool
 from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.adapters import adapter_identity, apply_adapter, find_adapter
-from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend
+from senseweave.encoders.runtime.backends.base import TextBackend
+from senseweave.encoders.runtime.backends.choosing import choose_backend
+from senseweave.encoders.runtime.backends.torch_packed import Packed
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained, resolve
 from senseweave.encoders.runtime.padding import (
     SAMPLES,

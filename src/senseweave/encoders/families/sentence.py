@@ -16,7 +16,9 @@ from senseweave.encoders.parts.sentence_folders import PATTERNS, files_identity,
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.adapters import adapter_identity, apply_adapter, find_adapter
-from senseweave.encoders.runtime.backend import Packed, TextBackend, choose_backend, log_padding
+from senseweave.encoders.runtime.backends.base import TextBackend
+from senseweave.encoders.runtime.backends.choosing import choose_backend, log_padding
+from senseweave.encoders.runtime.backends.torch_packed import Packed
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.padding import BATCHINGS, SAMPLES, Batching, bucket, find_batching, restore_attention
 from senseweave.encoders.runtime.tokenization import Tokenizer, fixed_length, least, position_limit

@@ -13,7 +13,7 @@ from senseweave.encoders.detection import Rule, Signs
 from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS, ContextualText, is_causal
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.pooling import Pooling, pool
-from senseweave.encoders.runtime.backend import average_layers
+from senseweave.encoders.runtime.backends.base import average_layers
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, find_batching, switches_attention
 from senseweave.encoders.runtime.tokenization import fixed_length

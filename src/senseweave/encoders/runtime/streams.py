@@ -25,18 +25,19 @@ _pool: ThreadPoolExecutor | None = None
 _made_after = forks()
 
 
-def divide_texts(lengths: Sequence[int], threads: int) -> list[slice]:
+def divide_texts(lengths: Sequence[int], threads: int, least: int = LEAST_SHARE) -> list[slice]:
     """Divide texts into neighbouring shares of about equal tokens, a share for each stream.
 
     Args:
         lengths: Tokens of each text.
         threads: How many threads there are to compute.
+        least: Tokens that a share should have at least.
 
     Returns:
         At most `threads` slices that cover all texts in order; a single slice if the texts are too few to divide.
     """
     total = sum(lengths)
-    streams = max(1, min(threads, total // LEAST_SHARE, len(lengths)))
+    streams = max(1, min(threads, total // least, len(lengths)))
     ends: list[int] = []
     passed = 0
     for place, length in enumerate(lengths, 1):

@@ -8,8 +8,12 @@ import tiny_text
 import torch
 from tiny_text import GPT2, MODERN, bpe_tokenizer, causal_tokenizer, wordpiece_tokenizer
 
-from senseweave.encoders.runtime import backend as backends
-from senseweave.encoders.runtime.backend import Packed, Padded, choose_backend
+from senseweave.encoders.runtime.backends import choosing, torch_packed
+from senseweave.encoders.runtime.backends.choosing import choose_backend
+from senseweave.encoders.runtime.backends.linears import LINEARS
+from senseweave.encoders.runtime.backends.timing import find_fastest
+from senseweave.encoders.runtime.backends.torch_packed import Packed, Plan, plans_to_prove
+from senseweave.encoders.runtime.backends.torch_padded import Padded
 from senseweave.encoders.runtime.tokenization import Tokenizer
 
 TEXTS = ["rain", *tiny_text.TEXTS, *tiny_text.SENTENCES, *tiny_text.SENTENCES[:2], "rain"]
@@ -68,10 +72,10 @@ def test_a_packed_backend_that_is_wrong_or_broken_leaves_the_model_as_it_was(loa
         expected, _ = Padded("plain", model, tokenizer).states(items, (-1,))
     right = Packed.states
 
-    def states(self, given, layers):
+    def states(self, given, layers, plan=None):
         if trouble == "broken":
             raise RuntimeError("no such operator")
-        found, lengths = right(self, given, layers)
+        found, lengths = right(self, given, layers, plan)
         return found + 1e-3, lengths
 
     monkeypatch.setattr(Packed, "states", states)
@@ -103,7 +107,7 @@ def test_threads_pack_their_own_batches(loaded):
     with ThreadPoolExecutor(4) as threads:
         for found, one in zip(threads.map(states, groups), expected, strict=True):
             np.testing.assert_allclose(found, one, atol=1e-6)
-    assert backends._current.__dict__.get("lengths") is None
+    assert torch_packed._current.__dict__.get("lengths") is None
 
 
 def test_a_large_batch_is_computed_in_streams_with_the_same_states(loaded):
@@ -113,7 +117,8 @@ def test_a_large_batch_is_computed_in_streams_with_the_same_states(loaded):
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        states, lengths = chosen.states(items, (-1, -2))
+        with torch.inference_mode():
+            states, lengths = chosen.states(items, (-1, -2), Plan(cores="streams"))
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(threads)
@@ -122,28 +127,115 @@ def test_a_large_batch_is_computed_in_streams_with_the_same_states(loaded):
     np.testing.assert_allclose(states.numpy(), torch.cat(alone).detach().numpy(), atol=1e-5)
 
 
-def test_a_short_query_is_computed_by_one_core_and_others_by_all(loaded, monkeypatch):
-    model, tokenizer = loaded("Bert", wordpiece_tokenizer)
-    chosen = choose_backend("tiny", model, tokenizer)
-    items = [item.data for item in tokenizer.prepare(["a short query"], 60)]
-    seen = []
-    compute = chosen._states
+def fastest(monkeypatch, wanted):
+    """Let the plan that `wanted` accepts come out fastest, whatever this machine does."""
 
-    def states(given, layers):
-        seen.append(torch.get_num_threads())
-        return compute(given, layers)
+    def find(ways, compute, seconds):
+        return next((way for way in ways if wanted(way)), ways[0])
 
-    monkeypatch.setattr(chosen, "_states", states)
+    monkeypatch.setattr(torch_packed, "find_fastest", find)
+
+
+@pytest.mark.parametrize("kind", list(PACKABLE))
+@pytest.mark.parametrize("cores", ["all", "one", "streams"])
+@pytest.mark.parametrize("plan", plans_to_prove(), ids=str)
+def test_every_plan_computes_the_same_states(loaded, monkeypatch, kind, plan, cores):
+    fastest(monkeypatch, lambda way: way.linears == plan.linears)
+    name, tokenizer, config = PACKABLE[kind]
+    model, tokenizer = loaded(name, tokenizer, **config)
+    items = [item.data for item in tokenizer.prepare(TEXTS * 20, 60)]
+    with torch.inference_mode():
+        expected, lengths = Padded("plain", model, tokenizer).states(items, (-1, 0))
+        chosen = choose_backend("tiny", model, tokenizer)
+        assert isinstance(chosen, Packed)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(2)
+        try:
+            found, same_lengths = chosen.states(items, (-1, 0), Plan(plan.layout, plan.linears, cores))
+        finally:
+            torch.set_num_threads(threads)
+    assert same_lengths == lengths
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-5)
+
+
+def test_plans_are_found_for_each_number_of_threads_once(loaded, monkeypatch):
+    asked = []
+
+    def find(ways, compute, seconds):
+        asked.append(torch.get_num_threads())
+        return ways[-1]
+
+    monkeypatch.setattr(torch_packed, "find_fastest", find)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+        chosen = choose_backend("tiny", model, tokenizer)
+        items = [item.data for item in tokenizer.prepare(["a short query"], 60)]
+        assert set(asked) == {1}, "the plans for the threads of today are found at load"
+        for number in (1, 2, 2, 1, 3):
+            torch.set_num_threads(number)
+            chosen.states(items, (-1,))
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(threads)
+    assert [number for number, before in zip(asked, [0, *asked], strict=False) if number != before] == [1, 2, 3]
+
+
+def test_a_short_query_and_a_batch_have_plans_of_their_own(loaded, monkeypatch):
+    fastest(monkeypatch, lambda plan: plan.cores == "one")
     threads = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        chosen.states(items, (-1,))
-        monkeypatch.setattr(backends, "WORTH_SHARING", 1)
-        chosen.states(items, (-1,))
+        model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+        chosen = choose_backend("tiny", model, tokenizer)
+        seen = []
+        compute = chosen._compute
+
+        def record(plan, items, layers):
+            seen.append((torch.get_num_threads(), plan.cores))
+            return compute(plan, items, layers)
+
+        monkeypatch.setattr(chosen, "_compute", record)
+        query, *batch = [item.data for item in tokenizer.prepare(["a short query", *TEXTS], 60)]
+        chosen.states([query], (-1,))
+        chosen.states(batch, (-1,))
         assert torch.get_num_threads() == 3
+        described = chosen.describe()
     finally:
         torch.set_num_threads(threads)
-    assert seen == [1, 3]
+    assert seen == [(1, "one"), (3, "all")]
+    assert described["threads"] == 3
+    assert described["short texts"].endswith("one core")
+    assert described["batches"].endswith("all cores")
+
+
+def test_weights_in_a_form_that_no_plan_uses_are_freed(loaded, monkeypatch):
+    for form in LINEARS:
+        fastest(monkeypatch, lambda plan, form=form: plan.linears == form)
+        model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+        choose_backend("tiny", model, tokenizer)
+        layer = model.encoder.layer[0].intermediate.dense
+        assert (layer.weight is None, layer.packed is None) == (form == "prepacked", form == "plain")
+
+
+def test_the_pooler_is_left_out_where_texts_are_packed(loaded):
+    model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+    assert model.pooler is not None
+    choose_backend("tiny", model, tokenizer)
+    assert model.pooler is None
+
+
+def test_the_first_way_wins_unless_another_is_clearly_faster(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    def compute(way):
+        now[0] += way
+
+    assert find_fastest([1.0, 0.99], compute, 1e9) == 1.0
+    assert find_fastest([1.0, 0.5, 0.49], compute, 1e9) == 0.5
+    assert find_fastest([3.0, 1.0], compute, 0.0) == 1.0, "one round is computed whatever the time"
 
 
 def logged(caplog) -> list[tuple[str, str]]:
@@ -152,7 +244,7 @@ def logged(caplog) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def _nothing_logged_yet(monkeypatch):
-    monkeypatch.setattr(backends, "_logged", set())
+    monkeypatch.setattr(choosing, "_logged", set())
 
 
 @pytest.mark.usefixtures("_nothing_logged_yet")
@@ -184,7 +276,7 @@ def test_packing_that_fails_is_logged_as_a_warning_and_packing_that_works_is_not
     choose_backend("tiny", model, tokenizer)
     assert not logged(caplog)
 
-    def states(self, given, layers):
+    def states(self, given, layers, plan=None):
         raise RuntimeError("no such operator")
 
     monkeypatch.setattr(Packed, "states", states)

@@ -1,0 +1,73 @@
+"""The two interfaces of a backend: states of tokens as torch computes them, and vectors of texts as graphs do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from senseweave.errors import ModelError
+from senseweave.extras import require
+
+Items = Sequence[Mapping[str, Any]]
+"""Tokenized texts: dictionaries of lists, at least `input_ids` and `attention_mask`."""
+
+
+class TextBackend(Protocol):
+    """Computes token states of tokenized texts. Another way to compute is another class with these methods."""
+
+    def states(self, items: Items, layers: Sequence[int]) -> tuple[Any, list[int]]:
+        """Return the states of the true tokens of all texts, in order.
+
+        Returns:
+            A torch tensor of shape (tokens of all texts, dimension), float32, averaged over `layers`, and the number
+            of tokens of each text.
+        """
+
+    def describe(self) -> dict[str, object]:
+        """Return what computes, as plain values for `Space.info`."""
+
+
+class VectorBackend(Protocol):
+    """Computes vectors of tokenized texts without torch: the whole model, pooling included, is one graph."""
+
+    def vectors(self, items: Items) -> np.ndarray:
+        """Return a vector for each text, shape (n, dimension), float32."""
+
+    def describe(self) -> dict[str, object]:
+        """Return what computes, as plain values for `Space.info`."""
+
+    def close(self) -> None:
+        """Free what computes; the next call makes it again."""
+
+
+def average_layers(name: str, model: Any, features: Mapping[str, Any], layers: Sequence[int]) -> Any:
+    """Return token states averaged over layers, shape (n, tokens, dimension), float32.
+
+    Args:
+        name: What errors call the model.
+        model: Of transformers, on the device of `features`.
+        features: Its input.
+        layers: -1 is the last, 0 the input of the first.
+
+    Raises:
+        ValueError: If there is no such layer.
+        ModelError: If the model needs more than a text.
+    """
+    last = tuple(layers) == (-1,)
+    try:
+        output = model(**features) if last else model(**features, output_hidden_states=True)
+    except (ValueError, TypeError) as error:  # decoders that want more than a text
+        kind = model.config.model_type
+        msg = f"{name}: transformers cannot compute a model of type {kind} from a text alone ({error})"
+        raise ModelError(msg) from error
+    if last:
+        return output.last_hidden_state.float()
+    torch = require("torch", extra="text")
+    hidden = output.hidden_states
+    impossible = [layer for layer in layers if not -len(hidden) <= layer < len(hidden)]
+    if impossible:
+        msg = f"{name} has layers 0 to {len(hidden) - 1}, or -1 to -{len(hidden)} from the last, not {impossible}"
+        raise ValueError(msg)
+    return torch.stack([hidden[layer].float() for layer in layers]).mean(dim=0)

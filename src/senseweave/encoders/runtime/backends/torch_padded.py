@@ -1,0 +1,43 @@
+"""The model as transformers computes it, each batch padded to its longest text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from senseweave.encoders.runtime.backends.base import Items, average_layers
+from senseweave.encoders.runtime.tokenization import Tokenizer, fixed_length
+from senseweave.errors import ModelError
+
+
+class Padded:
+    """The model as it is, each batch padded to its longest text."""
+
+    def __init__(self, name: str, model: Any, tokenizer: Tokenizer) -> None:
+        self.name = name
+        self.model = model
+        self.tokenizer = tokenizer
+        self._length = fixed_length(model.config.to_dict())
+
+    def states(self, items: Items, layers: Sequence[int]) -> tuple[Any, list[int]]:
+        """Pad, compute, and leave the padding out."""
+        features = self.tokenizer.pad(items, self.model.device, self._length)
+        try:
+            states = average_layers(self.name, self.model, features, layers)
+        except RuntimeError as error:
+            if self._length is None:
+                raise
+            kind = self.model.config.model_type
+            msg = f"{self.name}: transformers cannot compute a {kind} of this configuration ({error})"
+            raise ModelError(msg) from error
+        mask = features["attention_mask"].bool()
+        return states[mask], mask.sum(dim=1).tolist()
+
+    def describe(self) -> dict[str, object]:
+        """Return the engine, the device and the number type."""
+        return {
+            "engine": "torch",
+            "device": str(self.model.device),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "texts": "padded",
+        }

@@ -198,3 +198,76 @@ def test_repair_keeps_judgments(index, space, tmp_path, corpus_folder):
         assert shown(again.judgments()) == before
         again.judge("sun", again.search("sun")[0])
         assert len(again.judgments()) == 3
+
+
+def exported(index, tmp_path, name="index.jsonl"):
+    index.export(tmp_path / name)
+    return tmp_path / name
+
+
+def test_an_export_carries_judgments_into_every_store(anywhere, space, tmp_path, corpus_folder):
+    index = anywhere
+    hits = index.search("something red", k=2)
+    index.judge("something red", hits[0])
+    index.judge(sw.Image(corpus_folder / "red.png"), hits[1], relevant=False)
+    path = exported(index, tmp_path, "index.jsonl.gz")
+    for place in (tmp_path / "other", Memory()):
+        with Index(place, spaces=[space]) as other:
+            for _ in range(2):
+                assert other.import_(path) == len(index)
+                assert other.judgments() == index.judgments()
+                assert [j.judged_at for j in other.judgments()] == [j.judged_at for j in index.judgments()]
+            assert other.verify().ok
+
+
+def test_of_two_judgments_the_newer_stays(index, space, tmp_path):
+    hit = index.search("bread")[0]
+    index.judge("bread", hit)
+    old = exported(index, tmp_path)
+    index.judge("bread", hit, relevant=False)
+    index.judge("dough", hit)
+    new = exported(index, tmp_path, "new.jsonl")
+    for paths in ((old, new), (new, old)):
+        with Index(Memory(), spaces=[space]) as other:
+            for path in paths:
+                other.import_(path)
+            assert [(j.query.decode(), j.relevant) for j in other.judgments()] == [("bread", False), ("dough", True)]
+    index.import_(old)
+    assert [(j.query.decode(), j.relevant) for j in index.judgments()] == [("bread", False), ("dough", True)]
+
+
+def test_judgments_of_deleted_records_are_not_exported(index, tmp_path):
+    hits = index.search("something red", k=2)
+    for hit in hits:
+        index.judge("something red", hit)
+    index.delete(sources=[hits[0].source])
+    assert exported(index, tmp_path).read_text().count('{"judgment": ') == 1
+
+
+def test_an_export_whose_judgments_are_damaged_changes_nothing(index, space, tmp_path):
+    index.judge("bread", index.search("bread")[0])
+    lines = exported(index, tmp_path).read_text().splitlines()
+    at = next(number for number, line in enumerate(lines) if '"judgment"' in line)
+    for old, new, said in (
+        ('"judged_relevant": true', '"judged_relevant": "yes"', "a judgment has 'yes' for judged_relevant"),
+        ('"text": "bread"', '"text": null', "text of a judgment must be a string"),
+        ('"judged_at"', '"other"', "a judgment has None for judged_at"),
+    ):
+        assert old in lines[at]
+        damaged = [*lines[:at], lines[at].replace(old, new), *lines[at + 1 :]]
+        (tmp_path / "damaged.jsonl").write_text("\n".join(damaged) + "\n")
+        with Index(Memory(), spaces=[space]) as other:
+            with pytest.raises(StoreError, match=rf"damaged.jsonl, line {at + 1}: .*{said}"):
+                other.import_(tmp_path / "damaged.jsonl")
+            assert len(other) == 0
+
+
+def test_an_import_leaves_another_programs_collection_alone(index, space, tmp_path):
+    index.judge("bread", index.search("bread")[0])
+    path = exported(index, tmp_path)
+    store = Memory()
+    store.make("senseweave-judgments", {"of": "somebody"}, 1)
+    with Index(store, spaces=[space]) as other:
+        with pytest.raises(StoreError, match="does not hold judgments"):
+            other.import_(path)
+        assert len(other) == 0

@@ -25,6 +25,8 @@ class Maintained:
     def export(self, path: str | Path) -> int:
         """Write every record to a file of JSON lines (compressed if its name ends in .gz), and return their number.
 
+        Judged searches of these records go with them.
+
         The file appears when it is whole; until then, and after a failure, what was at its place stays there.
 
         Raises:
@@ -35,7 +37,8 @@ class Maintained:
     def import_(self, path: str | Path, *, trust: Trust = None) -> int:
         """Read a file that `export` wrote, from any store, and return the number of its records.
 
-        All of the file is checked before anything is written.
+        All of the file is checked before anything is written. Of two judgments of one query and content the newer
+        stays.
 
         Args:
             path: The file.

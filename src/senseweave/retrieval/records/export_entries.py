@@ -13,6 +13,7 @@ import numpy as np
 
 from senseweave.media import MODALITIES
 from senseweave.retrieval.calibration.stored import check_calibration
+from senseweave.retrieval.records.judgments import CONTENT, JUDGED, JUDGED_AT, RELEVANT
 from senseweave.retrieval.records.values import check_stored, is_unicode
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.description import FORMAT, Description
@@ -22,6 +23,7 @@ LONGEST_NAME: Final = 400
 LONGEST_OPTIONS: Final = 100_000
 MOST_DIMENSIONS: Final = 65_536
 _COLLECTION: Final = {"name", "space", "modality", "fingerprint", "dimension", "options", "calibration", "format"}
+_JUDGMENT: Final = {"judgment", "text", "metadata"}
 _RECORD: Final = {"record", "text", "metadata", "vector"}
 
 
@@ -34,6 +36,11 @@ class ExportedRecord(StoredRecord):
     """
 
     copies: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class ExportedJudgment(StoredRecord):
+    """A judged search of an export, see `senseweave.retrieval.records.judgments`."""
 
 
 def parse_collection(entry: Mapping[str, Any]) -> Description:
@@ -94,6 +101,30 @@ def parse_record(entry: Mapping[str, Any], collection: Description, *, copies: b
         vector=_vector(entry["vector"], collection.dimension),
         copies=tuple(_metadata(values, collection) for values in further),
     )
+
+
+def parse_judgment(entry: Mapping[str, Any]) -> ExportedJudgment:
+    """Return the judgment in a line.
+
+    Raises:
+        ValueError: If it is none; the message names the value.
+    """
+    _check_keys(entry, _JUDGMENT, optional=set())
+    _check_name("judgment", entry["judgment"])
+    text = entry["text"]
+    if not isinstance(text, str) or not is_unicode(text):
+        msg = f"text of a judgment must be a string of Unicode characters, not {type(text).__name__}"
+        raise ValueError(msg)
+    if not isinstance(entry["metadata"], dict):
+        msg = f"metadata must be an object, not {type(entry['metadata']).__name__}"
+        raise ValueError(msg)
+    metadata = check_stored(entry["metadata"])
+    kinds: dict[str, type | tuple[type, ...]] = {JUDGED: str, CONTENT: str, RELEVANT: bool, JUDGED_AT: (int, float)}
+    for name, kind in kinds.items():
+        if not isinstance(metadata.get(name), kind):
+            msg = f"a judgment has {metadata.get(name)!r} for {name}"
+            raise ValueError(msg)
+    return ExportedJudgment(entry["judgment"], metadata, text)
 
 
 def _metadata(values: Any, collection: Description) -> dict[str, Any]:

@@ -21,8 +21,15 @@ from typing import IO, Any, BinaryIO, Final, cast
 
 from senseweave.errors import StoreError
 from senseweave.redaction import cause
-from senseweave.retrieval.records.export_entries import ExportedRecord, parse_collection, parse_record
+from senseweave.retrieval.records.export_entries import (
+    ExportedJudgment,
+    ExportedRecord,
+    parse_collection,
+    parse_judgment,
+    parse_record,
+)
 from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.description import Description
 
 FORMAT: Final = "senseweave-index-2"
@@ -60,6 +67,10 @@ class ExportWriter:
         vector = base64.b64encode(record.vector.astype("<f4").tobytes()).decode()
         self._line({"record": record.id, "text": record.text, "metadata": record.metadata, "vector": vector})
         self.records += 1
+
+    def judgment(self, judgment: StoredRecord) -> None:
+        """Write the line of a judged search."""
+        self._line({"judgment": judgment.id, "text": judgment.text or "", "metadata": judgment.metadata})
 
     def end(self) -> None:
         """Write the last line, without which the file is not whole."""
@@ -134,8 +145,8 @@ def readable_export(source: Path) -> Iterator[BinaryIO]:
         yield cast(BinaryIO, opened.enter_context(gzip.GzipFile(fileobj=file)) if packed else file)
 
 
-def read_export(file: BinaryIO, source: Path) -> Iterator[Description | ExportedRecord]:
-    """Yield the collections and records of an export from its beginning, each checked in itself.
+def read_export(file: BinaryIO, source: Path) -> Iterator[Description | ExportedRecord | ExportedJudgment]:
+    """Yield the collections, records and judgments of an export from its beginning, each checked in itself.
 
     A file that is not whole ends in an error, so what is yielded counts only once all of it was read.
 
@@ -174,6 +185,9 @@ def read_export(file: BinaryIO, source: Path) -> Iterator[Description | Exported
                 names.add(collection.name)
                 ids = set()
                 yield collection
+                continue
+            if "judgment" in entry and version == FORMAT:
+                yield parse_judgment(entry)
                 continue
             if collection is None:
                 msg = "a record line comes before the line of its collection"

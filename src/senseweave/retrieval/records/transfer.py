@@ -7,9 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import numpy as np
+
 from senseweave.errors import FingerprintError, StoreError
 from senseweave.retrieval.records.conversion import convert_record, stored_copies
+from senseweave.retrieval.records.export_entries import ExportedJudgment
 from senseweave.retrieval.records.export_file import read_export, readable_export, written_whole
+from senseweave.retrieval.records.judgments import check_free, merge_judgments, stored_judgments
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import NAMES
@@ -22,8 +26,9 @@ BATCH: Final = 1000
 def export_index(store: Collections, path: str | Path) -> int:
     """Write every collection with its records, in the order of their ids; `.gz` files are compressed.
 
-    The first line names the format, each `collection` line comes before its `record` lines, and the last line holds
-    their number and a checksum. The file appears at its place when it is whole.
+    The first line names the format, each `collection` line comes before its `record` lines, `judgment` lines hold the
+    judged searches of what is exported, and the last line holds the number of records and a checksum. The file appears
+    at its place when it is whole.
 
     Returns:
         The number of records.
@@ -36,13 +41,16 @@ def export_index(store: Collections, path: str | Path) -> int:
             writer.collection(replace(description, format=COLLECTION_FORMAT))
             for record in _records(store, description):
                 writer.record(record)
+        for judgment, _ in sorted(stored_judgments(store), key=lambda pair: pair[0].id):
+            writer.judgment(judgment)
     return writer.records
 
 
 def import_index(store: Collections, path: str | Path, allow: Callable[[Description], None] | None = None) -> int:
     """Read a file of `export_index`, of this version or 0.1, into a store, replacing records with the same ids.
 
-    All of the file is read and checked before anything is written.
+    All of the file is read and checked before anything is written. Of two judgments of one query and content the newer
+    stays.
 
     Args:
         store: Where the records go.
@@ -70,6 +78,7 @@ def _check(store: Collections, file: BinaryIO, source: Path, allow: Callable[[De
     """
     there = store.store.collections()
     names: set[str] = set()
+    judged = False
     for entry in read_export(file, source):
         if isinstance(entry, Description):
             taken = _renamed(store, entry)
@@ -88,13 +97,21 @@ def _check(store: Collections, file: BinaryIO, source: Path, allow: Callable[[De
             if known is None:
                 allow(taken)
             names.add(taken.name)
+        elif isinstance(entry, ExportedJudgment):
+            judged = True
+    if judged:
+        check_free(store)
 
 
 def _import(store: Collections, file: BinaryIO, source: Path) -> int:
     description: Description | None = None
     pending: list[Record] = []
+    judgments: list[Record] = []
     count = 0
     for entry in read_export(file, source):
+        if isinstance(entry, ExportedJudgment):
+            judgments.append(Record(entry.id, np.ones(1, np.float32), entry.text or "", entry.metadata))
+            continue
         if isinstance(entry, Description):
             if description is not None:
                 _write(store, description, pending)
@@ -107,6 +124,8 @@ def _import(store: Collections, file: BinaryIO, source: Path) -> int:
             _write(store, description, pending)
     if description is not None:
         _write(store, description, pending)
+    if judgments:
+        merge_judgments(store, judgments)
     return count
 
 

@@ -2,11 +2,14 @@
 
 import shutil
 
+import numpy as np
 import pytest
+import soundfile
 
 import senseweave as sw
 from senseweave.encoders.observation import Transcript, with_labels
-from senseweave.retrieval.records.word_times import WORD_TIMES, keep_word_times, read_word_times
+from senseweave.interop import DESCRIPTION, describe_chunk
+from senseweave.retrieval.records.word_times import WORD_TIMES, find_word, keep_word_times, read_word_times
 
 SAID = Transcript("Good morning, all.", (("Good", 0.5), ("morning,", 0.9), ("all.", 1.25)))
 
@@ -34,6 +37,21 @@ def test_a_value_that_is_no_list_of_words_is_read_as_none(written):
 def test_labels_beside_a_transcript_leave_its_words():
     both = with_labels(SAID, "Music")
     assert (str(both), both.words) == ("Good morning, all. [Music]", SAID.words)
+
+
+def test_the_record_of_a_chunk_keeps_them(tmp_path):
+    path = tmp_path / "talk.wav"
+    soundfile.write(path, np.zeros(32_000), 16_000)
+    _, _, metadata = describe_chunk(sw.Audio(path, span=(1.0, 2.0)), SAID)
+    assert read_word_times(metadata) == (("Good", 1.5), ("morning,", 1.9), ("all.", 2.25))
+    assert (find_word(metadata, "Morning"), find_word(metadata, "night")) == (1.9, None)
+    assert WORD_TIMES not in describe_chunk(sw.Audio(path), "a dog")[2]
+
+
+@pytest.mark.parametrize("description", [SAID, "a dog", None])
+def test_a_cache_of_descriptions_keeps_them(description):
+    kept = DESCRIPTION.unpack(DESCRIPTION.pack(description))
+    assert (kept, getattr(kept, "words", ())) == (description, getattr(description, "words", ()))
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import copy
+import json
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index.embeddings.senseweave import MediaNodeParser, MediaReader, SenseweaveEmbedding, media_node
 
 import senseweave as sw
+from senseweave.encoders.observation import Transcript
+from senseweave.interop import find_word
 
 KINDS = ("image", "audio", "video")
 
@@ -270,3 +274,25 @@ def test_media_without_text_are_described_where_the_encoder_says_what_it_saw_or_
     assert [node.get_content() for node in bare] == ["", "my caption"]
     assert [node.get_content() for node in nodes] == ["", "my caption"]
     assert described[0].embedding == bare[0].embedding
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_the_times_of_words_stand_in_the_metadata_which_models_do_not_see(
+    space: sw.Space, files: Any, cached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = space.encoder("audio")
+    forward = encoder.forward
+    said = Transcript("Good morning.", (("Good", 0.1), ("morning.", 0.4)))
+    monkeypatch.setattr(encoder, "forward", lambda batch: replace(forward(batch), descriptions=[said] * len(batch)))
+    cache = SimpleKVStore() if cached else None
+    node = media_node("audio", files["audio"][0], span=(0.2, 0.9))
+    for _ in range(2):
+        (stored,) = SenseweaveEmbedding(space=space, embeddings_cache=cache)([node])
+        assert find_word(stored.metadata, "morning") == 0.6
+        for mode in (MetadataMode.EMBED, MetadataMode.LLM):
+            assert "word_times" not in stored.get_content(mode)
+        if cache is not None:
+            cache = SimpleKVStore.from_dict(json.loads(json.dumps(cache.to_dict())))
+    assert "word_times" not in node.metadata
+    (bare,) = SenseweaveEmbedding(space=space, describe=False)([node])
+    assert "word_times" not in bare.metadata

@@ -11,6 +11,7 @@ from haystack.dataclasses import ByteStream
 from haystack_integrations.components.embedders.senseweave import SenseweaveDocumentEmbedder
 
 import senseweave as sw
+from senseweave.interop import find_word
 
 
 def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
@@ -134,8 +135,10 @@ def test_empty_content_is_filled_with_what_the_model_made_of_it(samples):
     described, own = SenseweaveDocumentEmbedder().run(documents=[recording, kept])["documents"]
     assert len(described.content.split()) > 3
     assert own.content == "mine"
+    assert 0 < find_word(described.meta, "dental") == find_word(own.meta, "dental")
     plain = SenseweaveDocumentEmbedder(describe=False).run(documents=[recording])["documents"][0]
     assert plain.content == ""
+    assert find_word(plain.meta, "dental") is None
 
 
 @pytest.mark.integration

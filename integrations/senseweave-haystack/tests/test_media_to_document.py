@@ -9,7 +9,7 @@ from haystack_integrations.common.senseweave import document_to_media
 from haystack_integrations.components.converters.senseweave import MediaToDocument
 
 import senseweave as sw
-from senseweave.interop import media_provenance, read_metadata, record_id
+from senseweave.interop import find_word, media_provenance, read_metadata, record_id
 from senseweave.media.kinds import picture_text
 
 
@@ -210,6 +210,8 @@ def test_a_model_may_cut_and_describe_what_is_not_text(samples, tmp_path):
     assert len(windows) > 1
     assert "bridge" in windows[0].content
     assert "black pieces" in windows[-1].content
+    assert windows[0].meta["start"] <= find_word(windows[0].meta, "bridge") <= windows[0].meta["end"]
+    assert windows[-1].meta["start"] <= find_word(windows[-1].meta, "black") <= windows[-1].meta["end"]
     assert note.content == "Mine."
 
 

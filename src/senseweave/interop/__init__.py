@@ -100,6 +100,7 @@ from senseweave.retrieval.records.schema import (
     read_metadata,
     write_metadata,
 )
+from senseweave.retrieval.records.word_times import WORD_TIMES, find_word, keep_word_times, read_word_times
 from senseweave.retrieval.report import raise_failed
 from senseweave.retrieval.search.embedding import Embedded, embed_query, given_vector
 from senseweave.retrieval.search.plan import OPTIONS, Plan, Planner, RankingOptions, chosen_modalities, whole_number
@@ -148,6 +149,7 @@ __all__ = [
     "OFF_LOOP",
     "OPTIONS",
     "SYSTEM_PROMPT",
+    "WORD_TIMES",
     "VECTOR",
     "Audio",
     "Batch",
@@ -247,12 +249,14 @@ __all__ = [
     "first_media",
     "given_vector",
     "failure_summary",
+    "find_word",
     "fetch_or_compute",
     "image_file",
     "in_thread",
     "is_block",
     "is_kept",
     "keep_bytes",
+    "keep_word_times",
     "labeled_description",
     "lazy_names",
     "list_items",
@@ -276,6 +280,7 @@ __all__ = [
     "read_anew",
     "read_each",
     "read_metadata",
+    "read_word_times",
     "record_id",
     "remember",
     "reopen_in_child",

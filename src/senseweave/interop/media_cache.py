@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 
 from senseweave.encoders.base import Role
+from senseweave.encoders.observation import Transcript
 from senseweave.errors import MediaError
 from senseweave.interop.calls import Steps, fetch_or_compute, read_each
 from senseweave.media import Media
@@ -46,8 +48,22 @@ VECTOR: Final = Kind(
     "", lambda vector: np.asarray(vector, "<f4").tobytes(), lambda value: np.frombuffer(value, "<f4").tolist()
 )
 """A vector, as a list of numbers; kept as float32."""
-DESCRIPTION: Final = Kind("_said", lambda words: (words or "").encode(), lambda value: value.decode() or None)
-"""A transcript, caption or label line, or None for media without words."""
+WORDS: Final = "\0"
+"""What stands between a transcript and the times of its words."""
+
+
+def _pack_description(description: str | None) -> bytes:
+    words = getattr(description, "words", ())
+    return ((description or "") + (WORDS + json.dumps(words) if words else "")).encode()
+
+
+def _unpack_description(value: bytes) -> str | None:
+    text, _, words = value.decode().partition(WORDS)
+    return Transcript(text, tuple((word, second) for word, second in json.loads(words))) if words else text or None
+
+
+DESCRIPTION: Final = Kind("_said", _pack_description, _unpack_description)
+"""A transcript with the times of its words, a caption or label line, or None for media without words."""
 
 
 def content_cache_key(media: Media, role: Role, fingerprint: str, prefix: str = "") -> str:

@@ -17,7 +17,7 @@ from senseweave.notebook import hit_html, hits_html
 from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.identity import picture_provenance
 from senseweave.retrieval.records.schema import DISPLACED, Provenance, is_gone, read_metadata
-from senseweave.retrieval.records.word_times import read_word_times
+from senseweave.retrieval.records.word_times import find_word, read_word_times
 
 Span = tuple[float, float]
 
@@ -95,8 +95,7 @@ class Hit:
         Args:
             word: The word; case and punctuation do not matter.
         """
-        wanted = _bare(word)
-        return next((second for said, second in self.words if _bare(said) == wanted), None)
+        return find_word(self.metadata, word)
 
     @property
     def provenance(self) -> Provenance:
@@ -273,8 +272,3 @@ def with_result(metadata: Mapping[str, Any], result: Mapping[str, Any]) -> dict[
         if name in metadata and metadata[name] != value
     }
     return {**displaced, **metadata, **result}
-
-
-def _bare(word: str) -> str:
-    """Return a word without case and punctuation."""
-    return "".join(character for character in word.casefold() if character.isalnum())

@@ -8,8 +8,15 @@ import shutil
 import pytest
 from langchain_core.stores import InMemoryByteStore
 
-from langchain_senseweave import MediaCacheBackedEmbeddings, SenseweaveChroma, SenseweaveEmbeddings
+from langchain_senseweave import (
+    MediaCacheBackedEmbeddings,
+    SenseweaveChroma,
+    SenseweaveEmbeddings,
+    document_from_media,
+)
 from senseweave import Audio, Image, MediaError, Text
+from senseweave.encoders.observation import Transcript
+from senseweave.interop import find_word
 
 
 class Counting(SenseweaveEmbeddings):
@@ -107,6 +114,19 @@ def test_descriptions_are_kept_too(space, red_png, tone_wav):
     assert cached.describe_media(media) == cached.describe_media(media) == ["red", None, "red"]
     assert describing.described == 2
     assert cached.describe_media([Image("missing.png"), *media], on_error="skip") == [None, "red", None, "red"]
+
+
+def test_the_times_of_words_are_kept_and_stand_in_documents(space, tone_wav):
+    class Hearing(SenseweaveEmbeddings):
+        def describe_media(self, media, *, on_error="raise"):
+            return [Transcript("Good morning.", (("Good", 0.25), ("morning.", 0.5))) for _ in media]
+
+    cached = MediaCacheBackedEmbeddings(Hearing(model=space), InMemoryByteStore())
+    part = Audio(tone_wav, span=(0.5, 1.0))
+    for _ in range(2):
+        document = document_from_media(part, cached.describe_media([part])[0])
+        assert find_word(document.metadata, "morning") == 1.0
+        assert document.page_content.startswith("Good morning. (audio ")
 
 
 async def test_an_item_that_fails_is_named_by_its_place_among_all_not_among_those_that_the_store_lacks(

@@ -17,6 +17,7 @@ from senseweave.retrieval.records.identity import record_id
 from senseweave.retrieval.records.labels import document_text, text_without_place
 from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk, check_modality
 from senseweave.retrieval.records.schema import Provenance, Record, media_provenance, read_metadata, write_metadata
+from senseweave.retrieval.records.word_times import keep_word_times
 
 BATCH: Final = 64
 """Chunks that are embedded and written at a time."""
@@ -60,7 +61,7 @@ def describe_chunk(
     """Return the id, the text and the flat metadata of the document that a framework makes of a chunk.
 
     The id depends on content, span, page and source alone. The text is the text itself, or the description followed
-    by where it is from.
+    by where it is from. A transcript's words are in the metadata with the seconds at which they begin, as in an index.
 
     Args:
         media: A text, an image, or a chunk of audio or video.
@@ -72,6 +73,7 @@ def describe_chunk(
         MediaError: If the media cannot be read.
     """
     provenance = _provenance(media, metadata)
+    provenance = replace(provenance, own=_timed(description, provenance, provenance.own))
     text = document_text(media, description, provenance.source)
     return record_id(provenance), text, write_metadata(provenance)
 
@@ -195,12 +197,13 @@ def embed_documents(
         described = dict(zip(bare, model.embed_described([known[i] for i in bare]), strict=True))
     with placed_among(others, len(known)):
         vectors = dict(zip(others, model.embed_called([known[i] for i in others]), strict=True))
-    written = list(texts)
+    written, values = list(texts), [dict(each) for each in metadata]
     for i, (vector, description) in described.items():
         vectors[i] = vector
+        values[i] = _timed(description, provenances[i], values[i])
         written[i] = document_text(known[i], description, provenances[i].source)
     return [
-        Record(identifier, np.asarray(vectors[i], np.float32), written[i], dict(metadata[i]))
+        Record(identifier, np.asarray(vectors[i], np.float32), written[i], values[i])
         for i, identifier in enumerate(ids)
     ]
 
@@ -248,6 +251,11 @@ def _provenance(media: Media, metadata: Mapping[str, Any] | None) -> Provenance:
         own.pop("source", None)
         return media_provenance(media, source=source, own=own)
     return media_provenance(media, own=own)
+
+
+def _timed(description: str | None, provenance: Provenance, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata with the times of the words of a transcript, counted from the beginning of its source."""
+    return keep_word_times(description, provenance.span[0] if provenance.span else 0.0, metadata)
 
 
 def _leads_to_a_file(source: Any) -> bool:

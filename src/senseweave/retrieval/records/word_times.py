@@ -35,3 +35,19 @@ def read_word_times(metadata: Mapping[str, Any]) -> tuple[tuple[str, float], ...
         return tuple((str(word), float(second)) for word, second in pairs)
     except (ValueError, TypeError):  # the user's own value
         return ()
+
+
+def find_word(metadata: Mapping[str, Any], word: str) -> float | None:
+    """Return the second of the source at which a word is first said in a record, or None if it is not said.
+
+    Args:
+        metadata: Of the record.
+        word: The word; case and punctuation do not matter.
+    """
+    wanted = _bare(word)
+    return next((second for said, second in read_word_times(metadata) if _bare(said) == wanted), None)
+
+
+def _bare(word: str) -> str:
+    """Return a word without case and punctuation."""
+    return "".join(character for character in word.casefold() if character.isalnum())

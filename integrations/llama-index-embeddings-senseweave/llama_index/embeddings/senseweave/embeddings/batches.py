@@ -19,6 +19,7 @@ from llama_index.embeddings.senseweave.items.nodes import as_media
 from llama_index_instrumentation import get_dispatcher
 
 from senseweave.interop import (
+    DESCRIPTION,
     DIRECT,
     OFF_LOOP,
     EmbeddedItem,
@@ -145,12 +146,12 @@ class Batches:
 
         async def fetch(keys: list[str]) -> dict[str, Outcome]:
             stored = {key: await steps.ask(cache.get, cache.aget, key, collection=CACHE_COLLECTION) for key in keys}
-            return {key: EmbeddedItem(**value) for key, value in stored.items() if value is not None}
+            return {key: _unpacked(value) for key, value in stored.items() if value is not None}
 
         async def keep(new: dict[str, Outcome]) -> None:
             for key, outcome in new.items():
                 if isinstance(outcome, EmbeddedItem):
-                    value = outcome._asdict()
+                    value = {"vector": outcome.vector, "description": DESCRIPTION.pack(outcome.description).decode()}
                     await steps.ask(cache.put, cache.aput, key, value, collection=CACHE_COLLECTION)
 
         keys = await steps.work(partial(read_each, self._key, media, on_error=self.on_error))
@@ -235,3 +236,7 @@ def _grouped(model: SpaceModel, media: Sequence[Media]) -> dict[Modality, list[i
     for modality in groups:
         model.space.encoder(modality)
     return groups
+
+
+def _unpacked(value: dict[str, Any]) -> EmbeddedItem:
+    return EmbeddedItem(value["vector"], DESCRIPTION.unpack((value["description"] or "").encode()))

@@ -32,6 +32,7 @@ from senseweave.interop import (
     Modality,
     Provenance,
     is_kept,
+    keep_word_times,
     media_provenance,
     read_metadata,
     record_id,
@@ -129,11 +130,14 @@ def stored_node(node: BaseNode, fingerprint: str, description: str | None = None
     Args:
         node: The node.
         fingerprint: Of the space of its vector; shown to no model.
-        description: Becomes the text of media that have none.
+        description: Becomes the text of media that have none; of a transcript, the metadata keep when each word begins.
     """
-    changes: dict[str, Any] = {"metadata": {**node.metadata, "fingerprint": fingerprint}}
+    span = read_metadata(node.metadata).span
+    metadata = keep_word_times(description, span[0] if span else 0.0, node.metadata)
+    changes: dict[str, Any] = {"metadata": {**metadata, "fingerprint": fingerprint}}
+    hidden = [name for name in metadata if name not in node.metadata]
     for field in ("excluded_embed_metadata_keys", "excluded_llm_metadata_keys"):
-        changes[field] = [*dict.fromkeys([*getattr(node, field), "fingerprint"])]
+        changes[field] = [*dict.fromkeys([*getattr(node, field), *hidden, "fingerprint"])]
     if node.source_node is None:
         source = RelatedNodeInfo(node_id=node.node_id)
         changes["relationships"] = {**node.relationships, NodeRelationship.SOURCE: source}

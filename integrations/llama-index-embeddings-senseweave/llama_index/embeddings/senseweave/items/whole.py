@@ -6,11 +6,14 @@ from typing import Any
 
 from llama_index.core.schema import MediaResource, MetadataMode, Node
 
-from senseweave.interop import FILE_PATH, Provenance, source_path, without_secrets, write_metadata
+from senseweave.interop import FILE_PATH, WORD_TIMES, Provenance, source_path, without_secrets, write_metadata
 
 CITED_KEYS = ("start", "end", "page")
 """Metadata that locate a node in its source: for a language model to cite, not for an embedding model."""
-NOISE_KEYS = ("mime_type", "sha256", "fingerprint", "added_at", FILE_PATH, "character_start", "character_end", "fused")
+NOISE_KEYS = (
+    *("mime_type", "sha256", "fingerprint", "added_at", FILE_PATH, "character_start", "character_end", "fused"),
+    WORD_TIMES,
+)
 """Metadata that neither an embedding model nor a language model can use."""
 
 

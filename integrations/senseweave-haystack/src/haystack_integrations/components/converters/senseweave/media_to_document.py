@@ -25,6 +25,7 @@ from senseweave.interop import (
     Provenance,
     check_choice,
     chunk_media,
+    keep_word_times,
     media_provenance,
     printable,
     record_id,
@@ -189,6 +190,7 @@ def _document(chunk: LoadedChunk, source: MediaSource, own: dict[str, Any], coun
     name = str(path) if path is not None else source_name(media)
     values = {**given, **own, **media.metadata}
     values.pop("file_path", None)
+    values = keep_word_times(chunk.description, media.span[0] if media.span else 0.0, values)
     provenance = media_provenance(media, source=name, own=values)
     source_id = record_id(Provenance(chunk.whole.modality, name, sha256=chunk.whole.sha256))
     meta = write_metadata(provenance, file_path=path is not None)

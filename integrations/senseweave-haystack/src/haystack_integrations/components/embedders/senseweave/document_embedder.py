@@ -22,8 +22,10 @@ from senseweave.interop import (
     Steps,
     check_choice,
     embed_readable,
+    keep_word_times,
     progress_bar,
     read_each,
+    read_metadata,
     run_direct,
 )
 
@@ -163,7 +165,9 @@ class SenseweaveDocumentEmbedder(SpaceComponent):
             else:
                 description = outcome.description if self.describe else None
                 content = document.content or description or document.content
-                meta = {**document.meta, "fingerprint": fingerprint}
+                span = read_metadata(document.meta).span
+                meta = keep_word_times(description, span[0] if span else 0.0, document.meta)
+                meta["fingerprint"] = fingerprint
                 embedded.append(replace(document, embedding=outcome.vector, content=content, meta=meta))
         return {"documents": embedded, "failed": failed}
 

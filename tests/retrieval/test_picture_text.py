@@ -122,6 +122,19 @@ def test_another_choice_reads_what_was_left_out_and_removes_what_it_does_not_wan
     assert (len(texts(index)), engine.read) == (2, 5)
 
 
+def test_an_index_of_texts_holds_the_words_of_pictures_and_fails_for_those_without(engine, folder, tmp_path):
+    with sw.Index(tmp_path / "texts", spaces=toy_space(modalities=["text"])) as index:
+        for _ in range(2):
+            report = index.add(folder)
+            assert [error.source for error in report.failed] == [str(folder / "field.png")]
+            notes = ("only its words are in the index, which does not embed images",)
+            assert report.partial == {str(folder / name): notes for name in ("receipt.png", "door.png")}
+            assert {source for source, _ in texts(index)} == set(report.partial)
+        assert index.add([folder / "receipt.png"]).failed == []
+        with pytest.raises(sw.AddError, match=r"field\.png: is image, which this index does not embed"):
+            index.add([folder / "field.png"])
+
+
 def test_the_choice_of_an_index_holds_for_its_additions(engine, folder, tmp_path):
     with sw.Index(tmp_path / "off", spaces=toy_space(), ocr="off") as index:
         index.add(folder)

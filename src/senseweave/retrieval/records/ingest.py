@@ -143,9 +143,13 @@ class Ingest:
                 checkpoint()
                 self._tracker.work_on(found.source)
                 ticket = Ticket()
-                self._take(found, ticket, explicit=explicit)
-                if id(found) in words:
-                    self._take(words[id(found)], ticket, explicit=explicit)
+                text = words.get(id(found))
+                if text is None or self._is_embedded(found) or not self._is_embedded(text):
+                    self._take(found, ticket, explicit=explicit)
+                    if text is not None:
+                        self._take(text, ticket, explicit=explicit)
+                else:
+                    self._take_words(text, ticket, explicit=explicit)
                 self._tracker.complete(ticket)
             if max(map(len, self._read.values()), default=0) >= BUFFER["image"]:
                 self._write_all()
@@ -204,9 +208,7 @@ class Ingest:
             )
             return
         kind = media.modality, media.modalities
-        if kind not in self._lanes:
-            self._lanes[kind] = lanes(self._spaces.values(), *kind)
-        if not self._lanes[kind]:
+        if not self._is_embedded(media):
             if media.is_scan:  # its picture is there as well
                 return
             if not explicit:
@@ -239,6 +241,23 @@ class Ingest:
                 self._mark(media, source, own, None)
         except MediaError as error:
             self._fail(error, source)
+
+    def _is_embedded(self, media: Media | MediaError) -> bool:
+        """Return whether a space embeds a media."""
+        if isinstance(media, MediaError):
+            return False
+        kind = media.modality, media.modalities
+        if kind not in self._lanes:
+            self._lanes[kind] = lanes(self._spaces.values(), *kind)
+        return bool(self._lanes[kind])
+
+    def _take_words(self, words: PictureText, ticket: Ticket, *, explicit: bool) -> None:
+        """Take the words of a picture that no space embeds; a picture without any has failed."""
+        self._take(words, ticket, explicit=explicit)
+        if words.decode():
+            words._source.note("only its words are in the index, which does not embed images")
+        else:
+            self._take(words.picture, ticket, explicit=explicit)
 
     def _chunk(self, media: Media, source: str, own: dict[str, Any], lane: Lane, ticket: Ticket) -> int:
         """Put the chunks of a media into a lane, write the lane whenever it is full, and return their number."""

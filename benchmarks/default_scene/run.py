@@ -99,8 +99,14 @@ def named_files(folder: Path, activities: tuple[str, ...], suffix: str) -> Itera
         yield from (path for path in files if name_of(path))
 
 
-def unpack_resources(content: bytes, target: Path) -> None:
-    """Write the files of Qt's binary resources (`rcc`), compressed by zlib or not at all, below a folder."""
+def unpack_resources(content: bytes, target: Path, only: str = "") -> None:
+    """Write the files of Qt's binary resources (`rcc`), compressed by zlib or not at all, below a folder.
+
+    Args:
+        content: Of the resource file.
+        target: The folder.
+        only: End of the names of the files that are wanted; all if empty.
+    """
     version, tree, data, names = struct.unpack(">4xIIII", content[:20].ljust(20, b"\0"))
     size = 14 if version == 1 else 22
     waiting = [(0, target)]
@@ -114,6 +120,8 @@ def unpack_resources(content: bytes, target: Path) -> None:
         if flags & 2:
             count, first = struct.unpack(">II", content[at + 6 : at + 14])
             waiting += [(first + number, path) for number in range(count)]
+            continue
+        if not path.name.endswith(only):
             continue
         begin = data + struct.unpack(">4xI", content[at + 6 : at + 14])[0]
         held = struct.unpack(">I", content[begin : begin + 4])[0]

@@ -1,8 +1,9 @@
-"""Builds a mixed corpus of photographs, texts and spoken notes with queries, from freely licensed Debian packages.
+"""Builds a mixed corpus of pictures, texts and spoken notes with queries, from freely licensed Debian packages.
 
-Photographs and what they show come from `tuxpaint-stamps-default` (GPL-2), texts and spoken notes are written from the
-entries of WordNet 3.0 (`wordnet-base`, WordNet licence) and spoken by `flite` (its voice slt). Equal seeds give equal
-corpora. Run it alone to build: `python benchmarks/mixed_retrieval/corpus.py FOLDER`.
+Pictures are photographs of `tuxpaint-stamps-default` (GPL-2) with what they show, or emoji with their names; texts and
+spoken notes are written from the entries of WordNet 3.0 (`wordnet-base`, WordNet licence) and spoken by `flite` (its
+voice slt). Equal seeds give equal corpora. Run it alone to build:
+`python benchmarks/mixed_retrieval/corpus.py FOLDER [PICTURES]`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-PACKAGES = ("tuxpaint-stamps-default", "wordnet-base", "flite", "libflite1")
+import emoji
+
+PACKAGES = ("wordnet-base", "flite", "libflite1")
+PICTURES = {"photographs": ("tuxpaint-stamps-default",), "emoji": emoji.PACKAGES}
+"""What the pictures are, and the packages that hold them."""
 PHOTOGRAPHED = (
     "animals",
     "food",
@@ -74,12 +79,13 @@ class Synset:
         return self.words[0]
 
 
-def fetch(folder: Path) -> Path:
+def fetch(folder: Path, pictures: str) -> Path:
     """Download and unpack the packages, and return the folder of their files."""
     unpacked = folder / "packages"
     if not (unpacked / "done").exists():
         unpacked.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["apt-get", "download", *PACKAGES], cwd=unpacked, check=True, stderr=subprocess.DEVNULL)
+        packages = (*PACKAGES, *PICTURES[pictures])
+        subprocess.run(["apt-get", "download", *packages], cwd=unpacked, check=True, stderr=subprocess.DEVNULL)
         for package in sorted(unpacked.glob("*.deb")):
             subprocess.run(["dpkg", "-x", str(package), str(unpacked)], check=True)
             package.unlink()
@@ -149,6 +155,18 @@ def photographs(stamps: Path) -> dict[str, list[tuple[Path, str]]]:
     return by_subject
 
 
+def drawings(share: Path, folder: Path) -> dict[str, list[tuple[Path, str]]]:
+    """Emoji with their names, by what they show; drawn below a folder."""
+    by_subject: dict[str, list[tuple[Path, str]]] = defaultdict(list)
+    for number, (each, name) in enumerate(emoji.emoji_names(share, "en").items()):
+        path = folder / "emoji" / f"{number}.png"
+        subject = name.lower().removesuffix(" face")
+        if 1 <= len(subject.split()) <= 4 and subject.isascii():
+            emoji.draw_emoji(share, each, path)
+            by_subject[subject].append((path, article(subject)))
+    return by_subject
+
+
 def find_sense(subject: str, synsets: dict[str, Synset], senses: dict[str, list[str]]) -> Synset | None:
     """Return the concrete noun that a subject names: the whole of it, or its last words; None if there is none."""
     words = subject.split()
@@ -161,8 +179,13 @@ def find_sense(subject: str, synsets: dict[str, Synset], senses: dict[str, list[
     return None
 
 
-def build(folder: Path) -> tuple[list[Document], list[Question], list[str]]:
-    """Build the corpus once and return documents, questions and unrelated texts for skewed corpora."""
+def build(folder: Path, shown: str = "photographs") -> tuple[list[Document], list[Question], list[str]]:
+    """Build the corpus once and return documents, questions and unrelated texts for skewed corpora.
+
+    Args:
+        folder: Where it is kept, a folder of its own for each kind of pictures.
+        shown: One of `PICTURES`.
+    """
     manifest = folder / "corpus.json"
     if manifest.exists():
         stored = json.loads(manifest.read_text())
@@ -171,7 +194,7 @@ def build(folder: Path) -> tuple[list[Document], list[Question], list[str]]:
             [Question(**question) for question in stored["questions"]],
             stored["distractors"],
         )
-    share = fetch(folder) / "usr" / "share"
+    share = fetch(folder, shown) / "usr" / "share"
     synsets, senses = read_wordnet(share / "wordnet")
     rng = random.Random(SEED)
     documents: list[Document] = []
@@ -187,7 +210,9 @@ def build(folder: Path) -> tuple[list[Document], list[Question], list[str]]:
             documents.append(Document(f"audio-{topic}", "audio", topic, path=str(path)))
 
     shapes: list[tuple[str, ...]] = [()] * 8 + [("text",)] * 5 + [("audio",)] * 3 + [("text", "audio")] * 4
-    for subject, pictures in sorted(photographs(share / "tuxpaint" / "stamps").items()):
+    stamps = share / "tuxpaint" / "stamps"
+    by_subject = photographs(stamps) if shown == "photographs" else drawings(share, folder)
+    for subject, pictures in sorted(by_subject.items()):
         synset = find_sense(subject, synsets, senses)
         kinds = rng.choice(shapes) if synset is not None and synset.key not in used else ()
         topic = f"photo {subject}"
@@ -243,7 +268,7 @@ def speak(words: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    made, asked, others = build(Path(sys.argv[1]))
+    made, asked, others = build(Path(sys.argv[1]), *sys.argv[2:3])
     for modality in ("text", "image", "audio"):
         print(f"{modality}: {sum(document.modality == modality for document in made)} documents")
     for group in ("image only", "text only", "audio only", "several"):

@@ -1,6 +1,6 @@
 """Compares ranking methods on the mixed corpus: nDCG@10 per group of questions, with paired-bootstrap intervals.
 
-    python benchmarks/mixed_retrieval/run.py FOLDER [--model starter] [--markdown FILE]
+    python benchmarks/mixed_retrieval/run.py FOLDER [--pictures emoji] [--model starter] [--markdown FILE]
 
 FOLDER is where packages are unpacked and vectors kept. Five corpora: the whole one, and skewed ones in which one
 modality has a hundred times as many documents as another, or has all but vanished. Skewed corpora and known queries
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from corpus import Document, Question, build
+from corpus import PICTURES, Document, Question, build
 from vectors import Vectors, embed
 
 from senseweave.evaluation import bootstrap, paired_bootstrap
@@ -178,10 +178,11 @@ def main() -> None:
     """Build, embed, evaluate, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--pictures", choices=PICTURES, default="photographs")
     parser.add_argument("--model", default="starter")
     parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
     options = parser.parse_args()
-    documents, questions, others = build(options.folder)
+    documents, questions, others = build(options.folder, options.pictures)
     vectors = embed(options.model, options.folder, documents, questions, others)
     lines = report(documents, questions, vectors)
     print("\n".join(lines))

@@ -48,11 +48,14 @@ class Encoded:
         descriptions: From bridges: the transcript, caption or label line that each vector was computed from.
         errors: Why items could not be encoded, by position in the batch; their rows of `vectors` are ignored. A reason,
             or an error that holds one; the engine adds the source and the position.
+        unmapped: Where a map that is fitted to whole inputs makes the vectors: what it was given, in the same rows. The
+            windows of a long input are averaged by these, and their mean is mapped by `Encoder.map_mean`.
     """
 
     vectors: np.ndarray
     descriptions: Sequence[str] | None = None
     errors: Mapping[int, str | MediaError] = field(default_factory=dict)
+    unmapped: np.ndarray | None = None
 
 
 class Proof(Part, Protocol):
@@ -151,6 +154,17 @@ class Encoder(Loadable, ABC):
         False where the model writes words and rounding can make it write others.
         """
         return True
+
+    def map_mean(self, mean: np.ndarray) -> np.ndarray:
+        """Return the vectors of long inputs of which `mean` holds the mean of their windows' `Encoded.unmapped`.
+
+        Args:
+            mean: Shape (n, unmapped dimension), float32; no row has length 0.
+
+        Returns:
+            Shape (n, dimension), float32, not yet normalized.
+        """
+        return mean
 
     @property
     @abstractmethod

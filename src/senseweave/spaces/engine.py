@@ -21,7 +21,7 @@ from senseweave.errors import EncodingError, MediaError, SilenceWarning, Truncat
 from senseweave.forking import Lock
 from senseweave.media import Media, Waveform
 from senseweave.progress import Counter
-from senseweave.spaces.batch import Batch
+from senseweave.spaces.batch import Batch, unit_rows
 from senseweave.spaces.cache import CachedVector, VectorCache
 
 OnError = Literal["raise", "skip"]
@@ -287,18 +287,20 @@ class Engine:
             errors.setdefault(int(row), VectorError(batch[row].item.media.source, reason))
         vectors[list(errors)] = 1.0
         rows = self._finish(vectors)
+        parts = rows if encoded.unmapped is None else encoded.unmapped
         for index, unit in enumerate(batch):
             if index in errors:
                 continue
             item = unit.item
-            item.total = rows[index] if item.total is None else item.total + rows[index]
+            item.total = parts[index] if item.total is None else item.total + parts[index]
             item.units += 1
             item.dropped += unit.prepared.dropped
             if encoded.descriptions is not None and encoded.descriptions[index]:
                 item.descriptions.append(encoded.descriptions[index])
             if item.units == item.expected:
                 try:
-                    vector = item.total if item.units == 1 else self._finish((item.total / item.units)[None])[0]
+                    mapped = encoded.unmapped is not None
+                    vector = rows[index] if item.units == 1 else self._mean(encoder, item, mapped=mapped)
                 except EncodingError:
                     reason = "the vectors of its windows cancel each other out: their mean has no direction"
                     fail(item, VectorError(item.media.source, reason))
@@ -309,6 +311,17 @@ class Engine:
             problem = errors[index]
             kind, reason = (type(problem), problem.reason) if isinstance(problem, MediaError) else (MediaError, problem)
             fail(batch[index].item, kind(batch[index].item.media.source, reason))
+
+    def _mean(self, encoder: Encoder, item: _Item, *, mapped: bool) -> np.ndarray:
+        """Return the vector of an item of several windows.
+
+        Raises:
+            EncodingError: If their mean has length 0.
+        """
+        assert item.total is not None
+        mean = (item.total / item.units)[None]
+        vector: np.ndarray = self._finish(encoder.map_mean(unit_rows(mean)) if mapped else mean)[0]
+        return vector
 
 
 def _whole_characters(media: Media) -> str:

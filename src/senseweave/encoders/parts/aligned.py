@@ -87,6 +87,7 @@ class Aligned(Encoder):
         """Compute the other model's vectors, and map them.
 
         What the other model gives no vector of is an error of that item: a head would map a vector of zeros somewhere.
+        A head is fitted to the mean of a recording's windows, so it maps the mean of these and not every window.
         """
         encoded = self.encoder.forward(batch)
         vectors = np.asarray(encoded.vectors, np.float32)
@@ -96,10 +97,17 @@ class Aligned(Encoder):
         for row in np.flatnonzero(usable & ~directed):
             errors.setdefault(int(row), "the model returned a vector of length 0, which has no direction")
         mapped = np.full((len(vectors), self.dimension), np.nan, np.float32)
+        given = np.full((len(vectors), self.base.dimension), np.nan, np.float32)
         chosen = np.array([row for row in np.flatnonzero(usable) if row not in errors], int)
         if len(chosen):
-            mapped[chosen] = self.head.apply(self.base.finish(vectors[chosen]))
-        return Encoded(mapped, encoded.descriptions, errors)
+            given[chosen] = self.base.finish(vectors[chosen])
+            mapped[chosen] = self.head.apply(given[chosen])
+        unmapped = encoded.unmapped if encoded.unmapped is not None else given
+        return Encoded(mapped, encoded.descriptions, errors, unmapped)
+
+    def map_mean(self, mean: np.ndarray) -> np.ndarray:
+        """Map the mean of windows as the other model returns it for a whole recording."""
+        return self.head.apply(self.base.finish(self.encoder.map_mean(mean)))
 
     def observe(self, item: Any, tags: int) -> Observation:
         """Return what the other model says of an item."""

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image as PILImage
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.media import Image, MediaPolicy
+from senseweave.media.reading import jpeg
 
 
 @pytest.mark.parametrize(
@@ -66,10 +68,45 @@ def test_the_fast_way_gives_the_pixels_of_pillow(make, quality, subsampling, pro
     picture = PILImage.fromarray(noisy).convert(mode)
     options = {"subsampling": subsampling} if mode == "RGB" else {}
     data = make.image(picture, "JPEG", quality=quality, progressive=progressive, **options)
-    fast = np.asarray(Image(data).decode())
-    assert np.array_equal(fast, np.asarray(PILImage.open(io.BytesIO(data)).convert("RGB")))
-    monkeypatch.setitem(sys.modules, "simplejpeg", None)  # as if it were not installed
-    assert np.array_equal(np.asarray(Image(data).decode()), fast)
+    monkeypatch.setattr(jpeg, "_prefers_simplejpeg", lambda: True)
+    used = []
+    monkeypatch.setattr(jpeg, "_by_simplejpeg", lambda *given, by=jpeg._by_simplejpeg: used.append(1) or by(*given))
+    for at_least in (None, (45, 30), (11, 7)):
+        fast = Image(data).decode(at_least=at_least)
+        monkeypatch.setattr(jpeg, "_prefers_simplejpeg", lambda: False)
+        assert np.array_equal(np.asarray(Image(data).decode(at_least=at_least)), np.asarray(fast))
+        monkeypatch.setattr(jpeg, "_prefers_simplejpeg", lambda: True)
+    assert len(used) == 3
+    monkeypatch.setattr(jpeg, "_prefers_simplejpeg", lambda: False)
+    plain = np.asarray(PILImage.open(io.BytesIO(data)).convert("RGB"))
+    assert np.array_equal(np.asarray(Image(data).decode()), plain)
+
+
+@pytest.mark.parametrize("differs", ["not at all", "in one level", "in size", "not installed"])
+def test_a_decoder_with_other_pixels_is_not_used(differs, monkeypatch):
+    """Two builds of one library may round otherwise, so that they are compared before the second is used."""
+
+    def decode_jpeg(data, colors, **options):
+        step = max(1, round(53 / options["min_width"])) if options["min_width"] else 1
+        pixels = np.asarray(jpeg._by_pillow(data, step))
+        pixels = (pixels if pixels.ndim == 3 else pixels[:, :, None]).copy()
+        if differs == "in one level":
+            pixels[3, 2, 0] ^= 1
+        return pixels[1:] if differs == "in size" else pixels
+
+    module = types.ModuleType("simplejpeg")
+    module.decode_jpeg = decode_jpeg
+    monkeypatch.setitem(sys.modules, "simplejpeg", None if differs == "not installed" else module)
+    times = iter([1.0, 2.0])
+    monkeypatch.setattr(jpeg, "_least_time", lambda decode: next(times))
+    assert jpeg._prefers_simplejpeg.__wrapped__() == (differs == "not at all")
+
+
+def test_a_decoder_that_is_slower_is_not_used(monkeypatch):
+    pytest.importorskip("simplejpeg")
+    times = iter([2.0, 1.0])
+    monkeypatch.setattr(jpeg, "_least_time", lambda decode: next(times))
+    assert not jpeg._prefers_simplejpeg.__wrapped__()
 
 
 def test_a_jpeg_is_decoded_smaller_only_by_choice(make):

@@ -4,10 +4,12 @@ import collections
 
 import numpy as np
 import pytest
+from PIL import Image as PILImage
 
 import senseweave as sw
 from senseweave.media import Audio, Image
 from senseweave.retrieval import Index
+from senseweave.retrieval.records import decoding
 from senseweave.spaces.space import Space
 
 
@@ -98,3 +100,16 @@ def test_what_is_there_unchanged_is_not_decoded_again(tmp_path, tiny, corpus_fol
         counts.clear()
         assert index.add(corpus_folder).added == 0
     assert counts == {}
+
+
+def test_what_would_hold_too_much_memory_is_decoded_for_each_space_anew(tmp_path, tiny, counts, monkeypatch):
+    pictures = [np.full((48, 64, 3), level, np.uint8) for level in range(0, 100, 10)]
+    files = []
+    for number, picture in enumerate(pictures):
+        files.append(tmp_path / f"{number}.png")
+        PILImage.fromarray(picture).save(files[-1])
+    Index(tmp_path / "once", spaces=spaces(tiny, 2)).add(files)
+    once = counts.pop("pictures")
+    monkeypatch.setattr(decoding, "KEPT_BYTES", 3 * 64 * 48 * 4)
+    Index(tmp_path / "anew", spaces=spaces(tiny, 2)).add(files)
+    assert counts["pictures"] == once + 7

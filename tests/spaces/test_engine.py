@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image as PILImage
 
 import senseweave as sw
-from senseweave.encoders.base import Prepared
+from senseweave.encoders.base import Encoded, Prepared
 from senseweave.errors import TruncationWarning
-from senseweave.spaces import Space
+from senseweave.media.reading import in_flight
+from senseweave.spaces import Space, engine
+from senseweave.spaces.held import held_bytes
 from senseweave.testing import ToyEncoder
 
 TEXTS = ["a", "a long text about apples and pears", "bb", "ccc", "a middling text", "dddd"]
@@ -240,3 +244,85 @@ def test_a_picture_for_another_role_is_another_content_where_the_encoder_reads_t
         space = Space("pictures", {"image": cls("image")})
         query, document = (space.embed_image([picture], role=role)[0] for role in ("query", "document"))
         assert np.allclose(query, document) == same
+
+
+class Large(ToyEncoder):
+    """Keeps the pictures that it prepares, as models do whose processors prepare them in `forward`."""
+
+    modality = "image"
+    batch_budget = 1000
+
+    def __init__(self, alive):
+        self.alive = alive
+        self.batches = []
+
+    @property
+    def dimension(self):
+        return 2
+
+    def prepare(self, items, role):
+        self.alive.append(len(items))
+        return [Prepared(item) for item in items]
+
+    def forward(self, batch):
+        self.batches.append(len(batch))
+        self.alive.append(-len(batch))
+        return Encoded(np.ones((len(batch), 2), np.float32))
+
+    def identity(self):
+        return {"large": 1}
+
+
+def test_pictures_that_are_prepared_hold_no_more_memory_than_allowed(monkeypatch):
+    picture_bytes = 40 * 30 * 4
+    monkeypatch.setattr(engine, "HELD_BYTES", 3 * picture_bytes)
+    alive = []
+    encoder = Large(alive)
+    pictures = [np.random.default_rng(i).integers(0, 256, (30, 40, 3), dtype=np.uint8) for i in range(30)]
+    assert len(Space("large", {"image": encoder}).embed_image(pictures)) == 30
+    assert encoder.batches == [3] * 10
+    # three in the pool, three and those being prepared ahead of it
+    assert max(np.cumsum(alive)) <= 3 + 3 + engine.DECODE_THREADS + 1
+
+
+def test_a_picture_that_holds_more_than_is_allowed_is_encoded_by_itself(monkeypatch):
+    monkeypatch.setattr(engine, "HELD_BYTES", 10)
+    encoder = Large([])
+    pictures = [np.full((30, 40, 3), i, np.uint8) for i in range(5)]
+    assert len(Space("large", {"image": encoder}).embed_image(pictures)) == 5
+    assert encoder.batches == [1] * 5
+
+
+def test_the_pixels_of_a_picture_are_in_flight_until_it_is_prepared(monkeypatch):
+    room = in_flight._Room(in_flight.forks())
+    monkeypatch.setattr(in_flight, "_room", room)
+    free = []
+
+    class Watching(Large):
+        def prepare(self, items, role):
+            free.append(room.free)
+            return super().prepare(items, role)
+
+    png = io.BytesIO()
+    PILImage.new("RGB", (40, 30), "red").save(png, "PNG")
+    Space("watching", {"image": Watching([])}).embed_image([png.getvalue()])
+    assert free == [in_flight.PIXELS_IN_FLIGHT - 40 * 30]
+    assert room.free == in_flight.PIXELS_IN_FLIGHT
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        (np.zeros((3, 4), np.float32), 48),
+        ({"a": np.zeros(3, np.uint8), "b": [np.zeros(2, np.float64)]}, 19),
+        (PILImage.new("RGB", (5, 4)), 80),
+        (PILImage.new("L", (5, 4)), 20),
+        ((sw.media.Waveform(np.zeros(10, np.float32), 8000), None), 40),
+        (sw.media.Clip(np.zeros((2, 3, 4, 3), np.uint8), np.zeros(2)), 72),
+        ([1, 2, 3], 24),
+        ([], 0),
+        ("text", 0),
+    ],
+)
+def test_bytes_are_counted_in_whatever_is_prepared(value, size):
+    assert held_bytes(value) == size

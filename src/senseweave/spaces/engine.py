@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Literal
@@ -20,16 +21,18 @@ from senseweave.encoders.runtime.failures import compute
 from senseweave.errors import EncodingError, MediaError, SilenceWarning, TruncationWarning, VectorError
 from senseweave.forking import Lock
 from senseweave.media import Media, Waveform
+from senseweave.media.reading.in_flight import decoding, reusing_memory
 from senseweave.progress import Counter
 from senseweave.spaces.batch import Batch, unit_rows
 from senseweave.spaces.cache import CachedVector, VectorCache
+from senseweave.spaces.held import HELD_BYTES, held_bytes
 
 OnError = Literal["raise", "skip"]
 
 TEXT_POOL = 4096
 """Texts that are sorted by length together; larger pools pad no less and hold more in memory."""
 UNIT_POOL = 64
-"""Images, windows or clips that are decoded before batches are formed; bounds the memory of a long call."""
+"""Images, windows or clips that are prepared before batches are formed; fewer where they hold `HELD_BYTES`."""
 DECODE_THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -54,6 +57,7 @@ class _Unit:
 
     item: _Item
     prepared: Prepared
+    held: int = 0
 
 
 class Engine:
@@ -176,11 +180,13 @@ class Engine:
                 yield units
             return
         pool: list[_Unit] = []
+        held = 0
         for unit in self._decoded_units(encoder, items, role, fail):
             pool.append(unit)
-            if len(pool) >= UNIT_POOL:
+            held += unit.held
+            if len(pool) >= UNIT_POOL or held >= HELD_BYTES:
                 yield pool
-                pool = []
+                pool, held = [], 0
         if pool:
             yield pool
 
@@ -191,20 +197,23 @@ class Engine:
 
         def start(item: _Item) -> tuple[list[_Unit], Iterator[_Unit]]:
             units = _prepare_units(encoder, item, role)
-            head = list(islice(units, UNIT_POOL))
+            with decoding():
+                head = list(islice(units, UNIT_POOL))
             return head, units
 
         waiting: deque[tuple[_Item, Future[tuple[list[_Unit], Iterator[_Unit]]]]] = deque()
         todo = iter(items)
-        with ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="senseweave-decode") as threads:
+        keep = reusing_memory() if encoder.modality == "image" and len(items) > 1 else nullcontext()
+        with keep, ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="senseweave-decode") as threads:
             try:
                 for item in islice(todo, 2 * DECODE_THREADS):
                     waiting.append((item, threads.submit(start, item)))
                 while waiting:
                     checkpoint()
                     item, future = waiting.popleft()
-                    for following in islice(todo, 1):
-                        waiting.append((following, threads.submit(start, following)))
+                    if _held_ahead(waiting) < HELD_BYTES:
+                        while len(waiting) < 2 * DECODE_THREADS and (following := next(todo, None)) is not None:
+                            waiting.append((following, threads.submit(start, following)))
                     try:
                         yield from _count_units(item, chain(*future.result()))
                     except MediaError as error:
@@ -324,6 +333,12 @@ class Engine:
         return vector
 
 
+def _held_ahead(waiting: Iterable[tuple[_Item, Future[tuple[list[_Unit], Iterator[_Unit]]]]]) -> int:
+    """Return the bytes that inputs hold which are prepared and not yet taken."""
+    ready = (future for _, future in waiting if future.done() and not future.cancelled() and future.exception() is None)
+    return sum(unit.held for future in ready for unit in future.result()[0])
+
+
 def _whole_characters(media: Media) -> str:
     """Return the text of a media, after checking that it has no lone surrogate, which would fail a whole batch.
 
@@ -371,7 +386,7 @@ def _prepare_units(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]
         except EncodingError as error:
             raise MediaError(media.source, str(error)) from error
         for prepared in units:
-            yield _Unit(item, prepared)
+            yield _Unit(item, prepared, held_bytes(prepared.data))
 
 
 def _decode_windows(encoder: Encoder, media: Media, seconds: float) -> Iterator[Any]:

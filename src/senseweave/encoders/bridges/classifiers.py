@@ -13,9 +13,10 @@ from senseweave.encoders.bridges.base import Labels
 from senseweave.encoders.families.speech import WAVEFORM_WINDOW
 from senseweave.encoders.families.timm import TimmModel, locate
 from senseweave.encoders.parts.backbone import Backbone, feature_extractor, image_processor
-from senseweave.encoders.parts.long_images import by_processor
+from senseweave.encoders.parts.preparation import ImagePreparation
 from senseweave.encoders.parts.spectrogram import FRAME, SHIFT
 from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.encoders.runtime.image_networks import choose_ways, sample_pictures
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -41,8 +42,10 @@ class ImageClassifier(Loadable):
             device=device,
             dtype=dtype,
         )
-        self._processor: Lazy[Any] = Lazy(lambda: image_processor(self._backbone.checkpoint, "image"))
-        self.parts = (self._processor, self._backbone)
+        self._preparation: Lazy[ImagePreparation] = Lazy(
+            lambda: ImagePreparation(image_processor(self._backbone.checkpoint, "image"))
+        )
+        self.parts = (self._preparation, self._backbone)
 
     @property
     def labels(self) -> Sequence[str]:
@@ -51,12 +54,16 @@ class ImageClassifier(Loadable):
 
     def prepare(self, image: Any) -> list[np.ndarray]:
         """Prepare a PIL image by the model's own processor: one view, shape (3, height, width)."""
-        processor = self._processor()
-        inputs = by_processor(processor, image)
-        return [np.asarray(inputs["pixel_values"], np.float32)]
+        return [np.asarray(self._preparation().image(image)["pixel_values"], np.float32)]
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
         """Compute class scores before softmax, shape (n, classes), float32."""
+
+        def samples() -> list[np.ndarray]:
+            return [view for picture in sample_pictures() for view in self.prepare(picture)]
+
+        name, model = self._backbone.checkpoint.name, self._backbone()
+        choose_ways(name, model, samples, lambda views: compute_logits(self._backbone, views))
         return compute_logits(self._backbone, batch)
 
     def identity(self) -> Mapping[str, object]:
@@ -87,6 +94,14 @@ class TimmClassifier(Loadable):
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
         """Compute class scores before softmax, shape (n, classes), float32."""
+
+        def samples() -> list[np.ndarray]:
+            return [view for picture in sample_pictures() for view in self.prepare(picture)]
+
+        choose_ways(self._model.name, self._model.network(), samples, self._compute)
+        return self._compute(batch)
+
+    def _compute(self, batch: Sequence[Any]) -> np.ndarray:
         torch = require("torch", extra="image")
         with torch.inference_mode():
             scores: np.ndarray = self._model.logits(torch.from_numpy(np.stack(batch))).float().cpu().numpy()

@@ -12,6 +12,7 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.bridges.greedy import Greedy
 from senseweave.encoders.observation import Observation
 from senseweave.encoders.parts.backbone import Backbone, class_for, image_processor, tokenizer
+from senseweave.encoders.parts.preparation import ImagePreparation
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.extras import require
@@ -147,9 +148,9 @@ class Captioner(Loadable):
             unused=("encoder.pooler.",),
         )
         self._generate = Greedy(self._backbone, max_new_tokens)
-        self._processor: Lazy[Any] = Lazy(lambda: image_processor(checkpoint, "image"))
+        self._preparation: Lazy[ImagePreparation] = Lazy(lambda: ImagePreparation(image_processor(checkpoint, "image")))
         self._tokenizer: Lazy[Any] = Lazy(lambda: tokenizer(checkpoint, "image"))
-        self.parts = (self._processor, self._tokenizer, self._backbone)
+        self.parts = (self._preparation, self._tokenizer, self._backbone)
 
     @property
     def deterministic(self) -> bool:
@@ -159,7 +160,7 @@ class Captioner(Loadable):
     def write(self, image: Any) -> str:
         """Write a caption."""
         torch = require("torch", extra="image")
-        pixels = torch.from_numpy(np.asarray(self._processor()(images=[image], return_tensors="np")["pixel_values"]))
+        pixels = torch.from_numpy(self._preparation().image(image)["pixel_values"][None])
         tokens = self._generate({"pixel_values": pixels})
         return str(self._tokenizer().decode(tokens, skip_special_tokens=True)).strip()
 

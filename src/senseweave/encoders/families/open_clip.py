@@ -112,6 +112,15 @@ class OpenClipModel(Loadable):
         """The length of the vectors that both towers share."""
         return self._dimension()
 
+    @property
+    def name(self) -> str:
+        """What the user called the model."""
+        return self.source.name
+
+    def network(self) -> Any:
+        """Return the model in eval mode, loading it if needed."""
+        return self._model()
+
     def transform(self, image: Any) -> np.ndarray:
         """Prepare a PIL image as the model's own configuration says, shape (3, height, width), float32."""
         return by_transform(self._transform(), image)

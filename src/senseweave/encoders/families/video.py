@@ -12,10 +12,10 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import Rule, has_model_type
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, image_processor, model_type
-from senseweave.encoders.parts.long_images import visible_part
+from senseweave.encoders.parts.preparation import ImagePreparation
 from senseweave.encoders.parts.towers import Features
 from senseweave.encoders.runtime.checkpoint import resolve
-from senseweave.encoders.runtime.failures import preparing
+from senseweave.encoders.runtime.image_networks import choose_ways, sample_pictures
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -61,8 +61,10 @@ class VideoClips(Encoder):
         self._frames = frames
         self._features = features
         self._what = dict(what or {})
-        self._processor: Lazy[Any] = Lazy(lambda: image_processor(backbone.checkpoint, backbone.extra))
-        self.parts = (self._processor, backbone)
+        self._preparation: Lazy[ImagePreparation] = Lazy(
+            lambda: ImagePreparation(image_processor(backbone.checkpoint, backbone.extra))
+        )
+        self.parts = (self._preparation, backbone)
 
     @property
     def dimension(self) -> int:
@@ -76,24 +78,32 @@ class VideoClips(Encoder):
 
     def prepare(self, items: Sequence[Clip], role: Role) -> list[Prepared]:
         """Resize, crop and scale every frame by the model's own processor, shape (frames, channels, height, width)."""
-        from PIL import Image
+        preparation = self._preparation()
+        return [Prepared(preparation.frames(clip.frames)) for clip in items]
 
-        processor = self._processor()
-        prepared = []
-        for clip in items:
-            frames = [visible_part(processor, Image.fromarray(frame)) for frame in clip.frames]
-            with preparing():
-                pixels = np.asarray(processor(frames, return_tensors="np")["pixel_values"], dtype=np.float32)
-            prepared.append(Prepared(pixels.reshape(len(frames), *pixels.shape[-3:])))
-        return prepared
+    def load(self) -> None:
+        """Load the model, and find out how it computes fastest."""
+        super().load()
+        self._choose_ways()
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Compute the vectors in float32."""
+        self._choose_ways()
+        return Encoded(self._compute([item.data for item in batch]))
+
+    def _choose_ways(self) -> None:
+        def sample() -> list[np.ndarray]:
+            frame = np.asarray(sample_pictures()[0])
+            return [self._preparation().frames(np.stack([frame] * self._frames(self.backbone.config)))]
+
+        choose_ways(self.backbone.checkpoint.name, self.backbone(), sample, self._compute)
+
+    def _compute(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         torch = require("torch", extra=self.backbone.extra)
-        pixels = self.backbone.to_device(torch.from_numpy(np.stack([item.data for item in batch])))
+        pixels = self.backbone.to_device(torch.from_numpy(np.stack(clips)))
         with self.backbone.inference():
-            vectors = self._features(self.backbone(), {"pixel_values": pixels}).float().cpu().numpy()
-        return Encoded(vectors)
+            vectors: np.ndarray = self._features(self.backbone(), {"pixel_values": pixels}).float().cpu().numpy()
+        return vectors
 
     def identity(self) -> Mapping[str, object]:
         """Return model, window and pooling."""

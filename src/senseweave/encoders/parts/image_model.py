@@ -9,6 +9,7 @@ import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.parts.towers import BATCH_IMAGES
+from senseweave.encoders.runtime.image_networks import choose_ways, sample_pictures
 from senseweave.extras import require
 from senseweave.media import Modality
 
@@ -19,6 +20,13 @@ class ImageModel(Protocol):
     @property
     def dimension(self) -> int:
         """The length of the vectors."""
+
+    @property
+    def name(self) -> str:
+        """What logs call the model."""
+
+    def network(self) -> Any:
+        """Return the torch module, loading it if needed."""
 
     def transform(self, image: Any) -> np.ndarray:
         """Prepare a PIL image, shape (3, height, width), float32."""
@@ -68,12 +76,28 @@ class ModelImage(Encoder):
         """Resize, crop and scale as the model's own configuration says."""
         return [Prepared(self.model.transform(image)) for image in items]
 
+    def load(self) -> None:
+        """Load the model, and find out how it computes fastest."""
+        super().load()
+        self._choose_ways()
+
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Compute the vectors in float32."""
+        self._choose_ways()
+        return Encoded(self._compute([image.data for image in batch]))
+
+    def _choose_ways(self) -> None:
+        def samples() -> list[np.ndarray]:
+            return [self.model.transform(picture) for picture in sample_pictures()]
+
+        choose_ways(self.model.name, self.model.network(), samples, self._compute)
+
+    def _compute(self, batch: Sequence[np.ndarray]) -> np.ndarray:
         torch = require("torch", extra=self._extra)
         with torch.inference_mode():
-            pixels = torch.from_numpy(np.stack([image.data for image in batch]))
-            return Encoded(self.model.features(pixels).float().cpu().numpy())
+            pixels = torch.from_numpy(np.stack(batch))
+            vectors: np.ndarray = self.model.features(pixels).float().cpu().numpy()
+        return vectors
 
     def identity(self) -> Mapping[str, object]:
         """Return what identifies the model."""

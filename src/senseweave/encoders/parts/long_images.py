@@ -85,13 +85,6 @@ def by_transform(transform: Any, image: Any) -> np.ndarray:
     return array
 
 
-def by_processor(processor: Any, image: Any) -> dict[str, np.ndarray]:
-    """Prepare a PIL image by an image processor of transformers; return its arrays by name, without a batch axis."""
-    with preparing():
-        prepared = processor(images=[visible_part(processor, image)], return_tensors="np")
-    return {name: np.asarray(value)[0] for name, value in prepared.items()}
-
-
 def visible_part(processor: Any, image: Any) -> Any:
     """Return what an image processor of transformers reads of a PIL image, resized where the image is very long."""
     return resize_middle(image, processor_crop(processor))
@@ -99,8 +92,8 @@ def visible_part(processor: Any, image: Any) -> Any:
 
 def processor_crop(processor: Any) -> CenterCrop | None:
     """Return how an image processor of transformers crops the center; None if it does not, or in a way of its own."""
-    edge = _entry(getattr(processor, "size", None), "shortest_edge")
-    if not edge or not getattr(processor, "do_resize", True) or _entry(processor.size, "longest_edge"):
+    edge = entry(getattr(processor, "size", None), "shortest_edge")
+    if not edge or not getattr(processor, "do_resize", True) or entry(processor.size, "longest_edge"):
         return None
     resample = int(processor.resample)
     if type(processor).__name__.startswith("ConvNext"):
@@ -109,7 +102,7 @@ def processor_crop(processor: Any) -> CenterCrop | None:
         return CenterCrop(int(edge / processor.crop_pct), edge, resample)
     if not getattr(processor, "do_center_crop", False) or not _resizes_as_usual(type(processor)):
         return None
-    sides = [_entry(processor.crop_size, side) for side in ("height", "width")]
+    sides = [entry(processor.crop_size, side) for side in ("height", "width")]
     return CenterCrop(edge, max(sides), resample) if all(sides) else None
 
 
@@ -131,6 +124,7 @@ def _resizes_as_usual(kind: type) -> bool:
     return bool(definers) and definers[0].__module__.endswith("image_processing_backends")
 
 
-def _entry(size: Any, name: str) -> int:
+def entry(size: Any, name: str) -> int:
+    """Return an entry of a size of a processor of transformers, a mapping or an object; 0 if it has none."""
     value = size.get(name) if isinstance(size, dict) else getattr(size, name, None)
     return int(value or 0)

@@ -10,8 +10,9 @@ import numpy as np
 from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.parts.backbone import Backbone, image_processor, tokenizer
-from senseweave.encoders.parts.long_images import by_processor
+from senseweave.encoders.parts.preparation import ImagePreparation
 from senseweave.encoders.parts.prompts import Prompts
+from senseweave.encoders.runtime.image_networks import choose_ways, sample_pictures
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.extras import require
@@ -208,8 +209,10 @@ class TowerImage(Encoder):
         self._dimension = dimension
         self._features = features
         self._what = dict(what or {})
-        self._processor: Lazy[Any] = Lazy(lambda: image_processor(backbone.checkpoint, backbone.extra))
-        self.parts = (self._processor, backbone)
+        self._preparation: Lazy[ImagePreparation] = Lazy(
+            lambda: ImagePreparation(image_processor(backbone.checkpoint, backbone.extra))
+        )
+        self.parts = (self._preparation, backbone)
 
     @property
     def dimension(self) -> int:
@@ -218,24 +221,39 @@ class TowerImage(Encoder):
 
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
         """Resize, crop and scale by the model's own image processor, one image at a time."""
-        processor = self._processor()
+        preparation = self._preparation()
         prepared = []
         for image in items:
-            inputs = by_processor(processor, image)
+            inputs = preparation.image(image)
             shapes = tuple(array.shape for array in inputs.values())
             prepared.append(Prepared(inputs, bucket=shapes))
         return prepared
 
+    def load(self) -> None:
+        """Load the model, and find out how it computes fastest."""
+        super().load()
+        self._choose_ways()
+
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Compute the vectors in float32."""
+        self._choose_ways()
+        return Encoded(self._compute([image.data for image in batch]))
+
+    def _choose_ways(self) -> None:
+        def samples() -> list[dict[str, np.ndarray]]:
+            return [self._preparation().image(picture) for picture in sample_pictures()]
+
+        choose_ways(self.backbone.checkpoint.name, self.backbone(), samples, self._compute)
+
+    def _compute(self, batch: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
         torch = require("torch", extra=self.backbone.extra)
         tensors = {
-            name: self.backbone.to_device(torch.from_numpy(np.stack([image.data[name] for image in batch])))
-            for name in batch[0].data
+            name: self.backbone.to_device(torch.from_numpy(np.stack([image[name] for image in batch])))
+            for name in batch[0]
         }
         with self.backbone.inference():
-            vectors = self._features(self.backbone(), tensors).float().cpu().numpy()
-        return Encoded(vectors)
+            vectors: np.ndarray = self._features(self.backbone(), tensors).float().cpu().numpy()
+        return vectors
 
     def identity(self) -> Mapping[str, object]:
         """Return model and pooling; the preprocessing is in the checkpoint's own files."""

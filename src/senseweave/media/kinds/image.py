@@ -13,7 +13,8 @@ from senseweave.media.forms.content import Content
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
-from senseweave.media.reading.jpeg import completed, count_scans
+from senseweave.media.reading.in_flight import claim_pixels
+from senseweave.media.reading.jpeg import completed, count_scans, decode_jpeg, scaled_step
 from senseweave.media.reading.photos import READERS as PHOTO_READERS
 from senseweave.media.reading.photos import open_photo
 from senseweave.media.reading.pixels import ORIENTATION, array_to_rgb, upright_rgb
@@ -106,6 +107,7 @@ class Image(Media):
             try:
                 image.seek(pages[page - 1])
                 self.policy.check_pixels(self.source, *image.size)
+                claim_pixels(image.width * image.height)
                 image.load()
                 upright = upright_rgb(image, self.source)
                 return upright.copy() if upright is image else upright
@@ -132,8 +134,7 @@ def decode_image(
 ) -> PILImage:
     """Decode the bytes of an image file.
 
-    JPEG is decoded by simplejpeg if it is installed: it wraps the same library as Pillow and returns the same pixels,
-    without Pillow's copying. Pillow decodes what simplejpeg does not.
+    JPEG is decoded by simplejpeg if it is installed, returns the same pixels as Pillow here, and is faster.
 
     Raises:
         MediaError: If the file is broken or larger than the policy allows.
@@ -144,11 +145,15 @@ def decode_image(
                 _check_scans(data, source)
                 if at_least is not None and image.getexif().get(ORIENTATION, 1) >= 5:  # stored on its side
                     at_least = at_least[1], at_least[0]
-                fast = _simplejpeg(data, image, at_least)
+                step = scaled_step(image.size, at_least)
+                claim_pixels(image.width * image.height // step**2)
+                fast = decode_jpeg(data, image, step)
                 if fast is not None:
                     image = fast
                 elif at_least is not None:
                     image.draft("RGB", at_least)
+            else:
+                claim_pixels(image.width * image.height)
             image.load()
             policy.check_pixels(source, *image.size)
             return upright_rgb(image, source)
@@ -197,31 +202,6 @@ def _check_scans(data: bytes, source: str) -> None:
     if scans > MAX_JPEG_SCANS:
         limit = f"at most {MAX_JPEG_SCANS} are allowed"
         raise MediaError(source, f"is a JPEG of {scans:,} scans or segments, crafted to decode slowly; {limit}")
-
-
-def _simplejpeg(data: bytes, opened: PILImage, at_least: tuple[int, int] | None) -> PILImage | None:
-    if opened.mode not in ("RGB", "L"):
-        return None
-    try:
-        import simplejpeg
-    except ImportError:
-        return None
-    from PIL import Image as PILImage
-
-    # The steps of Pillow's `draft`; simplejpeg supports every eighth.
-    scale = min(opened.width // at_least[0], opened.height // at_least[1]) if at_least is not None else 1
-    step = next((step for step in (8, 4, 2) if scale >= step), 1)
-    width, height = (-(-opened.width // step), -(-opened.height // step)) if step > 1 else (0, 0)
-    colorspace = "RGB" if opened.mode == "RGB" else "GRAY"
-    try:
-        pixels = simplejpeg.decode_jpeg(
-            data, colorspace, fastdct=False, fastupsample=False, min_width=width, min_height=height
-        )
-    except Exception:  # Pillow decides what is broken
-        return None
-    image = PILImage.fromarray(pixels if colorspace == "RGB" else pixels[:, :, 0])
-    image.info = dict(opened.info)
-    return image
 
 
 def _from_object(source: DecodedSource, policy: MediaPolicy) -> PILImage:

@@ -17,6 +17,7 @@ from senseweave.media.forms.objects import DecodedSource, as_array
 from senseweave.media.kinds.audio import Audio
 from senseweave.media.modality import Modality
 from senseweave.media.reading.frames import FrameReader, even_times, nearest_before
+from senseweave.media.reading.in_flight import claim_pixels
 from senseweave.media.reading.pauses import spans_at_pauses
 from senseweave.media.reading.windows import Span, window_spans
 
@@ -190,6 +191,7 @@ class Video(Media):
             msg = f"frames must be at least 1, not {count}"
             raise ValueError(msg)
         self.policy.check_decoded(self.source, count * reader.frame_bytes)
+        claim_pixels(count * reader.frame_bytes // 3)
         images, stamps, until = reader.at(even_times(start, end, count))
         notes = list(reader.notes)
         if until is not None and end - until > _SHORTFALL_SECONDS and end > self._sound_seconds() + _SHORTFALL_SECONDS:

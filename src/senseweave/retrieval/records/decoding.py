@@ -11,9 +11,12 @@ from typing import Any, Final
 from senseweave.errors import MediaError
 from senseweave.forking import Lock
 from senseweave.media import Media, Modality
+from senseweave.spaces.held import held_bytes
 
 SHARED: Final[dict[Modality, int]] = {"text": 512, "image": 16, "audio": 32, "video": 8}
 """Chunks whose decoded form is held at a time: enough for full batches, few enough for the memory of a laptop."""
+KEPT_BYTES: Final = 256 * 1024**2
+"""Bytes of decoded chunks that are held at a time; what is beyond them is decoded for each space anew."""
 NEAR_SECONDS: Final = 2e-3
 """A streamed window is the planned window if it begins this near to it: samples fall on a grid."""
 
@@ -37,9 +40,10 @@ def shared_decoding(chunks: Sequence[Media], windows: Mapping[int, tuple[float, 
         for number, at in enumerate(positions):
             chunks[at].shared = _WindowDecoder(stream, number)
     if uses > 1:
+        kept = _Kept()
         for chunk in chunks:
             if chunk.shared is None and chunk.modality != "text":
-                chunk.shared = _Once(chunk)
+                chunk.shared = _Once(chunk, kept)
     try:
         yield
     finally:
@@ -49,20 +53,41 @@ def shared_decoding(chunks: Sequence[Media], windows: Mapping[int, tuple[float, 
             chunk.shared = None
 
 
-class _Once:
-    """Decodes a chunk once for each set of options."""
+class _Kept:
+    """Counts the bytes of decoded chunks that are kept for the next space."""
 
-    def __init__(self, chunk: Media) -> None:
+    def __init__(self) -> None:
+        self._held = 0
+        self._lock = Lock()
+
+    def has_room(self, decoded: Any) -> bool:
+        """Return whether a decoded chunk may be kept, and count it if so."""
+        size = held_bytes(decoded)
+        with self._lock:
+            if self._held + size > KEPT_BYTES:
+                return False
+            self._held += size
+            return True
+
+
+class _Once:
+    """Decodes a chunk once for each set of options, as long as there is room to keep what was decoded."""
+
+    def __init__(self, chunk: Media, kept: _Kept) -> None:
         self._chunk = chunk
+        self._kept = kept
         self._decoded: dict[_Options, Any] = {}
         self._lock = Lock()
 
     def __call__(self, options: Mapping[str, Any]) -> Any:
         with self._lock:
             key = tuple(sorted(options.items()))
-            if key not in self._decoded:
-                self._decoded[key] = self._chunk.decode(**options)
-            return self._decoded[key]
+            if key in self._decoded:
+                return self._decoded[key]
+            decoded = self._chunk.decode(**options)
+            if self._kept.has_room(decoded):
+                self._decoded[key] = decoded
+            return decoded
 
 
 class _WindowStream:

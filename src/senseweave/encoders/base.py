@@ -205,6 +205,13 @@ class Encoder(Loadable, ABC):
         del item, tags
         raise NotImplementedError
 
+    def describe_backend(self) -> Mapping[str, object]:
+        """Return what computes the vectors, as plain values for `Space.info`; empty where there is no choice.
+
+        Loads the model.
+        """
+        return {}
+
     @abstractmethod
     def identity(self) -> Mapping[str, object]:
         """Return everything that decides the vectors (weights, pooling, prompts); the fingerprint is its hash."""

@@ -75,11 +75,10 @@ def load(
             check_folders(name, options)
             with allow_network(policy is not None and policy.network):
                 encoders = build_family(family, model, options, dimensions)
-            if is_half(options.get("dtype")):
-                exact = {**options, "dtype": "float32"}
-                prove_half_types(
-                    model, encoders, options["dtype"], lambda: build_family(family, model, exact, dimensions)
-                )
+            dtype = "bfloat16" if options.get("precision") == "bf16" else options.get("dtype")
+            if dtype is not None and is_half(dtype):
+                exact = {**{name: options[name] for name in options if name != "precision"}, "dtype": "float32"}
+                prove_half_types(model, encoders, dtype, lambda: build_family(family, model, exact, dimensions))
             recipe = (load, (name,), {**shared, **options})
             space = _space_class(family)(name, encoders, recipe=recipe, **shared)  # type: ignore[arg-type]
             if dimensions is not None:

@@ -10,12 +10,16 @@ import numpy as np
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import Rule, has_model_type, read_signs
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool
+from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS, choose_encoder, torch_dtype
+from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool, pooling_module
 from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.adapters import adapter_identity, apply_adapter, find_adapter
-from senseweave.encoders.runtime.backends.base import TextBackend
+from senseweave.encoders.runtime.backends.base import Items, TextBackend
 from senseweave.encoders.runtime.backends.choosing import choose_backend
+from senseweave.encoders.runtime.backends.export import Pipeline
+from senseweave.encoders.runtime.backends.precision import Backend, Precision, check_backend
 from senseweave.encoders.runtime.backends.torch_packed import Packed
+from senseweave.encoders.runtime.backends.torch_padded import Padded
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained, resolve
 from senseweave.encoders.runtime.padding import (
     SAMPLES,
@@ -30,10 +34,6 @@ from senseweave.encoders.runtime.torch_runtime import Lazy, is_half, pick_device
 from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Modality
-
-DEFAULT_BATCH_TOKENS = 2048
-"""Tokens per batch: enough for the kernels, few enough for the caches of a CPU; larger batches suit a GPU
-(`benchmarks/text_throughput.py --batch-tokens` compares)."""
 
 LAST_FOUR: tuple[int, ...] = (-1, -2, -3, -4)
 """`layers` for the mean of the last four layers (Devlin et al. 2018, arXiv 1810.04805, table 7)."""
@@ -103,7 +103,7 @@ class ContextualText(Encoder):
         self._trust_remote_code = trust_remote_code
         require_text_model(checkpoint, self._config, trust_remote_code=trust_remote_code)
         self._device = device
-        self._dtype = dtype
+        self.dtype = dtype
         self._max_length = max_length
         self._tokenizer: Lazy[Tokenizer] = Lazy(lambda: Tokenizer.load(checkpoint, trust_remote_code=trust_remote_code))
         self._backend: Lazy[TextBackend] = Lazy(
@@ -139,16 +139,71 @@ class ContextualText(Encoder):
 
     def identity(self) -> Mapping[str, object]:
         """Return weights, pooling, layers, prompts, length and number type."""
+        return self.identity_at(self.max_length)
+
+    def identity_at(self, max_length: int | None) -> Mapping[str, object]:
+        """Return the identity if this many tokens are read, which the tokenizer says once it is loaded."""
         return {
             "family": "contextual",
             "checkpoint": self.checkpoint.identity(),
             "pooling": self.pooling,
             "layers": self.layers,
             "prompts": {role: self.prompts.get(role, "") for role in ROLES},
-            "max_length": self.max_length,
-            "dtype": self._dtype or "float32",
+            "max_length": max_length,
+            "dtype": self.dtype or "float32",
             **adapter_identity(self.adapter),
         }
+
+    def describe_backend(self) -> Mapping[str, object]:
+        """Return what computes token states."""
+        return self._backend().describe()
+
+    def role_prompt(self, role: Role) -> str:
+        """Return what is put before the texts of a role."""
+        return self.prompts.get(role, "")
+
+    def graph_options(self) -> dict[str, object]:
+        """Return what decides the graph of the model beside its files."""
+        return {
+            "family": "contextual",
+            "pooling": self.pooling,
+            "layers": self.layers,
+            **adapter_identity(self.adapter),
+        }
+
+    def graph_content(self) -> Mapping[str, object]:
+        """Return the checksums of the model's files."""
+        return self.checkpoint.identity()
+
+    def pipeline(self) -> Pipeline:
+        """Load the model as one module from tokens to vectors.
+
+        Raises:
+            ModelError: If it is not that.
+        """
+        name, tokenizer = self.checkpoint.name, self._tokenizer()
+        if fixed_length(self._config) is not None or switches_attention(self._config):
+            msg = f"{name} cannot be a graph: its attention depends on the length of the text; use backend='torch'"
+            raise ModelError(msg)
+        model = load_text_model(self.checkpoint, None, "cpu", self._trust_remote_code)
+        model = apply_adapter(model, self.adapter)
+        padded = Padded(name, model, tokenizer)
+
+        def reference(items: Items) -> np.ndarray:
+            torch = require("torch", extra="text")
+            with torch.inference_mode():
+                states, lengths = padded.states(items, self.layers)
+                vectors: np.ndarray = pool(states, lengths, self.pooling).numpy()
+            return vectors
+
+        return Pipeline(
+            name,
+            pooling_module(name, model, self.layers, self.pooling),
+            tokenizer,
+            least(tokenizer.max_length),
+            position_limit(self._config),
+            reference,
+        )
 
     def _put_in_buckets(self, prepared: list[Prepared]) -> list[Prepared]:
         batching = self._batching()
@@ -163,13 +218,13 @@ class ContextualText(Encoder):
         if switches_attention(self._config):
             return "equal"
         sample = self._tokenizer().prepare(SAMPLES, self.max_length)
-        return find_batching(self.checkpoint.name, self._compute, sample, half=is_half(self._dtype))
+        return find_batching(self.checkpoint.name, self._compute, sample, half=is_half(self.dtype))
 
     def _compute(self, batch: Sequence[Prepared]) -> np.ndarray:
         return self.forward(batch).vectors
 
     def _load_model(self) -> Any:
-        model = load_text_model(self.checkpoint, self._dtype, self._device, self._trust_remote_code)
+        model = load_text_model(self.checkpoint, self.dtype, self._device, self._trust_remote_code)
         return apply_adapter(model, self.adapter)
 
 
@@ -253,21 +308,48 @@ def build(
     prompts: Mapping[str, str] | None = None,
     trust_remote_code: bool = False,
     adapter: str | None = None,
+    backend: Backend = "auto",
+    precision: Precision = "fp32",
 ) -> dict[Modality, Encoder]:
-    """Build the text encoder of a BERT-like checkpoint, see `ContextualText`."""
+    """Build the text encoder of a BERT-like checkpoint, see `ContextualText`, in torch or as a graph.
+
+    Args:
+        name: Hub id or local folder.
+        pooling: See `ContextualText`, as for all that is not described here.
+        layers: See `ContextualText`.
+        device: See `ContextualText`.
+        dtype: See `ContextualText`.
+        revision: Of a hub model.
+        max_length: See `ContextualText`.
+        batch_tokens: See `ContextualText`.
+        prompts: See `ContextualText`.
+        trust_remote_code: See `ContextualText`.
+        adapter: See `ContextualText`.
+        backend: What computes: `torch`, `onnx`, `openvino`, or `auto`, see `choose_encoder`.
+        precision: `fp32`, `bf16` or `int8`.
+    """
+    check_backend(backend, precision, device=device, dtype=dtype)
     encoder = ContextualText(
         resolve(name, revision=revision, code=trust_remote_code),
         pooling=pooling,
         layers=layers,
         device=device,
-        dtype=dtype,
+        dtype=torch_dtype(dtype, precision),
         max_length=max_length,
         batch_tokens=batch_tokens,
         prompts=prompts,
         trust_remote_code=trust_remote_code,
         adapter=adapter,
     )
-    return {"text": encoder}
+    chosen = choose_encoder(
+        encoder,
+        backend=backend,
+        precision=precision,
+        device=device,
+        max_length=max_length,
+        batch_tokens=batch_tokens,
+    )
+    return {"text": chosen}
 
 
 FAMILY = Family(

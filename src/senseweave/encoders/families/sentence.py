@@ -6,19 +6,24 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
+import numpy as np
+
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role, Similarity
 from senseweave.encoders.detection import BY_TEXT_MODULES, Rule, Signs, read_signs
-from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.family import Family
+from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS, choose_encoder, torch_dtype
 from senseweave.encoders.parts.prompts import find_tasks
 from senseweave.encoders.parts.saved_settings import SavedSettings, read_settings
 from senseweave.encoders.parts.sentence_folders import PATTERNS, files_identity, folder_prompts, read_dimension
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.adapters import adapter_identity, apply_adapter, find_adapter
-from senseweave.encoders.runtime.backends.base import TextBackend
+from senseweave.encoders.runtime.backends.base import Items, TextBackend
 from senseweave.encoders.runtime.backends.choosing import choose_backend, log_padding
+from senseweave.encoders.runtime.backends.export import Pipeline
+from senseweave.encoders.runtime.backends.precision import Backend, Precision, check_backend
 from senseweave.encoders.runtime.backends.torch_packed import Packed
+from senseweave.encoders.runtime.backends.torch_padded import PRECISIONS
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.padding import BATCHINGS, SAMPLES, Batching, bucket, find_batching, restore_attention
 from senseweave.encoders.runtime.tokenization import Tokenizer, fixed_length, least, position_limit
@@ -79,7 +84,7 @@ class SentenceText(Encoder):
         self.prompts = folder_prompts(checkpoint, prompts)
         self._tasks = find_tasks(checkpoint.name)
         self._device = device
-        self._dtype = dtype
+        self.dtype = dtype
         self._max_length = max_length
         self._trust_remote_code = trust_remote_code
         self._loaded: Lazy[_Loaded] = Lazy(self._load)
@@ -178,9 +183,42 @@ class SentenceText(Encoder):
             "checkpoint": files_identity(self.checkpoint),
             "prompts": self.prompts.identity(),
             "max_length": self._max_length,
-            "dtype": self._dtype or "float32",
+            "dtype": self.dtype or "float32",
             **adapter_identity(self.adapter),
         }
+
+    def identity_at(self, max_length: int | None) -> Mapping[str, object]:
+        """Return the identity, in which the number of tokens is what the user asked for, if anything."""
+        del max_length
+        return self.identity()
+
+    def describe_backend(self) -> Mapping[str, object]:
+        """Return what computes token states, or that the modules of sentence-transformers compute them."""
+        backend = self._loaded().backend
+        if backend is not None:
+            return backend.describe()
+        device, precision = str(self._loaded().model.device), PRECISIONS[self.dtype or "float32"]
+        return {"backend": "torch", "device": device, "precision": precision, "texts": "padded"}
+
+    def role_prompt(self, role: Role) -> str:
+        """Return what is put before the texts of a role."""
+        return self.prompts.get(role)
+
+    def graph_options(self) -> dict[str, object]:
+        """Return what decides the graph of the model beside its files."""
+        return {"family": "sentence", **adapter_identity(self.adapter)}
+
+    def graph_content(self) -> Mapping[str, object]:
+        """Return the checksums of the model's files."""
+        return files_identity(self.checkpoint)
+
+    def pipeline(self) -> Pipeline:
+        """Load the modules as one, from tokens to vectors.
+
+        Raises:
+            ModelError: If they are more than a transformer, pooling, and layers after it.
+        """
+        return _Loaded(self.checkpoint.name, self._load_modules("cpu", None), pack=False).pipeline()
 
     def _find_batching(self) -> Batching:
         """Return which texts may share a batch; packed texts are computed without padding."""
@@ -190,7 +228,7 @@ class SentenceText(Encoder):
             return "equal"
 
         def prove(role: Role) -> Batching:
-            name, half = self.checkpoint.name, is_half(self._dtype)
+            name, half = self.checkpoint.name, is_half(self.dtype)
             return find_batching(
                 name, lambda batch: self.forward(batch).vectors, self._tokenize(SAMPLES, role), half=half
             )
@@ -199,12 +237,13 @@ class SentenceText(Encoder):
         return max((prove(role) for role in roles), key=BATCHINGS.index)
 
     def _load(self) -> _Loaded:
-        model = load_modules(
-            self.checkpoint, device=self._device, dtype=self._dtype, trust_remote_code=self._trust_remote_code
-        )
+        return _Loaded(self.checkpoint.name, self._load_modules(self._device, self.dtype))
+
+    def _load_modules(self, device: str | None, dtype: str | None) -> Any:
+        model = load_modules(self.checkpoint, device=device, dtype=dtype, trust_remote_code=self._trust_remote_code)
         if self.adapter is not None:  # a first module without a transformer has no `auto_model`
             model[0].auto_model = apply_adapter(model[0].auto_model, self.adapter)
-        return _Loaded(self.checkpoint.name, model)
+        return model
 
 
 def _is_query(item: Prepared) -> bool:
@@ -214,13 +253,14 @@ def _is_query(item: Prepared) -> bool:
 class _Loaded:
     """A loaded model, and how it wants its text."""
 
-    def __init__(self, name: str, model: Any) -> None:
+    def __init__(self, name: str, model: Any, *, pack: bool = True) -> None:
         if "text" not in model.modalities and "message" not in model.modalities:
             embeds = ", ".join(map(str, model.modalities))
             msg = f"{name} is a checkpoint of another family: it embeds {embeds}, not text"
             raise ModelError(msg)
         transformer = require("sentence_transformers.base.modules", extra="text").Transformer
         first = model[0]
+        self.name = name
         self.model = model
         self.first = first
         for module in model.modules():
@@ -235,19 +275,20 @@ class _Loaded:
         self.routed = hasattr(first, "sub_modules")
         switching = [restore_attention(module) for module in model.modules()]
         self.switches = any(switching)
-        self.length = fixed_length(getattr(getattr(first, "config", None), "to_dict", dict)())
+        self.length = fixed_length(self._config())
         self.by_text = self.tokenizer is not None and not plain
         """Whether the model's own `preprocess` must see the text: chat templates, routers, own ways to tokenize."""
-        self.backend = self._packed_backend(name, plain)
+        self.reason = self._why_not_states(plain)
+        """Why token states cannot be computed without the first module, or None."""
+        self.backend = self._packed_backend() if pack else None
         """Computes token states instead of the first module, where that is faster and proven equal."""
         self.skips_prompt = any(getattr(module, "include_prompt", True) is False for module in model)
 
     def limit(self, max_length: int | None, role: Role | None = None) -> int | None:
         """Return the number of tokens of a text of `role` that are read."""
         saved = getattr(self.first, f"{role}_length", None) if role else None
-        config: dict[str, Any] = getattr(getattr(self.first, "config", None), "to_dict", dict)()
         own = self.processing.get("text", {}).get("max_length")
-        return least(own or max_length or saved or self.model.max_seq_length, position_limit(config))
+        return least(own or max_length or saved or self.model.max_seq_length, position_limit(self._config()))
 
     def prompt_length(self, prompt: str) -> int:
         """Return the number of tokens of the prompt that pooling leaves out, without the special token at the end."""
@@ -265,20 +306,49 @@ class _Loaded:
         mask = (torch.arange(padded.shape[1], device=states.device) < counts[:, None]).long()
         return {"token_embeddings": padded, "attention_mask": mask, "modality": "text"}
 
-    def _packed_backend(self, name: str, plain: bool) -> TextBackend | None:
+    def _why_not_states(self, plain: bool) -> str | None:
         if not plain or self.tokenizer is None:
-            log_padding(name, "its first module takes more than plain text")
-            return None
+            return "its first module takes more than plain text"
         method = self.first.modality_config["text"]
         if method.get("method") != "forward" or method.get("method_output_name") != "last_hidden_state":
-            log_padding(name, "its first module returns something other than token states")
-            return None
+            return "its first module returns something other than token states"
         others = {type(module).__name__ for module in list(self.model)[1:]} - PACKED_MODULES
         if others:
-            log_padding(name, f"packing is not known to work with its modules {', '.join(sorted(others))}")
+            return f"packing is not known to work with its modules {', '.join(sorted(others))}"
+        return None
+
+    def _packed_backend(self) -> TextBackend | None:
+        if self.reason is not None or self.tokenizer is None:
+            log_padding(self.name, str(self.reason))
             return None
-        backend = choose_backend(name, self.first.auto_model, self.tokenizer)
+        backend = choose_backend(self.name, self.first.auto_model, self.tokenizer)
         return backend if isinstance(backend, Packed) else None
+
+    def pipeline(self) -> Pipeline:
+        """Return the modules as one, see `SentenceText.pipeline`."""
+        reason = self.reason
+        if reason is None and (self.switches or self.length is not None):
+            reason = "its attention depends on the length of the text"
+        if reason is None and self.skips_prompt:
+            reason = "its pooling leaves the prompt out"
+        if reason is not None or self.tokenizer is None:
+            msg = f"{self.name} cannot be a graph: {reason}; use backend='torch'"
+            raise ModelError(msg)
+        model, tokenizer = self.model, self.tokenizer
+
+        def reference(items: Items) -> np.ndarray:
+            torch = require("torch", extra="text")
+            with torch.inference_mode():
+                features = tokenizer.pad(items, model.device)
+                vectors: np.ndarray = model({**features, "modality": "text"})["sentence_embedding"].numpy()
+            return vectors
+
+        saved = least(self.model.max_seq_length)
+        return Pipeline(self.name, _joined(model), tokenizer, saved, position_limit(self._config()), reference)
+
+    def _config(self) -> dict[str, Any]:
+        config: dict[str, Any] = getattr(getattr(self.first, "config", None), "to_dict", dict)()
+        return config
 
     def preprocess(self, texts: Sequence[str], prompt: str, task: str, max_length: int | None) -> dict[str, Any]:
         """Let the model tokenize, each text marked as text."""
@@ -302,6 +372,26 @@ class _Loaded:
         }
 
 
+def _joined(model: Any) -> Any:
+    """Return the modules of a sentence-transformers model as one module, from padded ids and their mask to vectors."""
+    torch = require("torch", extra="text")
+
+    class Joined(torch.nn.Module):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.transformer = model[0].auto_model
+            self.others = torch.nn.ModuleList(list(model)[1:])
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            states = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            features = {"token_embeddings": states, "attention_mask": attention_mask, "modality": "text"}
+            for module in self.others:
+                features = module(features)
+            return features["sentence_embedding"]
+
+    return Joined().eval()
+
+
 def build(
     name: str,
     *,
@@ -313,19 +403,44 @@ def build(
     prompts: Mapping[str, str] | None = None,
     trust_remote_code: bool = False,
     adapter: str | None = None,
+    backend: Backend = "auto",
+    precision: Precision = "fp32",
 ) -> dict[Modality, Encoder]:
-    """Build the text encoder of a sentence-transformers model, see `SentenceText`."""
+    """Build the text encoder of a sentence-transformers model, see `SentenceText`, in torch or as a graph.
+
+    Args:
+        name: Hub id or local folder.
+        device: See `SentenceText`, as for all that is not described here.
+        dtype: See `SentenceText`.
+        revision: Of a hub model.
+        max_length: See `SentenceText`.
+        batch_tokens: See `SentenceText`.
+        prompts: See `SentenceText`.
+        trust_remote_code: See `SentenceText`.
+        adapter: See `SentenceText`.
+        backend: What computes: `torch`, `onnx`, `openvino`, or `auto`, see `choose_encoder`.
+        precision: `fp32`, `bf16` or `int8`.
+    """
+    check_backend(backend, precision, device=device, dtype=dtype)
     encoder = SentenceText(
         resolve(name, revision=revision, patterns=PATTERNS, code=trust_remote_code),
         device=device,
-        dtype=dtype,
+        dtype=torch_dtype(dtype, precision),
         max_length=max_length,
         batch_tokens=batch_tokens,
         prompts=prompts,
         trust_remote_code=trust_remote_code,
         adapter=adapter,
     )
-    return {"text": encoder}
+    chosen = choose_encoder(
+        encoder,
+        backend=backend,
+        precision=precision,
+        device=device,
+        max_length=max_length,
+        batch_tokens=batch_tokens,
+    )
+    return {"text": chosen}
 
 
 def _reads_only_text(signs: Signs) -> bool:

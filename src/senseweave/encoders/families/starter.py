@@ -16,8 +16,9 @@ from senseweave.encoders.bridges.faster_whisper import FasterWhisper
 from senseweave.encoders.bridges.pooled_features import ImageFeatures, SoundFeatures
 from senseweave.encoders.bridges.sounds import SoundEventLabels, SpeechAndSounds, hears_speech
 from senseweave.encoders.bridges.yamnet import Yamnet
-from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS, ContextualText
+from senseweave.encoders.families.contextual import ContextualText
 from senseweave.encoders.family import Family
+from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.parts.starter_weights import (
     EFFICIENTNET_LITE0,
     MINILM,

@@ -10,8 +10,9 @@ import numpy as np
 
 from senseweave.encoders.base import Encoded, Prepared
 from senseweave.encoders.detection import Rule, Signs
-from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS, ContextualText, is_causal
+from senseweave.encoders.families.contextual import ContextualText, is_causal
 from senseweave.encoders.family import Family
+from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.parts.pooling import Pooling, pool
 from senseweave.encoders.runtime.backends.base import average_layers
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
@@ -118,7 +119,7 @@ class TokenText(ContextualText):
         if switches_attention(self._config):
             return "equal"
         sample = self._tokenizer().prepare(SAMPLES, self.max_length)
-        return find_batching(self.checkpoint.name, self._compute, sample, half=is_half(self._dtype))
+        return find_batching(self.checkpoint.name, self._compute, sample, half=is_half(self.dtype))
 
     def _compute(self, batch: Sequence[Prepared]) -> np.ndarray:
         """Return the means of the states of the last layer, whatever layer is asked for."""

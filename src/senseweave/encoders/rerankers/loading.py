@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from senseweave.encoders.detection import Signs, read_signs
-from senseweave.encoders.families.contextual import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.options import check_options
+from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.parts.sentence_folders import PATTERNS
 from senseweave.encoders.refusals import LATE_INTERACTION, find_scorer_kind
 from senseweave.encoders.rerankers.base import Kind, Scorer

@@ -128,9 +128,9 @@ class Packed:
         torch = require("torch", extra="text")
         plans = self._plans_of_threads()
         return {
-            "engine": "torch",
+            "backend": "torch",
             "device": "cpu",
-            "dtype": "float32",
+            "precision": "fp32",
             "threads": torch.get_num_threads(),
             "short texts": str(plans.short),
             "batches": str(plans.bulk),

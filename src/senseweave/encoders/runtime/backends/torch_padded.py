@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from senseweave.encoders.runtime.backends.base import Items, average_layers
 from senseweave.encoders.runtime.tokenization import Tokenizer, fixed_length
 from senseweave.errors import ModelError
+
+PRECISIONS: Final = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+"""What the option `precision` calls torch's number types."""
 
 
 class Padded:
@@ -35,9 +38,10 @@ class Padded:
 
     def describe(self) -> dict[str, object]:
         """Return the engine, the device and the number type."""
+        dtype = str(self.model.dtype).removeprefix("torch.")
         return {
-            "engine": "torch",
+            "backend": "torch",
             "device": str(self.model.device),
-            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "precision": PRECISIONS.get(dtype, dtype),
             "texts": "padded",
         }

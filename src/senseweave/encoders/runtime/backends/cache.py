@@ -1,0 +1,162 @@
+"""Graphs that are made once of a checkpoint and kept in the user's cache folder, under the checksums of what made them.
+
+An entry is a folder, written beside its place and renamed: a process that is killed leaves a folder that nobody reads.
+Its `facts.json` holds the checksum of every other file, and an entry that differs is made again. Graphs are only read
+from here, never from the folder of a model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock
+
+from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file
+from senseweave.encoders.runtime.disk_cache import cache_folder
+
+FORMAT: Final = 1
+"""Raised whenever graphs are made in another way than before."""
+FACTS: Final = "facts.json"
+_MAKERS: Final = ("torch", "transformers", "sentence-transformers", "onnx", "onnxscript")
+"""Packages whose versions decide what a graph looks like."""
+_temporary: list[tempfile.TemporaryDirectory[str]] = []
+
+
+@dataclass(frozen=True)
+class GraphKey:
+    """What decides a graph.
+
+    Attributes:
+        quick: What can be said without reading weights: sizes of files, versions, options. Entries of equal quick
+            keys lie in one folder, so that it costs nothing to see that there is none.
+        content: The checksums of the files.
+        variant: Which form of the graph it is: `fp32`, or a lower precision.
+    """
+
+    quick: str
+    content: Callable[[], Mapping[str, object]]
+    variant: str = "fp32"
+
+    def folder(self, root: Path) -> Path:
+        """Return the folder of the entry."""
+        return root / self.quick / f"{_digest(self.content())[:32]}-{self.variant}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A graph that was made.
+
+    Attributes:
+        folder: Where its files are.
+        facts: What is known of it, as plain values.
+    """
+
+    folder: Path
+    facts: Mapping[str, Any]
+
+
+def graph_key(checkpoint: Checkpoint, identity: Callable[[], Mapping[str, object]], **options: object) -> GraphKey:
+    """Return the key of a checkpoint's graph.
+
+    Args:
+        checkpoint: Where the weights are.
+        identity: Returns the checksums of all files that decide vectors; called when they are needed.
+        **options: What decides the graph besides.
+    """
+    sizes = [(path.name, path.stat().st_size) for path in checkpoint.weights]
+    versions = {name: installed_version(name) for name in _MAKERS}
+    quick = _digest({"format": FORMAT, "sizes": sizes, "versions": versions, "options": options})[:16]
+    return GraphKey(quick, identity)
+
+
+def graphs_folder() -> Path | None:
+    """Return the folder of all graphs, or None if the cache is turned off."""
+    folder = cache_folder()
+    return None if folder is None else folder / "graphs"
+
+
+def find_entry(key: GraphKey) -> Entry | None:
+    """Return an entry that is there and whole, or None."""
+    root = graphs_folder()
+    if root is None or not (root / key.quick).is_dir():
+        return None
+    return read_entry(key.folder(root))
+
+
+def make_entry(key: GraphKey, make: Callable[[Path], Mapping[str, object]]) -> Entry:
+    """Return the entry of a key, made now if it is missing or damaged; by one process at a time.
+
+    Args:
+        key: Of the graph.
+        make: Writes files into an empty folder and returns facts about them. What it raises is passed on.
+
+    Returns:
+        The entry; if the cache is turned off or its folder cannot be written to, in a folder that this process deletes
+        when it ends.
+    """
+    root = graphs_folder()
+    if root is not None:
+        place = key.folder(root)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(f"{place}.lock")
+            lock.acquire()
+        except OSError:
+            pass  # a folder that cannot be written to; without a cache, then
+        else:
+            try:
+                return read_entry(place) or _write_entry(place, make)
+            finally:
+                lock.release()
+    _temporary.append(tempfile.TemporaryDirectory(prefix="senseweave-graph-", ignore_cleanup_errors=True))
+    return _write_entry(Path(_temporary[-1].name) / "graph", make)
+
+
+def read_entry(folder: Path) -> Entry | None:
+    """Return the entry in a folder if every file is as it was written, else None."""
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        whole = facts["format"] == FORMAT and all(
+            hash_file(folder / name) == checksum for name, checksum in facts["files"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return Entry(folder, facts) if whole else None
+
+
+def _write_entry(place: Path, make: Callable[[Path], Mapping[str, object]]) -> Entry:
+    prefix = f".partial-{place.name}-"
+    for left in place.parent.glob(f"{prefix}*"):  # by a process that was killed: whoever writes holds the lock
+        shutil.rmtree(left, ignore_errors=True)
+    partial = Path(tempfile.mkdtemp(dir=place.parent, prefix=prefix))
+    try:
+        made = make(partial)
+        files = {path.name: hash_file(path) for path in sorted(partial.iterdir())}
+        facts = {"format": FORMAT, **made, "files": files}
+        (partial / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        if place.exists():
+            shutil.rmtree(place)
+        partial.rename(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Entry(place, facts)
+
+
+def installed_version(name: str) -> str:
+    """Return the version of an installed distribution without importing it, or an empty string."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,53 @@
+"""Vectors by ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from senseweave.encoders.runtime.backends.base import Items
+from senseweave.encoders.runtime.backends.export import pad_items
+from senseweave.encoders.runtime.onnx_session import OnnxSession, compute_threads
+from senseweave.forking import Lock
+
+
+class Onnx:
+    """A graph that ONNX Runtime computes, by as many threads as torch would use."""
+
+    def __init__(self, name: str, graph: Path, padding: int) -> None:
+        """Describe the backend; the graph is read when it is first used.
+
+        Args:
+            name: What errors call the model.
+            graph: Of `export_pipeline`.
+            padding: Id of the token that texts are padded with.
+        """
+        self._name, self._graph, self._padding = name, graph, padding
+        self._lock = Lock()
+        self._opened: OnnxSession | None = None
+
+    def vectors(self, items: Items) -> np.ndarray:
+        """Pad and compute."""
+        ids, mask = pad_items(items, self._padding)
+        (vectors,) = self._session().run({"input_ids": ids, "attention_mask": mask})
+        return vectors
+
+    def describe(self) -> dict[str, object]:
+        """Return the engine and its threads."""
+        return {"backend": "onnx", "device": "cpu", "threads": compute_threads()}
+
+    def close(self) -> None:
+        """Free the session."""
+        self._opened = None
+
+    def _session(self) -> OnnxSession:
+        """Return the session, opened again if the number of threads has changed."""
+        threads = compute_threads()
+        session = self._opened
+        if session is None or session.threads != threads:
+            with self._lock:
+                session = self._opened
+                if session is None or session.threads != threads:
+                    session = self._opened = OnnxSession(self._name, self._graph, extra="onnx", threads=threads)
+        return session

@@ -1,0 +1,83 @@
+"""Vectors by OpenVINO, in the precision that was asked for and no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from senseweave.display import shorten
+from senseweave.encoders.runtime.backends.base import Items
+from senseweave.encoders.runtime.backends.export import pad_items
+from senseweave.encoders.runtime.onnx_session import compute_threads
+from senseweave.errors import ModelError
+from senseweave.extras import require
+from senseweave.forking import Lock, abandon, call_in_child
+
+
+class OpenVino:
+    """A graph that OpenVINO computes, by as many threads as torch would use; one compiled model for all callers."""
+
+    def __init__(self, name: str, graph: Path, padding: int, *, half: bool = False) -> None:
+        """Describe the backend; the graph is compiled when it is first used.
+
+        Args:
+            name: What errors call the model.
+            graph: Of `export_pipeline`.
+            padding: Id of the token that texts are padded with.
+            half: Whether it computes in bfloat16, which OpenVINO would do unasked on processors that have it.
+        """
+        self._name, self._graph, self._padding = name, graph, padding
+        self._precision = "bf16" if half else "f32"
+        self._lock = Lock()
+        self._compiled: tuple[int, Any] | None = None
+        call_in_child(self._leave_to_parent)
+
+    def vectors(self, items: Items) -> np.ndarray:
+        """Pad and compute; calls may overlap, each with a request of its own."""
+        ids, mask = pad_items(items, self._padding)
+        request = self._model().create_infer_request()
+        results = request.infer({"input_ids": ids, "attention_mask": mask})
+        return np.array(results[0], dtype=np.float32)
+
+    def describe(self) -> dict[str, object]:
+        """Return the engine and its threads."""
+        return {"backend": "openvino", "device": "cpu", "threads": compute_threads()}
+
+    def close(self) -> None:
+        """Free the compiled model."""
+        with self._lock:
+            self._compiled = None
+
+    def _model(self) -> Any:
+        """Return the compiled model, compiled again if the number of threads has changed."""
+        threads = compute_threads()
+        compiled = self._compiled
+        if compiled is None or compiled[0] != threads:
+            with self._lock:
+                compiled = self._compiled
+                if compiled is None or compiled[0] != threads:
+                    compiled = self._compiled = (threads, self._compile(threads))
+        return compiled[1]
+
+    def _compile(self, threads: int) -> Any:
+        openvino = require("openvino", extra="openvino")
+        options = {
+            "INFERENCE_PRECISION_HINT": self._precision,
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,
+        }
+        try:
+            core = openvino.Core()
+            return core.compile_model(core.read_model(str(self._graph)), "CPU", options)
+        except Exception as error:  # OpenVINO raises RuntimeError for everything
+            msg = f"{self._name}: OpenVINO cannot compile its graph: {shorten(str(error), 300)}"
+            raise ModelError(msg) from error
+
+    def _leave_to_parent(self) -> None:
+        """Forget the model in a forked child, where its threads do not exist."""
+        abandon(self._compiled)
+        self._compiled = None

@@ -1,0 +1,119 @@
+"""The cache of graphs: one maker at a time, and whole entries alone, whoever is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from senseweave.encoders.runtime.backends.cache import FACTS, GraphKey, find_entry, make_entry
+
+KEY = GraphKey("quick", lambda: {"model.safetensors": "0" * 64})
+CHILD = """
+import os, signal, sys, time
+from pathlib import Path
+from senseweave.encoders.runtime.backends.cache import GraphKey, make_entry
+
+def make(folder):
+    (folder / "model.onnx").write_bytes(b"whole")
+    with open(sys.argv[1], "a") as file:
+        file.write("made\\n")
+    if sys.argv[2] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.2)
+    return {"limit": 64}
+
+entry = make_entry(GraphKey("quick", lambda: {"model.safetensors": "0" * 64}), make)
+print(entry.facts["limit"], (entry.folder / "model.onnx").read_bytes())
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("SENSEWEAVE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "graphs" / "quick"
+
+
+def child(log: Path, what: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", CHILD, str(log), what], stdout=subprocess.PIPE, text=True)
+
+
+def test_a_process_killed_while_it_writes_leaves_nothing_that_is_read(tmp_path, folder):
+    log = tmp_path / "log"
+    for count in (1, 2):
+        process = child(log, "die")
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert find_entry(KEY) is None
+        assert log.read_text().count("made") == count
+    process = child(log, "live")
+    assert process.communicate()[0] == "64 b'whole'\n"
+    assert find_entry(KEY) is not None
+    assert not list(folder.glob(".partial-*")), "what the killed left is gone"
+
+
+def test_processes_at_once_make_one_graph(tmp_path):
+    log = tmp_path / "log"
+    processes = [child(log, "live") for _ in range(4)]
+    assert [process.communicate()[0] for process in processes] == ["64 b'whole'\n"] * 4
+    assert log.read_text() == "made\n"
+
+
+def make(content: bytes):
+    def write(folder: Path) -> dict[str, object]:
+        (folder / "model.onnx").write_bytes(content)
+        return {"limit": 64}
+
+    return write
+
+
+@pytest.mark.parametrize("damage", [b"", b"wrong", None])
+def test_an_entry_whose_files_changed_is_no_entry_and_is_made_again(damage):
+    entry = make_entry(KEY, make(b"first"))
+    file = entry.folder / "model.onnx"
+    if damage is None:
+        file.unlink()
+    else:
+        file.write_bytes(damage)
+    assert find_entry(KEY) is None
+    again = make_entry(KEY, make(b"second"))
+    assert (again.folder / "model.onnx").read_bytes() == b"second"
+    assert make_entry(KEY, make(b"third")).folder == again.folder
+    assert file.read_bytes() == b"second"
+
+
+def test_a_maker_that_fails_leaves_nothing(folder):
+    def fail(place: Path) -> dict[str, object]:
+        (place / "model.onnx").write_bytes(b"half")
+        raise RuntimeError("no such operator")
+
+    with pytest.raises(RuntimeError, match="no such operator"):
+        make_entry(KEY, fail)
+    assert find_entry(KEY) is None
+    assert [path for path in folder.iterdir() if path.suffix != ".lock"] == []
+
+
+def test_other_content_and_other_variants_have_entries_of_their_own():
+    make_entry(KEY, make(b"first"))
+    assert find_entry(GraphKey("quick", lambda: {"model.safetensors": "1" * 64})) is None
+    assert find_entry(GraphKey("quick", KEY.content, "int8-onnx")) is None
+    assert find_entry(GraphKey("slow", KEY.content)) is None
+
+
+def test_weights_are_not_read_where_no_graph_of_their_sizes_is_kept():
+    def content():
+        raise AssertionError("weights were read")
+
+    assert find_entry(GraphKey("quick", content)) is None
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_cache_that_cannot_be_written_to_is_done_without(folder):
+    folder.parent.parent.mkdir(mode=0o500)
+    entry = make_entry(KEY, make(b"whole"))
+    assert (entry.folder / "model.onnx").read_bytes() == b"whole"
+    assert (entry.folder / FACTS).is_file()

@@ -87,6 +87,14 @@ class Encoder(Loadable, ABC):
         return {}
 
     @cached_property
+    def image_side(self) -> int | None:
+        """Length in pixels that the shorter side of an image is resized to; None if that is not known.
+
+        A JPEG may be decoded at a part of its size where that leaves twice as much (`fast_decode` of `load`).
+        """
+        return None
+
+    @cached_property
     def window_seconds(self) -> float | None:
         """Length in seconds of the windows that longer audio or video is split into, their vectors being averaged.
 

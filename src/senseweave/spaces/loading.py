@@ -19,6 +19,7 @@ from senseweave.encoders.runtime.torch_runtime import is_half
 from senseweave.errors import StoreError
 from senseweave.forking import RLock
 from senseweave.media import MediaPolicy
+from senseweave.spaces.fast_decoding import decode_smaller
 from senseweave.spaces.presets import model_name
 from senseweave.spaces.recorded import Trust, allowing, check_folders, check_recorded, remember
 from senseweave.spaces.space import Space
@@ -34,6 +35,7 @@ def load(
     dimensions: int | None = None,
     cache_size: int = 4096,
     policy: MediaPolicy | None = None,
+    fast_decode: bool = False,
     **options: Any,
 ) -> Space:
     """Load a space by name.
@@ -49,6 +51,9 @@ def load(
         cache_size: How many finished vectors to keep; 0 for none.
         policy: What may be read when media come as paths, URLs or bytes. If it allows network, weights of `starter`
             that no package and no folder has are fetched from their authors.
+        fast_decode: Whether JPEGs that are large beside what the model sees are decoded at 1/2, 1/4 or 1/8 of their
+            size, still at least twice as large as that. Faster for photos, and other vectors, which the fingerprint
+            says. Other images are decoded as ever.
         **options: Options of the family, such as `device`, `dtype`, `revision`, `max_length`, `prompts` or `pooling`.
 
     Returns:
@@ -67,7 +72,11 @@ def load(
         raise TypeError(msg)
     name = _absolute_name(model_name(name))
     shared = {"normalize": normalize, "dimensions": dimensions, "cache_size": cache_size, "policy": policy}
-    key = repr((name, sorted(shared.items()), sorted(options.items())))
+    if not isinstance(fast_decode, bool):
+        msg = f"fast_decode must be True or False, not {fast_decode!r}"
+        raise TypeError(msg)
+    kept = {**options, **({"fast_decode": True} if fast_decode else {})}
+    key = repr((name, sorted(shared.items()), sorted(kept.items())))
     with _lock:
         space = _live.get(key)
         if space is None:
@@ -75,11 +84,13 @@ def load(
             check_folders(name, options)
             with allow_network(policy is not None and policy.network):
                 encoders = build_family(family, model, options, dimensions)
+            if fast_decode:
+                decode_smaller(name, encoders)
             dtype = "bfloat16" if options.get("precision") == "bf16" else options.get("dtype")
             if dtype is not None and is_half(dtype):
                 exact = {**{name: options[name] for name in options if name != "precision"}, "dtype": "float32"}
                 prove_half_types(model, encoders, dtype, lambda: build_family(family, model, exact, dimensions))
-            recipe = (load, (name,), {**shared, **options})
+            recipe = (load, (name,), {**shared, **kept})
             space = _space_class(family)(name, encoders, recipe=recipe, **shared)  # type: ignore[arg-type]
             if dimensions is not None:
                 _ = space.dimension  # an impossible number of dimensions is an error here, not at the first vector

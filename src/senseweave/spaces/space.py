@@ -34,6 +34,7 @@ from senseweave.spaces.cache import VectorCache
 from senseweave.spaces.coalescing import Coalescer
 from senseweave.spaces.describing import describe_all
 from senseweave.spaces.engine import Engine, OnError
+from senseweave.spaces.fast_decoding import decoded_at_least
 from senseweave.spaces.fused import encode_fused
 
 FINGERPRINT_VERSION = 1
@@ -116,6 +117,7 @@ class Space:
                 "dimension": self.dimension,
                 "normalize": self.normalize,
                 **({"layer_norm": True} if self._norms_before_cut else {}),
+                **({"fast_decode": smaller} if (smaller := decoded_at_least(self.encoders)) else {}),
                 "encoders": {modality: dict(encoder.identity()) for modality, encoder in self.encoders.items()},
             }
             canonical = json.dumps(described, sort_keys=True, default=str)

@@ -113,6 +113,12 @@ class Labels(Encoder):
         """The dimension of the text space."""
         return self.labels.text.dimension
 
+    @property
+    def image_side(self) -> int | None:
+        """What the classifier says by an attribute `side`, if it has one."""
+        side: int | None = getattr(self.classifier, "side", None)
+        return side
+
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
         """Preprocess images for the classifier."""
         prepared = [self.classifier.prepare(image) for image in items]

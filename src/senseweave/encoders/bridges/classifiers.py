@@ -52,6 +52,11 @@ class ImageClassifier(Loadable):
         """The names of the classes in the order of the logits."""
         return named_classes(self._backbone)
 
+    @property
+    def side(self) -> int | None:
+        """Length in pixels that the shorter side of an image is resized to, or None if that is not known."""
+        return self._preparation().side
+
     def prepare(self, image: Any) -> list[np.ndarray]:
         """Prepare a PIL image by the model's own processor: one view, shape (3, height, width)."""
         return [np.asarray(self._preparation().image(image)["pixel_values"], np.float32)]
@@ -87,6 +92,11 @@ class TimmClassifier(Loadable):
     def labels(self) -> Sequence[str]:
         """The names of the classes in the order of the logits."""
         return self._model.labels
+
+    @property
+    def side(self) -> int | None:
+        """Length in pixels that the shorter side of an image is resized to, or None if that is not known."""
+        return self._model.side
 
     def prepare(self, image: Any) -> list[np.ndarray]:
         """Prepare a PIL image as the model's own configuration says: one view."""

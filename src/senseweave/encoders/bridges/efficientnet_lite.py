@@ -31,6 +31,7 @@ class EfficientNetLite0(Loadable):
     """An image classifier with named classes; see `senseweave.encoders.bridges.base.Classifier`."""
 
     batch_budget = 16
+    side = int(SIZE / CROP)
 
     def __init__(self, weights: PinnedWeights = EFFICIENTNET_LITE0, *, device: str | None = None) -> None:
         """Describe the classifier; its weights are checked and loaded on first use."""

@@ -32,6 +32,11 @@ class ImageFeatures(Encoder):
         """The width of the last convolution, 1,280."""
         return IMAGE_FEATURES
 
+    @property
+    def image_side(self) -> int | None:
+        """What the classifier says."""
+        return self.classifier.side
+
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
         """Scale the views of images."""
         prepared = [self.classifier.prepare(image) for image in items]

@@ -13,7 +13,7 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import BY_OPEN_CLIP_CONFIG, Rule, has_file
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.image_model import ModelImage
-from senseweave.encoders.parts.long_images import by_transform
+from senseweave.encoders.parts.long_images import by_transform, transform_side
 from senseweave.encoders.parts.towers import BATCH_IMAGES, scalar
 from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device
@@ -116,6 +116,11 @@ class OpenClipModel(Loadable):
     def name(self) -> str:
         """What the user called the model."""
         return self.source.name
+
+    @property
+    def side(self) -> int | None:
+        """Length in pixels that the shorter side of an image is resized to, or None if that is not known."""
+        return transform_side(self._transform())
 
     def network(self) -> Any:
         """Return the model in eval mode, loading it if needed."""

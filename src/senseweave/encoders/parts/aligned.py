@@ -70,6 +70,11 @@ class Aligned(Encoder):
         return self.head.sizes[1]
 
     @property
+    def image_side(self) -> int | None:
+        """That of the other model."""
+        return self.encoder.image_side
+
+    @property
     def deterministic(self) -> bool:
         """Whether the other model is."""
         return self.encoder.deterministic

@@ -25,6 +25,10 @@ class ImageModel(Protocol):
     def name(self) -> str:
         """What logs call the model."""
 
+    @property
+    def side(self) -> int | None:
+        """Length in pixels that the shorter side of an image is resized to, or None if that is not known."""
+
     def network(self) -> Any:
         """Return the torch module, loading it if needed."""
 
@@ -71,6 +75,11 @@ class ModelImage(Encoder):
     def dimension(self) -> int:
         """The dimension of the model."""
         return self.model.dimension
+
+    @property
+    def image_side(self) -> int | None:
+        """What the model's transform says."""
+        return self.model.side
 
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
         """Resize, crop and scale as the model's own configuration says."""

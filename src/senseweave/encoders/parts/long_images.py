@@ -118,6 +118,14 @@ def transform_crop(transform: Any) -> CenterCrop | None:
     return None if resample is None else CenterCrop(resize.size, max(crop.size), int(resample))
 
 
+def transform_side(transform: Any) -> int | None:
+    """Return the length to which a transform of torchvision resizes the shorter side; None if that is not known."""
+    resize = next((step for step in getattr(transform, "transforms", ()) if type(step).__name__ == "Resize"), None)
+    if resize is None or resize.max_size is not None:
+        return None
+    return int(resize.size) if isinstance(resize.size, int) else int(min(resize.size))
+
+
 def _resizes_as_usual(kind: type) -> bool:
     """Return whether a class of image processors resizes as their base class does."""
     definers = [base for base in kind.__mro__ if "resize" in vars(base)]

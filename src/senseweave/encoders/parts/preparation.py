@@ -32,6 +32,17 @@ class ImagePreparation:
         """Whether images go the shorter way."""
         return self._quick is not None
 
+    @property
+    def side(self) -> int | None:
+        """Length in pixels that the shorter side of an image is resized to, or None if it depends on the image."""
+        crop = processor_crop(self._processor)
+        if crop is not None:
+            return crop.edge
+        size = getattr(self._processor, "size", None)
+        if size is None or not getattr(self._processor, "do_resize", False) or entry(size, "longest_edge"):
+            return None
+        return entry(size, "shortest_edge") or min(entry(size, "height"), entry(size, "width")) or None
+
     def image(self, image: Any) -> dict[str, np.ndarray]:
         """Prepare a PIL image in mode RGB; return the processor's arrays by name, without a batch axis."""
         with preparing():

@@ -219,6 +219,11 @@ class TowerImage(Encoder):
         """The length of the vectors."""
         return self._dimension(self.backbone.config)
 
+    @property
+    def image_side(self) -> int | None:
+        """What the image processor says."""
+        return self._preparation().side
+
     def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
         """Resize, crop and scale by the model's own image processor, one image at a time."""
         preparation = self._preparation()

@@ -26,8 +26,10 @@ TOLERANCE: Final = 1e-5
 """Greatest difference between the vectors of two ways, relative to their largest number."""
 FEWEST_CONVOLUTIONS: Final = 4
 """A network of fewer is no convolutional network: transformers have one, for their patches."""
-WORTH_PREPACKING: Final = 0.97
-"""Share of the time of torch's linear layer that the prepacked layer may take at most."""
+BATCHES_OF_SAMPLES: Final = 4
+"""A usual batch by the two samples: linear layers are timed with so many times their rows."""
+MOST_ROWS: Final = 512
+"""Of these, for clips."""
 LINEAR_ROUNDS: Final = 5
 
 _log = logging.getLogger(__name__)
@@ -257,8 +259,8 @@ def _prepack(model: Any, linears: list[Any]) -> Undo:
 
 
 def _is_faster_prepacked(torch: Any, linear: Any, rows: int) -> bool:
-    """Return whether the costliest linear layer is faster in oneDNN's layout, at the rows that the samples gave it."""
-    states = torch.randn(rows, linear.in_features)
+    """Return whether the costliest linear layer is faster in oneDNN's layout, at the rows of a usual batch."""
+    states = torch.randn(min(BATCHES_OF_SAMPLES * rows, MOST_ROWS), linear.in_features)
     with torch.inference_mode():
         try:
             packed = _prepacked_linear()(linear)
@@ -270,4 +272,4 @@ def _is_faster_prepacked(torch: Any, linear: Any, rows: int) -> bool:
                     times.append(time.perf_counter() - start)
         except Exception:  # private operators, which another build of torch may lack
             return False
-    return min(taken[packed]) <= WORTH_PREPACKING * min(taken[linear])
+    return min(taken[packed]) < min(taken[linear])

@@ -58,6 +58,8 @@ def test_it_reports_saves_and_draws(pictures: Path, tmp_path: Path) -> None:
         (("--column", "image"), "--column is given 1 times; give it twice"),
         (("--modality", "image", "--modality", "smell"), "'smell' is not a modality"),
         (("--method", "magic"), "method must be one of auto"),
+        (("--source", "nowhere", "--out", "{pictures}"), "holds something else (black-bar.png"),
+        (("--source", "nowhere", "--out", "{pictures}/pairs.csv/x"), "pairs.csv is a file"),
         (("--column", "picture", "--column", "caption"), "there is no column 'picture'"),
     ],
 )
@@ -66,7 +68,7 @@ def test_wrong_usage_is_an_error_of_one_line(
 ) -> None:
     done = command_line.piped(
         "align", pictures / "pairs.csv", "--source", "starter:image-features", "--target", "starter",
-        "--out", tmp_path / "space", *arguments,
+        "--out", tmp_path / "space", *(argument.format(pictures=pictures) for argument in arguments),
     )  # fmt: skip
     assert done.returncode == 2
     assert message in done.stderr

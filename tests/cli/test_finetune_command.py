@@ -56,7 +56,10 @@ def test_json_gives_the_whole_report(folder: Path) -> None:
     ("arguments", "said"),
     [
         (["gone.csv", "--out", "x"], "gone.csv: no such file"),
-        (["pairs.jsonl", "--out", "tiny"], "expects a new folder"),
+        (["pairs.jsonl", "--out", "tiny"], "tiny holds something else (1_Pooling"),
+        (["pairs.jsonl", "--out", "pairs.jsonl/x", "--model", "nowhere"], "pairs.jsonl is a file"),
+        (["tiny", "--out", "x"], "tiny: is a folder; expected a table"),
+        (["pairs.jsonl", "--out", "x", "--epochs", "0"], "epochs must be a number above 0"),
         (["pairs.jsonl", "--out", "x", "--model", "tiny"], "has no positive"),
         (["pairs.jsonl", "--out", "x", "--loss", "infonce"], "loss must be"),
         (["pairs.jsonl", "--out", "x", "--column", "positive"], "expected COLUMN=NAME"),

@@ -1,5 +1,6 @@
 """Pairs are read from tables, folders and iterables; splits keep documents together; near-duplicates are found."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import senseweave as sw
 from senseweave.errors import MediaError
 from senseweave.training.data.pairs import read_pairs, read_unpaired
 from senseweave.training.data.splits import find_leaks, folds, group_rows, hold_out, media_keys
+from senseweave.training.data.tables import read_table
+from senseweave.training.destination import check_destination
+from senseweave.training.finetuning.rows import make_rows
 
 CAPTIONS = ["a red square", "a green square", "a blue square"]
 
@@ -180,3 +184,83 @@ def test_near_duplicates_between_the_parts_are_leaks() -> None:
     (leak,) = find_leaks("source", vectors, held_out)
     assert (leak.held_out, leak.training, leak.side) == (45, 3, "source")
     assert leak.similarity > 0.99
+
+
+ROWS = [{"query": "caf\u00e9 au lait", "answer": "coffee, with milk"}, {"query": "th\u00e9", "answer": "tea"}]
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding", "end"),
+    [
+        (",", "utf-8", "\n"),
+        (",", "utf-8-sig", "\r\n"),
+        (";", "utf-8", "\r\n"),
+        ("\t", "utf-16", "\r\n"),
+        ("|", "utf-8", "\r"),
+    ],
+)
+def test_a_csv_is_read_as_spreadsheets_write_it(tmp_path: Path, mark: str, encoding: str, end: str) -> None:
+    lines = [
+        f" query {mark}answer",
+        *(f'"{row["query"]}"{mark}"{row["answer"]}"' for row in ROWS),
+        mark,
+        f" {mark} ",
+        "",
+    ]
+    (tmp_path / "rows.csv").write_bytes(end.join(lines).encode(encoding))
+    assert list(read_table(tmp_path / "rows.csv")) == ROWS
+
+
+def test_a_cell_may_hold_a_book(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    book = "word " * 100_000
+    (tmp_path / "rows.csv").write_text(f"query,answer\nbook,{book}\n")
+    assert [row["answer"] for row in read_table(tmp_path / "rows.csv")] == [book]
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"query,query\na,b\n", "two columns are called 'query'"),
+        (b"query,answer\na,b,c\n", "line 2: has another number of cells than the heading"),
+        (b"query,answer\na\n", "line 2: has another number of cells than the heading"),
+        ("query,answer\ncaf\u00e9,b\n".encode("latin-1"), "expected CSV in UTF-8"),
+    ],
+)
+def test_a_csv_that_is_none_says_why(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "rows.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        list(read_table(tmp_path / "rows.csv"))
+
+
+def test_numbers_are_texts_and_what_is_no_number_is_missing() -> None:
+    data = read_pairs([("forty", 40), ("half", 0.5), ("missing", float("nan"))])
+    assert [pair.target.decode() for pair in data.pairs] == ["40", "0.5"]
+    assert [error.reason for error in data.failed] == ["has an empty cell; expected media in both columns"]
+
+
+def test_a_label_of_zero_is_a_label(tmp_path: Path) -> None:
+    rows = [{"query": "a b", "answer": "c d", "label": 0}, {"query": "e f", "answer": "g h", "label": 1}]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert [row["label"] for row in make_rows(tmp_path / "rows.jsonl", "contrastive")] == [0.0, 1.0]
+    (tmp_path / "rows.jsonl").write_text('{"query": "a b", "answer": NaN, "label": 1}')
+    with pytest.raises(ValueError, match=r"row 1 has no other.*the row has query, answer, label, and columns="):
+        make_rows(tmp_path / "rows.jsonl", "contrastive")
+
+
+def test_a_destination_is_checked_before_the_work(tmp_path: Path) -> None:
+    for name in ("new", "new/below", "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        check_destination(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty"]
+    (tmp_path / "empty" / "report.json").write_text("{}")
+    (tmp_path / "empty" / ".senseweave-cut").write_text("")
+    check_destination(tmp_path / "empty", ["report.json"])
+    with pytest.raises(FileExistsError, match=r"holds something else \(report.json\); name a new folder"):
+        check_destination(tmp_path / "empty")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError, match="a file"):
+        check_destination(tmp_path / "file")
+    with pytest.raises(NotADirectoryError, match="is a file"):
+        check_destination(tmp_path / "file" / "below")

@@ -67,6 +67,8 @@ def align(
     """
     from senseweave.training.alignment import align as align_models
     from senseweave.training.curves import CURVE_FILE
+    from senseweave.training.destination import check_destination
+    from senseweave.training.saving import OWN_FILES
 
     if not pairs.exists():
         msg = f"{pairs}: no such file or folder"
@@ -77,6 +79,7 @@ def align(
                 f"{name} is given {len(given)} times; give it twice, for the first and the second column, or not at all"
             )
             raise SenseweaveError(msg)
+    check_destination(out, OWN_FILES)
     choose_device(device)
     with shown_progress("embedding pairs", console=render.errors) as progress:
         aligned = align_models(

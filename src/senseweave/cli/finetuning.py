@@ -58,14 +58,13 @@ def finetune(
     of the learning curve. The exit code is 1 if it is worse.
     """
     from senseweave.training.curves import CURVE_FILE
+    from senseweave.training.destination import check_destination
     from senseweave.training.finetuning import finetune as run
 
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        msg = f"{out}: exists; --out expects a new folder for the model"
-        raise SenseweaveError(msg)
     if not data.is_file():
-        msg = f"{data}: no such file"
+        msg = f"{data}: is a folder; expected a table" if data.exists() else f"{data}: no such file"
         raise SenseweaveError(msg)
+    check_destination(out)
     options: dict[str, Any] = {
         "precision": precision,
         "adapter": adapter,

@@ -136,6 +136,10 @@ def align(
     check_method(method)
     spaces = (_space(source), _space(target))
     data = read_pairs(pairs, columns=columns, modalities=modalities, group=group, on_error=on_error, policy=policy)
+    if not data.pairs:
+        reasons = "".join(f"; {error}" for error in data.failed[:3])
+        msg = f"there are no pairs to align by{reasons}"
+        raise ValueError(msg)
     loose = read_unpaired(unpaired, policy)
     if layers is not None:
         chosen = [_with_layer(spaces[0], layer) for layer in layers]

@@ -14,6 +14,7 @@ from senseweave.encoders.families.aligned import CONFIG, SIDES, WEIGHTS, Config
 from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.training.curves import CURVE_FILE
+from senseweave.training.destination import TEMPORARY, check_destination
 from senseweave.training.methods import METHODS, Heads
 from senseweave.training.report import AlignmentReport
 
@@ -21,6 +22,8 @@ REPORT: Final = "report.json"
 CARD: Final = "README.md"
 FILES: Final = (WEIGHTS, REPORT, CARD, CONFIG)
 """In the order in which they are written: a folder with a configuration is whole."""
+OWN_FILES: Final = (*FILES, CURVE_FILE)
+"""What a folder holds that may be replaced."""
 
 
 def save(folder: Path, config: Config, heads: Heads, report: AlignmentReport) -> Path:
@@ -34,12 +37,7 @@ def save(folder: Path, config: Config, heads: Heads, report: AlignmentReport) ->
             )
             raise ModelError(msg)
     safetensors = require("safetensors.numpy", extra="training", feature="saving an aligned space")
-    others = (
-        [path.name for path in folder.iterdir() if path.name not in (*FILES, CURVE_FILE)] if folder.is_dir() else []
-    )
-    if others or (folder.exists() and not folder.is_dir()):
-        msg = f"{folder} holds something else ({', '.join(sorted(others)[:3]) or 'a file'}); name a new folder"
-        raise FileExistsError(msg)
+    check_destination(folder, OWN_FILES)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).unlink(missing_ok=True)
     arrays = {**heads.source.arrays("source"), **heads.target.arrays("target")}
@@ -95,7 +93,7 @@ def _json(values: Mapping[str, Any]) -> bytes:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file beside its place and move it there, so that a reader meets the old or the new, and never half."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".senseweave-")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -228,7 +228,7 @@ def cell_media(
     Raises:
         MediaError: If it is empty, or cannot be such media.
     """
-    if cell is None or (isinstance(cell, str) and not cell.strip()):
+    if is_empty(cell):
         raise MediaError("pair", "has an empty cell; expected media in both columns")
     if isinstance(cell, Media):
         return cell
@@ -239,6 +239,8 @@ def cell_media(
     try:
         if isinstance(cell, str) and kind == "text":
             return Text(cell)
+        if kind is None and isinstance(cell, (int, float)):  # of a table; a path or a text would be a string
+            return Text(str(cell))
         if kind == "text" and not isinstance(cell, (str, os.PathLike)):
             return Text(str(cell))
         if kind is None or kind in ("file", "text"):
@@ -246,6 +248,11 @@ def cell_media(
         return as_media(cast("Modality", kind), cell, policy)
     except (TypeError, ValueError) as error:
         raise MediaError(str(cell)[:60], f"is no {kind or 'media'}: {error}") from error
+
+
+def is_empty(cell: Any) -> bool:
+    """Return whether a cell of a table holds nothing: also a number that is none, as tables keep what is missing."""
+    return cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and cell != cell)
 
 
 def _detected(cell: Any, policy: MediaPolicy | None) -> Media:

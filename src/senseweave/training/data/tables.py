@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +14,10 @@ from senseweave.display import printable
 from senseweave.extras import require
 
 TABLES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+DELIMITERS: Final = ",;\t|"
+"""Of a CSV: the first that its heading has. Spreadsheets write `;` where the decimal mark is a comma."""
+LONGEST_CELL: Final = 1 << 27
+"""Characters; the csv module refuses more than 131,072 if it is not told otherwise."""
 
 
 def read_table(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -24,36 +30,62 @@ def read_table(path: Path) -> Iterator[Mapping[str, Any]]:
     """
     suffix = path.suffix.lower()
     if suffix not in TABLES:
-        msg = f"{printable(str(path))}: expected a table ({', '.join(TABLES)}) or a folder"
+        msg = f"{printable(str(path))}: expected a table ({', '.join(TABLES)})"
         raise ValueError(msg)
     if suffix == ".parquet":
         yield from _parquet(path)
         return
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding=_encoding(path), newline="") as file:
             if suffix in (".csv", ".tsv"):
-                yield from _delimited(file, path, "\t" if suffix == ".tsv" else ",")
+                yield from _delimited(file, path, "\t" if suffix == ".tsv" else DELIMITERS)
             elif suffix == ".json":
                 yield from _objects(json.load(file), path)
             else:
                 for number, line in enumerate(file, 1):
                     if line.strip():
                         yield from _objects([_parse(line, path, number)], path, number)
-    except (UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
+    except (UnicodeError, json.JSONDecodeError, csv.Error) as error:
         msg = f"{printable(str(path))}: {error}; expected {suffix[1:].upper()} in UTF-8"
         raise ValueError(msg) from error
 
 
-def _delimited(file: Any, path: Path, delimiter: str) -> Iterator[Mapping[str, Any]]:
-    reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-    for row in reader:
-        if None in row or None in row.values():
-            msg = (
-                f"{printable(str(path))}, line {reader.line_num}: has another number of cells than the heading "
-                f"({', '.join(reader.fieldnames or ())}); quote cells that hold the delimiter"
-            )
-            raise ValueError(msg)
-        yield row
+def _encoding(path: Path) -> str:
+    """Return UTF-16 for a file that begins with its byte order mark, as spreadsheets write it, else UTF-8."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def _delimited(file: Any, path: Path, delimiters: str) -> Iterator[Mapping[str, Any]]:
+    heading = next((line for line in file if line.strip()), "")
+    delimiter = next((mark for mark in delimiters if mark in heading), delimiters[0])
+    reader = csv.reader(itertools.chain([heading], file), delimiter=delimiter, strict=True)
+    names: list[str] | None = None
+    before = csv.field_size_limit(LONGEST_CELL)
+    try:
+        for row in reader:
+            if not any(cell.strip() for cell in row):  # as spreadsheets write below the last row
+                continue
+            if names is None:
+                names = [name.strip() for name in row]
+                _check_names(names, path)
+                continue
+            if len(row) != len(names):
+                msg = (
+                    f"{printable(str(path))}, line {reader.line_num}: has another number of cells than the heading "
+                    f"({', '.join(names)}); quote cells that hold the delimiter"
+                )
+                raise ValueError(msg)
+            yield dict(zip(names, row, strict=True))
+    finally:
+        csv.field_size_limit(before)
+
+
+def _check_names(names: Sequence[str], path: Path) -> None:
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        msg = f"{printable(str(path))}: two columns are called {repeated!r}; give each a name of its own"
+        raise ValueError(msg)
 
 
 def _parse(line: str, path: Path, number: int) -> Any:

@@ -23,6 +23,7 @@ from senseweave.spaces import Space, load
 from senseweave.training.curves import TrainingCurve
 from senseweave.training.data.augmentation import Augment
 from senseweave.training.finetuning import comparison, tasks
+from senseweave.training.finetuning.checks import check_loss_options, check_numbers
 from senseweave.training.finetuning.comparison import Embed, Retrieval
 from senseweave.training.finetuning.dataset import Collator, ItemTable, column_role, make_dataset
 from senseweave.training.finetuning.finetuned import Finetuned, write_report
@@ -126,12 +127,16 @@ def finetune(
     check_choice("loss", loss, list(LOSSES))
     check_choice("adapter", adapter, [None, "lora", "head"])  # type: ignore[list-item]
     check_choice("precision", precision, ["fp32", "bf16", "fp16"])
+    check_numbers(
+        epochs=epochs, batch_size=batch_size, batch_items=batch_items, learning_rate=learning_rate, warmup=warmup,
+        weight_decay=weight_decay, patience=patience, hard_negatives=hard_negatives, distinct=LOSSES[loss].distinct,
+    )  # fmt: skip
     check_precision(precision, (device or "cpu") if adapter == "head" else pick_device(device))
     name = os.fspath(model)
     if adapter == "head" and augment:
         msg = "augment changes what an encoder reads, and the encoder behind a head is not run again; leave one out"
         raise ValueError(msg)
-    _check_options(loss, teacher=teacher, guide=guide, hard_negatives=hard_negatives, batch_items=batch_items)
+    check_loss_options(loss, teacher=teacher, guide=guide, hard_negatives=hard_negatives, batch_items=batch_items)
     rows = make_rows(data, loss, columns=columns)
     trained, stopping, heldout = split_rows(rows, validation, seed, stop=patience > 0)
     base = load(name)
@@ -217,23 +222,6 @@ def _open(
     trainable = open_trainable(name, device=device)
     check_same_vectors(trainable, base, _sample(rows))
     return trainable
-
-
-def _check_options(loss: str, *, teacher: Any, guide: str | None, hard_negatives: int, batch_items: int | None) -> None:
-    """Check options that only some losses take."""
-    taken = {
-        "teacher": (teacher is not None, ("distill", "margin")),
-        "guide": (guide is not None, ("mnrl",)),
-        "hard_negatives": (hard_negatives > 0, ("mnrl", "triplet")),
-        "batch_items": (batch_items is not None, ("mnrl", "simcse")),
-    }
-    for option, (given, losses) in taken.items():
-        if given and loss not in losses:
-            msg = f"{option} is an option of the loss {' and '.join(map(repr, losses))}, not of {loss!r}"
-            raise ValueError(msg)
-    if teacher is None and loss in ("distill", "margin"):
-        msg = f"the loss {loss!r} needs a teacher="
-        raise ValueError(msg)
 
 
 def _columns(loss: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

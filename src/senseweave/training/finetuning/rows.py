@@ -11,7 +11,7 @@ import numpy as np
 
 from senseweave.errors import MediaError
 from senseweave.media import Media, MediaPolicy, Text
-from senseweave.training.data.pairs import cell_media, column_kind
+from senseweave.training.data.pairs import cell_media, column_kind, is_empty
 from senseweave.training.data.splits import group_rows, hold_out, media_keys
 from senseweave.training.data.tables import read_table
 from senseweave.training.finetuning.losses import LABEL, LOSSES
@@ -69,9 +69,10 @@ def make_rows(
         missing = [name for name in needed if found.get(name) is None]
         if missing:
             label = f"; {LABEL} is {LOSSES[loss].label}" if LABEL in missing else ""
+            there = f"the row has {', '.join(map(str, given))}" if isinstance(given, Mapping) else "it has fewer values"
             msg = (
-                f"row {number} has no {', '.join(missing)}, which the loss {loss!r} needs{label}; its columns are "
-                f"{', '.join(wanted)}, and columns= says where they are"
+                f"row {number} has no {', '.join(missing)}, which the loss {loss!r} needs{label}; {there}, and "
+                f"columns= (--column {missing[0]}=NAME) says where a column is"
             )
             raise ValueError(msg)
         rows.append({name: _item(name, value, number, policy) for name, value in found.items() if value is not None})
@@ -93,8 +94,10 @@ def _table(path: Path, policy: MediaPolicy | None) -> Iterator[Mapping[str, Any]
         for name, value in row.items():
             kind = column_kind([], name, None, path.parent)
             try:
-                is_file = kind not in (None, "text") and value not in (None, "")
-                named[name] = cell_media(value, kind, path.parent, policy) if is_file else value or None
+                is_file = kind not in (None, "text") and not is_empty(value)
+                named[name] = cell_media(value, kind, path.parent, policy) if is_file else value
+                if is_empty(value):
+                    named[name] = None
             except MediaError as error:
                 raise MediaError(error.source, f"row {number} of {path.name}: {error.reason}") from error
         yield named

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SIDES: Final = (1280, 480, 180)
+SIDES: Final = (1920, 1280, 480, 180)
 """Longest sides in pixels at which lines of writing are looked for: small print at the first, large at the last."""
 LARGER: Final = 1.5
 """A picture that exceeds a side by less is not looked at in that size, which would show the same once more."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from senseweave.extras import require
 from senseweave.forking import Lock, abandon, forks
+from senseweave.media.reading.ocr_regions import find_regions, reading_scale
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,6 +19,8 @@ LEAST_SCORE: Final = 0.5
 """Lines that the engine is less sure of are left out; its own default."""
 BATCH: Final = 6
 """Lines that the engine recognizes at once; its own default."""
+LONGEST_SIDE: Final = 4000
+"""Pixels; more are scaled down, in `reading_scale` if not in the engine, whose own limit loses small print at half."""
 LONGEST_LINE: Final = 100.0
 """Width of a line or picture by its height, above which it is a rule or a pattern, and would take seconds."""
 
@@ -38,6 +41,7 @@ class LineReader:
         self.least_score = least_score
         rapidocr = require("rapidocr", extra="ocr", feature="reading text in images")
         parameters = {"Global.text_score": least_score, "Global.log_level": "error", "Rec.rec_batch_num": BATCH}
+        parameters["Global.max_side_len"] = LONGEST_SIDE
         self._engine: Any = rapidocr.RapidOCR(params=parameters)
         self._too_thin = require("rapidocr.utils.process_img", extra="ocr").ResizeImgError
         self._nothing_found = require("rapidocr.main", extra="ocr").RapidOCRError
@@ -56,14 +60,33 @@ class LineReader:
         end = time.monotonic() + seconds if seconds is not None else None
         if max(image.size) > LONGEST_LINE * min(image.size):  # the engine would enlarge it to millions of pixels
             return [], True
+        scale = reading_scale(image)
+        if scale < 1:
+            image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
         pixels = np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])  # the engine reads BGR
+        crops: list[np.ndarray] = []
         with self._reading:
-            try:
-                crops, _ = self._engine.detect_and_crop(*self._engine.preprocess_img(pixels))
-            # A line of pixels, which is none at all at the size that the engine reads, or a picture without words.
-            except (self._too_thin, self._nothing_found):
-                return [], True
-            return self._recognize(crops, end, self.least_score if least_score is None else least_score)
+            for region in find_regions(np.asarray(image.convert("L"))):
+                if end is not None and time.monotonic() > end:
+                    break
+                rows, columns = region.rows, region.columns
+                crops += self._detect(pixels[slice(*rows), slice(*columns)], region.own)
+            else:
+                return self._recognize(crops, end, self.least_score if least_score is None else least_score)
+            return self._recognize(crops, end, self.least_score if least_score is None else least_score)[0], False
+
+    def _detect(self, pixels: np.ndarray, own: tuple[int, int]) -> list[np.ndarray]:
+        """Return the lines in a part of a picture whose middle is in rows of its own, cut out, from top to bottom."""
+        try:
+            read, done = self._engine.preprocess_img(np.ascontiguousarray(pixels))
+            crops, detected = self._engine.detect_and_crop(read, done)
+        # A line of pixels, which is none at all at the size that the engine reads, or a picture without words.
+        except (self._too_thin, self._nothing_found):
+            return []
+        padding, scale = done["padding_1"]["top"], pixels.shape[0] / read.shape[0]
+        middles = (detected.boxes[:, :, 1].mean(axis=1) - padding) * scale
+        inside = (middles >= own[0]) & (middles < own[1])
+        return [crop for crop, is_own in zip(crops, inside, strict=True) if is_own]
 
     def _recognize(
         self, crops: list[np.ndarray], end: float | None, least_score: float = LEAST_SCORE

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from senseweave.encoders.bridges.efficientnet_lite import EfficientNetLite0, imagenet_labels
+from senseweave.encoders.bridges.efficientnet_lite import EfficientNetLite0, imagenet_definitions, imagenet_labels
 from senseweave.encoders.families import starter
+from senseweave.encoders.runtime.onnx_session import compute_threads
 
 SHOWN = {
     "photo-01.jpg": {"tabby", "tiger cat", "Egyptian cat"},
@@ -50,6 +51,26 @@ def test_class_names_are_those_of_imagenet_in_order():
     assert len(labels) == 1000
     assert labels[0].startswith("tench")
     assert labels[-1].startswith("toilet tissue")
+
+
+def test_class_names_and_definitions_are_those_that_timm_lists():
+    names = pytest.importorskip("timm.data").ImageNetInfo()
+    assert list(imagenet_definitions()) == [names.index_to_description(i, detailed=True) for i in range(1000)]
+    assert list(imagenet_labels()) == [names.index_to_description(i).partition(",")[0] for i in range(1000)]
+
+
+@pytest.mark.integration
+def test_scores_and_features_are_those_of_timms_network(bridge, corpus):
+    from senseweave.encoders.parts.efficientnet_torch import EfficientNetTorch
+
+    weights = bridge.classifier.weights
+    (file,) = weights.files
+    reference = EfficientNetTorch(weights.find().path(file), "cpu")
+    views = [view for image in prepare(bridge, corpus, list(SHOWN)[:6]) for view in image]
+    for name in ("logits", "features"):
+        found, expected = getattr(bridge.classifier, name)(views), getattr(reference, name)(views)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=4e-6 * np.abs(expected).max())
+    assert bridge.classifier.describe() == f"onnxruntime, {compute_threads()} threads".replace("1 threads", "1 thread")
 
 
 @pytest.mark.integration

@@ -85,6 +85,37 @@ def test_a_graph_with_foldable_weights_opens_from_a_file(weights, tmp_path):
     np.testing.assert_allclose(found, expected(weights, x), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+def test_a_run_gives_back_the_memory_that_it_took_if_asked():
+    program = (
+        "import numpy as np\n"
+        "from senseweave.encoders.runtime.onnx_graph import Graph\n"
+        "from senseweave.encoders.runtime.onnx_session import OnnxSession\n"
+        "graph = Graph('g')\n"
+        "x = graph.add_input('x', 'float32', ['n'])\n"
+        "twice = graph.add('Exp', graph.add('Neg', graph.add('Exp', x)))\n"
+        "graph.add_output('y', graph.add('ReduceMax', twice, keepdims=1), 'float32', [1])\n"
+        "session = OnnxSession('g', graph.to_bytes())\n"
+        "def held():\n"
+        "    lines = open('/proc/self/status').read().splitlines()\n"
+        "    return int(next(line.split()[1] for line in lines if line.startswith('VmRSS'))) // 1024\n"
+        "session.run({'x': np.ones(1000, np.float32)})\n"
+        "before = held()\n"
+        "large = np.ones(32_000_000, np.float32)\n"
+        "session.run({'x': large}, shrink={shrink})\n"
+        "del large\n"
+        "print(held() - before)\n"
+    )
+
+    def grown(shrink: bool) -> int:
+        code = program.replace("{shrink}", str(shrink))
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert grown(True) < 60
+    assert grown(False) > 100
+
+
 def test_a_closed_session_opens_again(weights, session):
     x = np.ones((1, SIZE), np.float32)
     before = session.run({"x": x})[0]

@@ -37,6 +37,17 @@ def wave(name):
     return Waveform(SIGNALS[name].astype(np.float32), SAMPLING_RATE)
 
 
+@pytest.mark.parametrize("name", SIGNALS)
+def test_features_are_those_that_torch_computes(name, events):
+    from senseweave.encoders.parts.yamnet_torch import YamnetTorch
+    from senseweave.encoders.runtime.tensor_files import MappedTensors
+
+    sound = wave(name)
+    expected = YamnetTorch(MappedTensors(YAMNET.find().path(yamnet.WEIGHTS)), "cpu").features(sound.samples)
+    # torch's float32 spectrogram of a pure tone is off by 0.002 beside the tone.
+    np.testing.assert_allclose(events.features(sound), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
 @pytest.fixture(scope="module")
 def events():
     return Yamnet(device="cpu")

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
-from senseweave.encoders.bridges.efficientnet_lite import FEATURES as IMAGE_FEATURES
 from senseweave.encoders.bridges.efficientnet_lite import EfficientNetLite0
-from senseweave.encoders.bridges.yamnet import FEATURES as SOUND_FEATURES
 from senseweave.encoders.bridges.yamnet import Yamnet
+from senseweave.encoders.parts.efficientnet_graph import FEATURES as IMAGE_FEATURES
+from senseweave.encoders.parts.yamnet_graph import FEATURES as SOUND_FEATURES
 from senseweave.media import Modality, Waveform
 
 

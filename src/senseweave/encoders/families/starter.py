@@ -19,6 +19,7 @@ from senseweave.encoders.bridges.yamnet import Yamnet
 from senseweave.encoders.families.contextual import ContextualText
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS
+from senseweave.encoders.parts.minilm import MiniLM
 from senseweave.encoders.parts.starter_weights import (
     EFFICIENTNET_LITE0,
     MINILM,
@@ -30,6 +31,7 @@ from senseweave.encoders.parts.starter_weights import (
 from senseweave.encoders.parts.universal_sentence import UniversalSentence
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.encoders.runtime.pinned_weights import PinnedWeights
+from senseweave.encoders.runtime.torch_runtime import is_processor
 from senseweave.errors import ModelError
 from senseweave.media import Modality
 from senseweave.suggestions import did_you_mean
@@ -114,11 +116,13 @@ def build(
     return {"text": text, "image": image, "audio": audio, "video": video}
 
 
-def _minilm(device: str | None, max_length: int, batch_tokens: int) -> ContextualText:
+def _minilm(device: str | None, max_length: int, batch_tokens: int) -> Encoder:
     weights = MINILM.as_allowed()
     folder = weights.find().folder
     assert folder is not None  # no file of it comes in parts
     checkpoint = Checkpoint(weights.name, folder, pinned=tuple(weights.files.items()))
+    if is_processor(device):
+        return MiniLM(checkpoint, max_length=max_length, batch_tokens=batch_tokens)
     return ContextualText(checkpoint, pooling="mean", device=device, max_length=max_length, batch_tokens=batch_tokens)
 
 

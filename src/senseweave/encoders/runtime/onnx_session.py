@@ -27,8 +27,8 @@ _OUT_OF_MEMORY: Final = re.compile(r"bad alloc|failed to allocate memory", re.IG
 class OnnxSession:
     """A graph that onnxruntime computes on the CPU; opened on first use, and again in a forked child.
 
-    Runs may overlap: each thread computes with the session's own threads. Between runs these sleep, and memory that a
-    large batch took is given back.
+    Runs may overlap: each thread computes with the session's own threads, which sleep between runs. The session keeps
+    the memory that its largest run took, for the next, but for runs that ask to give theirs back.
     """
 
     def __init__(
@@ -68,12 +68,15 @@ class OnnxSession:
         """Return what computes, such as `onnxruntime, 2 threads`."""
         return f"onnxruntime, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
-    def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None) -> list[np.ndarray]:
+    def run(
+        self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None, *, shrink: bool = False
+    ) -> list[np.ndarray]:
         """Compute outputs, in the order of their names; all outputs of the graph, in its order, if None.
 
         Args:
             inputs: By the names in the graph.
             outputs: Names in the graph; what none of them needs is not computed.
+            shrink: Whether memory goes back to the system after this run: for inputs larger than usual.
 
         Raises:
             RuntimeError: If onnxruntime fails; `encoders.runtime.failures` turns it into an error of the batch.
@@ -85,7 +88,7 @@ class OnnxSession:
         if session is None:
             session = self._load()
         try:
-            computed: list[np.ndarray] = session.run(outputs, inputs)
+            computed: list[np.ndarray] = session.run(outputs, inputs, _shrinking() if shrink else None)
         except Exception as error:  # onnxruntime has an error class for each status, without a common base
             said = shorten(str(error).partition("\n")[0], 300)
             kind = MemoryError if _OUT_OF_MEMORY.search(said) else RuntimeError
@@ -127,14 +130,19 @@ class OnnxSession:
 
 
 def session_options(onnxruntime: Any, threads: int) -> Any:
-    """Return options under which threads sleep between runs and no memory is held that a run does not need."""
+    """Return options under which threads that wait sleep: spinning, as is usual, takes a core from everything else."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS
-    options.enable_cpu_mem_arena = False
-    options.enable_mem_pattern = False
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.enable_mem_pattern = False  # which holds memory for every shape that was seen
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _shrinking() -> Any:
+    options = import_onnxruntime().RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
 

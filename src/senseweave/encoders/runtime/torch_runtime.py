@@ -122,6 +122,11 @@ def pick_device(device: str | None, *, extra: str = "text") -> str:
     return "cpu"
 
 
+def is_processor(device: str | None) -> bool:
+    """Return whether a device, or that of SENSEWEAVE_DEVICE if it is None, is the CPU; without one it is, too."""
+    return (device or os.environ.get(DEVICE_VARIABLE) or "cpu").partition(":")[0] == "cpu"
+
+
 def check_fork() -> None:
     """Check that CUDA can be used, which a child cannot that was forked after its parent had used it.
 

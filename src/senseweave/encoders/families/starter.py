@@ -62,7 +62,8 @@ def build(
     Args:
         name: `starter`; `multilingual` for the same over a text space of sixteen languages; `image-features` for the
             1,280 features of its image network, `sound-features` for the 1,024 of its network of sound events.
-        device: torch device of the text and image models; speech runs on the CPU.
+        device: Where text, images and sounds are computed: the CPU if None, by onnxruntime; any other by torch. Speech
+            is recognized on the CPU.
         max_length: Tokens of a text that are read.
         batch_tokens: Tokens per batch of texts, padding included; what suits the text model if None.
         window_seconds: Length of the windows into which longer sound is cut.

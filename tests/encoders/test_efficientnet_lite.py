@@ -70,7 +70,7 @@ def test_scores_and_features_are_those_of_timms_network(bridge, corpus):
     for name in ("logits", "features"):
         found, expected = getattr(bridge.classifier, name)(views), getattr(reference, name)(views)
         np.testing.assert_allclose(found, expected, rtol=0, atol=4e-6 * np.abs(expected).max())
-    assert bridge.classifier.describe() == f"onnxruntime, {compute_threads()} threads".replace("1 threads", "1 thread")
+    assert bridge.classifier.describe_backend() == {"backend": "onnx", "device": "cpu", "threads": compute_threads()}
 
 
 @pytest.mark.integration

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from senseweave.encoders.runtime import onnx_session
 from senseweave.encoders.runtime.onnx_graph import Graph
-from senseweave.encoders.runtime.onnx_session import OnnxSession, compute_threads, count_cores
+from senseweave.encoders.runtime.onnx_session import OnnxSession, compute_threads, count_cores, describe_session
 from senseweave.encoders.runtime.tensor_files import MappedTensors
 from senseweave.errors import ModelError, WeightsError
 
@@ -178,9 +179,26 @@ def test_threads_follow_torch_where_it_is_loaded():
     torch.set_num_threads(3)
     try:
         assert compute_threads() == 3
-        assert OnnxSession("any", b"").describe() == "onnxruntime, 3 threads"
+        assert describe_session() == {"backend": "onnx", "device": "cpu", "threads": 3}
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_session_follows_torch_where_its_threads_change(weights, monkeypatch):
+    torch = pytest.importorskip("torch")
+    opened = []
+    usual = onnx_session.session_options
+    monkeypatch.setattr(onnx_session, "session_options", lambda o, n: opened.append(n) or usual(o, n))
+    graph = affine(weights)
+    session = OnnxSession("affine", graph.to_bytes(), graph.weights)
+    before = torch.get_num_threads()
+    try:
+        for threads in (2, 2, 1, 1):
+            torch.set_num_threads(threads)
+            session.run({"x": np.ones((1, SIZE), np.float32)})
+    finally:
+        torch.set_num_threads(before)
+    assert opened == [2, 1]
 
 
 def test_nothing_is_printed_where_onnxruntime_is_first_used(tmp_path, weights):

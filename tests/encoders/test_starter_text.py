@@ -9,6 +9,7 @@ import senseweave as sw
 from senseweave.encoders.families import starter
 from senseweave.encoders.families.contextual import ContextualText
 from senseweave.encoders.parts.minilm import MiniLM
+from senseweave.encoders.runtime.onnx_session import compute_threads
 from senseweave.encoders.runtime.tokenization import Tokenizer
 
 pytestmark = pytest.mark.integration
@@ -104,3 +105,10 @@ def test_a_closed_encoder_computes_again(light):
     before = light.forward(item).vectors
     light.close()
     np.testing.assert_array_equal(light.forward(light.prepare(["a dog"], "query")).vectors, before)
+
+
+def test_info_says_what_computes():
+    space = sw.load("starter:image-features")
+    facts = {"backend": "onnx", "device": "cpu", "threads": compute_threads()}
+    assert space.info()["backends"] == {"image": facts}
+    assert sw.load("starter").encoder("text").describe_backend() == {**facts, "precision": "fp32"}

@@ -37,8 +37,8 @@ class Network(Protocol):
     def load(self) -> None:
         """Make ready to compute."""
 
-    def describe(self) -> str:
-        """Return what computes."""
+    def describe_backend(self) -> dict[str, object]:
+        """Return what computes, as plain values for `Space.info`."""
 
 
 class EfficientNetLite0(Loadable):
@@ -90,9 +90,9 @@ class EfficientNetLite0(Loadable):
             "std": STD,
         }
 
-    def describe(self) -> str:
-        """Return what computes."""
-        return self._network().describe()
+    def describe_backend(self) -> dict[str, object]:
+        """Return what computes, as plain values for `Space.info`."""
+        return self._network().describe_backend()
 
     def load(self) -> None:
         """Read the class names, and open the network."""

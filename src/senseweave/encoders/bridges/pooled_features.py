@@ -48,6 +48,10 @@ class ImageFeatures(Encoder):
         features = self.classifier.features([view for image in batch for view in image.data])
         return Encoded(np.stack([views.mean(axis=0) for views in np.split(features, np.cumsum(counts)[:-1])]))
 
+    def describe_backend(self) -> Mapping[str, object]:
+        """Return what computes the network."""
+        return self.classifier.describe_backend()
+
     def identity(self) -> Mapping[str, object]:
         """Return the network and its views."""
         return {"features": dict(self.classifier.identity())}
@@ -80,6 +84,10 @@ class SoundFeatures(Encoder):
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Compute the features of each sound by itself, and their mean."""
         return Encoded(np.stack([self.events.features(sound.data).mean(axis=0) for sound in batch]))
+
+    def describe_backend(self) -> Mapping[str, object]:
+        """Return what computes the network."""
+        return self.events.describe_backend()
 
     def identity(self) -> Mapping[str, object]:
         """Return the network and the window."""

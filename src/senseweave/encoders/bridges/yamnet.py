@@ -29,8 +29,8 @@ class Network(Protocol):
     def load(self) -> None:
         """Make ready to compute."""
 
-    def describe(self) -> str:
-        """Return what computes."""
+    def describe_backend(self) -> dict[str, object]:
+        """Return what computes, as plain values for `Space.info`."""
 
 
 class Yamnet(Loadable):
@@ -84,9 +84,9 @@ class Yamnet(Loadable):
         """Return the features before the classifier, shape (patches, 1024), float32."""
         return self._network().features(sound.samples)
 
-    def describe(self) -> str:
-        """Return what computes."""
-        return self._network().describe()
+    def describe_backend(self) -> dict[str, object]:
+        """Return what computes, as plain values for `Space.info`."""
+        return self._network().describe_backend()
 
     def load(self) -> None:
         """Read labels and weights, and open the network."""

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from senseweave.encoders.runtime.onnx_graph import Graph
-from senseweave.encoders.runtime.onnx_session import OnnxSession
+from senseweave.encoders.runtime.onnx_session import OnnxSession, describe_session
 from senseweave.encoders.runtime.tensor_files import read_pickled_tensors
 from senseweave.errors import WeightsError
 
@@ -53,9 +53,9 @@ class EfficientNetGraph:
         """Open the session now."""
         self._session.load()
 
-    def describe(self) -> str:
-        """Return what computes."""
-        return self._session.describe()
+    def describe_backend(self) -> dict[str, object]:
+        """Return engine and threads."""
+        return describe_session()
 
     def _compute(self, views: Sequence[np.ndarray], output: str) -> np.ndarray:
         (computed,) = self._session.run({"views": np.stack(views)}, [output])

@@ -53,9 +53,9 @@ class EfficientNetTorch:
     def load(self) -> None:
         """Do nothing: the model was loaded when this was made."""
 
-    def describe(self) -> str:
-        """Return what computes."""
-        return f"torch, {self._device}"
+    def describe_backend(self) -> dict[str, object]:
+        """Return engine and device."""
+        return {"backend": "torch", "device": self._device}
 
     def _compute(self, views: Sequence[np.ndarray], part: Any) -> np.ndarray:
         torch = require("torch", extra="image")

@@ -11,7 +11,7 @@ import numpy as np
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.encoders.runtime.onnx_graph import MICROSOFT, Graph
-from senseweave.encoders.runtime.onnx_session import OnnxSession
+from senseweave.encoders.runtime.onnx_session import OnnxSession, describe_session
 from senseweave.encoders.runtime.tensor_files import MappedTensors
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.extras import require
@@ -73,6 +73,10 @@ class MiniLM(Encoder):
             "dtype": "float32",
         }
 
+    def describe_backend(self) -> Mapping[str, object]:
+        """Return engine and threads."""
+        return {**describe_session(), "precision": "fp32"}
+
     def load(self) -> None:
         """Read the tokenizer, and open the network."""
         super().load()
@@ -130,10 +134,6 @@ class BertNetwork:
             mask[row, :length] = 1
         (vectors,) = self._session.run({"words": self._words[ids], "mask": mask}, [VECTORS])
         return vectors
-
-    def describe(self) -> str:
-        """Return what computes."""
-        return self._session.describe()
 
 
 def bert_graph(tensors: Mapping[str, np.ndarray], config: Mapping[str, Any]) -> Graph:

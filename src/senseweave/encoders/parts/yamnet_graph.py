@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.encoders.runtime.onnx_graph import Graph
-from senseweave.encoders.runtime.onnx_session import OnnxSession
+from senseweave.encoders.runtime.onnx_session import OnnxSession, describe_session
 
 SAMPLING_RATE: Final = 16_000
 FRAME, SHIFT, FFT = 400, 160, 512
@@ -44,9 +44,9 @@ class YamnetGraph:
         """Open the session now."""
         self._session.load()
 
-    def describe(self) -> str:
-        """Return what computes."""
-        return self._session.describe()
+    def describe_backend(self) -> dict[str, object]:
+        """Return engine and threads."""
+        return describe_session()
 
     def _patches(self, samples: np.ndarray) -> np.ndarray:
         """Cut the log mel spectrogram of samples, padded to whole patches, into shape (patches, 1, 96, 64).

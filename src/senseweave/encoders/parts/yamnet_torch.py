@@ -52,9 +52,9 @@ class YamnetTorch:
     def load(self) -> None:
         """Do nothing: the weights were loaded when this was made."""
 
-    def describe(self) -> str:
-        """Return what computes."""
-        return f"torch, {self._device}"
+    def describe_backend(self) -> dict[str, object]:
+        """Return engine and device."""
+        return {"backend": "torch", "device": self._device}
 
     def _patches(self, samples: Any) -> Any:
         """Cut the log mel spectrogram of samples, shape (n,), into patches, shape (patches, 1, 96, 64)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
@@ -57,16 +58,13 @@ class OnnxSession:
         self._threads = threads
         self._lock = Lock()
         self._session: Any = None
+        self._opened_with = 0
         call_in_child(self._leave_to_parent)
 
     @property
     def threads(self) -> int:
         """The number of threads that compute a run."""
         return self._threads or compute_threads()
-
-    def describe(self) -> str:
-        """Return what computes, such as `onnxruntime, 2 threads`."""
-        return f"onnxruntime, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
     def run(
         self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None, *, shrink: bool = False
@@ -85,7 +83,7 @@ class OnnxSession:
             ImportError: If onnxruntime is not installed; the message holds the install line.
         """
         session = self._session
-        if session is None:
+        if session is None or self._opened_with != self.threads:  # torch.set_num_threads may be called at any time
             session = self._load()
         try:
             computed: list[np.ndarray] = session.run(outputs, inputs, _shrinking() if shrink else None)
@@ -106,13 +104,14 @@ class OnnxSession:
 
     def _load(self) -> Any:
         with self._lock:
-            if self._session is None:
-                self._session = self._open()
+            threads = self.threads
+            if self._session is None or self._opened_with != threads:
+                self._session, self._opened_with = self._open(threads), threads
             return self._session
 
-    def _open(self) -> Any:
+    def _open(self, threads: int) -> Any:
         onnxruntime = import_onnxruntime(self._extra)
-        options = session_options(onnxruntime, self.threads)
+        options = session_options(onnxruntime, threads)
         if self._weights:
             values = [onnxruntime.OrtValue.ortvalue_from_numpy(tensor) for tensor in self._weights.values()]
             options.add_external_initializers(list(self._weights), values)
@@ -158,6 +157,11 @@ def import_onnxruntime(extra: str = "starter") -> Any:
     return onnxruntime
 
 
+def describe_session() -> dict[str, object]:
+    """Return engine and threads, as plain values for `Space.info`."""
+    return {"backend": "onnx", "device": "cpu", "threads": compute_threads()}
+
+
 def compute_threads() -> int:
     """Return how many threads a model may compute with: what torch is set to if it is loaded, else what it would take.
 
@@ -173,6 +177,7 @@ def compute_threads() -> int:
     return count_cores()
 
 
+@functools.cache
 def count_cores() -> int:
     """Return the number of cores that this process may run on."""
     if not hasattr(os, "sched_getaffinity"):

@@ -18,7 +18,7 @@ from senseweave.training.methods.base import kernel_features
 from senseweave.training.methods.contrastive import contrastive_loss, neighborhood_loss
 from senseweave.training.methods.distill import distillation_loss
 from senseweave.training.methods.ridge import Regression
-from senseweave.training.selection import Validation, select
+from senseweave.training.selection import Candidate, Part, Validation, most_stable, select
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "ridge": {"power": 1.0, "width": 0.0, "strength": 0.3},
@@ -242,13 +242,33 @@ def validation(given: PairVectors) -> Validation:
     return Validation.of(given, keys, keys, keys, 0)
 
 
-def test_auto_takes_the_best_candidate_of_cross_validation() -> None:
+def test_auto_takes_the_most_stable_candidate_of_cross_validation() -> None:
     chosen = select(validation(pairs(60)), "auto", seconds=0)
-    assert chosen.best is chosen.candidates[0]
+    assert chosen.best in chosen.candidates
+    singles = [found for found in chosen.candidates if found.name != "blend"]
+    expected = most_stable([*validation(pairs(60)).blend(singles[:3]), *singles])
+    assert chosen.best.describe() == expected.describe()
     assert [candidate.score for candidate in chosen.candidates] == sorted(
         (candidate.score for candidate in chosen.candidates), reverse=True
     )
     assert {"ridge", "procrustes", "csa", "anchors", "blend"} == {candidate.name for candidate in chosen.candidates}
+
+
+def candidate(names: tuple[str, ...], gains: np.ndarray) -> Candidate:
+    return Candidate(tuple(Part(name, {}) for name in names), gains)
+
+
+def test_an_average_is_taken_unless_it_is_clearly_worse() -> None:
+    draw = np.random.default_rng(0)
+    gains = draw.uniform(0, 1, 400)
+    alone = candidate(("csa",), gains)
+    two = candidate(("csa", "ridge"), gains + draw.normal(0, 0.2, 400) - 0.005)
+    three = candidate(("csa", "ridge", "anchors"), gains + draw.normal(0, 0.2, 400) - 0.1)
+    assert most_stable([alone, two, three]) is two
+    assert most_stable([alone, three]) is alone
+    assert most_stable([two, three]) is two
+    better = candidate(("csa", "anchors"), two.gains + 0.002)
+    assert most_stable([alone, two, better]) is better
 
 
 def test_methods_that_train_are_left_out_where_the_time_is_too_short_whatever_the_machine() -> None:

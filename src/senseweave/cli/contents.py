@@ -17,10 +17,12 @@ from senseweave.cli.options import (
     EndWithNull,
     Filters,
     IndexFolder,
+    ModelOptions,
     OnlyModalities,
     OnlyPaths,
     Trusted,
     chosen_modalities,
+    load_space,
     open_index,
     trusted_kinds,
 )
@@ -45,12 +47,27 @@ def info(
     presets: Annotated[
         bool, typer.Option("--presets", help="Show the models that an index takes by a need, such as --space photos.")
     ] = False,
+    space: Annotated[
+        str | None,
+        typer.Option("--space", help="Load a model, and show what computes it and what a lower precision costs."),
+    ] = None,
+    option: ModelOptions = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the contents of an index: records per modality, spaces and fingerprints; or kinds of files, or presets."""
-    if kinds + presets + (folder is not None) != 1:
-        msg = "info needs the folder of an index, or one of --kinds and --presets, and not both"
+    """Show the contents of an index: records per modality, spaces and fingerprints; or a model, file kinds, presets."""
+    if kinds + presets + (folder is not None) + (space is not None) != 1:
+        msg = "info needs the folder of an index, or one of --space, --kinds and --presets, and no second of them"
         raise SenseweaveError(msg)
+    if option and space is None:
+        msg = "--option is for the model of --space"
+        raise SenseweaveError(msg)
+    if space is not None:
+        described = load_space(space, option).info()
+        if as_json:
+            print_json(described)
+        else:
+            render.space(described)
+        return
     if presets:
         from senseweave.spaces.presets import PRESETS
 

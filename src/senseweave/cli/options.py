@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from senseweave.media.kinds.picture_text import Ocr
     from senseweave.retrieval import Index
     from senseweave.spaces.recorded import Kind
+    from senseweave.spaces.space import Space
 
 EMPTY = 1
 """Exit code for an empty index, and for a command that found nothing to do."""
@@ -48,6 +50,10 @@ Device = Annotated[
     str | None,
     typer.Option("--device", help="Where models compute: cpu, cuda, cuda:1 or mps. [default: the best there is]"),
 ]
+ModelOptions = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="Option of the model, such as backend=onnx or max_length=256; may be repeated."),
+]
 OnlyPaths = Annotated[bool, typer.Option("--paths", help="Print the paths of files, one a line, and nothing else.")]
 EndWithNull = Annotated[
     bool, typer.Option("-0", "--null", help="Like --paths, each ended by a NUL byte, for `xargs -0`.")
@@ -77,6 +83,36 @@ def existing_index(folder: Path) -> Path:
         msg = f"{folder}: {state}; create an index with: senseweave index FILES --into FOLDER"
         raise SenseweaveError(msg)
     return place
+
+
+def load_space(name: str, options: list[str] | None) -> Space:
+    """Load a space with options as the command line gives them.
+
+    Args:
+        name: As for `senseweave.load`.
+        options: Names with values, `backend=onnx`; a value that is JSON is read as JSON, any other is a text.
+
+    Raises:
+        SenseweaveError: If the model has no such option, or a value is impossible.
+    """
+    from senseweave.spaces.loading import load
+
+    parsed: dict[str, Any] = {}
+    for entry in options or ():
+        option, equals, value = entry.partition("=")
+        if not equals or not option:
+            msg = f"--option expects NAME=VALUE, such as backend=onnx, not {entry!r}"
+            raise SenseweaveError(msg)
+        try:
+            parsed[option] = json.loads(value)
+        except ValueError:
+            parsed[option] = value
+    try:
+        return load(name, **parsed)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, SenseweaveError):
+            raise
+        raise SenseweaveError(str(error)) from None
 
 
 def trusted_kinds(names: list[str] | None) -> Collection[Kind]:

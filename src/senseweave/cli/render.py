@@ -125,6 +125,20 @@ def info(facts: Mapping[str, Any]) -> None:
     console.print(f"{facts['records']} records in {escape(facts['place'])}", highlight=False, soft_wrap=True)
 
 
+def space(facts: Mapping[str, Any]) -> None:
+    """Print what a space is, and what computes each of its modalities."""
+    line = f"{facts['name']}: {', '.join(facts['modalities'])}; {facts['dimension']} dimensions; {facts['fingerprint']}"
+    console.print(escape(line), highlight=False, soft_wrap=True)
+    for modality, backend in facts["backends"].items():
+        shown = {**backend, "loss": "none"} if "loss" not in backend else dict(backend)
+        if isinstance(loss := shown["loss"], dict):
+            shown["loss"] = f"cosine to fp32 {loss['cosine_mean']} on average, {loss['cosine_min']} at least"
+        elif backend.get("precision") != "fp32":
+            shown["loss"] = "not measured"
+        for name, value in shown.items():
+            console.print(escape(f"  {modality}: {name}: {value}"), highlight=False, soft_wrap=True)
+
+
 def file_kinds(kinds: Iterable[FileKind]) -> None:
     """Print a table of the kinds of files that are read: what they give, what reads them, and what is missing here."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)

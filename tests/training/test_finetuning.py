@@ -215,6 +215,16 @@ def test_a_folder_of_another_run_is_refused(model: str, tmp_path: Path) -> None:
         tune(model, folder=tmp_path / "run", epochs=0.3)
 
 
+def test_a_folder_whose_record_is_damaged_is_refused(model: str, tmp_path: Path) -> None:
+    tune(model, folder=tmp_path / "run", epochs=0.2)
+    record = tmp_path / "run" / "checkpoints" / "run.json"
+    assert [path.name for path in record.parent.iterdir() if path.suffix == ".part"] == []
+    for content in ("", "[]", "{}"):
+        record.write_text(content)
+        with pytest.raises(ModelError, match=r"run\.json does not say to which run its checkpoints belong"):
+            tune(model, folder=tmp_path / "run", epochs=0.2)
+
+
 def scored(rows: list[tuple[str, str]]) -> list[tuple[str, str, float]]:
     """Pairs that belong together, and as many that do not."""
     others = [answer for _, answer in rows[1:] + rows[:1]]

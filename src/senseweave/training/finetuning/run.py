@@ -193,7 +193,7 @@ def _last_checkpoint(folder: Path, key: str) -> Path | None:
     record = folder / KEY
     folder.mkdir(parents=True, exist_ok=True)
     if record.is_file():
-        if json.loads(record.read_text())["key"] != key:
+        if _recorded_key(record) != key:
             msg = (
                 f"{folder} holds checkpoints of a run on other data, of another model or with other settings; "
                 "give another folder, or delete this one"
@@ -202,7 +202,10 @@ def _last_checkpoint(folder: Path, key: str) -> Path | None:
     elif any(folder.glob("checkpoint-*")):
         msg = f"{folder} holds checkpoints that senseweave did not write; give another folder"
         raise ModelError(msg)
-    record.write_text(json.dumps({"key": key}))
+    else:
+        beside = record.with_suffix(".part")
+        beside.write_text(json.dumps({"key": key}))
+        beside.replace(record)
     whole = []
     for checkpoint in folder.glob("checkpoint-*"):
         try:
@@ -213,6 +216,19 @@ def _last_checkpoint(folder: Path, key: str) -> Path | None:
         else:
             whole.append(checkpoint)
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def _recorded_key(record: Path) -> str:
+    """Return the key of the run that a folder of checkpoints belongs to.
+
+    Raises:
+        ModelError: If the file that says so is damaged.
+    """
+    try:
+        return str(json.loads(record.read_text(encoding="utf-8"))["key"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        msg = f"{record} does not say to which run its checkpoints belong ({error!r}); give another folder"
+        raise ModelError(msg) from error
 
 
 def _trainer_class(library: Any) -> Any:

@@ -97,7 +97,7 @@ def report_steps(work: str, made: Pair, photos: list[bytes], options: argparse.N
     import torch
 
     from senseweave.media import Image
-    from senseweave.media.reading.in_flight import reusing_memory
+    from senseweave.media.reading.in_flight import managing_memory
 
     encoder = made.space.encoder("image")
     images = [Image(photo).decode() for photo in photos[:BATCH]]
@@ -106,7 +106,7 @@ def report_steps(work: str, made: Pair, photos: list[bytes], options: argparse.N
     small = made.fast.encoder("image").decode_options
 
     def decode(**how: Any) -> None:
-        with reusing_memory():
+        with managing_memory():
             for photo in photos:
                 Image(photo).decode(**how)
 

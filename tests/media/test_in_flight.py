@@ -10,7 +10,7 @@ from PIL import Image as PILImage
 
 from senseweave.media import Image, Video
 from senseweave.media.reading import in_flight
-from senseweave.media.reading.in_flight import claim_pixels, decoding, reusing_memory
+from senseweave.media.reading.in_flight import claim_pixels, decoding, managing_memory
 
 
 @pytest.fixture(autouse=True)
@@ -123,10 +123,26 @@ def test_a_clip_claims_the_pixels_of_all_its_frames(make):
 
 def test_pillow_keeps_memory_within_the_block_and_as_it_was_after_it():
     core = PILImage.core
-    before = core.get_blocks_max()
-    with reusing_memory():
-        assert core.get_blocks_max() == max(before, in_flight.BLOCKS_KEPT)
-        with reusing_memory():
+
+    def settings():
+        return core.get_blocks_max(), core.get_block_size()
+
+    before = settings()
+    inside = max(before[0], in_flight.BLOCKS_KEPT), max(before[1], in_flight.BLOCK_BYTES)
+    with managing_memory():
+        assert settings() == inside
+        with managing_memory():
             pass
-        assert core.get_blocks_max() == max(before, in_flight.BLOCKS_KEPT)
-    assert core.get_blocks_max() == before
+        assert settings() == inside
+    assert settings() == before
+
+
+def test_pictures_are_decoded_in_memory_that_is_used_again(make):
+    """A second picture takes the block that the first has left."""
+    core = PILImage.core
+    data = make.image(make.picture(800, 600))
+    with managing_memory():
+        Image(data).decode()
+        core.reset_stats()
+        Image(data).decode()
+        assert core.get_stats()["reused_blocks"] > 0

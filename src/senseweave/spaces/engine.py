@@ -21,7 +21,7 @@ from senseweave.encoders.runtime.failures import compute
 from senseweave.errors import EncodingError, MediaError, SilenceWarning, TruncationWarning, VectorError
 from senseweave.forking import Lock
 from senseweave.media import Media, Waveform
-from senseweave.media.reading.in_flight import decoding, reusing_memory
+from senseweave.media.reading.in_flight import decoding, managing_memory
 from senseweave.progress import Counter
 from senseweave.spaces.batch import Batch, unit_rows
 from senseweave.spaces.cache import CachedVector, VectorCache
@@ -203,8 +203,8 @@ class Engine:
 
         waiting: deque[tuple[_Item, Future[tuple[list[_Unit], Iterator[_Unit]]]]] = deque()
         todo = iter(items)
-        keep = reusing_memory() if encoder.modality == "image" and len(items) > 1 else nullcontext()
-        with keep, ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="senseweave-decode") as threads:
+        memory = managing_memory() if encoder.modality == "image" else nullcontext()
+        with memory, ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="senseweave-decode") as threads:
             try:
                 for item in islice(todo, 2 * DECODE_THREADS):
                     waiting.append((item, threads.submit(start, item)))

@@ -13,12 +13,15 @@ PIXELS_IN_FLIGHT: Final = 64_000_000
 """Pixels that are decoded and not yet prepared, in the whole process: one photo of 64 megapixels, five of 12, or a clip
 of 16 frames in 4K alone. A picture or clip that is larger than all of it is decoded while no other is."""
 
-BLOCKS_KEPT: Final = 8
-"""Blocks of 16 MB that Pillow keeps while several pictures are decoded: two photos of 12 megapixels."""
+BLOCK_BYTES: Final = 64 * 1024**2
+"""Size of the blocks in which Pillow takes memory: glibc keeps freed blocks of up to 32 MB, for each thread its own."""
+BLOCKS_KEPT: Final = 2
+"""Such blocks that Pillow itself keeps while several pictures are decoded: two photos of 12 megapixels."""
 
 _own = threading.local()
-_reusing: list[int] = []
-"""What Pillow kept before each `reusing_memory` block that is open; the first is what it keeps after the last."""
+_open_blocks = 0
+_before = (0, 0)
+"""Blocks that Pillow kept and their size before the first `managing_memory` block that is open."""
 _lock = Lock()
 
 
@@ -83,25 +86,30 @@ def claim_pixels(pixels: int) -> None:
 
 
 @contextmanager
-def reusing_memory() -> Iterator[None]:
-    """Let Pillow keep the memory of pictures that are freed for the next ones, within a `with` block.
+def managing_memory() -> Iterator[None]:
+    """Let Pillow use the memory of freed pictures for the next ones, or give it back, within a `with` block.
 
-    Memory for each picture anew costs as much time as decoding it: 48 MB for 12 megapixels, a page at a time.
+    Memory for each picture anew costs as much time as decoding it: 48 MB for 12 megapixels, a page at a time. In blocks
+    of 16 MB, Pillow's usual size, glibc would keep what each thread has freed.
     """
+    global _open_blocks, _before
     from PIL import Image
 
     core: Any = vars(Image)["core"]
     with _lock:
-        before = _reusing[0] if _reusing else core.get_blocks_max()
-        _reusing.append(before)
-        core.set_blocks_max(max(BLOCKS_KEPT, before))
+        if not _open_blocks:
+            _before = core.get_blocks_max(), core.get_block_size()
+            core.set_blocks_max(max(BLOCKS_KEPT, _before[0]))
+            core.set_block_size(max(BLOCK_BYTES, _before[1]))
+        _open_blocks += 1
     try:
         yield
     finally:
         with _lock:
-            _reusing.pop()
-            if not _reusing:
-                core.set_blocks_max(before)
+            _open_blocks -= 1
+            if not _open_blocks:
+                core.set_blocks_max(_before[0])
+                core.set_block_size(_before[1])
 
 
 def _room_here() -> _Room:

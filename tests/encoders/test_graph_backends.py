@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +135,7 @@ def test_the_number_of_threads_is_that_of_torch_also_when_it_changes(models, eng
 
 WITHOUT_TORCH = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import senseweave as sw
 space = sw.load(sys.argv[1], backend=sys.argv[2], cache_size=0)
@@ -331,3 +334,41 @@ def test_without_a_cache_folder_the_graph_lasts_as_long_as_the_process(models, m
     plain = sw.load(models("bert"), backend="torch", device="cpu", cache_size=0)
     graph = sw.load(models("bert"), backend="onnx", cache_size=6)
     np.testing.assert_allclose(graph.embed_text(ODD[1:4]), plain.embed_text(ODD[1:4]), atol=1e-5)
+
+
+FORKED = """
+import os, sys, warnings
+import numpy as np
+import senseweave as sw
+warnings.simplefilter("ignore")
+space = sw.load(sys.argv[1], backend=sys.argv[2], cache_size=0)
+expected = space.embed_text(["a dog", "rain"])
+child = os.fork()
+if child == 0:
+    same = np.allclose(space.embed_text(["a dog", "rain"]), expected, atol=1e-5)
+    os._exit(0 if same else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_forked_child_opens_a_graph_of_its_own(models, engine):
+    sw.load(models("bert"), backend=engine).load()
+    command = [sys.executable, "-c", FORKED, models("bert"), engine]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout == "0\n", done.stderr
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_threads_compute_at_once(models, engine):
+    space = sw.load(models("bert"), backend=engine, cache_size=0)
+    expected = [space.embed_text([text]) for text in ODD[:8]]
+    encoder = space.encoders["text"]
+
+    def vector(text):
+        return encoder.forward(encoder.prepare([text], "document")).vectors
+
+    with ThreadPoolExecutor(4) as threads:
+        for found, known in zip(threads.map(vector, ODD[:8] * 4), expected * 4, strict=True):
+            np.testing.assert_allclose(found / np.linalg.norm(found), known, atol=1e-5)

@@ -181,6 +181,14 @@ class GraphText(Encoder):
         lost = {} if graph.loss is None else {"loss": dict(graph.loss)}
         return {**graph.backend.describe(), "precision": self.precision, **lost}
 
+    def load(self) -> None:
+        """Make the graph or read it, and open it."""
+        graph = self._graph()
+        if graph == "torch":
+            self.source.load()
+        else:
+            graph.backend.load()
+
     def close(self) -> None:
         """Free the graph; the next use opens it again."""
         super().close()

@@ -38,6 +38,9 @@ class VectorBackend(Protocol):
     def describe(self) -> dict[str, object]:
         """Return what computes, as plain values for `Space.info`."""
 
+    def load(self) -> None:
+        """Make what computes now, so that the first call is as quick as the next."""
+
     def close(self) -> None:
         """Free what computes; the next call makes it again."""
 

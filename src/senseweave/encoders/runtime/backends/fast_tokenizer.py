@@ -46,7 +46,11 @@ class FastTokenizer:
             return []
         prepared = []
         with self._lock:
-            for text, encoding in zip(texts, self._tokenizer.encode_batch(list(texts)), strict=True):
+            if len(texts) == 1:  # a batch would wake the tokenizer's threads
+                encodings = [self._tokenizer.encode(texts[0])]
+            else:
+                encodings = self._tokenizer.encode_batch_fast(list(texts))
+            for text, encoding in zip(texts, encodings, strict=True):
                 ids = encoding.ids
                 dropped = 0 if limit is None else max(0, len(ids) - limit)
                 if dropped:

@@ -8,8 +8,7 @@ import numpy as np
 
 from senseweave.encoders.runtime.backends.base import Items
 from senseweave.encoders.runtime.backends.export import pad_items
-from senseweave.encoders.runtime.onnx_session import OnnxSession, compute_threads
-from senseweave.forking import Lock
+from senseweave.encoders.runtime.onnx_session import OnnxSession, describe_session
 
 
 class Onnx:
@@ -23,31 +22,23 @@ class Onnx:
             graph: Of `export_pipeline`.
             padding: Id of the token that texts are padded with.
         """
-        self._name, self._graph, self._padding = name, graph, padding
-        self._lock = Lock()
-        self._opened: OnnxSession | None = None
+        self._padding = padding
+        self._session = OnnxSession(name, graph, extra="onnx")
 
     def vectors(self, items: Items) -> np.ndarray:
         """Pad and compute."""
         ids, mask = pad_items(items, self._padding)
-        (vectors,) = self._session().run({"input_ids": ids, "attention_mask": mask})
+        (vectors,) = self._session.run({"input_ids": ids, "attention_mask": mask})
         return vectors
 
     def describe(self) -> dict[str, object]:
         """Return the engine and its threads."""
-        return {"backend": "onnx", "device": "cpu", "threads": compute_threads()}
+        return describe_session()
+
+    def load(self) -> None:
+        """Open the session now."""
+        self._session.load()
 
     def close(self) -> None:
         """Free the session."""
-        self._opened = None
-
-    def _session(self) -> OnnxSession:
-        """Return the session, opened again if the number of threads has changed."""
-        threads = compute_threads()
-        session = self._opened
-        if session is None or session.threads != threads:
-            with self._lock:
-                session = self._opened
-                if session is None or session.threads != threads:
-                    session = self._opened = OnnxSession(self._name, self._graph, extra="onnx", threads=threads)
-        return session
+        self._session.close()

@@ -45,6 +45,10 @@ class OpenVino:
         """Return the engine and its threads."""
         return {"backend": "openvino", "device": "cpu", "threads": compute_threads()}
 
+    def load(self) -> None:
+        """Compile the model now."""
+        self._model()
+
     def close(self) -> None:
         """Free the compiled model."""
         with self._lock:

@@ -1,7 +1,9 @@
 """Pairs are read from tables, folders and iterables; splits keep documents together; near-duplicates are found."""
 
 import csv
+import errno
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -249,7 +251,11 @@ def test_a_label_of_zero_is_a_label(tmp_path: Path) -> None:
         make_rows(tmp_path / "rows.jsonl", "contrastive")
 
 
-def test_a_destination_is_checked_before_the_work(tmp_path: Path) -> None:
+def refuse(**_: Any) -> str:
+    raise PermissionError(errno.EACCES, "Permission denied", "/read-only/.senseweave-x")
+
+
+def test_a_destination_is_checked_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("new", "new/below", "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
         check_destination(tmp_path / name)
@@ -264,3 +270,6 @@ def test_a_destination_is_checked_before_the_work(tmp_path: Path) -> None:
         check_destination(tmp_path / "file")
     with pytest.raises(NotADirectoryError, match="is a file"):
         check_destination(tmp_path / "file" / "below")
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with pytest.raises(PermissionError, match=r"cannot be made or written to .*new"):
+        check_destination(tmp_path / "new")

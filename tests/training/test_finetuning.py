@@ -225,6 +225,11 @@ def test_a_folder_whose_record_is_damaged_is_refused(model: str, tmp_path: Path)
             tune(model, folder=tmp_path / "run", epochs=0.2)
 
 
+def test_a_run_that_diverges_says_so(model: str) -> None:
+    with pytest.raises(ModelError, match="smaller learning_rate"):
+        tune(model, learning_rate=1e12, patience=0, epochs=1)
+
+
 def scored(rows: list[tuple[str, str]]) -> list[tuple[str, str, float]]:
     """Pairs that belong together, and as many that do not."""
     others = [answer for _, answer in rows[1:] + rows[:1]]

@@ -32,4 +32,7 @@ def check_destination(folder: Path, files: Collection[str] = ()) -> None:
     if not there.is_dir():
         msg = f"{folder} cannot be made: {there} is a file"
         raise NotADirectoryError(msg)
-    Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=there)).rmdir()
+    try:
+        Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=there)).rmdir()
+    except OSError as error:
+        raise OSError(error.errno, f"cannot be made or written to ({error.strerror})", str(folder)) from error

@@ -16,6 +16,7 @@ from senseweave.arguments import check_choice
 from senseweave.encoders.base import ROLES
 from senseweave.encoders.parts.heads import unit
 from senseweave.encoders.runtime.torch_runtime import pick_device
+from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Media
 from senseweave.progress import ProgressOption, tracked
@@ -182,6 +183,9 @@ def finetune(
                 progress=steps.count if steps is not None else None,
             )
         trainable.merge()
+        if not np.isfinite(trainable.vectors([heldout[0]["anchor"]], "query")).all():
+            msg = "the run diverged: the model's vectors are not finite any more; train with a smaller learning_rate"
+            raise ModelError(msg)
         made = work / "model"
         shutil.rmtree(made, ignore_errors=True)
         trainable.save(made)

@@ -247,9 +247,15 @@ def own_ticks() -> int:
 
 
 def peak_megabytes() -> float:
-    """Return the greatest resident memory of this process so far, in MB."""
+    """Return the greatest resident memory of this process so far, in MB.
+
+    Linux's `ru_maxrss` begins with what the process had before it became this program: its parent's memory.
+    """
     import resource
     import sys
 
+    status = Path("/proc/self/status")
+    if status.exists():
+        return float(status.read_text().partition("VmHWM:")[2].split()[0]) / 1e3
     greatest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return greatest / (1e6 if sys.platform == "darwin" else 1e3)

@@ -146,8 +146,9 @@ print(space.fingerprint, space.max_length, [name for name in ("torch", "transfor
 
 @pytest.mark.parametrize("engine", ["auto", *ENGINES])
 @pytest.mark.parametrize("name", ["bert", "sentence-prompts"])
-def test_a_later_process_needs_neither_torch_nor_transformers(models, tmp_path, name, engine):
-    folder = models(name)
+@pytest.mark.parametrize("scheme", ["named", "detected"])
+def test_a_later_process_needs_neither_torch_nor_transformers(models, tmp_path, scheme, name, engine):
+    folder = models(name) if scheme == "named" else models(name).removeprefix("contextual:")
     here = sw.load(folder, backend="onnx", cache_size=0)
     expected = here.embed_text(["a dog", "rain"], role="query")
     file = tmp_path / "vectors.npy"
@@ -271,6 +272,16 @@ def test_what_no_backend_computes_is_an_error_at_once(models, options, message):
 def test_families_without_backends_refuse_the_option_by_name(models):
     with pytest.raises(TypeError, match="tokens has no option backend"):
         sw.load(models("bert").replace("contextual:", "tokens:"), backend="onnx")
+
+
+def test_a_family_that_is_padded_says_so_without_a_second_model(models, monkeypatch):
+    from senseweave.encoders.families import contextual
+
+    space = sw.load(models("bert").replace("contextual:", "tokens:"), device="cpu")
+    space.load()
+    monkeypatch.setattr(contextual, "load_text_model", lambda *arguments: pytest.fail("the model was loaded again"))
+    described = space.info()["backends"]["text"]
+    assert described == {"backend": "torch", "device": "cpu", "precision": "fp32", "texts": "padded"}
 
 
 def test_a_missing_engine_is_an_error_with_the_line_to_run(models, monkeypatch):

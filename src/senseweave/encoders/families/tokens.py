@@ -15,6 +15,7 @@ from senseweave.encoders.family import Family
 from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.parts.pooling import Pooling, pool
 from senseweave.encoders.runtime.backends.base import average_layers
+from senseweave.encoders.runtime.backends.torch_padded import Padded
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, find_batching, switches_attention
 from senseweave.encoders.runtime.tokenization import fixed_length
@@ -110,6 +111,10 @@ class TokenText(ContextualText):
         with torch.inference_mode():
             states, mask = self._states([item.data for item in batch], self.layer)
             return Encoded(pool(states[mask.bool()], mask.sum(dim=1).tolist(), self.pooling).cpu().numpy())
+
+    def describe_backend(self) -> Mapping[str, object]:
+        """Return that torch computes texts as they are padded: every token's state is asked for."""
+        return Padded(self.checkpoint.name, self._model(), self._tokenizer()).describe()
 
     def identity(self) -> Mapping[str, object]:
         """Return the identity of a contextual encoder, and the layer."""

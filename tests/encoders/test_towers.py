@@ -215,3 +215,10 @@ def test_images_and_texts_have_the_same_vectors_where_torchvision_and_torchaudio
     space = sw.load(clip, device="cpu")
     expected = np.stack([space.embed_image([picture])[0], space.embed_text(["dog"])[0]])
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=1e-6)
+
+
+def test_a_space_says_how_its_image_network_computes(clip):
+    described = sw.load(clip, device="cpu", cache_size=3).info()["backends"]["image"]
+    assert described["backend"] == "torch"
+    assert set(described["network"]) <= {"prepacked"}
+    assert json.loads(json.dumps(described)) == described

@@ -302,7 +302,7 @@ class Space:
         return compare(a, b, self.similarity_fn)
 
     def info(self) -> dict[str, Any]:
-        """Return what the space is and what computes it, as plain values; loads the models of its texts.
+        """Return what the space is and what computes it, as plain values; loads the models of its texts and images.
 
         Returns:
             `name`, `modalities`, `dimension`, `fingerprint`, and by modality in `backends` the backend, its precision

@@ -91,12 +91,16 @@ class VideoClips(Encoder):
         self._choose_ways()
         return Encoded(self._compute([item.data for item in batch]))
 
-    def _choose_ways(self) -> None:
+    def describe_backend(self) -> Mapping[str, object]:
+        """Return how the network was made faster, see `senseweave.encoders.runtime.image_networks`."""
+        return {"backend": "torch", "network": list(self._choose_ways())}
+
+    def _choose_ways(self) -> tuple[str, ...]:
         def sample() -> list[np.ndarray]:
             frame = np.asarray(sample_pictures()[0])
             return [self._preparation().frames(np.stack([frame] * self._frames(self.backbone.config)))]
 
-        choose_ways(self.backbone.checkpoint.name, self.backbone(), sample, self._compute)
+        return choose_ways(self.backbone.checkpoint.name, self.backbone(), sample, self._compute)
 
     def _compute(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         torch = require("torch", extra=self.backbone.extra)

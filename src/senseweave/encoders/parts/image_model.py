@@ -95,11 +95,15 @@ class ModelImage(Encoder):
         self._choose_ways()
         return Encoded(self._compute([image.data for image in batch]))
 
-    def _choose_ways(self) -> None:
+    def describe_backend(self) -> Mapping[str, object]:
+        """Return how the network was made faster, see `senseweave.encoders.runtime.image_networks`."""
+        return {"backend": "torch", "network": list(self._choose_ways())}
+
+    def _choose_ways(self) -> tuple[str, ...]:
         def samples() -> list[np.ndarray]:
             return [self.model.transform(picture) for picture in sample_pictures()]
 
-        choose_ways(self.model.name, self.model.network(), samples, self._compute)
+        return choose_ways(self.model.name, self.model.network(), samples, self._compute)
 
     def _compute(self, batch: Sequence[np.ndarray]) -> np.ndarray:
         torch = require("torch", extra=self._extra)

@@ -57,7 +57,9 @@ def sample_pictures() -> list[Any]:
     return pictures
 
 
-def choose_ways(name: str, model: Any, make_samples: Callable[[], T], compute: Callable[[T], np.ndarray]) -> None:
+def choose_ways(
+    name: str, model: Any, make_samples: Callable[[], T], compute: Callable[[T], np.ndarray]
+) -> tuple[str, ...]:
     """Change a network so that it computes faster, where that is proven on samples; once for each network.
 
     Args:
@@ -65,45 +67,53 @@ def choose_ways(name: str, model: Any, make_samples: Callable[[], T], compute: C
         model: A torch module in eval mode.
         make_samples: Prepares pictures or clips for it, such as `sample_pictures`.
         compute: Computes their vectors by this module, shape (n, dimension).
+
+    Returns:
+        The ways in which it was changed, see `ways_chosen`.
     """
-    if model in _ways:
-        return
-    with _lock:
-        if model in _ways:
-            return
-        _ways[model] = ()
-        torch = require("torch", extra="image")
-        parameters = list(model.parameters())
-        if any(weights.device.type != "cpu" or weights.dtype != torch.float32 for weights in parameters):
-            return
-        watched = _Watched(torch, model)
-        try:
-            samples = make_samples()
-            with watched:
-                expected = compute(samples)
-        except Exception as error:  # the error that counts is that of the user's own input, if it has one
-            _log.info("%s cannot be tried on samples: %s", printable(name), printable(str(error)))
-            return
-        trial = _Trial(name, lambda: compute(samples), expected)
-        ways = []
-        if len(watched.convolutions) >= FEWEST_CONVOLUTIONS:
-            usual = trial.time()
-            for way, change in (
-                ("folded", lambda: _fold_norms(torch, model, watched.norms)),
-                ("channels_last", lambda: _lay_out_by_places(torch, model)),
-            ):
-                taken = trial.try_change(way, change, usual)
-                if taken is not None:
-                    usual = taken
-                    ways.append(way)
-        elif (
-            watched.linears
-            and _is_faster_prepacked(torch, watched.costliest, watched.rows)
-            and trial.try_change("prepacked", lambda: _prepack(model, watched.linears)) is not None
+    if model not in _ways:
+        with _lock:
+            if model not in _ways:
+                _ways[model] = ()
+                _ways[model] = _try_ways(name, model, make_samples, compute)
+    return _ways[model]
+
+
+def _try_ways(
+    name: str, model: Any, make_samples: Callable[[], T], compute: Callable[[T], np.ndarray]
+) -> tuple[str, ...]:
+    torch = require("torch", extra="image")
+    parameters = list(model.parameters())
+    if any(weights.device.type != "cpu" or weights.dtype != torch.float32 for weights in parameters):
+        return ()
+    watched = _Watched(torch, model)
+    try:
+        samples = make_samples()
+        with watched:
+            expected = compute(samples)
+    except Exception as error:  # the error that counts is that of the user's own input, if it has one
+        _log.info("%s cannot be tried on samples: %s", printable(name), printable(str(error)))
+        return ()
+    trial = _Trial(name, lambda: compute(samples), expected)
+    ways = []
+    if len(watched.convolutions) >= FEWEST_CONVOLUTIONS:
+        usual = trial.time()
+        for way, change in (
+            ("folded", lambda: _fold_norms(torch, model, watched.norms)),
+            ("channels_last", lambda: _lay_out_by_places(torch, model)),
         ):
-            ways.append("prepacked")
-        _ways[model] = tuple(ways)
-        _log.debug("%s computes images by: %s", printable(name), ", ".join(ways) or "the model as it is")
+            taken = trial.try_change(way, change, usual)
+            if taken is not None:
+                usual = taken
+                ways.append(way)
+    elif (
+        watched.linears
+        and _is_faster_prepacked(torch, watched.costliest, watched.rows)
+        and trial.try_change("prepacked", lambda: _prepack(model, watched.linears)) is not None
+    ):
+        ways.append("prepacked")
+    _log.debug("%s computes images by: %s", printable(name), ", ".join(ways) or "the model as it is")
+    return tuple(ways)
 
 
 class _Watched:

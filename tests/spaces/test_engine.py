@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import types
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +17,7 @@ import senseweave as sw
 from senseweave.encoders.base import Encoded, Prepared
 from senseweave.errors import TruncationWarning
 from senseweave.media.reading import in_flight
-from senseweave.spaces import Space, engine
+from senseweave.spaces import Space, engine, held
 from senseweave.spaces.held import held_bytes
 from senseweave.testing import ToyEncoder
 
@@ -326,3 +327,16 @@ def test_the_pixels_of_a_picture_are_in_flight_until_it_is_prepared(monkeypatch)
 )
 def test_bytes_are_counted_in_whatever_is_prepared(value, size):
     assert held_bytes(value) == size
+
+
+@pytest.mark.skipif(held._glibc() is None, reason="only glibc gives freed memory back by request")
+def test_freed_memory_is_given_back_after_many_inputs_and_not_too_often(monkeypatch, make_space, letters):
+    trimmed = []
+    monkeypatch.setattr(held, "_glibc", lambda: types.SimpleNamespace(malloc_trim=trimmed.append))
+    clock = iter([100.0, 100.0 + held.TRIM_SECONDS / 2, 100.0 + held.TRIM_SECONDS])
+    monkeypatch.setattr(held, "_trimmed", 100.0 - held.TRIM_SECONDS)
+    monkeypatch.setattr(held, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+    space = make_space(letters, cache_size=0)
+    for count in (1, engine.UNIT_POOL, engine.UNIT_POOL, engine.UNIT_POOL):
+        space.embed_text([f"{n} apples" for n in range(count)])
+    assert trimmed == [0, 0]

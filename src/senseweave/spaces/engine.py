@@ -25,7 +25,7 @@ from senseweave.media.reading.in_flight import decoding, managing_memory
 from senseweave.progress import Counter
 from senseweave.spaces.batch import Batch, unit_rows
 from senseweave.spaces.cache import CachedVector, VectorCache
-from senseweave.spaces.held import HELD_BYTES, held_bytes
+from senseweave.spaces.held import HELD_BYTES, give_back_freed, held_bytes
 
 OnError = Literal["raise", "skip"]
 
@@ -113,6 +113,8 @@ class Engine:
             encoder.proof.load()
         for pool in self._pools(encoder, pending, role, fail):
             self._forward_pool(encoder, pool, dimension, finish, fail)
+            if len(pool) >= UNIT_POOL:
+                give_back_freed()
 
         kept = sorted(done)
         batch = Batch(

@@ -106,7 +106,7 @@ class Report:
             lines += ["", "answered worst:"]
             lines += [f"  rank {item.rank}: {item.query!r} -> {item.found!r}" for item in self.failures]
         if self.leaks:
-            lines += ["", f"{len(self.leaks)} held-out rows nearly equal rows of training and were not measured:"]
+            lines += ["", f"held-out rows left out, since they nearly equal rows of training: {len(self.leaks)}"]
             lines += [f"  {leak}" for leak in self.leaks[:SHOWN_LEAKS]]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)

@@ -41,7 +41,7 @@ def main() -> None:
             with sw.Index(arguments.folder / name, spaces=spaces.split("+")) as index:
                 index.add(corpus.media)
                 for language in languages:
-                    print(f"\n### `{spaces}`, content in {listed}, questions in {language}\n")
+                    print(f"\n### `{spaces}`, content in {listed}, questions in {language}\n", flush=True)
                     report(index, corpus, language)
 
 

@@ -1,24 +1,29 @@
 """Measures the embedded default on named pictures and sounds of GCompris, an educational suite (Debian, free licences).
 
-    python benchmarks/default_scene/run.py FOLDER [--model starter]
+    python benchmarks/default_scene/run.py FOLDER [--model starter] [--before SRC]
 
 Pictures and sounds are found by their names: `rhinoceros.webp` by "rhinoceros". Prints the share of names whose picture
-or sound is first, and among the first ten, how many sounds were given words that nobody says, and the processor time.
+or sound is first, and among the first ten, how many sounds were given words that nobody says, and the processor time of
+each and of a minute of sound. `--before` is the `src` of an earlier version, which is measured first in the same run:
+`git archive a910535 src | tar -x -C FOLDER` unpacks that of 0.1.
 The package `gcompris-qt-data` is fetched by `apt-get download` and unpacked below FOLDER.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import struct
 import subprocess
+import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 import senseweave as sw
 
@@ -42,12 +47,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="starter")
+    parser.add_argument("--before", type=Path)
+    parser.add_argument("--version", default="now", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    space = sw.load(arguments.model)
-    print("| what | names | R@1 | R@10 | words invented | processor seconds each |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    if arguments.version == "now":
+        print("| version | what | names | R@1 | R@10 | words invented | processor seconds each | a minute |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    if arguments.before is not None:
+        command = [sys.executable, __file__, str(arguments.folder), "--model", arguments.model, "--version", "before"]
+        subprocess.run(command, env={**os.environ, "PYTHONPATH": str(arguments.before)}, check=True)
+    measure(sw.load(arguments.model), arguments.folder, arguments.version)
+
+
+def measure(space: sw.Space, folder: Path, version: str) -> None:
+    """Print a line for pictures and one for sounds."""
     for what, activities, suffix in (("pictures", PICTURES, ".webp"), ("sounds", SOUNDS, ".ogg")):
-        files = [path for path in named_files(arguments.folder, activities, suffix) if not is_button(path)]
+        files = [path for path in named_files(folder, activities, suffix) if not is_button(path)]
         media = [sw.Image(path) if suffix == ".webp" else sw.Audio(path) for path in files]
         space.encode(media[:2])  # loads the models
         began = time.process_time()
@@ -57,9 +72,23 @@ def main() -> None:
         distinct = sorted(set(names))
         asked = space.embed_text(distinct, role="query")
         ranks = [rank(name, names, scores) for name, scores in zip(distinct, asked @ found.vectors.T, strict=True)]
-        spoken = sum(bool(part.text) for part in space.describe(media)) if suffix == ".ogg" else 0
+        spoken, minute = "", ""
+        if suffix == ".ogg":
+            spoken = str(count_spoken(space, media, found.descriptions))
+            minute = f"{60 * seconds * len(media) / sum(soundfile.info(path).duration for path in files):.2f}"
         first, ten = np.mean(np.array(ranks) < 1), np.mean(np.array(ranks) < 10)
-        print(f"| {what} ({len(files)}) | {len(distinct)} | {first:.3f} | {ten:.3f} | {spoken} | {seconds:.3f} |")
+        print(
+            f"| {version} | {what} ({len(files)}) | {len(distinct)} | {first:.3f} | {ten:.3f} | {spoken} | "
+            f"{seconds:.3f} | {minute} |",
+            flush=True,
+        )
+
+
+def count_spoken(space: sw.Space, media: list[sw.Audio], descriptions: Sequence[str | None]) -> int:
+    """Return how many sounds were given words; all that 0.1 said of a sound was its transcript."""
+    if hasattr(space, "describe"):
+        return sum(bool(each.text) for each in space.describe(media))
+    return sum(map(bool, descriptions))
 
 
 def rank(name: str, names: list[str], scores: np.ndarray) -> int:

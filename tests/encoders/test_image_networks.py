@@ -84,6 +84,13 @@ def test_a_norm_whose_convolution_is_read_elsewhere_is_not_folded(always_faster,
     np.testing.assert_allclose(compute_by(network)(samples), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_network_without_norms_has_none_to_fold(always_faster, samples):
+    convolutions = [nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 16, 3)]
+    network = nn.Sequential(*convolutions, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    choose_ways("net", network, lambda: samples, compute_by(network))
+    assert ways_chosen(network) == ("channels_last",)
+
+
 def test_what_is_not_faster_is_taken_back(monkeypatch, samples):
     times = iter([1.0, 2.0, 2.0])
     monkeypatch.setattr(image_networks._Trial, "time", lambda trial: next(times))

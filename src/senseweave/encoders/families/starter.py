@@ -19,7 +19,7 @@ from senseweave.encoders.bridges.yamnet import Yamnet
 from senseweave.encoders.families.contextual import ContextualText
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS
-from senseweave.encoders.parts.minilm import MiniLM
+from senseweave.encoders.parts.minilm import MiniLM, usual_batch_tokens
 from senseweave.encoders.parts.starter_weights import (
     EFFICIENTNET_LITE0,
     MINILM,
@@ -100,7 +100,7 @@ def build(
     classifier = _image_classifier(device)
     text: Encoder
     if name == "starter":
-        text = _minilm(device, max_length, batch_tokens or DEFAULT_BATCH_TOKENS)
+        text = _minilm(device, max_length, batch_tokens)
     else:
         text = UniversalSentence(
             _weights(UNIVERSAL_SENTENCE), max_length=max_length, batch_tokens=batch_tokens or SHORT_BATCH_TOKENS
@@ -117,14 +117,15 @@ def build(
     return {"text": text, "image": image, "audio": audio, "video": video}
 
 
-def _minilm(device: str | None, max_length: int, batch_tokens: int) -> Encoder:
+def _minilm(device: str | None, max_length: int, batch_tokens: int | None) -> Encoder:
     weights = MINILM.as_allowed()
     folder = weights.find().folder
     assert folder is not None  # no file of it comes in parts
     checkpoint = Checkpoint(weights.name, folder, pinned=tuple(weights.files.items()))
     if is_processor(device):
-        return MiniLM(checkpoint, max_length=max_length, batch_tokens=batch_tokens)
-    return ContextualText(checkpoint, pooling="mean", device=device, max_length=max_length, batch_tokens=batch_tokens)
+        return MiniLM(checkpoint, max_length=max_length, batch_tokens=batch_tokens or usual_batch_tokens())
+    tokens = batch_tokens or DEFAULT_BATCH_TOKENS
+    return ContextualText(checkpoint, pooling="mean", device=device, max_length=max_length, batch_tokens=tokens)
 
 
 def _image_classifier(device: str | None) -> EfficientNetLite0:

@@ -118,6 +118,7 @@ def test_what_holds_no_speech_is_named_and_never_transcribed(starter, monkeypatc
         raise AssertionError("transcribed a sound without speech")
 
     monkeypatch.setattr(FasterWhisper, "transcribe", refuse)
+    monkeypatch.setattr(FasterWhisper, "transcribe_batch", refuse)
     monkeypatch.setattr(FasterWhisper, "recognize", refuse)
     described = starter.encode([sw.Audio(wave(name)) for name in ("tone", "noise")]).descriptions
     assert described[0].split(", ")[0] in {"Telephone", "Dial tone", "Busy signal"}

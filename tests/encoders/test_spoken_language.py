@@ -36,6 +36,9 @@ class Recognizer:
     def transcribe(self, sound, language=None):
         return f"said in {language}"
 
+    def transcribe_batch(self, sounds, languages):
+        return [self.transcribe(sound, language) for sound, language in zip(sounds, languages, strict=True)]
+
     def recognize(self, sound, language=None):
         return Observation(text="said", words=(Word("said", 0.0, 0.1, 0.9),), language=language, language_score=1.0)
 

@@ -11,6 +11,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.bridges.label_space import LabelSpace, encode_texts
 from senseweave.encoders.bridges.spoken_language import SpokenLanguages
+from senseweave.encoders.bridges.whisper_windows import DECODED_TOGETHER
 from senseweave.encoders.observation import Observation, with_labels
 from senseweave.media import Clip, Modality, Waveform
 
@@ -50,6 +51,9 @@ class Recognizer(Protocol):
 
     def transcribe(self, sound: Waveform, language: str | None = None) -> str:
         """Return the transcript in a language, or an empty string if there is no speech."""
+
+    def transcribe_batch(self, sounds: Sequence[Waveform], languages: Sequence[str | None]) -> list[str]:
+        """Return the transcript of each sound in its language."""
 
     def recognize(self, sound: Waveform, language: str | None = None) -> Observation:
         """Return transcript, words with their times, and language."""
@@ -165,6 +169,7 @@ class Transcribe(Encoder):
     window_seconds: float
     decode_options: Mapping[str, object]
     cut_at_pauses = True
+    batch_budget = DECODED_TOGETHER
 
     def __init__(
         self,
@@ -195,18 +200,28 @@ class Transcribe(Encoder):
         return self.text.dimension
 
     def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
-        """Pass the sound on; it is recognized in `forward`, one clip at a time."""
+        """Pass the sound on; it is recognized in `forward`."""
         return [Prepared(sound) for sound in items]
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Transcribe and embed."""
-        transcripts = [self.transcribe(clip.data) for clip in batch]
+        transcripts = self.transcribe_batch([clip.data for clip in batch])
         vectors = encode_texts(self.text, [transcript or NO_SPEECH for transcript in transcripts])
         return Encoded(vectors, transcripts)
 
     def transcribe(self, sound: Waveform) -> str:
         """Return what is said, or an empty string."""
         return "" if sound.silent else self.recognizer.transcribe(sound, self._language(sound)[0])
+
+    def transcribe_batch(self, sounds: Sequence[Waveform]) -> list[str]:
+        """Return what is said in each sound, or an empty string."""
+        heard = [place for place, sound in enumerate(sounds) if not sound.silent]
+        languages = [self._language(sounds[place])[0] for place in heard]
+        transcripts = [""] * len(sounds)
+        found = self.recognizer.transcribe_batch([sounds[place] for place in heard], languages) if heard else []
+        for place, transcript in zip(heard, found, strict=True):
+            transcripts[place] = transcript
+        return transcripts
 
     def observe(self, item: Waveform, tags: int) -> Observation:
         """Return transcript, words with their times, and the language of the recording."""
@@ -235,8 +250,8 @@ class Listener(Protocol):
     text: Encoder
     decode_options: Mapping[str, object]
 
-    def transcribe(self, sound: Waveform) -> str:
-        """Return what is said, or an empty string."""
+    def transcribe_batch(self, sounds: Sequence[Waveform]) -> list[str]:
+        """Return what is said in each sound, or an empty string."""
 
     def observe(self, item: Waveform, tags: int) -> Observation:
         """Return transcript, words, language, and tags if there are any."""
@@ -261,7 +276,7 @@ class FramesAndSpeech(Encoder):
     window_seconds: float
     decode_options: Mapping[str, object]
     cut_at_pauses = True
-    batch_budget = 1
+    batch_budget = DECODED_TOGETHER
 
     def __init__(
         self,
@@ -298,13 +313,15 @@ class FramesAndSpeech(Encoder):
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Embed frames and speech of each segment."""
         vectors, descriptions = [], []
+        sounds = [sound for _, sound in (segment.data for segment in batch) if sound is not None]
+        heard = iter(self.speech.transcribe_batch(sounds))
         for segment in batch:
             frames, sound = segment.data
             weights = self.frames.probabilities([frame.data for frame in frames]).mean(axis=0)
             seen = self.frames.labels.mix(weights)  # mixing is linear: this is the mean of the frames' vectors
             description = self.frames.describe(weights)
             vector = seen / np.linalg.norm(seen)
-            transcript = self.speech.transcribe(sound) if sound is not None else ""
+            transcript = next(heard) if sound is not None else ""
             if transcript:
                 vector = vector + self.speech_weight * encode_texts(self.speech.text, [transcript])[0]
                 description = with_labels(transcript, description)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from senseweave.encoders.bridges.spoken_language import DESCRIPTION, HEARD_SECONDS
-from senseweave.encoders.observation import Observation, Transcript, Word
+from senseweave.encoders.bridges.whisper_windows import (
+    GREATEST_COMPRESSION,
+    NO_SPEECH_PROBABILITY,
+    SHORT_IDENTITY,
+    Padding,
+    is_spoken,
+    transcribe_windows,
+)
+from senseweave.encoders.observation import Observation, Word
 from senseweave.encoders.runtime.checkpoint import hash_file
 from senseweave.encoders.runtime.pinned_weights import PinnedWeights
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
@@ -19,10 +26,6 @@ from senseweave.media import Waveform
 
 SAMPLING_RATE = 16_000
 """What Whisper was trained on, in Hz (Radford et al. 2022, arXiv 2212.04356, section 2.2)."""
-
-NO_SPEECH_PROBABILITY = 0.6
-GREATEST_COMPRESSION = 2.4
-"""What Whisper's authors take for silence and for a model that repeats itself (arXiv 2212.04356, section 4.5)."""
 
 
 class MelFilters:
@@ -53,7 +56,12 @@ class FasterWhisper(Loadable):
     sampling_rate = SAMPLING_RATE
 
     def __init__(
-        self, weights: Path | PinnedWeights, *, language: str | None = "en", compute_type: str = "int8"
+        self,
+        weights: Path | PinnedWeights,
+        *,
+        language: str | None = "en",
+        compute_type: str = "int8",
+        padding: Padding = "exact",
     ) -> None:
         """Describe the recognizer; its weights are checked and loaded on first use.
 
@@ -61,10 +69,13 @@ class FasterWhisper(Loadable):
             weights: A folder that holds `model.bin`, `config.json`, `tokenizer.json`, or these files as pinned weights.
             language: Spoken language; None to detect it, which a caller does once for a recording.
             compute_type: CTranslate2's number type.
+            padding: `exact` fills windows to the 30 seconds of Whisper's authors; `short` by a quarter of their length,
+                and those with doubtful words to 30 seconds.
         """
         self.weights = weights
         self.language = language
         self.compute_type = compute_type
+        self.padding = padding
         self._model: Lazy[Any] = Lazy(self._load, survives_fork=False)
         self.parts = (self._model,)
 
@@ -77,17 +88,34 @@ class FasterWhisper(Loadable):
             sound: What is transcribed.
             language: What is spoken, if the recognizer has no language of its own; detected in `sound` if None.
         """
-        if sound.silent:
-            return ""
-        if sound.duration > HEARD_SECONDS:
-            segments, _ = self._transcribe(sound, language, without_timestamps=True)
-            return join_segments(segments)
-        segments, _ = self._transcribe(sound, language, without_timestamps=True, word_timestamps=True)
-        # The first segment is all of it. With times of words faster-whisper would listen once more to what comes after
-        # the last word, which takes as long again, and finds words there that nobody says.
-        found = [segment for segment in islice(segments, 1) if is_speech(segment)]
-        words = ((word.word.strip(), round(float(word.start), 2)) for segment in found for word in segment.words or ())
-        return Transcript(join_segments(found), tuple(words))
+        return self.transcribe_batch([sound], [language])[0]
+
+    def transcribe_batch(self, sounds: Sequence[Waveform], languages: Sequence[str | None]) -> list[str]:
+        """Return the transcript of each sound, as `transcribe` does, decoding windows of similar length together.
+
+        Args:
+            sounds: What is transcribed.
+            languages: What is spoken in each; detected where it is None.
+        """
+        transcripts = [""] * len(sounds)
+        windows, spoken = [], []
+        for place, (sound, language) in enumerate(zip(sounds, languages, strict=True)):
+            if sound.silent:
+                continue
+            if sound.duration > HEARD_SECONDS:
+                segments, _ = self._transcribe(sound, language, without_timestamps=True)
+                transcripts[place] = join_segments(segments)
+            else:
+                windows.append(place)
+                spoken.append(self.language or language or self._tell_language(sound))
+        if not windows:
+            return transcripts
+        samples = [sounds[place].samples for place in windows]
+        for place, transcript in zip(
+            windows, transcribe_windows(self._model(), samples, spoken, self.padding), strict=True
+        ):
+            transcripts[place] = transcript
+        return transcripts
 
     def recognize(self, sound: Waveform, language: str | None = None) -> Observation:
         """Return the transcript of `sound` with its words and their times, and the language that is spoken."""
@@ -114,6 +142,10 @@ class FasterWhisper(Loadable):
         _, _, probabilities = self._model().detect_language(np.ascontiguousarray(sound.samples, dtype=np.float32))
         return dict(probabilities)
 
+    def _tell_language(self, sound: Waveform) -> str:
+        probabilities = self.detect_languages(sound)
+        return max(probabilities, key=lambda language: probabilities[language], default="en")
+
     def _transcribe(self, sound: Waveform, language: str | None, **options: Any) -> tuple[Iterable[Any], Any]:
         segments, info = self._model().transcribe(
             np.ascontiguousarray(sound.samples, dtype=np.float32),
@@ -134,6 +166,7 @@ class FasterWhisper(Loadable):
             "language": self.language or DESCRIPTION,
             "compute_type": self.compute_type,
             "checks": {"no_speech": NO_SPEECH_PROBABILITY, "compression": GREATEST_COMPRESSION},
+            **({"padding": dict(SHORT_IDENTITY)} if self.padding == "short" else {}),
         }
 
     def _load(self) -> Any:
@@ -151,14 +184,8 @@ class FasterWhisper(Loadable):
 
 
 def is_speech(segment: Any) -> bool:
-    """Return whether a segment holds words that were said rather than invented.
-
-    A recognizer that is given noise writes punctuation, repeats itself, or writes a stock phrase that it takes for
-    silence itself.
-    """
-    if not any(character.isalnum() for character in segment.text):
-        return False
-    return bool(segment.no_speech_prob <= NO_SPEECH_PROBABILITY and segment.compression_ratio <= GREATEST_COMPRESSION)
+    """Return whether a segment holds words that were said rather than invented."""
+    return is_spoken(segment.text, segment.no_speech_prob, segment.compression_ratio)
 
 
 def join_segments(segments: Iterable[Any]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.bridges.base import Transcribe
 from senseweave.encoders.bridges.label_space import LabelSpace, encode_texts
+from senseweave.encoders.bridges.whisper_windows import DECODED_TOGETHER
 from senseweave.encoders.bridges.yamnet import Yamnet
 from senseweave.encoders.observation import Observation, Tag, with_labels
 from senseweave.encoders.runtime.torch_runtime import Loadable
@@ -104,6 +105,7 @@ class SpeechAndSounds(Encoder):
     window_seconds: float
     decode_options: Mapping[str, object]
     cut_at_pauses = True
+    batch_budget = DECODED_TOGETHER
 
     def __init__(self, speech: Transcribe, sounds: SoundEventLabels) -> None:
         """Join a speech bridge and a bridge of sound events of one text space; the windows are those of speech."""
@@ -120,19 +122,19 @@ class SpeechAndSounds(Encoder):
         return self.text.dimension
 
     def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
-        """Pass the sound on; it is heard in `forward`, one clip at a time."""
+        """Pass the sound on; it is heard in `forward`."""
         return [Prepared(sound) for sound in items]
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Hear, transcribe where there is speech, and embed."""
-        heard = [self._embed(clip.data) for clip in batch]
+        sounds = [clip.data for clip in batch]
+        scores = [self.sounds.events.scores(sound) for sound in sounds]
+        heard = [self._embed(*clip) for clip in zip(scores, self._transcribe_where_spoken(sounds, scores), strict=True)]
         return Encoded(np.stack([vector for vector, _ in heard]), [description for _, description in heard])
 
-    def transcribe(self, sound: Waveform) -> str:
-        """Return what is said, or an empty string."""
-        return (
-            self.speech.transcribe(sound) if hears_speech(self.sounds.events, self.sounds.events.scores(sound)) else ""
-        )
+    def transcribe_batch(self, sounds: Sequence[Waveform]) -> list[str]:
+        """Return what is said in each sound, or an empty string."""
+        return self._transcribe_where_spoken(sounds, [self.sounds.events.scores(sound) for sound in sounds])
 
     def observe(self, item: Waveform, tags: int) -> Observation:
         """Return the kinds of sound that are heard, and what is said, if there is speech; nothing of silence."""
@@ -151,9 +153,15 @@ class SpeechAndSounds(Encoder):
             "scores": {"speech": SPEECH_SCORE, "beside speech": BESIDE_SPEECH_SCORE, "named": NAMED_SCORE},
         }
 
-    def _embed(self, sound: Waveform) -> tuple[np.ndarray, str]:
-        scores = self.sounds.events.scores(sound)
-        transcript = self.speech.transcribe(sound) if hears_speech(self.sounds.events, scores) else ""
+    def _transcribe_where_spoken(self, sounds: Sequence[Waveform], scores: Sequence[np.ndarray]) -> list[str]:
+        spoken = [place for place, clip in enumerate(scores) if hears_speech(self.sounds.events, clip)]
+        transcripts = [""] * len(sounds)
+        found = self.speech.transcribe_batch([sounds[place] for place in spoken])
+        for place, transcript in zip(spoken, found, strict=True):
+            transcripts[place] = transcript
+        return transcripts
+
+    def _embed(self, scores: np.ndarray, transcript: str) -> tuple[np.ndarray, str]:
         if not transcript:
             return self.sounds.mix(scores), self.sounds.describe(scores)
         vector = encode_texts(self.text, [transcript])[0]

@@ -7,6 +7,7 @@ networks: `starter:image-features` and `starter:sound-features`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 from senseweave.arguments import check_choice
 from senseweave.encoders.base import Encoder
@@ -15,6 +16,7 @@ from senseweave.encoders.bridges.efficientnet_lite import EfficientNetLite0, ima
 from senseweave.encoders.bridges.faster_whisper import FasterWhisper
 from senseweave.encoders.bridges.pooled_features import ImageFeatures, SoundFeatures
 from senseweave.encoders.bridges.sounds import SoundEventLabels, SpeechAndSounds, hears_speech
+from senseweave.encoders.bridges.whisper_windows import Padding
 from senseweave.encoders.bridges.yamnet import Yamnet
 from senseweave.encoders.families.contextual import ContextualText
 from senseweave.encoders.family import Family
@@ -56,6 +58,7 @@ def build(
     segment_seconds: float = 10.0,
     speech: str | None = None,
     language: str | None = None,
+    speech_padding: Padding = "exact",
 ) -> dict[Modality, Encoder]:
     """Build the encoders of the starter, or of a relative.
 
@@ -71,6 +74,8 @@ def build(
         speech: `tiny` for Whisper tiny.en, which knows English, `base` for Whisper base, which knows many languages; if
             None, `base` for `multilingual` and `tiny` for `starter`.
         language: What is spoken, such as `de`, for `base`; told for each recording if None.
+        speech_padding: `exact` fills windows of speech to the 30 seconds of Whisper's authors; `short` fills them less,
+            which is faster, and decodes those again in 30 seconds whose words are doubtful. Other words may come out.
 
     Raises:
         ImportError: If the extra `starter` is not installed; the message holds the install line.
@@ -86,6 +91,7 @@ def build(
             "segment_seconds": segment_seconds,
             "speech": speech,
             "language": language,
+            "speech_padding": speech_padding,
         }
         _check_features(name, options)
         if name == "image-features":
@@ -95,7 +101,7 @@ def build(
         known = [f"starter:{relative}" for relative in RELATIVES]
         msg = f"there is no 'starter:{name}'; there are 'starter' and {', '.join(map(repr, known))}"
         raise ModelError(msg + did_you_mean(f"starter:{name}", known))
-    recognizer = _speech_recognizer(speech or ("tiny" if name == "starter" else "base"), language)
+    recognizer = _speech_recognizer(speech or ("tiny" if name == "starter" else "base"), language, speech_padding)
     events = _sound_events(device)
     classifier = _image_classifier(device)
     text: Encoder
@@ -143,14 +149,15 @@ def _weights(pinned: PinnedWeights) -> PinnedWeights:
     return allowed
 
 
-def _speech_recognizer(speech: str, language: str | None) -> FasterWhisper:
+def _speech_recognizer(speech: str, language: str | None, padding: Padding) -> FasterWhisper:
     check_choice("speech", speech, ("tiny", "base"))
+    check_choice("speech_padding", padding, get_args(Padding))
     if speech == "base":
-        return FasterWhisper(_weights(WHISPER_BASE), language=language)
+        return FasterWhisper(_weights(WHISPER_BASE), language=language, padding=padding)
     if language not in (None, "en"):
         msg = f"language={language!r} needs a recognizer of several languages; choose speech='base'"
         raise ValueError(msg)
-    return FasterWhisper(_weights(WHISPER_TINY), language="en")
+    return FasterWhisper(_weights(WHISPER_TINY), language="en", padding=padding)
 
 
 def _check_features(name: str, options: Mapping[str, object]) -> None:

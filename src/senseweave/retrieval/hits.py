@@ -16,7 +16,7 @@ from senseweave.media.kinds.image import Image
 from senseweave.notebook import hit_html, hits_html
 from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.identity import picture_provenance
-from senseweave.retrieval.records.schema import DISPLACED, Provenance, is_gone, read_metadata
+from senseweave.retrieval.records.schema import DISPLACED, Provenance, is_gone
 from senseweave.retrieval.records.word_times import find_word, read_word_times
 
 Span = tuple[float, float]
@@ -214,30 +214,31 @@ class Hits(list[Hit]):
 
 def hit_from_record(
     identifier: str,
-    metadata: Mapping[str, Any],
+    provenance: Provenance,
     text: str | None,
     *,
     score: float,
     raw_score: float,
-    modality: Modality,
     space: str,
     calibration: str,
     policy: MediaPolicy | None,
+    sources: tuple[str, ...],
+    origin: Any,
 ) -> Hit:
     """Return a hit for a record of a store.
 
     Args:
         identifier: The record's id.
-        metadata: Its flat metadata, in the form of any writer.
+        provenance: What its metadata say, with the modality of its collection if they name none.
         text: Its text.
         score: Its calibrated score.
         raw_score: Its cosine similarity to the query.
-        modality: Modality of its collection, for a record that names none.
         space: Name of the space that found it.
         calibration: Name of the fusion method that made `score`.
         policy: What may be read when the hit's media are used.
+        sources: All sources of the same content, its own first.
+        origin: What the hit is made from, while the search is running.
     """
-    provenance = read_metadata({"modality": modality, **metadata} if "modality" not in metadata else metadata)
     return Hit(
         id=identifier,
         score=score,
@@ -254,6 +255,8 @@ def hit_from_record(
         sha256=provenance.sha256,
         metadata=provenance.own,
         policy=policy,
+        sources=sources,
+        origin=origin,
     )
 
 

@@ -247,7 +247,7 @@ def _distinct(source: RankingSource, answer: Sequence[Candidate]) -> list[_Entry
     entries: list[_Entry] = []
     by_key: dict[tuple[Any, ...], list[_Entry]] = {}
     for candidate in answer:
-        provenance = read_metadata(candidate.metadata)
+        provenance = candidate.provenance
         picture = picture_provenance(provenance)
         key = content_key(picture or provenance, candidate.text)
         place = provenance.source or candidate.id
@@ -299,7 +299,9 @@ def _join(
         scores = method.score(raw, queries[name][1], weight=weights.get(name, 1.0))
         evidence = _evidence(listed, queries[name][1], own)
         for entry, score, surely in zip(listed, scores, evidence, strict=True):
-            scored = replace(entry, score=float(score), own=surely)
+            scored = _Entry(
+                entry.source, entry.members, entry.key, entry.places, entry.lists, score=float(score), own=surely
+            )
             slots = joined.setdefault(entry.key, [])
             at = next((i for i, slot in enumerate(slots) if not slot.lists & scored.lists), None)
             if at is None:
@@ -338,6 +340,8 @@ def _evidence(listed: Sequence[_Entry], statistics: Statistics | None, own: OwnC
 
 def _provenance(candidate: Candidate, source: RankingSource) -> Provenance:
     """Return where a record is from, with the modality of its source if its metadata name none."""
+    if "modality" in candidate.metadata:
+        return candidate.provenance
     return read_metadata({"modality": source.modality, **candidate.metadata})
 
 
@@ -363,18 +367,19 @@ def _unite(first: _Entry, second: _Entry, *, additive: bool) -> _Entry:
 
 def _hit(entry: _Entry, method: FusionMethod, policy: MediaPolicy | None) -> Hit:
     lead = entry.lead
-    hit = hit_from_record(
+    provenance = _provenance(lead, entry.source)
+    return hit_from_record(
         lead.id,
-        lead.metadata,
+        provenance,
         lead.text,
         score=entry.score,
         raw_score=lead.similarity,
-        modality=entry.source.modality,
         space=entry.source.space,
         calibration=method.name,
         policy=policy,
+        sources=tuple(dict.fromkeys([provenance.source or lead.id, *entry.places])),
+        origin=entry,
     )
-    return replace(hit, sources=tuple(dict.fromkeys([hit.source, *entry.places])), origin=entry)
 
 
 def _weights(sources: Sequence[RankingSource], plan: Plan, method: FusionMethod) -> dict[str, float]:
@@ -398,5 +403,5 @@ def _length(embedded: Mapping[str, Sequence[EmbeddedPart]]) -> float:
 
 
 def _arrival(candidate: Candidate) -> tuple[float, str]:
-    provenance = read_metadata(candidate.metadata)
+    provenance = candidate.provenance
     return provenance.added_at or 0.0, provenance.source or candidate.id

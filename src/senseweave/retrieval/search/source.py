@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from senseweave.concurrency import in_thread
 from senseweave.media import Modality
 from senseweave.redaction import redact_repr
 from senseweave.retrieval.calibration.statistics import Statistics
+from senseweave.retrieval.records.schema import Provenance, read_metadata
 
 
 @redact_repr
@@ -34,6 +36,11 @@ class Candidate:
     similarity: float
     vector: np.ndarray | None = None
     item: Any = None
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Where it is from, as its metadata say."""
+        return read_metadata(self.metadata)
 
 
 class RankingSource:

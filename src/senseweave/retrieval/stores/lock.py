@@ -20,6 +20,7 @@ WRITER_FILE: Final = "senseweave.writer.lock"
 """The file that the operating system locks; apart from the counter, which readers read while it is locked."""
 CHECK_SECONDS: Final = 0.5
 """How often a call that waits for the lock checks whether somebody still wants it."""
+_READ_BYTES: Final = 64
 _FLAGS: Final[int] = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -119,7 +120,11 @@ class FolderLock:
 
     def _read(self) -> tuple[int, int]:
         try:
-            generation, pid = self.path.read_bytes().split()[:2]
+            file = os.open(self.path, os.O_RDONLY | _FLAGS)  # every search reads it several times
+            try:
+                generation, pid = os.read(file, _READ_BYTES).split()[:2]
+            finally:
+                os.close(file)
             return int(generation), int(pid)
         except (FileNotFoundError, ValueError):
             return 0, 0

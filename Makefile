@@ -35,7 +35,7 @@ help:
 	@echo "make lint         ruff check and format check"
 	@echo "make types        mypy --strict on src/ and integrations/"
 	@echo "make check        what a submission must pass: test, lint, types, minimum, docs"
-	@echo "make bench        the scripts behind every number in the docs"
+	@echo "make bench        the table of speed against other libraries, written to benchmarks/results (ARGS=--quick: under ten minutes)"
 	@echo "make docs         the documentation site, in site/, with links checked; its code blocks run in make test"
 	@echo "make release      five wheels and sdists in dist/, checked, installed into a fresh environment that runs the README"
 	@echo "make newcomer     the same with a folder as people have them: what fails is listed, every framework answers, twice"
@@ -92,9 +92,9 @@ types: setup
 		-p haystack_integrations.components.retrievers.senseweave -p haystack_integrations.components.builders.senseweave \
 		-p haystack_integrations.components.writers.senseweave
 
-# benchmarks/mixed_retrieval needs Debian's packages and a folder: see its first lines.
+# benchmarks/mixed_retrieval, default_scene and speech_words.py need Debian's packages and a folder: see their first lines.
 bench: setup
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks $(ARGS)
 
 # An environment of its own: the reference is read from the sources, and nothing is imported.
 docs: $(DOCS)/.installed

@@ -1,23 +1,18 @@
 """How much faster 64 searches of an index are at once (`asearch`) than one after another (`search`).
 
-    python benchmarks/concurrent_search.py [--model starter] [--searches 64] [--records 2000] [--repeats 5]
+    python benchmarks/concurrent_search.py [--model starter] [--searches 64] [--records 2000] [--threads 1]
 
-Each line is a process of its own, with one thread for the model's arithmetic and with all. Both ways are measured in
-turn, without a cache of vectors; what they find is compared before.
+Both ways are measured in turn, without a cache of vectors; what they find is compared before.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+import measuring
 import numpy as np
 
 WORDS = ["harbor", "bridge", "market", "station", "museum", "garden", "river", "letter", "engine", "winter"]
@@ -28,29 +23,18 @@ CLOSE = 1e-3
 
 
 def main() -> None:
-    """Measure with one thread and with all, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Measure, and report a row."""
+    parser = measuring.arguments(__doc__, rounds=5)
     parser.add_argument("--model", default="starter")
     parser.add_argument("--searches", type=int, default=64)
     parser.add_argument("--records", type=int, default=2000)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.threads is not None:
-        measure(options)
-        return
-    print(f"{options.searches} searches of {options.records:,} records, {options.model}; milliseconds for all of them")
-    print(
-        "| threads | one after another | at once | ratio (lowest to highest) |\n| --- | --- | --- | --- |", flush=True
-    )
-    for threads in sorted({1, os.cpu_count() or 1}):
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        command = [sys.executable, __file__, "--threads", str(threads), *sys.argv[1:]]
-        subprocess.run(command, env=environment, check=True)
+    measuring.set_threads(options.threads)
+    measure(options)
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Print a line of the table."""
+    """Fill an index, search it both ways, and report the row."""
     import senseweave as sw
 
     chance = np.random.default_rng(SEED)
@@ -76,21 +60,10 @@ def measure(options: argparse.Namespace) -> None:
             return asyncio.run(gather())
 
         np.testing.assert_allclose(serial(), concurrent(), atol=CLOSE)
-        pairs = [(seconds(serial), seconds(concurrent)) for _ in range(options.repeats)]
-    slow, fast = np.median(pairs, axis=0)
-    ratios = sorted(alone / together for alone, together in pairs)
-    print(
-        f"| {options.threads} | {1000 * slow:.0f} | {1000 * fast:.0f} "
-        f"| {np.median(ratios):.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f}) |",
-        flush=True,
-    )
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Return how long a call takes."""
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
+        work = f"{options.searches} searches of {options.records:,} records at once (asearch)"
+        sides = {measuring.OURS: concurrent, "one after another (search)": serial}
+        gate = f"searches at once: scores equal to {CLOSE:g}"
+        measuring.report(measuring.compare(work, sides, options, unit="ms", gate=gate), options)
 
 
 if __name__ == "__main__":

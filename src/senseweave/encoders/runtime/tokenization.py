@@ -7,6 +7,7 @@ from typing import Any
 
 from senseweave.encoders.base import Prepared
 from senseweave.encoders.runtime.checkpoint import Checkpoint
+from senseweave.encoders.runtime.torch_runtime import to_device
 from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.forking import Lock
@@ -107,7 +108,7 @@ class Tokenizer:
         """
         how: dict[str, Any] = {"padding": True} if to is None else {"padding": "max_length", "max_length": to}
         padded = self.tokenizer.pad([dict(text) for text in batch], return_tensors="pt", verbose=False, **how)
-        return {name: tensor.to(device) for name, tensor in padded.items()}
+        return {name: to_device(tensor, device) for name, tensor in padded.items()}
 
 
 def position_limit(config: Mapping[str, Any]) -> int | None:

@@ -96,6 +96,16 @@ class Loadable:
             part.close()
 
 
+def to_device(tensor: Any, device: Any) -> Any:
+    """Return a tensor on a device; to a CUDA device from pinned memory, while the caller goes on.
+
+    What the device computes next waits for the copy, and torch keeps the pinned memory until it is done.
+    """
+    if tensor.device.type == "cpu" and str(device).startswith("cuda"):
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def pick_device(device: str | None, *, extra: str = "text") -> str:
     """Return `device`, or that of SENSEWEAVE_DEVICE, or the best device there is: cuda, mps or cpu.
 

@@ -1,0 +1,64 @@
+"""Puts what `python benchmarks` measured into README: `python benchmarks/quoting.py`.
+
+The table between the two marks is made of every file in `benchmarks/results/`, so that no figure is typed by hand and
+no row is left out; a test fails where they differ.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- speed: made by benchmarks/quoting.py -->", "<!-- speed: end -->"
+
+
+def quote(results: Sequence[Mapping[str, Any]]) -> str:
+    """Return the rows of all results as Markdown: how many times as fast, in the order of the results."""
+    if not results:
+        return "No table has been written yet: `make bench` writes it for the machine that it runs on."
+    blocks = []
+    for found in results:
+        lines = [
+            f"{found['processor']}, {found['cores']} cores:",
+            "",
+            "| work | threads | compared with | times as good [range] |",
+            "| --- | --- | --- | --- |",
+        ]
+        for row in found["rows"]:
+            for peer, (middle, least, most) in row["ratios"].items():
+                ratio = f"{middle:.2f} [{least:.2f} to {most:.2f}]"
+                shown = f"**{ratio}**" if middle < 1 else ratio
+                lines.append(f"| {row['work']} | {row['threads']} | {peer} | {shown} |")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n\nRows below 1 are bold."
+
+
+def replace_quote(text: str, results: Sequence[Mapping[str, Any]]) -> str:
+    """Return a text with the table between its marks made anew.
+
+    Raises:
+        ValueError: If the text does not have both marks.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"expected the marks {BEGIN!r} and {END!r} in the text")
+    return f"{before}{BEGIN}\n{quote(results)}\n{END}{after}"
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """Return the results in a folder, by name."""
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+
+
+def main() -> None:
+    """Write the table into README."""
+    readme = ROOT / "README.md"
+    readme.write_text(replace_quote(readme.read_text(), read_results(ROOT / "benchmarks" / "results")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""README quotes what was measured, and nothing else."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+specification = importlib.util.spec_from_file_location("quoting", ROOT / "benchmarks" / "quoting.py")
+quoting = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(quoting)
+ROWS = [
+    {"work": "texts", "threads": 1, "ratios": {"a peer": [1.5, 1.4, 1.7]}},
+    {"work": "queries", "threads": 2, "ratios": {"a peer": [0.8, 0.7, 0.9]}},
+]
+RESULTS = [{"processor": "A processor", "cores": 2, "rows": ROWS}]
+
+
+def test_the_readme_holds_the_figures_of_the_results():
+    text = (ROOT / "README.md").read_text()
+    assert text == quoting.replace_quote(text, quoting.read_results(ROOT / "benchmarks" / "results"))
+
+
+def test_every_row_is_quoted_and_those_below_1_are_bold():
+    text = quoting.replace_quote(f"before\n{quoting.BEGIN}\nstale\n{quoting.END}\nafter", RESULTS)
+    assert "| texts | 1 | a peer | 1.50 [1.40 to 1.70] |" in text
+    assert "| queries | 2 | a peer | **0.80 [0.70 to 0.90]** |" in text
+    assert "stale" not in text
+    assert text.startswith("before\n") and text.endswith("\nafter")  # noqa: PT018
+
+
+def test_a_text_without_marks_is_refused():
+    with pytest.raises(ValueError, match="expected the marks"):
+        quoting.replace_quote("nothing", RESULTS)

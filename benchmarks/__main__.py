@@ -47,7 +47,7 @@ class Script:
 
 SCRIPTS = (
     Script("text_throughput.py"),
-    Script("query_latency.py"),
+    Script("query_latency.py", ("--cold", "0")),
     Script("cold_start.py", once=True),
     Script("memory.py", once=True),
     Script("concurrent_search.py"),

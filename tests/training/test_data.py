@@ -236,6 +236,14 @@ def test_a_csv_that_is_none_says_why(tmp_path: Path, content: bytes, said: str) 
         list(read_table(tmp_path / "rows.csv"))
 
 
+def test_a_csv_without_a_heading_loses_no_pair(pictures: Path) -> None:
+    picture = next(path.name for path in sorted(pictures.iterdir()) if path.suffix == ".png")
+    table = pictures / "bare.csv"
+    table.write_text(f"{picture},a first caption\n{picture},a second caption\n")
+    with pytest.raises(ValueError, match="seems to have no heading; begin the table with the names of its columns"):
+        read_pairs(table)
+
+
 def test_numbers_are_texts_and_what_is_no_number_is_missing() -> None:
     data = read_pairs([("forty", 40), ("half", 0.5), ("missing", float("nan"))])
     assert [pair.target.decode() for pair in data.pairs] == ["40", "0.5"]

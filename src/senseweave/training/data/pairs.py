@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, cast
 from senseweave.errors import MediaError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media, first_media
-from senseweave.training.data.tables import TABLES, read_table
+from senseweave.training.data.tables import TABLES, names_file, read_table
 
 OnError = Literal["raise", "skip"]
 CAPTION_SUFFIXES: Final = (".txt", ".caption")
@@ -210,14 +210,7 @@ def column_kind(
     strings = [cell for cell in cells if isinstance(cell, str)][:50]
     if not strings:
         return None
-    return "file" if all(_exists(cell, base) for cell in strings) else "text"
-
-
-def _exists(cell: str, base: Path | None) -> bool:
-    try:
-        return (base or Path()).joinpath(cell).is_file()
-    except (OSError, ValueError):  # a text that no path can be
-        return False
+    return "file" if all(names_file(cell, base) for cell in strings) else "text"
 
 
 def cell_media(

@@ -86,6 +86,21 @@ def _check_names(names: Sequence[str], path: Path) -> None:
     if repeated is not None:
         msg = f"{printable(str(path))}: two columns are called {repeated!r}; give each a name of its own"
         raise ValueError(msg)
+    file = next((name for name in names if names_file(name, path.parent)), None)
+    if file is not None:
+        msg = (
+            f"{printable(str(path))}: its first line names the file {file!r}, so it seems to have no heading; begin "
+            "the table with the names of its columns, such as image,caption"
+        )
+        raise ValueError(msg)
+
+
+def names_file(cell: str, base: Path | None) -> bool:
+    """Return whether a text of a table is the path of a file, relative paths starting from `base`."""
+    try:
+        return (base or Path()).joinpath(cell).is_file()
+    except (OSError, ValueError):  # a text that no path can be
+        return False
 
 
 def _parse(line: str, path: Path, number: int) -> Any:

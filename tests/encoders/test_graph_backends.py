@@ -172,6 +172,15 @@ def test_auto_takes_a_graph_that_is_there_and_makes_none(tmp_path, cache_folder)
     }  # fmt: skip
 
 
+def test_auto_leaves_other_devices_to_torch(models, monkeypatch):
+    sw.load(models("bert"), backend="onnx").load()
+    monkeypatch.setenv("SENSEWEAVE_DEVICE", "cuda")
+    encoder = sw.load(models("bert"), cache_size=11).encoders["text"]
+    assert not isinstance(encoder, graph_text.GraphText)
+    monkeypatch.setenv("SENSEWEAVE_DEVICE", "cpu")
+    assert isinstance(sw.load(models("bert"), cache_size=12).encoders["text"], graph_text.GraphText)
+
+
 def test_auto_computes_in_torch_if_the_graph_cannot_be_computed(models, monkeypatch, caplog):
     plain = sw.load(models("bert"), backend="torch", cache_size=0)
     sw.load(models("bert"), backend="onnx").load()
@@ -189,18 +198,25 @@ def test_auto_computes_in_torch_if_the_graph_cannot_be_computed(models, monkeypa
         sw.load(models("bert"), backend="onnx", cache_size=2).load()
 
 
-def test_a_graph_that_differs_is_an_error_that_says_by_how_much(tmp_path, monkeypatch, cache_folder):
-    name = f"contextual:{save_model(tmp_path / 'differs', 'Bert', initializer_range=0.04)}"
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("made", ["now", "before"])
+def test_a_graph_that_differs_is_an_error_that_says_by_how_much(tmp_path, monkeypatch, cache_folder, made, engine):
+    seed = 0.04 + ENGINES.index(engine) / 1000 + (made == "now") / 10_000
+    name = f"contextual:{save_model(tmp_path / 'differs', 'Bert', initializer_range=seed)}"
+    other = ENGINES[1 - ENGINES.index(engine)]
+    if made == "before":
+        sw.load(name, backend=other).load()
     right = export.pad_items
 
     def wrong(items, padding):
         ids, mask = right(items, padding)
         return np.where(ids > 5, ids - 1, ids), mask
 
-    monkeypatch.setattr("senseweave.encoders.runtime.backends.onnx.pad_items", wrong)
+    for broken in {engine, "onnx"} if made == "now" else {engine}:
+        monkeypatch.setattr(f"senseweave.encoders.runtime.backends.{broken}.pad_items", wrong)
     before = sorted(cache_folder.rglob("facts.json"))
     with pytest.raises(sw.ModelError, match=r"differ from those of torch by \d.\de[+-]\d\d, more than 1e-05"):
-        sw.load(name, backend="onnx").load()
+        sw.load(name, backend=engine).load()
     assert sorted(cache_folder.rglob("facts.json")) == before, "what is not proven is not kept"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,23 @@ from typing import Any, ClassVar, Final, Literal, Protocol
 from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role, Similarity
 from senseweave.encoders.runtime.backends.base import VectorBackend
-from senseweave.encoders.runtime.backends.cache import Entry, GraphKey, find_entry, graph_key, make_entry
-from senseweave.encoders.runtime.backends.export import GRAPH, TOKENIZER, Pipeline, export_pipeline, prove
+from senseweave.encoders.runtime.backends.cache import (
+    Entry,
+    GraphKey,
+    find_entry,
+    graph_key,
+    installed_version,
+    make_entry,
+)
+from senseweave.encoders.runtime.backends.export import (
+    GRAPH,
+    PROOF,
+    TOKENIZER,
+    Pipeline,
+    check_proof,
+    export_pipeline,
+    write_proof,
+)
 from senseweave.encoders.runtime.backends.fast_tokenizer import FastTokenizer
 from senseweave.encoders.runtime.backends.onnx import Onnx
 from senseweave.encoders.runtime.backends.openvino import OpenVino
@@ -29,7 +45,7 @@ from senseweave.encoders.runtime.backends.quantizing import quantize
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
 from senseweave.encoders.runtime.tokenization import least
-from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
+from senseweave.encoders.runtime.torch_runtime import DEVICE_VARIABLE, Lazy, is_half
 from senseweave.extras import require
 from senseweave.media import Modality
 
@@ -211,6 +227,8 @@ class GraphText(Encoder):
         key = source_key(self.source)
         exact = make_entry(key, lambda folder: _make_graph(self.source, folder))
         tokenizer = FastTokenizer.read(exact.folder / TOKENIZER, exact.facts["padding"])
+        proven = GraphKey(key.quick, key.content, f"proof-{engine}-{installed_version(MODULES[engine])}")
+        make_entry(proven, lambda folder: _prove(name, engine, exact, tokenizer))
         if precision == "fp32":
             return _Graph(_backend(name, engine, exact), tokenizer, exact.facts, None)
         variant = GraphKey(key.quick, key.content, f"{precision}-{engine}")
@@ -271,6 +289,7 @@ def source_key(source: GraphSource) -> GraphKey:
 
 def _is_ready(source: Any, device: str | None) -> bool:
     """Return whether there is a graph of a model that torch would compute on the CPU in float32."""
+    device = device or os.environ.get(DEVICE_VARIABLE)
     if device not in (None, "cpu") or is_half(source.dtype) or not is_installed("onnx"):
         return False
     try:
@@ -285,13 +304,24 @@ def _make_graph(source: GraphSource, folder: Path) -> Mapping[str, object]:
     engine: Engine = "onnx" if is_installed("onnx") else "openvino"
     tokenizer = FastTokenizer.read(folder / TOKENIZER, int(str(facts["padding"])))
     backend = _backend(pipeline.name, engine, Entry(folder, facts))
-    difference = prove(pipeline, backend, tokenizer)
-    sample = tokenizer.prepare(SAMPLES, least(pipeline.limit, pipeline.positions))
+    limit = least(pipeline.limit, pipeline.positions)
+    write_proof(pipeline, tokenizer, folder / PROOF)
+    check_proof(pipeline.name, backend, tokenizer, limit, folder / PROOF)
+    sample = tokenizer.prepare(SAMPLES, limit)
     batching: Batching = find_batching(
         pipeline.name, lambda batch: backend.vectors([item.data for item in batch]), sample
     )
     backend.close()
-    return {**facts, "name": pipeline.name, "difference": difference, "batching": batching}
+    return {**facts, "name": pipeline.name, "batching": batching}
+
+
+def _prove(name: str, engine: Engine, exact: Entry, tokenizer: FastTokenizer) -> Mapping[str, object]:
+    """Compare an engine with torch: once for each of its versions, by what torch computed when the graph was made."""
+    backend = _backend(name, engine, exact)
+    limit = least(exact.facts["limit"], exact.facts["positions"])
+    difference = check_proof(name, backend, tokenizer, limit, exact.folder / PROOF)
+    backend.close()
+    return {"name": name, "difference": difference}
 
 
 def _reduce(

@@ -22,6 +22,7 @@ from senseweave.extras import require
 
 GRAPH: Final = "model.onnx"
 TOKENIZER: Final = "tokenizer.json"
+PROOF: Final = "proof.npz"
 TOLERANCE: Final = 1e-5
 """Greatest difference between vectors of the graph and of the model, relative to the largest number in them."""
 LONGEST_PROOF: Final = 512
@@ -91,27 +92,44 @@ def export_pipeline(pipeline: Pipeline, folder: Path) -> dict[str, object]:
     return {"limit": pipeline.limit, "positions": pipeline.positions, "padding": fast.padding}
 
 
-def prove(pipeline: Pipeline, backend: VectorBackend, fast: FastTokenizer) -> float:
+def write_proof(pipeline: Pipeline, fast: FastTokenizer, path: Path) -> None:
+    """Write the vectors of sample texts by the model in torch, which any engine can be compared with later."""
+    limit = least(pipeline.limit, pipeline.positions)
+    np.savez(path, *(pipeline.reference(batch) for batch in _proof_batches(fast, limit)))
+
+
+def check_proof(name: str, backend: VectorBackend, fast: FastTokenizer, limit: int | None, path: Path) -> float:
     """Return the greatest difference between a backend and the model in torch, in batches and alone.
+
+    Args:
+        name: What errors call the model.
+        backend: Computes the graph in float32.
+        fast: The model's tokenizer.
+        limit: Tokens that are read.
+        path: Of `write_proof`.
 
     Raises:
         ModelError: If it is more than `TOLERANCE`.
     """
-    longest = least(pipeline.limit, pipeline.positions, LONGEST_PROOF)
-    prepared = fast.prepare(TEXTS, longest)
-    items = [item.data for item in prepared if item.error is None]
     largest = 0.0
-    for batch in (items[:-1], items[3:4], items[2:4], items[-1:], items[-2:]):
-        expected, found = pipeline.reference(batch), backend.vectors(batch)
-        difference = float(np.abs(found - expected).max() / max(1.0, float(np.abs(expected).max())))
-        if not difference <= TOLERANCE:
-            msg = (
-                f"{pipeline.name}: vectors of its graph differ from those of torch by {difference:.1e}, more than "
-                f"{TOLERANCE:.0e}; use backend='torch'"
-            )
-            raise ModelError(msg)
-        largest = max(largest, difference)
+    with np.load(path, allow_pickle=False) as proof:
+        for number, batch in enumerate(_proof_batches(fast, limit)):
+            expected, found = proof[f"arr_{number}"], backend.vectors(batch)
+            difference = float(np.abs(found - expected).max() / max(1.0, float(np.abs(expected).max())))
+            if not difference <= TOLERANCE:
+                msg = (
+                    f"{name}: vectors of its graph differ from those of torch by {difference:.1e}, more than "
+                    f"{TOLERANCE:.0e}; use backend='torch'"
+                )
+                raise ModelError(msg)
+            largest = max(largest, difference)
     return largest
+
+
+def _proof_batches(fast: FastTokenizer, limit: int | None) -> list[Items]:
+    prepared = fast.prepare(TEXTS, least(limit, LONGEST_PROOF))
+    items = [item.data for item in prepared if item.error is None]
+    return [items[:-1], items[3:4], items[2:4], items[-1:], items[-2:]]
 
 
 def pad_items(items: Items, padding: int) -> tuple[np.ndarray, np.ndarray]:

@@ -35,7 +35,7 @@ def require(module: str, *, extra: str, feature: str | None = None) -> ModuleTyp
     Args:
         module: Dotted name of the module to import.
         extra: The extra of the `senseweave` distribution that installs it.
-        feature: The feature that needs it, for the message; the name of the module if None.
+        feature: The feature that needs it, for the message; "this" if None.
 
     Returns:
         The imported module.
@@ -51,7 +51,7 @@ def require(module: str, *, extra: str, feature: str | None = None) -> ModuleTyp
         return importlib.import_module(module)
     except Exception as error:  # a broken binary raises OSError or RuntimeError as readily as ImportError
         state = _state(package, error)
-        msg = f'{feature or module} needs {package}, which {state}; try: pip install "senseweave[{extra}]"'
+        msg = f'{feature or "this"} needs {package}, which {state}; try: pip install "senseweave[{extra}]"'
         raise ImportError(msg) from error
 
 

@@ -34,8 +34,8 @@ class OfflineChat:
 
     def reply(self, messages: Sequence[Mapping[str, str]]) -> str:
         """Continue a conversation of `{"role": ..., "content": ...}` messages with the assistant's text."""
-        torch = require("torch", extra="llm")
         tokenizer, model = self._model()
+        torch = require("torch", extra="llm", feature="the offline chat model")
         inputs = tokenizer.apply_chat_template(
             list(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
@@ -65,7 +65,7 @@ def _load() -> tuple[Any, Any]:
     verify_sha256(folder / GGUF, GGUF_SHA256)
     require("gguf", extra="llm", feature="the offline chat model")
     transformers = require("transformers", extra="llm", feature="the offline chat model")
-    torch = require("torch", extra="llm")
+    torch = require("torch", extra="llm", feature="the offline chat model")
     with quiet_loading(), redirect_stderr(StringIO()):  # the progress bar of reading GGUF cannot be turned off
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), gguf_file=GGUF, local_files_only=True)
         model = transformers.AutoModelForCausalLM.from_pretrained(

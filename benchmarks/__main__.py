@@ -47,7 +47,8 @@ class Script:
 
 SCRIPTS = (
     Script("text_throughput.py"),
-    Script("query_latency.py", ("--cold", "0")),
+    Script("query_latency.py"),
+    Script("backends.py"),
     Script("cold_start.py", once=True),
     Script("memory.py", once=True),
     Script("concurrent_search.py"),

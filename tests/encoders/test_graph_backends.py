@@ -334,7 +334,7 @@ def test_a_graph_beside_the_weights_of_a_model_is_never_read(tmp_path):
     np.testing.assert_allclose(graph.embed_text(ODD[1:4]), plain.embed_text(ODD[1:4]), atol=1e-5)
 
 
-@pytest.mark.parametrize(("number", "damage"), enumerate(["cut", "changed", "missing", "facts"]))
+@pytest.mark.parametrize(("number", "damage"), list(enumerate(["cut", "changed", "missing", "facts"])))
 def test_a_damaged_graph_is_made_again(models, cache_folder, number, damage):
     name = models("sentence-mean")
     expected = sw.load(name, backend="onnx", cache_size=0).embed_text(ODD[1:4])

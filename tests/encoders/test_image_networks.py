@@ -12,6 +12,11 @@ from senseweave.encoders.runtime.image_networks import choose_ways, ways_chosen
 nn = torch.nn
 
 
+@pytest.fixture(autouse=True)
+def _no_network_before(monkeypatch):
+    monkeypatch.setattr(image_networks, "_found", {})
+
+
 @pytest.fixture
 def samples():
     return torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(1))
@@ -101,6 +106,15 @@ def test_what_is_not_faster_is_taken_back(monkeypatch, samples):
     assert sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()) == 4
     assert all(weights.is_contiguous() for weights in network.parameters())
     np.testing.assert_array_equal(compute_by(network)(samples), expected)
+
+
+def test_a_network_that_is_loaded_again_computes_as_before(monkeypatch, samples):
+    times = iter([3.0, 2.0, 9.0])  # as it is, folded, by places; a second network is not timed
+    monkeypatch.setattr(image_networks._Trial, "time", lambda trial: next(times))
+    first, second = convolutional(), convolutional()
+    for network in (first, second):
+        assert choose_ways("net", network, lambda: samples, compute_by(network)) == ("folded",)
+    np.testing.assert_array_equal(compute_by(second)(samples), compute_by(first)(samples))
 
 
 def transformer():

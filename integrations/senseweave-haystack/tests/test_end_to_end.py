@@ -209,9 +209,9 @@ async def test_eight_queries_at_once_give_what_run_gives_with_one_model_load(sto
     inputs = [{"embedder": {"text": query}, "builder": {"query": query}} for query in queries]
 
     loads = []
-    encoder = type(starter.encoder("text"))
-    load = encoder._load_model
-    monkeypatch.setattr(encoder, "_load_model", lambda self: loads.append(self) or load(self))
+    network = type(starter.encoder("text")._network())
+    read = network.__init__
+    monkeypatch.setattr(network, "__init__", lambda self, *given: loads.append(self) or read(self, *given))
     together = await asyncio.gather(*(pipeline.run_async(given) for given in inputs))
     assert len(loads) == 1
 

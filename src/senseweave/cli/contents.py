@@ -56,7 +56,7 @@ def info(
 ) -> None:
     """Show the contents of an index: records per modality, spaces and fingerprints; or a model, file kinds, presets."""
     if kinds + presets + (folder is not None) + (space is not None) != 1:
-        msg = "info needs the folder of an index, or one of --space, --kinds and --presets, and no second of them"
+        msg = "info needs the folder of an index, or one of --space, --kinds and --presets, not both"
         raise SenseweaveError(msg)
     if option and space is None:
         msg = "--option is for the model of --space"

@@ -132,7 +132,8 @@ def _judgment_record(query: Media, record: StoredRecord, *, relevant: bool) -> R
     asked = content_key(provenance, query.decode() if query.modality == "text" else None)
     identifier = hashlib.sha256(f"{asked}\n{content or record.id}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
     own: dict[str, Any] = {
-        **provenance.own, JUDGED: record.id, RELEVANT: relevant, JUDGED_AT: time.time(), CONTENT: content or "",
+        **provenance.own, JUDGED: record.id, RELEVANT: relevant, JUDGED_AT: round(time.time(), 6),
+        CONTENT: content or "",
     }  # fmt: skip
     text = str(query.decode()) if query.modality == "text" else query.source
     return Record(identifier, np.ones(1, np.float32), text, write_metadata(replace(provenance, own=own)))

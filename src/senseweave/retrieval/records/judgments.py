@@ -84,9 +84,12 @@ def stored_judgments(collections: Collections) -> list[tuple[StoredRecord, Store
 
 
 def judged_at(row: Record | StoredRecord) -> float:
-    """Return when a judgment was made, in seconds since 1970; 0 where it does not say so."""
+    """Return when a judgment was made, in seconds since 1970, to the microsecond; 0 where it does not say so.
+
+    Chroma may return a number whose last bit differs.
+    """
     at = row.metadata.get(JUDGED_AT)
-    return float(at) if isinstance(at, (int, float)) else 0.0
+    return round(float(at), 6) if isinstance(at, (int, float)) else 0.0
 
 
 def content_hash(record: StoredRecord) -> str | None:

@@ -1,7 +1,7 @@
 """Puts what `python benchmarks` measured into README: `python benchmarks/quoting.py`.
 
 The table between the two marks is made of every file in `benchmarks/results/`, so that no figure is typed by hand and
-no row is left out; a test fails where they differ.
+no whole work is left out; a test fails where they differ.
 """
 
 from __future__ import annotations
@@ -15,25 +15,39 @@ ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- speed: made by benchmarks/quoting.py -->", "<!-- speed: end -->"
 
 
+STAGES = (": decoding", ": preparing", ": network")
+"""Works that are a part of another row's; only `benchmarks/results/` has them."""
+
+
 def quote(results: Sequence[Mapping[str, Any]]) -> str:
-    """Return the rows of all results as Markdown: how many times as fast, in the order of the results."""
+    """Return the whole works of all results as Markdown: how many times as fast, in the order of the results."""
     if not results:
         return "No table has been written yet: `make bench` writes it for the machine that it runs on."
     blocks = []
     for found in results:
-        lines = [
-            f"{found['processor']}, {found['cores']} cores:",
-            "",
-            "| work | threads | compared with | times as good [range] |",
-            "| --- | --- | --- | --- |",
-        ]
-        for row in found["rows"]:
+        whole = [row for row in found["rows"] if not any(stage in row["work"] for stage in STAGES)]
+        threads = sorted({row["threads"] for row in whole})
+        cells: dict[tuple[str, str], dict[int, str]] = {}
+        for row in whole:
             for peer, (middle, least, most) in row["ratios"].items():
                 ratio = f"{middle:.2f} [{least:.2f} to {most:.2f}]"
-                shown = f"**{ratio}**" if middle < 1 else ratio
-                lines.append(f"| {row['work']} | {row['threads']} | {peer} | {shown} |")
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks) + "\n\nRows below 1 are bold."
+                work = f"{row['work']}, memory" if row["unit"] == "MB" and "memory" not in row["work"] else row["work"]
+                cells.setdefault((work, peer), {})[row["threads"]] = f"**{ratio}**" if middle < 1 else ratio
+        lines = [
+            f"{found['processor']}, {found['cores']} cores" + (", `--quick`:" if found["quick"] else ":"),
+            "",
+            "| work | compared with | " + " | ".join(f"threads: {count}" for count in threads) + " |",
+            "| --- | --- | " + "--- | " * len(threads),
+        ]
+        lines += [
+            f"| {work} | {peer} | " + " | ".join(ratios.get(count, "") for count in threads) + " |"
+            for (work, peer), ratios in cells.items()
+        ]
+        blocks.append("\n".join(lines).replace("| \n", "|\n"))
+    return (
+        "\n\n".join(blocks)
+        + "\n\nTimes as good, with the range over rounds; below 1 in bold. Figures and stages: `benchmarks/results/`."
+    )
 
 
 def replace_quote(text: str, results: Sequence[Mapping[str, Any]]) -> str:

@@ -16,6 +16,7 @@ import tiny_space, senseweave as sw
 from pathlib import Path
 home = Path(sys.argv[3])
 os.environ["HOME"] = os.environ["XDG_CACHE_HOME"] = str(home)
+os.environ.pop("SENSEWEAVE_CACHE", None)
 
 def read(index):
     assert len(index) == 1100

@@ -12,11 +12,10 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import BY_OPEN_CLIP_CONFIG, Rule, has_file
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.image_model import ModelImage
-from senseweave.encoders.parts.long_images import by_transform, transform_side
+from senseweave.encoders.parts.image_model import ModelImage, TransformedModel
 from senseweave.encoders.parts.towers import BATCH_IMAGES, scalar
 from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
-from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device
+from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -86,7 +85,7 @@ def locate(name: str, *, revision: str | None = None) -> OpenClipSource:
     return OpenClipSource(name, f"local-dir:{checkpoint.folder}", checkpoint=checkpoint)
 
 
-class OpenClipModel(Loadable):
+class OpenClipModel(TransformedModel):
     """An open_clip model with its tokenizer and image transform, loaded when it is first used."""
 
     def __init__(self, source: OpenClipSource, *, device: str | None = None, dtype: str | None = None) -> None:
@@ -111,24 +110,6 @@ class OpenClipModel(Loadable):
     def dimension(self) -> int:
         """The length of the vectors that both towers share."""
         return self._dimension()
-
-    @property
-    def name(self) -> str:
-        """What the user called the model."""
-        return self.source.name
-
-    @property
-    def side(self) -> int | None:
-        """Length in pixels that the shorter side of an image is resized to, or None if that is not known."""
-        return transform_side(self._transform())
-
-    def network(self) -> Any:
-        """Return the model in eval mode, loading it if needed."""
-        return self._model()
-
-    def transform(self, image: Any) -> np.ndarray:
-        """Prepare a PIL image as the model's own configuration says, shape (3, height, width), float32."""
-        return by_transform(self._transform(), image)
 
     def features(self, pixels: Any) -> Any:
         """Return the vectors of the image tower."""

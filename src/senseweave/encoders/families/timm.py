@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.detection import BY_TIMM_CONFIG, Rule, has_config_keys
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.image_model import ModelImage
-from senseweave.encoders.parts.long_images import by_transform, transform_side
+from senseweave.encoders.parts.image_model import ModelImage, TransformedModel
 from senseweave.encoders.parts.towers import BATCH_IMAGES
 from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
-from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device, pick_dtype
+from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -68,7 +65,7 @@ def locate(name: str, *, revision: str | None = None) -> TimmSource:
     return TimmSource(name, checkpoint=checkpoint)
 
 
-class TimmModel(Loadable):
+class TimmModel(TransformedModel):
     """A timm model, loaded when it is first used.
 
     Attributes:
@@ -118,24 +115,6 @@ class TimmModel(Loadable):
             raise ModelError(msg)
         info = data.ImageNetInfo(subset)
         return [info.index_to_description(index) for index in range(model.num_classes)]
-
-    @property
-    def name(self) -> str:
-        """What the user called the model."""
-        return self.source.name
-
-    @property
-    def side(self) -> int | None:
-        """Length in pixels that the shorter side of an image is resized to, or None if that is not known."""
-        return transform_side(self._transform())
-
-    def network(self) -> Any:
-        """Return the model in eval mode, loading it if needed."""
-        return self._model()
-
-    def transform(self, image: Any) -> np.ndarray:
-        """Prepare a PIL image as the model's own configuration says, shape (3, height, width), float32."""
-        return by_transform(self._transform(), image)
 
     def features(self, pixels: Any) -> Any:
         """Compute the features before the classifier: `forward_head(..., pre_logits=True)`, as timm's cards do."""

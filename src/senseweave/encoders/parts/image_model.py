@@ -8,8 +8,10 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.parts.long_images import by_transform, transform_side
 from senseweave.encoders.parts.towers import BATCH_IMAGES
 from senseweave.encoders.runtime.image_networks import choose_ways, sample_pictures
+from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.extras import require
 from senseweave.media import Modality
 
@@ -46,6 +48,32 @@ class ImageModel(Protocol):
 
     def close(self) -> None:
         """Free the model."""
+
+
+class TransformedModel(Loadable):
+    """What models of both libraries have in common; a subclass assigns `source`, `_model` and `_transform`."""
+
+    source: Any
+    _model: Lazy[Any]
+    _transform: Lazy[Any]
+
+    @property
+    def name(self) -> str:
+        """What the user called the model."""
+        return str(self.source.name)
+
+    @property
+    def side(self) -> int | None:
+        """Length in pixels that the shorter side of an image is resized to, or None if that is not known."""
+        return transform_side(self._transform())
+
+    def network(self) -> Any:
+        """Return the model in eval mode, loading it if needed."""
+        return self._model()
+
+    def transform(self, image: Any) -> np.ndarray:
+        """Prepare a PIL image as the model's own configuration says, shape (3, height, width), float32."""
+        return by_transform(self._transform(), image)
 
 
 class ModelImage(Encoder):

@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Hashable, Sequence
-from functools import cache
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from senseweave.display import printable
+from senseweave.encoders.runtime.backends.linears import prepacked_linear
 from senseweave.extras import require
 from senseweave.forking import RLock
 
@@ -256,33 +256,10 @@ def _lay_out_by_places(torch: Any, model: Any) -> Undo:
     return lambda: model.to(memory_format=torch.contiguous_format)
 
 
-@cache
-def _prepacked_linear() -> type[Any]:
-    """Return the class of linear layers whose weights are laid out once for oneDNN's kernels.
-
-    On two cores of an AMD EPYC it does 105 GFLOP/s a core where `torch.nn.Linear`, by MKL, does 90. The operators are
-    private to torch.
-    """
-    torch = require("torch", extra="image")
-    operators = torch.ops.mkldnn
-
-    class PrepackedLinear(torch.nn.Module):  # type: ignore[name-defined, misc]
-        def __init__(self, linear: Any) -> None:
-            super().__init__()
-            self.in_features, self.out_features = linear.in_features, linear.out_features
-            self.bias = linear.bias
-            self.packed = operators._reorder_linear_weight(linear.weight.detach(), None)
-
-        def forward(self, states: Any) -> Any:
-            return operators._linear_pointwise(states, self.packed, self.bias, "none", [], "")
-
-    return PrepackedLinear
-
-
 def _prepack(model: Any, linears: list[Any]) -> Undo:
     names = {module: name for name, module in model.named_modules()}
     for linear in linears:
-        model.set_submodule(names[linear], _prepacked_linear()(linear))
+        model.set_submodule(names[linear], prepacked_linear(linear))
 
     def undo() -> None:
         for linear in linears:
@@ -296,7 +273,7 @@ def _is_faster_prepacked(torch: Any, linear: Any, rows: int) -> bool:
     states = torch.randn(min(BATCHES_OF_SAMPLES * rows, MOST_ROWS), linear.in_features)
     with torch.inference_mode():
         try:
-            packed = _prepacked_linear()(linear)
+            packed = prepacked_linear(linear)
             taken: dict[Any, list[float]] = {linear: [], packed: []}
             for _ in range(LINEAR_ROUNDS):
                 for layer, times in taken.items():

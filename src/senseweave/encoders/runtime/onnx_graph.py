@@ -1,7 +1,7 @@
 """ONNX graphs written node by node: how a network computes, in a few kilobytes beside weights that stay in their file.
 
-The format is that of onnx.proto (github.com/onnx/onnx): protocol buffers, of which a graph needs varints, bytes and
-floats alone.
+The file format is defined by onnx.proto (github.com/onnx/onnx). It uses protocol buffers; graphs only need their
+varints, bytes and floats.
 """
 
 from __future__ import annotations

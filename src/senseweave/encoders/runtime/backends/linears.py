@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
+from functools import cache
 from typing import Any, Final, Literal
 
 from senseweave.extras import require
@@ -28,12 +29,13 @@ class UseLinears:
         _current.form = None
 
 
-def make_switchable(model: Any) -> None:
-    """Replace each linear layer by one that has both forms, of which `UseLinears` chooses.
+@cache
+def switchable_linear() -> type[Any]:
+    """Return the class of linear layers that have both forms, made of a `torch.nn.Linear`.
 
     Which is faster depends on the processor: on two cores of an AMD EPYC oneDNN does 105 GFLOP/s a core where MKL does
     90, and on an Intel Xeon MKL is the faster for a short query. oneDNN's operators are private to torch, so that what
-    they compute must be proven on each model before it is used (`choose_backend`).
+    they compute must be proven on each model before it is used.
     """
     torch = require("torch", extra="text")
     operators = torch.ops.mkldnn
@@ -56,15 +58,28 @@ def make_switchable(model: Any) -> None:
             if "prepacked" not in forms:
                 self.packed = None
 
+    return SwitchableLinear
+
+
+def prepacked_linear(linear: Any) -> Any:
+    """Return a linear layer with its weights laid out for oneDNN alone."""
+    layer = switchable_linear()(linear)
+    layer.keep(("prepacked",))
+    return layer
+
+
+def make_switchable(model: Any) -> None:
+    """Replace each linear layer by one that has both forms, of which `UseLinears` chooses."""
+    torch = require("torch", extra="text")
     for name, module in list(model.named_modules()):
         if type(module) is torch.nn.Linear:
-            model.set_submodule(name, SwitchableLinear(module))
+            model.set_submodule(name, switchable_linear()(module))
 
 
 def keep_forms(model: Any, forms: Collection[Linears]) -> None:
     """Free the weights of the other forms of every linear layer."""
     for module in model.modules():
-        if hasattr(module, "packed") and hasattr(module, "keep"):
+        if isinstance(module, switchable_linear()):
             module.keep(forms)
 
 

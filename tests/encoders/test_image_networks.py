@@ -15,6 +15,7 @@ nn = torch.nn
 @pytest.fixture(autouse=True)
 def _no_network_before(monkeypatch):
     monkeypatch.setattr(image_networks, "_found", {})
+    monkeypatch.setattr(image_networks, "FEWEST_PRODUCTS", 0)
 
 
 @pytest.fixture
@@ -115,6 +116,29 @@ def test_a_network_that_is_loaded_again_computes_as_before(monkeypatch, samples)
     for network in (first, second):
         assert choose_ways("net", network, lambda: samples, compute_by(network)) == ("folded",)
     np.testing.assert_array_equal(compute_by(second)(samples), compute_by(first)(samples))
+
+
+def test_threads_do_not_change_how_a_network_that_is_loaded_again_computes(monkeypatch, samples):
+    times = iter([3.0, 2.0, 9.0])
+    monkeypatch.setattr(image_networks._Trial, "time", lambda trial: next(times))
+    threads = torch.get_num_threads()
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            network = convolutional()
+            assert choose_ways("net", network, lambda: samples, compute_by(network)) == ("folded",)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(("size", "tried"), [(24, False), (320, True)])
+def test_a_network_too_small_to_gain_stays_as_it_is(monkeypatch, size, tried):
+    monkeypatch.undo()
+    monkeypatch.setattr(image_networks, "_found", {})
+    clock = iter(range(10_000, 0, -1))
+    monkeypatch.setattr(image_networks._Trial, "time", lambda trial: float(next(clock)))
+    network, pixels = convolutional(), torch.zeros(2, 3, size, size)
+    assert bool(choose_ways("net", network, lambda: pixels, compute_by(network))) is tried
 
 
 def transformer():

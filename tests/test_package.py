@@ -25,6 +25,7 @@ LAYERS = [
     "training",
     "evaluation",
     "interop",
+    "serving",
     "cli",
     "demo",
     "testing",
@@ -38,6 +39,7 @@ TOGETHER = [
     {"retrieval"},
     {"training", "evaluation"},
     {"interop"},
+    {"serving"},
     {"cli", "demo", "testing"},
 ]
 

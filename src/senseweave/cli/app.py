@@ -34,6 +34,7 @@ from senseweave.cli.options import (
 from senseweave.cli.output import print_json
 from senseweave.cli.pipes import output
 from senseweave.cli.searching import search
+from senseweave.cli.serving import serve
 from senseweave.display import wants_plain_text
 from senseweave.errors import AddError, SenseweaveError
 from senseweave.extras import require
@@ -146,6 +147,7 @@ def index_command(
 
 
 app.command()(search)
+app.command()(serve)
 app.command()(info)
 app.command("list")(list_command)
 app.command()(delete)

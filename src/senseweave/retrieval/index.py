@@ -24,6 +24,7 @@ from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.hits import Hits
 from senseweave.retrieval.index_spaces import IndexSpaces, load_all
 from senseweave.retrieval.judging import Judged
+from senseweave.retrieval.listing import Listed
 from senseweave.retrieval.maintenance import Maintained
 from senseweave.retrieval.query import Query, as_query
 from senseweave.retrieval.records.deletion import Deletion
@@ -46,7 +47,7 @@ from senseweave.spaces.space import Space
 DEFAULT_SPACES = ("starter",)
 
 
-class Index(Maintained, Judged):
+class Index(Maintained, Judged, Listed):
     """Media of all modalities in a vector store, searched as one corpus.
 
         index = Index("my-index")                        # a folder; the embedded starter space

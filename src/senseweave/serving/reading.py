@@ -1,0 +1,128 @@
+"""Routes: what is in the index, and its media."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from senseweave.media import Modality
+from senseweave.media.export import Exported
+from senseweave.redaction import redacted
+from senseweave.serving.errors import ApiError, PlainJSON, input_error
+from senseweave.serving.ranges import SANDBOX, file_response
+from senseweave.serving.schemas import RecordModel, RecordsAnswer, SourcesAnswer, record_as_dict
+from senseweave.serving.services import Services, Shared
+from senseweave.serving.work import off_loop
+
+router = APIRouter(prefix="/api", tags=["records"])
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="Most entries.")]
+Offset = Annotated[int, Query(ge=0, le=1_000_000, description="Entries to leave out.")]
+Filter = Annotated[str | None, Query(alias="filter", description="A condition on metadata, as JSON.")]
+Seconds = Annotated[float | None, Query(ge=0, description="Seconds of the source.")]
+
+
+@router.get("/info")
+async def info(shared: Shared) -> Any:
+    """Return how many records there are, of which modalities, and what the server allows."""
+    facts = await off_loop(shared.index.info)
+    return PlainJSON(
+        {
+            "records": facts["records"],
+            "modalities": facts["modalities"],
+            "spaces": facts["spaces"],
+            "read_only": shared.settings.read_only,
+            "uploads": _may_upload(shared),
+            "rerankers": list(shared.settings.rerankers),
+            "max_upload_bytes": shared.settings.upload_policy.max_bytes,
+        }
+    )
+
+
+@router.get("/sources", response_model=SourcesAnswer)
+async def sources(shared: Shared, where: Filter = None, limit: Limit = 100, offset: Offset = 0) -> Any:
+    """List the sources of records that match a filter, by name."""
+    listed = await off_loop(_checked, lambda: shared.index.contents(_condition(where)))
+    page = [{"source": redacted(entry.source), "records": entry.records} for entry in listed[offset : offset + limit]]
+    return PlainJSON({"sources": page, "total": len(listed)})
+
+
+@router.get("/records", response_model=RecordsAnswer)
+async def records(
+    shared: Shared,
+    where: Filter = None,
+    modality: Modality | None = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+) -> Any:
+    """List records that match a filter."""
+
+    def listed() -> list[dict[str, Any]]:
+        found = shared.index.records(filter=_condition(where))
+        chosen = (record for record in found if modality in (None, record.provenance.modality))
+        return [record_as_dict(record) for record in islice(chosen, offset, offset + limit + 1)]
+
+    page = await off_loop(_checked, listed)
+    return PlainJSON({"records": page[:limit], "next_offset": offset + limit if len(page) > limit else None})
+
+
+@router.get("/records/{identifier}", response_model=RecordModel)
+async def record(identifier: str, shared: Shared) -> Any:
+    """Return a record."""
+    return PlainJSON(record_as_dict(await off_loop(shared.files.find, identifier)))
+
+
+@router.head("/records/{identifier}/original", include_in_schema=False)
+@router.get("/records/{identifier}/original", response_class=Response)
+async def original(identifier: str, shared: Shared, request: Request) -> Response:
+    """Send the file of a record, or the range of it that is asked for; only if it is as it was indexed."""
+    opened = await off_loop(lambda: shared.files.take(shared.files.find(identifier)))
+    return file_response(request, opened)
+
+
+@router.get("/records/{identifier}/thumbnail", response_class=Response)
+async def thumbnail(
+    identifier: str, shared: Shared, width: Annotated[int, Query(ge=1, le=1280, description="In pixels.")] = 320
+) -> Response:
+    """Return a small picture of an image, a page, a video or a recording."""
+    return _sent(await off_loop(lambda: shared.previews.thumbnail(shared.files.find(identifier), width)))
+
+
+@router.get("/records/{identifier}/waveform")
+async def waveform(identifier: str, shared: Shared) -> Any:
+    """Return the loudness of a recording in equal steps of its span, from 0 to 1."""
+    return PlainJSON({"peaks": await off_loop(lambda: shared.previews.waveform(shared.files.find(identifier)))})
+
+
+@router.get("/records/{identifier}/clip", response_class=Response)
+async def clip(identifier: str, shared: Shared, start: Seconds = None, end: Seconds = None) -> Response:
+    """Return the span of a recording as WAV, or of a video from the key frame before the span on."""
+    return _sent(await off_loop(lambda: shared.previews.clip(shared.files.find(identifier), start, end)))
+
+
+def _sent(file: Exported) -> Response:
+    headers = {"cache-control": "private, max-age=300", "content-security-policy": SANDBOX}
+    return Response(file.data, media_type=file.mime_type, headers=headers)
+
+
+def _may_upload(shared: Services) -> bool:
+    return not shared.settings.read_only and shared.settings.uploads is not None
+
+
+def _condition(where: str | None) -> Any:
+    try:
+        return json.loads(where) if where else None
+    except ValueError:
+        raise ApiError(422, "invalid_filter", "filter is not JSON") from None
+
+
+def _checked(function: Any) -> Any:
+    """Return what a function returns; what is wrong with a filter is the client's error."""
+    try:
+        return function()
+    except (TypeError, ValueError) as error:
+        raise input_error(error) from None

@@ -1,0 +1,70 @@
+"""Run a server of an index until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+import uvicorn
+
+from senseweave.retrieval import Index
+from senseweave.serving.app import create_app
+from senseweave.serving.settings import ServeSettings
+
+SHUTDOWN_SECONDS: Final = 20
+"""How long requests may take to end after Ctrl-C or SIGTERM."""
+CONNECTIONS: Final = 1000
+"""Connections at a time; further ones are answered with 503."""
+
+
+def make_server(index: Index, settings: ServeSettings, **options: Any) -> uvicorn.Server:
+    """Return a server that is not started yet.
+
+    Args:
+        index: An open index.
+        settings: Where to listen, who is let in and what is allowed.
+        options: Of `uvicorn.Config`, in place of the defaults.
+    """
+    defaults: dict[str, Any] = {
+        "host": settings.host.strip("[]"),
+        "port": settings.port,
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "limit_concurrency": CONNECTIONS,
+        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
+    }
+    return uvicorn.Server(uvicorn.Config(create_app(index, settings), **{**defaults, **options}))
+
+
+def serve(index: Index, settings: ServeSettings, announce: Callable[[str], None]) -> None:
+    """Serve an index until Ctrl-C or SIGTERM; requests that are being answered end first.
+
+    Args:
+        index: An open index.
+        settings: Where to listen, who is let in and what is allowed.
+        announce: Called with the URL once connections are accepted.
+
+    Raises:
+        OSError: If the port is taken, or the address is none of this machine.
+    """
+    host = settings.host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, settings.port), family=family, backlog=2048) as listening:
+        server = make_server(index, settings)
+
+        def stop(*_: object) -> None:
+            server.should_exit = True
+
+        # uvicorn raises the signal that ended it again, when requests are answered: the index is still to be closed.
+        handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            port = listening.getsockname()[1]
+            announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+            server.run(sockets=[listening])
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)

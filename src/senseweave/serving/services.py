@@ -1,0 +1,76 @@
+"""What the routes of a server share."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from senseweave.retrieval import Index
+from senseweave.serving.files import RecordFiles
+from senseweave.serving.guard import Doorkeeper
+from senseweave.serving.metrics import Metrics
+from senseweave.serving.previews import Previews
+from senseweave.serving.settings import ServeSettings
+from senseweave.spaces.space import Space
+
+LOG = logging.getLogger("senseweave.serving")
+
+
+@dataclass
+class Services:
+    """An index with what serves it.
+
+    Attributes:
+        index: The index.
+        settings: What is allowed.
+        files: Its records and their files.
+        previews: Thumbnails, waveforms and spans.
+        doorkeeper: Knows the token.
+        metrics: What is counted.
+        state: `loading`, `ready` or `failed`.
+        started: Seconds since 1970.
+    """
+
+    index: Index
+    settings: ServeSettings
+    files: RecordFiles
+    previews: Previews
+    doorkeeper: Doorkeeper
+    metrics: Metrics
+    state: str = "loading"
+    started: float = field(default_factory=time.time)
+
+    @classmethod
+    def build(cls, index: Index, settings: ServeSettings) -> Services:
+        """Return the services of an index."""
+        files = RecordFiles(index)
+        return cls(index, settings, files, Previews(files), Doorkeeper(settings.token), Metrics())
+
+    @property
+    def spaces(self) -> dict[str, Space]:
+        """The spaces that embed for clients, by name: those of the index first."""
+        return {**self.index.spaces, **self.settings.spaces}
+
+    def load(self) -> None:
+        """Load the models, so that the first request is as quick as later requests."""
+        try:
+            for space in self.spaces.values():
+                space.load()
+        except Exception:
+            self.state = "failed"
+            LOG.exception("the models cannot be loaded")
+        else:
+            self.state = "ready"
+
+
+def services(request: Request) -> Services:
+    """Return the services of the application that answers a request."""
+    found: Services = request.app.state.services
+    return found
+
+
+Shared = Annotated[Services, Depends(services)]

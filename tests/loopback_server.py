@@ -1,0 +1,40 @@
+"""A real server of an index on loopback, in a thread."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+
+import senseweave as sw
+from senseweave.serving.server import make_server
+from senseweave.serving.settings import ServeSettings
+
+Start = Callable[..., httpx.Client]
+"""Starts a server with some settings and returns a client of it."""
+
+
+@contextlib.contextmanager
+def running(index: sw.Index, settings: ServeSettings) -> Iterator[str]:
+    """Serve an index on a free port until the block ends, and give the server's URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = make_server(index, settings)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextlib.contextmanager
+def served(index: sw.Index, **settings: Any) -> Iterator[httpx.Client]:
+    """Serve an index with some settings, and give a client of it."""
+    with (
+        running(index, ServeSettings(**settings)) as url,
+        httpx.Client(base_url=url, timeout=60, trust_env=False) as client,
+    ):
+        yield client

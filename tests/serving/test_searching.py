@@ -1,0 +1,129 @@
+"""Searching over HTTP finds what `Index.search` finds, with all of its options."""
+
+import base64
+import inspect
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from loopback_server import Start
+
+import senseweave as sw
+
+
+def found(answer: httpx.Response) -> list[tuple[str, float]]:
+    assert answer.status_code == 200, answer.text
+    return [(hit["id"], round(hit["score"], 5)) for hit in answer.json()["hits"]]
+
+
+def expected(hits: list[sw.Hit]) -> list[tuple[str, float]]:
+    return [(hit.id, round(hit.score, 5)) for hit in hits]
+
+
+def test_words_find_what_the_index_finds(client: httpx.Client, index: sw.Index) -> None:
+    answer = client.post("/api/search", json={"query": "dogs bark", "k": 4})
+    assert found(answer) == expected(index.search("dogs bark", k=4))
+    first = answer.json()["hits"][0]
+    assert first["rank"] == 1
+    assert first["text"] == "Dogs bark in the yard."
+    assert first["source"].endswith("dogs.txt")
+    assert first["calibration"]
+
+
+def test_every_option_of_a_search_is_an_option_of_the_api(client: httpx.Client) -> None:
+    schema = client.get("/openapi.json").json()["components"]["schemas"]["SearchRequest"]["properties"]
+    arguments = set(inspect.signature(sw.Index.search).parameters) - {"self"}
+    assert arguments <= set(schema)
+    assert "sources" not in arguments
+    assert all(schema[name].get("description") for name in arguments)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"modalities": ["image"]},
+        {"filter": {"mime_type": "image/png"}},
+        {"fusion": "rrf"},
+        {"offset": 2},
+        {"group": True},
+        {"diversity": 0.5},
+        {"quota": {"audio": 2}},
+        {"fusion": "weighted_rrf", "weights": {"audio": 3}},
+        {"min_score": 0.0},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_an_option_changes_the_search_as_it_does_in_python(
+    client: httpx.Client, index: sw.Index, options: dict[str, object]
+) -> None:
+    answer = client.post("/api/search", json={"query": "dogs", "k": 5, **options})
+    assert found(answer) == expected(index.search("dogs", k=5, **options))
+
+
+def test_parts_of_words_and_encoded_media_are_weighted(client: httpx.Client, index: sw.Index, files: Path) -> None:
+    data = (files / "sample-0.png").read_bytes()
+    encoded = base64.b64encode(data).decode()
+    for value in (encoded, f"data:image/png;base64,{encoded}"):
+        parts = [{"text": "dogs", "weight": 0.5}, {"image": value, "weight": 2}]
+        answer = client.post("/api/search", json={"parts": parts, "k": 5})
+        assert found(answer) == expected(index.search(sw.Query([("dogs", 0.5), (sw.Image(data), 2)]), k=5))
+
+
+def test_uploads_are_parts_that_the_request_may_weigh(client: httpx.Client, index: sw.Index, files: Path) -> None:
+    picture, sound = files / "sample-0.png", files / "sample-1.wav"
+    uploads = [("files", (path.name, path.read_bytes())) for path in (picture, sound)]
+    answer = client.post("/api/search/upload", files=uploads)
+    assert found(answer) == expected(index.search(sw.Query([sw.Image(picture), sw.Audio(sound)])))
+    weights = json.dumps({"k": 3, "query": "cats", "parts": [{"file": 1, "weight": -0.5}]})
+    answer = client.post("/api/search/upload", files=uploads, data={"request": weights})
+    asked = sw.Query(["cats", (sw.Audio(sound), -0.5), sw.Image(picture)])
+    assert found(answer) == expected(index.search(asked, k=3))
+
+
+def test_more_like_a_record_finds_it_first(client: httpx.Client, index: sw.Index) -> None:
+    for hit in index.search("dogs", k=11):
+        answer = client.post("/api/search", json={"parts": [{"like": hit.id}], "k": 1, "modalities": [hit.modality]})
+        assert answer.json()["hits"][0]["id"] == hit.id
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        ({}, "send a query"),
+        ({"query": " "}, "cannot be empty"),
+        ({"query": "a", "k": 0}, "k: "),
+        ({"query": "a", "k": 10**9}, "k: "),
+        ({"query": "a", "fusion": "magic"}, "magic"),
+        ({"query": "a", "colour": 1}, "colour: "),
+        ({"query": "a", "rerank": "some/model"}, "rerankers"),
+        ({"query": "a", "filter": {"$bad": 1}}, "$bad"),
+        ({"parts": [{"text": "a", "image": "aaaa"}]}, "exactly one"),
+        ({"parts": [{"file": 0}]}, "no file 0"),
+        ({"parts": [{"image": "/etc/passwd"}]}, "image"),
+        ({"parts": [{"image": "file:///etc/passwd"}]}, "base64"),
+        ({"parts": [{"image": "http://127.0.0.1/a.png"}]}, "fetches no URLs"),
+        ({"parts": [{"text": "a", "weight": 0}]}, "weight"),
+    ],
+)
+def test_what_cannot_be_searched_for_is_an_error_that_says_why(
+    client: httpx.Client, request_: dict[str, object], says: str
+) -> None:
+    answer = client.post("/api/search", json=request_)
+    assert answer.status_code == 422
+    error = answer.json()["error"]
+    assert error["type"] == "invalid_request_error"
+    assert says in error["message"]
+    assert "root:" not in answer.text
+
+
+def test_an_unknown_record_is_not_found(client: httpx.Client) -> None:
+    assert client.post("/api/search", json={"parts": [{"like": "0" * 32}]}).status_code == 404
+
+
+def test_a_reranker_is_used_if_the_server_was_started_with_it(start: Start, index: sw.Index) -> None:
+    client = start(index, rerankers=("no/such-model",))
+    assert client.get("/api/info").json()["rerankers"] == ["no/such-model"]
+    answer = client.post("/api/search", json={"query": "a", "rerank": "no/such-model"})
+    assert answer.status_code == 500  # there is no such model, and the server's log says so
+    assert answer.json()["error"]["type"] == "server_error"

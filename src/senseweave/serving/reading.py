@@ -12,6 +12,7 @@ from starlette.responses import Response
 from senseweave.media import Modality
 from senseweave.media.export import Exported
 from senseweave.redaction import redacted
+from senseweave.retrieval import METHODS, FusionMethod
 from senseweave.serving.errors import ApiError, PlainJSON, input_error
 from senseweave.serving.ranges import SANDBOX, file_response
 from senseweave.serving.schemas import RecordModel, RecordsAnswer, SourcesAnswer, record_as_dict
@@ -38,6 +39,7 @@ async def info(shared: Shared) -> Any:
             "read_only": shared.settings.read_only,
             "uploads": _may_upload(shared),
             "rerankers": list(shared.settings.rerankers),
+            "methods": {name: _summary(method) for name, method in METHODS.items()},
             "max_upload_bytes": shared.settings.upload_policy.max_bytes,
         }
     )
@@ -102,6 +104,11 @@ async def waveform(identifier: str, shared: Shared) -> Any:
 async def clip(identifier: str, shared: Shared, start: Seconds = None, end: Seconds = None) -> Response:
     """Return the span of a recording as WAV, or of a video from the key frame before the span on."""
     return _sent(await off_loop(lambda: shared.previews.clip(shared.files.find(identifier), start, end)))
+
+
+def _summary(method: FusionMethod) -> str:
+    """Return what a fusion method does, in the first sentence that it says of itself."""
+    return " ".join((method.__doc__ or method.name).split("\n\n")[0].split())
 
 
 def _sent(file: Exported) -> Response:

@@ -12,7 +12,7 @@ from typing import Any
 from senseweave.concurrency import WRITING, Queue, in_thread, run_in
 from senseweave.display import printable
 from senseweave.errors import StoreError
-from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
+from senseweave.media import Media, MediaPolicy, Modality
 from senseweave.media.collecting import OnInputError
 from senseweave.media.kinds.picture_text import Ocr, PictureReading
 from senseweave.progress import ProgressOption
@@ -20,17 +20,18 @@ from senseweave.redaction import quoted
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.labels import Answers, check_queries, match_labels
 from senseweave.retrieval.contents import SourceSummary, summarize_sources
+from senseweave.retrieval.exploring import Explored
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.hits import Hits
 from senseweave.retrieval.index_spaces import IndexSpaces, load_all
 from senseweave.retrieval.judging import Judged
-from senseweave.retrieval.listing import Listed
 from senseweave.retrieval.maintenance import Maintained
-from senseweave.retrieval.query import Query, as_query
+from senseweave.retrieval.query import as_query
 from senseweave.retrieval.records.deletion import Deletion
 from senseweave.retrieval.records.ingest import Ingest, Metadata
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.search.embedding import aembed_query, embed_query
+from senseweave.retrieval.search.examples import QueryInput, read_query
 from senseweave.retrieval.search.plan import Planner, chosen_modalities
 from senseweave.retrieval.search.request import SearchRequest
 from senseweave.retrieval.search.rerank import Reranker
@@ -47,7 +48,7 @@ from senseweave.spaces.space import Space
 DEFAULT_SPACES = ("starter",)
 
 
-class Index(Maintained, Judged, Listed):
+class Index(Maintained, Judged, Explored):
     """Media of all modalities in a vector store, searched as one corpus.
 
         index = Index("my-index")                        # a folder; the embedded starter space
@@ -138,11 +139,6 @@ class Index(Maintained, Judged, Listed):
         """The index's spaces by name, loaded when they are first needed."""
         return self._spaces.load()
 
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        """The modalities that can be added."""
-        return tuple(m for m in MODALITIES if any(m == modality for _, modality in self._store.descriptions))
-
     def add(
         self,
         inputs: Any,
@@ -210,7 +206,7 @@ class Index(Maintained, Judged, Listed):
 
     def search(
         self,
-        query: str | Media | Query,
+        query: QueryInput,
         k: int = 10,
         *,
         modalities: Collection[Modality] | None = None,
@@ -228,7 +224,8 @@ class Index(Maintained, Judged, Listed):
         """Find the records that answer a query best, of all modalities and spaces together.
 
         Args:
-            query: A string (always text), media, or a `Query` of several weighted parts.
+            query: A string (always text), media, a `Query` of several weighted parts, a hit or a record of this index
+                (more like it: its stored vectors are asked with), or a vector of one of the spaces.
             k: How many hits.
             modalities: Only these modalities of records; None for all.
             filter: A condition on metadata, see `senseweave.retrieval.stores.filters.compile_filter`.
@@ -267,7 +264,8 @@ class Index(Maintained, Judged, Listed):
             weights=weights,
             quota=quota,
         )
-        return self._searches.answer(request, embed_query(request.query, request.spaces))
+        embedded = embed_query(request.query, request.spaces) if request.query else request.embedded
+        return self._searches.answer(request, embedded)
 
     async def aadd(self, inputs: Any, **options: Any) -> Report:
         """Like `add`, off the event loop; calls wait for each other without occupying a thread each.
@@ -277,10 +275,10 @@ class Index(Maintained, Judged, Listed):
         """
         return await run_in(self._adding, self.add, inputs, **options)
 
-    async def asearch(self, query: str | Media | Query, k: int = 10, **options: Any) -> Hits:
+    async def asearch(self, query: QueryInput, k: int = 10, **options: Any) -> Hits:
         """Like `search`, off the event loop; searches that wait together are embedded and answered together."""
         request = await in_thread(self._request, query, k, **options)
-        embedded = await aembed_query(request.query, request.spaces)
+        embedded = await aembed_query(request.query, request.spaces) if request.query else request.embedded
         return await asyncio.wrap_future(self._searches.submit(request, embedded))
 
     def delete(
@@ -390,7 +388,7 @@ class Index(Maintained, Judged, Listed):
 
     def _request(
         self,
-        query: str | Media | Query,
+        query: QueryInput,
         k: int,
         *,
         modalities: Collection[Modality] | None = None,
@@ -398,10 +396,11 @@ class Index(Maintained, Judged, Listed):
         **options: Any,
     ) -> SearchRequest:
         """Check the arguments of `search`, and load the spaces if they are not."""
-        parsed, plan = as_query(query), self._planner.plan(k, options)
+        plan, spaces = self._planner.plan(k, options), self.spaces
+        parsed, known = read_query(query, self._store, spaces)
         condition, chosen = parse_filter(filter), chosen_modalities(modalities, self.modalities)
         group = repr(condition), frozenset(chosen)  # a condition on 1 equals one on True, but for its repr
-        return SearchRequest(parsed, plan, condition, chosen, group, self.spaces, self.policy)
+        return SearchRequest(parsed, plan, condition, chosen, group, spaces, self.policy, known)
 
     def _embedded(self, query: str | Media) -> dict[str, EmbeddedPart]:
         return {name: parts[0] for name, parts in embed_query(as_query(query), self.spaces).items()}

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from senseweave.media import Media, MediaPolicy
+from senseweave.extras import require
+from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.redaction import redact_repr
-from senseweave.retrieval.records.schema import Provenance, read_metadata
+from senseweave.retrieval.records.schema import DISPLACED, Provenance, read_metadata
+from senseweave.retrieval.search.plan import chosen_modalities
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.filters import Filter, parse_filter
 from senseweave.retrieval.stores.ids import listed_ids
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @redact_repr
@@ -42,6 +48,11 @@ class IndexRecord:
         return self.provenance.source or self.id
 
     @property
+    def modality(self) -> Modality:
+        """`text`, `image`, `audio` or `video`."""
+        return self.provenance.modality
+
+    @property
     def media(self) -> Media:
         """The media itself; nothing is read yet.
 
@@ -57,29 +68,111 @@ class Listed:
     policy: MediaPolicy
     _store: Collections
 
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that can be added."""
+        return tuple(m for m in MODALITIES if any(m == modality for _, modality in self._store.descriptions))
+
     def records(
         self,
         *,
         filter: Filter | None = None,  # noqa: A002  (what every store calls it)
+        modalities: Collection[Modality] | None = None,
         ids: Collection[str] | str | None = None,
         vectors: bool = False,
     ) -> Iterator[IndexRecord]:
-        """Yield the records of the index, a page of the store at a time.
+        """Yield the records of the index, a page of the store at a time; a content has one for each space and source.
 
         Args:
             filter: A condition on metadata, as in `search`; None for all records.
+            modalities: Only these modalities of records; None for all.
             ids: Only the records of these ids; ids that are not in the index are left out.
             vectors: Whether to read their vectors too.
 
         Raises:
             TypeError: If `ids` are not strings.
             ValueError: If the filter is not valid.
+            UnsupportedModalityError: If the index does not hold a requested modality.
         """
         condition = parse_filter(filter)
+        chosen = chosen_modalities(modalities, self.modalities)
         wanted = None if ids is None else listed_ids(ids)
+        return self._records(chosen, condition, wanted, vectors=vectors)
+
+    def to_pandas(
+        self,
+        *,
+        filter: Filter | None = None,  # noqa: A002  (what every store calls it)
+        modalities: Collection[Modality] | None = None,
+        vectors: bool = True,
+    ) -> pd.DataFrame:
+        """Return the records as a table: provenance, text, the user's metadata, and vectors.
+
+        A user's value under the name of another column is in `user_` and the name.
+
+        Args:
+            filter: A condition on metadata, as in `search`; None for all records.
+            modalities: Only these modalities of records; None for all.
+            vectors: Whether to add the column `vector`, an array of float32 in each row.
+
+        Raises:
+            ImportError: If pandas is not installed; the message has the line that installs it.
+        """
+        pandas = require("pandas", extra="explore", feature="index.to_pandas")
+        rows = [_row(record) for record in self.records(filter=filter, modalities=modalities, vectors=vectors)]
+        names = list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)]))
+        if vectors:
+            names = [*(name for name in names if name != "vector"), "vector"]
+        return pandas.DataFrame(rows, columns=names)
+
+    def _records(
+        self, modalities: Collection[Modality], condition: Any, ids: list[str] | None, *, vectors: bool
+    ) -> Iterator[IndexRecord]:
         for description in list(self._store.descriptions.values()):
-            for record in self._store.get(description, ids=wanted, condition=condition, vectors=vectors):
+            if description.modality not in modalities:
+                continue
+            for record in self._store.get(description, ids=ids, condition=condition, vectors=vectors):
                 provenance = read_metadata({"modality": description.modality, **record.metadata})
                 yield IndexRecord(
                     record.id, description.space, record.text or "", provenance, record.vector, self.policy
                 )
+
+
+COLUMNS = (
+    "id",
+    "space",
+    "modality",
+    "source",
+    "part",
+    "page",
+    "start",
+    "end",
+    "mime_type",
+    "sha256",
+    "added_at",
+    "text",
+)
+"""Columns of every table, whatever the records hold."""
+
+
+def _row(record: IndexRecord) -> dict[str, Any]:
+    """Return a record as a row of a table."""
+    provenance = record.provenance
+    start, end = provenance.span or (None, None)
+    row: dict[str, Any] = {
+        "id": record.id,
+        "space": record.space,
+        "modality": provenance.modality,
+        "source": record.source,
+        "part": provenance.part,
+        "page": provenance.page,
+        "start": start,
+        "end": end,
+        "mime_type": provenance.mime_type,
+        "sha256": provenance.sha256,
+        "added_at": provenance.added_at,
+        "text": record.text,
+    }
+    taken = {*row, "vector"}
+    row |= {f"{DISPLACED}{name}" if name in taken else name: value for name, value in provenance.own.items()}
+    return row if record.vector is None else {**row, "vector": record.vector}

@@ -130,7 +130,7 @@ const { card, marked, words, clock } = await import(process.argv[2]);
 const hit = JSON.parse(process.argv[3]);
 console.log(JSON.stringify({
   card: card(hit, words("Dogs!"), {}, () => {}),
-  marked: marked("The dog barks; dogs bark.", words("dogs BARKING")).map((piece) => piece.tag ? piece.children : piece),
+  marked: marked("The dog barks; dogs bark.", words("the dogs BARKING")).map((part) => part.tag ? part.children : part),
   clock: clock(75.9),
 }));
 """

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from senseweave.media import MEDIA_CLASSES, Media, MediaPolicy, Modality, Text
+from senseweave.media import MEDIA_CLASSES, Media, MediaPolicy, Modality
 from senseweave.media.collecting import first_media
 from senseweave.media.forms.source import DataURISource
 from senseweave.retrieval import Query
+from senseweave.retrieval.listing import IndexRecord
+from senseweave.retrieval.search.examples import EmbeddedQuery, embed_examples
 from senseweave.serving.errors import ApiError
-from senseweave.serving.files import has_file
 from senseweave.serving.schemas import QueryPart
 from senseweave.serving.services import Services
 
@@ -36,15 +37,19 @@ def read_encoded(value: str, modality: Modality, policy: MediaPolicy) -> Media:
     return MEDIA_CLASSES[modality](content, policy=policy)
 
 
-def read_query(services: Services, query: str | None, parts: Sequence[QueryPart], uploads: Sequence[bytes]) -> Query:
+def read_query(
+    services: Services, query: str | None, parts: Sequence[QueryPart], uploads: Sequence[bytes]
+) -> Query | IndexRecord | EmbeddedQuery:
     """Return the query of a search; uploads that no part names are parts of weight 1.
+
+    Records that are searched for are known by their stored vectors: no file of them is read.
 
     Raises:
         ApiError: If there is nothing to search for, or a part is not one content.
         MediaError: If media cannot be read.
         ValueError: If weights make no sense.
     """
-    weighted: list[tuple[str | Media, float]] = [(query, 1.0)] if query is not None else []
+    weighted: list[tuple[str | Media | IndexRecord, float]] = [(query, 1.0)] if query is not None else []
     named: set[int] = set()
     for number, part in enumerate(parts):
         weighted.append((_content(services, number, part, uploads, named), part.weight))
@@ -52,12 +57,19 @@ def read_query(services: Services, query: str | None, parts: Sequence[QueryPart]
     weighted += [(first_media(data, policy), 1.0) for at, data in enumerate(uploads) if at not in named]
     if not weighted:
         raise ApiError(422, "no_query", "send a query: words in `query`, `parts`, or files")
-    return Query(weighted)
+    records = [content for content, _ in weighted if isinstance(content, IndexRecord)]
+    if not records:
+        return Query(cast("list[tuple[str | Media, float]]", weighted))
+    if not any(weight > 0 for _, weight in weighted):
+        raise ApiError(422, "invalid_part", "at least one part needs a positive weight")
+    if len(weighted) == 1:
+        return records[0]
+    return EmbeddedQuery(embed_examples(weighted, services.index._store, services.index.spaces))
 
 
 def _content(
     services: Services, number: int, part: QueryPart, uploads: Sequence[bytes], named: set[int]
-) -> str | Media:
+) -> str | Media | IndexRecord:
     given = part.model_dump(exclude_none=True, exclude={"weight"})
     if len(given) != 1:
         raise ApiError(422, "invalid_part", f"parts.{number}: give exactly one of {CONTENTS}")
@@ -66,24 +78,10 @@ def _content(
     if kind == "text":
         return str(value)
     if kind == "like":
-        return _record_media(services, value)
+        return services.files.find(value)
     if kind == "file":
         if value >= len(uploads):
             raise ApiError(422, "invalid_part", f"parts.{number}: there is no file {value}; files count from 0")
         named.add(value)
         return first_media(uploads[value], policy)
     return read_encoded(value, cast(Modality, kind), policy)
-
-
-def _record_media(services: Services, identifier: str) -> Media:
-    """Return the media of a record as a query: words as text, a file only if it is as it was indexed."""
-    record = services.files.find(identifier)
-    if record.provenance.modality == "text":
-        return Text(record.text)
-    if not has_file(record.provenance):
-        raise ApiError(422, "no_file", "the index keeps no copy of this record's content, so nothing can be like it")
-    with services.files.open(record) as opened:
-        modality = record.provenance.modality
-        data = opened.file.read(services.settings.upload_policy.max_bytes + 1)
-    span, page = record.provenance.span, record.provenance.page
-    return MEDIA_CLASSES[modality](data, span=span, page=page, policy=services.settings.upload_policy)

@@ -64,9 +64,9 @@ async def records(
     """List records that match a filter."""
 
     def listed() -> list[dict[str, Any]]:
-        found = shared.index.records(filter=_condition(where))
-        chosen = (record for record in found if modality in (None, record.provenance.modality))
-        return [record_as_dict(record) for record in islice(chosen, offset, offset + limit + 1)]
+        chosen = None if modality is None else [modality]
+        found = shared.index.records(filter=_condition(where), modalities=chosen)
+        return [record_as_dict(record) for record in islice(found, offset, offset + limit + 1)]
 
     page = await off_loop(_checked, listed)
     return PlainJSON({"records": page[:limit], "next_offset": offset + limit if len(page) > limit else None})

@@ -2,6 +2,8 @@
 
 const LONG = 420;
 const WORD = /[\p{L}\p{N}]+/gu;
+const COMMON = new Set(("an and are as at be by do does for from how in is it of on or that the this to was what when " +
+  "where which who why with").split(" "));  // words that say nothing, and would be marked everywhere
 
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -20,7 +22,7 @@ export function clock(seconds) {
 }
 
 export function words(text) {
-  return [...text.toLowerCase().matchAll(WORD)].map((match) => match[0]).filter((word) => word.length > 1);
+  return [...text.toLowerCase().matchAll(WORD)].map((match) => match[0]).filter((word) => word.length > 1 && !COMMON.has(word));
 }
 
 // Words are the same but for an ending: a plural, or what follows four equal letters, such as barks and barking.
@@ -124,8 +126,8 @@ export function card(hit, asked, methods, likeIt) {
     "Score ", element("b", {}, hit.score.toFixed(2)), ` (${hit.calibration}), cosine ${hit.raw_score.toFixed(2)}`);
   const name = fileName(hit.source);
   const acts = element("div", { class: "acts" },
-    element("button", { type: "button", class: "like", "aria-label": `More like ${name}`, onclick: () => likeIt(hit, name) }, "More like this"),
-    hit.links.original ? element("a", { class: "open", href: hit.links.original, target: "_blank", rel: "noopener", "aria-label": `Open ${name}` }, "Open") : null,
+    element("button", { type: "button", class: "like", "aria-label": `More like this: ${name}`, onclick: () => likeIt(hit, name) }, "More like this"),
+    hit.links.original ? element("a", { class: "open", href: hit.links.original, target: "_blank", rel: "noopener", "aria-label": `Open: ${name}` }, "Open") : null,
     ...jumps(hit, asked, box));
   const body = element("div", { class: "body" }, element("h2", {}, name), place(hit), ...passage(hit, asked), score, acts);
   return element("li", { class: "card", tabindex: "-1", "data-id": hit.id }, box, body);

@@ -32,7 +32,9 @@ class QueryPart(BaseModel):
     video: str | None = Field(None, description=f"A video. {ENCODED}")
     file: int | None = Field(None, ge=0, description="Number of an uploaded file, from 0.")
     like: str | None = Field(None, description="Id of a record whose content is searched for.")
-    weight: float = Field(1.0, allow_inf_nan=False, description="Its weight; negative for what should not be in the results.")
+    weight: float = Field(
+        1.0, allow_inf_nan=False, description="Its weight; negative for what should not be in the results."
+    )
 
 
 class SearchRequest(SearchOptions):  # type: ignore[misc, valid-type]

@@ -36,6 +36,7 @@ from senseweave.retrieval.search.plan import Planner, chosen_modalities
 from senseweave.retrieval.search.request import SearchRequest
 from senseweave.retrieval.search.rerank import Reranker
 from senseweave.retrieval.search.together import SearchQueue
+from senseweave.retrieval.search.words.keeping import KeptWords
 from senseweave.retrieval.stores.base import VectorStore
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.collections import Collections
@@ -107,6 +108,7 @@ class Index(Maintained, Judged, Explored):
         options: dict[str, Any] = {"create": create, "lock_timeout": lock_timeout, "check": check}
         store = place if isinstance(place, VectorStore) else ChromaStore(place, **options)
         self._store = Collections(store, prefix=prefix)
+        self._words = KeptWords(self._store)
         self._spaces = IndexSpaces(self._store, self._trust)
         self._adding = Queue(WRITING)
         try:
@@ -123,7 +125,7 @@ class Index(Maintained, Judged, Explored):
             self.close()
             raise
         self._calibration = Calibration(self._store, lambda: self.spaces)
-        self._searches = SearchQueue(self._store, self._calibration)
+        self._searches = SearchQueue(self._store, self._calibration, self._words)
 
     @classmethod
     def open(cls, place: Any, **options: Any) -> Index:
@@ -220,6 +222,7 @@ class Index(Maintained, Judged, Explored):
         rerank_depth: int = 50,
         weights: Mapping[str, float] | None = None,
         quota: Mapping[str, int] | None = None,
+        words: bool = False,
     ) -> Hits:
         """Find the records that answer a query best, of all modalities and spaces together.
 
@@ -240,6 +243,9 @@ class Index(Maintained, Judged, Explored):
                 overlap.
             weights: By modality, for the method `weighted_rrf`.
             quota: By modality, the minimum number of hits on each page, as long as there are enough.
+            words: Whether to search by words too: in texts, transcripts, captions, words that OCR read, and the names
+                of files. Names, part numbers and error codes are found as they are written, `"..."` is a quotation and
+                `abc*` the beginning of a word. The first such search of an index makes its index of words.
 
         Returns:
             Hits, best first.
@@ -263,6 +269,7 @@ class Index(Maintained, Judged, Explored):
             rerank_depth=rerank_depth,
             weights=weights,
             quota=quota,
+            words=words,
         )
         embedded = embed_query(request.query, request.spaces) if request.query else request.embedded
         return self._searches.answer(request, embedded)
@@ -366,6 +373,7 @@ class Index(Maintained, Judged, Explored):
     def close(self) -> None:
         """Close the store, unless you passed it; the spaces stay loaded for others that use them."""
         self._planner.rerankers.clear()
+        self._words.close()
         self._store.close(store=self._owns_store)
 
     def __enter__(self) -> Index:

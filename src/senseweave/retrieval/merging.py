@@ -17,6 +17,8 @@ DEFAULT_METHOD = "above_chance"
 """The method where every list has statistics; chosen by benchmarks/mixed_retrieval, see docs/retrieval.md."""
 UNCALIBRATED_METHOD = "dbsf"
 """The method where a list has none."""
+UNCALIBRATED_WITH_WORDS = "rrf"
+"""The method where a list has none and words are searched too, so that lists have records in common."""
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.concurrency import checkpoint, in_thread
-from senseweave.media import MediaPolicy
+from senseweave.media import MediaPolicy, Modality
 from senseweave.retrieval.calibration.statistics import Statistics
-from senseweave.retrieval.fusion import EmbeddedPart, FusionMethod, compose_query, find_method
+from senseweave.retrieval.fusion import EmbeddedPart, FusionMethod, compose_query, compose_words, find_method
 from senseweave.retrieval.hits import Hit, hit_from_record
-from senseweave.retrieval.merging import resolve_method
+from senseweave.retrieval.merging import UNCALIBRATED_METHOD, UNCALIBRATED_WITH_WORDS, resolve_method
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.records.identity import content_key, picture_provenance
 from senseweave.retrieval.records.schema import Provenance, read_metadata
@@ -161,7 +161,7 @@ def ranking_steps(
     policy: MediaPolicy | None,
 ) -> Steps:
     """Yield the requests to make until the ranking is complete, and return it."""
-    sources = [source for source in sources if embedded.get(source.space)]
+    sources = [source for source in sources if source.by_words or embedded.get(source.space)]
     length = query.length if query is not None else _length(embedded)
     method, queries = _compose(sources, embedded, plan, length)
     sources = [source for source in sources if source.name in queries]
@@ -203,16 +203,26 @@ def _compose(
 ) -> tuple[FusionMethod, dict[str, tuple[np.ndarray, Statistics | None]]]:
     """Return the fusion method, and by source the vector to search with and the statistics to score with."""
     calibrated = plan.method is None or find_method(plan.method).needs_statistics
+    modalities: dict[str, list[Modality]] = {
+        source.name: ["text"] if source.by_words else [part.modality for part in embedded[source.space]]
+        for source in sources
+    }
     cells = {
-        source.name: [source.statistics(part.modality) if calibrated else None for part in embedded[source.space]]
+        source.name: [source.statistics(modality) if calibrated else None for modality in modalities[source.name]]
         for source in sources
     }
     # Some stores count by walking through all records, as long as a search takes: what has statistics is not counted.
     filled = [source for source in sources if None not in cells[source.name] or not source.is_empty()]
     complete = {name: known[0] for name, known in cells.items() if known[0] is not None and None not in known}
-    method = find_method(resolve_method(plan.method, [source.name for source in filled], complete))
+    name = resolve_method(plan.method, [source.name for source in filled], complete)
+    if plan.method is None and name == UNCALIBRATED_METHOD and any(source.by_words for source in filled):
+        name = UNCALIBRATED_WITH_WORDS  # lists of the same records, of which two may name the same
+    method = find_method(name)
     return method, {
-        source.name: compose_query(embedded[source.space], cells[source.name], method, length) for source in filled
+        source.name: compose_words(cells[source.name][0], method, length / source.weight)
+        if source.by_words
+        else compose_query(embedded[source.space], cells[source.name], method, length)
+        for source in filled
     }
 
 
@@ -255,7 +265,8 @@ def _distinct(source: RankingSource, answer: Sequence[Candidate]) -> list[_Entry
             continue  # more words of a picture that is there already
         if key is not None:
             for entry in by_key.get(key, ()):
-                near = abs(entry.lead.similarity - candidate.similarity) < EQUAL_SIMILARITY
+                # Words say the same of equal content, but for the names of its files.
+                near = source.by_words or abs(entry.lead.similarity - candidate.similarity) < EQUAL_SIMILARITY
                 if near and place not in entry.places:
                     entry.members.append(candidate)
                     entry.places.append(place)
@@ -319,7 +330,7 @@ def _join(
 
 def _evidence(listed: Sequence[_Entry], statistics: Statistics | None, own: OwnContent | None) -> list[float]:
     """Return for each entry of a list how surely it is the query's own content."""
-    if own is None or not listed:
+    if own is None or not listed or listed[0].source.by_words:
         return [0.0] * len(listed)
 
     def evidence(unrelated: float | None) -> list[float]:

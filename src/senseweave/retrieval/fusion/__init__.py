@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from senseweave.retrieval.fusion.base import FusionMethod, LinearMethod, ListMethod
-from senseweave.retrieval.fusion.composition import EmbeddedPart, compose_query
+from senseweave.retrieval.fusion.composition import EmbeddedPart, compose_query, compose_words
 from senseweave.retrieval.fusion.registry import METHODS
 
 find_method = METHODS.find
@@ -16,6 +16,7 @@ __all__ = [
     "LinearMethod",
     "ListMethod",
     "compose_query",
+    "compose_words",
     "find_method",
     "register",
 ]

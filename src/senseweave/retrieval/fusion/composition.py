@@ -67,6 +67,25 @@ def compose_query(
     return (vector / norm).astype(np.float32), composed
 
 
+def compose_words(cell: Statistics | None, method: FusionMethod, share: float) -> tuple[np.ndarray, Statistics | None]:
+    """Return what `compose_query` returns for a list that is searched by the words of a query, which has no vector.
+
+    Args:
+        cell: The statistics of the list; None where they are not known.
+        method: The fusion method.
+        share: The length of the query's weights over the weight of the words: 1 for a query of nothing else.
+
+    Raises:
+        ValueError: If there are other parts, and the method's score is not linear in the scores of the list.
+    """
+    vector = np.zeros(0, np.float32)
+    if cell is None or not method.needs_statistics or math.isclose(share, 1.0):
+        return vector, cell
+    location, deviation = _location_scale(method, EmbeddedPart(vector, "text", 1.0), cell)
+    composed = Statistics(mean=location, std=deviation * share, origin="composed", composed_for=method.name)
+    return vector, composed
+
+
 def unit(vector: np.ndarray) -> np.ndarray:
     """Return the vector scaled to length 1, float32; a vector of length 0 stays as it is."""
     scaled: np.ndarray = unit_rows(vector, allow_zero=True)[0]

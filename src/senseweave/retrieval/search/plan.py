@@ -31,6 +31,7 @@ class RankingOptions(TypedDict, total=False):
             no change of order.
         rerank: Name of a reranking model, or a reranker, which orders the best `rerank_depth` results anew.
         rerank_depth: How many results the reranker reads; 50 by default.
+        words: Whether to search by words too, of an index of senseweave; False by default.
     """
 
     fusion: str | None
@@ -42,6 +43,7 @@ class RankingOptions(TypedDict, total=False):
     diversity: float | None
     rerank: str | Reranker | None
     rerank_depth: int
+    words: bool
 
 
 OPTIONS: Final = tuple(RankingOptions.__annotations__)
@@ -69,14 +71,16 @@ class Plan:
     diversity: float | None = None
     reranker: Reranker | None = None
     rerank_depth: int = 50
+    words: bool = False
     lists: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("k", 1), ("offset", 0), ("rerank_depth", 1)):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
-        if not isinstance(self.group, bool):
-            msg = f"group must be True or False, not {quoted(self.group)}"
-            raise TypeError(msg)
+        for name in ("group", "words"):
+            if not isinstance(getattr(self, name), bool):
+                msg = f"{name} must be True or False, not {quoted(getattr(self, name))}"
+                raise TypeError(msg)
         if self.method is not None:
             find_method(self.method)
         if self.min_score is not None:

@@ -25,7 +25,7 @@ class Candidate:
         id: Its id, unique within the source.
         metadata: Flat values, whoever wrote them; see `senseweave.retrieval.records.schema.read_metadata`.
         text: Its text.
-        similarity: Cosine similarity of query and record.
+        similarity: Cosine similarity of query and record; of a source that searches by words, its score there.
         vector: Its vector, if vectors were requested.
         item: What it is in a framework, such as a document.
     """
@@ -54,12 +54,16 @@ class RankingSource:
         space: Name under which the query's vectors for it are found.
         modality: Of its records, for records that name none.
         store: Name of the store whose records it is a part of, if it has one.
+        by_words: Whether it searches by the words of the query, and needs no vector.
+        weight: Of its part in a query of several, for a source that searches by words.
     """
 
     name: str
     space: str
     modality: Modality
     store: str | None = None
+    by_words: bool = False
+    weight: float = 1.0
 
     def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
         """Return the `k` records nearest to a unit vector, shape (dimension,), nearest first; fewer if it has fewer."""

@@ -17,11 +17,13 @@ from senseweave.concurrency import READING, CallAbandoned, abandoned_when, check
 from senseweave.forking import Lock, forks
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.hits import Hits
-from senseweave.retrieval.ranking import Ranking, Request, advance, ranking_steps
+from senseweave.retrieval.ranking import Ranking, Request, Steps, advance, ranking_steps
 from senseweave.retrieval.search.collection_source import CollectionSource, collection_sources, with_all_sources
 from senseweave.retrieval.search.embedding import Embedded
 from senseweave.retrieval.search.request import SearchRequest
-from senseweave.retrieval.search.source import Candidate
+from senseweave.retrieval.search.source import Candidate, RankingSource
+from senseweave.retrieval.search.words.keeping import KeptWords
+from senseweave.retrieval.search.words.word_source import word_sources
 from senseweave.retrieval.stores.collections import Collections
 
 MOST: Final = 64
@@ -49,9 +51,10 @@ class SearchQueue:
     A search finds what it would find alone, and an error of one is not an error of the others.
     """
 
-    def __init__(self, collections: Collections, calibration: Calibration) -> None:
-        """Search the collections of an index, scored by its calibration."""
+    def __init__(self, collections: Collections, calibration: Calibration, words: KeptWords) -> None:
+        """Search the collections of an index and their words, scored by its calibration."""
         self._collections = collections
+        self._words = words
         self._calibration = calibration
         self._lock = Lock()
         self._forks = forks()
@@ -137,11 +140,7 @@ class SearchQueue:
         self, searches: Sequence[_Search], sources: Sequence[CollectionSource]
     ) -> list[list[Ranking] | BaseException]:
         results: list[list[Ranking] | BaseException] = [[] for _ in searches]
-        steps = [
-            ranking_steps(asked.query, sources, search.embedded, asked.plan, asked.policy)
-            for search in searches
-            for asked in [search.request]
-        ]
+        steps = [self._steps(search, sources) for search in searches]
         answers: dict[int, list[Sequence[Candidate]] | None] = dict.fromkeys(range(len(searches)))
         while answers:
             checkpoint()
@@ -158,14 +157,26 @@ class SearchQueue:
             answers = dict(_ask(requests))
         return results
 
+    def _steps(self, search: _Search, sources: Sequence[CollectionSource]) -> Steps:
+        """Return the steps of a search, which opens the index of words where it is asked for."""
+        asked = search.request
+        words: Sequence[RankingSource] = ()
+        if asked.plan.words:
+            words = word_sources(self._words, self._collections, self._calibration, asked)
+        return (yield from ranking_steps(asked.query, [*sources, *words], search.embedded, asked.plan, asked.policy))
+
 
 def _ask(requests: dict[int, list[Request]]) -> dict[int, list[Sequence[Candidate]]]:
     """Return the answers to the requests of each search, those to one source for equally many records asked at once."""
     groups: dict[Hashable, list[tuple[int, int, Request]]] = {}
+    answers: dict[int, list[Sequence[Candidate]]] = {at: [[]] * len(listed) for at, listed in requests.items()}
     for at, listed in requests.items():
         for place, request in enumerate(listed):
-            groups.setdefault((request.source.name, request.k, request.with_vectors), []).append((at, place, request))
-    answers: dict[int, list[Sequence[Candidate]]] = {at: [[]] * len(listed) for at, listed in requests.items()}
+            source, k, with_vectors = request.source, request.k, request.with_vectors
+            if source.by_words:
+                answers[at][place] = source.query(request.vector, k, with_vectors=with_vectors)
+            else:
+                groups.setdefault((source.name, k, with_vectors), []).append((at, place, request))
     for group in groups.values():
         source, k, with_vectors = group[0][2].source, group[0][2].k, group[0][2].with_vectors
         assert isinstance(source, CollectionSource)

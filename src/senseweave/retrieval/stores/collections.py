@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -33,6 +34,13 @@ class Named(Protocol):
         """Of the collection in the store."""
 
 
+class Observer(Protocol):
+    """Whoever keeps something beside the records that has to follow them."""
+
+    def writing(self, collection: str, records: Sequence[Record], ids: Sequence[str]) -> AbstractContextManager[None]:
+        """Follow a change of a collection, which is made inside: records that are written, and ids that are removed."""
+
+
 class Collections:
     """The collections of one index. Safe to use from several threads."""
 
@@ -49,6 +57,7 @@ class Collections:
         self._version = -1
         self._descriptions: dict[Key, Description] = {}
         self._closed = False
+        self.observer: Observer | None = None
         self.refresh()
 
     @property
@@ -104,7 +113,8 @@ class Collections:
         key = (description.space, description.modality)
         known = self.descriptions.get(key)
         if known is None:
-            metadata = self.store.make(description.name, description.to_metadata(), description.dimension)
+            with self._observed(description):
+                metadata = self.store.make(description.name, description.to_metadata(), description.dimension)
             if not description.to_metadata().keys() <= metadata.keys():
                 msg = f"a collection {description.name!r} exists and is not senseweave's; give the index a prefix"
                 raise StoreError(msg)
@@ -115,7 +125,8 @@ class Collections:
 
     def save(self, description: Description) -> None:
         """Write a description back, for example with new calibration."""
-        self.store.save_metadata(description.name, description.to_metadata())
+        with self._observed(description):
+            self.store.save_metadata(description.name, description.to_metadata())
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the space, modality, number of records, dimension and fingerprint of each collection."""
@@ -157,17 +168,20 @@ class Collections:
     def upsert(self, collection: Named, records: Sequence[Record]) -> None:
         """Write records; each replaces a record of the same id as a whole."""
         if records:
-            self.store.upsert(collection.name, [_with_folders(record) for record in records])
+            with self._observed(collection, records):
+                self.store.upsert(collection.name, [_with_folders(record) for record in records])
 
     def update_metadata(self, collection: Named, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""
         if changes:
-            self.store.update_metadata(collection.name, changes)
+            with self._observed(collection):
+                self.store.update_metadata(collection.name, changes)
 
     def delete(self, collection: Named, ids: Sequence[str]) -> None:
         """Remove records by id."""
         if ids:
-            self.store.delete(collection.name, ids)
+            with self._observed(collection, ids=ids):
+                self.store.delete(collection.name, ids)
 
     def delete_matching(self, collection: Named, condition: Condition | None) -> int:
         """Remove every record that matches a condition, and return their number.
@@ -265,6 +279,13 @@ class Collections:
             for lists in [self.store.query(description.name, vectors, most, condition=piece, with_vectors=with_vectors)]
         ]
         return answers[0] if len(answers) == 1 else [_nearest(lists, most) for lists in zip(*answers, strict=True)]
+
+    def _observed(
+        self, collection: Named, records: Sequence[Record] = (), ids: Sequence[str] = ()
+    ) -> AbstractContextManager[None]:
+        """Let the observer follow a change, which is made inside."""
+        observer = self.observer
+        return contextlib.nullcontext() if observer is None else observer.writing(collection.name, records, ids)
 
     def _pages(self, collection: Named, condition: Condition | None, *, vectors: bool) -> Iterator[StoredRecord]:
         """Yield the records that match a condition which a store takes in one query, a page at a time."""

@@ -1,0 +1,241 @@
+"""Keep an index of words up to date with the records of a store, which decides what exists."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, Final
+from urllib.parse import quote
+
+from senseweave.concurrency import checkpoint
+from senseweave.errors import StoreError
+from senseweave.forking import RLock, abandon, forks
+from senseweave.retrieval.integrity.read_only import is_read_only
+from senseweave.retrieval.records.schema import Record, default_text, read_metadata
+from senseweave.retrieval.search.words.base import WordIndex, WordRow
+from senseweave.retrieval.search.words.sqlite_index import SqliteWords
+from senseweave.retrieval.search.words.tokens import Term
+from senseweave.retrieval.stores.base import StoredRecord
+from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.lock import FolderLock
+
+WORDS_FILE: Final = "senseweave.words"
+"""Beginning of the names of the files of words in an index's folder; each prefix of collections has its own."""
+PLACES: Final = 3
+"""Names at the end of a path or URL that are searched."""
+BATCH: Final = 1000
+"""Records that are cut into words between two looks whether the caller still wants them."""
+PATIENCE: Final = 5.0
+"""Seconds that a writer of records waits for the words; what it leaves out is found missing at the next search."""
+LABEL: Final = re.compile(r"\w+:[0-9a-f]{12}")
+"""The label of bytes: a kind and the beginning of a hash, which nobody searches for."""
+
+
+class KeptWords:
+    """The words of the records of an index, in a file in its folder or in memory. Safe to use from several threads.
+
+    The file is made when words are first searched for, and follows every later change that is made through an index.
+    Changes made otherwise, or by a process that was killed before it could note the words, show in the folder's count
+    of writes: the next search compares all records.
+    """
+
+    def __init__(self, collections: Collections) -> None:
+        """Keep the words of collections, which tell of their changes; nothing is opened yet."""
+        self._collections = collections
+        self._guard = RLock()
+        self._index: SqliteWords | None = None
+        self._forks = forks()
+        self._file: tuple[int, int] | None = None
+        folder = collections.store.folder
+        self._lock = FolderLock(folder) if folder is not None else None
+        self._path = words_path(folder, collections.prefix) if folder is not None else None
+        collections.observer = self
+
+    def current(self) -> WordIndex:
+        """Return the index of words, brought up to date.
+
+        Raises:
+            StoreError: If Python's SQLite has no full-text search, or the store fails.
+        """
+        with self._guard:
+            try:
+                return self._updated(self._opened())
+            except sqlite3.Error:
+                self._discard()
+            try:
+                return self._updated(self._opened())
+            except sqlite3.Error:  # no room on the disk, a medium that fails
+                return self._updated(self._open_in_memory())
+
+    def search(self, collection: str, terms: Sequence[Term], k: int) -> list[tuple[str, float]]:
+        """Return the ids of the `k` records whose words match best, with their scores; see `WordIndex.search`."""
+        with self._guard:
+            try:
+                return (self._index or self.current()).search(collection, terms, k)
+            except sqlite3.Error:  # damaged where nobody has looked before
+                self._discard()
+                return self.current().search(collection, terms, k)
+
+    @contextlib.contextmanager
+    def writing(self, collection: str, records: Sequence[Record], ids: Sequence[str]) -> Iterator[None]:
+        """Follow a change of a collection, which is made inside."""
+        if self._index is None and (self._path is None or not self._path.exists()):
+            yield
+            return
+        with self._collections.store.writing():
+            before = self._stamp()
+            yield
+            # Nothing that goes wrong here may undo what was written; the stamp tells the next search of it.
+            with contextlib.suppress(sqlite3.Error, StoreError), self._guard:
+                index = self._opened()
+                with index.changing(wait=PATIENCE):
+                    is_current = index.stamp == before
+                    if any(description.name == collection for description in self._collections.descriptions.values()):
+                        index.add(collection, map(word_row, records))
+                        index.delete(collection, ids)
+                    if is_current:
+                        index.set_stamp(self._stamp())
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._guard:
+            if self._index is not None and self._forks == forks():
+                self._index.close()
+            self._index = None
+
+    def _updated(self, index: SqliteWords) -> SqliteWords:
+        """Compare the index with the store if that has changed, and return it."""
+        if index.stamp != self._stamp():
+            is_written_to = self._lock is not None and self._lock.busy()
+            if index.read_only:
+                index = self._open_in_memory()
+            # While records are being written, the writer notes their words; nobody waits for its end.
+            if not (index.stamp and is_written_to):
+                self._compare(index)
+        if not index.read_only:
+            for description in self._collections.descriptions.values():
+                index.estimate(description.name)
+        return index
+
+    def _compare(self, index: SqliteWords) -> None:
+        """Make the index hold the words of every record, and of no other."""
+        with index.changing():
+            stamp = self._stamp()
+            if index.stamp == stamp:
+                return  # another process has done it meanwhile
+            names = [description.name for description in self._collections.descriptions.values()]
+            for name in set(index.collections()) - set(names):
+                index.drop(name)
+            for description in self._collections.descriptions.values():
+                left = dict(index.digests(description.name))
+                batch: list[WordRow] = []
+                for record in self._collections.get(description):
+                    row = word_row(record)
+                    if left.pop(row.id, None) != row.digest:
+                        batch.append(row)
+                    if len(batch) >= BATCH:
+                        checkpoint()
+                        index.add(description.name, batch)
+                        batch = []
+                index.add(description.name, batch)
+                index.delete(description.name, left)
+            index.set_stamp(stamp)
+
+    def _stamp(self) -> str:
+        """Return what changes when records change: the folder's count of writes, elsewhere the numbers of records."""
+        if self._lock is not None and (generation := self._lock.generation()):
+            return f"writes {generation}"
+        descriptions = self._collections.descriptions.values()
+        return json.dumps({description.name: self._collections.count(description) for description in descriptions})
+
+    def _opened(self) -> SqliteWords:
+        """Return the index, opened again if its file was replaced or the process was forked."""
+        if self._forks != forks():
+            abandon(self._index)
+            self._index, self._forks = None, forks()
+        if self._index is not None and self._index.path is not None and _identity(self._index.path) != self._file:
+            self.close()
+        if self._index is None:
+            self._index = self._open()
+        return self._index
+
+    def _open(self) -> SqliteWords:
+        if self._path is None or self._lock is None:
+            return SqliteWords(None)
+        read_only = is_read_only(self._path.parent)
+        try:
+            index = SqliteWords(self._path, read_only=read_only)
+        except sqlite3.DatabaseError as error:
+            if read_only:
+                return SqliteWords(None)
+            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+                raise
+            self._remove_file()
+            index = SqliteWords(self._path)
+        self._file = _identity(self._path)
+        return index
+
+    def _open_in_memory(self) -> SqliteWords:
+        self.close()
+        self._index = SqliteWords(None)
+        return self._index
+
+    def _discard(self) -> None:
+        """Close the index and remove its file, which is damaged."""
+        self.close()
+        if self._path is not None and not is_read_only(self._path.parent):
+            self._remove_file()
+
+    def _remove_file(self) -> None:
+        assert self._path is not None
+        remove_words(self._path)
+
+
+def words_path(folder: Path, prefix: str = "") -> Path:
+    """Return where the words of the collections of a prefix are kept in a folder."""
+    middle = f".{quote(prefix, safe='')}" if prefix else ""
+    return folder / f"{WORDS_FILE}{middle}.sqlite3"
+
+
+def word_files(folder: Path) -> list[Path]:
+    """Return the files of words in a folder."""
+    return sorted(folder.glob(f"{WORDS_FILE}*.sqlite3"))
+
+
+def remove_words(path: Path) -> None:
+    """Remove a file of words, and what SQLite keeps beside it during a change."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+
+
+def word_row(record: Record | StoredRecord) -> WordRow:
+    """Return the words of a record: its text, unless that says only the name of its file, and the end of its source."""
+    provenance = read_metadata(record.metadata)
+    source = provenance.source or ""
+    text = record.text or ""
+    if source and text == default_text(provenance.modality, source):
+        text = ""
+    return WordRow(record.id, text, source_name(source))
+
+
+def source_name(source: str) -> str:
+    """Return the end of a path or URL, which people remember; a label as it is, unless it is made of a hash."""
+    if LABEL.fullmatch(source):
+        return ""
+    path: Any = PureWindowsPath(source) if re.match(r"[A-Za-z]:\\", source) else PurePosixPath(source)
+    return "/".join(path.parts[-PLACES:])
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another that was put in its place, or None if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

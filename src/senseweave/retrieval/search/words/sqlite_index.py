@@ -1,0 +1,342 @@
+"""An index of words in a SQLite file or in memory, by its full-text search (FTS5)."""
+
+# ruff: noqa: S608  (tables are named by numbers that this file gives)
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from senseweave.errors import StoreError
+from senseweave.forking import RLock
+from senseweave.retrieval.calibration.statistics import Statistics
+from senseweave.retrieval.calibration.store_statistics import outgrown
+from senseweave.retrieval.search.words.base import WordRow
+from senseweave.retrieval.search.words.scoring import (
+    COPY,
+    QUERY_WORDS,
+    UNRELATED,
+    chance,
+    information,
+    okapi_weight,
+    scale,
+)
+from senseweave.retrieval.search.words.tokens import Term, cut_words
+
+FORMAT: Final = "1"
+"""Version of the tables and of how texts are cut; a file of another version is made anew."""
+WEIGHTS: Final = "bm25(1.0, 1.0, 0.5)"
+"""Of words, of whole identifiers and of file names, which all chunks of a file share."""
+FREQUENT: Final = 500
+"""Records that hold a word which is listed with its count."""
+MOST_READ: Final = 10_000
+"""Records that the terms of a query may match together: the rarest are taken first, and the rest says little."""
+MOST_SAMPLED: Final = 1000
+"""Matches of an unrelated query whose scores are taken."""
+WAIT: Final = 600.0
+"""Seconds to wait for another process that makes the file: making it oneself would take as long."""
+
+
+class SqliteWords:
+    """The words of some collections, each in a table of its own.
+
+    Texts are cut by `tokens`, not by SQLite, which sees words between spaces; a query is never its syntax.
+    """
+
+    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
+        """Open a file, which is made unless it is there.
+
+        Args:
+            path: Of the file; None for memory.
+            read_only: Whether the file is only read.
+
+        Raises:
+            sqlite3.Error: If it cannot be opened, or is damaged or of another version.
+            StoreError: If Python's SQLite has no full-text search.
+        """
+        self.path = path
+        self.read_only = read_only
+        self._guard = RLock()
+        place = ":memory:" if path is None else f"{path.as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        self._connection = sqlite3.connect(
+            place, uri=path is not None, timeout=WAIT, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @contextmanager
+    def changing(self, wait: float = WAIT) -> Iterator[None]:
+        """Be the only one who changes the file; what was changed is kept if no error is raised.
+
+        Args:
+            wait: Seconds to wait for another process that changes it.
+
+        Raises:
+            sqlite3.OperationalError: If it takes longer, or the disk is full.
+        """
+        with self._guard:
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.execute("COMMIT")
+
+    @property
+    def stamp(self) -> str:
+        """What the store was like when the index was brought up to date; empty if it never was."""
+        return str(self._value("stamp") or "")
+
+    def set_stamp(self, stamp: str) -> None:
+        """Note what the store is like now that the index is up to date."""
+        self._set_value("stamp", stamp)
+
+    def collections(self) -> list[str]:
+        """Return the names of the collections of which it holds words."""
+        return [name for (name,) in self._all("SELECT name FROM collections ORDER BY number")]
+
+    def add(self, collection: str, rows: Iterable[WordRow]) -> None:
+        """Put rows into a collection, which is made if need be; each replaces the row of the same id."""
+        with self._guard:
+            number = self._number(collection) or self._make(collection)
+            for row in rows:
+                self._delete(number, [row.id])
+                words, name = cut_words(row.text), cut_words(row.name)
+                cursor = self._connection.execute(
+                    f"INSERT INTO rows_{number} (id, digest) VALUES (?, ?)", (row.id, row.digest)
+                )
+                wholes = " ".join((*words.wholes, *name.wholes))
+                self._connection.execute(
+                    f"INSERT INTO words_{number} (rowid, words, wholes, names) VALUES (?, ?, ?, ?)",
+                    (cursor.lastrowid, " ".join(words.parts), wholes, " ".join(name.parts)),
+                )
+
+    def delete(self, collection: str, ids: Iterable[str]) -> None:
+        """Remove rows by id; ids that are not there are passed over."""
+        with self._guard:
+            if number := self._number(collection):
+                self._delete(number, ids)
+
+    def drop(self, collection: str) -> None:
+        """Remove a collection with all its rows."""
+        with self._guard:
+            if number := self._number(collection):
+                self._connection.execute(f"DROP TABLE words_{number}")
+                self._connection.execute(f"DROP TABLE rows_{number}")
+                self._connection.execute("DELETE FROM frequent WHERE collection = ?", (number,))
+                self._connection.execute("DELETE FROM collections WHERE number = ?", (number,))
+
+    def digests(self, collection: str) -> Mapping[str, bytes]:
+        """Return the digest of each row by its id."""
+        number = self._number(collection)
+        return dict(self._all(f"SELECT id, digest FROM rows_{number}")) if number else {}
+
+    def search(self, collection: str, terms: Sequence[Term], k: int) -> list[tuple[str, float]]:
+        """Return the ids of the `k` rows that match best, each with its score, best first."""
+        with self._guard:
+            number = self._number(collection)
+            if number is None:
+                return []
+            found = self._search(number, terms, k)
+            names = dict(
+                self._all(
+                    f"SELECT rowid, id FROM rows_{number} WHERE rowid IN ({', '.join(['?'] * len(found))})",
+                    [row for row, _ in found],
+                )
+                if found
+                else ()
+            )
+        return [(names[row], score) for row, score in found if row in names]
+
+    def statistics(self, collection: str) -> Statistics | None:
+        """Return the distribution of the scores of unrelated queries, or None for an empty collection."""
+        with self._guard:
+            found = self._all("SELECT number, statistics FROM collections WHERE name = ?", [collection])
+            values = json.loads(found[0][1]) if found else None
+            return Statistics.from_dict(values) if values else None
+
+    def estimate(self, collection: str) -> None:
+        """Estimate the statistics of a collection, and count frequent words, if it has doubled or halved since."""
+        with self._guard:
+            known = self.statistics(collection)
+            number = self._number(collection)
+            if number is None:
+                return
+            count = self._count(number)
+            if not count or not outgrown(known.documents if known else 0, count):
+                return
+            with self.changing():
+                self._list_frequent(number)
+                values = json.dumps(self._chance(number, count).to_dict())
+                self._connection.execute("UPDATE collections SET statistics = ? WHERE number = ?", (values, number))
+
+    def check(self) -> str | None:
+        """Return what is wrong with the file, or None."""
+        with self._guard:
+            for (fault,) in self._all("PRAGMA quick_check(1)"):
+                if fault != "ok":
+                    return str(fault)
+            for (number,) in self._all("SELECT number FROM collections"):
+                try:
+                    self._connection.execute(f"INSERT INTO words_{number} (words_{number}) VALUES ('integrity-check')")
+                except sqlite3.DatabaseError as error:
+                    return str(error)
+            return None
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._guard:
+            self._connection.close()
+
+    def _prepare(self) -> None:
+        options = {name for (name,) in self._all("PRAGMA compile_options")}
+        if "ENABLE_FTS5" not in options:
+            msg = "words=True needs SQLite with FTS5, which the sqlite3 module of this Python lacks: use another build"
+            raise StoreError(msg)
+        if not self.read_only:
+            with self.changing():
+                for statement in (
+                    "CREATE TABLE IF NOT EXISTS values_ (name TEXT PRIMARY KEY, value TEXT)",
+                    "CREATE TABLE IF NOT EXISTS collections "
+                    "(number INTEGER PRIMARY KEY, name TEXT UNIQUE, statistics TEXT NOT NULL DEFAULT 'null')",
+                    "CREATE TABLE IF NOT EXISTS frequent "
+                    "(collection INTEGER, word TEXT, count INTEGER, PRIMARY KEY (collection, word)) WITHOUT ROWID",
+                ):
+                    self._connection.execute(statement)
+                if self._value("format") is None:
+                    self._set_value("format", FORMAT)
+        if (version := self._value("format")) != FORMAT:
+            msg = f"format {version}; this version writes {FORMAT}"
+            raise sqlite3.DatabaseError(msg)
+
+    def _make(self, collection: str) -> int:
+        self._connection.execute("INSERT INTO collections (name) VALUES (?)", (collection,))
+        number = self._number(collection)
+        assert number is not None
+        self._connection.execute(
+            f"CREATE TABLE rows_{number} (rowid INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, digest BLOB NOT NULL)"
+        )
+        self._connection.execute(
+            f"CREATE VIRTUAL TABLE words_{number} USING fts5(words, wholes, names, tokenize = 'ascii')"
+        )
+        self._connection.execute(f"INSERT INTO words_{number} (words_{number}, rank) VALUES ('rank', '{WEIGHTS}')")
+        return number
+
+    def _delete(self, number: int, ids: Iterable[str]) -> None:
+        for identifier in ids:
+            for (row,) in self._all(f"SELECT rowid FROM rows_{number} WHERE id = ?", [identifier]):
+                self._connection.execute(f"DELETE FROM words_{number} WHERE rowid = ?", (row,))
+                self._connection.execute(f"DELETE FROM rows_{number} WHERE rowid = ?", (row,))
+
+    def _search(self, number: int, terms: Sequence[Term], k: int) -> list[tuple[int, float]]:
+        """Return the rows that match best, with their scores."""
+        records = self._count(number)
+        if not records:
+            return []
+        counted = sorted(
+            ((min(max(self._matching(number, term)), records), term) for term in terms), key=lambda pair: pair[0]
+        )
+        taken: list[tuple[int, Term]] = []
+        read = 0
+        for count, term in counted:
+            if read + count > MOST_READ and read:
+                break
+            taken.append((count, term))
+            read += count
+        if not read or read > MOST_READ:  # a word that so many hold is no better answer than chance
+            return []
+        factor = scale(
+            [okapi_weight(count, records) for count, _ in taken],
+            [information(count, records) for count, _ in taken],
+            records,
+        )
+        asked = " OR ".join(_syntax(phrase, term) for count, term in taken if count for phrase in term.phrases)
+        found = self._all(
+            f"SELECT rowid, rank FROM words_{number} WHERE words_{number} MATCH ? ORDER BY rank LIMIT ?", [asked, k]
+        )
+        return [(row, -rank * factor) for row, rank in found]
+
+    def _matching(self, number: int, term: Term) -> list[int]:
+        """Return how many rows match each phrase of a term; of a frequent word how many did when they were counted."""
+        counts = []
+        for phrase in term.phrases:
+            known = None
+            if len(phrase) == 1 and not term.is_prefix:
+                known = next(
+                    iter(
+                        self._all("SELECT count FROM frequent WHERE collection = ? AND word = ?", [number, phrase[0]])
+                    ),
+                    None,
+                )
+            if known is None:
+                asked = f"SELECT count(*) FROM words_{number} WHERE words_{number} MATCH ?"
+                known = self._all(asked, [_syntax(phrase, term)])[0]
+            counts.append(int(known[0]))
+        return counts
+
+    def _list_frequent(self, number: int) -> None:
+        """Count the words that many rows hold."""
+        self._connection.execute(
+            f"CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary_{number} USING fts5vocab(main, words_{number}, row)"
+        )
+        self._connection.execute("DELETE FROM frequent WHERE collection = ?", (number,))
+        self._connection.execute(
+            f"INSERT INTO frequent SELECT ?, term, doc FROM temp.vocabulary_{number} WHERE doc >= ?", (number, FREQUENT)
+        )
+
+    def _chance(self, number: int, count: int) -> Statistics:
+        """Return what queries that are cut from passages find in other passages."""
+        step = max(math.ceil(count / UNRELATED), 1)
+        sample = self._all(
+            f"SELECT rowid, words FROM words_{number} WHERE rowid IN "
+            f"(SELECT rowid FROM (SELECT rowid, row_number() OVER (ORDER BY rowid) AS place FROM rows_{number}) "
+            "WHERE place % ? = 0)",
+            [step],
+        )
+        scores = []
+        for row, words in sample:
+            cut = words.split()
+            middle = max(len(cut) // 2 - QUERY_WORDS // 2, 0)
+            terms = [Term(((word,),)) for word in dict.fromkeys(cut[middle : middle + QUERY_WORDS])]
+            if len(terms) < QUERY_WORDS // 2:
+                continue
+            found = self._search(number, terms, MOST_SAMPLED)
+            own = next((score for other, score in found if other == row), 0.0)
+            scores.append([score for other, score in found if other != row and score < COPY * own])
+        return chance(scores, count)
+
+    def _number(self, collection: str) -> int | None:
+        found = self._all("SELECT number FROM collections WHERE name = ?", [collection])
+        return int(found[0][0]) if found else None
+
+    def _count(self, number: int) -> int:
+        return int(self._all(f"SELECT count(*) FROM rows_{number}")[0][0])
+
+    def _value(self, name: str) -> str | None:
+        found = self._all("SELECT value FROM values_ WHERE name = ?", [name])
+        return str(found[0][0]) if found else None
+
+    def _set_value(self, name: str, value: str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO values_ VALUES (?, ?)", (name, value))
+
+    def _all(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._guard:
+            return self._connection.execute(statement, values).fetchall()
+
+
+def _syntax(phrase: Sequence[str], term: Term) -> str:
+    """Return a phrase in the syntax of FTS5; words hold neither quotes nor spaces."""
+    return '"' + " ".join(phrase) + '"' + (" *" if term.is_prefix else "")

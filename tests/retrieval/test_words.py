@@ -1,0 +1,143 @@
+"""Searching by words beside vectors: what is found, what the store decides, how the index of words is kept."""
+
+import asyncio
+
+import pytest
+
+import senseweave as sw
+from senseweave.retrieval import Index
+
+TEXTS = [
+    "The pump needs part 4711-B after two years.",
+    "Error E_CONN-042 means that the server does not answer.",
+    "Version v2.3.1 mends the upload of pictures.",
+    "Call getUserName before you open /etc/settings/user_names.toml.",
+    "Zoë Müller wrote the handbook in Łódź.",
+    "東京都の天気は晴れです",
+    "The bear is fed at noon and in the evening.",
+    "Never open the gate while the bear is awake.",
+    *(f"Note {number} of the day: nothing happened at station {number}." for number in range(20)),
+]
+
+
+@pytest.fixture
+def index(tmp_path, space):
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        index.add([sw.Text(text) for text in TEXTS])
+        yield index
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("4711-B", 0),
+        ("4711b", 0),
+        ("4711_b", 0),
+        ("e_conn-042", 1),
+        ("CONN", 1),
+        ("v2.3.1", 2),
+        ("2.3.1", 2),
+        ("getusername", 3),
+        ("user_names.toml", 3),
+        ("muller lodz", 4),
+        ("東京", 5),
+        ('"bear is awake"', 7),
+        ("hand*", 4),
+        ('4711-B" OR (NEAR AND *', 0),
+    ],
+)
+def test_what_is_written_is_found_by_its_words(index, query, found):
+    assert index.search(query, k=1, words=True)[0].text == TEXTS[found]
+
+
+def found(index, query, **options):
+    return [hit.text for hit in index.search(query, words=True, **options)]
+
+
+def test_a_query_that_words_answer_says_how_much_of_it_they_match(index):
+    best = index.search("E_CONN-042", k=1, words=True)[0]
+    assert best.score > 3 > index.search("E_CONN-042", k=1)[0].score
+    assert best.calibration == "above_chance"
+
+
+def test_what_is_added_and_deleted_later_is_found_or_not(index):
+    assert found(index, "XK-99", k=1) != ["The fuse XK-99 is blown."]
+    index.add(sw.Text("The fuse XK-99 is blown."))
+    (hit,) = index.search("XK-99", k=1, words=True)
+    assert hit.text == "The fuse XK-99 is blown."
+    index.delete(ids=hit.id)
+    assert "The fuse XK-99 is blown." not in found(index, "XK-99", k=100)
+
+
+def test_a_filter_limits_what_words_find(tmp_path, space):
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        for number in range(60):
+            index.add(sw.Text(f"Valve QZ-{number % 2} of hall {number}."), metadata={"hall": number})
+        assert found(index, "QZ-1", k=5, filter={"hall": 57}) == ["Valve QZ-1 of hall 57."]
+        assert found(index, "QZ-1", k=5, filter={"hall": {"gte": 58}, "year": 3}) == []
+
+
+@pytest.mark.parametrize(
+    "fusion", ["above_chance", "zscore", "pseudo_positive", "tail", "rrf", "minmax", "dbsf", "none"]
+)
+def test_every_fusion_method_ranks_words_too(index, fusion):
+    assert "4711-B" in found(index, "4711-B", k=1, fusion=fusion)[0]
+
+
+def test_pages_of_words_and_vectors_do_not_overlap(index):
+    pages = [found(index, "the bear 4711-B", k=3, offset=offset) for offset in (0, 3, 6)]
+    assert sum(pages, []) == found(index, "the bear 4711-B", k=9)
+
+
+def test_equal_content_of_several_files_is_one_result(tmp_path, space):
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.txt").write_text("The fuse XK-99 is blown.")
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        index.add([tmp_path / "first.txt", tmp_path / "second.txt"])
+        index.add([sw.Text(text) for text in TEXTS])
+        for query in ("XK-99", "second.txt XK-99", "fuse second.txt"):
+            hits = index.search(query, k=50, words=True)
+            assert [hit.text for hit in hits].count("The fuse XK-99 is blown.") == 1
+            assert len(hits[0].sources) == 2
+
+
+def test_names_of_files_and_lines_of_pictures_are_searched(index, tmp_path, write_picture):
+    index.add(write_picture(tmp_path / "boiler-R17.png", "red"))
+    index.add(write_picture(tmp_path / "other.png", "blue"))
+    assert index.search("R17", k=1, words=True)[0].source.endswith("boiler-R17.png")
+    (hit,) = index.search("something blue", k=1, words=True, modalities={"image"})
+    assert hit.source.endswith("other.png")
+
+
+def test_words_go_with_quotas_groups_diversity_and_least_scores(index, tmp_path, write_picture):
+    index.add(write_picture(tmp_path / "red.png", "red"))
+    assert "image" in [hit.modality for hit in index.search("4711-B", k=3, words=True, quota={"image": 1})]
+    assert "4711-B" in found(index, "4711-B", k=2, group=True)[0]
+    assert "4711-B" in found(index, "4711-B", k=2, diversity=0.3)[0]
+    assert [text for text in found(index, "4711-B", k=30, min_score=3)] == [TEXTS[0]]
+
+
+def test_a_query_of_several_parts_weighs_its_words(index):
+    query = sw.Query([("E_CONN-042", 1), ("the bear", -0.5)])
+    alone, together = (index.search(asked, k=1, words=True)[0] for asked in ("E_CONN-042", query))
+    assert alone.text == together.text
+    assert 0 < together.score < alone.score
+
+
+async def test_asearch_finds_what_search_finds(index):
+    queries = ["4711-B", "E_CONN-042", "東京", "bear"]
+    expected = [found(index, query, k=4) for query in queries]
+
+    hits = await asyncio.gather(*(index.asearch(query, k=4, words=True) for query in queries))
+    assert [[hit.text for hit in result] for result in hits] == expected
+
+
+def test_a_picture_asked_with_has_no_words(index, tmp_path, write_picture):
+    path = write_picture(tmp_path / "red.png", "red")
+    index.add(path)
+    assert index.search(sw.Image(path), k=1, words=True)[0].source == str(path)
+
+
+def test_words_must_be_true_or_false(index):
+    with pytest.raises(TypeError, match="words must be True or False, not 'yes'"):
+        index.search("bear", words="yes")

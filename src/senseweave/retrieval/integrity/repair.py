@@ -21,6 +21,7 @@ from senseweave.retrieval.integrity.swap import discard, finish_swap, new_folder
 from senseweave.retrieval.integrity.vector_files import DamageError
 from senseweave.retrieval.integrity.verify import verify_unlocked
 from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.search.words.files import remove_words, word_files
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.local_client import close_client, open_client
 from senseweave.retrieval.stores.lock import FolderLock
@@ -72,8 +73,12 @@ def repair_folder(
     with FolderLock(folder).held(lock_timeout):
         verified = verify_unlocked(folder)
         report = RepairReport(str(folder), found=verified.problems)
+        if any(problem.kind == "words" for problem in verified.problems):
+            for path in word_files(folder):  # made anew when words are next searched for
+                remove_words(path)
+            report.changed = True
         if not any(problem.kind in MENDED for problem in verified.problems):
-            report.records = verified.records
+            report.records = report.kept = verified.records
             return report
         try:
             _rebuild(folder, load, policy or MediaPolicy(), report)

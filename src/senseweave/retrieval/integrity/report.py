@@ -10,7 +10,9 @@ from typing import Any, Final, Literal
 from senseweave.notebook import report_html
 from senseweave.redaction import redact_repr
 
-Kind = Literal["files", "vector", "text", "id", "fingerprint", "source missing", "source changed", "source unreadable"]
+Kind = Literal[
+    "files", "words", "vector", "text", "id", "fingerprint", "source missing", "source changed", "source unreadable"
+]
 SHOWN: Final = 3
 """Ids or sources that the line of a problem names."""
 
@@ -21,7 +23,7 @@ class Problem:
     """What is wrong with some records of a collection, or with its files.
 
     Attributes:
-        kind: `files` of the store; `vector`, `text`, `id` or `fingerprint` of records; or a source that is missing,
+        kind: `files` of the store; `words`, the file of words beside it; `vector`, `text`, `id` or `fingerprint` of records; or a source that is missing,
             changed or unreadable.
         reason: What was found, and what was expected.
         collection: Its name in the store, or None for the store as a whole.
@@ -112,7 +114,8 @@ class RepairReport:
 
     Attributes:
         place: The folder.
-        changed: Whether the folder was replaced; a folder without problems stays as it is.
+        changed: Whether the folder was replaced, or only its file of words removed; a folder without problems stays as
+            it is.
         records: Number of records in the repaired folder.
         kept: Records whose vectors were taken over from the files or the queue.
         embedded: Records whose vectors were computed again, from their text or their source.

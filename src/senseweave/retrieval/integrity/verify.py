@@ -15,6 +15,7 @@ from senseweave.retrieval.integrity.report import Problems, VerifyReport
 from senseweave.retrieval.integrity.vector_files import IDS, DamageError
 from senseweave.retrieval.integrity.vectors import held_vectors
 from senseweave.retrieval.records.schema import record_source
+from senseweave.retrieval.search.words.files import word_files, words_fault
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.description import Description
@@ -87,6 +88,9 @@ def verify_unlocked(
             judge_in_child(folder, [collection], records=False)
     except DamageError as error:
         check.problems.add("files", str(error))
+    for path in word_files(folder):
+        if fault := words_fault(path):
+            check.problems.add("words", f"{path.name}: {fault}")
     return check.report()
 
 

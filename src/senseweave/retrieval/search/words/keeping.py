@@ -8,9 +8,8 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Final
-from urllib.parse import quote
 
 from senseweave.concurrency import checkpoint
 from senseweave.errors import StoreError
@@ -18,14 +17,13 @@ from senseweave.forking import RLock, abandon, forks
 from senseweave.retrieval.integrity.read_only import is_read_only
 from senseweave.retrieval.records.schema import Record, default_text, read_metadata
 from senseweave.retrieval.search.words.base import WordIndex, WordRow
+from senseweave.retrieval.search.words.files import remove_words, words_path
 from senseweave.retrieval.search.words.sqlite_index import SqliteWords
 from senseweave.retrieval.search.words.tokens import Term
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.lock import FolderLock
 
-WORDS_FILE: Final = "senseweave.words"
-"""Beginning of the names of the files of words in an index's folder; each prefix of collections has its own."""
 PLACES: Final = 3
 """Names at the end of a path or URL that are searched."""
 BATCH: Final = 1000
@@ -175,7 +173,7 @@ class KeptWords:
                 return SqliteWords(None)
             if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
                 raise
-            self._remove_file()
+            remove_words(self._path)
             index = SqliteWords(self._path)
         self._file = _identity(self._path)
         return index
@@ -189,29 +187,7 @@ class KeptWords:
         """Close the index and remove its file, which is damaged."""
         self.close()
         if self._path is not None and not is_read_only(self._path.parent):
-            self._remove_file()
-
-    def _remove_file(self) -> None:
-        assert self._path is not None
-        remove_words(self._path)
-
-
-def words_path(folder: Path, prefix: str = "") -> Path:
-    """Return where the words of the collections of a prefix are kept in a folder."""
-    middle = f".{quote(prefix, safe='')}" if prefix else ""
-    return folder / f"{WORDS_FILE}{middle}.sqlite3"
-
-
-def word_files(folder: Path) -> list[Path]:
-    """Return the files of words in a folder."""
-    return sorted(folder.glob(f"{WORDS_FILE}*.sqlite3"))
-
-
-def remove_words(path: Path) -> None:
-    """Remove a file of words, and what SQLite keeps beside it during a change."""
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+            remove_words(self._path)
 
 
 def word_row(record: Record | StoredRecord) -> WordRow:

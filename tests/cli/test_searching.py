@@ -72,6 +72,10 @@ def test_hits_below_a_score_are_left_out(home: Path) -> None:
     assert [hit["modality"] for hit in hits] == ["image"]
 
 
+def test_words_find_a_file_by_its_name(home: Path) -> None:
+    assert as_json(home, "photo-01.jpg", "--words", "-k", 1)[0]["source"] == str(home / CAT)
+
+
 def test_a_filter_limits_the_search(home: Path) -> None:
     assert {hit["modality"] for hit in as_json(home, "a cat", "--filter", "mime_type=audio/mpeg")} == {"audio"}
 

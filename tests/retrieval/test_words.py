@@ -86,7 +86,7 @@ def test_every_fusion_method_ranks_words_too(index, fusion):
 
 def test_pages_of_words_and_vectors_do_not_overlap(index):
     pages = [found(index, "the bear 4711-B", k=3, offset=offset) for offset in (0, 3, 6)]
-    assert sum(pages, []) == found(index, "the bear 4711-B", k=9)
+    assert [text for page in pages for text in page] == found(index, "the bear 4711-B", k=9)
 
 
 def test_equal_content_of_several_files_is_one_result(tmp_path, space):
@@ -114,7 +114,7 @@ def test_words_go_with_quotas_groups_diversity_and_least_scores(index, tmp_path,
     assert "image" in [hit.modality for hit in index.search("4711-B", k=3, words=True, quota={"image": 1})]
     assert "4711-B" in found(index, "4711-B", k=2, group=True)[0]
     assert "4711-B" in found(index, "4711-B", k=2, diversity=0.3)[0]
-    assert [text for text in found(index, "4711-B", k=30, min_score=3)] == [TEXTS[0]]
+    assert found(index, "4711-B", k=30, min_score=3) == [TEXTS[0]]
 
 
 def test_a_query_of_several_parts_weighs_its_words(index):

@@ -105,3 +105,17 @@ def test_a_file_that_has_gone_does_not_end_the_synthesis(index: sw.Index, files:
     sent = [getattr(block, "text", "") for message in llm.last_chat_messages or [] for block in message.blocks]
     assert any(files["image"][1].name in text for text in sent)
     assert not any(str(files["image"][1]) in text for text in sent)
+
+
+async def test_words_are_searched_too(index: sw.Index) -> None:
+    index.add([sw.Text(f"Valve QZ-{number:03} was looked at.") for number in range(40)])
+    retriever = SenseweaveRetriever(index=index, similarity_top_k=1, words=True)
+    for found in (retriever.retrieve("QZ-017"), await retriever.aretrieve("QZ-017")):
+        assert [hit.node.get_content() for hit in found] == ["Valve QZ-017 was looked at."]
+        assert found[0].score is not None
+        assert found[0].score > 3
+
+
+def test_words_of_stores_are_an_error(store: Any, embed_model: Any) -> None:
+    with pytest.raises(ValueError, match="words=True searches an index"):
+        SenseweaveRetriever(vector_stores=store, embed_model=embed_model, words=True).retrieve("QZ-017")

@@ -208,3 +208,14 @@ def test_an_index_takes_the_same_options(tmp_path):
     assert plain.run(query="train", options={"min_score": 1e9}) == {"documents": []}
     plain.close()
     diverse.close()
+
+
+async def test_words_of_an_index_are_searched_and_those_of_stores_are_an_error(tmp_path, starter):
+    with sw.Index(tmp_path / "index", spaces=[starter]) as index:
+        index.add([sw.Text(f"Valve QZ-{number:03} was looked at.") for number in range(40)])
+        retriever = SenseweaveMultimodalRetriever(index=index, top_k=1, words=True)
+        for found in (retriever.run(query="QZ-017"), await retriever.run_async(query="QZ-017")):
+            assert [document.content for document in found["documents"]] == ["Valve QZ-017 was looked at."]
+            assert found["documents"][0].score > 3
+    with pytest.raises(ValueError, match="words=True searches an index"):
+        _retriever({"a": OTHERS}).run(query="QZ-017", options={"words": True})

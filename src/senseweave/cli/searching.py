@@ -60,6 +60,12 @@ def search(
             help="Cross-encoder, ColBERT, ColPali or SPLADE that reorders the best hits: a hub id or a folder.",
         ),
     ] = None,
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words", help='Search by words too: names, part numbers, file names, "quotations" and beginnings*.'
+        ),
+    ] = False,
     fusion: Annotated[str | None, typer.Option("--fusion", help="Fusion method that makes scores comparable.")] = None,
     space: Annotated[
         list[str] | None,
@@ -95,6 +101,7 @@ def search(
             group=group,
             diversity=diversity,
             rerank=rerank,
+            words=words,
         )
         if not hits:
             render.warning(f"nothing found{_unknown_field(index, condition)}")

@@ -78,6 +78,7 @@ class RankingFields(BaseModel):
     rerank_depth: int = Field(default=50, ge=1, description="Number of results that the reranker reads.")
     weights: Mapping[str, float] | None = Field(default=None, description="By modality, for `fusion='weighted_rrf'`.")
     quota: Mapping[str, int] | None = Field(default=None, description="By modality, the least number of results.")
+    words: bool = Field(default=False, description="Whether to search by words too; of an `Index` alone.")
 
 
 class SpaceOptions(TypedDict, total=False):

@@ -235,7 +235,17 @@ class StoreRanking:
     def _request(
         self, query: Query | None, plan: Plan, filters: Any, embedded: Embedded
     ) -> tuple[list[StoreSource], Embedded]:
-        """Return a source for each store and modality, and the query as vectors."""
+        """Return a source for each store and modality, and the query as vectors.
+
+        Raises:
+            ValueError: If words are to be searched.
+        """
+        if plan.words:
+            msg = (
+                "words=True searches an index of senseweave, and these are vector stores of a framework: give the "
+                "retriever index=senseweave.Index(...), or leave words out"
+            )
+            raise ValueError(msg)
         calls = [(view, StoreCall(query, plan, filters, embedded.get(view.space, ()))) for view in self.views]
         given = self.modalities
         lists = [None] if given is None else [modality for modality in MODALITIES if modality in given]

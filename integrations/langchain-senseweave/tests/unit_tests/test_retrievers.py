@@ -15,7 +15,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from pydantic import ValidationError
 
 from langchain_senseweave import MediaLoader, SenseweaveChroma, SenseweaveEmbeddings, SenseweaveRetriever
-from senseweave import Audio, Image, Index, MediaError, UnsupportedModalityError
+from senseweave import Audio, Image, Index, MediaError, Text, UnsupportedModalityError
 
 
 class Seen(BaseCallbackHandler):
@@ -378,3 +378,14 @@ def test_a_document_that_several_questions_find_is_recognized(retriever):
     assert sorted(scores(first)) != sorted(scores(second))
     assert len(first) == len(second) == 8
     assert all(document in first for document in second)
+
+
+async def test_words_of_an_index_are_searched_and_those_of_stores_are_an_error(space, store, tmp_path):
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        index.add([Text(f"Valve QZ-{number:03} was looked at.") for number in range(40)])
+        retriever = SenseweaveRetriever(index=index, k=1, words=True)
+        for found in (retriever.invoke("QZ-017"), await retriever.ainvoke("QZ-017")):
+            assert [document.page_content for document in found] == ["Valve QZ-017 was looked at."]
+            assert found[0].metadata["score"] > 3
+    with pytest.raises(ValueError, match="words=True searches an index"):
+        SenseweaveRetriever(vector_stores=[store]).invoke("QZ-017", words=True)

@@ -23,8 +23,8 @@ class Problem:
     """What is wrong with some records of a collection, or with its files.
 
     Attributes:
-        kind: `files` of the store; `words`, the file of words beside it; `vector`, `text`, `id` or `fingerprint` of records; or a source that is missing,
-            changed or unreadable.
+        kind: `files` of the store; `words`, its file of words; `vector`, `text`, `id` or `fingerprint` of records; or a
+            source that is missing, changed or unreadable.
         reason: What was found, and what was expected.
         collection: Its name in the store, or None for the store as a whole.
         ids: Of the records concerned.

@@ -36,8 +36,9 @@ def write_judgments(collections: Collections, judgments: Sequence[Record]) -> No
     """
     check_free(collections)
     name = _name(collections)
-    collections.store.make(name, {"holds": JUDGMENTS}, 1)
-    collections.store.upsert(name, judgments)
+    with collections.observed(_Collection(name)):
+        collections.store.make(name, {"holds": JUDGMENTS}, 1)
+        collections.store.upsert(name, judgments)
 
 
 def merge_judgments(collections: Collections, judgments: Sequence[Record]) -> None:

@@ -113,7 +113,7 @@ class Collections:
         key = (description.space, description.modality)
         known = self.descriptions.get(key)
         if known is None:
-            with self._observed(description):
+            with self.observed(description):
                 metadata = self.store.make(description.name, description.to_metadata(), description.dimension)
             if not description.to_metadata().keys() <= metadata.keys():
                 msg = f"a collection {description.name!r} exists and is not senseweave's; give the index a prefix"
@@ -125,7 +125,7 @@ class Collections:
 
     def save(self, description: Description) -> None:
         """Write a description back, for example with new calibration."""
-        with self._observed(description):
+        with self.observed(description):
             self.store.save_metadata(description.name, description.to_metadata())
 
     def describe(self) -> list[dict[str, Any]]:
@@ -168,19 +168,19 @@ class Collections:
     def upsert(self, collection: Named, records: Sequence[Record]) -> None:
         """Write records; each replaces a record of the same id as a whole."""
         if records:
-            with self._observed(collection, records):
+            with self.observed(collection, records):
                 self.store.upsert(collection.name, [_with_folders(record) for record in records])
 
     def update_metadata(self, collection: Named, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""
         if changes:
-            with self._observed(collection):
+            with self.observed(collection):
                 self.store.update_metadata(collection.name, changes)
 
     def delete(self, collection: Named, ids: Sequence[str]) -> None:
         """Remove records by id."""
         if ids:
-            with self._observed(collection, ids=ids):
+            with self.observed(collection, ids=ids):
                 self.store.delete(collection.name, ids)
 
     def delete_matching(self, collection: Named, condition: Condition | None) -> int:
@@ -254,6 +254,13 @@ class Collections:
         description.folders = True
         self.save(description)
 
+    def observed(
+        self, collection: Named, records: Sequence[Record] = (), ids: Sequence[str] = ()
+    ) -> AbstractContextManager[None]:
+        """Let the observer follow a change, which is made inside."""
+        observer = self.observer
+        return contextlib.nullcontext() if observer is None else observer.writing(collection.name, records, ids)
+
     def existing(self, collection: Named, ids: Sequence[str]) -> list[str]:
         """Return those of some ids that are there."""
         return [record.id for record in self.get(collection, ids=ids)]
@@ -279,13 +286,6 @@ class Collections:
             for lists in [self.store.query(description.name, vectors, most, condition=piece, with_vectors=with_vectors)]
         ]
         return answers[0] if len(answers) == 1 else [_nearest(lists, most) for lists in zip(*answers, strict=True)]
-
-    def _observed(
-        self, collection: Named, records: Sequence[Record] = (), ids: Sequence[str] = ()
-    ) -> AbstractContextManager[None]:
-        """Let the observer follow a change, which is made inside."""
-        observer = self.observer
-        return contextlib.nullcontext() if observer is None else observer.writing(collection.name, records, ids)
 
     def _pages(self, collection: Named, condition: Condition | None, *, vectors: bool) -> Iterator[StoredRecord]:
         """Yield the records that match a condition which a store takes in one query, a page at a time."""

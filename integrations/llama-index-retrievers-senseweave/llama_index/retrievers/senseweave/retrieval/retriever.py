@@ -122,6 +122,7 @@ class SenseweaveRetriever(BaseRetriever):
                 `diversity`: From 0 to 1: how much nodes should differ; None for no change of order.
                 `rerank`: Name of a reranking model, or a reranker, which orders the best nodes anew; None for none.
                 `rerank_depth`: How many nodes the reranker reads; 50 by default.
+                `words`: Whether to search by words too, of an `index` alone; False by default.
 
         Raises:
             TypeError: If an option is of the wrong type; the message names it.

@@ -97,6 +97,7 @@ class SenseweaveMultimodalRetriever(Container):
         diversity: float | None = None,
         rerank: str | Reranker | None = None,
         rerank_depth: int = 50,
+        words: bool = False,
         filters: dict[str, Any] | None = None,
         top_k: int = 10,
         filter_policy: str | FilterPolicy = FilterPolicy.REPLACE,
@@ -129,6 +130,8 @@ class SenseweaveMultimodalRetriever(Container):
         :param rerank: Name of a reranking model, or an object with `name` and `scores(query, hits)`, that orders the
             best `rerank_depth` Documents again. A component with an object cannot be serialized.
         :param rerank_depth: How many Documents are reranked.
+        :param words: Whether to search by words too: names, part numbers and quotations are found as they are written.
+            Needs `index`.
         :param filters: Conditions on the Documents. The filters of the retrievers themselves always hold too.
         :param top_k: How many Documents to return at most.
         :param filter_policy: Whether filters given to `run` replace these or are joined with them by AND.
@@ -258,7 +261,7 @@ class SenseweaveMultimodalRetriever(Container):
         :param top_k: How many Documents to return at most; None for the number of the constructor.
         :param media: Instead of a question: a path, a permitted URL, or a container of bytes.
         :param options: Other values for this call of `fusion`, `weights`, `quota`, `min_score`, `offset`, `group`,
-            `diversity`, `rerank` and `rerank_depth`.
+            `diversity`, `rerank`, `rerank_depth` and `words`.
         :param modalities: Only Documents of these modalities; None for those of the constructor.
         :returns: A dictionary with `documents`, best first. `score` is calibrated and comparable within one call;
             `meta` holds `raw_score` (the similarity), `fusion` (the method) and, from an index, `space`. Where content

@@ -30,8 +30,7 @@ class Hit:
     Attributes:
         id: The record's id in its collection.
         score: Calibrated: comparable with every other hit of the same search; larger is better.
-        raw_score: Cosine similarity of query and record; of a hit that its words placed higher, the share of the
-            query that they match.
+        raw_score: Cosine similarity of query and record; where only words were compared, the score of these.
         modality: `text`, `image`, `audio` or `video`.
         source: Absolute path, URL or label of where the content came from; with a filter, a source that matches it.
         sources: All sources of the same content, `source` first.

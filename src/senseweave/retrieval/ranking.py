@@ -30,6 +30,7 @@ from senseweave.retrieval.search.paging import best_hits, cut_page, holds_source
 from senseweave.retrieval.search.plan import Plan
 from senseweave.retrieval.search.rerank import rerank
 from senseweave.retrieval.search.source import Candidate, RankingSource
+from senseweave.retrieval.search.words.pairing import PairedLists
 
 LEAST_FETCHED: Final = 10
 """Records requested from every source, so that the methods that look at one list see more than its tip."""
@@ -167,15 +168,17 @@ def ranking_steps(
     sources = [source for source in sources if source.name in queries]
     weights = _weights(sources, plan, method)
     own = own_content(query, embedded)
-    is_plain = method.is_steady and not plan.is_selective
+    word_pairs = {source.pair: source for source in sources if source.by_words and source.pair is not None}
+    is_plain = method.is_steady and not plan.is_selective and not word_pairs
     depth = plan.page_end if is_plain else plan.depth(plan.pages - 1)
+    paired = PairedLists(word_pairs, queries, method)
     while True:
         entries = yield from _fetch(sources, queries, max(depth, LEAST_FETCHED), plan)
 
         @cache
         def ranked(most: int, entries: Mapping[str, list[_Entry]] = entries) -> list[Hit]:
             lists = {name: listed[: max(most, LEAST_FETCHED)] for name, listed in entries.items()}
-            joined = _join(lists, queries, method, weights, own)
+            joined = _join(lists, queries, method, weights, own, paired)
             return [_hit(entry, method, policy) for entry in (joined if plan.quota else joined[:most])]
 
         if is_plain or not plan.group or holds_sources(ranked(depth), depth, plan, plan.pages - 1):
@@ -218,12 +221,16 @@ def _compose(
     if plan.method is None and name == UNCALIBRATED_METHOD and any(source.by_words for source in filled):
         name = UNCALIBRATED_WITH_WORDS  # lists of the same records, of which two may name the same
     method = find_method(name)
-    return method, {
-        source.name: compose_words(cells[source.name][0], method, length / source.weight)
-        if source.by_words
-        else compose_query(embedded[source.space], cells[source.name], method, length)
+    queries = {
+        source.name: compose_query(embedded[source.space], cells[source.name], method, length)
         for source in filled
+        if not source.by_words
     }
+    for source in filled:
+        if source.by_words:  # the vector serves to compare what the words find
+            vector, _ = queries.get(source.pair or "", (np.zeros(0, np.float32), None))
+            queries[source.name] = vector, compose_words(cells[source.name][0], method, length / source.weight)
+    return method, queries
 
 
 def _fetch(
@@ -297,6 +304,7 @@ def _join(
     method: FusionMethod,
     weights: Mapping[str, float],
     own: OwnContent | None,
+    paired: PairedLists,
 ) -> list[_Entry]:
     """Score every list, join equal content of different lists, and sort, the query's own content first."""
     joined: dict[tuple[Any, ...], list[_Entry]] = {}
@@ -308,6 +316,7 @@ def _join(
             msg = f"list {name!r} holds a similarity that is not finite"
             raise ValueError(msg)
         scores = method.score(raw, queries[name][1], weight=weights.get(name, 1.0))
+        scores = paired.add(listed[0].source, [entry.lead for entry in listed], scores)
         evidence = _evidence(listed, queries[name][1], own)
         for entry, score, surely in zip(listed, scores, evidence, strict=True):
             scored = _Entry(
@@ -384,7 +393,7 @@ def _hit(entry: _Entry, method: FusionMethod, policy: MediaPolicy | None) -> Hit
         provenance,
         lead.text,
         score=entry.score,
-        raw_score=lead.similarity,
+        raw_score=lead.similarity if lead.cosine is None else lead.cosine,
         space=entry.source.space,
         calibration=method.name,
         policy=policy,

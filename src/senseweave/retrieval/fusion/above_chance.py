@@ -24,6 +24,7 @@ class AboveChance(LinearMethod):
 
     name = "above_chance"
     needs = ("spread", "best")
+    cumulative = True
 
     def location_scale(self, statistics: Statistics | None) -> tuple[float, float]:
         """Return e(q) + 0.8 b, with the background's mean for e(q) where the query is not known, and sd."""

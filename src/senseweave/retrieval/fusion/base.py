@@ -23,6 +23,8 @@ class FusionMethod(ABC):
         remedy: How statistics come by these fields; it ends the error that is raised where they lack them.
         additive: Whether scores of equal content in several lists are summed; otherwise the best is kept.
         weighted: Whether the method takes a weight per list.
+        cumulative: Whether the score of a record by its words, where it is above 0, is added to that by its vector;
+            otherwise the better is kept, unless the method is additive.
     """
 
     name: ClassVar[str]
@@ -30,6 +32,7 @@ class FusionMethod(ABC):
     remedy: ClassVar[str] = "make the statistics with senseweave.retrieval.background"
     additive: ClassVar[bool] = False
     weighted: ClassVar[bool] = False
+    cumulative: ClassVar[bool] = False
 
     @property
     def needs_statistics(self) -> bool:

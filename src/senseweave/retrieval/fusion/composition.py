@@ -67,8 +67,8 @@ def compose_query(
     return (vector / norm).astype(np.float32), composed
 
 
-def compose_words(cell: Statistics | None, method: FusionMethod, share: float) -> tuple[np.ndarray, Statistics | None]:
-    """Return what `compose_query` returns for a list that is searched by the words of a query, which has no vector.
+def compose_words(cell: Statistics | None, method: FusionMethod, share: float) -> Statistics | None:
+    """Return the statistics to score a list with that is searched by the words of a query, beside other parts of it.
 
     Args:
         cell: The statistics of the list; None where they are not known.
@@ -78,12 +78,10 @@ def compose_words(cell: Statistics | None, method: FusionMethod, share: float) -
     Raises:
         ValueError: If there are other parts, and the method's score is not linear in the scores of the list.
     """
-    vector = np.zeros(0, np.float32)
     if cell is None or not method.needs_statistics or math.isclose(share, 1.0):
-        return vector, cell
-    location, deviation = _location_scale(method, EmbeddedPart(vector, "text", 1.0), cell)
-    composed = Statistics(mean=location, std=deviation * share, origin="composed", composed_for=method.name)
-    return vector, composed
+        return cell
+    location, deviation = _location_scale(method, EmbeddedPart(np.zeros(1, np.float32), "text", 1.0), cell)
+    return Statistics(mean=location, std=deviation * share, origin="composed", composed_for=method.name)
 
 
 def unit(vector: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ class PseudoPositive(LinearMethod):
 
     name = "pseudo_positive"
     needs = ("top1_mean", "top1_std")
+    cumulative = True
     remedy = "calibrate with sample queries first"
 
     def location_scale(self, statistics: Statistics | None) -> tuple[float, float]:

@@ -22,6 +22,7 @@ class Tail(FusionMethod):
 
     name = "tail"
     needs = ("mean", "std", "documents")
+    cumulative = True
 
     def transform(self, scores: np.ndarray, statistics: Statistics | None) -> np.ndarray:
         """Compute -log10(N * P(Z > z))."""

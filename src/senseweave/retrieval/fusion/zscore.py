@@ -11,6 +11,7 @@ class ZScore(LinearMethod):
 
     name = "zscore"
     needs = ("mean", "std")
+    cumulative = True
 
     def location_scale(self, statistics: Statistics | None) -> tuple[float, float]:
         """Return the mean and the standard deviation of the background."""

@@ -89,8 +89,8 @@ def verify_unlocked(
     except DamageError as error:
         check.problems.add("files", str(error))
     for path in word_files(folder):
-        if fault := words_fault(path):
-            check.problems.add("words", f"{path.name}: {fault}")
+        if damage := words_fault(path):
+            check.problems.add("words", f"{path.name}: {damage}")
     return check.report()
 
 

@@ -26,6 +26,7 @@ class Candidate:
         metadata: Flat values, whoever wrote them; see `senseweave.retrieval.records.schema.read_metadata`.
         text: Its text.
         similarity: Cosine similarity of query and record; of a source that searches by words, its score there.
+        cosine: Cosine similarity of query and record, of a source that searches by words and knows it.
         vector: Its vector, if vectors were requested.
         item: What it is in a framework, such as a document.
     """
@@ -36,6 +37,7 @@ class Candidate:
     similarity: float
     vector: np.ndarray | None = None
     item: Any = None
+    cosine: float | None = None
 
     @cached_property
     def provenance(self) -> Provenance:
@@ -54,7 +56,8 @@ class RankingSource:
         space: Name under which the query's vectors for it are found.
         modality: Of its records, for records that name none.
         store: Name of the store whose records it is a part of, if it has one.
-        by_words: Whether it searches by the words of the query, and needs no vector.
+        by_words: Whether it searches by the words of the query.
+        pair: Name of the source that searches the same records by vectors, for a source that searches by words.
         weight: Of its part in a query of several, for a source that searches by words.
     """
 
@@ -63,6 +66,7 @@ class RankingSource:
     modality: Modality
     store: str | None = None
     by_words: bool = False
+    pair: str | None = None
     weight: float = 1.0
 
     def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
@@ -77,6 +81,10 @@ class RankingSource:
         """Return the statistics of queries of a modality against these records, or None if they are not known."""
         del query_modality
         return None
+
+    def word_scores(self) -> Mapping[str, float]:
+        """Return the scores of the records that the words of the query match best, by id; what is missing has 0."""
+        raise NotImplementedError
 
     def is_empty(self) -> bool:
         """Return whether there are no records; False where only a search would tell."""

@@ -10,18 +10,12 @@ import numpy as np
 
 from senseweave.retrieval.calibration.statistics import LEAST_CHANCE, Statistics, expected_best
 
-UNRELATED: Final = 48
-"""Most passages from which unrelated queries are cut."""
-QUERY_WORDS: Final = 8
-"""Words of an unrelated query: as many as questions have, as benchmarks/words.py has them."""
-COPY: Final = 0.9
-"""Share of the words of a query cut from a passage above which another passage is a copy of that."""
-PRIOR: Final = 4
-"""Queries that the assumed best score counts for: a few passages say little of chance."""
+PRIOR: Final = 32
+"""Phrases that the assumed best score counts for: phrases of another language than the records find nothing."""
 PRIOR_BEST: Final = 0.2
-"""Best score of an unrelated query where nothing is known: between what passages of one subject and of many give."""
+"""Best score of an unrelated phrase where nothing is known: what English phrases find among English passages."""
 LEAST_BEST: Final = 0.1
-"""Least that chance is assumed to offer: collections of a few words each would make any match a clear answer."""
+"""Least that chance is assumed to offer: phrases find nothing among names of files, where any match is no answer."""
 
 
 def okapi_weight(count: int, records: int) -> float:
@@ -82,5 +76,5 @@ def chance(scores: Sequence[Sequence[float]], records: int) -> Statistics:
         best=best,
         top1_mean=max(top1, LEAST_BEST),
         top1_std=max(float(tops.std()) if len(tops) else 0.0, spread),
-        origin="documents",
+        origin="probes",
     )

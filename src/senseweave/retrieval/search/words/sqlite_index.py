@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,19 +13,17 @@ from typing import Any, Final
 
 from senseweave.errors import StoreError
 from senseweave.forking import RLock
+from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.calibration.store_statistics import outgrown
 from senseweave.retrieval.search.words.base import WordRow
 from senseweave.retrieval.search.words.scoring import (
-    COPY,
-    QUERY_WORDS,
-    UNRELATED,
     chance,
     information,
     okapi_weight,
     scale,
 )
-from senseweave.retrieval.search.words.tokens import Term, cut_words
+from senseweave.retrieval.search.words.tokens import Term, cut_words, parse_words
 
 FORMAT: Final = "1"
 """Version of the tables and of how texts are cut; a file of another version is made anew."""
@@ -151,13 +148,11 @@ class SqliteWords:
             if number is None:
                 return []
             found = self._search(number, terms, k)
+            rows = json.dumps([row for row, _ in found])
             names = dict(
                 self._all(
-                    f"SELECT rowid, id FROM rows_{number} WHERE rowid IN ({', '.join(['?'] * len(found))})",
-                    [row for row, _ in found],
+                    f"SELECT rowid, id FROM rows_{number} WHERE rowid IN (SELECT value FROM json_each(?))", [rows]
                 )
-                if found
-                else ()
             )
         return [(names[row], score) for row, score in found if row in names]
 
@@ -298,25 +293,9 @@ class SqliteWords:
         )
 
     def _chance(self, number: int, count: int) -> Statistics:
-        """Return what queries that are cut from passages find in other passages."""
-        step = max(math.ceil(count / UNRELATED), 1)
-        sample = self._all(
-            f"SELECT rowid, words FROM words_{number} WHERE rowid IN "
-            f"(SELECT rowid FROM (SELECT rowid, row_number() OVER (ORDER BY rowid) AS place FROM rows_{number}) "
-            "WHERE place % ? = 0)",
-            [step],
-        )
-        scores = []
-        for row, words in sample:
-            cut = words.split()
-            middle = max(len(cut) // 2 - QUERY_WORDS // 2, 0)
-            terms = [Term(((word,),)) for word in dict.fromkeys(cut[middle : middle + QUERY_WORDS])]
-            if len(terms) < QUERY_WORDS // 2:
-                continue
-            found = self._search(number, terms, MOST_SAMPLED)
-            own = next((score for other, score in found if other == row), 0.0)
-            scores.append([score for other, score in found if other != row and score < COPY * own])
-        return chance(scores, count)
+        """Return what general phrases find, which have nothing to do with most records."""
+        found = [self._search(number, parse_words(phrase), MOST_SAMPLED) for phrase in PROBES]
+        return chance([[score for _, score in matches] for matches in found], count)
 
     def _number(self, collection: str) -> int | None:
         found = self._all("SELECT number FROM collections WHERE name = ?", [collection])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -20,7 +21,9 @@ from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition
 from senseweave.retrieval.stores.description import Description
 
-GROWTH = 4
+SCORED: Final = 500
+"""Matches whose scores are added to those of vectors; what words match less is below chance."""
+GROWTH: Final = 4
 """Factor by which more is read where the store has only some of what the words found, under the filter."""
 
 
@@ -56,6 +59,7 @@ class WordSource(RankingSource):
             known: The statistics of the collection's words; None if it has none.
         """
         self.name = f"{description.name} (words)"
+        self.pair = description.name
         self.space = description.space
         self.modality = description.modality
         self.weight = weight
@@ -66,24 +70,30 @@ class WordSource(RankingSource):
         self._condition = condition
         self._terms = terms
         self._known = known
+        self._found: list[tuple[str, float]] = []
+        self._asked = 0
 
     def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
-        """Return the `k` records whose words match best, best first; the vector is not used."""
-        del vector
+        """Return the `k` records whose words match best, best first, with their cosine similarities to the vector."""
         candidates: list[Candidate] = []
-        looked_up = 0
-        size = k
+        looked_up, size = 0, k
         while True:
-            found = self._words.search(self._description.name, self._terms, size)
+            found = self._best(size)
             new = found[looked_up:]
-            records = self._look_up([identifier for identifier, _ in new], with_vectors=with_vectors)
+            records = self._look_up([identifier for identifier, _ in new])
             for identifier, score in new:
                 if (record := records.get(identifier)) is not None:
-                    candidates.append(Candidate(identifier, record.metadata, record.text, score, record.vector))
+                    kept = record.vector if with_vectors else None
+                    cosine = _cosine(vector, record.vector)
+                    candidates.append(Candidate(identifier, record.metadata, record.text, score, kept, cosine=cosine))
             looked_up = len(found)
             if len(candidates) >= k or len(found) < size:
                 return candidates[:k]
             size *= GROWTH
+
+    def word_scores(self) -> Mapping[str, float]:
+        """Return the scores of the records that the words match best, by id, whether they match the filter or not."""
+        return dict(self._best(SCORED))
 
     def statistics(self, query_modality: Modality) -> Statistics | None:
         """Return what unrelated queries find by words, with what users' labels say of calibrated scores."""
@@ -96,9 +106,23 @@ class WordSource(RankingSource):
         """Return whether no record of the collection has words."""
         return self._known is None
 
-    def _look_up(self, ids: Sequence[str], *, with_vectors: bool) -> dict[str, StoredRecord]:
-        found = self._collections.get(self._description, ids=ids, condition=self._condition, vectors=with_vectors)
+    def _best(self, count: int) -> list[tuple[str, float]]:
+        """Return the ids and scores of the best matches, which are searched for once."""
+        if count > self._asked:
+            self._asked = max(count, SCORED)
+            self._found = self._words.search(self._description.name, self._terms, self._asked)
+        return self._found[:count]
+
+    def _look_up(self, ids: Sequence[str]) -> dict[str, StoredRecord]:
+        found = self._collections.get(self._description, ids=ids, condition=self._condition, vectors=True)
         return {record.id: record for record in found}
+
+
+def _cosine(query: np.ndarray, vector: np.ndarray | None) -> float | None:
+    """Return the cosine similarity of a unit vector and the vector of a record; None where there is none of either."""
+    if vector is None or vector.size != query.size:
+        return None
+    return float(query @ vector / max(float(np.linalg.norm(vector)), 1e-12))
 
 
 def word_sources(

@@ -1,0 +1,86 @@
+"""How texts are cut into words, and how word scores compare with those of vectors."""
+
+import pytest
+
+import senseweave as sw
+from senseweave.retrieval import Index
+from senseweave.retrieval.search.words.scoring import chance, information, okapi_weight, scale
+from senseweave.retrieval.search.words.tokens import LONGEST, MOST_TERMS, Term, cut_words, parse_words
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "wholes"),
+    [
+        ("part 4711-B.", ["part", "4711", "b"], ["4711b"]),
+        ("E_CONN-042, v2.3.1", ["e", "conn", "042", "v", "2", "3", "1"], ["econn042", "v231"]),
+        (
+            "getUserName HTTPServer PDFs",
+            ["get", "user", "name", "http", "server", "pdfs"],
+            ["getusername", "httpserver"],
+        ),
+        ("Müller, Straße, Łódź", ["muller", "strasse", "lodz"], []),
+        ("ёж и мир", ["еж", "и", "мир"], []),
+        ("\uff21\uff22\uff23 ﬁne", ["abc", "fine"], []),
+        ("हिन्दी भाषा", ["हिन्दी", "भाषा"], []),
+        ("東京都 犬", ["東京", "京都", "都", "犬"], []),
+        ("ไทย", ["ไท", "ทย", "ย"], []),
+        ("", [], []),
+        ("... -- __ \x00", [], []),
+    ],
+)
+def test_texts_are_cut_into_words_and_identifiers(text, parts, wholes):
+    words = cut_words(text)
+    assert (list(words.parts), list(words.wholes)) == (parts, wholes)
+
+
+def test_what_is_too_long_for_an_identifier_is_kept_in_parts_alone():
+    words = cut_words("-".join(["abcd"] * LONGEST))
+    assert len(words.parts) == LONGEST
+    assert words.wholes == ()
+
+
+@pytest.mark.parametrize(
+    ("query", "terms"),
+    [
+        ("dog 4711-B", [Term((("dog",),)), Term((("4711", "b"), ("4711b",)))]),
+        ('"exact phrase" ab*', [Term((("exact", "phrase"),)), Term((("ab",),), True)]),
+        ("„genaue Worte“", [Term((("genaue", "worte"),))]),
+        ('"open', [Term((("open",),))]),
+        ("京都 犬", [Term((("京都",),)), Term((("犬",),), True)]),
+        ("dog dog", [Term((("dog",),))]),
+        ("* - ? \"\" ''", []),
+    ],
+)
+def test_queries_are_words_phrases_and_prefixes(query, terms):
+    assert parse_words(query) == terms
+
+
+def test_a_pasted_text_is_cut_to_its_first_terms():
+    assert len(parse_words(" ".join(f"w{number}x" for number in range(10 * MOST_TERMS)))) == MOST_TERMS
+
+
+def test_a_word_that_all_records_hold_says_little_and_a_rare_word_much():
+    assert okapi_weight(60, 100) == 1e-6
+    assert 0 < information(100, 100) < 0.01 < information(50, 100) < information(1, 100)
+    full = [scale([okapi_weight(n, 1000)], [information(n, 1000)], 1000) * okapi_weight(n, 1000) for n in (1, 100)]
+    assert full[0] > 0.45 > 0.3 > full[1]
+
+
+def test_phrases_of_another_language_leave_what_is_assumed_of_chance():
+    nothing, much = chance([[]] * 96, 1000), chance([[0.4, 0.1]] * 96, 1000)
+    assert 0.1 <= nothing.best < 0.2 < much.best < 0.4
+    assert nothing.spread < much.spread
+
+
+def test_the_score_of_a_record_does_not_depend_on_the_list_that_found_it(tmp_path, space):
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        index.add([sw.Text(f"Valve QZ-{number:03} of hall {number % 7}.") for number in range(120)])
+        deep = {hit.id: hit for hit in index.search("valve QZ-017 of hall 3", k=120, words=True)}
+        page = index.search("valve QZ-017 of hall 3", k=5, words=True)
+        assert [hit.id for hit in page] == list(deep)[:5]
+        assert [hit.score for hit in page] == pytest.approx([deep[hit.id].score for hit in page], abs=1e-4)
+        vectors = {hit.id: hit for hit in index.search("valve QZ-017 of hall 3", k=120)}
+        for identifier, hit in deep.items():
+            assert hit.score >= vectors[identifier].score - 1e-4
+            assert hit.raw_score == pytest.approx(vectors[identifier].raw_score, abs=1e-4)
+        assert deep[page[0].id].score > vectors[page[0].id].score + 1

@@ -76,6 +76,7 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them(retrievers, t
         "diversity",
         "rerank",
         "rerank_depth",
+        "words",
         "filters",
         "top_k",
         "filter_policy",

@@ -4,7 +4,9 @@ import pytest
 
 import senseweave as sw
 from senseweave.retrieval import Index
+from senseweave.retrieval.search.words.base import WordRow
 from senseweave.retrieval.search.words.scoring import chance, information, okapi_weight, scale
+from senseweave.retrieval.search.words.sqlite_index import SqliteWords
 from senseweave.retrieval.search.words.tokens import LONGEST, MOST_TERMS, Term, cut_words, parse_words
 
 
@@ -84,3 +86,13 @@ def test_the_score_of_a_record_does_not_depend_on_the_list_that_found_it(tmp_pat
             assert hit.score >= vectors[identifier].score - 1e-4
             assert hit.raw_score == pytest.approx(vectors[identifier].raw_score, abs=1e-4)
         assert deep[page[0].id].score > vectors[page[0].id].score + 1
+
+
+def test_rows_are_counted_as_they_come_and_go():
+    words = SqliteWords(None)
+    with words.changing():
+        words.add("notes", [WordRow(str(number), f"note {number}", "") for number in (1, 2, 3, 3)])
+        words.delete("notes", ["2", "2", "7"])
+    assert list(words.digests("notes")) == ["1", "3"]
+    words.estimate("notes")
+    assert words.statistics("notes").documents == 2

@@ -31,7 +31,7 @@ WEIGHTS: Final = "bm25(1.0, 1.0, 0.5)"
 """Of words, of whole identifiers and of file names, which all chunks of a file share."""
 FREQUENT: Final = 500
 """Records that hold a word which is listed with its count."""
-MOST_READ: Final = 10_000
+MOST_READ: Final = 5_000
 """Records that the terms of a query may match together: the rarest are taken first, and the rest says little."""
 MOST_SAMPLED: Final = 1000
 """Matches of an unrelated query whose scores are taken."""
@@ -109,7 +109,9 @@ class SqliteWords:
         """Put rows into a collection, which is made if need be; each replaces the row of the same id."""
         with self._guard:
             number = self._number(collection) or self._make(collection)
+            added = 0
             for row in rows:
+                added += 1
                 self._delete(number, [row.id])
                 words, name = cut_words(row.text), cut_words(row.name)
                 cursor = self._connection.execute(
@@ -120,6 +122,7 @@ class SqliteWords:
                     f"INSERT INTO words_{number} (rowid, words, wholes, names) VALUES (?, ?, ?, ?)",
                     (cursor.lastrowid, " ".join(words.parts), wholes, " ".join(name.parts)),
                 )
+            self._connection.execute("UPDATE collections SET records = records + ? WHERE number = ?", (added, number))
 
     def delete(self, collection: str, ids: Iterable[str]) -> None:
         """Remove rows by id; ids that are not there are passed over."""
@@ -206,7 +209,8 @@ class SqliteWords:
                 for statement in (
                     "CREATE TABLE IF NOT EXISTS values_ (name TEXT PRIMARY KEY, value TEXT)",
                     "CREATE TABLE IF NOT EXISTS collections "
-                    "(number INTEGER PRIMARY KEY, name TEXT UNIQUE, statistics TEXT NOT NULL DEFAULT 'null')",
+                    "(number INTEGER PRIMARY KEY, name TEXT UNIQUE, records INTEGER NOT NULL DEFAULT 0, "
+                    "statistics TEXT NOT NULL DEFAULT 'null')",
                     "CREATE TABLE IF NOT EXISTS frequent "
                     "(collection INTEGER, word TEXT, count INTEGER, PRIMARY KEY (collection, word)) WITHOUT ROWID",
                 ):
@@ -235,6 +239,7 @@ class SqliteWords:
             for (row,) in self._all(f"SELECT rowid FROM rows_{number} WHERE id = ?", [identifier]):
                 self._connection.execute(f"DELETE FROM words_{number} WHERE rowid = ?", (row,))
                 self._connection.execute(f"DELETE FROM rows_{number} WHERE rowid = ?", (row,))
+                self._connection.execute("UPDATE collections SET records = records - 1 WHERE number = ?", (number,))
 
     def _search(self, number: int, terms: Sequence[Term], k: int) -> list[tuple[int, float]]:
         """Return the rows that match best, with their scores."""
@@ -302,7 +307,8 @@ class SqliteWords:
         return int(found[0][0]) if found else None
 
     def _count(self, number: int) -> int:
-        return int(self._all(f"SELECT count(*) FROM rows_{number}")[0][0])
+        """Return the number of rows, which is kept: SQLite counts by walking through them."""
+        return int(self._all("SELECT records FROM collections WHERE number = ?", [number])[0][0])
 
     def _value(self, name: str) -> str | None:
         found = self._all("SELECT value FROM values_ WHERE name = ?", [name])

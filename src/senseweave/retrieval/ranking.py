@@ -17,14 +17,14 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.concurrency import checkpoint, in_thread
-from senseweave.media import MediaPolicy, Modality
+from senseweave.media import MediaPolicy
 from senseweave.retrieval.calibration.statistics import Statistics
-from senseweave.retrieval.fusion import EmbeddedPart, FusionMethod, compose_query, compose_words, find_method
+from senseweave.retrieval.fusion import EmbeddedPart, FusionMethod
 from senseweave.retrieval.hits import Hit, hit_from_record
-from senseweave.retrieval.merging import UNCALIBRATED_METHOD, UNCALIBRATED_WITH_WORDS, resolve_method
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.records.identity import content_key, picture_provenance
 from senseweave.retrieval.records.schema import Provenance, read_metadata
+from senseweave.retrieval.search.composing import compose_sources
 from senseweave.retrieval.search.own_content import OwnContent, own_content
 from senseweave.retrieval.search.paging import best_hits, cut_page, holds_sources
 from senseweave.retrieval.search.plan import Plan
@@ -164,7 +164,7 @@ def ranking_steps(
     """Yield the requests to make until the ranking is complete, and return it."""
     sources = [source for source in sources if source.by_words or embedded.get(source.space)]
     length = query.length if query is not None else _length(embedded)
-    method, queries = _compose(sources, embedded, plan, length)
+    method, queries = compose_sources(sources, embedded, plan, length)
     sources = [source for source in sources if source.name in queries]
     weights = _weights(sources, plan, method)
     own = own_content(query, embedded)
@@ -199,38 +199,6 @@ def _reranking(query: Query | None, plan: Plan) -> Callable[[list[Hit]], list[Hi
         msg = "a reranker reads the query, and only its vector is known here; pass the query, or no reranker"
         raise ValueError(msg)
     return partial(rerank, query, reranker=plan.reranker)
-
-
-def _compose(
-    sources: Sequence[RankingSource], embedded: Mapping[str, Sequence[EmbeddedPart]], plan: Plan, length: float
-) -> tuple[FusionMethod, dict[str, tuple[np.ndarray, Statistics | None]]]:
-    """Return the fusion method, and by source the vector to search with and the statistics to score with."""
-    calibrated = plan.method is None or find_method(plan.method).needs_statistics
-    modalities: dict[str, list[Modality]] = {
-        source.name: ["text"] if source.by_words else [part.modality for part in embedded[source.space]]
-        for source in sources
-    }
-    cells = {
-        source.name: [source.statistics(modality) if calibrated else None for modality in modalities[source.name]]
-        for source in sources
-    }
-    # Some stores count by walking through all records, as long as a search takes: what has statistics is not counted.
-    filled = [source for source in sources if None not in cells[source.name] or not source.is_empty()]
-    complete = {name: known[0] for name, known in cells.items() if known[0] is not None and None not in known}
-    name = resolve_method(plan.method, [source.name for source in filled], complete)
-    if plan.method is None and name == UNCALIBRATED_METHOD and any(source.by_words for source in filled):
-        name = UNCALIBRATED_WITH_WORDS  # lists of the same records, of which two may name the same
-    method = find_method(name)
-    queries = {
-        source.name: compose_query(embedded[source.space], cells[source.name], method, length)
-        for source in filled
-        if not source.by_words
-    }
-    for source in filled:
-        if source.by_words:  # the vector serves to compare what the words find
-            vector, _ = queries.get(source.pair or "", (np.zeros(0, np.float32), None))
-            queries[source.name] = vector, compose_words(cells[source.name][0], method, length / source.weight)
-    return method, queries
 
 
 def _fetch(

@@ -1,5 +1,7 @@
 """How texts are cut into words, and how word scores compare with those of vectors."""
 
+import random
+
 import pytest
 
 import senseweave as sw
@@ -96,3 +98,25 @@ def test_rows_are_counted_as_they_come_and_go():
     assert list(words.digests("notes")) == ["1", "3"]
     words.estimate("notes")
     assert words.statistics("notes").documents == 2
+
+
+def test_pages_never_overlap_however_deep_the_lists_are_read(tmp_path, space):
+    chance = random.Random(4)
+    words = [f"word{number}" for number in range(40)]
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        index.add([sw.Text(" ".join(chance.choices(words, k=chance.randint(3, 30)))) for _ in range(200)])
+        for _ in range(10):
+            query = " ".join(chance.sample(words, 4))
+            pages = [index.search(query, k=4, offset=4 * page, words=True) for page in range(12)]
+            found = [hit.id for page in pages for hit in page]
+            assert len(found) == len(set(found)) == 48
+
+
+def test_words_that_match_are_not_taken_for_the_content_of_the_query_itself(tmp_path, space):
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        index.add([sw.Text(f"Note {number} of the day: nothing happened.") for number in range(40)])
+        index.add([sw.Text("XK-99 again"), sw.Text("XK-99, then XK-99, and once more XK-99")])
+        first, second = index.search("XK-99", k=2, words=True)
+        assert "XK-99" in first.text
+        assert "XK-99" in second.text
+        assert first.score > second.score + 0.1

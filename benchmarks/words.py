@@ -1,39 +1,34 @@
 """Words beside vectors: nDCG@10 of vectors alone, words alone and both, and what words add to the time of a search.
 
-    python benchmarks/words.py [--documents 1500] [--space starter] [--chunks 100000] [--quick]
+    python benchmarks/words.py [--documents 1500] [--library sklearn] [--space starter] [--languages German Japanese]
+                               [--chunks 100000] [--quick] [--json] [--folder FOLDER]
 
-The corpus is the sample corpus (photographs, recordings, videos and texts with 43 questions), the docstrings of
-Python's standard library, and notes of a workshop with part numbers and error codes that are much like each other.
-
-- Identifier questions ask by the name of a function, a part number or an error code, as it is written, in another
-  spelling, or within a sentence.
-- Meaning questions are those of the sample corpus, and the first sentences of docstrings, which the documents lack.
-- The mix has as many of either.
+`word_corpora.py` says what is searched and asked. The mix has as many questions by identifier as by meaning; rows by
+what is asked about (texts, recordings, photographs, scanned pages) hold the questions of both kinds. `--languages`
+compares notes in other languages instead, for which `--space starter:multilingual` is meant.
 
 Intervals are of the bootstrap over questions, 95 %. `--chunks` times searches of so many chunks, in a space that hashes
-words, with and without words in turn; 0 leaves it out.
+words, with and without words in turn; 0 leaves it out. `--json` prints each row as a line of JSON.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import inspect
+import json
 import random
-import re
 import statistics
 import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import search_latency
+from word_corpora import LANGUAGES, SEED, Corpus, Question, mixed_corpus, notes_in, place
 
 import senseweave as sw
-from senseweave.demo.corpus import corpus_folder, questions
 from senseweave.evaluation.metrics import ndcg_at_k
 from senseweave.evaluation.significance import bootstrap, paired_bootstrap
 from senseweave.retrieval.query import as_query
@@ -41,121 +36,31 @@ from senseweave.retrieval.ranking import rank
 from senseweave.retrieval.search.words.word_source import word_sources
 
 K = 10
-SEED = 11
-MODULES = (
-    "argparse ast asyncio.events asyncio.tasks base64 bdb bisect calendar cmd codecs collections "
-    "concurrent.futures configparser contextlib copy csv datetime decimal difflib dis email.message enum "
-    "fileinput fractions ftplib functools getpass gettext glob gzip hashlib heapq hmac html http.client "
-    "http.cookiejar imaplib inspect io ipaddress itertools json locale logging logging.handlers lzma mailbox "
-    "mimetypes multiprocessing.pool numbers operator os os.path pathlib pdb pickle pkgutil platform plistlib "
-    "poplib pprint queue random re sched secrets selectors shelve shlex shutil smtplib socket socketserver "
-    "sqlite3 ssl stat statistics string struct subprocess sys tarfile tempfile textwrap threading time timeit "
-    "tokenize trace traceback types typing unittest unittest.mock urllib.parse urllib.request uuid warnings wave "
-    "weakref webbrowser xml.dom.minidom xml.etree.ElementTree zipfile zlib"
-)
-NOTES = 300
-THINGS = ("pump", "valve", "belt", "fuse", "sensor", "filter", "bearing", "relay", "gasket", "thermostat")
-STATES = ("was replaced", "is worn", "leaks", "was ordered", "makes a noise", "was cleaned", "is out of stock")
-PLACES = ("in hall 1", "in the boiler room", "at the dock", "on the roof", "in the cellar", "at line 7")
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question, and the sources of what answers it."""
-
-    text: str
-    answers: frozenset[str]
+def by_vectors(index: sw.Index, text: str) -> Sequence[sw.retrieval.Hit]:
+    """Return what vectors find."""
+    return index.search(text, K)
 
 
-def docstrings(most: int) -> Iterator[tuple[str, str, str]]:
-    """Yield the qualified name, the first sentence and the rest of docstrings of the standard library."""
-    seen: set[str] = set()
-    found = []
-    for module_name in MODULES.split():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            module = importlib.import_module(module_name)
-        for name, member in sorted(vars(module).items()):
-            members = [(f"{module_name}.{name}", member)]
-            if inspect.isclass(member):
-                members += [(f"{module_name}.{name}.{inner}", value) for inner, value in sorted(vars(member).items())]
-            for qualified, value in members:
-                text = inspect.getdoc(value) if callable(value) and "__" not in qualified else None
-                first, _, rest = re.sub(r"\s+", " ", text or "").partition(". ")
-                if len(rest) >= 100 and 20 <= len(first) <= 200 and rest not in seen:
-                    seen.add(rest)
-                    found.append((qualified, first, rest[:900]))
-    random.Random(SEED).shuffle(found)
-    yield from found[:most]
-
-
-def workshop() -> Iterator[tuple[str, str, list[str]]]:
-    """Yield the source, the text and the spellings of the code of each note of a workshop."""
-    rng = random.Random(SEED)
-    for number in range(NOTES):
-        what, state, where = rng.choice(THINGS), rng.choice(STATES), rng.choice(PLACES)
-        if number % 2:
-            digits, letter = 4000 + number, "ABCD"[number % 4]
-            code, spellings = f"{digits}-{letter}", [f"{digits}-{letter}", f"{digits}{letter}", f"{digits} {letter}"]
-        else:
-            word = ("CONN", "DISK", "AUTH")[number % 3]
-            code, spellings = f"E_{word}-{number:03}", [f"E_{word}-{number:03}", f"e_{word.lower()}_{number:03}"]
-        yield f"note {number}", f"The {what} {code} {where} {state}. Looked at by the morning shift.", spellings
-
-
-def corpus(documents: int) -> tuple[list[sw.Text], list[Question], list[Question]]:
-    """Return the texts beside the sample corpus, and the questions by identifiers and by meaning."""
-    folder = corpus_folder()
-    meaning = [
-        Question(each.question, frozenset(str(folder / answer) for answer in each.answers))
-        for each in questions(folder)
-    ]
-    identifiers, texts = [], []
-    asked = 0
-    for qualified, first, rest in docstrings(documents):
-        texts.append(sw.Text(f"{qualified}: {rest}", source=f"python {len(texts)}"))
-        if asked < 150:
-            asked += 1
-            source = frozenset([texts[-1].source])
-            meaning.append(Question(first, source))
-            identifiers.append(Question((qualified, f"How is {qualified} used?")[asked % 2], source))
-    for number, (source, text, spellings) in enumerate(workshop()):
-        texts.append(sw.Text(text, source=source))
-        if number < 60:
-            spelling = spellings[number % len(spellings)]
-            phrased = (spelling, f"what happened to {spelling}?")[number // 3 % 2]
-            identifiers.append(Question(phrased, frozenset([source])))
-    return texts, identifiers, meaning
-
-
-def by_vectors(index: sw.Index, text: str) -> list[str]:
-    """Return the sources that vectors find."""
-    return _sources(index.search(text, K))
-
-
-def by_words(index: sw.Index, text: str) -> list[str]:
-    """Return the sources that words find, ranked by nothing else."""
+def by_words(index: sw.Index, text: str) -> Sequence[sw.retrieval.Hit]:
+    """Return what words find, ranked by nothing else."""
     request = index._request(text, K, words=True)
     sources = word_sources(index._words, index._store, index._calibration, request)
-    return _sources([place.hit for place in rank(as_query(text), sources, {}, request.plan)])
+    return [found.hit for found in rank(as_query(text), sources, {}, request.plan)]
 
 
-def by_both(index: sw.Index, text: str) -> list[str]:
-    """Return the sources that vectors and words find together."""
-    return _sources(index.search(text, K, words=True))
+def by_both(index: sw.Index, text: str) -> Sequence[sw.retrieval.Hit]:
+    """Return what vectors and words find together."""
+    return index.search(text, K, words=True)
 
 
-def by_ranks(index: sw.Index, text: str) -> list[str]:
-    """Return the sources that vectors and words find together, fused by their ranks."""
-    return _sources(index.search(text, K, words=True, fusion="rrf"))
+def by_ranks(index: sw.Index, text: str) -> Sequence[sw.retrieval.Hit]:
+    """Return what vectors and words find together, fused by their ranks."""
+    return index.search(text, K, words=True, fusion="rrf")
 
 
-def _sources(hits: Sequence[sw.retrieval.Hit]) -> list[str]:
-    """Return the sources of hits, each once."""
-    return list(dict.fromkeys(hit.source for hit in hits))
-
-
-METHODS: Mapping[str, Callable[[sw.Index, str], list[str]]] = {
+METHODS: Mapping[str, Callable[[sw.Index, str], Sequence[sw.retrieval.Hit]]] = {
     "vectors": by_vectors,
     "words": by_words,
     "both": by_both,
@@ -163,35 +68,45 @@ METHODS: Mapping[str, Callable[[sw.Index, str], list[str]]] = {
 }
 
 
-def quality(index: sw.Index, identifiers: Sequence[Question], meaning: Sequence[Question]) -> None:
-    """Print nDCG@10 by kind of question and method, and how both together stand to the better of the two alone."""
+def quality(index: sw.Index, questions: Sequence[Question]) -> list[dict[str, Any]]:
+    """Return a row for each kind of question: nDCG@10 by method, and both together against the better of the two."""
+    identifiers = [each for each in questions if each.kind == "identifiers"]
+    meaning = [each for each in questions if each.kind == "meaning"]
     count = min(len(identifiers), len(meaning))
     rng = random.Random(SEED)
-    kinds = {
+    rows = {
         "identifiers": identifiers,
         "meaning": meaning,
-        "mix": [*rng.sample(list(identifiers), count), *rng.sample(list(meaning), count)],
+        "mix": [*rng.sample(identifiers, count), *rng.sample(meaning, count)],
     }
-    print("| questions | " + " | ".join(METHODS) + " | both - better alone |")
-    print("| --- |" + " --- |" * (len(METHODS) + 1))
-    for kind, asked in kinds.items():
-        values = {
-            name: [ndcg_at_k(method(index, each.text), dict.fromkeys(each.answers, 1.0), K) for each in asked]
-            for name, method in METHODS.items()
-        }
-        cells = [bootstrap(found) for found in values.values()]
+    about = list(dict.fromkeys(each.about for each in questions))
+    rows |= {name: [each for each in questions if each.about == name] for name in about if len(about) > 1}
+    measured = {
+        name: {each: _ndcg(method(index, each.text), each) for each in questions} for name, method in METHODS.items()
+    }
+    found = []
+    for kind, asked in rows.items():
+        values = {name: [of_question[each] for each in asked] for name, of_question in measured.items()}
         better = max(("vectors", "words"), key=lambda name: sum(values[name]))
         change = paired_bootstrap(values["both"], values[better])
-        shown = " | ".join(f"{cell.mean:.3f} ({cell.low:.3f} to {cell.high:.3f})" for cell in cells)
-        print(
-            f"| {kind} ({len(asked)}) | {shown} | "
-            f"{change.mean:+.3f} ({change.low:+.3f} to {change.high:+.3f}), {better} |"
+        methods = {name: astuple(bootstrap(listed)) for name, listed in values.items()}
+        change_and_interval = (change.mean, change.low, change.high)
+        found.append(
+            {"questions": kind, "count": len(asked), **methods, "difference": change_and_interval, "better": better}
         )
+    return found
 
 
-def latency(folder: Path, chunks: int, rounds: int) -> None:
-    """Print what words add to a search of many chunks, each question asked with and without in turn."""
+def _ndcg(hits: Sequence[sw.retrieval.Hit], question: Question) -> float:
+    """Return nDCG@10 of hits, each document or page once."""
+    found = dict.fromkeys(place(hit.source, hit.page) for hit in hits)
+    return ndcg_at_k(list(found), dict.fromkeys(question.answers, 1.0), K)
+
+
+def latency(folder: Path, chunks: int, rounds: int) -> list[dict[str, Any]]:
+    """Return what words add to a search of many chunks, each question asked with and without in turn."""
     space = sw.Space("hashed", {"text": search_latency.Words()})
+    rows = []
     with sw.Index(folder, spaces=[space]) as index:
         texts = [
             f"{sentence} part {number}-B"
@@ -200,7 +115,7 @@ def latency(folder: Path, chunks: int, rounds: int) -> None:
         search_latency.fill(index, space, texts)
         began = time.perf_counter()
         index.search("first", words=True)
-        print(f"\n{chunks:,} chunks: the index of words was made in {time.perf_counter() - began:.1f} s")
+        rows.append({"chunks": chunks, "first_search_s": time.perf_counter() - began})
         asked = {
             "a sentence": search_latency.sentences(50, 99),
             "a part number": [f"part {number * 7}-B" for number in range(50)],
@@ -215,34 +130,81 @@ def latency(folder: Path, chunks: int, rounds: int) -> None:
                     times[words] = time.perf_counter() - start
                 alone.append(times[False] * 1000)
                 added.append((times[True] - times[False]) * 1000)
-            print(
-                f"{kind}: {statistics.median(alone):.1f} ms by vectors, words add {statistics.median(added):.1f} ms "
-                f"(median), {statistics.quantiles(added, n=20)[-1]:.1f} ms (95 %)"
+            worst = statistics.quantiles(added, n=20)[-1]
+            rows.append(
+                {
+                    "chunks": chunks,
+                    "questions": kind,
+                    "vectors_ms": statistics.median(alone),
+                    "words_add_ms": statistics.median(added),
+                    "words_add_p95_ms": worst,
+                }
             )
+    return rows
+
+
+def show_quality(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the rows of a corpus as a table."""
+    print(f"\n{title}\n\n| questions | " + " | ".join(METHODS) + " | both - better alone |")
+    print("| --- |" + " --- |" * (len(METHODS) + 1))
+    for row in rows:
+        shown = " | ".join("{:.3f} ({:.3f} to {:.3f})".format(*row[name]) for name in METHODS)
+        difference = "{:+.3f} ({:+.3f} to {:+.3f})".format(*row["difference"])
+        print(f"| {row['questions']} ({row['count']}) | {shown} | {difference}, {row['better']} |")
+
+
+def show_latency(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the rows of the times."""
+    first, *others = rows
+    print(f"\n{first['chunks']:,} chunks: the index of words was made in {first['first_search_s']:.1f} s")
+    for row in others:
+        print(
+            f"{row['questions']}: {row['vectors_ms']:.1f} ms by vectors, words add {row['words_add_ms']:.1f} ms "
+            f"(median), {row['words_add_p95_ms']:.1f} ms (95 %)"
+        )
+
+
+def _corpora(options: argparse.Namespace, folder: Path) -> Mapping[str, Callable[[], Corpus]]:
+    """Return by name what makes each corpus."""
+    if options.languages:
+        return {name: lambda name=name: notes_in(name) for name in options.languages}
+    name = f"{options.documents} docstrings of {options.library or 'the standard library'}"
+    return {name: lambda: mixed_corpus(folder / "pages", options.documents, options.library)}
 
 
 def main(arguments: Sequence[str]) -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=1500, help="docstrings")
+    parser.add_argument("--library", default="", help="package whose docstrings are taken; the standard library")
+    parser.add_argument("--languages", nargs="+", choices=sorted(LANGUAGES), default=[])
     parser.add_argument("--space", default="starter")
     parser.add_argument("--chunks", type=int, default=100_000, help="of the index that is timed; 0 for none")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="300 docstrings, 10,000 chunks, one round")
+    parser.add_argument("--json", action="store_true", help="print rows as JSON, one a line")
     parser.add_argument("--folder", type=Path, help="keeps the indexes; a later run uses them")
     options = parser.parse_args(arguments)
     if options.quick:
         options.documents, options.chunks, options.rounds = 300, 10_000, 1
     with tempfile.TemporaryDirectory() as temporary:
-        place = options.folder or Path(temporary)
-        with sw.Index(place / f"words-{options.documents}", spaces=[options.space]) as index:
-            texts, identifiers, meaning = corpus(options.documents)
-            if not len(index):
-                index.add([path for path in sorted(corpus_folder().iterdir()) if path.is_dir()])
-                index.add(texts)
-            quality(index, identifiers, meaning)
+        folder = (options.folder or Path(temporary)).absolute()
+        for name, make in _corpora(options, folder).items():
+            corpus = make()
+            with sw.Index(folder / f"{options.space} {name}".replace(":", "-"), spaces=[options.space]) as index:
+                index.add([*corpus.files, *corpus.texts])
+                rows = quality(index, corpus.questions)
+            if options.json:
+                for row in rows:
+                    print(json.dumps({"corpus": name, "space": options.space, **row}), flush=True)
+            else:
+                show_quality(name, rows)
         if options.chunks:
-            latency(place / f"timed-{options.chunks}", options.chunks, options.rounds)
+            times = latency(folder / f"timed-{options.chunks}", options.chunks, options.rounds)
+            if options.json:
+                print("\n".join(map(json.dumps, times)))
+            else:
+                show_latency(times)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ def test_a_code_block_of_the_readme_runs_twice_and_finds_the_cat(
         hits = [line for line in printed[-1].splitlines() if re.search("photo.jpg|notes|talk.mp3", line)]
         if '"a cat", k=' in README_BLOCKS[number]:
             assert "photo.jpg" in "\n".join(hits[:2]), printed
+        if "words=True" in README_BLOCKS[number]:
+            assert re.search(r"washing-machine\.md \(.*'E18'.*\)$", printed[-1], re.MULTILINE), printed
         if "OfflineChat" in README_BLOCKS[number]:
             assert "dance" in printed[-1]
             assert re.fullmatch(r"source 1: audio .*talk.mp3 0.0", hits[0])

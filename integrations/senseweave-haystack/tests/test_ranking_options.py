@@ -217,5 +217,6 @@ async def test_words_of_an_index_are_searched_and_those_of_stores_are_an_error(t
         for found in (retriever.run(query="QZ-017"), await retriever.run_async(query="QZ-017")):
             assert [document.content for document in found["documents"]] == ["Valve QZ-017 was looked at."]
             assert found["documents"][0].score > 3
+            assert found["documents"][0].meta["matched_words"] == ["QZ-017"]
     with pytest.raises(ValueError, match="words=True searches an index"):
         _retriever({"a": OTHERS}).run(query="QZ-017", options={"words": True})

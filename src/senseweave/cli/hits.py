@@ -95,7 +95,11 @@ def hit_as_dict(rank: int, hit: Hit) -> dict[str, Any]:
         "id": hit.id,
         "metadata": dict(hit.metadata),
     }
-    return values | ({"spans": [list(span) for span in hit.spans]} if hit.spans else {})
+    if hit.spans:
+        values["spans"] = [list(span) for span in hit.spans]
+    if matched := hit.matched_words:
+        values["matched_words"] = list(matched)
+    return values
 
 
 def source_as_dict(entry: SourceSummary) -> Mapping[str, Any]:

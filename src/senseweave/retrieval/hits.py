@@ -18,6 +18,8 @@ from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.identity import picture_provenance
 from senseweave.retrieval.records.schema import DISPLACED, Provenance, is_gone
 from senseweave.retrieval.records.word_times import find_word, read_word_times
+from senseweave.retrieval.search.words.matching import matched_words
+from senseweave.retrieval.search.words.tokens import Term
 
 Span = tuple[float, float]
 
@@ -45,6 +47,7 @@ class Hit:
         spans: With grouping, the spans found in this source, best first.
         parts: Of `sources` in which the content is a part, the path to it.
         policy: What may be read when `media` is used.
+        terms: What the words of the query ask for, in a search by words.
         origin: What the hit was made from, while a search is running; None in results.
     """
 
@@ -66,6 +69,7 @@ class Hit:
     sources: tuple[str, ...] = ()
     parts: Mapping[str, str] = field(default_factory=dict, repr=False)
     policy: MediaPolicy | None = field(default=None, repr=False, compare=False)
+    terms: tuple[Term, ...] = field(default=(), repr=False, compare=False)
     origin: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +102,14 @@ class Hit:
         return find_word(self.metadata, word)
 
     @property
+    def matched_words(self) -> tuple[str, ...]:
+        """The words of `text` that a search by words looked for, as they are written there; else those of `source`.
+
+        Empty if vectors alone were searched, or none of the words is there.
+        """
+        return matched_words(self.terms, self.text) or matched_words(self.terms, self.source)
+
+    @property
     def provenance(self) -> Provenance:
         """Where the hit comes from: what the metadata of its record say."""
         return Provenance(
@@ -115,13 +127,16 @@ class Hit:
     def result_metadata(self) -> dict[str, Any]:
         """What a framework's document of the hit says besides its record, as plain values.
 
-        `raw_score`; `sources` where the content has several, and `spans` where results are grouped.
+        `raw_score`; `sources` where the content has several, `spans` where results are grouped, and `matched_words`
+        where words were searched and found.
         """
         values: dict[str, Any] = {"raw_score": self.raw_score}
         if len(self.sources) > 1:
             values["sources"] = list(self.sources)
         if self.spans:
             values["spans"] = [list(span) for span in self.spans]
+        if matched := self.matched_words:
+            values["matched_words"] = list(matched)
         return values
 
     @property

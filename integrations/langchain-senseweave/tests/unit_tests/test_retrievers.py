@@ -387,5 +387,6 @@ async def test_words_of_an_index_are_searched_and_those_of_stores_are_an_error(s
         for found in (retriever.invoke("QZ-017"), await retriever.ainvoke("QZ-017")):
             assert [document.page_content for document in found] == ["Valve QZ-017 was looked at."]
             assert found[0].metadata["score"] > 3
+            assert found[0].metadata["matched_words"] == ["QZ-017"]
     with pytest.raises(ValueError, match="words=True searches an index"):
         SenseweaveRetriever(vector_stores=[store]).invoke("QZ-017", words=True)

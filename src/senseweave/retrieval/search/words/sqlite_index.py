@@ -31,8 +31,10 @@ WEIGHTS: Final = "bm25(1.0, 1.0, 0.5)"
 """Of words, of whole identifiers and of file names, which all chunks of a file share."""
 FREQUENT: Final = 500
 """Records that hold a word which is listed with its count."""
-MOST_READ: Final = 5_000
+MOST_READ: Final = 2_500
 """Records that the terms of a query may match together: the rarest are taken first, and the rest says little."""
+MOST_ALONE: Final = 5_000
+"""Records that the rarest term may match by itself."""
 MOST_SAMPLED: Final = 1000
 """Matches of an unrelated query whose scores are taken."""
 WAIT: Final = 600.0
@@ -252,11 +254,11 @@ class SqliteWords:
         taken: list[tuple[int, Term]] = []
         read = 0
         for count, term in counted:
-            if read + count > MOST_READ and read:
+            if read + count > (MOST_READ if read else MOST_ALONE):
                 break
             taken.append((count, term))
             read += count
-        if not read or read > MOST_READ:  # a word that so many hold is no better answer than chance
+        if not read:  # a word that so many hold is no better answer than chance
             return []
         factor = scale(
             [okapi_weight(count, records) for count, _ in taken],

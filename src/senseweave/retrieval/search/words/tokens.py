@@ -79,6 +79,33 @@ def cut_words(text: str) -> Words:
     return Words(tuple(parts), tuple(wholes))
 
 
+def locate_words(text: str) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
+    """Return the words of a text and its identifiers of several parts, each with where it is written in the text.
+
+    A part of an identifier is where the whole of it is; pairs of characters are where they are, and where Unicode
+    writes their script in another number of characters, where the run of them is.
+    """
+    parts: list[tuple[str, int, int]] = []
+    wholes: list[tuple[str, int, int]] = []
+    pattern = re.compile(rf"\w+(?:[{CONNECTORS}]+\w+)*") if text.isascii() else _patterns()[0]
+    for match in pattern.finditer(text):
+        start, end = match.span()
+        compound = _folded(match[0])
+        words = cut_words(match[0])
+        at = 0
+        for piece, is_unspaced in _pieces(compound):
+            begin = compound.find(piece, at) if is_unspaced else -1
+            if begin < 0 or len(compound) != end - start:
+                found = [*_pairs(piece), piece[-1]] if is_unspaced else [piece]
+                parts += [(word, start, end) for word in found]
+                continue
+            at = begin + len(piece)
+            parts += [(pair, start + begin + i, start + begin + i + 2) for i, pair in enumerate(_pairs(piece))]
+            parts.append((piece[-1], start + at - 1, start + at))
+        wholes += [(whole, start, end) for whole in words.wholes]
+    return parts, wholes
+
+
 def parse_words(query: str) -> list[Term]:
     """Return what a query asks for: its words, the phrases in quotes, and the beginnings of words before a `*`.
 

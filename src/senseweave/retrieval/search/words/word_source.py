@@ -21,7 +21,7 @@ from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition
 from senseweave.retrieval.stores.description import Description
 
-SCORED: Final = 500
+SCORED: Final = 200
 """Matches whose scores are added to those of vectors; what words match less is below chance."""
 GROWTH: Final = 4
 """Factor by which more is read where the store has only some of what the words found, under the filter."""

@@ -138,6 +138,11 @@ def test_a_picture_asked_with_has_no_words(index, tmp_path, write_picture):
     assert index.search(sw.Image(path), k=1, words=True)[0].source == str(path)
 
 
+def test_a_hit_asked_with_has_no_words(index):
+    (hit,) = index.search("4711-B", k=1, words=True)
+    assert index.search(hit, k=5, words=True) == index.search(hit, k=5)
+
+
 def test_words_must_be_true_or_false(index):
     with pytest.raises(TypeError, match="words must be True or False, not 'yes'"):
         index.search("bear", words="yes")

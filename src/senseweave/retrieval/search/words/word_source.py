@@ -153,8 +153,13 @@ def word_sources(
     ]
 
 
-def query_words(query: Query) -> tuple[list[Term], float]:
-    """Return the terms of the texts in a query, without those that it counts against, and their weight."""
+def query_words(query: Query | None) -> tuple[list[Term], float]:
+    """Return the terms of the texts in a query, without those that it counts against, and their weight.
+
+    A query that is known by its vectors alone has no words.
+    """
+    if query is None:
+        return [], 0.0
     texts = [(media, weight) for media, weight in query.parts if media.modality == "text" and weight > 0]
     terms = [term for media, _ in texts for term in parse_words(str(media.decode()))]
     return list(dict.fromkeys(terms)), sum(weight for _, weight in texts)

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp
 
 import senseweave as sw
+from senseweave.serving.app import create_app
 from senseweave.serving.server import make_server
 from senseweave.serving.settings import ServeSettings
 
@@ -17,10 +19,10 @@ Start = Callable[..., httpx.Client]
 
 
 @contextlib.contextmanager
-def running(index: sw.Index, settings: ServeSettings) -> Iterator[str]:
-    """Serve an index on a free port until the block ends, and give the server's URL."""
+def running(app: ASGIApp, settings: ServeSettings) -> Iterator[str]:
+    """Serve an application on a free port until the block ends, and give the server's URL."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = make_server(index, settings)
+        server = make_server(app, settings)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
@@ -33,8 +35,9 @@ def running(index: sw.Index, settings: ServeSettings) -> Iterator[str]:
 @contextlib.contextmanager
 def served(index: sw.Index, **settings: Any) -> Iterator[httpx.Client]:
     """Serve an index with some settings, and give a client of it."""
+    made = ServeSettings(**settings)
     with (
-        running(index, ServeSettings(**settings)) as url,
+        running(create_app(index, made), made) as url,
         httpx.Client(base_url=url, timeout=60, trust_env=False) as client,
     ):
         yield client

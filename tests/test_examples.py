@@ -24,6 +24,16 @@ def test_a_rag_example_answers_with_its_sources(name: str) -> None:
     assert " s" in source
 
 
+@pytest.mark.parametrize("name", ["langchain_agent", "llama_index_agent"])
+def test_an_agent_example_searches_and_looks_before_it_answers(name: str) -> None:
+    pytest.importorskip("mcp")
+    done = warm_python.run(str(ROOT / "examples" / f"{name}.py"), env=os.environ, timeout=580)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("tool")] == ["search", "look"]
+    assert "half past two" in done.stdout.splitlines()[-1]
+    assert "video-01.mp4" in done.stdout.splitlines()[-1]
+
+
 def test_the_alignment_example_is_better_on_held_out_pictures() -> None:
     done = warm_python.run(str(ROOT / "examples" / "align_images.py"), env=os.environ, timeout=580)
     assert done.returncode == 0, done.stderr

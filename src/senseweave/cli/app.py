@@ -14,6 +14,7 @@ import typer
 
 from senseweave import __version__
 from senseweave.cli import render
+from senseweave.cli.agents import mcp
 from senseweave.cli.alignment import align
 from senseweave.cli.contents import delete, export, import_command, info, list_command
 from senseweave.cli.finetuning import finetune
@@ -148,6 +149,7 @@ def index_command(
 
 app.command()(search)
 app.command()(serve)
+app.command()(mcp)
 app.command()(info)
 app.command("list")(list_command)
 app.command()(delete)

@@ -66,6 +66,7 @@ def serve(
     for module in NEEDED:
         require(module, extra="serve", feature="senseweave serve")
     from senseweave.media import MediaPolicy
+    from senseweave.serving.app import create_app
     from senseweave.serving.server import serve as run
     from senseweave.serving.settings import UPLOADS_SUFFIX, ServeSettings
     from senseweave.spaces.loading import load
@@ -89,4 +90,8 @@ def serve(
     with open_index(folder, spaces=space or None, trust=trusted_kinds(trust)) as index:
         models = ", ".join(index.spaces)  # what the index asks for is judged before anybody can connect
         what = f"{len(index)} records of {folder} ({models})"
-        run(index, settings, lambda url: render.line_of_outcome(f"serving {what} on {url}; Ctrl-C ends it"))
+        run(
+            create_app(index, settings),
+            settings,
+            lambda url: render.line_of_outcome(f"serving {what} on {url}; Ctrl-C ends it"),
+        )

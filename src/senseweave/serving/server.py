@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from senseweave.retrieval import Index
-from senseweave.serving.app import create_app
 from senseweave.serving.settings import ServeSettings
 
 SHUTDOWN_SECONDS: Final = 20
@@ -19,11 +18,11 @@ CONNECTIONS: Final = 1000
 """Connections at a time; further ones are answered with 503."""
 
 
-def make_server(index: Index, settings: ServeSettings, **options: Any) -> uvicorn.Server:
+def make_server(app: ASGIApp, settings: ServeSettings, **options: Any) -> uvicorn.Server:
     """Return a server that is not started yet.
 
     Args:
-        index: An open index.
+        app: What answers: `create_app` of an index.
         settings: Where to listen, who is let in and what is allowed.
         options: Of `uvicorn.Config`, in place of the defaults.
     """
@@ -37,14 +36,14 @@ def make_server(index: Index, settings: ServeSettings, **options: Any) -> uvicor
         "limit_concurrency": CONNECTIONS,
         "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
     }
-    return uvicorn.Server(uvicorn.Config(create_app(index, settings), **{**defaults, **options}))
+    return uvicorn.Server(uvicorn.Config(app, **{**defaults, **options}))
 
 
-def serve(index: Index, settings: ServeSettings, announce: Callable[[str], None]) -> None:
-    """Serve an index until Ctrl-C or SIGTERM; requests that are being answered end first.
+def serve(app: ASGIApp, settings: ServeSettings, announce: Callable[[str], None]) -> None:
+    """Serve an application until Ctrl-C or SIGTERM; requests that are being answered end first.
 
     Args:
-        index: An open index.
+        app: What answers: `create_app` of an index.
         settings: Where to listen, who is let in and what is allowed.
         announce: Called with the URL once connections are accepted.
 
@@ -54,7 +53,7 @@ def serve(index: Index, settings: ServeSettings, announce: Callable[[str], None]
     host = settings.host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, settings.port), family=family, backlog=2048) as listening:
-        server = make_server(index, settings)
+        server = make_server(app, settings)
 
         def stop(*_: object) -> None:
             server.should_exit = True

@@ -76,7 +76,7 @@ def test_an_export_is_read_into_a_new_index_that_answers_alike(home: Path, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["serch", "INDEX", "cat"], "Did you mean 'search'?"),
+        (["serch", "INDEX", "cat"], "Did you mean 'search', 'serve'?"),
         (["search", "INDEX", "cat", "--modality", "imge"], "did you mean 'image'?"),
         (["index", "FILES", "--into", "NEW", "--space", "starterr"], "no model 'starterr'; did you mean 'starter'?"),
         (["index", "FILES", "--into", "NEW", "--space", "clip"], "'clip' is a family of models, not a model"),

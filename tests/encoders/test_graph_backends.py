@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from tiny_sentence import save_sentence_model
 from tiny_text import MODERN, bpe_tokenizer, save_model, unigram_tokenizer, wordpiece_tokenizer
 
 import senseweave as sw
-from senseweave.encoders.parts import graph_text
+from senseweave.encoders.parts import graph_encoder, graph_text
 from senseweave.encoders.runtime.backends import cache, export, precision
 
 pytest.importorskip("onnxscript")
@@ -188,7 +189,7 @@ def test_auto_computes_in_torch_if_the_graph_cannot_be_computed(models, monkeypa
     def broken(*arguments):
         raise RuntimeError("no kernel for this")
 
-    monkeypatch.setattr(graph_text, "_backend", broken)
+    monkeypatch.setattr(graph_encoder, "_backend", broken)
     space = sw.load(models("bert"), cache_size=1)
     np.testing.assert_allclose(space.embed_text(ODD[:4]), plain.embed_text(ODD[:4]), atol=1e-6)
     assert space.info()["backends"]["text"]["backend"] == "torch"
@@ -206,14 +207,18 @@ def test_a_graph_that_differs_is_an_error_that_says_by_how_much(tmp_path, monkey
     other = ENGINES[1 - ENGINES.index(engine)]
     if made == "before":
         sw.load(name, backend=other).load()
-    right = export.pad_items
+    right = {"onnx": graph_encoder.Onnx, "openvino": graph_encoder.OpenVino}
 
-    def wrong(items, padding):
-        ids, mask = right(items, padding)
-        return np.where(ids > 5, ids - 1, ids), mask
+    def wrong(kind, name, graph, collate):
+        def shifted(items):
+            inputs = collate(items)
+            ids = inputs["input_ids"]
+            return {**inputs, "input_ids": np.where(ids > 5, ids - 1, ids)}
+
+        return right[kind](name, graph, shifted)
 
     for broken in {engine, "onnx"} if made == "now" else {engine}:
-        monkeypatch.setattr(f"senseweave.encoders.runtime.backends.{broken}.pad_items", wrong)
+        monkeypatch.setattr(graph_encoder, right[broken].__name__, functools.partial(wrong, broken))
     before = sorted(cache_folder.rglob("facts.json"))
     with pytest.raises(sw.ModelError, match=r"differ from those of torch by \d.\de[+-]\d\d, more than 1e-05"):
         sw.load(name, backend=engine).load()
@@ -338,7 +343,7 @@ def test_a_graph_beside_the_weights_of_a_model_is_never_read(tmp_path):
 def test_a_damaged_graph_is_made_again(models, cache_folder, number, damage):
     name = models("sentence-mean")
     expected = sw.load(name, backend="onnx", cache_size=0).embed_text(ODD[1:4])
-    place = graph_text.source_key(sw.load(name, backend="onnx", cache_size=0).encoders["text"].source).folder(
+    place = graph_encoder.source_key(sw.load(name, backend="onnx", cache_size=0).encoders["text"].source).folder(
         cache_folder / "graphs"
     )
     graph = place / export.GRAPH

@@ -35,7 +35,7 @@ def test_the_shorter_way_gives_the_numbers_of_the_processor(name):
     kind, settings = QUICK[name]
     processor = getattr(transformers, kind)(**settings)
     preparation = ImagePreparation(processor)
-    assert preparation.is_quick
+    assert preparation.quick is not None
     for picture in pictures():
         expected = np.asarray(processor(images=[picture], return_tensors="np")["pixel_values"])[0]
         found = preparation.image(picture)["pixel_values"]
@@ -56,7 +56,7 @@ def test_a_processor_that_does_more_prepares_images_itself(name):
     kind, settings = OTHERWISE[name]
     processor = getattr(transformers, kind)(**settings)
     preparation = ImagePreparation(processor)
-    assert not preparation.is_quick
+    assert preparation.quick is None
     picture = pictures()[0]
     expected = {key: np.asarray(value)[0] for key, value in processor(images=[picture], return_tensors="np").items()}
     found = preparation.image(picture)
@@ -71,7 +71,7 @@ def test_a_processor_whose_code_differs_from_its_settings_is_believed():
             return super().resize(image // 2, *args, **options)
 
     preparation = ImagePreparation(Darker())
-    assert not preparation.is_quick
+    assert preparation.quick is None
 
 
 @pytest.mark.parametrize("kind", ["VideoMAEImageProcessorPil", "CLIPImageProcessorPil"])
@@ -80,5 +80,5 @@ def test_frames_of_a_video_are_prepared_as_the_processor_prepares_them(kind):
     frames = np.random.default_rng(5).integers(0, 256, (4, 90, 120, 3), dtype=np.uint8)
     expected = np.asarray(processor([Image.fromarray(frame) for frame in frames], return_tensors="np")["pixel_values"])
     preparation = ImagePreparation(processor)
-    assert preparation.is_quick
+    assert preparation.quick is not None
     np.testing.assert_array_equal(preparation.frames(frames), expected.reshape(4, *expected.shape[-3:]))

@@ -9,8 +9,10 @@ from senseweave.encoders.base import Encoder
 from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, Rule, has_model_type
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
+from senseweave.encoders.parts.graph_encoder import BackendChoice
 from senseweave.encoders.parts.saved_settings import read_prompts, with_settings
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText
+from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.media import Modality
 
@@ -28,15 +30,20 @@ def build(
     max_length: int = TRAINED_LENGTH,
     batch_tokens: int = BATCH_TOKENS,
     batch_images: int = BATCH_IMAGES,
+    backend: Backend = "auto",
+    precision: Precision = "fp32",
 ) -> dict[Modality, Encoder]:
     """Build the text and image encoders of a BLIP retrieval checkpoint such as `Salesforce/blip-itm-base-coco`.
 
     Vectors are the projected first states of the unimodal encoders, those of the image-text contrastive loss (Li et al.
     2022, arXiv 2201.12086, section 3.2; `use_itm_head=False` in transformers). Captioning checkpoints lack these
-    projections and are refused; see `senseweave.encoders.families.bridge` for them.
+    projections and are refused; see `senseweave.encoders.families.bridge` for them. `backend` and `precision` say what
+    computes each encoder, see `BackendChoice`.
     """
+    choice = BackendChoice(backend, precision, device, dtype)
     checkpoint = resolve(name, revision=revision)
-    backbone = Backbone(checkpoint, class_for(checkpoint, CLASSES, "blip"), extra="image", device=device, dtype=dtype)
+    class_name = class_for(checkpoint, CLASSES, "blip")
+    backbone = Backbone(checkpoint, class_name, extra="image", device=device, dtype=choice.torch_dtype)
     encoders: dict[Modality, Encoder] = {
         "text": TowerText(
             backbone,
@@ -49,7 +56,7 @@ def build(
         ),
         "image": TowerImage(backbone, dimension=_dimension, features=_image, batch_images=batch_images),
     }
-    return with_settings(encoders, checkpoint)
+    return choice.apply(with_settings(encoders, checkpoint))
 
 
 FAMILY = Family(

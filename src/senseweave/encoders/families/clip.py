@@ -13,10 +13,12 @@ from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, BY_MODULES, Rule, 
 from senseweave.encoders.families.sentence import SentenceText
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
+from senseweave.encoders.parts.graph_encoder import BackendChoice
 from senseweave.encoders.parts.saved_settings import read_prompts, with_settings
 from senseweave.encoders.parts.sentence_folders import PATTERNS, module_folders
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected, scalar
 from senseweave.encoders.refusals import check_sentence_encoder
+from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.errors import ModelError
 from senseweave.media import Modality
@@ -60,6 +62,8 @@ def build(
     batch_tokens: int = BATCH_TOKENS,
     batch_images: int = BATCH_IMAGES,
     text: str | None = None,
+    backend: Backend = "auto",
+    precision: Precision = "fp32",
 ) -> dict[Modality, Encoder]:
     """Build the text and image encoders of a CLIP checkpoint, over one model in memory.
 
@@ -75,15 +79,20 @@ def build(
         batch_images: Images per batch.
         text: A text model that was trained into this model's space and is used in place of its text tower, such as
             `sentence-transformers/clip-ViT-B-32-multilingual-v1` (Reimers and Gurevych 2020, arXiv 2004.09813).
+        backend: What computes each tower: `torch`, `onnx`, `openvino`, or `auto`, see `BackendChoice`.
+        precision: `fp32`, `bf16` or `int8`.
 
     Raises:
         ModelError: If the checkpoint is of another family, layers follow it or make sparse codes, or `text` has vectors
             of another length.
     """
+    choice = BackendChoice(backend, precision, device, dtype)
     folder = resolve(name, revision=revision)
     check_sentence_encoder(read_signs(name, folder.folder), named=True)
     checkpoint = clip_folder(folder)
-    backbone = Backbone(checkpoint, class_for(checkpoint, CLASSES, "clip"), extra="image", device=device, dtype=dtype)
+    backbone = Backbone(
+        checkpoint, class_for(checkpoint, CLASSES, "clip"), extra="image", device=device, dtype=choice.torch_dtype
+    )
     images = TowerImage(
         backbone, dimension=_dimension, features=projected("get_image_features"), batch_images=batch_images
     )
@@ -92,14 +101,14 @@ def build(
             resolve(text, patterns=PATTERNS),
             backbone,
             device=device,
-            dtype=dtype,
+            dtype=choice.torch_dtype,
             max_length=max_length,
             batch_tokens=batch_tokens,
         )
         if texts.dimension != images.dimension:
             msg = f"{text} has {texts.dimension} dimensions, and {name} {images.dimension}: two spaces"
             raise ModelError(msg)
-        return {"text": texts, "image": images}
+        return choice.apply({"text": texts, "image": images})
     own_text = TowerText(
         backbone,
         dimension=_dimension,
@@ -109,7 +118,7 @@ def build(
         batch_tokens=batch_tokens,
         prompts=read_prompts(folder),
     )
-    return with_settings({"text": own_text, "image": images}, folder)
+    return choice.apply(with_settings({"text": own_text, "image": images}, folder))
 
 
 def _is_clip_alone(signs: Signs) -> bool:

@@ -10,14 +10,15 @@ import numpy as np
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import Rule, has_model_type, read_signs
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS, choose_encoder, torch_dtype
+from senseweave.encoders.parts.graph_encoder import BackendChoice
+from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS, GraphText, text_inputs
 from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool, pooling_module
 from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.adapters import adapter_identity, apply_adapter, find_adapter
 from senseweave.encoders.runtime.backends.base import Items, TextBackend
 from senseweave.encoders.runtime.backends.choosing import choose_backend
 from senseweave.encoders.runtime.backends.export import Pipeline
-from senseweave.encoders.runtime.backends.precision import Backend, Precision, check_backend
+from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.backends.torch_packed import Packed
 from senseweave.encoders.runtime.backends.torch_padded import Padded
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained, resolve
@@ -54,6 +55,7 @@ class ContextualText(Encoder):
     """Tokens through a transformer encoder, pooled over the true tokens into one vector."""
 
     modality: ClassVar[Modality] = "text"
+    graph_class = GraphText
     batch_budget: int
 
     def __init__(
@@ -162,6 +164,10 @@ class ContextualText(Encoder):
         """Return what is put before the texts of a role."""
         return self.prompts.get(role, "")
 
+    def tokens_read(self, limit: int | None, positions: int | None) -> int | None:
+        """Return the number of tokens that are read where the model has this limit and these positions."""
+        return least(self._max_length or limit, positions)
+
     def graph_options(self) -> dict[str, object]:
         """Return what decides the graph of the model beside its files."""
         return {
@@ -196,14 +202,10 @@ class ContextualText(Encoder):
                 vectors: np.ndarray = pool(states, lengths, self.pooling).numpy()
             return vectors
 
-        return Pipeline(
-            name,
-            pooling_module(name, model, self.layers, self.pooling),
-            tokenizer,
-            least(tokenizer.max_length),
-            position_limit(self._config),
-            reference,
+        inputs = text_inputs(
+            name, tokenizer.tokenizer, tokenizer.prepare, least(tokenizer.max_length), position_limit(self._config)
         )
+        return Pipeline(name, pooling_module(name, model, self.layers, self.pooling), inputs, reference)
 
     def _put_in_buckets(self, prepared: list[Prepared]) -> list[Prepared]:
         batching = self._batching()
@@ -325,31 +327,23 @@ def build(
         prompts: See `ContextualText`.
         trust_remote_code: See `ContextualText`.
         adapter: See `ContextualText`.
-        backend: What computes: `torch`, `onnx`, `openvino`, or `auto`, see `choose_encoder`.
+        backend: What computes: `torch`, `onnx`, `openvino`, or `auto`, see `BackendChoice`.
         precision: `fp32`, `bf16` or `int8`.
     """
-    check_backend(backend, precision, device=device, dtype=dtype)
+    choice = BackendChoice(backend, precision, device, dtype)
     encoder = ContextualText(
         resolve(name, revision=revision, code=trust_remote_code),
         pooling=pooling,
         layers=layers,
         device=device,
-        dtype=torch_dtype(dtype, precision),
+        dtype=choice.torch_dtype,
         max_length=max_length,
         batch_tokens=batch_tokens,
         prompts=prompts,
         trust_remote_code=trust_remote_code,
         adapter=adapter,
     )
-    chosen = choose_encoder(
-        encoder,
-        backend=backend,
-        precision=precision,
-        device=device,
-        max_length=max_length,
-        batch_tokens=batch_tokens,
-    )
-    return {"text": chosen}
+    return choice.apply({"text": encoder})
 
 
 FAMILY = Family(

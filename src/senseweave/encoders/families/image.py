@@ -10,7 +10,9 @@ from senseweave.encoders.base import Encoder
 from senseweave.encoders.detection import BY_IMAGE_TYPE, Rule, has_model_type
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, model_type
+from senseweave.encoders.parts.graph_encoder import BackendChoice
 from senseweave.encoders.parts.towers import BATCH_IMAGES, TowerImage
+from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.errors import ModelError
 from senseweave.media import Modality
@@ -70,6 +72,8 @@ def build(
     dtype: str | None = None,
     revision: str | None = None,
     batch_images: int = BATCH_IMAGES,
+    backend: Backend = "auto",
+    precision: Precision = "fp32",
 ) -> dict[Modality, Encoder]:
     """Build the image encoder of a transformers checkpoint.
 
@@ -80,10 +84,13 @@ def build(
         dtype: `float32`, `bfloat16` or `float16`.
         revision: Of a hub model.
         batch_images: Images per batch.
+        backend: What computes: `torch`, `onnx`, `openvino`, or `auto`, see `BackendChoice`.
+        precision: `fp32`, `bf16` or `int8`.
 
     Raises:
         ModelError: If the architecture is not in the table and no pooling is given.
     """
+    choice = BackendChoice(backend, precision, device, dtype)
     checkpoint = resolve(name, revision=revision)
     kind = model_type(checkpoint)
     published = ARCHITECTURES.get(kind)
@@ -100,9 +107,9 @@ def build(
         "AutoModel",
         extra="image",
         device=device,
-        dtype=dtype,
+        dtype=choice.torch_dtype,
         unused=(*unused, "embeddings.mask_token"),
-        part=_without_masking if kind == "vit_mae" else None,
+        part=PARTS.get(kind),
         arguments={"add_pooling_layer": True} if chosen == "pooler" and kind in WITHOUT_POOLER else None,
     )
 
@@ -117,11 +124,10 @@ def build(
             return states[:, 0]
         return states[:, published.skip + getattr(model.config, "num_register_tokens", 0) :].mean(dim=1)
 
-    return {
-        "image": TowerImage(
-            backbone, dimension=_dimension, features=features, batch_images=batch_images, what={"pooling": chosen}
-        )
-    }
+    images = TowerImage(
+        backbone, dimension=_dimension, features=features, batch_images=batch_images, what={"pooling": chosen}
+    )
+    return choice.apply({"image": images})
 
 
 FAMILY = Family(
@@ -148,6 +154,21 @@ def _without_masking(model: Any) -> Any:
     """Turn off the masking of a masked autoencoder, which is for training only, and return the model."""
     model.config.mask_ratio = 0.0
     return model
+
+
+def _with_whole_pool(model: Any) -> Any:
+    """Let EfficientNet average its whole feature map by name, and return the model.
+
+    transformers asks for windows of as many places as there are channels, which cover any map; OpenVINO refuses those.
+    """
+    import torch
+
+    model.pooler = torch.nn.AdaptiveAvgPool2d(1)
+    return model
+
+
+PARTS = {"vit_mae": _without_masking, "efficientnet": _with_whole_pool}
+"""What is changed of a loaded model, by `model_type`."""
 
 
 def _in_order(model: Any, batch: Mapping[str, Any]) -> Any:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role, Similarity
 from senseweave.encoders.detection import BY_TEXT_MODULES, Rule, Signs, read_signs
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS, choose_encoder, torch_dtype
+from senseweave.encoders.parts.graph_encoder import BackendChoice
+from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS, GraphText
 from senseweave.encoders.parts.prompts import find_tasks
 from senseweave.encoders.parts.saved_settings import SavedSettings, read_settings
 from senseweave.encoders.parts.sentence_folders import PATTERNS, files_identity, folder_prompts, read_dimension
@@ -18,10 +19,11 @@ from senseweave.encoders.parts.sentence_states import LoadedModules
 from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.adapters import adapter_identity, apply_adapter, find_adapter
 from senseweave.encoders.runtime.backends.export import Pipeline
-from senseweave.encoders.runtime.backends.precision import Backend, Precision, check_backend
+from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.backends.torch_padded import PRECISIONS
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.padding import BATCHINGS, SAMPLES, Batching, bucket, find_batching
+from senseweave.encoders.runtime.tokenization import least
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -36,6 +38,7 @@ class SentenceText(Encoder):
     """
 
     modality: ClassVar[Modality] = "text"
+    graph_class = GraphText
     batch_budget: int
 
     def __init__(
@@ -196,6 +199,10 @@ class SentenceText(Encoder):
         """Return what is put before the texts of a role."""
         return self.prompts.get(role)
 
+    def tokens_read(self, limit: int | None, positions: int | None) -> int | None:
+        """Return the number of tokens that are read where the model has this limit and these positions."""
+        return least(self._max_length or limit, positions)
+
     def graph_options(self) -> dict[str, object]:
         """Return what decides the graph of the model beside its files."""
         return {"family": "sentence", **adapter_identity(self.adapter)}
@@ -268,29 +275,21 @@ def build(
         prompts: See `SentenceText`.
         trust_remote_code: See `SentenceText`.
         adapter: See `SentenceText`.
-        backend: What computes: `torch`, `onnx`, `openvino`, or `auto`, see `choose_encoder`.
+        backend: What computes: `torch`, `onnx`, `openvino`, or `auto`, see `BackendChoice`.
         precision: `fp32`, `bf16` or `int8`.
     """
-    check_backend(backend, precision, device=device, dtype=dtype)
+    choice = BackendChoice(backend, precision, device, dtype)
     encoder = SentenceText(
         resolve(name, revision=revision, patterns=PATTERNS, code=trust_remote_code),
         device=device,
-        dtype=torch_dtype(dtype, precision),
+        dtype=choice.torch_dtype,
         max_length=max_length,
         batch_tokens=batch_tokens,
         prompts=prompts,
         trust_remote_code=trust_remote_code,
         adapter=adapter,
     )
-    chosen = choose_encoder(
-        encoder,
-        backend=backend,
-        precision=precision,
-        device=device,
-        max_length=max_length,
-        batch_tokens=batch_tokens,
-    )
-    return {"text": chosen}
+    return choice.apply({"text": encoder})
 
 
 def _reads_only_text(signs: Signs) -> bool:

@@ -8,8 +8,10 @@ from senseweave.encoders.base import Encoder
 from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, Rule, has_model_type
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
+from senseweave.encoders.parts.graph_encoder import BackendChoice
 from senseweave.encoders.parts.saved_settings import read_prompts, with_settings
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText, projected
+from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.media import Modality
 
@@ -24,15 +26,20 @@ def build(
     revision: str | None = None,
     batch_tokens: int = BATCH_TOKENS,
     batch_images: int = BATCH_IMAGES,
+    backend: Backend = "auto",
+    precision: Precision = "fp32",
 ) -> dict[Modality, Encoder]:
     """Build the text and image encoders of a SigLIP checkpoint, over one model in memory.
 
     Every text is padded to the tower's full length (64) and no mask is given: the towers were trained so, and read
     the last position, padding or not (Zhai et al. 2023, arXiv 2303.15343; google-research/big_vision,
-    models/proj/image_text/text_transformer.py). There is therefore no `max_length` to choose.
+    models/proj/image_text/text_transformer.py). There is therefore no `max_length` to choose. `backend` and `precision`
+    say what computes each tower, see `BackendChoice`.
     """
+    choice = BackendChoice(backend, precision, device, dtype)
     checkpoint = resolve(name, revision=revision)
-    backbone = Backbone(checkpoint, class_for(checkpoint, CLASSES, "siglip"), extra="image", device=device, dtype=dtype)
+    class_name = class_for(checkpoint, CLASSES, "siglip")
+    backbone = Backbone(checkpoint, class_name, extra="image", device=device, dtype=choice.torch_dtype)
     encoders: dict[Modality, Encoder] = {
         "text": TowerText(
             backbone,
@@ -47,7 +54,7 @@ def build(
             backbone, dimension=_dimension, features=projected("get_image_features"), batch_images=batch_images
         ),
     }
-    return with_settings(encoders, checkpoint)
+    return choice.apply(with_settings(encoders, checkpoint))
 
 
 FAMILY = Family(

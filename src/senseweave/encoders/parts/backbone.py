@@ -61,6 +61,23 @@ class Backbone(Loadable):
         """Return the model in eval mode, loading it if needed."""
         return self._model()
 
+    def on_processor(self) -> Backbone:
+        """Return the same model once more, which is loaded on the CPU, in float32 and as its authors wrote it."""
+        return Backbone(
+            self.checkpoint,
+            self._class_name,
+            extra=self.extra,
+            device="cpu",
+            unused=self._unused,
+            part=self._part,
+            arguments=self._arguments,
+        )
+
+    @property
+    def class_name(self) -> str:
+        """The name of the class in transformers."""
+        return self._class_name
+
     @property
     def config(self) -> Any:
         """The model's configuration with its defaults filled in."""

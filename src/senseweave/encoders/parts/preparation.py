@@ -6,13 +6,12 @@ each pixel in floats three times. The same numbers come from resizing the image 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
-from senseweave.encoders.parts.long_images import entry, processor_crop, visible_part
+from senseweave.encoders.parts.long_images import CenterCrop, entry, processor_crop, resize_middle, visible_part
 from senseweave.encoders.runtime.failures import preparing
 
 SAMPLES: Final = ((61, 47), (47, 61), (40, 40), (300, 200), (201, 700))
@@ -25,12 +24,8 @@ class ImagePreparation:
     def __init__(self, processor: Any) -> None:
         """Take a processor, and look for the shorter way."""
         self._processor = processor
-        self._quick = _proven(processor)
-
-    @property
-    def is_quick(self) -> bool:
-        """Whether images go the shorter way."""
-        return self._quick is not None
+        self.quick = _proven(processor)
+        """The shorter way, or None."""
 
     @property
     def side(self) -> int | None:
@@ -46,10 +41,9 @@ class ImagePreparation:
     def image(self, image: Any) -> dict[str, np.ndarray]:
         """Prepare a PIL image in mode RGB; return the processor's arrays by name, without a batch axis."""
         with preparing():
-            seen = visible_part(self._processor, image)
-            if self._quick is not None:
-                return {"pixel_values": self._quick(seen)}
-            return _by_processor(self._processor, seen)
+            if self.quick is not None:
+                return {"pixel_values": self.quick(image)}
+            return _by_processor(self._processor, visible_part(self._processor, image))
 
     def frames(self, frames: np.ndarray) -> np.ndarray:
         """Prepare frames of a video, shape (frames, height, width, 3), uint8.
@@ -60,15 +54,16 @@ class ImagePreparation:
         from PIL import Image
 
         with preparing():
-            images = [visible_part(self._processor, Image.fromarray(frame)) for frame in frames]
-            if self._quick is not None:
-                return np.stack([(array := self._quick(image)).reshape(array.shape[-3:]) for image in images])
-            pixels = np.asarray(self._processor(images, return_tensors="np")["pixel_values"], dtype=np.float32)
+            images = [Image.fromarray(frame) for frame in frames]
+            if self.quick is not None:
+                return np.stack([(array := self.quick(image)).reshape(array.shape[-3:]) for image in images])
+            seen = [visible_part(self._processor, image) for image in images]
+            pixels = np.asarray(self._processor(seen, return_tensors="np")["pixel_values"], dtype=np.float32)
         return pixels.reshape(len(images), *pixels.shape[-3:])
 
 
 @dataclass(frozen=True)
-class _Quick:
+class QuickPreparation:
     """Resizes, crops the center, and looks levels up.
 
     Attributes:
@@ -77,6 +72,7 @@ class _Quick:
         crop: Height and width of the crop, or None.
         levels: What becomes of each level of each channel, shape (3, 256), float32.
         axes: Axes of length 1 that the processor puts before the channels.
+        visible: What is kept of very long images, see `resize_middle`.
     """
 
     size: int | tuple[int, int] | None
@@ -84,9 +80,17 @@ class _Quick:
     crop: tuple[int, int] | None
     levels: np.ndarray
     axes: int = 0
+    visible: CenterCrop | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape of every prepared image; None if it depends on the image."""
+        size = self.crop if self.crop is not None else self.size
+        return (*(1,) * self.axes, len(self.levels), *size) if isinstance(size, tuple) else None
 
     def __call__(self, image: Any) -> np.ndarray:
         """Prepare a PIL image in mode RGB, shape (3, height, width), float32."""
+        image = resize_middle(image, self.visible)
         if self.size is not None:
             image = image.resize(self._resized(*image.size), self.resample)
         if self.crop is not None:
@@ -106,7 +110,7 @@ class _Quick:
         return (self.size, longer) if width <= height else (longer, self.size)
 
 
-def _proven(processor: Any) -> Callable[[Any], np.ndarray] | None:
+def _proven(processor: Any) -> QuickPreparation | None:
     """Return the shorter way if the processor's settings say it and samples come out the same in every bit."""
     from PIL import Image
 
@@ -121,7 +125,7 @@ def _proven(processor: Any) -> Callable[[Any], np.ndarray] | None:
             if list(expected) != ["pixel_values"]:
                 return None
             pixels = expected["pixel_values"]
-            quick = _Quick(quick.size, quick.resample, quick.crop, quick.levels, max(0, pixels.ndim - 3))
+            quick = replace(quick, axes=max(0, pixels.ndim - 3))
             found = quick(image)
             if found.dtype != pixels.dtype or not np.array_equal(found, pixels):
                 return None
@@ -130,8 +134,8 @@ def _proven(processor: Any) -> Callable[[Any], np.ndarray] | None:
     return quick
 
 
-def _read_settings(processor: Any) -> _Quick | None:
-    """Return what a processor's settings ask for, or None if they ask for more than `_Quick` does."""
+def _read_settings(processor: Any) -> QuickPreparation | None:
+    """Return what a processor's settings ask for, or None if they ask for more than `QuickPreparation` does."""
     if getattr(processor, "do_pad", None) or not getattr(processor, "do_rescale", False):
         return None
     size = getattr(processor, "size", None) if getattr(processor, "do_resize", False) else None
@@ -154,7 +158,8 @@ def _read_settings(processor: Any) -> _Quick | None:
     if getattr(processor, "do_normalize", False):
         scaled = processor.normalize(scaled, processor.image_mean, processor.image_std)
     resample = getattr(processor, "resample", None)
-    return _Quick(resized, int(resample if resample is not None else 2), crop, np.asarray(scaled)[:, 0])
+    filtered = int(resample if resample is not None else 2)
+    return QuickPreparation(resized, filtered, crop, np.asarray(scaled)[:, 0], visible=shown)
 
 
 def _by_processor(processor: Any, image: Any) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from senseweave.encoders.base import Role
+from senseweave.encoders.parts.graph_text import text_inputs
 from senseweave.encoders.runtime.backends.base import Items, TextBackend
 from senseweave.encoders.runtime.backends.choosing import choose_backend, log_padding
 from senseweave.encoders.runtime.backends.export import Pipeline
@@ -114,8 +115,9 @@ class LoadedModules:
                 vectors: np.ndarray = model({**features, "modality": "text"})["sentence_embedding"].numpy()
             return vectors
 
-        saved = least(self.model.max_seq_length)
-        return Pipeline(self.name, _joined(model), tokenizer, saved, position_limit(self._config()), reference)
+        limits = least(model.max_seq_length), position_limit(self._config())
+        inputs = text_inputs(self.name, tokenizer.tokenizer, tokenizer.prepare, *limits)
+        return Pipeline(self.name, _joined(model), inputs, reference)
 
     def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = getattr(getattr(self.first, "config", None), "to_dict", dict)()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -10,8 +11,13 @@ import numpy as np
 from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.parts.backbone import Backbone, image_processor, tokenizer
+from senseweave.encoders.parts.graph_image import GraphImage, image_inputs
+from senseweave.encoders.parts.graph_text import GraphText, text_inputs
 from senseweave.encoders.parts.preparation import ImagePreparation
 from senseweave.encoders.parts.prompts import Prompts
+from senseweave.encoders.runtime.backends.export import Pipeline
+from senseweave.encoders.runtime.backends.torch_padded import PRECISIONS
+from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.encoders.runtime.image_networks import choose_ways, sample_pictures
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
@@ -43,6 +49,7 @@ class TowerText(Encoder):
     """Texts through the text tower of a shared model."""
 
     modality: ClassVar[Modality] = "text"
+    graph_class = GraphText
     batch_budget: int
 
     def __init__(
@@ -100,12 +107,25 @@ class TowerText(Encoder):
         Raises:
             ValueError: If `max_length` is more than the tower can take.
         """
-        longest = self._longest(self.backbone.config)
-        if self._max_length is not None and self._max_length > longest:
+        return self.tokens_read(*self._limits())
+
+    def tokens_read(self, limit: int | None, positions: int | None) -> int:
+        """Return the number of tokens that are read where the tower has this usual limit and these positions.
+
+        Raises:
+            ValueError: If `max_length` is more than the tower can take.
+        """
+        assert limit is not None
+        assert positions is not None
+        if self._max_length is not None and self._max_length > positions:
             name = printable(self.backbone.checkpoint.name)
-            msg = f"{name} reads at most {longest} tokens; max_length={self._max_length} is more"
+            msg = f"{name} reads at most {positions} tokens; max_length={self._max_length} is more"
             raise ValueError(msg)
-        return self._max_length or min(self._usual_length or longest, longest)
+        return self._max_length or limit
+
+    def _limits(self) -> tuple[int, int]:
+        longest = self._longest(self.backbone.config)
+        return min(self._usual_length or longest, longest), longest
 
     @property
     def logit_scale(self) -> float | None:
@@ -117,10 +137,20 @@ class TowerText(Encoder):
         """The bias that models trained with a sigmoid (SigLIP) add to the scaled cosines."""
         return scalar(getattr(self.backbone(), "logit_bias", None))
 
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where the model's files are."""
+        return self.backbone.checkpoint
+
+    @property
+    def dtype(self) -> str | None:
+        """The number type that was asked for."""
+        return self.backbone.dtype
+
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
         """Tokenize without padding, counting what truncation removes."""
         prompt = self.prompts.get(role)
-        prepared = self._tokenize([prompt + text for text in items])
+        prepared = self._tokenize([prompt + text for text in items], self.max_length)
         batching = self._batching()
         for item in prepared:
             item.bucket = bucket(batching, item.cost)
@@ -132,58 +162,94 @@ class TowerText(Encoder):
             loaded.padding_side = "right"
         return loaded
 
-    def _tokenize(self, items: Sequence[str]) -> list[Prepared]:
-        limit = self.max_length
+    def _tokenize(self, items: Sequence[str], limit: int | None) -> list[Prepared]:
         tokenize = self._tokenizer()
         prepared = []
         with self._tokenizing:  # a fast tokenizer keeps its truncation as state
             encoded = tokenize(list(items), padding=False, truncation=False, verbose=False)
             for index, ids in enumerate(encoded["input_ids"]):
                 features = {name: encoded[name][index] for name in encoded}
-                dropped = max(0, len(ids) - limit)
+                dropped = 0 if limit is None else max(0, len(ids) - limit)
                 if dropped:
                     features = dict(tokenize(items[index], padding=False, truncation=True, max_length=limit))
-                cost = limit if self.fixed_length else len(features["input_ids"])
+                cost = limit if limit is not None and self.fixed_length else len(features["input_ids"])
                 prepared.append(Prepared(features, cost=cost, dropped=dropped))
         return prepared
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Pad as the model was trained, and compute the projected vectors in float32."""
-        rows = [text.data for text in batch]
+        return Encoded(self._compute(self.backbone, [text.data for text in batch]))
+
+    def _compute(self, backbone: Backbone, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
         tokenize = self._tokenizer()
         with self._tokenizing:
             if self.fixed_length:
-                padded = tokenize.pad(rows, padding="max_length", max_length=self.max_length, return_tensors="pt")
+                padded = tokenize.pad(list(rows), padding="max_length", max_length=self.max_length, return_tensors="pt")
                 padded = {"input_ids": padded["input_ids"]}
             else:
-                padded = tokenize.pad(rows, padding=True, return_tensors="pt")
-        tensors = {name: self.backbone.to_device(tensor) for name, tensor in padded.items()}
-        with self.backbone.inference():
-            vectors = self._features(self.backbone(), tensors).float().cpu().numpy()
-        return Encoded(vectors)
+                padded = tokenize.pad(list(rows), padding=True, return_tensors="pt")
+        tensors = {name: backbone.to_device(tensor) for name, tensor in padded.items()}
+        with backbone.inference():
+            vectors: np.ndarray = self._features(backbone(), tensors).float().cpu().numpy()
+        return vectors
 
     def _find_batching(self) -> Batching:
         """Return which texts may share a batch; texts of one length are never padded to another."""
         if self.fixed_length:
             return "any"
         name, half = self.backbone.checkpoint.name, is_half(self.backbone.dtype)
-        return find_batching(name, lambda batch: self.forward(batch).vectors, self._tokenize(SAMPLES), half=half)
+        return find_batching(
+            name, lambda batch: self.forward(batch).vectors, self._tokenize(SAMPLES, self.max_length), half=half
+        )
 
     def identity(self) -> Mapping[str, object]:
         """Return model, length and padding."""
+        return self.identity_at(self.max_length)
+
+    def identity_at(self, max_length: int | None) -> Mapping[str, object]:
+        """Return the identity if this many tokens are read."""
         return {
             "tower": "text",
             "model": self.backbone.identity(),
-            "max_length": self.max_length,
+            "max_length": max_length,
             "fixed_length": self.fixed_length,
             **({"prompts": self.prompts.identity()} if self.prompts.source != "none" else {}),
         }
+
+    def describe_backend(self) -> Mapping[str, object]:
+        """Return the device and the number type."""
+        return {"backend": "torch", **describe_torch(self.backbone()), "texts": "padded"}
+
+    def role_prompt(self, role: Role) -> str:
+        """Return what is put before the texts of a role."""
+        return self.prompts.get(role)
+
+    def graph_options(self) -> dict[str, object]:
+        """Return what decides the graph of the tower beside its files."""
+        return {"tower": "text", "class": self.backbone.class_name, "fixed_length": self.fixed_length}
+
+    def graph_content(self) -> Mapping[str, object]:
+        """Return the checksums of the model's files."""
+        return self.backbone.checkpoint.identity()
+
+    def pipeline(self) -> Pipeline:
+        """Load the model once more, as a module from tokens to vectors."""
+        name, backbone, (limit, positions) = self.checkpoint.name, self.backbone.on_processor(), self._limits()
+        inputs = text_inputs(name, self._tokenizer(), self._tokenize, limit, positions, fixed=self.fixed_length)
+        model = backbone()
+        facts = {
+            "logit_scale": scalar(getattr(model, self._scale, None), exponential=True),
+            "logit_bias": scalar(getattr(model, "logit_bias", None)),
+        }
+        module = features_module(model, self._features, tuple(inputs.growing))
+        return Pipeline(name, module, inputs, lambda items: self._compute(backbone, items), facts)
 
 
 class TowerImage(Encoder):
     """Images through the image tower of a shared model, or through a model that has nothing else."""
 
     modality: ClassVar[Modality] = "image"
+    graph_class = GraphImage
     batch_budget: int
 
     def __init__(
@@ -242,31 +308,86 @@ class TowerImage(Encoder):
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Compute the vectors in float32."""
         self._choose_ways()
-        return Encoded(self._compute([image.data for image in batch]))
+        return Encoded(self._compute(self.backbone, [image.data for image in batch]))
 
     def describe_backend(self) -> Mapping[str, object]:
         """Return how the network was made faster, see `senseweave.encoders.runtime.image_networks`."""
-        return {"backend": "torch", "network": list(self._choose_ways())}
+        ways = list(self._choose_ways())
+        return {"backend": "torch", **describe_torch(self.backbone()), "network": ways}
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where the model's files are."""
+        return self.backbone.checkpoint
+
+    @property
+    def dtype(self) -> str | None:
+        """The number type that was asked for."""
+        return self.backbone.dtype
+
+    def graph_options(self) -> dict[str, object]:
+        """Return what decides the graph of the tower beside its files."""
+        return {"tower": "image", "class": self.backbone.class_name, **self._what}
+
+    def graph_content(self) -> Mapping[str, object]:
+        """Return the checksums of the model's files."""
+        return self.backbone.checkpoint.identity()
+
+    def pipeline(self) -> Pipeline:
+        """Load the model once more, as a module from pixels to vectors.
+
+        Raises:
+            ModelError: If its images cannot be prepared without transformers.
+        """
+        name, backbone = self.checkpoint.name, self.backbone.on_processor()
+        inputs = image_inputs(name, self._preparation())
+
+        def reference(items: Sequence[np.ndarray]) -> np.ndarray:
+            return self._compute(backbone, [{"pixel_values": pixels} for pixels in items])
+
+        return Pipeline(name, features_module(backbone(), self._features, ("pixel_values",)), inputs, reference)
 
     def _choose_ways(self) -> tuple[str, ...]:
         def samples() -> list[dict[str, np.ndarray]]:
             return [self._preparation().image(picture) for picture in sample_pictures()]
 
-        return choose_ways(self.backbone.checkpoint.name, self.backbone(), samples, self._compute)
+        return choose_ways(
+            self.backbone.checkpoint.name, self.backbone(), samples, functools.partial(self._compute, self.backbone)
+        )
 
-    def _compute(self, batch: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
-        torch = require("torch", extra=self.backbone.extra)
+    def _compute(self, backbone: Backbone, batch: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+        torch = require("torch", extra=backbone.extra)
         tensors = {
-            name: self.backbone.to_device(torch.from_numpy(np.stack([image[name] for image in batch])))
-            for name in batch[0]
+            name: backbone.to_device(torch.from_numpy(np.stack([image[name] for image in batch]))) for name in batch[0]
         }
-        with self.backbone.inference():
-            vectors: np.ndarray = self._features(self.backbone(), tensors).float().cpu().numpy()
+        with backbone.inference():
+            vectors: np.ndarray = self._features(backbone(), tensors).float().cpu().numpy()
         return vectors
 
     def identity(self) -> Mapping[str, object]:
         """Return model and pooling; the preprocessing is in the checkpoint's own files."""
         return {"tower": "image", "model": self.backbone.identity(), **self._what}
+
+
+def features_module(model: Any, features: Features, names: Sequence[str]) -> Any:
+    """Return a module that computes vectors from tensors, given in the order of their names; for an exporter."""
+    torch = require("torch", extra="image")
+
+    class Tower(torch.nn.Module):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, first: Any, second: Any = None) -> Any:
+            return features(self.model, dict(zip(names, (first, second), strict=False)))
+
+    return Tower().eval()
+
+
+def describe_torch(model: Any) -> dict[str, object]:
+    """Return the device and the precision of a model of torch."""
+    dtype = str(model.dtype).removeprefix("torch.")
+    return {"device": str(model.device), "precision": PRECISIONS.get(dtype, dtype)}
 
 
 def scalar(parameter: Any, *, exponential: bool = False) -> float | None:

@@ -1,8 +1,9 @@
-"""The two interfaces of a backend: states of tokens as torch computes them, and vectors of texts as graphs do."""
+"""The interfaces of a backend: states of tokens as torch computes them, and vectors of whole inputs as graphs do."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,11 +30,15 @@ class TextBackend(Protocol):
         """Return what computes, as plain values for `Space.info`."""
 
 
-class VectorBackend(Protocol):
-    """Computes vectors of tokenized texts without torch: the whole model, pooling included, is one graph."""
+Collate = Callable[[Sequence[Any]], dict[str, np.ndarray]]
+"""Turns prepared items into the inputs of a graph, by their names in it."""
 
-    def vectors(self, items: Items) -> np.ndarray:
-        """Return a vector for each text, shape (n, dimension), float32."""
+
+class VectorBackend(Protocol):
+    """Computes vectors of prepared items without torch: the whole model, pooling included, is one graph."""
+
+    def vectors(self, items: Sequence[Any]) -> np.ndarray:
+        """Return a vector for each item, shape (n, dimension), float32."""
 
     def describe(self) -> dict[str, object]:
         """Return what computes, as plain values for `Space.info`."""
@@ -43,6 +48,33 @@ class VectorBackend(Protocol):
 
     def close(self) -> None:
         """Free what computes; the next call makes it again."""
+
+
+class GraphInputs(Protocol):
+    """How items of a modality become the inputs of a graph, without torch and transformers."""
+
+    @property
+    def unit(self) -> str:
+        """What the items are called: `texts` or `images`."""
+
+    @property
+    def growing(self) -> Mapping[str, Sequence[int]]:
+        """The graph's inputs by name, in their order, with the axes whose length differs from batch to batch."""
+
+    def save(self, folder: Path) -> dict[str, object]:
+        """Write into a folder, and return as plain values, what makes these inputs again in a later process."""
+
+    def collate(self, items: Sequence[Any]) -> dict[str, np.ndarray]:
+        """Return the inputs of a batch of prepared items."""
+
+    def example(self) -> Sequence[Any]:
+        """Return two prepared items that a graph can be traced with."""
+
+    def proof_batches(self) -> list[Sequence[Any]]:
+        """Return batches of prepared items of which a graph must give the vectors of torch."""
+
+    def loss_sample(self) -> Sequence[Any]:
+        """Return prepared items on which a lower precision is measured."""
 
 
 def average_layers(name: str, model: Any, features: Mapping[str, Any], layers: Sequence[int]) -> Any:

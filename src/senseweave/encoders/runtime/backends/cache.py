@@ -22,7 +22,7 @@ from filelock import FileLock
 from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file
 from senseweave.encoders.runtime.disk_cache import cache_folder
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Raised whenever graphs are made in another way than before."""
 FACTS: Final = "facts.json"
 _MAKERS: Final = ("torch", "transformers", "sentence-transformers", "onnx", "onnxscript")

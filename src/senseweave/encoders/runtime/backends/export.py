@@ -1,4 +1,4 @@
-"""Make a graph of a text model: the transformer, what pools its states and what follows, in the format of ONNX."""
+"""Make a graph of a model, what pools its states included, in the format of ONNX, and prove what it computes."""
 
 from __future__ import annotations
 
@@ -6,82 +6,67 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from senseweave.display import shorten
-from senseweave.encoders.runtime.backends.base import Items, VectorBackend
-from senseweave.encoders.runtime.backends.fast_tokenizer import FastTokenizer
-from senseweave.encoders.runtime.tokenization import Tokenizer, least
+from senseweave.encoders.runtime.backends.base import GraphInputs, VectorBackend
 from senseweave.errors import ModelError
 from senseweave.extras import require
 
 GRAPH: Final = "model.onnx"
-TOKENIZER: Final = "tokenizer.json"
 PROOF: Final = "proof.npz"
 TOLERANCE: Final = 1e-5
 """Greatest difference between vectors of the graph and of the model, relative to the largest number in them."""
-LONGEST_PROOF: Final = 512
-"""Tokens of the longest text of the proof."""
 LARGEST_IN_ONE_FILE: Final = 1_800_000_000
 """Bytes of weights; a file of ONNX ends at 2 GB, and larger weights lie beside it."""
-_SENTENCE: Final = "to see whether a graph computes what its model does, some texts are short and others are long. "
-TEXTS: Final = (
-    "", "agree", "some texts", "are short", _SENTENCE, _SENTENCE.upper() * 2, "Größe, naïve, 東京, Москва 🙂 #42",
-    "<s> [SEP] </s> special words are words", _SENTENCE * 4, _SENTENCE * 120,
-)  # fmt: skip
-"""Texts of the proof: empty, of equal and of very different lengths, in several scripts."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A text model from tokens to vectors.
+    """A model from the inputs of a graph to vectors.
 
     Attributes:
         name: What errors call it.
-        module: torch module; takes `input_ids` and `attention_mask`, shape (n, tokens), int64, and returns vectors of
-            shape (n, dimension).
-        tokenizer: The model's tokenizer.
-        limit: Tokens that are read if the user does not say; None for no limit.
-        positions: Tokens that the model has positions for; None for no limit.
-        reference: Computes the vectors of tokenized texts by the product's own path in torch.
+        module: torch module on the CPU in float32; takes tensors of what `inputs.collate` gives, in the order of
+            `inputs.growing`, and returns vectors of shape (n, dimension).
+        inputs: How items become its inputs.
+        reference: Computes the vectors of prepared items by the product's own path in torch.
+        facts: What else is to be known of the model without torch, as plain values.
     """
 
     name: str
     module: Any
-    tokenizer: Tokenizer
-    limit: int | None
-    positions: int | None
-    reference: Callable[[Items], np.ndarray]
+    inputs: GraphInputs
+    reference: Callable[[Sequence[Any]], np.ndarray]
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
-def export_pipeline(pipeline: Pipeline, folder: Path) -> dict[str, object]:
-    """Write the graph and the tokenizer of a model into a folder, and return facts about them.
+def export_pipeline(pipeline: Pipeline, folder: Path) -> None:
+    """Write the graph of a model into a folder.
 
     Raises:
         ModelError: If there can be no graph of it; the message says why.
         ImportError: If an exporter is missing; the message holds the install line.
     """
-    fast = _export_tokenizer(pipeline, folder / TOKENIZER)
     torch = require("torch", extra="onnx")
     require("onnx", extra="onnx", feature=f"a graph of {pipeline.name}")
     require("onnxscript", extra="onnx", feature=f"a graph of {pipeline.name}")
-    items = [item.data for item in fast.prepare(["are short", _SENTENCE], least(pipeline.limit, pipeline.positions))]
-    ids, mask = pad_items(items, fast.padding)
+    growing = pipeline.inputs.growing
+    tensors = pipeline.inputs.collate(pipeline.inputs.example())
     weights = sum(p.numel() * p.element_size() for p in pipeline.module.parameters())
-    dynamic = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
         with torch.inference_mode(), _quiet():
             program = torch.onnx.export(
                 pipeline.module,
-                (torch.from_numpy(ids), torch.from_numpy(mask)),
+                tuple(torch.from_numpy(tensors[name]) for name in growing),
                 dynamo=True,
-                dynamic_shapes={"input_ids": dynamic, "attention_mask": dynamic},
-                input_names=["input_ids", "attention_mask"],
+                dynamic_shapes=tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in growing.values()),
+                input_names=list(growing),
                 output_names=["vectors"],
                 verbose=False,
             )
@@ -89,23 +74,26 @@ def export_pipeline(pipeline: Pipeline, folder: Path) -> dict[str, object]:
     except Exception as error:  # the exporter fails in as many ways as there are models
         msg = f"{pipeline.name}: torch cannot export it: {type(error).__name__}: {shorten(str(error), 300)}"
         raise ModelError(msg) from error
-    return {"limit": pipeline.limit, "positions": pipeline.positions, "padding": fast.padding}
 
 
-def write_proof(pipeline: Pipeline, fast: FastTokenizer, path: Path) -> None:
-    """Write the vectors of sample texts by the model in torch, which any engine can be compared with later."""
-    limit = least(pipeline.limit, pipeline.positions)
-    np.savez(path, *(pipeline.reference(batch) for batch in _proof_batches(fast, limit)))
+def write_proof(pipeline: Pipeline, path: Path) -> int:
+    """Write the vectors of samples by the model in torch, which any engine can be compared with later.
+
+    Returns:
+        Their length.
+    """
+    vectors = [pipeline.reference(batch) for batch in pipeline.inputs.proof_batches()]
+    np.savez(path, *vectors)
+    return int(vectors[0].shape[1])
 
 
-def check_proof(name: str, backend: VectorBackend, fast: FastTokenizer, limit: int | None, path: Path) -> float:
+def check_proof(name: str, backend: VectorBackend, inputs: GraphInputs, path: Path) -> float:
     """Return the greatest difference between a backend and the model in torch, in batches and alone.
 
     Args:
         name: What errors call the model.
         backend: Computes the graph in float32.
-        fast: The model's tokenizer.
-        limit: Tokens that are read.
+        inputs: Of the graph.
         path: Of `write_proof`.
 
     Raises:
@@ -113,7 +101,7 @@ def check_proof(name: str, backend: VectorBackend, fast: FastTokenizer, limit: i
     """
     largest = 0.0
     with np.load(path, allow_pickle=False) as proof:
-        for number, batch in enumerate(_proof_batches(fast, limit)):
+        for number, batch in enumerate(inputs.proof_batches()):
             expected, found = proof[f"arr_{number}"], backend.vectors(batch)
             difference = float(np.abs(found - expected).max() / max(1.0, float(np.abs(expected).max())))
             if not difference <= TOLERANCE:
@@ -124,48 +112,6 @@ def check_proof(name: str, backend: VectorBackend, fast: FastTokenizer, limit: i
                 raise ModelError(msg)
             largest = max(largest, difference)
     return largest
-
-
-def _proof_batches(fast: FastTokenizer, limit: int | None) -> list[Items]:
-    prepared = fast.prepare(TEXTS, least(limit, LONGEST_PROOF))
-    items = [item.data for item in prepared if item.error is None]
-    return [items[:-1], items[3:4], items[2:4], items[-1:], items[-2:]]
-
-
-def pad_items(items: Items, padding: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return ids and mask of a batch, shape (n, tokens), int64, padded on the right to the longest text."""
-    lengths = [len(item["input_ids"]) for item in items]
-    ids = np.full((len(items), max(lengths)), padding, dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for row, (item, length) in enumerate(zip(items, lengths, strict=True)):
-        ids[row, :length] = item["input_ids"]
-        mask[row, :length] = 1
-    return ids, mask
-
-
-def _export_tokenizer(pipeline: Pipeline, path: Path) -> FastTokenizer:
-    """Write the tokenizer and read it back.
-
-    Raises:
-        ModelError: If it is not a fast tokenizer, or gives other tokens without transformers than with it.
-    """
-    tokenizer = pipeline.tokenizer.tokenizer
-    if not getattr(tokenizer, "is_fast", False):
-        msg = f"{pipeline.name} has no fast tokenizer (tokenizer.json), which a graph needs"
-        raise ModelError(msg)
-    path.write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
-    fast = FastTokenizer.read(path, int(tokenizer.pad_token_id))
-    for limit in (None, least(pipeline.limit, pipeline.positions), 7):
-        texts = TEXTS if limit is not None else TEXTS[:-1]
-        for expected, found in zip(pipeline.tokenizer.prepare(texts, limit), fast.prepare(texts, limit), strict=True):
-            kinds = expected.data.get("token_type_ids") or [0]
-            same = list(expected.data["input_ids"]) == found.data["input_ids"] and expected.dropped == found.dropped
-            if not same or any(kinds) or not all(expected.data["attention_mask"]):
-                msg = (
-                    f"{pipeline.name} has a tokenizer that does more than its tokenizer.json says; use backend='torch'"
-                )
-                raise ModelError(msg)
-    return fast
 
 
 @contextlib.contextmanager

@@ -31,8 +31,18 @@ class FastTokenizer:
     @classmethod
     def read(cls, path: Path, padding: int) -> FastTokenizer:
         """Read a `tokenizer.json`."""
+        return cls.parse(path.read_text(encoding="utf-8"), padding)
+
+    @classmethod
+    def parse(cls, content: str, padding: int) -> FastTokenizer:
+        """Take the content of a `tokenizer.json`."""
         library = require("tokenizers", extra="onnx")
-        return cls(library.Tokenizer.from_file(str(path)), padding)
+        return cls(library.Tokenizer.from_str(content), padding)
+
+    def save(self, path: Path) -> None:
+        """Write a `tokenizer.json`."""
+        with self._lock:
+            path.write_text(self._tokenizer.to_str(), encoding="utf-8")
 
     def prepare(self, texts: Sequence[str], limit: int | None, *, bucket: Hashable = None) -> list[Prepared]:
         """Tokenize without padding, as `Tokenizer.prepare` does.

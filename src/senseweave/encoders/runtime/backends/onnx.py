@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from senseweave.encoders.runtime.backends.base import Items
-from senseweave.encoders.runtime.backends.export import pad_items
+from senseweave.encoders.runtime.backends.base import Collate
 from senseweave.encoders.runtime.onnx_session import OnnxSession, describe_session
 
 
 class Onnx:
     """A graph that ONNX Runtime computes, by as many threads as torch would use."""
 
-    def __init__(self, name: str, graph: Path, padding: int) -> None:
+    def __init__(self, name: str, graph: Path, collate: Collate) -> None:
         """Describe the backend; the graph is read when it is first used.
 
         Args:
             name: What errors call the model.
             graph: Of `export_pipeline`.
-            padding: Id of the token that texts are padded with.
+            collate: Makes its inputs.
         """
-        self._padding = padding
+        self._collate = collate
         self._session = OnnxSession(name, graph, extra="onnx")
 
-    def vectors(self, items: Items) -> np.ndarray:
-        """Pad and compute."""
-        ids, mask = pad_items(items, self._padding)
-        (vectors,) = self._session.run({"input_ids": ids, "attention_mask": mask})
+    def vectors(self, items: Sequence[Any]) -> np.ndarray:
+        """Compute a batch."""
+        (vectors,) = self._session.run(self._collate(items))
         return vectors
 
     def describe(self) -> dict[str, object]:

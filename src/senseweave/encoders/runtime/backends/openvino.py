@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from senseweave.display import shorten
-from senseweave.encoders.runtime.backends.base import Items
-from senseweave.encoders.runtime.backends.export import pad_items
+from senseweave.encoders.runtime.backends.base import Collate
 from senseweave.encoders.runtime.onnx_session import compute_threads
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -19,26 +19,25 @@ from senseweave.forking import Lock, abandon, call_in_child
 class OpenVino:
     """A graph that OpenVINO computes, by as many threads as torch would use; one compiled model for all callers."""
 
-    def __init__(self, name: str, graph: Path, padding: int, *, half: bool = False) -> None:
+    def __init__(self, name: str, graph: Path, collate: Collate, *, half: bool = False) -> None:
         """Describe the backend; the graph is compiled when it is first used.
 
         Args:
             name: What errors call the model.
             graph: Of `export_pipeline`.
-            padding: Id of the token that texts are padded with.
+            collate: Makes its inputs.
             half: Whether it computes in bfloat16, which OpenVINO would do unasked on processors that have it.
         """
-        self._name, self._graph, self._padding = name, graph, padding
+        self._name, self._graph, self._collate = name, graph, collate
         self._precision = "bf16" if half else "f32"
         self._lock = Lock()
         self._compiled: tuple[int, Any] | None = None
         call_in_child(self._leave_to_parent)
 
-    def vectors(self, items: Items) -> np.ndarray:
-        """Pad and compute; calls may overlap, each with a request of its own."""
-        ids, mask = pad_items(items, self._padding)
+    def vectors(self, items: Sequence[Any]) -> np.ndarray:
+        """Compute a batch; calls may overlap, each with a request of its own."""
         request = self._model().create_infer_request()
-        results = request.infer({"input_ids": ids, "attention_mask": mask})
+        results = request.infer(self._collate(items))
         return np.array(results[0], dtype=np.float32)
 
     def describe(self) -> dict[str, object]:
@@ -78,7 +77,8 @@ class OpenVino:
             core = openvino.Core()
             return core.compile_model(core.read_model(str(self._graph)), "CPU", options)
         except Exception as error:  # OpenVINO raises RuntimeError for everything
-            msg = f"{self._name}: OpenVINO cannot compile its graph: {shorten(str(error), 300)}"
+            said = shorten(str(error), 300)
+            msg = f"{self._name}: OpenVINO cannot compile its graph, use backend='onnx' or 'torch': {said}"
             raise ModelError(msg) from error
 
     def _leave_to_parent(self) -> None:

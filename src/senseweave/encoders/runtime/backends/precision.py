@@ -5,16 +5,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 
 from senseweave.arguments import check_choice
-from senseweave.encoders.runtime.backends.base import VectorBackend
+from senseweave.encoders.runtime.backends.base import GraphInputs, VectorBackend
 from senseweave.encoders.runtime.torch_runtime import DEVICE_VARIABLE, is_half
 from senseweave.extras import require
 
@@ -60,27 +59,29 @@ class Loss:
     """Cosines between vectors of a lower precision and of float32.
 
     Attributes:
-        mean: Over the texts.
+        mean: Over the items.
         least: The lowest.
-        texts: How many were measured.
+        count: How many were measured.
+        unit: What they are: `texts` or `images`.
     """
 
     mean: float
     least: float
-    texts: int
+    count: int
+    unit: str
 
     def describe(self) -> dict[str, float]:
         """Return plain values."""
-        return {"cosine_mean": round(self.mean, 6), "cosine_min": round(self.least, 6), "texts": self.texts}
+        return {"cosine_mean": round(self.mean, 6), "cosine_min": round(self.least, 6), self.unit: self.count}
 
 
-def measure_loss(reduced: VectorBackend, exact: VectorBackend, batch: Sequence[Any]) -> Loss:
-    """Compare the vectors of tokenized texts, each alone."""
+def measure_loss(reduced: VectorBackend, exact: VectorBackend, inputs: GraphInputs) -> Loss:
+    """Compare the vectors of sample items, each alone."""
     cosines = []
-    for item in batch:
+    for item in inputs.loss_sample():
         a, b = reduced.vectors([item])[0].astype(np.float64), exact.vectors([item])[0].astype(np.float64)
         cosines.append(float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-30)))
-    return Loss(float(np.mean(cosines)), float(np.min(cosines)), len(cosines))
+    return Loss(float(np.mean(cosines)), float(np.min(cosines)), len(cosines), inputs.unit)
 
 
 def check_backend(backend: str, precision: str, *, device: str | None, dtype: str | None) -> None:

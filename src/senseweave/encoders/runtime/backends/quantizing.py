@@ -34,11 +34,13 @@ def _round_dynamically(graph: Path, into: Path) -> None:
 
     Processors without VNNI add products of 8 bits up in 16, which overflow unless weights have 7 bits.
     """
-    require("onnx", extra="onnx")
+    onnx = require("onnx", extra="onnx")
     quantization = require("onnxruntime.quantization", extra="onnx")
+    model = onnx.load(str(graph))
+    del model.graph.value_info[:]  # of shapes that are wrong once the quantizer has transposed weights
     with _quiet():
         quantization.quantize_dynamic(
-            str(graph),
+            model,
             str(into),
             op_types_to_quantize=["MatMul", "Gemm"],
             per_channel=True,

@@ -1,0 +1,346 @@
+"""Encoders whose whole model is one graph, computed by ONNX Runtime or OpenVINO without torch and transformers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from senseweave.display import printable
+from senseweave.encoders.base import Encoded, Encoder, Prepared, Role, Similarity
+from senseweave.encoders.runtime.backends.base import GraphInputs, VectorBackend
+from senseweave.encoders.runtime.backends.cache import (
+    Entry,
+    GraphKey,
+    find_entry,
+    graph_key,
+    installed_version,
+    make_entry,
+)
+from senseweave.encoders.runtime.backends.export import (
+    GRAPH,
+    PROOF,
+    Pipeline,
+    check_proof,
+    export_pipeline,
+    write_proof,
+)
+from senseweave.encoders.runtime.backends.onnx import Onnx
+from senseweave.encoders.runtime.backends.openvino import OpenVino
+from senseweave.encoders.runtime.backends.precision import (
+    MODULES,
+    Backend,
+    Precision,
+    check_backend,
+    has_accelerator,
+    is_installed,
+    measure_loss,
+)
+from senseweave.encoders.runtime.backends.quantizing import quantize
+from senseweave.encoders.runtime.checkpoint import Checkpoint
+from senseweave.encoders.runtime.torch_runtime import DEVICE_VARIABLE, Lazy, is_half
+from senseweave.extras import require
+from senseweave.media import Modality
+
+Engine = Literal["onnx", "openvino"]
+Inputs = TypeVar("Inputs", bound=GraphInputs)
+
+_log = logging.getLogger(__name__)
+
+
+class GraphSource(Protocol):
+    """An encoder in torch that a graph can be made of."""
+
+    graph_class: type[GraphEncoder[Any]]
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where its files are."""
+
+    @property
+    def dtype(self) -> str | None:
+        """The number type that it was asked to compute in."""
+
+    def graph_options(self) -> dict[str, object]:
+        """Return what decides the graph beside the files of the checkpoint."""
+
+    def graph_content(self) -> Mapping[str, object]:
+        """Return the checksums of the files that decide the graph."""
+
+    def pipeline(self) -> Pipeline:
+        """Load the model in torch, on the CPU and in float32, as one module.
+
+        Raises:
+            ModelError: If it is more than a module from prepared items to vectors; the message says why.
+        """
+
+
+@dataclass(frozen=True)
+class Graph(Generic[Inputs]):
+    """A graph that is ready to compute.
+
+    Attributes:
+        backend: What computes it.
+        inputs: How items become its inputs.
+        facts: What is known of it and of its model.
+        loss: What its precision costs; None in float32.
+    """
+
+    backend: VectorBackend
+    inputs: Inputs
+    facts: Mapping[str, Any]
+    loss: Mapping[str, float] | None
+
+
+class GraphEncoder(Encoder, Generic[Inputs]):
+    """An encoder as a graph, with the settings and the identity of the encoder that it is made of."""
+
+    batch_budget: int
+
+    def __init__(self, source: Any, engine: Engine, precision: Precision = "fp32", *, forgiving: bool = False) -> None:
+        """Describe the encoder; the graph is made when it is first used, once for all processes.
+
+        Args:
+            source: The encoder in torch, a `GraphSource`, which is loaded only to make the graph.
+            engine: What computes the graph.
+            precision: In which it computes.
+            forgiving: Whether the encoder in torch computes if the graph cannot, which is logged.
+        """
+        self.source = source
+        self.engine: Engine = engine
+        self.precision: Precision = precision
+        self.batch_budget = source.batch_budget
+        self._forgiving = forgiving
+        self._graph: Lazy[Graph[Inputs] | Literal["torch"]] = Lazy(self._open)
+        self.parts = (self._graph,)
+
+    @staticmethod
+    @abstractmethod
+    def read_inputs(folder: Path, facts: Mapping[str, Any]) -> Inputs:
+        """Read what `GraphInputs.save` has written and returned."""
+
+    @staticmethod
+    def examine(name: str, backend: VectorBackend, inputs: Inputs) -> Mapping[str, object]:
+        """Return what else is to be found out of a graph when it is made, as plain values."""
+        del name, backend, inputs
+        return {}
+
+    @abstractmethod
+    def prepare_inputs(self, graph: Graph[Inputs], items: Sequence[Any], role: Role) -> list[Prepared]:
+        """Prepare decoded items for the graph."""
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where the weights are."""
+        return self.source.checkpoint  # type: ignore[no-any-return]
+
+    @property
+    def similarity(self) -> Similarity:
+        """What the model was saved with."""
+        return self.source.similarity  # type: ignore[no-any-return]
+
+    @property
+    def usual_dimensions(self) -> int | None:
+        """As the model was saved."""
+        return self.source.usual_dimensions  # type: ignore[no-any-return]
+
+    @property
+    def layer_norm_before_cut(self) -> bool:
+        """As the model's card says."""
+        return self.source.layer_norm_before_cut  # type: ignore[no-any-return]
+
+    @property
+    def dimension(self) -> int:
+        """The length of the vectors."""
+        return self.fact("dimension")  # type: ignore[no-any-return]
+
+    def fact(self, name: str) -> Any:
+        """Return a setting of the model as the graph keeps it, or else as the encoder in torch says it."""
+        graph = self._graph()
+        return getattr(self.source, name) if graph == "torch" or name not in graph.facts else graph.facts[name]
+
+    def prepare(self, items: Sequence[Any], role: Role) -> list[Prepared]:
+        """Prepare decoded items as the encoder in torch does."""
+        graph = self._graph()
+        if graph == "torch":
+            return self.source.prepare(items, role)  # type: ignore[no-any-return]
+        return self.prepare_inputs(graph, items, role)
+
+    def forward(self, batch: Sequence[Prepared]) -> Encoded:
+        """Compute the vectors of a batch."""
+        graph = self._graph()
+        if graph == "torch":
+            return self.source.forward(batch)  # type: ignore[no-any-return]
+        return Encoded(graph.backend.vectors([item.data for item in batch]))
+
+    def source_identity(self) -> Mapping[str, object]:
+        """Return the identity of the encoder in torch."""
+        return self.source.identity()  # type: ignore[no-any-return]
+
+    def identity(self) -> Mapping[str, object]:
+        """Return the identity of the encoder in torch; with precision and engine, unless it is float32."""
+        identity = dict(self.source_identity())
+        if self.precision != "fp32":
+            identity["precision"] = f"{self.precision} by {self.engine}"
+        return identity
+
+    def describe_backend(self) -> Mapping[str, object]:
+        """Return engine, precision, threads, and what the precision costs."""
+        graph = self._graph()
+        if graph == "torch":
+            return self.source.describe_backend()  # type: ignore[no-any-return]
+        lost = {} if graph.loss is None else {"loss": dict(graph.loss)}
+        return {**graph.backend.describe(), "precision": self.precision, **lost}
+
+    def load(self) -> None:
+        """Make the graph or read it, and open it."""
+        graph = self._graph()
+        if graph == "torch":
+            self.source.load()
+        else:
+            graph.backend.load()
+
+    def close(self) -> None:
+        """Free the graph; the next use opens it again."""
+        super().close()
+        self.source.close()
+
+    def _open(self) -> Graph[Inputs] | Literal["torch"]:
+        try:
+            return self._open_graph()
+        except Exception as error:
+            if not self._forgiving:
+                raise
+            name = printable(self.source.checkpoint.name)
+            _log.warning("%s: torch computes it, because its graph cannot: %s", name, error)
+            return "torch"
+
+    def _open_graph(self) -> Graph[Inputs]:
+        name, engine, precision = self.source.checkpoint.name, self.engine, self.precision
+        require(MODULES[engine], extra=engine, feature=f"backend={engine!r}")
+        key = source_key(self.source)
+        exact = make_entry(key, self._make)
+        inputs = self.read_inputs(exact.folder, exact.facts)
+        proven = GraphKey(key.quick, key.content, f"proof-{engine}-{installed_version(MODULES[engine])}")
+        make_entry(proven, lambda folder: _prove(name, engine, exact, inputs))
+        if precision == "fp32":
+            return Graph(_backend(name, engine, exact.folder, inputs), inputs, exact.facts, None)
+        variant = GraphKey(key.quick, key.content, f"{precision}-{engine}")
+        reduced = make_entry(variant, lambda folder: _reduce(name, engine, precision, exact, inputs, folder))
+        backend = _reduced_backend(name, engine, precision, exact, inputs, reduced.folder)
+        return Graph(backend, inputs, exact.facts, reduced.facts["loss"])
+
+    def _make(self, folder: Path) -> Mapping[str, object]:
+        pipeline = self.source.pipeline()
+        name = pipeline.name
+        facts = {**pipeline.facts, **pipeline.inputs.save(folder)}
+        export_pipeline(pipeline, folder)
+        inputs = self.read_inputs(folder, facts)
+        backend = _backend(name, "onnx" if is_installed("onnx") else "openvino", folder, inputs)
+        dimension = write_proof(pipeline, folder / PROOF)
+        check_proof(name, backend, inputs, folder / PROOF)
+        found = self.examine(name, backend, inputs)
+        backend.close()
+        return {**facts, **found, "name": name, "dimension": dimension}
+
+
+@dataclass(frozen=True)
+class BackendChoice:
+    """What is to compute a model, in which precision and where.
+
+    Attributes:
+        backend: `torch`, `onnx`, `openvino`, or `auto`: in float32 on the CPU the graph of ONNX Runtime if one was made
+            before, by a load that asked for it (making one takes seconds and packages that compute nothing else), and
+            torch otherwise. In bfloat16 it is torch, and in 8 bits ONNX Runtime, or OpenVINO where it alone is there.
+        precision: `fp32`, `bf16` or `int8`.
+        device: torch device that was asked for, or None.
+        dtype: Number type of torch that was asked for, or None.
+
+    Raises:
+        ValueError: If there is no such choice here; the message says what there is.
+    """
+
+    backend: Backend
+    precision: Precision
+    device: str | None = None
+    dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        check_backend(self.backend, self.precision, device=self.device, dtype=self.dtype)
+
+    @property
+    def torch_dtype(self) -> str | None:
+        """The number type of the model in torch."""
+        return "bfloat16" if self.precision == "bf16" else self.dtype
+
+    def apply(self, encoders: Mapping[Modality, Any]) -> dict[Modality, Encoder]:
+        """Return encoders in torch, each a `GraphSource`, as they are, or as graphs where that was asked for."""
+        return {modality: self._apply(source) for modality, source in encoders.items()}
+
+    def _apply(self, source: Any) -> Encoder:
+        engine: Engine
+        if self.backend == "torch":
+            return source  # type: ignore[no-any-return]
+        if self.backend != "auto":
+            engine = self.backend
+        elif self.precision == "int8":
+            engine = "openvino" if not is_installed("onnx") and is_installed("openvino") else "onnx"
+        elif self.precision == "fp32" and _is_ready(source, self.device):
+            return source.graph_class(source, "onnx", forgiving=True)  # type: ignore[no-any-return]
+        else:
+            return source  # type: ignore[no-any-return]
+        return source.graph_class(source, engine, self.precision)  # type: ignore[no-any-return]
+
+
+def source_key(source: GraphSource) -> GraphKey:
+    """Return the key of the graph of an encoder."""
+    return graph_key(source.checkpoint, source.graph_content, **source.graph_options())
+
+
+def _is_ready(source: GraphSource, device: str | None) -> bool:
+    """Return whether there is a graph of a model that torch would compute on the CPU in float32."""
+    device = device or os.environ.get(DEVICE_VARIABLE)
+    if device not in (None, "cpu") or is_half(source.dtype) or not is_installed("onnx"):
+        return False
+    try:
+        return find_entry(source_key(source)) is not None and (device == "cpu" or not has_accelerator())
+    except OSError:
+        return False
+
+
+def _prove(name: str, engine: Engine, exact: Entry, inputs: GraphInputs) -> Mapping[str, object]:
+    """Compare an engine with torch: once for each of its versions, by what torch computed when the graph was made."""
+    backend = _backend(name, engine, exact.folder, inputs)
+    difference = check_proof(name, backend, inputs, exact.folder / PROOF)
+    backend.close()
+    return {"name": name, "difference": difference}
+
+
+def _reduce(
+    name: str, engine: Engine, precision: Precision, exact: Entry, inputs: GraphInputs, folder: Path
+) -> Mapping[str, object]:
+    """Write a graph of a lower precision where it needs one, and measure what it costs."""
+    if precision == "int8":
+        quantize(engine, exact.folder / GRAPH, folder / GRAPH)
+    reduced = _reduced_backend(name, engine, precision, exact, inputs, folder)
+    plain = _backend(name, engine, exact.folder, inputs)
+    loss = measure_loss(reduced, plain, inputs)
+    reduced.close()
+    plain.close()
+    return {"name": name, "loss": loss.describe()}
+
+
+def _backend(name: str, engine: Engine, folder: Path, inputs: GraphInputs) -> VectorBackend:
+    return (Onnx if engine == "onnx" else OpenVino)(name, folder / GRAPH, inputs.collate)
+
+
+def _reduced_backend(
+    name: str, engine: Engine, precision: Precision, exact: Entry, inputs: GraphInputs, folder: Path
+) -> VectorBackend:
+    if precision == "bf16":
+        return OpenVino(name, exact.folder / GRAPH, inputs.collate, half=True)
+    return _backend(name, engine, folder, inputs)

@@ -51,6 +51,7 @@ def test_every_option_of_a_search_is_an_option_of_the_api(client: httpx.Client) 
         {"quota": {"audio": 2}},
         {"fusion": "weighted_rrf", "weights": {"audio": 3}},
         {"min_score": 0.0},
+        {"words": True},
     ],
     ids=lambda options: next(iter(options)),
 )
@@ -85,6 +86,11 @@ def test_more_like_a_record_finds_it_first(client: httpx.Client, index: sw.Index
     for hit in index.search("dogs", k=11):
         answer = client.post("/api/search", json={"parts": [{"like": hit.id}], "k": 1, "modalities": [hit.modality]})
         assert answer.json()["hits"][0]["id"] == hit.id
+
+
+def test_words_that_are_matched_are_named(client: httpx.Client) -> None:
+    hit = client.post("/api/search", json={"query": "where do dogs bark", "words": True, "k": 1}).json()["hits"][0]
+    assert [word.lower() for word in hit["matched_words"]] == ["dogs", "bark"]
 
 
 def test_a_record_is_a_part_beside_others(client: httpx.Client, index: sw.Index) -> None:

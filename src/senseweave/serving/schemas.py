@@ -88,6 +88,7 @@ class HitModel(RecordModel):
     calibration: str = Field(description="Method that made `score`.")
     sources: list[str]
     spans: list[tuple[float, float]] = Field(default_factory=list, description="With `group`: the best spans.")
+    matched_words: list[str] = Field(default_factory=list, description="With `words`: the words that it matches.")
 
 
 class SearchAnswer(BaseModel):
@@ -167,6 +168,7 @@ def hit_as_dict(rank: int, hit: Hit) -> dict[str, Any]:
         "source": redacted(hit.source),
         "sources": redacted(list(hit.sources)),
         "spans": [list(span) for span in hit.spans],
+        "matched_words": list(hit.matched_words),
     }
 
 

@@ -119,7 +119,8 @@ function jumps(hit, asked, box) {
   }, label));
 }
 
-export function card(hit, asked, methods, likeIt) {
+export function card(hit, queried, methods, likeIt) {
+  const asked = [...queried, ...words(hit.matched_words.join(" "))];
   const box = shown(hit);
   const meaning = methods[hit.calibration] || hit.calibration;
   const score = element("p", { class: "score", title: meaning },

@@ -15,7 +15,10 @@ function request(offset) {
   const chosen = [...document.querySelectorAll("#modalities input:checked")].map((box) => box.value);
   const files = parts.filter((part) => part.file);
   const asked = { k: PAGE, offset, group: find("group").checked, parts: [] };
-  if (query.value.trim()) asked.query = query.value;
+  if (query.value.trim()) {
+    asked.query = query.value;
+    asked.words = find("words").checked;
+  }
   for (const part of parts) asked.parts.push(part.file ? { file: files.indexOf(part) } : { like: part.like });
   if (chosen.length && chosen.length < info.modalities.length) asked.modalities = chosen;
   const added = {};

@@ -26,6 +26,7 @@ _HOMES = {
     "Hit": "senseweave.retrieval",
     "Query": "senseweave.retrieval",
     "load_reranker": "senseweave.retrieval",
+    "Reranker": "senseweave.retrieval",
     "Progress": "senseweave.progress",
     "fuse": "senseweave.media.fused",
     "learn_weights": "senseweave.spaces.fusion_weights",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from senseweave.retrieval import Hit as Hit
     from senseweave.retrieval import Index as Index
     from senseweave.retrieval import Query as Query
+    from senseweave.retrieval import Reranker as Reranker
     from senseweave.retrieval import load_reranker as load_reranker
     from senseweave.spaces import Space as Space
     from senseweave.spaces import load as load

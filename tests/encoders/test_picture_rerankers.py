@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_picture_rerankers import save_colqwen, save_colqwen_modules, save_sparse_clip
+from tiny_picture_rerankers import pictures, save_colqwen, save_colqwen_modules, save_sparse_clip
 from tiny_rerankers import save_colpali
 
 import senseweave as sw
@@ -19,15 +19,6 @@ SAVE = {
 @pytest.fixture(scope="module", params=SAVE)
 def saved(request, tmp_path_factory):
     return request.param, SAVE[request.param](tmp_path_factory.mktemp("model"))
-
-
-def pictures():
-    generator = np.random.default_rng(0)
-    shapes = ((60, 40), (39, 80), (48, 48))
-    return [
-        Image.fromarray(generator.integers(0, 255, (*shape, 3), dtype=np.uint8) // (at + 1))
-        for at, shape in enumerate(shapes)
-    ]
 
 
 def library(kind, folder):

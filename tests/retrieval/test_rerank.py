@@ -3,10 +3,12 @@
 import importlib
 import pickle
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pdf_objects import write_pages
 
 import senseweave as sw
 from senseweave.encoders.rerankers.base import Scores
@@ -188,6 +190,83 @@ def test_a_reranker_is_made_again_in_another_process(cross_encoder):
     reranker = sw.load_reranker(cross_encoder, batch_tokens=64)
     copy = pickle.loads(pickle.dumps(reranker))
     np.testing.assert_allclose(copy.score("red", ["the wall"]).values, reranker.score("red", ["the wall"]).values)
+
+
+class Partly:
+    """Scores pictures alone."""
+
+    name = "partly"
+
+    def scores(self, query, hits):
+        return [1.0 if hit.modality == "image" else float("nan") for hit in hits]
+
+
+def test_a_hit_without_a_score_comes_last_in_its_place_and_is_named(index):
+    plain = index.search("red", k=12)
+    with pytest.warns(RerankWarning, match=r"partly: 8 of 12 hits have no score and come last; \w+ \w+\.\w+ #\w{8}"):
+        hits = index.search("red", k=12, rerank=Partly())
+    order = sorted(plain, key=lambda hit: hit.modality != "image")
+    assert [hit.id for hit in hits] == [hit.id for hit in order]
+    with pytest.raises(ValueError, match=r"partly scores none of the 4 hits; text \w+\.txt #\w{8}: the score is nan"):
+        index.search("red", k=4, modalities={"text"}, rerank=Partly())
+
+
+def test_a_hit_that_a_model_cannot_score_is_named_by_its_place(index, sees, corpus_folder):
+    sees.reads = lambda role: {"text"} if role == "query" else {"image"}
+    with pytest.warns(
+        RerankWarning, match=r"number \d: (audio|text) cannot be read by this model \((audio|text) \S+ #"
+    ):
+        index.search("red", k=12, rerank="a-model")
+
+
+class Reads:
+    """Stands in for OCR."""
+
+    def lines(self, image, seconds=None, least_score=None):
+        return ["beware of the white dog"], True
+
+
+def test_the_words_in_a_picture_are_read_with_it(index, sees, tmp_path, write_picture, monkeypatch):
+    monkeypatch.setattr("senseweave.media.kinds.picture_text.line_reader", Reads)
+    monkeypatch.setattr("senseweave.media.kinds.picture_text.is_installed", lambda: True)
+    sees.reads = lambda role: {"text"}
+    index.add(write_picture(tmp_path / "sign.png", "red", 9), ocr="on")
+    for question in (sw.Query(["red"]), sw.Query(["beware of the white dog"])):
+        hits = index.search(question, k=20, rerank="a-model")
+        assert sum(hit.source == str(tmp_path / "sign.png") for hit in hits) == 1
+        assert sum("beware of the white dog" in document for document in sees.documents) == 1
+    sees.reads = lambda role: {"text", "image"}
+    index.search("beware of the white dog", k=20, rerank="a-model")
+    assert not any("beware" in document for document in sees.documents if isinstance(document, str))
+
+
+def test_a_passage_of_a_page_is_shown_to_a_model_that_reads_no_text(index, sees, tmp_path):
+    sees.reads = lambda role: {"text"} if role == "query" else {"image"}
+    (tmp_path / "pages.pdf").write_bytes(write_pages([["the last train leaves"], ["at midnight"]]))
+    index.add(tmp_path / "pages.pdf")
+    found = {"mime_type": "application/pdf"}
+    hits = index.search("the last train", k=4, rerank="a-model", modalities={"text"}, filter=found)
+    assert {hit.page for hit in hits} == {1, 2}
+    assert [picture.size for picture in sees.documents] == [(1200, 1600)] * 2
+
+
+def test_a_reranker_of_another_distribution_is_named_by_its_scheme(index, monkeypatch):
+    point = EntryPoint("longest", f"{__name__}:longest", "senseweave.rerankers")
+    monkeypatch.setattr(
+        "senseweave.retrieval.search.reranker.entry_points", lambda group, name: [point] if name == point.name else []
+    )
+    monkeypatch.setattr(EntryPoint, "load", lambda self: longest)
+    hits = index.search("red", k=12, rerank="longest:text")
+    lengths = [len(hit.text) for hit in hits]
+    assert lengths == sorted(lengths, reverse=True)
+    with pytest.raises(sw.ModelError, match=r"the reranker 'longest' of .* cannot be loaded: KeyError: 'other'"):
+        index.search("red", rerank="longest:other")
+    with pytest.raises(sw.ModelError, match="is NoneType, expected one with `name` and `scores`"):
+        index.search("red", rerank="longest:none")
+
+
+def longest(name):
+    return {"text": ByLength(), "none": None}[name]
 
 
 def test_a_name_becomes_a_reranker():

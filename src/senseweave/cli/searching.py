@@ -57,9 +57,13 @@ def search(
         str | None,
         typer.Option(
             "--rerank",
-            help="Cross-encoder, ColBERT, ColPali or SPLADE that reorders the best hits: a hub id or a folder.",
+            help="Cross-encoder, ColBERT, ColPali, SPLADE or vision-language model that reorders the best hits: "
+            "a hub id or a folder.",
         ),
     ] = None,
+    rerank_depth: Annotated[
+        int, typer.Option("--rerank-depth", min=1, help="Number of the best hits that --rerank reads.")
+    ] = 50,
     words: Annotated[
         bool,
         typer.Option(
@@ -101,6 +105,7 @@ def search(
             group=group,
             diversity=diversity,
             rerank=rerank,
+            rerank_depth=rerank_depth,
             words=words,
         )
         if not hits:

@@ -104,7 +104,8 @@ from senseweave.retrieval.records.word_times import WORD_TIMES, find_word, keep_
 from senseweave.retrieval.report import raise_failed
 from senseweave.retrieval.search.embedding import Embedded, embed_query, given_vector
 from senseweave.retrieval.search.plan import OPTIONS, Plan, Planner, RankingOptions, chosen_modalities, whole_number
-from senseweave.retrieval.search.rerank import Reranker, as_reranker
+from senseweave.retrieval.search.rerank import as_reranker
+from senseweave.retrieval.search.reranker import Reranker
 from senseweave.retrieval.search.source import Candidate, RankingSource
 from senseweave.retrieval.store_ranking import (
     IndexRanking,

@@ -9,6 +9,7 @@ from senseweave.retrieval.merging import Ranked, merge
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.search.rerank import load_reranker
+from senseweave.retrieval.search.reranker import Reranker
 
 __all__ = [
     "METHODS",
@@ -18,6 +19,7 @@ __all__ = [
     "Query",
     "Ranked",
     "Report",
+    "Reranker",
     "Statistics",
     "StoreStatistics",
     "background",

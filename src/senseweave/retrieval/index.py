@@ -34,7 +34,7 @@ from senseweave.retrieval.search.embedding import aembed_query, embed_query
 from senseweave.retrieval.search.examples import QueryInput, read_query
 from senseweave.retrieval.search.plan import Planner, chosen_modalities
 from senseweave.retrieval.search.request import SearchRequest
-from senseweave.retrieval.search.rerank import Reranker
+from senseweave.retrieval.search.reranker import Reranker
 from senseweave.retrieval.search.together import SearchQueue
 from senseweave.retrieval.search.words.keeping import KeptWords
 from senseweave.retrieval.stores.base import VectorStore
@@ -237,8 +237,8 @@ class Index(Maintained, Judged, Explored):
             offset: How many of the best hits to leave out, for the next page.
             group: Join the windows, pages and passages of one source into one hit, with its best spans in `hit.spans`.
             diversity: How much hits should differ from each other, from 0 to 1 (maximal marginal relevance).
-            rerank: A model's name (cross-encoder, ColBERT, ColPali, SPLADE) or a reranker, which reorders the best
-                `rerank_depth` hits; see `senseweave.load_reranker`.
+            rerank: A model's name (cross-encoder, ColBERT, ColPali, SPLADE, vision-language model) or a reranker, which
+                reorders the best `rerank_depth` hits; see `senseweave.load_reranker` and `senseweave.Reranker`.
             rerank_depth: How many hits the reranker reads; more for a page that ends further down, so that pages never
                 overlap.
             weights: By modality, for the method `weighted_rrf`.

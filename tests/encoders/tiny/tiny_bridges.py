@@ -133,8 +133,13 @@ def reader(folder: Path) -> None:
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
 
 
-def vision_language(folder: Path) -> None:
-    """A LLaVA: states of CLIP's image tower in the place of `<image>` in a prompt to a causal model."""
+def vision_language(folder: Path, words: Sequence[str] = ()) -> None:
+    """A LLaVA: states of CLIP's image tower in the place of `<image>` in a prompt to a causal model.
+
+    Args:
+        folder: Where it is saved.
+        words: Written with one token each.
+    """
     import torch
     from transformers import (
         CLIPImageProcessorPil,
@@ -147,6 +152,7 @@ def vision_language(folder: Path) -> None:
 
     torch.manual_seed(SEED)
     tokenizer = bpe_tokenizer(folder)
+    tokenizer.add_tokens(list(words))
     tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
     image = tokenizer.convert_tokens_to_ids("<image>")
     special = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "max_position_embeddings": 128}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from senseweave.encoders.bridges.greedy import Greedy
 from senseweave.encoders.bridges.image_to_text import CAPTION_TOKENS, CAPTIONERS, Captioner, Writer
 from senseweave.encoders.parts.backbone import Backbone, model_type, transformers_class
-from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -46,7 +47,7 @@ class VisionLanguage(Loadable):
             resolve(name, revision=revision), "AutoModelForImageTextToText", extra="image", device=device, dtype=dtype
         )
         self._generate = Greedy(self._backbone, max_new_tokens)
-        self._processor: Lazy[Any] = Lazy(self._load_processor)
+        self._processor: Lazy[Any] = Lazy(lambda: load_chat_processor(self._backbone.checkpoint))
         self.parts = (self._processor, self._backbone)
 
     @property
@@ -72,18 +73,33 @@ class VisionLanguage(Loadable):
             "max_new_tokens": self.max_new_tokens,
         }
 
-    def _load_processor(self) -> Any:
-        checkpoint = self._backbone.checkpoint
-        loader = transformers_class("AutoProcessor", checkpoint, "image")
+
+def load_chat_processor(checkpoint: Checkpoint) -> Any:
+    """Load what prepares images and chats for a model.
+
+    Raises:
+        ModelError: If the checkpoint has none, or no chat template.
+    """
+    loader = transformers_class("AutoProcessor", checkpoint, "image")
+    load = partial(loader.from_pretrained, str(checkpoint.folder), local_files_only=True)
+    try:
         try:
-            processor = loader.from_pretrained(str(checkpoint.folder), local_files_only=True, backend="pil")
-        except (OSError, ValueError, KeyError) as error:
-            msg = f"{checkpoint.name} does not say how images and text must be prepared for it: {error}"
-            raise ModelError(msg) from error
-        if not getattr(processor, "chat_template", None):
-            msg = f"{checkpoint.name} has no chat template, so it takes no prompt about an image"
-            raise ModelError(msg)
-        return processor
+            processor = load(backend="pil")
+        except ImportError:  # transformers prepares videos with torchvision alone, and then takes it for pictures too
+            processor = load()
+    except (OSError, ValueError, KeyError) as error:
+        msg = f"{checkpoint.name} does not say how images and text must be prepared for it: {error}"
+        raise ModelError(msg) from error
+    if not getattr(processor, "chat_template", None):
+        msg = f"{checkpoint.name} has no chat template, so it takes no prompt about an image"
+        raise ModelError(msg)
+    return processor
+
+
+def is_image_text_to_text(kind: str) -> bool:
+    """Return whether transformers knows a model type for image-text-to-text."""
+    mappings = require("transformers.models.auto.modeling_auto", extra="image")
+    return kind in mappings.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 
 def find_writer(name: str, *, prompt: str | None, default: str, **options: Any) -> Writer:
@@ -105,8 +121,7 @@ def find_writer(name: str, *, prompt: str | None, default: str, **options: Any) 
             msg = f"{name} is a {kind!r} model, which takes no prompt; leave prompt={prompt!r} out"
             raise ModelError(msg)
         return Captioner(name, **options)
-    mappings = require("transformers.models.auto.modeling_auto", extra="image")
-    if kind not in mappings.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+    if not is_image_text_to_text(kind):
         msg = (
             f"{name} is a {kind!r} model, which does not describe images; expected {', '.join(CAPTIONERS)}, "
             "or a vision-language model that transformers knows for image-text-to-text"

@@ -25,7 +25,7 @@ from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Modality
 
-Kind = Literal["cross-encoder", "multi-vector", "sparse"]
+Kind = Literal["cross-encoder", "multi-vector", "sparse", "vision-language"]
 T = TypeVar("T")
 
 
@@ -63,7 +63,7 @@ class Scores:
 
 
 class Scorer(Loadable):
-    """A model of sentence-transformers that scores pairs of query and document, loaded when it is first used.
+    """A model that scores pairs of query and document, loaded when it is first used: as sentence-transformers does.
 
     A score is the same alone and in any batch: like an encoder of texts, the model shows at its first use whether
     padding changes what it computes. Pictures are computed one by one.
@@ -114,14 +114,17 @@ class Scorer(Loadable):
     @property
     def fingerprint(self) -> str:
         """A hash of everything that decides the scores: files, prompts, length and number type."""
-        identity = {
+        return hashlib.sha256(json.dumps(self._identity(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def _identity(self) -> dict[str, object]:
+        """Return everything that decides the scores."""
+        return {
             "kind": self.kind,
             "checkpoint": files_identity(self.checkpoint),
             "prompts": self._prompts,
             "max_length": self._max_length,
             "dtype": self._dtype or "float32",
         }
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
     def reads(self, role: Role) -> frozenset[Modality]:
         """Return the modalities that queries or documents may have: `text`, and `image` where the model sees."""

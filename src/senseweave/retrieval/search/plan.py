@@ -13,7 +13,8 @@ from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Modality
 from senseweave.redaction import quoted
 from senseweave.retrieval.fusion import find_method
-from senseweave.retrieval.search.rerank import Reranker, as_reranker
+from senseweave.retrieval.search.rerank import as_reranker
+from senseweave.retrieval.search.reranker import Reranker
 
 
 class RankingOptions(TypedDict, total=False):

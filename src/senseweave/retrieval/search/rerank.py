@@ -1,11 +1,11 @@
-"""Rerank the best hits: a model that reads query and record together, or compares them word by word."""
+"""Rerank the best hits by a model that reads query and record together, or compares them word by word."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,27 +13,23 @@ from senseweave.encoders.rerankers.base import Scorer, Scores
 from senseweave.encoders.rerankers.loading import load_scorer
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import MediaError, RerankWarning
-from senseweave.media import Media, Text
+from senseweave.media import Image, Media, Text
 from senseweave.redaction import quoted
 from senseweave.retrieval.hits import Hit
 from senseweave.retrieval.query import Query, as_query
+from senseweave.retrieval.records.labels import place_label
+from senseweave.retrieval.search.reranker import Reranker, is_reranker, plugin_reranker
 from senseweave.spaces.recorded import remember
 
-
-class Reranker(Protocol):
-    """Anything that scores how well hits answer a query."""
-
-    name: str
-
-    def scores(self, query: Query, hits: Sequence[Hit]) -> np.ndarray:
-        """Return a number for each hit, shape (n,); larger is better."""
+PDF: Final = "application/pdf"
 
 
 class ModelReranker:
-    """A cross-encoder, multi-vector model or sparse encoder over queries and the records' lines.
+    """A cross-encoder, multi-vector model, sparse encoder or vision-language model over queries and hits.
 
-    A line is the text of a record, its transcript, its caption or its labels. Models that see are given pictures as
-    pictures. What cannot be scored comes last and is warned of (`RerankWarning`), the rest is ranked without it.
+    Models that read are given the text of a hit, its transcript, its caption or its labels, and the words in its
+    picture. Models that see are given pictures as pictures, and pages of a PDF where they read no text. What cannot be
+    scored comes last and is warned of (`RerankWarning`), the rest is ranked without it.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
@@ -103,11 +99,12 @@ class ModelReranker:
         found = self.score(query, hits)
         unscored = np.isnan(found.values)
         if unscored.all():
-            first = hits[0].source
+            first = place_label(hits[0].provenance)
             msg = f"{self.name} can score none of the {len(hits)} hits; {first}: {found.errors[0]}"
             raise ValueError(msg)
         if found.notes:
-            warnings.warn(f"{self.name}: {'; '.join(found.notes)}", RerankWarning, stacklevel=2)
+            place = f" ({place_label(hits[min(found.errors)].provenance)})" if found.errors else ""
+            warnings.warn(f"{self.name}: {'; '.join(found.notes)}{place}", RerankWarning, stacklevel=2)
         return np.where(unscored, np.nextafter(np.nanmin(found.values), -np.inf), found.values)
 
     def _query_content(self, query: Query) -> Any:
@@ -131,26 +128,28 @@ class ModelReranker:
         return words or pictures[0]
 
     def _content(self, candidate: str | Media | Hit) -> Any:
-        """Return the picture or the line of a candidate, or why it has neither."""
+        """Return the picture or the words of a candidate, or why it has neither."""
         reads = self.model.reads("document")
         if isinstance(candidate, str):
             candidate = Text(candidate)
         reason = f"{candidate.modality} cannot be read by this model"
-        if candidate.modality == "image" and "image" in reads:
+        if "image" in reads:
             try:
-                return (candidate.media if isinstance(candidate, Hit) else candidate).decode()
+                shown = _picture(candidate, of_text="text" not in reads)
+                if shown is not None:
+                    return shown.decode()
             except MediaError as error:
-                reason = error.reason  # the file is gone, or was never a file; its line of text remains
+                reason = error.reason  # the file is gone, or was never a file; its words remain
         if "text" in reads:
-            line = candidate.text if isinstance(candidate, Hit) else _line(candidate)
-            if line.strip():
-                return line
+            words = _words(candidate)
+            if words.strip():
+                return words
             reason = "there is no text to read"
         return MediaError(candidate.source, reason)
 
 
 def load_reranker(name: str, **options: Any) -> ModelReranker:
-    """Load a reranker: a cross-encoder, a multi-vector model (ColBERT, ColPali) or a sparse encoder (SPLADE).
+    """Load a reranker: cross-encoder, multi-vector model (ColBERT, ColPali), SPLADE or vision-language model.
 
         reranker = sw.load_reranker("lightonai/GTE-ModernColBERT-v1", device="cuda")
         index.search("how does it work", rerank=reranker)
@@ -160,7 +159,9 @@ def load_reranker(name: str, **options: Any) -> ModelReranker:
         name: A hub id or a local folder; its files tell which kind it is. Weights are loaded when they are first used.
         **options: `device`, `dtype`, `revision`, `max_length` (tokens of a document, or of a pair), `batch_tokens`,
             `prompts` (by role; what the folder was saved with if left out), `trust_remote_code`, and `kind`
-            (`cross-encoder`, `multi-vector`, `sparse`) for a folder whose files do not say it.
+            (`cross-encoder`, `multi-vector`, `sparse`, `vision-language`) for a folder whose files do not say it. Of
+            vision-language models `device`, `dtype`, `revision`, `max_length`, `prompt` (the question, with `{query}`
+            in it) and `answers` (of a relevant candidate, and of another).
 
     Raises:
         ModelError: If there is no such model, or it is none of these.
@@ -174,17 +175,21 @@ def load_reranker(name: str, **options: Any) -> ModelReranker:
 
 
 def as_reranker(reranker: str | Reranker) -> Reranker:
-    """Return a reranker for a model's name; anything with `name` and `scores` is returned as it is.
+    """Return a reranker for a name; anything with `name` and `scores` is returned as it is.
+
+    Args:
+        reranker: A hub id or a folder, `scheme:name` of a plugin's reranker, or a reranker.
 
     Raises:
         TypeError: If it is neither.
+        ModelError: If a plugin cannot be loaded.
     """
     if isinstance(reranker, str):
-        return ModelReranker(reranker)
-    if not callable(getattr(reranker, "scores", None)) or not hasattr(reranker, "name"):
+        return plugin_reranker(reranker) or ModelReranker(reranker)
+    if not is_reranker(reranker):
         msg = (
-            "rerank must be the name of a cross-encoder, multi-vector model or sparse encoder, or an object with "
-            f"`name` and `scores(query, hits)`, not {quoted(reranker)}"
+            "rerank must be the name of a cross-encoder, multi-vector model, sparse encoder or vision-language model, "
+            f"or an object with `name` and `scores(query, hits)`, not {quoted(reranker)}"
         )
         raise TypeError(msg)
     return reranker
@@ -193,21 +198,52 @@ def as_reranker(reranker: str | Reranker) -> Reranker:
 def rerank(query: Query, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
     """Return hits in the order of the reranker's scores, which become their scores; ties keep their order.
 
+    Hits without a score (NaN) come last, in their order.
+
     Raises:
-        ValueError: If the reranker does not return one finite score per hit.
+        ValueError: If the reranker does not return one number per hit, or scores none of them.
+
+    Warns:
+        RerankWarning: If it did not score a hit; the first is named.
     """
     if not hits:
         return []
-    values = np.asarray(reranker.scores(query, hits), dtype=np.float64)
-    if values.shape != (len(hits),) or not np.isfinite(values).all():
-        msg = f"{reranker.name} must return one finite score per hit, but returned {values} for {len(hits)} hits"
+    values = np.array(reranker.scores(query, hits), dtype=np.float64)
+    if values.shape != (len(hits),):
+        msg = f"{reranker.name} must return one score per hit, but returned {values.shape} for {len(hits)} hits"
         raise ValueError(msg)
+    unscored = ~np.isfinite(values)
+    if unscored.any():
+        first = hits[int(np.flatnonzero(unscored)[0])]
+        reason = f"{place_label(first.provenance)}: the score is {values[unscored][0]}"
+        if unscored.all():
+            msg = f"{reranker.name} scores none of the {len(hits)} hits; {reason}"
+            raise ValueError(msg)
+        msg = f"{reranker.name}: {unscored.sum()} of {len(hits)} hits have no score and come last; {reason}"
+        warnings.warn(msg, RerankWarning, stacklevel=2)
+        values[unscored] = np.nextafter(values[~unscored].min(), -np.inf)
     order = np.argsort(-values, kind="stable")
     return [replace(hits[i], score=float(values[i]), calibration=reranker.name) for i in order]
 
 
-def _line(media: Media) -> str:
-    return str(media.decode()) if media.modality == "text" else ""
+def _picture(candidate: Media | Hit, *, of_text: bool) -> Media | None:
+    """Return what a candidate shows: a picture, that whose words it holds or, if asked for, the page of a PDF."""
+    if candidate.modality == "image":
+        return candidate.media if isinstance(candidate, Hit) else candidate
+    if not isinstance(candidate, Hit):
+        return None
+    if of_text and candidate.picture is None and candidate.page is not None and candidate.mime_type == PDF:
+        return Image(candidate.source, page=candidate.page, part=candidate.part, policy=candidate.policy)
+    return candidate.picture
+
+
+def _words(candidate: Media | Hit) -> str:
+    """Return the text, transcript, caption or labels of a candidate, and the words that were read in its picture."""
+    if not isinstance(candidate, Hit):
+        return str(candidate.decode()) if candidate.modality == "text" else ""
+    joined = candidate.origin.members if candidate.origin is not None else ()
+    beside = [member.text for member in joined if member.provenance.modality != candidate.modality and member.text]
+    return "\n".join(dict.fromkeys([candidate.text, *beside]))
 
 
 def _rebuild(name: str, options: dict[str, Any]) -> ModelReranker:

@@ -22,6 +22,7 @@ from senseweave.interop import (
     MediaPolicy,
     Ocr,
     OnInputError,
+    Pages,
     choose_policy,
     chunk_media,
     failure_summary,
@@ -40,6 +41,7 @@ class ParserOptions(ChunkOptions, total=False):
     on_error: OnInputError
     encoding: str | None
     ocr: Ocr
+    pages: Pages
     show_progress: bool
 
 
@@ -71,6 +73,7 @@ class MediaParser(BaseBlobParser):
         on_error: OnInputError = "named",
         encoding: str | None = None,
         ocr: Ocr = "auto",
+        pages: Pages = "separate",
         show_progress: bool = False,
         **chunking: Unpack[ChunkOptions],
     ) -> None:
@@ -91,13 +94,15 @@ class MediaParser(BaseBlobParser):
             encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file.
             ocr: Pictures whose words are read, as documents of their own beside them: `auto` those that look as if they
                 held writing, `on` all, `off` none, nor scanned pages. Needs `senseweave[ocr]`.
+            pages: What becomes of pages of a PDF that have text: documents of their text and of their picture, which
+                are results of their own (`separate`) or one result (`both`), or of `text` or `picture` alone.
             show_progress: Whether loading shows a bar, or lines where there is no terminal.
             **chunking: `seconds` of a window (30) and `characters` of a passage (1,000), by default what suits the
                 embeddings' model, and `overlap` (0) and `character_overlap` (0) that neighbors share.
 
         Raises:
-            ValueError: If both `policy` and `root` or `network` are given, or `on_error`, `encoding` or `ocr` is
-                unknown.
+            ValueError: If both `policy` and `root` or `network` are given, or `on_error`, `encoding`, `ocr` or
+                `pages` is unknown.
             TypeError: If an argument is unknown.
         """
         if unknown := set(chunking) - set(CHUNK_OPTIONS):
@@ -118,6 +123,7 @@ class MediaParser(BaseBlobParser):
             progress=show_progress,
             encoding=encoding,
             ocr=ocr,
+            pages=pages,
         )
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:

@@ -27,6 +27,7 @@ from senseweave.cli.options import (
     Trusted,
     choose_device,
     chosen_ocr,
+    chosen_pages,
     existing_index,
     load_space,
     open_index,
@@ -42,6 +43,7 @@ from senseweave.extras import require
 from senseweave.progress import shown_progress
 
 if TYPE_CHECKING:
+    from senseweave.media.forms.source import Pages
     from senseweave.retrieval import Index
 
 app = typer.Typer(
@@ -90,6 +92,14 @@ def index_command(
         str,
         typer.Option("--ocr", help="Pictures in which writing is read: auto (if they look written), on (all) or off."),
     ] = "auto",
+    pages: Annotated[
+        str,
+        typer.Option(
+            "--pages",
+            help="Pages of a PDF: text and picture as separate hits, both as one hit, or only the text or the picture: "
+            "separate, both, text or picture.",
+        ),
+    ] = "separate",
     watch: Annotated[
         bool, typer.Option("--watch", help="Then keep the index in step with the files and folders, until Ctrl-C.")
     ] = False,
@@ -117,6 +127,7 @@ def index_command(
     if watch:
         require("watchfiles", extra="watch", feature="index --watch")
     choose_device(device)
+    chosen = chosen_pages(pages)
     try:
         spaces = [load_space(name, option) for name in space or ["starter"]] if option else space or None
         with Index(into, spaces=spaces, trust=trusted_kinds(trust), ocr=chosen_ocr(ocr)) as index:
@@ -124,13 +135,13 @@ def index_command(
             failed = False
             with nullcontext() if as_json else shown_progress("indexing", console=render.errors) as step:
                 try:
-                    report = index.add(paths, sync=sync, progress=step, encoding=encoding)
+                    report = index.add(paths, sync=sync, progress=step, encoding=encoding, pages=chosen)
                 except AddError as error:
                     report, failed = error.report, True
             size = len(index)
             if watch:
                 render.report(report, into, size)
-                _watch(index, paths, into, encoding)
+                _watch(index, paths, into, encoding, chosen)
                 return
     except KeyboardInterrupt:
         render.failure(f"interrupted; what was added to {into} is kept, and the same command continues from there")
@@ -251,11 +262,11 @@ def demo(
     run_rest(llm)
 
 
-def _watch(index: Index, paths: list[Path], into: Path, encoding: str | None) -> None:
+def _watch(index: Index, paths: list[Path], into: Path, encoding: str | None, pages: Pages) -> None:
     from senseweave.cli.watching import watch
 
     render.line_of_outcome(f"watching {', '.join(map(str, paths))}; Ctrl-C ends it")
-    watch(index, paths, into, lambda report: render.report(report, into, len(index)), encoding)
+    watch(index, paths, into, lambda report: render.report(report, into, len(index)), encoding, pages)
     render.line_of_outcome(f"stopped; {into} holds {len(index)} records")
 
 

@@ -15,6 +15,7 @@ from senseweave.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from senseweave.media import Modality
+    from senseweave.media.forms.source import Pages
     from senseweave.media.kinds.picture_text import Ocr
     from senseweave.retrieval import Index
     from senseweave.spaces.recorded import Kind
@@ -141,6 +142,22 @@ def chosen_ocr(name: str) -> Ocr:
         return PictureReading(name).ocr  # type: ignore[arg-type]
     except ValueError as error:
         raise SenseweaveError(str(error)) from None
+
+
+def chosen_pages(name: str) -> Pages:
+    """Return what is kept of pages.
+
+    Raises:
+        SenseweaveError: If the name is none of the choices.
+    """
+    from senseweave.arguments import check_choice
+    from senseweave.media.forms.source import PAGES
+
+    try:
+        check_choice("pages", name, PAGES)
+    except ValueError as error:
+        raise SenseweaveError(str(error)) from None
+    return name  # type: ignore[return-value]
 
 
 def chosen_modalities(names: list[str] | None) -> set[Modality] | None:

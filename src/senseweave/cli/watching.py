@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from senseweave.extras import require
 
 if TYPE_CHECKING:
+    from senseweave.media.forms.source import Pages
     from senseweave.retrieval import Index, Report
 
 Changes = Iterable[tuple[object, str]]
@@ -22,6 +23,7 @@ def watch(
     into: Path,
     tell: Callable[[Report], None],
     encoding: str | None = None,
+    pages: Pages = "separate",
 ) -> None:
     """Add what appears or changes in some places and delete what goes, until interrupted.
 
@@ -31,13 +33,14 @@ def watch(
         into: Folder of the index, whose own files are not watched.
         tell: Called with a report after each change.
         encoding: Of text and HTML files, as `Index.add` takes it.
+        pages: What is kept of pages of a PDF, as `Index.add` takes it.
 
     Raises:
         ImportError: If watchfiles is missing; the message holds the install line.
     """
     visible = Visible(places, into)
     for changed in changes(places, visible):
-        report = update(index, changed, encoding)
+        report = update(index, changed, encoding, pages)
         if any(report.counts.values()) or report.failed:
             tell(report)
 
@@ -54,12 +57,12 @@ def changes(places: Sequence[Path], visible: Visible) -> Iterator[set[str]]:
         return
 
 
-def update(index: Index, changed: Collection[str], encoding: str | None = None) -> Report:
+def update(index: Index, changed: Collection[str], encoding: str | None = None, pages: Pages = "separate") -> Report:
     """Add those of some paths that are there, and delete the records of those that are gone or below them."""
     there = sorted(path for path in changed if os.path.exists(path))
     gone = [path for path in changed if not os.path.exists(path)]
     # Added first: a file that has moved keeps its vectors.
-    report = index.add(there, on_error="skip", encoding=encoding)
+    report = index.add(there, on_error="skip", encoding=encoding, pages=pages)
     if gone:
         sources = index.sources(below=gone)
         report.deleted += index.delete(sources=sources) if sources else 0

@@ -67,6 +67,7 @@ from senseweave.media.collecting import OnInputError, as_media, first_media
 from senseweave.media.export import DEFAULT_PIXELS, ImageFormat, image_file
 from senseweave.media.files import is_kept, keep_bytes
 from senseweave.media.forms.local_names import source_path
+from senseweave.media.forms.source import PAGES, Pages
 from senseweave.media.fused import Fused
 from senseweave.media.kinds.picture_text import Ocr
 from senseweave.media.policy import choose_policy
@@ -184,7 +185,9 @@ __all__ = [
     "MediaError",
     "MediaPolicy",
     "Modality",
+    "PAGES",
     "Ocr",
+    "Pages",
     "OnError",
     "OnInputError",
     "OnUnreadable",

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
+from senseweave.arguments import check_choice
 from senseweave.errors import MediaError, MissingReaderError, NoContentError, PartError, PolicyError
 from senseweave.extras import reading
 from senseweave.media.base import Media
 from senseweave.media.forms.inputs import as_source
 from senseweave.media.forms.parts import PartSource
 from senseweave.media.forms.refusals import refusal
-from senseweave.media.forms.source import Source
+from senseweave.media.forms.source import PAGES, Pages, Source
 from senseweave.media.kinds.audio import Audio
 from senseweave.media.kinds.image import Image
 from senseweave.media.kinds.picture_text import Ocr, PictureReading, with_words
@@ -39,7 +40,12 @@ _STORE_FOLDER: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def collect(
-    inputs: Any, *, policy: MediaPolicy | None = None, encoding: str | None = None, ocr: Ocr | None = None
+    inputs: Any,
+    *,
+    policy: MediaPolicy | None = None,
+    encoding: str | None = None,
+    ocr: Ocr | None = None,
+    pages: Pages = "separate",
 ) -> Iterator[Media | MediaError]:
     """Yield the media in some inputs: one per file, and two per PDF page (its text and its image).
 
@@ -51,14 +57,16 @@ def collect(
         encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file.
         ocr: Which pictures are followed by the words in them: `auto` those that look as if they held writing, `on` all,
             `off` none, and no scanned pages of documents either; None only such pages.
+        pages: What becomes of pages of a PDF that have text: `text` and `picture` leave out the other, `both` marks the
+            text, so that an index shows both as one hit.
 
     Yields:
         Media; in place of an input that cannot be read, the MediaError that says why.
 
     Raises:
-        ValueError: If Python has no encoding of that name, or `ocr` is none of these.
+        ValueError: If Python has no encoding of that name, or `ocr` or `pages` is none of these.
     """
-    for group in collect_files(inputs, policy=policy, encoding=encoding, ocr=ocr):
+    for group in collect_files(inputs, policy=policy, encoding=encoding, ocr=ocr, pages=pages):
         yield from group
 
 
@@ -68,9 +76,11 @@ def collect_files(
     policy: MediaPolicy | None = None,
     encoding: str | None = None,
     ocr: Ocr | PictureReading | None = None,
+    pages: Pages = "separate",
 ) -> Iterator[list[Media | MediaError]]:
     """Yield what `collect` yields, in a list for each file, which stays open until the next list is asked for."""
     policy = policy or DEFAULT_POLICY
+    check_choice("pages", pages, PAGES)
     if encoding is not None:
         from senseweave.media.documents.plain import check_encoding
 
@@ -88,6 +98,7 @@ def collect_files(
                 continue
             source.encoding = encoding
             source.reads_scans = reads_pages
+            source.pages = pages
             with source.kept_open():
                 found = _media_and_error(source)
                 yield list(with_words(found, reading)) if reading is not None and reads_pictures else found
@@ -206,10 +217,13 @@ def _document(source: Source, budget: Budget) -> Iterator[Media | MediaError]:
         raise blank(source.label)
     if pages is None and not (parts and not reader.text(source, None).strip()):
         yield TextFile(source, policy=source.policy)
+    kept = source.root.pages if reader.draws_pages else "text"
     for page, has_text in enumerate(pages or (), 1):
-        if has_text or page in scanned:
-            yield TextFile(source, page=page, policy=source.policy)
-        if reader.draws_pages:
+        if kept != "picture" and (has_text or page in scanned):
+            text = TextFile(source, page=page, policy=source.policy)
+            text.has_picture = kept == "both"
+            yield text
+        if reader.draws_pages and not (kept == "text" and has_text):
             yield Image(source, page=page, policy=source.policy)
     for part in parts:
         try:

@@ -10,7 +10,7 @@ from senseweave.media.documents.transcripts import RECORDING, recording_beside
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.headings import HEADING, context_passages
 from senseweave.media.kinds.image import Image
-from senseweave.media.kinds.text import FILE_HASH, OCR, Text
+from senseweave.media.kinds.text import FILE_HASH, OCR, PAGE_PICTURE, Text, TextFile
 from senseweave.media.passages import passage_spans
 
 DEFAULT_SECONDS = 30.0
@@ -79,6 +79,8 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
     chosen: dict[str, Value] = {"encoding": encoding} if encoding not in (None, "utf-8") else {}
     if media.is_scan:
         chosen = {OCR: True, FILE_HASH: media.sha256}
+    if isinstance(media, TextFile) and media.has_picture:
+        chosen |= {PAGE_PICTURE: True, FILE_HASH: media.sha256}
 
     def cut(text: str, characters: int) -> list[tuple[int, int]]:
         return passage_spans(text, characters, min(overlap, characters // 2))

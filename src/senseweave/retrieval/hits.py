@@ -187,7 +187,7 @@ class Hit:
 
     @property
     def picture(self) -> Image | None:
-        """Of the words that OCR read in a picture, the picture; else None."""
+        """Of words that OCR read in a picture, and of a page that is kept as a picture too, the picture; else None."""
         shown = picture_provenance(self.provenance)
         if shown is None:
             return None

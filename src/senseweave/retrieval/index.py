@@ -14,6 +14,7 @@ from senseweave.display import printable
 from senseweave.errors import StoreError
 from senseweave.media import Media, MediaPolicy, Modality
 from senseweave.media.collecting import OnInputError
+from senseweave.media.forms.source import Pages
 from senseweave.media.kinds.picture_text import Ocr, PictureReading
 from senseweave.progress import ProgressOption
 from senseweave.redaction import quoted
@@ -154,6 +155,7 @@ class Index(Maintained, Judged, Explored):
         character_overlap: int = 0,
         encoding: str | None = None,
         ocr: Ocr | None = None,
+        pages: Pages = "separate",
     ) -> Report:
         """Add files, folders, URLs or media; unchanged content is skipped, changed files replace their records.
 
@@ -175,6 +177,8 @@ class Index(Maintained, Judged, Explored):
                 is believed all the same.
             ocr: In which pictures writing is read, see `Index`; None for the index's own. What was read before with the
                 same choice is not read again; with `off`, the words that the index holds of these pictures go.
+            pages: What is kept of pages of a PDF that have text: text and picture as hits of their own (`separate`),
+                both as one hit (`both`), or only their `text` or `picture`.
 
         Returns:
             Counts of records and the list of failures.
@@ -184,7 +188,7 @@ class Index(Maintained, Judged, Explored):
                 `error.report` is the report.
             MediaError: With `on_error="raise"`, for the first input that cannot be indexed.
             StoreError: If another process writes for longer than the index's lock timeout.
-            ValueError: If metadata use a reserved name or are not flat, or `encoding` or `ocr` is unknown.
+            ValueError: If metadata use a reserved name or are not flat, or `encoding`, `ocr` or `pages` is unknown.
         """
         spaces = self.spaces
         with self._store.writing():
@@ -200,6 +204,7 @@ class Index(Maintained, Judged, Explored):
                 character_overlap=character_overlap,
                 encoding=encoding,
                 ocr=self._ocr if ocr is None else ocr,
+                pages=pages,
             )
             try:
                 return ingest.run(inputs, sync=sync)

@@ -25,6 +25,7 @@ from senseweave.interop import (
     Modality,
     Ocr,
     OnInputError,
+    Pages,
     Record,
     check_choice,
     check_filter_size,
@@ -229,6 +230,7 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
         on_error: OnInputError = "named",
         encoding: str | None = None,
         ocr: Ocr = "auto",
+        pages: Pages = "separate",
     ) -> list[str]:
         """Add files, folders or media of any modality, a document per passage, image, page, window or segment.
 
@@ -245,6 +247,7 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
                 what was left out.
             encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file.
             ocr: Pictures whose words are read too, as for `MediaParser`.
+            pages: What becomes of pages of a PDF, as for `MediaParser`.
 
         Returns:
             The ids of the documents, made from content, place and source: adding the same again changes nothing.
@@ -262,6 +265,7 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
             on_error=on_error,
             encoding=encoding,
             ocr=ocr,
+            pages=pages,
             show_progress=shown,
         )
         self.failed = parser.failed

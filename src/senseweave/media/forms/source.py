@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Hashable, Iterator
 from functools import cached_property
-from typing import BinaryIO
+from typing import BinaryIO, Final, Literal, get_args
 from urllib.parse import unquote, unquote_to_bytes
 
 from senseweave.errors import MediaError, NoContentError
@@ -21,6 +21,11 @@ from senseweave.media.forms.recognition import identify
 from senseweave.media.forms.shared_file import SharedFile
 from senseweave.media.modality import Modality
 from senseweave.media.policy import CheckedFile, MediaPolicy
+
+Pages = Literal["separate", "both", "text", "picture"]
+"""What becomes of pages that have words and are drawn, such as those of a PDF: text and picture, which are hits of
+their own (`separate`) or one hit (`both`); only their text; only their picture."""
+PAGES: Final[tuple[Pages, ...]] = get_args(Pages)
 
 
 class Source:
@@ -43,6 +48,8 @@ class Source:
         """The encoding of a text, as the caller named it or as reading chose it."""
         self.reads_scans = True
         """Whether OCR may read scanned pages, in this file and in those inside it."""
+        self.pages: Pages = "separate"
+        """What becomes of pages, in this file and in those inside it."""
         self.scanned: frozenset[int] | None = None
         """The pages whose words OCR reads, once they are known."""
         self.scanned_words: dict[int, str] = {}

@@ -19,6 +19,8 @@ OCR: Final = "ocr"
 """Metadata of a passage of a scanned page: true."""
 FILE_HASH: Final = "file_sha256"
 """Metadata of such a passage: the hash of the file, by which a page is known that was read before."""
+PAGE_PICTURE: Final = "page_picture"
+"""Metadata of a passage of a page that is also kept as a picture, with which it is one hit: true."""
 
 
 class Text(Media):
@@ -113,7 +115,11 @@ class Text(Media):
 
 
 class TextFile(Text):
-    """The text of a file, as `Text.open` returns it."""
+    """The text of a file, as `Text.open` returns it.
+
+    Attributes:
+        has_picture: Whether it is the text of a page that is also kept as a picture, and one hit with it.
+    """
 
     def __init__(
         self,
@@ -126,6 +132,7 @@ class TextFile(Text):
         encoding: str | None = None,
     ) -> None:
         Media.__init__(self, value, page=page, part=part, metadata=metadata, policy=policy)
+        self.has_picture = False
         if encoding is not None:
             from senseweave.media.documents.plain import check_encoding
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from senseweave.media.kinds.text import FILE_HASH, OCR
+from senseweave.media.kinds.text import FILE_HASH, OCR, PAGE_PICTURE
 from senseweave.retrieval.records.schema import PAGED_IMAGES, Provenance
 
 
@@ -29,12 +29,21 @@ def record_id(provenance: Provenance) -> str:
 
 
 def picture_provenance(provenance: Provenance) -> Provenance | None:
-    """Return the picture whose words OCR read for a record, as its own record says it; None for any other record."""
+    """Return the picture whose words a record holds, as its own record says it; None for any other record.
+
+    Words of a picture are those that OCR read in it, and those of a page that is kept as a picture too.
+    """
     content = provenance.own.get(FILE_HASH)
-    is_read = provenance.modality == "text" and provenance.own.get(OCR) is True and isinstance(content, str)
-    if not is_read or not (provenance.mime_type or "").startswith("image/"):
+    is_page = provenance.own.get(PAGE_PICTURE) is True and provenance.page is not None
+    if provenance.modality != "text" or not isinstance(content, str) or not (is_page or is_picture_text(provenance)):
         return None
     return replace(provenance, modality="image", sha256=content, span=None, own={})
+
+
+def is_picture_text(provenance: Provenance) -> bool:
+    """Return whether a record holds words that OCR read in a picture that is no page of a document."""
+    is_read = provenance.own.get(OCR) is True and isinstance(provenance.own.get(FILE_HASH), str)
+    return provenance.modality == "text" and is_read and (provenance.mime_type or "").startswith("image/")
 
 
 def content_key(provenance: Provenance, text: str | None = None) -> tuple[Any, ...] | None:

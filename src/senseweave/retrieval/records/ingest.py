@@ -24,6 +24,7 @@ from senseweave.media.collecting import (
 )
 from senseweave.media.documents.plain import check_encoding
 from senseweave.media.forms.local_names import source_path, stored_name
+from senseweave.media.forms.source import PAGES, Pages
 from senseweave.media.kinds.image import Image
 from senseweave.media.kinds.picture_text import Ocr, PictureReading, PictureText
 from senseweave.media.kinds.text import FILE_HASH, TextFile
@@ -31,9 +32,9 @@ from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.redaction import quoted, without_secrets
 from senseweave.retrieval.records.chunking import chunk_media
 from senseweave.retrieval.records.forecast import Forecast
-from senseweave.retrieval.records.identity import record_id
-from senseweave.retrieval.records.scans import is_picture_text, remember_picture, remember_scan
-from senseweave.retrieval.records.schema import OCR_READ, check_own, is_gone, record_source
+from senseweave.retrieval.records.identity import is_picture_text, record_id
+from senseweave.retrieval.records.scans import remember_picture, remember_scan
+from senseweave.retrieval.records.schema import OCR_READ, check_own, is_gone, read_metadata, record_source
 from senseweave.retrieval.records.tracking import Ticket, Tracker
 from senseweave.retrieval.records.values import is_unicode
 from senseweave.retrieval.records.writing import BUFFER, Chunk, Lane, Writer, lanes
@@ -83,15 +84,18 @@ class Ingest:
         character_overlap: int = 0,
         encoding: str | None = None,
         ocr: Ocr = "auto",
+        pages: Pages = "separate",
     ) -> None:
         """Check the arguments, which are those of `Index.add`; the caller holds the writing lock.
 
         Raises:
             TypeError: If `metadata` is neither a dict nor a function.
-            ValueError: If `on_error`, `encoding` or `ocr` is unknown, or metadata cannot be stored.
+            ValueError: If `on_error`, `encoding`, `ocr` or `pages` is unknown, or metadata cannot be stored.
         """
         self._reading = PictureReading(ocr)
         check_choice("on_error", on_error, ON_INPUT_ERROR)
+        check_choice("pages", pages, PAGES)
+        self._pages = pages
         self._encoding = check_encoding(encoding) if encoding is not None else None
         if isinstance(metadata, Mapping):
             _check_for_any(metadata)
@@ -188,7 +192,9 @@ class Ingest:
     def _files(self, given: list[Any]) -> Iterable[tuple[list[Media | MediaError], bool]]:
         """Yield the media of each file of the inputs, and whether the caller made the media themselves."""
         for item in given:
-            for media in collect_files([item], policy=self._policy, encoding=self._encoding, ocr=self._reading):
+            for media in collect_files(
+                [item], policy=self._policy, encoding=self._encoding, ocr=self._reading, pages=self._pages
+            ):
                 for found in media:
                     if is_named(item, found):
                         self._named |= {found.source, source_name(found) if isinstance(found, Media) else found.source}
@@ -345,7 +351,7 @@ class Ingest:
             return False
         if state.whole_file or description.modality in state.whole_modalities:
             return True
-        if is_picture_text(record.metadata):
+        if is_picture_text(read_metadata(record.metadata)):
             return "image" in state.whole_modalities or record.metadata[FILE_HASH] not in state.sha256
         return description.modality != "text" and record.metadata.get("sha256") not in state.sha256
 

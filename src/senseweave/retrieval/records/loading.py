@@ -13,6 +13,7 @@ from senseweave.errors import MediaError, NoContentError, PartError
 from senseweave.media import Media, MediaPolicy, Modality, collect
 from senseweave.media.collecting import ON_INPUT_ERROR, OnInputError, blank, is_named, is_single
 from senseweave.media.documents.plain import check_encoding
+from senseweave.media.forms.source import PAGES, Pages
 from senseweave.media.kinds.picture_text import Ocr, PictureReading, PictureText
 from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.retrieval.records.chunking import chunk_media
@@ -71,6 +72,7 @@ class ChunkLoader:
         progress: What shows or counts what is loaded, as `Index.add` takes it.
         encoding: Of the text and HTML files among the inputs; None detects it.
         ocr: Which pictures are followed by the words in them, as `collect` takes it.
+        pages: What becomes of pages of a PDF, as `collect` takes it.
         hold: Called with errors of named inputs instead of raising them, by a caller that raises at the end.
     """
 
@@ -87,6 +89,7 @@ class ChunkLoader:
     progress: ProgressOption = None
     encoding: str | None = None
     ocr: Ocr = "auto"
+    pages: Pages = "separate"
     hold: Callable[[MediaError], None] | None = None
 
     def __post_init__(self) -> None:
@@ -94,6 +97,7 @@ class ChunkLoader:
         if self.encoding is not None:
             check_encoding(self.encoding)
         PictureReading(self.ocr)
+        check_choice("pages", self.pages, PAGES)
 
     def load(self, inputs: Any, make: Callable[[LoadedChunk], T]) -> Iterator[T]:
         """Yield what a function makes of each chunk.
@@ -224,7 +228,8 @@ class ChunkLoader:
         except MediaError as error:
             yield error, True
             return
-        for media in collect([unwrapped], policy=self.policy, encoding=self.encoding, ocr=self.ocr):
+        options: dict[str, Any] = {"encoding": self.encoding, "ocr": self.ocr, "pages": self.pages}
+        for media in collect([unwrapped], policy=self.policy, **options):
             named = is_named(unwrapped, media)
             if isinstance(media, MediaError):
                 yield media, named

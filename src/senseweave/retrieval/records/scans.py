@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from senseweave.media.kinds.picture_text import PictureText
 from senseweave.media.kinds.text import FILE_HASH, Text, TextFile
-from senseweave.retrieval.records.identity import picture_provenance
 from senseweave.retrieval.records.schema import PASSAGE, read_metadata
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
@@ -34,11 +33,6 @@ def remember_picture(
     if marks or passages:
         words.remember_words(_joined(passages))
         words.was_read = True in marks
-
-
-def is_picture_text(metadata: Mapping[str, Any]) -> bool:
-    """Return whether a record holds words of a picture."""
-    return picture_provenance(read_metadata(metadata)) is not None
 
 
 def remember_scan(media: TextFile, source: str, collections: Collections, descriptions: Iterable[Description]) -> None:

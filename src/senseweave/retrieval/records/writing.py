@@ -10,6 +10,7 @@ from typing import Any, Final
 from senseweave.concurrency import checkpoint
 from senseweave.errors import MediaError
 from senseweave.media import Media, Modality
+from senseweave.media.kinds.text import PAGE_PICTURE
 from senseweave.retrieval.records.decoding import SHARED, shared_decoding
 from senseweave.retrieval.records.identity import content_key, record_id
 from senseweave.retrieval.records.schema import (
@@ -201,7 +202,7 @@ class Writer:
         self._report.skipped += 1
         self._report.updated += 1
         earlier = read_metadata(moved.metadata)
-        kept = {name: value for name, value in earlier.own.items() if name not in PASSAGE}
+        kept = {name: value for name, value in earlier.own.items() if name not in (*PASSAGE, PAGE_PICTURE)}
         return self._record(space, replace(chunk, own={**kept, **chunk.own}), stored.vector, text, earlier.added_at)
 
     def _update(self, description: Description, by_id: Mapping[str, Chunk], there: Mapping[str, StoredRecord]) -> None:
@@ -210,7 +211,7 @@ class Writer:
         for identifier, record in there.items():
             stored = read_metadata(record.metadata)
             own = own_metadata(replace(by_id[identifier].provenance(description.fingerprint), added_at=stored.added_at))
-            wanted = {**dict.fromkeys(PASSAGE), **own}
+            wanted = {**dict.fromkeys((*PASSAGE, PAGE_PICTURE)), **own}
             change = {name: value for name, value in wanted.items() if record.metadata.get(name) != value}
             self._report.skipped += 1
             if change:

@@ -25,6 +25,7 @@ from senseweave.interop import (
     Modality,
     Ocr,
     OnInputError,
+    Pages,
     PolicyFields,
     check_modality,
     chunk_media,
@@ -84,6 +85,11 @@ class MediaReader(PolicyFields, BasePydanticReader):
         description="Pictures whose words are read too: `auto` those that look as if they held writing, `on` all, "
         "`off` none, nor scanned pages. Needs `senseweave[ocr]`.",
     )
+    pages: Pages = Field(
+        default="separate",
+        description="What becomes of pages of a PDF that have text: nodes of their text and of their picture, which "
+        "are results of their own (`separate`) or one result (`both`), or of `text` or `picture` alone.",
+    )
     verify: bool | None = Field(
         default=None,
         description="Whether chunks are decoded once, to find truncated files; None: unless `on_error` is `raise`.",
@@ -128,6 +134,7 @@ class MediaReader(PolicyFields, BasePydanticReader):
             progress=show_progress,
             encoding=self.encoding,
             ocr=self.ocr,
+            pages=self.pages,
         )
         self._failed.clear()
         own = {name: value for name, value in {**(extra_info or {}), **(metadata or {})}.items() if value is not None}

@@ -20,6 +20,7 @@ from haystack_integrations.common.senseweave.loading import absolute_path, sourc
 import senseweave as sw
 from senseweave.interop import (
     CHUNK_OPTIONS,
+    PAGES,
     ChunkLoader,
     LoadedChunk,
     Provenance,
@@ -74,6 +75,7 @@ class MediaToDocument(SpaceComponent):
         on_error: Literal["named", "raise", "skip"] = "named",
         encoding: str | None = None,
         ocr: Literal["auto", "on", "off"] = "auto",
+        pages: Literal["separate", "both", "text", "picture"] = "separate",
         progress_bar: bool = False,
         describe_with: str | None = None,
         device: ComponentDevice | None = None,
@@ -93,6 +95,8 @@ class MediaToDocument(SpaceComponent):
         :param encoding: Of the text and HTML files, for example `cp1250`; None detects it file by file.
         :param ocr: Pictures whose words become Documents beside them: `auto` those that look as if they held writing,
             `on` all, `off` none, nor scanned pages. Needs `senseweave[ocr]`.
+        :param pages: What becomes of pages of a PDF that have text: Documents of their text and of their picture, which
+            are results of their own (`separate`) or one result (`both`), or of `text` or `picture` alone.
         :param progress_bar: Whether `run` shows a progress bar, or lines where there is no terminal.
         :param describe_with: A model of `senseweave.load` whose transcripts and labels become the content of what is
             not text; an embedder of it then finds its vectors in the cache. None leaves that content empty.
@@ -103,6 +107,7 @@ class MediaToDocument(SpaceComponent):
         """
         check_choice("on_error", on_error, ("named", "raise", "skip"))
         check_choice("ocr", ocr, ("auto", "on", "off"))
+        check_choice("pages", pages, PAGES)
         self.model = describe_with or ""
         self._prepare()
 
@@ -162,6 +167,7 @@ class MediaToDocument(SpaceComponent):
             progress=self.progress_bar,
             encoding=self.encoding,
             ocr=self.ocr,
+            pages=self.pages,
         )
         documents: dict[str, Document] = {}
         for document in loader.load(

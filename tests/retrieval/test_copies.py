@@ -7,6 +7,8 @@ import pytest
 
 import senseweave as sw
 from senseweave.retrieval import Index
+from senseweave.retrieval.stores import collections
+from senseweave.retrieval.stores.chroma import ChromaStore
 
 
 @pytest.fixture
@@ -300,3 +302,86 @@ def test_clients_of_a_server_that_add_equal_content_lose_no_source(space, tmp_pa
     assert set(rivals[0].sources()) == {str(file) for group in files for file in group}
     (hit,) = rivals[0].search("red", k=5)
     assert len(hit.sources) == 20
+
+
+@pytest.fixture
+def sources_asked(monkeypatch):
+    """Hashes of contents whose sources searches ask the store for."""
+    asked = []
+    get = ChromaStore.get
+
+    def counted(self, name, **options):
+        if options.get("condition") is not None:
+            asked.extend(options["condition"].value)
+        return get(self, name, **options)
+
+    monkeypatch.setattr(ChromaStore, "get", counted)
+    return asked
+
+
+def test_a_search_asks_for_the_sources_of_content_with_several_alone(photos, sources_asked):
+    hits = photos.search("red", k=5)
+    assert [places(hit) for hit in hits] == [["alps", "best", "cards"], ["best"]]
+    assert sources_asked == [hits[0].sha256]
+
+
+def test_a_search_asks_for_no_sources_where_each_content_has_one(tmp_path, space, sources_asked):
+    texts = [sw.Text(f"a dog {number}", source=f"note {number}") for number in range(4)]
+    with Index(tmp_path / "notes", spaces=[space]) as index:
+        index.add(texts)
+        sources_asked.clear()
+        assert [len(hit.sources) for hit in index.search("a dog")] == [1] * 4
+        assert sources_asked == []
+
+
+def test_an_open_index_learns_of_copies_that_another_adds(tmp_path, space, albums):
+    (album, *others) = sorted(albums.glob("*/sunset.png"))
+    with Index(tmp_path / "shared", spaces=[space]) as reader, Index(tmp_path / "shared", spaces=[space]) as writer:
+        writer.add(album)
+        assert places(reader.search("red", k=1)[0]) == ["alps"]
+        writer.add(others)
+        assert places(reader.search("red", k=1)[0]) == ["alps", "best", "cards"]
+
+
+def test_copies_are_noted_before_they_are_written(tmp_path, space, albums, monkeypatch):
+    (album, *others) = sorted(albums.glob("*/sunset.png"))
+    upsert = ChromaStore.upsert
+
+    def killed(self, name, records):
+        upsert(self, name, records)
+        raise KeyboardInterrupt
+
+    with Index(tmp_path / "killed", spaces=[space]) as index:
+        index.add(album)
+        monkeypatch.setattr(ChromaStore, "upsert", killed)
+        with pytest.raises(KeyboardInterrupt):
+            index.add(others)
+        with Index(tmp_path / "killed", spaces=[space]) as other:
+            assert places(other.search("red", k=1)[0]) == ["alps", "best", "cards"]
+
+
+def test_sources_are_all_found_where_more_contents_have_several_than_are_noted(tmp_path, space, monkeypatch):
+    monkeypatch.setattr(collections, "MOST_COPIES", 2)
+    with Index(tmp_path / "many", spaces=[space]) as index:
+        for source in ("first", "second"):
+            index.add([sw.Text(f"a dog {number}", source=f"{source} {number}") for number in range(4)])
+        assert [len(hit.sources) for hit in index.search("a dog")] == [2] * 4
+
+
+def test_sources_are_all_found_where_a_client_wrote_to_the_folder_of_an_index(tmp_path, space, own_chroma):
+    import chromadb
+
+    with Index(tmp_path / "folder", spaces=[space]) as index:
+        index.add(sw.Text("a dog", source="first"))
+    client = chromadb.PersistentClient(str(tmp_path / "folder"))
+    Index(client, spaces=[space]).add(sw.Text("a dog", source="second"))
+    with Index(tmp_path / "folder", spaces=[space]) as index:
+        assert index.search("a dog", k=1)[0].sources == ("first", "second")
+
+
+def test_passages_of_one_text_are_no_copies_of_each_other(tmp_path, space, sources_asked):
+    with Index(tmp_path / "pages", spaces=[space]) as index:
+        index.add([sw.Text("a dog. " * 40, source="long")], characters=60)
+        sources_asked.clear()
+        assert {hit.sources for hit in index.search("a dog", k=3)} == {("long",)}
+        assert sources_asked == []

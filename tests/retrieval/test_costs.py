@@ -9,6 +9,7 @@ import senseweave as sw
 from senseweave.media.documents import scans
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import VectorStore
+from senseweave.retrieval.stores.lock import FolderLock
 from senseweave.stores import Memory
 
 SMALL, LARGE = 1000, 10_000
@@ -108,3 +109,14 @@ def test_converting_an_old_index_costs_a_few_calls_for_any_number_of_records(tin
     kept = {record.id: record.text for record in store.get(description.name)}
     assert kept.items() > {record.id: record.text for record in records}.items()
     assert len(kept) == SMALL + 1
+
+
+def test_a_search_reads_a_few_times_whether_others_have_written(tmp_path, tiny, monkeypatch):
+    with sw.Index(tmp_path / "index", spaces=[tiny.make_space(modalities=("text",))]) as index:
+        index.add([sw.Text(f"note {n}", source=f"/notes/{n}.txt") for n in range(20)])
+        index.search("note 3")
+        reads = []
+        read = FolderLock._read
+        monkeypatch.setattr(FolderLock, "_read", lambda self: (reads.append(self), read(self))[1])
+        index.search("note 3")
+        assert len(reads) <= 4

@@ -11,7 +11,7 @@ import pytest
 import senseweave as sw
 from senseweave.errors import StoreError
 from senseweave.retrieval import Index
-from senseweave.retrieval.integrity import database
+from senseweave.retrieval.integrity import database, file_locks
 from senseweave.retrieval.stores import chroma
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists the locks of files")
@@ -80,3 +80,23 @@ def test_a_lock_that_is_released_in_time_is_waited_for(folder, space):
         held.enter_context(locked(folder, "IMMEDIATE"))
         threading.Timer(0.5, held.pop_all().close).start()
         assert index.add([sw.Text("a cat", source="cat")]).added == 1
+
+
+def test_an_open_database_is_asked_for_its_locks_without_the_list_of_all(folder, space, monkeypatch):
+    with Index(folder, spaces=[space]) as index:
+        monkeypatch.setattr(file_locks, "_LOCKS", folder / "nowhere")
+        with locked(folder, "EXCLUSIVE") as pid:
+            index._store.store._probed = 0.0
+            refused(lambda: index.search("a dog"), pid)
+
+
+@pytest.mark.parametrize(("kind", "keeps_out"), [("EXCLUSIVE", {True, False}), ("IMMEDIATE", {True})])
+def test_both_ways_to_ask_for_the_holder_of_a_lock_agree(folder, kind, keeps_out):
+    database_file = folder / "chroma.sqlite3"
+    with open(database_file, "rb") as file, locked(folder, kind) as pid:
+        for writing in (True, False):
+            expected = pid if writing in keeps_out else None
+            assert file_locks._holder_by_descriptor(file.fileno(), writing=writing) == expected
+            assert file_locks._listed_holder(database_file, writing=writing) == expected
+            assert file_locks.lock_holder(database_file, writing=writing) == expected
+    assert file_locks.lock_holder(database_file, writing=True) is None

@@ -275,6 +275,13 @@ def hit_from_record(
     )
 
 
+def take_origin(hit: Hit) -> Any:
+    """Return what a hit was made from, and let go of it: the search that made the hit returns it."""
+    origin = hit.origin
+    object.__setattr__(hit, "origin", None)
+    return origin
+
+
 def with_result(metadata: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
     """Return the metadata of a search result: those of its record, and over them what the search says of it.
 

@@ -33,7 +33,7 @@ from senseweave.retrieval.records.ingest import Ingest, Metadata
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.search.embedding import aembed_query, embed_query
 from senseweave.retrieval.search.examples import QueryInput, read_query
-from senseweave.retrieval.search.plan import Planner, chosen_modalities
+from senseweave.retrieval.search.plan import Planner, chosen_modalities, held_modalities
 from senseweave.retrieval.search.request import SearchRequest
 from senseweave.retrieval.search.reranker import Reranker
 from senseweave.retrieval.search.together import SearchQueue
@@ -409,9 +409,10 @@ class Index(Maintained, Judged, Explored):
         **options: Any,
     ) -> SearchRequest:
         """Check the arguments of `search`, and load the spaces if they are not."""
-        plan, spaces = self._planner.plan(k, options), self.spaces
+        descriptions = self._store.descriptions
+        plan, spaces = self._planner.plan(k, options), self._spaces.load(descriptions)
         parsed, known = read_query(query, self._store, spaces)
-        condition, chosen = parse_filter(filter), chosen_modalities(modalities, self.modalities)
+        condition, chosen = parse_filter(filter), chosen_modalities(modalities, held_modalities(descriptions))
         group = repr(condition), frozenset(chosen)  # a condition on 1 equals one on True, but for its repr
         return SearchRequest(parsed, plan, condition, chosen, group, spaces, self.policy, known)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from senseweave.errors import FingerprintError, StoreError
 from senseweave.forking import RLock
 from senseweave.redaction import without_secret_options
 from senseweave.retrieval.stores.collections import Collections
-from senseweave.retrieval.stores.description import Description, collection_name
+from senseweave.retrieval.stores.description import Description, Key, collection_name
 from senseweave.spaces.loading import load, load_from_record
 from senseweave.spaces.presets import find_preset, load_preset
 from senseweave.spaces.recorded import Trust, check_recorded
@@ -48,8 +48,11 @@ class IndexSpaces:
             self._store.ensure(description)
         self.loaded[space.name] = space
 
-    def load(self) -> dict[str, Space]:
+    def load(self, descriptions: Mapping[Key, Description] | None = None) -> dict[str, Space]:
         """Return every space, loaded from the record if it is not yet.
+
+        Args:
+            descriptions: The collections, if they have just been read.
 
         Raises:
             StoreError: If a space was not created by `senseweave.load`.
@@ -57,7 +60,7 @@ class IndexSpaces:
             FingerprintError: If it gives other vectors now.
         """
         with self._loading:
-            descriptions = self._store.descriptions
+            descriptions = self._store.descriptions if descriptions is None else descriptions
             for name in dict.fromkeys(space for space, _ in descriptions):
                 if name not in self.loaded:
                     recorded = [description for (space, _), description in descriptions.items() if space == name]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from senseweave.extras import require
-from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
+from senseweave.media import Media, MediaPolicy, Modality
 from senseweave.redaction import redact_repr
 from senseweave.retrieval.records.schema import DISPLACED, Provenance, read_metadata
-from senseweave.retrieval.search.plan import chosen_modalities
+from senseweave.retrieval.search.plan import chosen_modalities, held_modalities
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.filters import Filter, parse_filter
 from senseweave.retrieval.stores.ids import listed_ids
@@ -71,7 +71,7 @@ class Listed:
     @property
     def modalities(self) -> tuple[Modality, ...]:
         """The modalities that can be added."""
-        return tuple(m for m in MODALITIES if any(m == modality for _, modality in self._store.descriptions))
+        return held_modalities(self._store.descriptions)
 
     def records(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from senseweave.concurrency import checkpoint, in_thread
 from senseweave.media import MediaPolicy
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.fusion import EmbeddedPart, FusionMethod
-from senseweave.retrieval.hits import Hit, hit_from_record
+from senseweave.retrieval.hits import Hit, hit_from_record, take_origin
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.records.identity import content_key, picture_provenance
 from senseweave.retrieval.records.schema import Provenance, read_metadata
@@ -188,7 +188,8 @@ def ranking_steps(
         page = best_hits(ranked(depth), plan)[plan.offset : plan.page_end]
     else:
         page = cut_page(ranked, plan, _reranking(query, plan))
-    return [Ranking(replace(hit, origin=None), hit.origin.lead.item, hit.origin.source) for hit in page]
+    origins = [take_origin(hit) for hit in page]
+    return [Ranking(hit, origin.lead.item, origin.source) for hit, origin in zip(page, origins, strict=True)]
 
 
 def _reranking(query: Query | None, plan: Plan) -> Callable[[list[Hit]], list[Hit]] | None:
@@ -335,8 +336,8 @@ def _provenance(candidate: Candidate, source: RankingSource) -> Provenance:
 
 def _sort_key(entry: _Entry) -> tuple[float, float, float, str]:
     """Return the key that sorts entries, so that ties come in the same order in every store."""
-    score, own, raw = (round(value, DIGITS) for value in (entry.score, entry.own, entry.lead.similarity))
-    return -score, -own, -raw, entry.places[0]
+    similarity = entry.members[0].similarity
+    return -round(entry.score, DIGITS), -round(entry.own, DIGITS), -round(similarity, DIGITS), entry.places[0]
 
 
 def _unite(first: _Entry, second: _Entry, *, additive: bool) -> _Entry:

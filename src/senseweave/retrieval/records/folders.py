@@ -14,6 +14,8 @@ from senseweave.retrieval.stores.conditions import NAMES, Compare, Condition
 
 ABOVE: Final = "senseweave_above_"
 """Beginning of the names of these values: `senseweave_above_2` is for the second folder of a path."""
+FIRST: Final = f"{ABOVE}1"
+"""The value of the outermost folder, which is there with all others."""
 DEEPEST: Final = 40
 """Folders of a path that have a value; what is below deeper ones is found among what is below this one."""
 DIGITS: Final = 12
@@ -29,9 +31,14 @@ def folder_values(source: str | None) -> dict[str, int]:
 
 def without_folders(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return metadata without the values of `folder_values`, which are the index's alone."""
-    if f"{ABOVE}1" not in metadata:  # which is there with all others
+    if not has_folders(metadata):
         return dict(metadata)
     return {name: value for name, value in metadata.items() if not name.startswith(ABOVE)}
+
+
+def has_folders(metadata: Mapping[str, Any]) -> bool:
+    """Return whether metadata hold values of `folder_values`."""
+    return FIRST in metadata
 
 
 def below(folders: Iterable[str]) -> list[Condition] | None:

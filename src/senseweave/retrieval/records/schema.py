@@ -188,7 +188,7 @@ def read_metadata(metadata: Mapping[str, Any] | None) -> Provenance:
     if is_part_path(values.get("part")):
         taken["part"] = values.pop("part")
     file_path = values.get(FILE_PATH)
-    if isinstance(file_path, (str, os.PathLike)) and str(file_path):
+    if file_path is not None and isinstance(file_path, (str, os.PathLike)) and str(file_path):
         if "source" not in taken:
             taken["source"] = os.fspath(file_path)
         if taken["source"] == os.fspath(file_path):
@@ -345,6 +345,10 @@ def _says_where(name: str, value: Any, media: Media) -> bool:
 
 
 def _is_number(value: Any) -> bool:
+    if value is None:  # most often; to ask an abstract class takes ten times as long
+        return False
+    if type(value) is float:
+        return math.isfinite(value)
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 

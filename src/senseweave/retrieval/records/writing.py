@@ -154,6 +154,7 @@ class Writer:
         groups: dict[Any, list[Chunk]] = {}
         records: list[Record] = []
         gone: list[str] = []
+        copied: set[str] = set()
         for chunk in new:
             content = chunk.content()
             stored = known.get(content)
@@ -164,9 +165,11 @@ class Writer:
                     gone.append(moved.id)
                     stored.remove(moved)
                     stored.append(replace(moved, id=records[-1].id, metadata=records[-1].metadata))
+                if moved is None or len(stored) > 1:
+                    copied.add(chunk.media.sha256)
             else:
                 groups.setdefault(content, []).append(chunk)
-        self._collections.upsert(description, records)
+        self._collections.upsert(description, records, copied)
         self._collections.delete(description, gone)
         return list(groups.values())
 
@@ -232,6 +235,7 @@ class Writer:
         batch = space.encode(media, role="document", on_error="skip", progress=steps)
         checkpoint()
         records = []
+        copied = {group[0].media.sha256 for group in groups if len(group) > 1}
         for row, position in enumerate(batch.kept):
             for chunk in groups[position]:
                 said = batch.descriptions[row]
@@ -241,7 +245,7 @@ class Writer:
                 records.append(self._record(space, timed, batch.vectors[row], text))
             self._report.added += 1
             self._report.copies += len(groups[position]) - 1
-        self._collections.upsert(description, records)
+        self._collections.upsert(description, records, copied)
         for error in batch.failed:
             for chunk in groups[error.position or 0]:
                 self._fail(type(error)(chunk.media.source, error.reason), chunk.source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -69,20 +69,25 @@ def with_all_sources(collections: Collections, hits: Sequence[Hit]) -> list[Hit]
     """Attach to each hit all sources of its content, its own first and then the first added."""
     sources: dict[object, list[tuple[float, str, str]]] = {}
     for key, description in collections.descriptions.items():
-        hashes = {hit.sha256 for hit in hits if (hit.space, hit.modality) == key and hit.sha256}
+        contents = {hit.sha256 for hit in hits if (hit.space, hit.modality) == key and hit.sha256}
+        hashes = [sha256 for sha256 in contents if collections.may_have_copies(description, sha256)]
         for condition in any_of("sha256", sorted(hashes)):
             for record in collections.get(description, condition=condition):
                 provenance = read_metadata(record.metadata)
                 place = provenance.added_at or 0.0, provenance.source or record.id, provenance.part or ""
                 sources.setdefault((key, content_key(provenance, record.text)), []).append(place)
-    found = []
-    for hit in hits:
-        content = content_key(hit.provenance, hit.text)
-        others = sorted(sources.get(((hit.space, hit.modality), content), []), reverse=True)
-        parts = {source: part for _, source, part in others if part}
-        names = [source for _, source, _ in reversed(others)]
-        found.append(replace(hit, sources=tuple(dict.fromkeys([hit.source, *names, *hit.sources])), parts=parts))
-    return found
+    return [_with_sources(hit, sources) for hit in hits] if sources else list(hits)
+
+
+def _with_sources(hit: Hit, sources: Mapping[object, Sequence[tuple[float, str, str]]]) -> Hit:
+    """Attach to a hit the sources of its content: when each was added, its name and the path inside it."""
+    found = sources.get(((hit.space, hit.modality), content_key(hit.provenance, hit.text)))
+    if found is None:
+        return hit
+    others = sorted(found, reverse=True)
+    parts = {source: part for _, source, part in others if part}
+    names = [source for _, source, _ in reversed(others)]
+    return replace(hit, sources=tuple(dict.fromkeys([hit.source, *names, *hit.sources])), parts=parts)
 
 
 def collection_sources(

@@ -49,6 +49,15 @@ class RankingOptions(TypedDict, total=False):
 
 OPTIONS: Final = tuple(RankingOptions.__annotations__)
 """Names of the options."""
+MOST_PLAIN: Final = 64
+"""Plans of searches without options that are kept, one for each number of results."""
+_USUAL: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(OPTIONS),
+    "offset": 0,
+    "group": False,
+    "rerank_depth": 50,
+    "words": False,
+}
 
 
 @dataclass(frozen=True)
@@ -147,6 +156,7 @@ class Planner:
 
     lists: tuple[str, ...] = ()
     rerankers: dict[str, Reranker] = field(default_factory=dict)
+    _plain: dict[int, Plan] = field(default_factory=dict, repr=False)
 
     def plan(self, k: int, options: Mapping[str, Any]) -> Plan:
         """Return the plan for `k` results.
@@ -159,12 +169,19 @@ class Planner:
             TypeError: If there is no such option, or a value is of the wrong type; the message names the option.
             ValueError: If a value makes no sense.
         """
+        # By identity: True equals 1, and is wrong where a number is meant.
+        is_plain = type(k) is int and all(value is _USUAL.get(name, _USUAL) for name, value in options.items())
+        if is_plain and k in self._plain:
+            return self._plain[k]
         if unknown := sorted(set(options) - set(OPTIONS)):
             msg = f"unknown option {', '.join(map(quoted, unknown))}; there are {', '.join(OPTIONS)}"
             raise TypeError(msg)
         values = {name: value for name, value in options.items() if name not in ("fusion", "rerank")}
         reranker = self.reranker(options.get("rerank"))
-        return Plan(k, method=options.get("fusion"), reranker=reranker, lists=self.lists, **values)
+        plan = Plan(k, method=options.get("fusion"), reranker=reranker, lists=self.lists, **values)
+        if is_plain and len(self._plain) < MOST_PLAIN:
+            self._plain[k] = plan
+        return plan
 
     def reranker(self, given: str | Reranker | None) -> Reranker | None:
         """Return the reranker of a name, the same each time, or the reranker that was given.
@@ -177,6 +194,12 @@ class Planner:
         if given not in self.rerankers:
             self.rerankers[given] = as_reranker(given)
         return self.rerankers[given]
+
+
+def held_modalities(collections: Collection[tuple[str, Modality]]) -> tuple[Modality, ...]:
+    """Return the modalities of some collections, each named by its space and modality, in the usual order."""
+    held = {modality for _, modality in collections}
+    return tuple(modality for modality in MODALITIES if modality in held)
 
 
 def chosen_modalities(modalities: Any, available: Collection[Modality]) -> set[Modality]:

@@ -91,6 +91,11 @@ class ChromaStore:
         return str(self.folder) if self.folder is not None else client_place(self._client)
 
     @property
+    def is_exclusive(self) -> bool:
+        """Whether `writing` keeps every other index out: in a folder; clients of a server write side by side."""
+        return self._lock is not None
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What errors do not show: keys and passwords of a client of a server."""
         return client_secrets(self._client) if self.folder is None else ()

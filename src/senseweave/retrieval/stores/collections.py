@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,14 +17,17 @@ from senseweave.forking import RLock
 from senseweave.media import Modality
 from senseweave.media.forms.local_names import source_path, stored_name
 from senseweave.retrieval.records.conversion import convert_old
-from senseweave.retrieval.records.folders import below, folder_values, is_below, without_folders
+from senseweave.retrieval.records.folders import below, folder_values, has_folders, is_below, without_folders
+from senseweave.retrieval.records.identity import content_key
 from senseweave.retrieval.records.schema import Record, read_metadata, record_source
 from senseweave.retrieval.stores.base import StoredRecord, VectorStore
 from senseweave.retrieval.stores.conditions import NAMES, Condition, any_of, divide
-from senseweave.retrieval.stores.description import Description, Key, collection_name
+from senseweave.retrieval.stores.description import Description, Key, collection_name, content_mark
 
 PAGE = 1000
 """Records that are listed at a time."""
+MOST_COPIES = 2000
+"""Contents with several records that a description keeps: some 20 KB; with more, every search asks for all sources."""
 
 
 class Named(Protocol):
@@ -113,9 +117,10 @@ class Collections:
         key = (description.space, description.modality)
         known = self.descriptions.get(key)
         if known is None:
+            new = replace(description, copies=frozenset() if self._is_exclusive else None)
             with self.observed(description):
-                metadata = self.store.make(description.name, description.to_metadata(), description.dimension)
-            if not description.to_metadata().keys() <= metadata.keys():
+                metadata = self.store.make(description.name, new.to_metadata(), description.dimension)
+            if not replace(description, copies=None).to_metadata().keys() <= metadata.keys():
                 msg = f"a collection {description.name!r} exists and is not senseweave's; give the index a prefix"
                 raise StoreError(msg)
             known = self.descriptions[key] = Description.from_metadata(description.name, metadata)
@@ -165,11 +170,64 @@ class Collections:
         """Return the number of records of a collection."""
         return self.store.count(collection.name)
 
-    def upsert(self, collection: Named, records: Sequence[Record]) -> None:
-        """Write records; each replaces a record of the same id as a whole."""
+    def upsert(
+        self, description: Description, records: Sequence[Record], copied: Collection[str] | None = None
+    ) -> None:
+        """Write records; each replaces a record of the same id as a whole.
+
+        Args:
+            description: Of their collection.
+            records: The records.
+            copied: Hashes of those contents that have further records, here or in the collection; None looks for them.
+        """
         if records:
-            with self.observed(collection, records):
-                self.store.upsert(collection.name, [_with_folders(record) for record in records])
+            self._keep_copies(description, records, copied)
+            with self.observed(description, records):
+                self.store.upsert(description.name, [_with_folders(record) for record in records])
+
+    def may_have_copies(self, description: Description, sha256: str) -> bool:
+        """Return whether a content may have several records in a collection."""
+        return description.copies is None or content_mark(sha256) in description.copies
+
+    def _keep_copies(
+        self, description: Description, records: Sequence[Record], copied: Collection[str] | None = None
+    ) -> None:
+        """Note, before records are written, which contents will have several; unknown where others write meanwhile."""
+        if description.copies is None:
+            return
+        found = None
+        if self._is_exclusive:
+            copied = self._copied(description, records) if copied is None else copied
+            found = description.copies | set(map(content_mark, copied))
+        if found != description.copies:
+            description.copies = found if found is not None and len(found) <= MOST_COPIES else None
+            self.save(description)
+
+    def _copied(self, description: Description, records: Sequence[Record]) -> set[str]:
+        """Return the hashes of records that have the content of another, among them or in the collection."""
+        ids: dict[object, set[str]] = {}
+        written = [(record.id, record.text, record.metadata) for record in records]
+        hashes = {sha256 for _, _, values in written if isinstance(sha256 := values.get("sha256"), str)}
+        stored = (
+            (record.id, record.text, record.metadata)
+            for condition in any_of("sha256", sorted(hashes))
+            for record in self.get(description, condition=condition)
+        )
+        copied = set()
+        for identifier, text, values in chain(written, stored):
+            provenance = read_metadata(values)
+            content = content_key(provenance, text)
+            if content is not None and provenance.sha256 is not None:
+                found = ids.setdefault(content, set())
+                found.add(identifier)
+                if len(found) > 1:
+                    copied.add(provenance.sha256)
+        return copied
+
+    @property
+    def _is_exclusive(self) -> bool:
+        """Whether nobody else writes while an index does, in this process or another."""
+        return getattr(self.store, "is_exclusive", False) is True
 
     def update_metadata(self, collection: Named, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""
@@ -316,8 +374,7 @@ def _with_folders(record: Record) -> Record:
 
 def _shown(record: StoredRecord) -> StoredRecord:
     """Return a record without what the index alone reads of it."""
-    shown = without_folders(record.metadata)
-    return record if len(shown) == len(record.metadata) else replace(record, metadata=shown)
+    return replace(record, metadata=without_folders(record.metadata)) if has_folders(record.metadata) else record
 
 
 def _names(path: str) -> tuple[str, str]:

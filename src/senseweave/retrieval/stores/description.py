@@ -15,6 +15,8 @@ FORMAT: Final = 2
 """Version of the records and metadata of a collection; raised when older code could not read them."""
 JUDGMENTS: Final = "judged searches of senseweave"
 """Under `holds` in the metadata of the collection of an index's judgments, whose vectors are all (1,)."""
+MARK_DIGITS: Final = 10
+"""Hexadecimal digits of the hash of a content that has several records."""
 Key = tuple[str, Modality]
 """Space and modality, which identify a collection of an index."""
 
@@ -33,6 +35,8 @@ class Description:
         calibration: Statistics by query modality, as plain values.
         format: Version of the format of its records.
         folders: Whether all its records have the values of `senseweave.retrieval.records.folders`.
+        copies: `content_mark` of every content that may have more than one record, so that a search asks for further
+            sources of these alone; None if that is not known, and any content may have them.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Description:
     calibration: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
     folders: bool = True
+    copies: frozenset[str] | None = None
 
     def to_metadata(self) -> dict[str, Any]:
         """Return the description as flat values, which Chroma keeps with a collection."""
@@ -56,6 +61,7 @@ class Description:
             "options": json.dumps(self.options, sort_keys=True),
             "calibration": json.dumps(self.calibration, sort_keys=True),
             "folders": self.folders,
+            **({"copies": " ".join(sorted(self.copies))} if self.copies is not None else {}),
         }
 
     @classmethod
@@ -77,6 +83,7 @@ class Description:
                 calibration=json.loads(values["calibration"]),
                 format=version,
                 folders=values.get("folders") is True,
+                copies=_read_marks(values.get("copies")),
             )
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             msg = f"collection {name!r} is not described as an index describes it ({type(error).__name__}: {error})"
@@ -92,6 +99,15 @@ class Description:
             msg = f"collection {name!r} is not described as an index describes it: {dict(values)!r:.200}"
             raise StoreError(msg)
         return description
+
+
+def content_mark(sha256: str) -> str:
+    """Return the beginning of a hash, under which a description keeps a content."""
+    return sha256[:MARK_DIGITS]
+
+
+def _read_marks(value: Any) -> frozenset[str] | None:
+    return frozenset(value.split()) if isinstance(value, str) else None
 
 
 def collection_name(prefix: str, space: str, modality: str) -> str:

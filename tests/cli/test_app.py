@@ -295,3 +295,17 @@ def test_writing_in_pictures_is_read_as_the_command_says(files: Path, tmp_path: 
     assert (refused.returncode, refused.stderr.strip()[-40:]) == (2, "must be 'auto', 'on' or 'off', not 'yes'")
     made = senseweave("index", files / "photo-01.jpg", "--into", tmp_path / "index", "--ocr", "off", "--json")
     assert json.loads(made.stdout)["size"] == 1
+
+
+def test_info_shows_the_cache_and_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENSEWEAVE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SENSEWEAVE_CACHE_GB", "0.5")
+    graph = tmp_path / "cache" / "graphs" / "quick" / "graph"
+    graph.mkdir(parents=True)
+    (graph / "model.onnx").write_bytes(bytes(2_500_000))
+    facts = json.loads(senseweave("info", "--cache", "--json").stdout)
+    assert (facts["folder"], facts["graphs"], facts["graph_bytes_limit"]) == (str(tmp_path / "cache"), 1, 500_000_000)
+    printed = senseweave("info", "--cache", columns=300).stdout
+    assert f"{tmp_path / 'cache'}: 2.5 MB" in printed
+    assert "graphs: 1, 2.5 MB, at most 500.0 MB (SENSEWEAVE_CACHE_GB)" in printed
+    assert "not both" in senseweave("info", "--cache", "--kinds").stderr

@@ -47,6 +47,9 @@ def info(
     presets: Annotated[
         bool, typer.Option("--presets", help="Show the models that an index takes by a need, such as --space photos.")
     ] = False,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Show the folder of files made of models, its size, and how large it gets.")
+    ] = False,
     space: Annotated[
         str | None,
         typer.Option("--space", help="Load a model, and show what computes it and what a lower precision costs."),
@@ -54,9 +57,9 @@ def info(
     option: ModelOptions = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the contents of an index: records per modality, spaces and fingerprints; or a model, file kinds, presets."""
-    if kinds + presets + (folder is not None) + (space is not None) != 1:
-        msg = "info needs the folder of an index, or one of --space, --kinds and --presets, not both"
+    """Show what is in an index: records per modality, spaces, fingerprints; or a model, the cache, kinds, presets."""
+    if kinds + presets + cache + (folder is not None) + (space is not None) != 1:
+        msg = "info needs the folder of an index, or one of --space, --cache, --kinds and --presets, not both"
         raise SenseweaveError(msg)
     if option and space is None:
         msg = "--option is for the model of --space"
@@ -67,6 +70,15 @@ def info(
             print_json(described)
         else:
             render.space(described)
+        return
+    if cache:
+        from senseweave.encoders.runtime.backends.eviction import describe_cache
+
+        kept = describe_cache()
+        if as_json:
+            print_json(kept)
+        else:
+            render.cache(kept)
         return
     if presets:
         from senseweave.spaces.presets import PRESETS

@@ -139,6 +139,17 @@ def space(facts: Mapping[str, Any]) -> None:
             console.print(escape(f"  {modality}: {name}: {value}"), highlight=False, soft_wrap=True)
 
 
+def cache(facts: Mapping[str, Any]) -> None:
+    """Print the folder of files made of models, and the sizes in it."""
+    if facts["folder"] is None:
+        console.print("the cache is turned off: SENSEWEAVE_CACHE is empty", highlight=False)
+        return
+    console.print(f"{escape(facts['folder'])}: {_megabytes(facts['bytes'])}", highlight=False, soft_wrap=True)
+    graphs = f"  graphs: {facts['graphs']}, {_megabytes(facts['graph_bytes'])}"
+    limit = f"at most {_megabytes(facts['graph_bytes_limit'])} (SENSEWEAVE_CACHE_GB)"
+    console.print(f"{graphs}, {limit}", highlight=False, soft_wrap=True)
+
+
 def file_kinds(kinds: Iterable[FileKind]) -> None:
     """Print a table of the kinds of files that are read: what they give, what reads them, and what is missing here."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
@@ -259,3 +270,7 @@ def line(text: str) -> str:
     """Return the first characters of a text, on one line."""
     flat = " ".join(text.split())
     return flat if len(flat) <= LINE_LENGTH else flat[: LINE_LENGTH - 1].rstrip() + glyph("…", "...")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

@@ -2,7 +2,7 @@
 
 An entry is a folder, written beside its place and renamed: a process that is killed leaves a folder that nobody reads.
 Its `facts.json` holds the checksum of every other file, and an entry that differs is made again. Graphs are only read
-from here, never from the folder of a model.
+from here, never from the folder of a model. The size of all is bounded, see `eviction`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from filelock import FileLock
 
+from senseweave.encoders.runtime.backends.eviction import evict, graphs_folder, keep_in_use, most_bytes
 from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file
-from senseweave.encoders.runtime.disk_cache import cache_folder
 
 FORMAT: Final = 3
 """Raised whenever graphs are made in another way than before."""
@@ -77,18 +77,15 @@ def graph_key(checkpoint: Checkpoint, identity: Callable[[], Mapping[str, object
     return GraphKey(quick, identity)
 
 
-def graphs_folder() -> Path | None:
-    """Return the folder of all graphs, or None if the cache is turned off."""
-    folder = cache_folder()
-    return None if folder is None else folder / "graphs"
-
-
 def find_entry(key: GraphKey) -> Entry | None:
     """Return an entry that is there and whole, or None."""
     root = graphs_folder()
     if root is None or not (root / key.quick).is_dir():
         return None
-    return read_entry(key.folder(root))
+    place = key.folder(root)
+    if place.is_dir():
+        keep_in_use(root, place)
+    return read_entry(place)
 
 
 def make_entry(key: GraphKey, make: Callable[[Path], Mapping[str, object]]) -> Entry:
@@ -105,6 +102,7 @@ def make_entry(key: GraphKey, make: Callable[[Path], Mapping[str, object]]) -> E
     root = graphs_folder()
     if root is not None:
         place = key.folder(root)
+        most_bytes()  # a wrong setting is an error before anything is made
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(f"{place}.lock")
@@ -113,9 +111,14 @@ def make_entry(key: GraphKey, make: Callable[[Path], Mapping[str, object]]) -> E
             pass  # a folder that cannot be written to; without a cache, then
         else:
             try:
-                return read_entry(place) or _write_entry(place, make)
+                keep_in_use(root, place)
+                if (entry := read_entry(place)) is not None:
+                    return entry
+                entry = _write_entry(place, make)
             finally:
                 lock.release()
+            evict(root)
+            return entry
     _temporary.append(tempfile.TemporaryDirectory(prefix="senseweave-graph-", ignore_cleanup_errors=True))
     return _write_entry(Path(_temporary[-1].name) / "graph", make)
 

@@ -75,7 +75,8 @@ def test_nothing_waits_for_a_program_that_keeps_the_database_locked(folder, spac
         assert index.verify().ok
 
 
-def test_a_lock_that_is_released_in_time_is_waited_for(folder, space):
+def test_a_lock_that_is_released_in_time_is_waited_for(folder, space, monkeypatch):
+    monkeypatch.setattr(chroma, "PATIENCE", 30)
     with Index(folder, spaces=[space], lock_timeout=30) as index, contextlib.ExitStack() as held:
         held.enter_context(locked(folder, "IMMEDIATE"))
         threading.Timer(0.5, held.pop_all().close).start()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import sys
 import tempfile
 import time
@@ -30,7 +31,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.media import Modality
 from senseweave.retrieval import Index
-from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.records.schema import Provenance, Record, write_metadata
 from senseweave.spaces import Space
 
 DIMENSION = 384
@@ -79,7 +80,7 @@ def fill(index: Index, space: Space, texts: list[str]) -> None:
     for at in range(first, len(texts), BATCH):
         chunk = texts[at : at + BATCH]
         records = [
-            Record(f"{i:08}", vector, text, {"modality": "text", "source": f"text {i}", "number": i})
+            Record(f"{i:08}", vector, text, record_metadata(i, text, description.fingerprint))
             for i, (text, vector) in enumerate(zip(chunk, space.embed_text(chunk), strict=True), start=at)
         ]
         index._store.upsert(description, records)
@@ -92,6 +93,19 @@ def fill(index: Index, space: Space, texts: list[str]) -> None:
         )
     if index._calibration.is_stale(description):
         index._calibration.refit(description)
+
+
+def record_metadata(number: int, text: str, fingerprint: str) -> dict[str, Any]:
+    """Return what `Index.add` writes beside a text, whose hash a search looks at, and a number to filter by."""
+    provenance = Provenance(
+        source=f"text {number}",
+        mime_type="text/plain",
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        fingerprint=fingerprint,
+        added_at=float(number),
+        own={"number": number},
+    )
+    return write_metadata(provenance)
 
 
 def measure(call: Callable[[str], Any], questions: list[str]) -> tuple[float, float]:

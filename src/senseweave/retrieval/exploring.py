@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from senseweave.media import Modality
 from senseweave.retrieval.hits import Hits
 from senseweave.retrieval.listing import Listed
 from senseweave.retrieval.search.examples import Example
+from senseweave.retrieval.stores.filters import Filter
 
 if TYPE_CHECKING:
+    from senseweave.explore.duplicates.report import Duplicates
     from senseweave.explore.explored_index import ExploredIndex
 
 
@@ -55,3 +59,44 @@ class Explored(Listed):
         from senseweave.explore.neighbors import find_recommended
 
         return find_recommended(self, liked, disliked, k, options)
+
+    def duplicates(
+        self: ExploredIndex,
+        *,
+        threshold: float | Mapping[Modality, float] | None = None,
+        modalities: Collection[Modality] | None = None,
+        filter: Filter | None = None,  # noqa: A002  (what every store calls it)
+        delete: bool = False,
+    ) -> Duplicates:
+        """Return groups of copies: the same bytes, encoded again, resized, cropped or cut, and nearly equal texts.
+
+            found = index.duplicates()
+            for group in found:
+                print(group.modality, group.best.source, [copy.source for copy in group.others])
+            found.delete()
+
+        Candidates are what is near each other in a space of the index, best in one that compares like with like
+        (`starter:image-features`, `starter:sound-features`); their files are then read and compared: pictures by their
+        local contrast at all places and sizes, recordings by an acoustic fingerprint, texts by the runs of characters
+        that they share. What cannot be read any more is compared by its hash.
+
+        Args:
+            threshold: Least score of a copy, from 0 to 1, for all modalities or by modality; None takes measured ones.
+            modalities: Only these modalities; None for all.
+            filter: A condition on metadata; None for all records.
+            delete: Whether all copies but the best of each group are removed from the index at once; see
+                `Duplicates.delete`.
+
+        Returns:
+            The groups, the surest first; `group.best` is the copy to keep.
+
+        Raises:
+            ValueError: If a threshold is not between 0 and 1.
+            ImportError: If scipy is not installed; the message has the line that installs it.
+        """
+        from senseweave.explore.duplicates.finding import find_duplicates
+
+        found = find_duplicates(self, threshold=threshold, modalities=modalities, filter=filter)
+        if delete:
+            found.delete()
+        return found

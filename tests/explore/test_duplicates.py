@@ -1,0 +1,204 @@
+"""Copies of pictures, recordings and texts: found, grouped, and deleted only when told to."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image as PillowImage
+
+import senseweave as sw
+from senseweave.explore.duplicates.pictures import look_at, picture_score
+from senseweave.explore.duplicates.sounds import fingerprint, sound_score
+from senseweave.explore.duplicates.texts import shingles, text_score
+from senseweave.media.decoded import Waveform
+from senseweave.retrieval import Index
+
+
+@pytest.fixture
+def photo(corpus):
+    """A photograph of the sample corpus by its number."""
+
+    def load(number):
+        return PillowImage.open(corpus / "images" / f"photo-{number:02}.jpg").convert("RGB")
+
+    return load
+
+
+def crop(image, share=0.8):
+    width, height = image.size
+    return image.crop((int(width * (1 - share) * 0.7), int(height * (1 - share) * 0.2), width, height)).crop(
+        (0, 0, int(width * share), int(height * share))
+    )
+
+
+def encoded(image, quality):
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return PillowImage.open(file)
+
+
+def melody(seed, seconds=6.0, rate=8000):
+    """Notes of changing pitch with overtones, so that every recording has a shape of its own."""
+    random = np.random.default_rng(seed)
+    notes = []
+    for _ in range(int(seconds / 0.25)):
+        times = np.arange(int(0.25 * rate)) / rate
+        pitch = random.uniform(180, 900)
+        note = sum(np.sin(2 * np.pi * pitch * number * times) / number for number in range(1, 4))
+        notes.append(note * np.exp(-4 * times))
+    return (0.3 * np.concatenate(notes)).astype(np.float32)
+
+
+def test_a_picture_is_the_same_encoded_again_smaller_and_cropped(photo):
+    original = look_at(photo(1))
+    small = photo(1).resize((photo(1).width // 3, photo(1).height // 3))
+    for changed in (encoded(photo(1), 40), small, crop(photo(1)), encoded(crop(small), 60)):
+        assert picture_score(original, look_at(changed)) > 0.85
+        assert picture_score(look_at(changed), original) > 0.85
+    assert original.pixels == photo(1).width * photo(1).height
+
+
+def test_different_pictures_are_not_the_same(photo):
+    looks = [look_at(photo(number)) for number in (1, 2, 3, 5, 6)]
+    scores = [picture_score(a, b) for at, a in enumerate(looks) for b in looks[:at]]
+    assert max(scores) < 0.6
+
+
+def test_pictures_that_show_nothing_are_the_same_only_if_they_are_equally_light():
+    white, black = (look_at(PillowImage.new("RGB", (40, 30), color)) for color in ("white", "black"))
+    assert picture_score(white, white) == 1.0
+    assert picture_score(white, black) == 0.0
+
+
+def test_a_recording_is_the_same_quieter_and_cut():
+    samples = melody(1)
+    whole = fingerprint(Waveform(samples, 8000))
+    assert sound_score(whole, fingerprint(Waveform(0.2 * samples, 8000))) > 0.95
+    assert sound_score(whole, fingerprint(Waveform(samples[9000:37000], 8000))) > 0.7
+    assert sound_score(whole, fingerprint(Waveform(melody(2), 8000))) < 0.3
+
+
+def test_silence_is_no_copy_of_silence():
+    silent = fingerprint(Waveform(np.zeros(40_000, np.float32), 8000))
+    assert sound_score(silent, silent) == 0.0
+
+
+def test_texts_are_nearly_equal_if_few_words_differ():
+    text = "The last train to the coast leaves at midnight from platform nine, and it carries no bicycles at all."
+    assert text_score(shingles([text]), shingles([text.upper().replace(" ", "\n")])) == 1.0
+    assert text_score(shingles([text]), shingles([text.replace("nine", "ten")])) > 0.8
+    assert (
+        text_score(shingles([text]), shingles(["Knead the dough, let it rest, and bake it until it is brown."])) < 0.1
+    )
+
+
+@pytest.fixture
+def copies(tmp_path, photo, write_sound):
+    """Originals, copies of some of them, and files that are alone."""
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    photo(1).save(folder / "dog.png")
+    crop(photo(1)).resize((300, 200)).save(folder / "dog-cropped.jpg", quality=70)
+    photo(2).save(folder / "other.jpg")
+    (folder / "other-again.jpg").write_bytes((folder / "other.jpg").read_bytes())
+    photo(3).save(folder / "alone.jpg")
+    write_sound(folder / "song.wav", melody(1), 8000)
+    soundfile.write(folder / "song-cut.ogg", 0.5 * melody(1)[9000:37000], 8000)
+    write_sound(folder / "tune.wav", melody(2), 8000)
+    text = "The last train to the coast leaves at midnight from platform nine, and it carries no bicycles at all."
+    (folder / "trains.txt").write_text(text)
+    (folder / "trains-old.txt").write_text(text.replace("nine", "six").replace(", and", " and"))
+    (folder / "bread.txt").write_text("Knead the dough, let it rest, and bake it until it is brown.")
+    return folder
+
+
+@pytest.fixture
+def copied(tmp_path, tiny, copies):
+    """An index of the copies."""
+    with Index(tmp_path / "copied", spaces=[tiny.make_space()]) as index:
+        index.add(copies)
+        yield index
+
+
+def grouped(found):
+    return {Path(group.best.source).name: [Path(copy.source).name for copy in group.others] for group in found}
+
+
+def test_copies_are_grouped_with_the_best_first(copied):
+    found = copied.duplicates()
+    assert grouped(found) == {
+        "dog.png": ["dog-cropped.jpg"],
+        "other-again.jpg": ["other.jpg"],
+        "song.wav": ["song-cut.ogg"],
+        "trains.txt": ["trains-old.txt"],
+    }
+    kinds = {Path(group.best.source).name: (group.modality, group.kind) for group in found}
+    assert kinds["other-again.jpg"] == ("image", "equal")
+    assert kinds["dog.png"] == ("image", "near")
+    assert kinds["song.wav"] == ("audio", "near")
+    assert [group.score for group in found] == sorted((group.score for group in found), reverse=True)
+    assert found.to_dict()["groups"][0]["kind"] == "equal"
+
+
+def test_nothing_is_deleted_unless_it_is_told_to(copied, copies):
+    before = len(copied)
+    found = copied.duplicates()
+    assert len(copied) == before
+    copies_of = {copy.source for group in found for copy in group.others}
+    assert found.delete() == before - len(copied) == sum(len(c.ids) for group in found for c in group.others)
+    assert not copies_of & set(copied.sources())
+    assert {Path(source).name for source in copied.sources()} == {
+        "dog.png", "other-again.jpg", "alone.jpg", "song.wav", "tune.wav", "trains.txt", "bread.txt",
+    }  # fmt: skip
+    assert (copies / "other.jpg").exists()
+    assert len(copied.duplicates()) == 0
+    assert found.delete() == 0
+
+
+def test_copies_are_deleted_at_once_if_asked_for(copied):
+    found = copied.duplicates(modalities={"text"}, delete=True)
+    assert grouped(found) == {"trains.txt": ["trains-old.txt"]}
+    names = {Path(source).name for source in copied.sources()}
+    assert "trains-old.txt" not in names
+    assert "dog-cropped.jpg" in names
+
+
+def test_a_threshold_leaves_out_what_is_less_sure(copied):
+    assert {group.kind for group in copied.duplicates(threshold=1.0)} == {"equal"}
+    assert "trains.txt" not in grouped(copied.duplicates(threshold={"text": 0.99}))
+    for wrong in (0, 1.5, "high", True, {"picture": 0.5}):
+        with pytest.raises(ValueError, match="threshold must be a number above 0"):
+            copied.duplicates(threshold=wrong)
+
+
+def test_a_copy_inside_a_document_is_listed_and_never_deleted(tmp_path, tiny, photo, copies):
+    with zipfile.ZipFile(copies / "bundle.zip", "w") as archive:
+        archive.write(copies / "dog.png", "holiday/dog.png")
+        archive.writestr("notes.txt", "what we did in the summer")
+    with Index(tmp_path / "bundled", spaces=[tiny.make_space()]) as index:
+        index.add([copies / "dog.png", copies / "bundle.zip"])
+        (group,) = index.duplicates()
+        assert {copy.part for copy in group.copies} == {None, "!/holiday/dog.png"}
+        held = {Path(copy.source).name for copy in group.others} - {"bundle.zip"}
+        index.duplicates(delete=True)
+        assert {Path(source).name for source in index.sources()} == {"dog.png", "bundle.zip"} - held
+        assert any(record.text.startswith("what we did") for record in index.records())
+
+
+def test_a_file_that_is_gone_is_named_and_compared_by_its_hash(copied, copies):
+    for name in ("dog-cropped.jpg", "other.jpg"):
+        (copies / name).unlink()
+    found = copied.duplicates(modalities={"image"})
+    assert grouped(found) == {"other-again.jpg": ["other.jpg"]}
+    assert str(copies / "dog-cropped.jpg") in found.unread
+
+
+def test_copies_are_found_by_their_vectors_where_there_are_many(tmp_path, tiny, copies, monkeypatch):
+    monkeypatch.setattr("senseweave.explore.duplicates.finding.COMPARED", dict.fromkeys(sw.media.MODALITIES, 0))
+    with Index(tmp_path / "many", spaces=[tiny.make_space()]) as index:
+        index.add(copies)
+        index.add([sw.Text(" ".join(f"word{number}{letter}" for letter in "abcdefgh")) for number in range(20)])
+        assert grouped(index.duplicates(modalities={"text"})) == {"trains.txt": ["trains-old.txt"]}

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from senseweave.errors import FingerprintError
 from senseweave.media import Media, Modality, Text
+from senseweave.retrieval.listing import IndexRecord
 from senseweave.spaces import Space
 from senseweave.spaces.engine import OnError
 
@@ -46,7 +48,7 @@ class Classification:
 
 def classify(
     space: Space,
-    items: Sequence[Any],
+    items: Iterable[Any],
     labels: Iterable[str],
     *,
     template: str | Sequence[str] | None = None,
@@ -63,7 +65,8 @@ def classify(
     Args:
         space: Embeds the items and, as text, the labels.
         items: `senseweave.Image`, `Audio`, `Video` or `Text`, of one or several modalities; with `modality`, anything
-            that the space's `embed_...` method of it takes.
+            that the space's `embed_...` method of it takes. Or the records of an index in this space,
+            `index.records(vectors=True)`, which are not embedded again.
         labels: The labels, at least one and all different.
         template: The text that a label is inserted into at `{}`; several are averaged as unit vectors (prompt
             ensembling, section 3.1.4 of CLIP's paper). None takes the template in `TEMPLATES` for the item's modality.
@@ -84,23 +87,28 @@ def classify(
     if scale is not None and not math.isfinite(scale):
         msg = f"scale must be a finite number, not {scale}"
         raise ValueError(msg)
-    if isinstance(items, str | bytes | Media):
+    if isinstance(items, str | bytes | Media | IndexRecord):
         msg = f"items must be a list, not a single {type(items).__name__}; put it into a list"
         raise TypeError(msg)
     text = space.encoder("text")
-    media = [_as_media(space, item, modality, position) for position, item in enumerate(items)]
-    if not media:
+    listed = list(items)
+    if not listed:
         return []
-    batch = space.encode(media, on_error=on_error)
+    if isinstance(listed[0], IndexRecord):
+        kinds, rows, kept = _stored(space, listed)
+    else:
+        media = [_as_media(space, item, modality, position) for position, item in enumerate(listed)]
+        batch = space.encode(media, on_error=on_error)
+        kinds, rows, kept = [item.modality for item in media], batch.vectors, batch.kept
     vectors: dict[Modality, np.ndarray] = {}
-    for kind in {media[position].modality for position in batch.kept}:
+    for kind in {kinds[position] for position in kept}:
         vectors[kind] = label_vectors(space, labels, TEMPLATES[kind] if template is None else template)
 
     factor = scale if scale is not None else text.logit_scale or DEFAULT_SCALE
     bias = text.logit_bias
     results = []
-    for vector, position in zip(batch.vectors, batch.kept, strict=True):
-        logits = factor * space.similarity(vector, vectors[media[position].modality])[0].astype(np.float64)
+    for vector, position in zip(rows, kept, strict=True):
+        logits = factor * space.similarity(vector, vectors[kinds[position]])[0].astype(np.float64)
         scores = _softmax(logits) if bias is None else 1 / (1 + np.exp(-(logits + bias)))
         order = np.argsort(-scores, kind="stable")
         ranked = {labels[index]: float(scores[index]) for index in order}
@@ -144,6 +152,23 @@ def _checked_labels(labels: Iterable[str]) -> list[str]:
         msg = f"labels must be at least one string, all different, not {listed!r}"
         raise ValueError(msg)
     return listed
+
+
+def _stored(space: Space, records: Sequence[Any]) -> tuple[list[Modality], np.ndarray, Sequence[int]]:
+    """Return the modalities, vectors and positions of the records of an index.
+
+    Raises:
+        TypeError: If one of them is no record, or has no vector.
+        FingerprintError: If one of them is of another space.
+    """
+    for position, record in enumerate(records, start=1):
+        if not isinstance(record, IndexRecord) or record.vector is None:
+            msg = f"item {position} is not a record with its vector; give index.records(vectors=True) alone"
+            raise TypeError(msg)
+        known, expected = record.provenance.fingerprint, space.fingerprint
+        if known not in (None, expected):
+            raise FingerprintError(record.source, str(known), expected)
+    return [record.modality for record in records], np.stack([record.vector for record in records]), range(len(records))
 
 
 def _as_media(space: Space, item: Any, modality: Modality | None, position: int) -> Media:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -15,8 +16,8 @@ from senseweave.retrieval.listing import IndexRecord
 from senseweave.retrieval.records.identity import content_key, picture_provenance
 from senseweave.spaces.batch import unit_rows
 
-PRIOR: Final = 8
-"""Records that the mean of all modalities counts for in the mean of one, so that few records are not their own mean."""
+FEW: Final = 4
+"""Number of records of a modality whose mean and the mean of all count alike: a few are not their own mean."""
 BLOCK: Final = 1024
 """Rows that are compared with all others at a time."""
 
@@ -35,12 +36,12 @@ class Points:
     vectors: np.ndarray
     space: str
 
-    @property
+    @cached_property
     def modalities(self) -> np.ndarray:
         """The modality of each point, shape (n,); `image` for words that were read in a picture."""
         return np.array([shown_modality(record) for record in self.records], dtype="<U5")
 
-    @property
+    @cached_property
     def balanced(self) -> np.ndarray:
         """The vectors with modalities balanced; see `balance`."""
         return balance(self.vectors, self.modalities)
@@ -94,7 +95,7 @@ def balance(vectors: np.ndarray, modalities: np.ndarray) -> np.ndarray:
 
     Vectors of one modality lie in a cone of their own (the modality gap: Liang et al. 2022, arXiv 2203.02053), so that
     neighbors are of the same modality whatever they mean. The mean of each modality is taken away, drawn towards the
-    mean of all where there are few: m = (n * mean + PRIOR * mean of all) / (n + PRIOR).
+    mean of all where there are few: w * mean + (1 - w) * mean of all, with w = n^2 / (n^2 + FEW^2).
 
     Args:
         vectors: Unit vectors, shape (n, dimension).
@@ -110,8 +111,8 @@ def balance(vectors: np.ndarray, modalities: np.ndarray) -> np.ndarray:
     balanced = np.array(vectors, dtype=np.float32)
     for modality, mean in zip(np.unique(modalities), means, strict=True):
         chosen = modalities == modality
-        count = int(chosen.sum())
-        balanced[chosen] -= (count * mean + PRIOR * center) / (count + PRIOR)
+        weight = chosen.sum() ** 2 / (chosen.sum() ** 2 + FEW**2)
+        balanced[chosen] -= weight * mean + (1 - weight) * center
     return unit_rows(balanced, allow_zero=True)
 
 

@@ -13,8 +13,10 @@ from senseweave.retrieval.search.examples import Example
 from senseweave.retrieval.stores.filters import Filter
 
 if TYPE_CHECKING:
+    from senseweave.explore.clusters import Clusters, Outlier
     from senseweave.explore.duplicates.report import Duplicates
     from senseweave.explore.explored_index import ExploredIndex
+    from senseweave.explore.map.mapping import IndexMap
 
 
 class Explored(Listed):
@@ -100,3 +102,103 @@ class Explored(Listed):
         if delete:
             found.delete()
         return found
+
+    def clusters(
+        self: ExploredIndex,
+        *,
+        min_size: int = 5,
+        space: str | None = None,
+        modalities: Collection[Modality] | None = None,
+        filter: Filter | None = None,  # noqa: A002  (what every store calls it)
+    ) -> Clusters:
+        """Return groups of contents that mean something similar, each named by the words that set it apart.
+
+            for cluster in index.clusters():
+                print(cluster.name, len(cluster), cluster.modalities)
+
+        What all vectors of a modality have in common is taken away first, so that groups go by meaning. Groups are
+        found by HDBSCAN, and named from texts, captions and transcripts by class-based tf-idf.
+
+        Args:
+            min_size: Smallest number of contents of a group.
+            space: Name of the space whose vectors are grouped; None for the one with most records.
+            modalities: Only these modalities; None for all.
+            filter: A condition on metadata; None for all records.
+
+        Returns:
+            The groups, the largest first; `clusters.rest` belongs to none.
+
+        Raises:
+            ImportError: If scikit-learn or umap-learn is not installed; the message has the line that installs it.
+        """
+        from senseweave.explore.clusters import find_clusters
+
+        return find_clusters(self, min_size=min_size, space=space, modalities=modalities, filter=filter)
+
+    def outliers(
+        self: ExploredIndex,
+        k: int = 10,
+        *,
+        space: str | None = None,
+        modalities: Collection[Modality] | None = None,
+        filter: Filter | None = None,  # noqa: A002  (what every store calls it)
+    ) -> list[Outlier]:
+        """Return the contents that are farthest from their ten nearest contents, the farthest first.
+
+        Args:
+            k: How many.
+            space: Name of the space whose vectors are compared; None for the one with most records.
+            modalities: Only these modalities; None for all.
+            filter: A condition on metadata; None for all records.
+        """
+        from senseweave.explore.clusters import find_outliers
+
+        return find_outliers(self, k, space=space, modalities=modalities, filter=filter)
+
+    def map(
+        self: ExploredIndex,
+        path: str | Path,
+        *,
+        color: str = "modality",
+        title: str | None = None,
+        space: str | None = None,
+        modalities: Collection[Modality] | None = None,
+        filter: Filter | None = None,  # noqa: A002  (what every store calls it)
+        previews: int = 12 * 1024**2,
+    ) -> IndexMap:
+        """Write a map of the index: one page that needs nothing from elsewhere (`.html`), or a picture (`.png`).
+
+            index.map("map.html")
+            index.map("map.png", color="cluster")
+
+        Every content is a point near what means something similar, whatever its modality. The page shows pictures,
+        players and texts of points, colors them by modality, cluster or metadata, and finds words.
+
+        Args:
+            path: Of the page or picture; what is there is replaced.
+            color: What points are colored by at first: `modality`, `cluster`, or a name of metadata.
+            title: Of the page.
+            space: Name of the space whose vectors are placed; None for the one with most records.
+            modalities: Only these modalities; None for all.
+            filter: A condition on metadata; None for all records.
+            previews: Most bytes of pictures and sounds in the page; 0 for none.
+
+        Returns:
+            What was drawn, with figures of how well modalities mix.
+
+        Raises:
+            ValueError: If the index holds nothing of the kind, or cannot be colored like this.
+            ImportError: If scikit-learn or umap-learn is not installed; the message has the line that installs it.
+        """
+        from senseweave.explore.map.mapping import write_map
+
+        return write_map(
+            self,
+            path,
+            color=color,
+            title=title,
+            space=space,
+            modalities=modalities,
+            filter=filter,
+            previews=previews,
+        )

@@ -1,0 +1,1 @@
+"""The map of an index: one self-contained page, and a picture."""

@@ -1,0 +1,321 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const count = data.count;
+  const bytes = Uint8Array.from(atob(data.places), (c) => c.charCodeAt(0));
+  const places = new Float32Array(bytes.buffer); // x and y of each point, from -1 to 1
+  const canvas = document.getElementById("map");
+  const card = document.getElementById("card");
+  const legend = document.getElementById("legend");
+  const select = document.getElementById("color");
+  const palette = ["#3b7dd8", "#e0702e", "#2f9e5b", "#b3489e", "#c9a227", "#17a2a8", "#d64550", "#7a67d8", "#8c6d46",
+    "#5f8f1f", "#e377c2", "#4d6a8a"];
+  const gray = "#8a9099";
+  const view = { x: 0, y: 0, scale: 1 };
+  const colors = new Float32Array(count * 3);
+  const hidden = new Set();
+  let found = null; // points that match what is searched for, or null for all
+  let column = data.columns[0];
+  let current = -1;
+  let pinned = false;
+  let waiting = false;
+
+  const gl = canvas.getContext("webgl", { antialias: true, preserveDrawingBuffer: true });
+  const plane = gl ? null : canvas.getContext("2d");
+  let program, placeBuffer, colorBuffer;
+
+  function shader(kind, source) {
+    const made = gl.createShader(kind);
+    gl.shaderSource(made, source);
+    gl.compileShader(made);
+    return made;
+  }
+
+  function setUp() {
+    if (!gl) return;
+    program = gl.createProgram();
+    gl.attachShader(program, shader(gl.VERTEX_SHADER, `
+      attribute vec2 place; attribute vec4 color; uniform vec2 shift; uniform vec2 zoom; uniform float size;
+      varying vec4 shown;
+      void main() { gl_Position = vec4((place + shift) * zoom, 0.0, 1.0); gl_PointSize = size; shown = color; }`));
+    gl.attachShader(program, shader(gl.FRAGMENT_SHADER, `
+      precision mediump float; varying vec4 shown;
+      void main() {
+        float away = length(gl_PointCoord - 0.5);
+        if (away > 0.5) discard;
+        gl_FragColor = vec4(shown.rgb * shown.a, shown.a);
+      }`));
+    gl.linkProgram(program);
+    gl.useProgram(program);
+    placeBuffer = gl.createBuffer();
+    gl.bindBuffer(gl.ARRAY_BUFFER, placeBuffer);
+    gl.bufferData(gl.ARRAY_BUFFER, places, gl.STATIC_DRAW);
+    const place = gl.getAttribLocation(program, "place");
+    gl.enableVertexAttribArray(place);
+    gl.vertexAttribPointer(place, 2, gl.FLOAT, false, 0, 0);
+    colorBuffer = gl.createBuffer();
+    gl.enable(gl.BLEND);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+  }
+
+  function isShown(at) {
+    return !hidden.has(column.codes[at]) && (found === null || found.has(at));
+  }
+
+  function paint() {
+    const dots = new Uint8Array(count * 4);
+    for (let at = 0; at < count; at++) {
+      const code = column.codes[at];
+      const hex = parseInt(colorOf(code).slice(1), 16);
+      dots.set([hex >> 16, (hex >> 8) & 255, hex & 255, isShown(at) ? 215 : 12], at * 4);
+    }
+    colors.bytes = dots;
+    if (gl) {
+      gl.bindBuffer(gl.ARRAY_BUFFER, colorBuffer);
+      gl.bufferData(gl.ARRAY_BUFFER, dots, gl.STATIC_DRAW);
+      const color = gl.getAttribLocation(program, "color");
+      gl.enableVertexAttribArray(color);
+      gl.vertexAttribPointer(color, 4, gl.UNSIGNED_BYTE, true, 0, 0);
+    }
+    redraw();
+  }
+
+  function colorOf(code) {
+    return code < 0 || column.names[code] === "" ? gray : palette[code % palette.length];
+  }
+
+  function unit() {
+    return 0.46 * Math.min(canvas.clientWidth, canvas.clientHeight) * view.scale;
+  }
+
+  function pointSize() {
+    return Math.max(2, Math.min(10, (count > 20000 ? 2.5 : count > 2000 ? 4 : 7) * Math.sqrt(view.scale)));
+  }
+
+  function draw() {
+    waiting = false;
+    const ratio = window.devicePixelRatio || 1;
+    const width = canvas.clientWidth, height = canvas.clientHeight;
+    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+      canvas.width = Math.round(width * ratio);
+      canvas.height = Math.round(height * ratio);
+    }
+    if (gl) {
+      gl.viewport(0, 0, canvas.width, canvas.height);
+      gl.clearColor(0, 0, 0, 0);
+      gl.clear(gl.COLOR_BUFFER_BIT);
+      gl.uniform2f(gl.getUniformLocation(program, "shift"), -view.x, -view.y);
+      gl.uniform2f(gl.getUniformLocation(program, "zoom"), 2 * unit() / width, 2 * unit() / height);
+      gl.uniform1f(gl.getUniformLocation(program, "size"), pointSize() * ratio);
+      gl.drawArrays(gl.POINTS, 0, count);
+      return;
+    }
+    plane.setTransform(ratio, 0, 0, ratio, 0, 0);
+    plane.clearRect(0, 0, width, height);
+    const size = pointSize();
+    for (let at = 0; at < count; at++) {
+      const [x, y] = onScreen(at);
+      if (x < 0 || y < 0 || x > width || y > height) continue;
+      plane.globalAlpha = isShown(at) ? 0.85 : 0.05;
+      plane.fillStyle = colorOf(column.codes[at]);
+      plane.fillRect(x - size / 2, y - size / 2, size, size);
+    }
+  }
+
+  function redraw() {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(draw);
+  }
+
+  function onScreen(at) {
+    return [canvas.clientWidth / 2 + (places[2 * at] - view.x) * unit(),
+      canvas.clientHeight / 2 - (places[2 * at + 1] - view.y) * unit()];
+  }
+
+  // A grid of cells, so that the point under the pointer is found among few of 100,000.
+  const CELLS = 256;
+  const grid = new Map();
+  for (let at = 0; at < count; at++) {
+    const key = cell(places[2 * at]) * CELLS + cell(places[2 * at + 1]);
+    if (!grid.has(key)) grid.set(key, []);
+    grid.get(key).push(at);
+  }
+
+  function cell(value) {
+    return Math.max(0, Math.min(CELLS - 1, Math.floor((value + 1) / 2 * CELLS)));
+  }
+
+  function pointAt(x, y) {
+    const mapX = (x - canvas.clientWidth / 2) / unit() + view.x;
+    const mapY = (canvas.clientHeight / 2 - y) / unit() + view.y;
+    const reach = 10 / unit();
+    let best = -1, least = reach * reach;
+    for (let i = cell(mapX - reach); i <= cell(mapX + reach); i++) {
+      for (let j = cell(mapY - reach); j <= cell(mapY + reach); j++) {
+        for (const at of grid.get(i * CELLS + j) || []) {
+          if (!isShown(at)) continue;
+          const away = (places[2 * at] - mapX) ** 2 + (places[2 * at + 1] - mapY) ** 2;
+          if (away < least) { least = away; best = at; }
+        }
+      }
+    }
+    return best;
+  }
+
+  function element(name, text) {
+    const made = document.createElement(name);
+    if (text !== undefined) made.textContent = text; // never HTML: names and texts come from documents
+    return made;
+  }
+
+  function show(at, x, y) {
+    if (at === current && !card.hidden) return;
+    current = at;
+    card.replaceChildren();
+    card.hidden = at < 0;
+    if (at < 0) return;
+    card.append(element("strong", data.titles[at]));
+    card.append(element("div", data.columns.map((entry) => `${entry.title}: ${entry.names[entry.codes[at]] || "none"}`).join("\n")));
+    const preview = data.previews[at];
+    if (preview && preview.startsWith("data:image/")) {
+      const image = element("img");
+      image.src = preview;
+      image.alt = data.titles[at];
+      card.append(image);
+    } else if (preview && preview.startsWith("data:audio/")) {
+      const player = element("audio");
+      player.controls = true;
+      player.src = preview;
+      card.append(player);
+    }
+    if (data.texts[at]) card.append(element("div", data.texts[at]));
+    const width = canvas.clientWidth, height = canvas.clientHeight;
+    card.style.left = `${Math.max(12, x + 16 + card.offsetWidth > width ? x - 16 - card.offsetWidth : x + 16)}px`;
+    card.style.top = `${Math.max(12, Math.min(y + 16, height - card.offsetHeight - 12))}px`;
+  }
+
+  function pin(at, x, y) {
+    pinned = at >= 0;
+    card.classList.toggle("pinned", pinned);
+    show(at, x, y);
+  }
+
+  function zoomBy(factor, x, y) {
+    const mapX = (x - canvas.clientWidth / 2) / unit(), mapY = (canvas.clientHeight / 2 - y) / unit();
+    const scale = Math.max(0.5, Math.min(200, view.scale * factor));
+    const ratio = scale / view.scale;
+    view.x += mapX - mapX / ratio;
+    view.y += mapY - mapY / ratio;
+    view.scale = scale;
+    redraw();
+  }
+
+  let drag = null;
+  const touches = new Map();
+  let spread = 0;
+  canvas.addEventListener("pointerdown", (event) => {
+    touches.set(event.pointerId, event);
+    drag = { x: event.clientX, y: event.clientY, moved: false };
+    canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (touches.has(event.pointerId)) touches.set(event.pointerId, event);
+    if (touches.size === 2) {
+      const [a, b] = [...touches.values()];
+      const apart = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+      if (spread) zoomBy(apart / spread, (a.clientX + b.clientX) / 2, (a.clientY + b.clientY) / 2);
+      spread = apart;
+      drag.moved = true;
+    } else if (drag) {
+      const x = event.clientX - drag.x, y = event.clientY - drag.y;
+      if (!drag.moved && Math.hypot(x, y) < 4) return;
+      drag.moved = true;
+      view.x -= x / unit();
+      view.y += y / unit();
+      drag.x = event.clientX;
+      drag.y = event.clientY;
+      redraw();
+    } else if (!pinned) {
+      show(pointAt(event.clientX, event.clientY), event.clientX, event.clientY);
+    }
+  });
+  function release(event) {
+    touches.delete(event.pointerId);
+    spread = 0;
+    if (drag && !drag.moved && event.type === "pointerup") pin(pointAt(event.clientX, event.clientY), event.clientX, event.clientY);
+    if (!touches.size) drag = null;
+  }
+  canvas.addEventListener("pointerup", release);
+  canvas.addEventListener("pointercancel", release);
+  canvas.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    zoomBy(Math.exp(-event.deltaY / 400), event.clientX, event.clientY);
+  }, { passive: false });
+  canvas.addEventListener("keydown", (event) => {
+    const step = 60 / unit();
+    const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
+    if (moves[event.key]) { view.x += moves[event.key][0]; view.y += moves[event.key][1]; redraw(); }
+    else if (event.key === "+" || event.key === "-") zoomBy(event.key === "+" ? 1.25 : 0.8, canvas.clientWidth / 2, canvas.clientHeight / 2);
+    else if (event.key === "n" || event.key === "N") {
+      for (let tried = 1; tried <= count; tried++) {
+        const at = (Math.max(current, -1) + tried) % count;
+        if (isShown(at)) { view.x = places[2 * at]; view.y = places[2 * at + 1]; redraw(); pin(at, ...onScreen(at)); break; }
+      }
+    } else if (event.key === "Escape") pin(-1);
+  });
+
+  function list() {
+    legend.replaceChildren();
+    const counts = new Map();
+    for (const code of column.codes) counts.set(code, (counts.get(code) || 0) + 1);
+    for (const [code, times] of [...counts].sort((a, b) => b[1] - a[1]).slice(0, 40)) {
+      const button = element("button");
+      const mark = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      mark.setAttribute("width", "12");
+      mark.setAttribute("height", "12");
+      const dot = document.createElementNS("http://www.w3.org/2000/svg", "circle");
+      for (const [name, value] of [["cx", 6], ["cy", 6], ["r", 6], ["fill", colorOf(code)]]) dot.setAttribute(name, value);
+      mark.append(dot);
+      button.append(mark, element("span", `${column.names[code] || "none"} (${times})`));
+      button.setAttribute("aria-pressed", String(!hidden.has(code)));
+      button.addEventListener("click", () => {
+        if (!hidden.delete(code)) hidden.add(code);
+        button.setAttribute("aria-pressed", String(!hidden.has(code)));
+        paint();
+      });
+      const entry = element("li");
+      entry.append(button);
+      legend.append(entry);
+    }
+  }
+
+  data.columns.forEach((entry, at) => {
+    const option = element("option", entry.title);
+    option.value = String(at);
+    select.append(option);
+  });
+  select.addEventListener("change", () => {
+    column = data.columns[Number(select.value)];
+    hidden.clear();
+    list();
+    paint();
+  });
+  document.getElementById("find").addEventListener("input", (event) => {
+    const asked = event.target.value.trim().toLowerCase();
+    found = null;
+    if (asked) {
+      found = new Set();
+      for (let at = 0; at < count; at++) {
+        if (data.titles[at].toLowerCase().includes(asked) || data.texts[at].toLowerCase().includes(asked)) found.add(at);
+      }
+    }
+    document.getElementById("count").textContent = asked ? `${found.size} of ${data.summary}` : data.summary;
+    paint();
+  });
+  document.getElementById("count").textContent = data.summary;
+  window.addEventListener("resize", redraw);
+  setUp();
+  list();
+  paint();
+})();

@@ -2,8 +2,11 @@
 
 import base64
 import io
+import json
 import socket
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -11,6 +14,7 @@ from loopback_server import Start
 from PIL import Image
 
 import senseweave as sw
+from senseweave.serving import bodies
 from senseweave.serving.settings import ServeSettings, is_loopback
 
 TOKEN = "a-token-of-some-length"
@@ -146,3 +150,48 @@ def test_pixels_are_limited_too(start: Start, index: sw.Index) -> None:
     answer = client.post("/api/search/upload", files=upload)
     assert answer.status_code == 413
     assert "max_pixels" in answer.json()["error"]["message"]
+
+
+def test_a_body_that_will_be_too_large_is_refused_before_it_comes(client: httpx.Client) -> None:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80)) as connection:
+        head = b"POST /api/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        connection.sendall(head + b"Content-Length: 999999999999\r\n\r\n")
+        assert b" 413 " in connection.makefile("rb").readline()
+
+
+def test_large_bodies_wait_until_others_are_answered(start: Start, index: sw.Index) -> None:
+    client = start(index, upload_policy=sw.MediaPolicy(max_bytes=100_000))
+    address = (client.base_url.host, client.base_url.port or 80)
+    head = b"POST /api/search/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    held = [socket.create_connection(address) for _ in range(4)]
+    for connection in held:
+        connection.sendall(head + b"Content-Length: 100000\r\n\r\n")
+    large = json.dumps({"query": "a", "k": 1}).ljust(90_000).encode()
+
+    def ask() -> int:
+        return client.post("/api/search", content=large, headers={"content-type": "application/json"}).status_code
+
+    while ask() != 503:  # until all four have arrived
+        pass
+    assert client.post("/api/search", json={"query": "a"}).status_code == 200
+    for connection in held:
+        connection.close()
+    while ask() == 503:
+        pass
+    assert ask() == 200
+
+
+def test_a_large_body_is_read_in_a_thread(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    load = json.loads
+
+    def loads(text: bytes) -> object:
+        threads.append(threading.current_thread().name)
+        return load(text)
+
+    monkeypatch.setattr(bodies, "json", SimpleNamespace(loads=loads))
+    for size in (0, 100_000):
+        body = json.dumps({"input": "a"}).ljust(size).encode()
+        answer = client.post("/v1/embeddings", content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 200
+    assert [name.startswith("senseweave-serve") for name in threads] == [False, True]

@@ -23,6 +23,7 @@ import senseweave as sw
 from senseweave.encoders.base import Role
 from senseweave.errors import MediaError, UnsupportedModalityError
 from senseweave.media import Media, MediaPolicy, Modality, Text
+from senseweave.serving.bodies import JSONRoute
 from senseweave.serving.errors import ApiError, PlainJSON, input_error
 from senseweave.serving.inputs import MODALITIES, read_encoded
 from senseweave.serving.services import Services, Shared
@@ -30,7 +31,7 @@ from senseweave.serving.work import off_loop
 from senseweave.spaces.batch import layer_norm, unit_rows
 from senseweave.spaces.space import Space
 
-router = APIRouter(prefix="/v1", tags=["embeddings"])
+router = APIRouter(prefix="/v1", tags=["embeddings"], route_class=JSONRoute)
 
 MOST_INPUTS: Final = 2048
 """As OpenAI allows in one request."""
@@ -54,8 +55,11 @@ class EmbeddingsRequest(BaseModel):
     """A request as OpenAI defines it, with media as Jina's API and vLLM take them."""
 
     model: str | None = Field(None, description="A name of `/v1/models`; the first of them if left out.")
-    input: str | list[str | dict[str, str] | int | list[int]] | dict[str, str] | None = Field(
-        None, description='Strings, or objects such as {"image": "<base64>"}; also audio, video and text.'
+    # What is in a list is checked by `read_inputs`, off the event loop.
+    input: str | list[Any] | dict[str, Any] | None = Field(
+        None,
+        description='Strings, or objects such as {"image": "<base64>"}; also audio, video and text.',
+        json_schema_extra={"examples": ["a dog", ["a dog", "a cat"], [{"image": "<base64>"}, {"text": "a dog"}]]},
     )
     messages: list[dict[str, Any]] | None = Field(
         None, description="A conversation instead of `input`, all of which gets one vector."
@@ -89,6 +93,8 @@ class EmbeddingsAnswer(BaseModel):
 @router.post("/embeddings", response_model=EmbeddingsAnswer)
 async def embeddings(asked: EmbeddingsRequest, shared: Shared) -> Any:
     """Embed texts, images, recordings and videos; requests that come together are computed together."""
+    if shared.state == "loading":
+        await off_loop(lambda: shared.spaces)
     name, space = _chosen(shared, asked.model)
     role = _role(asked)
     try:
@@ -185,7 +191,8 @@ def _item(number: int, item: Any, policy: MediaPolicy) -> Media:
         raise ApiError(422, "token_ids", IDS_REFUSED)
     if isinstance(item, str):
         return Text(item, policy=policy)
-    if len(item) != 1 or not set(item) <= {"text", *MODALITIES}:
+    is_named = isinstance(item, Mapping) and len(item) == 1 and set(item) <= {"text", *MODALITIES}
+    if not is_named or not isinstance(next(iter(item.values())), str):
         raise ApiError(422, "invalid_input", f"input.{number}: an object holds one of text, image, audio or video")
     ((modality, value),) = item.items()
     if modality == "text":

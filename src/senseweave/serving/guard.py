@@ -20,6 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from senseweave.serving.bodies import LARGEST_AT_ONCE, Budget
 from senseweave.serving.errors import error_response
 from senseweave.serving.settings import ServeSettings
 
@@ -77,6 +78,7 @@ class Guard:
             settings.host.lower().strip("[]"),
             *(name.lower() for name in settings.allowed_hosts),
         }
+        self._budget = Budget(LARGEST_AT_ONCE * settings.upload_policy.max_bytes)
         self._upload_bytes = settings.upload_policy.max_bytes
         self._document_bytes = min(settings.upload_policy.max_text_bytes, self._upload_bytes)
 
@@ -98,8 +100,17 @@ class Guard:
         refusal = self._refusal(scope, headers, limit)
         if refusal is not None:
             await refusal(scope, receive, send_guarded)
-        else:
+            return
+        size = int(headers["content-length"]) if "content-length" in headers else _stated_size(headers, limit)
+        if not self._budget.take(size):
+            busy = error_response(503, "busy", "too many large requests at a time; try again")
+            busy.headers["retry-after"] = "1"
+            await busy(scope, receive, send_guarded)
+            return
+        try:
             await self._app(scope, _bounded(receive, limit), send_guarded)
+        finally:
+            self._budget.give_back(size)
 
     def _refusal(self, scope: Scope, headers: Headers, limit: int) -> Any:
         if not self._is_known_host(headers.getlist("host")):
@@ -134,6 +145,11 @@ class Guard:
     def _limit(self, headers: Headers) -> int:
         is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
         return self._upload_bytes if is_form else self._document_bytes
+
+
+def _stated_size(headers: Headers, limit: int) -> int:
+    """Return the most bytes that a body without Content-Length may have; 0 where there is none (RFC 9112, 6.3)."""
+    return limit if "transfer-encoding" in headers else 0
 
 
 def _bounded(receive: Receive, limit: int) -> Receive:

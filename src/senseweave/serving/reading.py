@@ -63,13 +63,13 @@ async def records(
 ) -> Any:
     """List records that match a filter."""
 
-    def listed() -> list[dict[str, Any]]:
+    def listed() -> PlainJSON:
         chosen = None if modality is None else [modality]
         found = shared.index.records(filter=_condition(where), modalities=chosen)
-        return [record_as_dict(record) for record in islice(found, offset, offset + limit + 1)]
+        page = [record_as_dict(record) for record in islice(found, offset, offset + limit + 1)]
+        return PlainJSON({"records": page[:limit], "next_offset": offset + limit if len(page) > limit else None})
 
-    page = await off_loop(_checked, listed)
-    return PlainJSON({"records": page[:limit], "next_offset": offset + limit if len(page) > limit else None})
+    return await off_loop(_checked, listed)
 
 
 @router.get("/records/{identifier}", response_model=RecordModel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -194,7 +195,8 @@ def _facts(identifier: str, provenance: Provenance, text: str, space: str) -> di
 def _links(identifier: str, provenance: Provenance) -> dict[str, str]:
     from senseweave.serving.files import has_file
 
-    links = {"record": f"/api/records/{identifier}"}
+    address = f"/api/records/{quote(identifier, safe='')}"
+    links = {"record": address}
     if has_file(provenance):
         shown = "image" if picture_provenance(provenance) is not None else provenance.modality
         is_page = provenance.page is not None and provenance.mime_type == "application/pdf"
@@ -202,5 +204,5 @@ def _links(identifier: str, provenance: Provenance) -> dict[str, str]:
         kinds += ["thumbnail"] if shown != "text" or is_page else []
         kinds += ["clip"] if shown in ("audio", "video") else []
         kinds += ["waveform"] if shown == "audio" else []
-        links |= {kind: f"/api/records/{identifier}/{kind}" for kind in kinds}
+        links |= {kind: f"{address}/{kind}" for kind in kinds}
     return links

@@ -11,13 +11,14 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from senseweave.errors import MediaError
+from senseweave.serving.bodies import JSONRoute
 from senseweave.serving.errors import ApiError, PlainJSON, input_error
 from senseweave.serving.inputs import read_query
 from senseweave.serving.schemas import SearchAnswer, SearchRequest, hit_as_dict
 from senseweave.serving.services import Services, Shared
 from senseweave.serving.work import off_loop
 
-router = APIRouter(prefix="/api", tags=["search"])
+router = APIRouter(prefix="/api", tags=["search"], route_class=JSONRoute)
 
 
 @router.post("/search", response_model=SearchAnswer)

@@ -18,12 +18,13 @@ from senseweave.concurrency import WRITING, run_in
 from senseweave.display import printable
 from senseweave.media.forms.local_names import source_path
 from senseweave.retrieval import Report
+from senseweave.serving.bodies import JSONRoute
 from senseweave.serving.errors import ApiError, PlainJSON, input_error
 from senseweave.serving.schemas import AddAnswer, DeleteAnswer, TextsRequest
 from senseweave.serving.services import Services, Shared
 from senseweave.serving.work import off_loop
 
-router = APIRouter(prefix="/api", tags=["changes"])
+router = APIRouter(prefix="/api", tags=["changes"], route_class=JSONRoute)
 
 
 @router.post("/texts", response_model=AddAnswer)

@@ -13,6 +13,7 @@ from loopback_server import Start
 from PIL import Image
 
 import senseweave as sw
+from senseweave.serving.previews import cut_video
 from senseweave.serving.ranges import parse_range
 from senseweave.testing import toy_space
 
@@ -213,3 +214,25 @@ def test_records_and_sources_are_listed_by_pages(client: httpx.Client, index: sw
     assert [entry["source"] for entry in listed["sources"]] == sorted(index.sources())[:2]
     assert client.get("/api/records", params={"filter": "{"}).status_code == 422
     assert client.get("/api/records", params={"filter": '{"$no": 1}'}).status_code == 422
+
+
+@pytest.mark.parametrize(("span", "key_frame"), [((0.0, 2.0), 0.0), ((9.5, 11.0), 8.5)])
+def test_a_cut_video_keeps_all_pictures_and_the_sound_beside_them(
+    corpus: Path, span: tuple[float, float], key_frame: float
+) -> None:
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    path = corpus / "video" / "video-01.mp4"  # H.264, with pictures that are not stored in the order they are shown in
+
+    def decoded(data: bytes) -> tuple[dict[float, np.ndarray], float]:
+        with av.open(io.BytesIO(data)) as container:
+            frames = {round(frame.time, 2): frame.to_ndarray(format="gray") for frame in container.decode(video=0)}
+        with av.open(io.BytesIO(data)) as container:
+            rate = container.streams.audio[0].rate
+            return frames, sum(frame.samples for frame in container.decode(audio=0)) / rate
+
+    whole, _ = decoded(path.read_bytes())
+    cut, seconds = decoded(cut_video(sw.Video(path), *span).data)
+    assert min(cut) == 0
+    for second in [time for time in whole if key_frame <= time < span[1]]:
+        np.testing.assert_array_equal(cut[round(second - key_frame, 2)], whole[second])
+    assert seconds == pytest.approx(span[1] - key_frame, abs=0.1)

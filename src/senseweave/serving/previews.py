@@ -30,6 +30,8 @@ CLIP_RATE: Final = 44_100
 WAVEFORM_RATE: Final = 8_000
 WAVEFORM_SECONDS: Final = 600.0
 BARS: Final = 96
+BESIDE_SECONDS: Final = 10.0
+"""How far apart in a file sound and pictures of one moment are, at most."""
 WEB_CODECS: Final = {"vp8", "vp9", "av1", "opus", "vorbis"}
 MP4_CODECS: Final = {"h264", "hevc", "av1", "mpeg4", "aac", "mp3"}
 
@@ -132,27 +134,39 @@ def cut_video(media: Video, start: float, end: float) -> Exported:
         with av.open(output, "w", format=name) as target:
             copies = {track.index: target.add_stream_from_template(track) for track in tracks}
             first: float | None = None
+            early: list[Any] = []
+            ended: set[int] = set()
             for packet in container.demux(tracks):
                 if packet.dts is None or packet.pts is None:
                     continue
-                second = float(packet.pts * packet.time_base)
-                if second - zero >= end and packet.stream is tracks[0]:
-                    break
-                if first is None:
-                    if packet.stream is not tracks[0] or not packet.is_keyframe:
-                        continue
-                    first = float(packet.dts * packet.time_base)
-                shift = round(first / packet.time_base)
-                if second < first or packet.dts < shift:
+                decoded = float(packet.dts * packet.time_base) - zero
+                if decoded >= end:  # pictures are not in the order in which they are shown, and sound comes beside them
+                    ended.add(packet.stream.index)
+                    if len(ended) == len(tracks) or decoded >= end + BESIDE_SECONDS:
+                        break
                     continue
-                packet.dts, packet.pts = packet.dts - shift, packet.pts - shift
-                packet.stream = copies[packet.stream.index]
-                target.mux(packet)
-                media.policy.check_bytes(media.source, output.tell())
+                early.append(packet)
+                if first is None and packet.stream is tracks[0] and packet.is_keyframe:
+                    first = float(packet.pts * packet.time_base)
+                if first is not None:
+                    for waiting in early:
+                        _copy(waiting, copies, first, target)
+                    early.clear()
+                    media.policy.check_bytes(media.source, output.tell())
             if first is None:
                 raise MediaError(media.source, f"has no pictures from {start:g} to {end:g} seconds")
     mime_type = {"mp4": "video/mp4", "webm": "video/webm"}.get(name, "video/x-matroska")
     return Exported(output.getvalue(), mime_type)
+
+
+def _copy(packet: Any, copies: dict[int, Any], first: float, target: Any) -> None:
+    """Write a packet with its times counted from `first`, in seconds; what is shown before that is left out."""
+    shift = round(first / packet.time_base)
+    if packet.pts < shift:
+        return
+    packet.dts, packet.pts = packet.dts - shift, packet.pts - shift
+    packet.stream = copies[packet.stream.index]
+    target.mux(packet)
 
 
 def _waveform_svg(peaks: list[float]) -> bytes:

@@ -53,6 +53,7 @@ SCRIPTS = (
     Script("memory.py", once=True),
     Script("concurrent_search.py"),
     Script("images.py"),
+    Script("image_backends.py"),
     Script("speech.py"),
     Script("search_latency.py", ("--sizes", "10000"), once=True),
     Script("wrappers.py"),

@@ -12,6 +12,7 @@ import argparse
 import sys
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import measuring
 import numpy as np
@@ -33,7 +34,7 @@ REFERENCE = "sentence-transformers"
 TEXTS, QUICK_TEXTS = 500, 150
 QUERIES, QUICK_QUERIES = 100, 30
 
-Embed = Callable[[list[str]], np.ndarray]
+Embed = Callable[[Any], np.ndarray]
 
 
 def main() -> None:
@@ -53,38 +54,47 @@ def main() -> None:
 
     corpus = texts(QUICK_TEXTS if options.quick else TEXTS)
     queries = [" ".join(text.split()[:8]) for text in corpus]
-    sides, gates = open_sides(folder, corpus, reference(corpus))
+    sides, gates = open_sides(folder, "embed_text", corpus, reference(corpus))
     all_sides = {REFERENCE: reference, **sides}
     alone = queries[: QUICK_QUERIES if options.quick else QUERIES]
     for work, batch in (("mixed lengths in bulk", corpus), ("short texts in bulk", queries)):
         calls = {name: (lambda embed=embed, batch=batch: embed(batch)) for name, embed in all_sides.items()}
         rounds, loads = measuring.take_rounds(calls, options, unit="texts/s", items=len(batch))
-        report(work, "texts/s", rounds, loads, gates, options)
+        report(work, "texts/s", rounds, loads, gates, options, REFERENCE)
     each = {
         name: time_queries(lambda query, embed=embed: embed([query])[0], alone, 50) for name, embed in all_sides.items()
     }
     rounds, loads = measuring.take_rounds(each, options, unit="ms", returns_figure=True)
-    report("one query, p50", "ms", rounds, loads, gates, options)
+    report("one query, p50", "ms", rounds, loads, gates, options, REFERENCE)
 
 
-def open_sides(folder: str, corpus: list[str], expected: np.ndarray) -> tuple[dict[str, Embed], dict[str, str]]:
-    """Return the sides whose vectors pass the gate, and what was found of each; print why others are left out."""
+def open_sides(
+    name: str, method: str, corpus: list[Any], expected: np.ndarray
+) -> tuple[dict[str, Embed], dict[str, str]]:
+    """Return the sides whose vectors pass the gate, and what was found of each; print why others are left out.
+
+    Args:
+        name: Of the model.
+        method: Of a space, for example `embed_text`.
+        corpus: What it takes.
+        expected: The reference's vectors.
+    """
     import senseweave as sw
 
     sides: dict[str, Embed] = {}
     gates: dict[str, str] = {}
-    for name, chosen in SIDES.items():
+    for side, chosen in SIDES.items():
         try:
-            space = sw.load(folder, device="cpu", cache_size=0, **chosen)
-            cosine = lowest_cosine(space.embed_text(corpus), expected)
+            embed: Embed = getattr(sw.load(name, device="cpu", cache_size=0, **chosen), method)
+            cosine = lowest_cosine(embed(corpus), expected)
         except (ImportError, ValueError, sw.SenseweaveError) as error:
-            print(f"{name} is left out: {error}", file=sys.stderr)
+            print(f"{side} is left out: {error}", file=sys.stderr)
             continue
         if cosine < GATES[chosen.get("precision", "fp32")]:
-            print(f"{name} is left out: its lowest cosine is {cosine:.6f}", file=sys.stderr)
+            print(f"{side} is left out: its lowest cosine is {cosine:.6f}", file=sys.stderr)
             continue
-        sides[name] = space.embed_text
-        gates[name] = f"lowest cosine {cosine:.6f}"
+        sides[side] = embed
+        gates[side] = f"lowest cosine {cosine:.6f}"
     return sides, gates
 
 
@@ -95,10 +105,11 @@ def report(
     loads: list[float],
     gates: dict[str, str],
     options: argparse.Namespace,
+    reference: str,
 ) -> None:
-    """Print a row for each side, with its ratio to sentence-transformers."""
+    """Print a row for each side, with its ratio to the reference."""
     for name, gate in gates.items():
-        figures = [{measuring.OURS: taken[name], REFERENCE: taken[REFERENCE]} for taken in rounds]
+        figures = [{measuring.OURS: taken[name], reference: taken[reference]} for taken in rounds]
         row = measuring.summarize(f"{work}, {name}", unit, figures, options.threads, gate, loads=loads)
         measuring.report(row, options)
 

@@ -7,7 +7,7 @@ import pytest
 import transformers
 from PIL import Image
 
-from senseweave.encoders.parts.preparation import ImagePreparation
+from senseweave.encoders.parts.preparation import ImagePreparation, quick_transform
 
 SIZES = [(640, 480), (480, 640), (33, 31), (225, 224), (1, 1), (1, 90), (500, 7), (1000, 1001), (224, 224)]
 
@@ -41,6 +41,43 @@ def test_the_shorter_way_gives_the_numbers_of_the_processor(name):
         found = preparation.image(picture)["pixel_values"]
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected, err_msg=str(picture.size))
+
+
+def transform(name: str):
+    from timm.data import create_transform
+
+    if name == "open_clip":
+        from open_clip.transform import PreprocessCfg, image_transform_v2
+
+        return image_transform_v2(PreprocessCfg(size=(33, 33), resize_mode="shortest"), is_train=False)
+    settings = {
+        "timm": {"input_size": 224, "crop_pct": 0.95, "interpolation": "bicubic"},
+        "timm, odd": {"input_size": 33, "crop_pct": 0.9, "interpolation": "bilinear"},
+        "timm, squashed": {"input_size": 40, "crop_mode": "squash", "crop_pct": 1.0},
+        "timm, with borders": {"input_size": 40, "crop_mode": "border", "crop_pct": 0.8},
+    }
+    return create_transform(**settings[name], is_training=False)
+
+
+@pytest.mark.parametrize("name", ["timm", "timm, odd", "timm, squashed", "open_clip"])
+def test_the_shorter_way_gives_the_numbers_of_a_transform_of_torchvision(name):
+    steps = transform(name)
+    quick = quick_transform(steps)
+    assert quick is not None
+    for picture in pictures():
+        np.testing.assert_array_equal(quick(picture), steps(picture).numpy(), err_msg=str(picture.size))
+
+
+def test_a_transform_that_does_more_has_no_shorter_way():
+    import torchvision.transforms as steps
+
+    assert quick_transform(transform("timm, with borders")) is None
+    tensor, resize = steps.ToTensor(), steps.Resize(40)
+    assert quick_transform(steps.Compose([resize, tensor])) is not None
+    assert quick_transform(steps.Compose([resize, steps.Grayscale(3), tensor])) is None
+    assert quick_transform(steps.Compose([resize, steps.CenterCrop(50), tensor])) is None
+    assert quick_transform(steps.Compose([steps.Resize(40, max_size=90), tensor])) is None
+    assert quick_transform(lambda image: tensor(image)) is None
 
 
 OTHERWISE = {

@@ -98,15 +98,29 @@ def test_a_decoder_with_other_pixels_is_not_used(differs, monkeypatch):
     module.decode_jpeg = decode_jpeg
     monkeypatch.setitem(sys.modules, "simplejpeg", None if differs == "not installed" else module)
     times = iter([1.0, 2.0])
-    monkeypatch.setattr(jpeg, "_least_time", lambda decode: next(times))
+    monkeypatch.setattr(jpeg, "_least_times", lambda *ways: [next(times) for _ in ways])
     assert jpeg._prefers_simplejpeg.__wrapped__() == (differs == "not at all")
 
 
 def test_a_decoder_that_is_slower_is_not_used(monkeypatch):
     pytest.importorskip("simplejpeg")
     times = iter([2.0, 1.0])
-    monkeypatch.setattr(jpeg, "_least_time", lambda decode: next(times))
+    monkeypatch.setattr(jpeg, "_least_times", lambda *ways: [next(times) for _ in ways])
     assert not jpeg._prefers_simplejpeg.__wrapped__()
+
+
+def test_decoders_are_timed_in_turns_so_that_a_busy_moment_decides_nothing(monkeypatch):
+    clock, runs = [0.0], [0]
+
+    def decoder(seconds):
+        def decode():
+            runs[0] += 1
+            clock[0] += seconds * (10 if runs[0] <= 6 else 1)  # another process is busy at first
+
+        return decode
+
+    monkeypatch.setattr(jpeg, "time", types.SimpleNamespace(perf_counter=lambda: clock[0]))
+    assert jpeg._least_times(decoder(1.0), decoder(2.0)) == [1.0, 2.0]
 
 
 def test_a_jpeg_is_decoded_smaller_only_by_choice(make):

@@ -9,7 +9,9 @@ import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.parts.long_images import by_transform, transform_side
+from senseweave.encoders.parts.preparation import QuickPreparation, quick_transform
 from senseweave.encoders.parts.towers import BATCH_IMAGES
+from senseweave.encoders.runtime.failures import preparing
 from senseweave.encoders.runtime.image_networks import choose_ways, sample_pictures
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.extras import require
@@ -56,6 +58,8 @@ class TransformedModel(Loadable):
     source: Any
     _model: Lazy[Any]
     _transform: Lazy[Any]
+    _quick: tuple[Any, QuickPreparation | None] | None = None
+    """The transform, and the shorter way where there is one."""
 
     @property
     def name(self) -> str:
@@ -73,7 +77,14 @@ class TransformedModel(Loadable):
 
     def transform(self, image: Any) -> np.ndarray:
         """Prepare a PIL image as the model's own configuration says, shape (3, height, width), float32."""
-        return by_transform(self._transform(), image)
+        transform = self._transform()
+        if self._quick is None or self._quick[0] is not transform:
+            self._quick = transform, quick_transform(transform)
+        quick = self._quick[1]
+        if quick is None:
+            return by_transform(transform, image)
+        with preparing():
+            return quick(image)
 
 
 class ModelImage(Encoder):

@@ -6,16 +6,29 @@ each pixel in floats three times. The same numbers come from resizing the image 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
-from senseweave.encoders.parts.long_images import CenterCrop, entry, processor_crop, resize_middle, visible_part
+from senseweave.encoders.parts.long_images import (
+    CenterCrop,
+    entry,
+    processor_crop,
+    resize_middle,
+    transform_crop,
+    visible_part,
+)
 from senseweave.encoders.runtime.failures import preparing
 
 SAMPLES: Final = ((61, 47), (47, 61), (40, 40), (300, 200), (201, 700))
 """Width and height of the pictures on which a processor and its shorter way must agree in every bit."""
+KNOWN_STEPS: Final = frozenset(
+    {"Resize", "CenterCrop", "MaybeConvertMode", "_convert_to_rgb", "ToTensor", "MaybeToTensor", "Normalize"}
+)
+"""Steps of torchvision's transforms, and of timm's and open_clip's, that are no more than resizing, a crop, scaling."""
 
 
 class ImagePreparation:
@@ -24,7 +37,7 @@ class ImagePreparation:
     def __init__(self, processor: Any) -> None:
         """Take a processor, and look for the shorter way."""
         self._processor = processor
-        self.quick = _proven(processor)
+        self.quick = _proven(lambda: _read_settings(processor), lambda image: _by_processor(processor, image))
         """The shorter way, or None."""
 
     @property
@@ -72,6 +85,8 @@ class QuickPreparation:
         crop: Height and width of the crop, or None.
         levels: What becomes of each level of each channel, shape (3, 256), float32.
         axes: Axes of length 1 that the processor puts before the channels.
+        rounds: Whether the place of the crop is rounded to the nearest pixel, halves to even ones, as torchvision does;
+            else down.
         visible: What is kept of very long images, see `resize_middle`.
     """
 
@@ -80,6 +95,7 @@ class QuickPreparation:
     crop: tuple[int, int] | None
     levels: np.ndarray
     axes: int = 0
+    rounds: bool = False
     visible: CenterCrop | None = None
 
     @property
@@ -95,7 +111,8 @@ class QuickPreparation:
             image = image.resize(self._resized(*image.size), self.resample)
         if self.crop is not None:
             height, width = self.crop
-            left, top = (image.width - width) // 2, (image.height - height) // 2
+            left, top = (image.width - width) / 2, (image.height - height) / 2
+            left, top = (round(left), round(top)) if self.rounds else (math.floor(left), math.floor(top))
             image = image.crop((left, top, left + width, top + height))
         pixels = np.asarray(image)
         prepared = np.stack([table[pixels[:, :, channel]] for channel, table in enumerate(self.levels)])
@@ -110,18 +127,34 @@ class QuickPreparation:
         return (self.size, longer) if width <= height else (longer, self.size)
 
 
-def _proven(processor: Any) -> QuickPreparation | None:
-    """Return the shorter way if the processor's settings say it and samples come out the same in every bit."""
+def quick_transform(transform: Any) -> QuickPreparation | None:
+    """Return the shorter way of a transform of torchvision, as timm and open_clip have, where it is proven equal."""
+
+    def by_transform(image: Any) -> dict[str, np.ndarray]:
+        return {"pixel_values": transform(image).numpy()}
+
+    return _proven(lambda: _read_steps(transform), by_transform)
+
+
+def _proven(
+    read: Callable[[], QuickPreparation | None], prepare: Callable[[Any], dict[str, np.ndarray]]
+) -> QuickPreparation | None:
+    """Return the shorter way if settings say it and samples come out the same in every bit.
+
+    Args:
+        read: Reads the settings.
+        prepare: Prepares a PIL image by the model's own preparation; returns arrays by name.
+    """
     from PIL import Image
 
     rng = np.random.default_rng(0)
     try:
-        quick = _read_settings(processor)
+        quick = read()
         if quick is None:
             return None
         for width, height in SAMPLES:
             image = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
-            expected = _by_processor(processor, image)
+            expected = prepare(image)
             if list(expected) != ["pixel_values"]:
                 return None
             pixels = expected["pixel_values"]
@@ -129,9 +162,35 @@ def _proven(processor: Any) -> QuickPreparation | None:
             found = quick(image)
             if found.dtype != pixels.dtype or not np.array_equal(found, pixels):
                 return None
-    except Exception:  # processors are code of many authors; theirs is what counts
+    except Exception:  # preparations are code of many authors; theirs is what counts
         return None
     return quick
+
+
+def _read_steps(transform: Any) -> QuickPreparation | None:
+    """Return what the steps of a transform of torchvision ask for, or None if that is more than resize, crop, scale."""
+    from PIL import Image
+
+    steps = {getattr(step, "__name__", type(step).__name__): step for step in transform.transforms}
+    if len(steps) < len(transform.transforms) or set(steps) - KNOWN_STEPS:
+        return None
+    resize, crop = steps.get("Resize"), steps.get("CenterCrop")
+    size = None if resize is None else resize.size
+    if isinstance(size, list | tuple):
+        size = (size[0], size[-1]) if len(size) > 1 else size[0]
+    if resize is not None and resize.max_size is not None:
+        return None
+    cropped = None if crop is None else (int(crop.size[0]), int(crop.size[1]))
+    least = (size, size) if isinstance(size, int) else size
+    if cropped is not None and (least is None or cropped[0] > least[0] or cropped[1] > least[1]):  # padded if smaller
+        return None
+    resample = 2 if resize is None else int(getattr(Image.Resampling, str(resize.interpolation.value).upper()))
+    pixels: Any = Image.fromarray(np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, axis=2))
+    for name, step in steps.items():
+        if name not in ("Resize", "CenterCrop"):
+            pixels = step(pixels)
+    levels = pixels.numpy()[:, 0]
+    return QuickPreparation(size, resample, cropped, levels, rounds=True, visible=transform_crop(transform))
 
 
 def _read_settings(processor: Any) -> QuickPreparation | None:

@@ -68,8 +68,8 @@ METHODS: Mapping[str, Callable[[sw.Index, str], Sequence[sw.retrieval.Hit]]] = {
 }
 
 
-def quality(index: sw.Index, questions: Sequence[Question]) -> list[dict[str, Any]]:
-    """Return a row for each kind of question: nDCG@10 by method, and both together against the better of the two."""
+def question_rows(questions: Sequence[Question]) -> dict[str, list[Question]]:
+    """Return the questions of each row: by kind, the mix of as many of both kinds, and by what is asked about."""
     identifiers = [each for each in questions if each.kind == "identifiers"]
     meaning = [each for each in questions if each.kind == "meaning"]
     count = min(len(identifiers), len(meaning))
@@ -80,9 +80,14 @@ def quality(index: sw.Index, questions: Sequence[Question]) -> list[dict[str, An
         "mix": [*rng.sample(identifiers, count), *rng.sample(meaning, count)],
     }
     about = list(dict.fromkeys(each.about for each in questions))
-    rows |= {name: [each for each in questions if each.about == name] for name in about if len(about) > 1}
+    return rows | {name: [each for each in questions if each.about == name] for name in about if len(about) > 1}
+
+
+def quality(index: sw.Index, questions: Sequence[Question]) -> list[dict[str, Any]]:
+    """Return a row for each kind of question: nDCG@10 by method, and both together against the better of the two."""
+    rows = question_rows(questions)
     measured = {
-        name: {each: _ndcg(method(index, each.text), each) for each in questions} for name, method in METHODS.items()
+        name: {each: ndcg(method(index, each.text), each) for each in questions} for name, method in METHODS.items()
     }
     found = []
     for kind, asked in rows.items():
@@ -97,7 +102,7 @@ def quality(index: sw.Index, questions: Sequence[Question]) -> list[dict[str, An
     return found
 
 
-def _ndcg(hits: Sequence[sw.retrieval.Hit], question: Question) -> float:
+def ndcg(hits: Sequence[sw.retrieval.Hit], question: Question) -> float:
     """Return nDCG@10 of hits, each document or page once."""
     found = dict.fromkeys(place(hit.source, hit.page) for hit in hits)
     return ndcg_at_k(list(found), dict.fromkeys(question.answers, 1.0), K)

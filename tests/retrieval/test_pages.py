@@ -42,6 +42,14 @@ def test_a_page_of_text_and_picture_is_one_hit(index, pdf):
     assert len(index.search("the lighthouse keeper", k=50, group=True)) == 1
 
 
+def test_a_page_that_words_find_is_one_hit_too(index, pdf):
+    index.add(pdf, pages="both")
+    hits = index.search('"ships all night"', k=50, words=True)
+    assert sorted(hit.page for hit in hits) == [1, 2, 3]
+    assert hits[0].page == 2
+    assert "lighthouse keeper" in hits[0].text
+
+
 def test_the_picture_leads_where_it_answers_better(index, pdf):
     index.add(pdf, pages="both")
     hits = index.search(sw.Image(pdf, page=2), k=50)

@@ -141,7 +141,7 @@ class ModelReranker:
             except MediaError as error:
                 reason = error.reason  # the file is gone, or was never a file; its words remain
         if "text" in reads:
-            words = _words(candidate)
+            words = hit_words(candidate)
             if words.strip():
                 return words
             reason = "there is no text to read"
@@ -237,7 +237,7 @@ def _picture(candidate: Media | Hit, *, of_text: bool) -> Media | None:
     return candidate.picture
 
 
-def _words(candidate: Media | Hit) -> str:
+def hit_words(candidate: Media | Hit) -> str:
     """Return the text, transcript, caption or labels of a candidate, and the words that were read in its picture."""
     if not isinstance(candidate, Hit):
         return str(candidate.decode()) if candidate.modality == "text" else ""

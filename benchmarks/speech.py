@@ -21,7 +21,7 @@ CORPUS = Path(__file__).parents[1] / "examples" / "data" / "audio"
 
 
 def main() -> None:
-    """Time both with padding to 30 seconds, and with short padding."""
+    """Time both with short padding, the default, and with padding to 30 seconds."""
     parser = measuring.arguments(__doc__, rounds=5)
     parser.add_argument("--seconds", type=int, default=60, help="of speech")
     options = parser.parse_args()
@@ -48,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "speech.wav"
         soundfile.write(path, speech, RATE)
-        for padding in ("exact", "short"):
+        for padding in ("short", "exact"):
             space = sw.load("starter", device="cpu", cache_size=0, speech_padding=padding)
             said = set(str(space.encode([sw.Audio(path)]).descriptions).lower().split())
             gate = (

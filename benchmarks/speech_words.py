@@ -1,11 +1,11 @@
-"""Counts words that speech recognition gets wrong, by padding: 30 seconds as Whisper's authors do, or shorter.
+"""Counts words that speech recognition gets wrong: windows filled to 30 seconds or less, with tokens of time or not.
 
     python benchmarks/speech_words.py FOLDER [--speech tiny base]
 
 Recordings: five passages of LibriVox with their text (Debian's `pocketsphinx-testdata`), and sentences of licences in
 `/usr/share/common-licenses` spoken by four voices of `flite`. The package is fetched by `apt-get download`, and all is
 kept below FOLDER. Prints word error rates (substitutions, insertions and deletions by words of the text), also of
-faster-whisper itself with its voice detector, and the processor time of one thread.
+faster-whisper itself with its voice detector, greedily and by its defaults, and the processor time of one thread.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def join_windows(recognizer: Any, windows: Mapping[Path, Sequence[Any]], path: P
     return " ".join(recognizer.transcribe_batch(windows[path], [None] * len(windows[path])))
 
 
-def whole_transcript(model: Any, samples: Mapping[Path, np.ndarray], path: Path) -> str:
-    """Return what faster-whisper hears in a recording, greedily, where its voice detector hears speech."""
-    segments, _ = model.transcribe(samples[path], language="en", beam_size=1, vad_filter=True)
+def whole_transcript(model: Any, samples: Mapping[Path, np.ndarray], path: Path, **options: Any) -> str:
+    """Return what faster-whisper hears in a recording, with beam 1, where its voice detector hears speech."""
+    segments, _ = model.transcribe(samples[path], language="en", beam_size=1, vad_filter=True, **options)
     return " ".join(segment.text for segment in segments)
 
 
@@ -105,13 +105,18 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for speech in options.speech:
         weights = {"tiny": WHISPER_TINY, "base": WHISPER_BASE}[speech]
-        exact = FasterWhisper(weights, language="en")
+        exact = FasterWhisper(weights, language="en", padding="exact")
         short = FasterWhisper(weights, language="en", padding="short")
+        untimed = FasterWhisper(weights, language="en", padding="exact", timestamps=False)
+        model = exact._model()
+        greedy = {"temperature": 0.0, "condition_on_previous_text": False}
 
         sides: dict[str, Callable[[Path], str]] = {
-            "exact": partial(join_windows, exact, windows),
             "short": partial(join_windows, short, windows),
-            "faster-whisper, 30 s": partial(whole_transcript, exact._model(), whole),
+            "exact": partial(join_windows, exact, windows),
+            "exact, no tokens of time": partial(join_windows, untimed, windows),
+            "faster-whisper, greedy, no context": partial(whole_transcript, model, whole, **greedy),
+            "faster-whisper, its defaults": partial(whole_transcript, model, whole),
         }
         for name, transcribe in sides.items():
             began = time.process_time()

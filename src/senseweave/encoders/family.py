@@ -33,6 +33,8 @@ class Family:
         rules: How a checkpoint of the family is recognized by its files; empty if its models are only found by scheme.
         folders: Whether a model's name may be a local folder.
         files: Whether it may be a local weight file, alone or after an architecture and `//`.
+        earlier_defaults: Options that give what earlier versions computed by default, newest first; an index of theirs
+            is opened with them.
         space: `module:Class` of the space of its models, a subclass of `senseweave.Space`; a plain space if None.
     """
 
@@ -47,6 +49,7 @@ class Family:
     rules: tuple[Rule, ...] = ()
     folders: bool = True
     files: bool = False
+    earlier_defaults: tuple[Mapping[str, Any], ...] = ()
     space: str | None = None
 
     def options(self) -> dict[str, inspect.Parameter]:

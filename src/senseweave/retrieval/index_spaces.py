@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from senseweave.encoders.registry import find_family
 from senseweave.errors import FingerprintError, StoreError
 from senseweave.forking import RLock
 from senseweave.redaction import without_secret_options
@@ -118,9 +119,22 @@ def load_recorded(descriptions: Sequence[Description], place: str, trust: Trust 
         )
         raise StoreError(msg)
     space = load_from_record(place, name, options, trust, how=HOW)
+    if descriptions[0].fingerprint != space.fingerprint:
+        space = _load_earlier(descriptions[0], place, trust) or space
     for description in descriptions:
         _check_fingerprint(description, space)
     return space
+
+
+def _load_earlier(description: Description, place: str, trust: Trust) -> Space | None:
+    """Return a recorded space with the defaults of an earlier version, or None if none gives its fingerprint."""
+    options = description.options or {}
+    family, _ = find_family(description.space, revision=options.get("revision"))
+    for defaults in family.earlier_defaults:
+        space = load_from_record(place, description.space, {**defaults, **options}, trust, how=HOW)
+        if space.fingerprint == description.fingerprint:
+            return space
+    return None
 
 
 def recorded_spaces(place: str, trust: Trust = None) -> Callable[[Description], Space]:

@@ -370,7 +370,11 @@ BRIDGE_FAMILIES: list[Case] = [
         bridged(whisper_links),
         sentences,
         said,
-        options=lambda folder: {"audio": f"transcribe:{folder / 'other'}", "language": "en"},
+        options=lambda folder: {
+            "audio": f"transcribe:{folder / 'other'}",
+            "language": "en",
+            "speech_padding": "exact",
+        },
         forms=path_and_bytes,
         poison="word_embeddings.weight",
         missing="layer.1.attention.self.query.weight",

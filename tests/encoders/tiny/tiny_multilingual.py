@@ -99,10 +99,10 @@ def whisper(folder: Path) -> Any:
 
 
 def transcript(folder: Path, sound: Any) -> str:
-    """Greedy, without context or timestamps, in the language that is detected (README of faster-whisper)."""
+    """Greedy, without context, in the language that is detected (README of faster-whisper)."""
     model, samples = whisper(folder), np.ascontiguousarray(sound.samples)
     language, _, _ = model.detect_language(samples)
-    how = {"beam_size": 1, "temperature": 0.0, "condition_on_previous_text": False, "without_timestamps": True}
+    how = {"beam_size": 1, "temperature": 0.0, "condition_on_previous_text": False, "word_timestamps": True}
     segments, _ = model.transcribe(samples, language=language, **how)
     return " ".join(segment.text.strip() for segment in segments).strip()
 

@@ -196,8 +196,8 @@ class RoundedOnce(np.ndarray):
 
 
 def transcript(folder: Path, sound: Any) -> str:
-    """Greedy, without context or timestamps (README of faster-whisper)."""
-    how = {"beam_size": 1, "temperature": 0.0, "condition_on_previous_text": False, "without_timestamps": True}
+    """Greedy, without context (README of faster-whisper), for `speech_padding="exact"`."""
+    how = {"beam_size": 1, "temperature": 0.0, "condition_on_previous_text": False, "word_timestamps": True}
     segments, _ = whisper(folder).transcribe(np.ascontiguousarray(sound.samples), language="en", **how)
     return " ".join(segment.text.strip() for segment in segments).strip()
 
@@ -330,6 +330,7 @@ STARTER_FAMILIES: list[Case] = [
         "starter-audio",
         "audio",
         items=sentences,
+        options={"speech_padding": "exact"},
         reference=heard,
         forms=path_and_bytes,
         long_item=long_recording,
@@ -341,6 +342,7 @@ STARTER_FAMILIES: list[Case] = [
         "starter-video",
         "video",
         items=talking_films,
+        options={"speech_padding": "exact"},
         reference=watched,
         forms=path_and_bytes,
         long_item=long_film,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from senseweave.encoders.bridges.spoken_language import DESCRIPTION, HEARD_SECONDS
 from senseweave.encoders.bridges.whisper_windows import (
     GREATEST_COMPRESSION,
+    LEAST_REST,
     NO_SPEECH_PROBABILITY,
     SHORT_IDENTITY,
     Padding,
@@ -26,6 +27,8 @@ from senseweave.media import Waveform
 
 SAMPLING_RATE = 16_000
 """What Whisper was trained on, in Hz (Radford et al. 2022, arXiv 2212.04356, section 2.2)."""
+EARLIER_SPEECH: Final[Mapping[str, Any]] = {"speech_padding": "exact", "speech_timestamps": False}
+"""Options of families that give the transcripts of earlier versions."""
 
 
 class MelFilters:
@@ -61,7 +64,8 @@ class FasterWhisper(Loadable):
         *,
         language: str | None = "en",
         compute_type: str = "int8",
-        padding: Padding = "exact",
+        padding: Padding = "short",
+        timestamps: bool = True,
     ) -> None:
         """Describe the recognizer; its weights are checked and loaded on first use.
 
@@ -71,18 +75,21 @@ class FasterWhisper(Loadable):
             compute_type: CTranslate2's number type.
             padding: `exact` fills windows to the 30 seconds of Whisper's authors; `short` by a quarter of their length,
                 and those with doubtful words to 30 seconds.
+            timestamps: Whether Whisper writes its tokens of time, as its authors' `transcribe` does; False for the
+                transcripts of earlier versions.
         """
         self.weights = weights
         self.language = language
         self.compute_type = compute_type
         self.padding = padding
+        self.timestamps = timestamps
         self._model: Lazy[Any] = Lazy(self._load, survives_fork=False)
         self.parts = (self._model,)
 
     def transcribe(self, sound: Waveform, language: str | None = None) -> str:
         """Return the transcript of `sound` (mono, 16 kHz), or an empty string if there is no speech.
 
-        It is a `Transcript` with the times of its words where the sound is heard at once, in up to 30 seconds.
+        It is a `Transcript` with the times of its words; without tokens of time, only in up to 30 seconds.
 
         Args:
             sound: What is transcribed.
@@ -102,7 +109,7 @@ class FasterWhisper(Loadable):
         for place, (sound, language) in enumerate(zip(sounds, languages, strict=True)):
             if sound.silent:
                 continue
-            if sound.duration > HEARD_SECONDS:
+            if sound.duration > HEARD_SECONDS and not self.timestamps:
                 segments, _ = self._transcribe(sound, language, without_timestamps=True)
                 transcripts[place] = join_segments(segments)
             else:
@@ -111,9 +118,8 @@ class FasterWhisper(Loadable):
         if not windows:
             return transcripts
         samples = [sounds[place].samples for place in windows]
-        for place, transcript in zip(
-            windows, transcribe_windows(self._model(), samples, spoken, self.padding), strict=True
-        ):
+        found = transcribe_windows(self._model(), samples, spoken, self.padding, timestamps=self.timestamps)
+        for place, transcript in zip(windows, found, strict=True):
             transcripts[place] = transcript
         return transcripts
 
@@ -167,6 +173,7 @@ class FasterWhisper(Loadable):
             "compute_type": self.compute_type,
             "checks": {"no_speech": NO_SPEECH_PROBABILITY, "compression": GREATEST_COMPRESSION},
             **({"padding": dict(SHORT_IDENTITY)} if self.padding == "short" else {}),
+            **({"timestamps": {"rest": LEAST_REST if self.padding == "short" else 1}} if self.timestamps else {}),
         }
 
     def _load(self) -> Any:

@@ -1,5 +1,8 @@
 """Windows of speech whose words Whisper writes together.
 
+Whisper writes with its tokens of time, as its authors' `transcribe` does: where it stops before the end of a window,
+the rest is decoded from there. Without these tokens (`timestamps=False`) more words are left out.
+
 Whisper was trained on 30 seconds, and a shorter window is filled up to them, which costs more than all else. With
 `padding="short"` a window gets a quarter of its length instead; where the words that come out may be wrong, by
 Whisper's own measures or because much of the window has none, it is decoded once more in 30 seconds.
@@ -10,8 +13,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, Literal
 
@@ -29,18 +32,24 @@ FILLED: Final = 1.25
 """Length to which a window is filled, in lengths of the window."""
 STEP_FRAMES: Final = 400
 """Lengths are rounded up to these, so that windows of similar length are decoded together."""
+LEAST_REST: Final = 100
+"""Frames: a shorter rest of a window is not decoded with `padding="short"`; windows end in pauses."""
 LEAST_LOG_PROBABILITY: Final = -0.8
 """Mean of a token, below which a window is decoded again; Whisper's authors take -1 (section 4.5)."""
 LONGEST_GAP_SECONDS: Final = 3.0
 """Time without a new word, above which a window is decoded again: a sentence may have been skipped."""
 NO_SPEECH_PROBABILITY: Final = 0.6
 GREATEST_COMPRESSION: Final = 2.4
+SILENT_LOG_PROBABILITY: Final = -1.0
 """What Whisper's authors take for silence and for a model that repeats itself (arXiv 2212.04356, section 4.5)."""
+REPEATED_BEAM: Final = 5
+"""Texts kept at a time where the likeliest token at each step leads into a repetition (Whisper's authors' beam)."""
 SHORT_IDENTITY: Final[Mapping[str, float]] = {
     "filled": FILLED,
     "step": STEP_FRAMES,
     "log_probability": LEAST_LOG_PROBABILITY,
     "gap": LONGEST_GAP_SECONDS,
+    "beam": REPEATED_BEAM,
 }
 """What decides transcripts of short padding, for fingerprints."""
 PUNCTUATION: Final = ("\"'“¿([{-", "\"'.。,，!！?？:：”)]}、")  # noqa: RUF001
@@ -49,19 +58,49 @@ PUNCTUATION: Final = ("\"'“¿([{-", "\"'.。,，!！?？:：”)]}、")  # noq
 
 @dataclass
 class _Window:
-    """A window to be decoded."""
+    """A window, and what has been written of it up to a frame."""
 
     spectrogram: np.ndarray
-    seconds: float
     language: str
-    transcript: Transcript = Transcript("")  # noqa: RUF009 - a str, which nothing changes
-    doubtful: bool = False
+    frame: int = 0
+    heard_until: float = 0.0
+    texts: list[str] = field(default_factory=list)
+    words: list[tuple[str, float]] = field(default_factory=list)
+
+    @property
+    def rest(self) -> int:
+        """Frames that are not yet decoded."""
+        return int(self.spectrogram.shape[1]) - self.frame
+
+    def take(self, decoded: _Decoded) -> None:
+        """Add what was decoded, and go on behind it."""
+        self.texts += decoded.texts
+        self.words += decoded.words
+        self.heard_until = decoded.heard_until
+        self.frame = decoded.frame if decoded.frame > self.frame else self.spectrogram.shape[1]
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """What was written of up to 30 seconds of a window, and the frame up to which it was heard."""
+
+    texts: Sequence[str]
+    words: Sequence[tuple[str, float]]
+    frame: int
+    heard_until: float
+    doubtful: bool
+    repeats: bool = False
 
 
 def transcribe_windows(
-    model: Any, sounds: Sequence[np.ndarray], languages: Sequence[str], padding: Padding = "exact"
+    model: Any,
+    sounds: Sequence[np.ndarray],
+    languages: Sequence[str],
+    padding: Padding = "exact",
+    *,
+    timestamps: bool = True,
 ) -> list[Transcript]:
-    """Return what is said in windows of up to 30 seconds, with the times of words; empty where nobody speaks.
+    """Return what is said in windows, with the times of words; empty where nobody speaks.
 
     A window has the same transcript alone and with others.
 
@@ -70,26 +109,20 @@ def transcribe_windows(
         sounds: Mono samples at 16 kHz, shape (n,) each.
         languages: The language of each.
         padding: `exact` fills every window to 30 seconds, `short` by a quarter of its length.
+        timestamps: Whether Whisper writes its tokens of time. Without them no more than 30 seconds are heard.
     """
-    rate = model.feature_extractor.sampling_rate
     windows = []
     for sound, language in zip(sounds, languages, strict=True):
         samples = np.ascontiguousarray(sound, dtype=np.float32)
         # The last frame is of the padding alone.
-        windows.append(_Window(model.feature_extractor(samples)[:, :-1], len(samples) / rate, language))
-    groups: dict[tuple[int, str], list[_Window]] = defaultdict(list)
-    for window in windows:
-        if frames := window.spectrogram.shape[1]:
-            filled = filled_frames(frames) if padding == "short" else WHOLE_FRAMES
-            groups[filled, window.language].append(window)
-    for (frames, _), group in groups.items():
-        _decode_in_batches(model, group, frames)
-    again: dict[str, list[_Window]] = defaultdict(list)
-    for (frames, language), group in groups.items():
-        again[language] += [window for window in group if window.doubtful and frames < WHOLE_FRAMES]
-    for group in again.values():
-        _decode_in_batches(model, group, WHOLE_FRAMES)
-    return [window.transcript for window in windows]
+        windows.append(_Window(model.feature_extractor(samples)[:, :-1], language))
+    waiting = [window for window in windows if window.rest]
+    while waiting:
+        decoded = _decode_all(model, waiting, padding, timestamps)
+        for window, part in zip(waiting, decoded, strict=True):
+            window.take(part)
+        waiting = [window for window in waiting if window.rest >= (LEAST_REST if padding == "short" else 1)]
+    return [Transcript(" ".join(window.texts), tuple(window.words)) for window in windows]
 
 
 def filled_frames(frames: int) -> int:
@@ -113,62 +146,146 @@ def is_spoken(text: str, no_speech: float, compression: float) -> bool:
     return bool(no_speech <= NO_SPEECH_PROBABILITY and compression <= GREATEST_COMPRESSION)
 
 
-def _decode_in_batches(model: Any, windows: Sequence[_Window], frames: int) -> None:
-    for start in range(0, len(windows), DECODED_TOGETHER):
-        _decode(model, windows[start : start + DECODED_TOGETHER], frames)
+def _decode_all(model: Any, windows: Sequence[_Window], padding: Padding, timestamps: bool) -> list[_Decoded]:
+    """Return what is said next in each window; what is doubtful after short padding is decoded again.
+
+    A text that repeats itself in 30 seconds too is searched with a beam, which faster-whisper does not do.
+    """
+    lengths = [filled_frames(window.rest) if padding == "short" else WHOLE_FRAMES for window in windows]
+    decoded = _decode_in_batches(model, windows, dict(enumerate(lengths)), timestamps)
+    again = {place: WHOLE_FRAMES for place, part in decoded.items() if part.doubtful and lengths[place] < WHOLE_FRAMES}
+    decoded |= _decode_in_batches(model, windows, again, timestamps)
+    if padding == "short":
+        again = {place: WHOLE_FRAMES for place, part in decoded.items() if part.repeats}
+        decoded |= _decode_in_batches(model, windows, again, timestamps, beam=REPEATED_BEAM)
+    return [decoded[place] for place in range(len(windows))]
 
 
-def _decode(model: Any, windows: Sequence[_Window], frames: int) -> None:
-    """Set the transcripts of windows of one language, greedily and without context."""
-    whisper = require("faster_whisper.transcribe", extra="speech", feature="speech recognition")
-    tokenizer = whisper.Tokenizer(
-        model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=windows[0].language
-    )
-    encoded = _encode(model, windows, frames)
-    results = model.model.generate(
-        encoded,
-        [model.get_prompt(tokenizer, [], without_timestamps=True)] * len(windows),
-        beam_size=1,
-        max_length=model.max_length,
-        return_scores=True,
-        return_no_speech_prob=True,
-        suppress_blank=True,
-        suppress_tokens=whisper.get_suppressed_tokens(tokenizer, [-1]),
-    )
-    tokens = [result.sequences_ids[0] for result in results]
-    segments = [
-        [{"tokens": sequence, "start": 0.0, "end": window.seconds, "seek": 0}]
-        for sequence, window in zip(tokens, windows, strict=True)
-    ]
-    lengths = [min(window.spectrogram.shape[1], WHOLE_FRAMES) for window in windows]
-    model.add_word_timestamps(segments, tokenizer, encoded, lengths, *PUNCTUATION, 0.0)
-    for window, result, sequence, (segment,) in zip(windows, results, tokens, segments, strict=True):
-        text = tokenizer.decode(sequence).strip()
-        words = [(word["word"].strip(), round(float(word["start"]), 2)) for word in segment["words"]]
-        said = is_spoken(text, result.no_speech_prob, whisper.get_compression_ratio(text))
+def _decode_in_batches(
+    model: Any, windows: Sequence[_Window], lengths: Mapping[int, int], timestamps: bool, *, beam: int = 1
+) -> dict[int, _Decoded]:
+    """Decode the windows at some places, each filled to its length, and return the results by place."""
+    groups: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for place, frames in lengths.items():
+        groups[frames, windows[place].language].append(place)
+    decoded: dict[int, _Decoded] = {}
+    for (frames, language), places in groups.items():
+        decoder = _Decoder(model, language, timestamps=timestamps, beam=beam)
+        for start in range(0, len(places), DECODED_TOGETHER):
+            batch = places[start : start + DECODED_TOGETHER]
+            decoded |= dict(zip(batch, decoder.decode([windows[place] for place in batch], frames), strict=True))
+    return decoded
+
+
+class _Decoder:
+    """Writes windows of one language without context, as faster-whisper does window by window."""
+
+    def __init__(self, model: Any, language: str, *, timestamps: bool, beam: int) -> None:
+        self._whisper = require("faster_whisper.transcribe", extra="speech", feature="speech recognition")
+        self._model = model
+        self._tokenizer = self._whisper.Tokenizer(
+            model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language
+        )
+        self._timestamps = timestamps
+        self._beam = beam
+
+    def decode(self, windows: Sequence[_Window], frames: int) -> list[_Decoded]:
+        """Return what is said in the next frames of windows, filled up to `frames`."""
+        model = self._model
+        states = [_encode(model, window, frames) for window in windows]
+        results = model.model.generate(
+            _join(states),
+            [model.get_prompt(self._tokenizer, [], without_timestamps=not self._timestamps)] * len(windows),
+            beam_size=self._beam,
+            max_length=model.max_length,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_blank=True,
+            suppress_tokens=self._whisper.get_suppressed_tokens(self._tokenizer, [-1]),
+        )
+        return [self._read(*item) for item in zip(windows, results, states, strict=True)]
+
+    def _read(self, window: _Window, result: Any, states: Any) -> _Decoded:
+        """Return what was said, and where to go on.
+
+        Words are timed window by window: in a batch, rounding would move some by a frame.
+        """
+        tokens, length = result.sequences_ids[0], min(window.rest, WHOLE_FRAMES)
+        segments, frame, complete = self._split(tokens, window.frame, length)
+        self._model.add_word_timestamps(
+            [segments], self._tokenizer, states, length, *PUNCTUATION, last_speech_timestamp=window.heard_until
+        )
+        last = _last_end(segments)
+        if not complete and last * self._model.frames_per_second > window.frame:
+            frame = round(last * self._model.frames_per_second)
+        compression = self._whisper.get_compression_ratio(self._tokenizer.decode(tokens).strip())
         # CTranslate2 divides the sum by the number of tokens, and leaves out the end of the text.
-        log_probability = result.scores[0] * len(sequence) / (len(sequence) + 1)
-        window.transcript = Transcript(text, tuple(words)) if said else Transcript("")
-        window.doubtful = not said or log_probability < LEAST_LOG_PROBABILITY or _skips(words, window.seconds)
+        log_probability = result.scores[0] * len(tokens) / (len(tokens) + 1)
+        if result.no_speech_prob > NO_SPEECH_PROBABILITY and log_probability <= SILENT_LOG_PROBABILITY:
+            return _Decoded([], [], window.frame + length, window.heard_until, doubtful=True)
+        texts, words = [], []
+        for segment in segments:
+            text = self._tokenizer.decode(segment["tokens"]).strip()
+            if segment["start"] != segment["end"] and is_spoken(text, result.no_speech_prob, compression):
+                texts.append(text)
+                words += [(word["word"].strip(), round(float(word["start"]), 2)) for word in segment["words"]]
+        began, ended = (at / self._model.frames_per_second for at in (window.frame, frame))
+        doubtful = not texts or log_probability < LEAST_LOG_PROBABILITY or _skips(words, began, ended)
+        return _Decoded(texts, words, frame, last, doubtful, repeats=compression > GREATEST_COMPRESSION)
+
+    def _split(self, tokens: Sequence[int], frame: int, length: int) -> tuple[list[dict[str, Any]], int, bool]:
+        """Return segments, the frame to go on from, and whether that is final whatever the words' times.
+
+        A segment ends where two tokens of time follow each other; what comes after the last pair is not finished, and
+        decoded again, unless it ends with a token of time too (Whisper's `transcribe`).
+        """
+        rate, first = self._model.frames_per_second, self._tokenizer.timestamp_begin
+
+        def segment(part: Sequence[int], start: float, end: float) -> dict[str, Any]:
+            return {"seek": frame, "start": frame / rate + start, "end": frame / rate + end, "tokens": part}
+
+        def seconds(token: int) -> float:
+            return float((token - first) * self._model.time_precision)
+
+        if not self._timestamps:
+            return [segment(tokens, 0.0, length / rate)], frame + length, True
+        timed = [token >= first for token in tokens]
+        closed = timed[-2:] == [False, True]
+        cuts = [at for at in range(1, len(tokens)) if timed[at - 1] and timed[at]]
+        if not cuts:
+            last = max((token for token in tokens if token > first), default=None)
+            return [segment(tokens, 0.0, length / rate if last is None else seconds(last))], frame + length, closed
+        cuts += [len(tokens)] * closed
+        parts = [tokens[start:end] for start, end in pairwise([0, *cuts])]
+        segments = [segment(part, seconds(part[0]), seconds(part[-1])) for part in parts]
+        onward = length if closed else (parts[-1][-1] - first) * self._model.input_stride
+        return segments, frame + onward, closed
 
 
-def _encode(model: Any, windows: Sequence[_Window], frames: int) -> Any:
-    """Return the encoder's states of a batch.
+def _encode(model: Any, window: _Window, frames: int) -> Any:
+    """Return the encoder's states of the next frames of a window, filled up to `frames`.
 
     The encoder runs window by window, which is faster: its matrices are large already, and fit the caches.
     """
+    spectrogram = window.spectrogram[:, window.frame : window.frame + frames]
+    return model.encode(np.pad(spectrogram, ((0, 0), (0, frames - spectrogram.shape[1]))))
+
+
+def _join(states: Sequence[Any]) -> Any:
+    """Return states as one batch."""
+    if len(states) == 1:
+        return states[0]
     storage = require("ctranslate2", extra="speech").StorageView
-    states = []
-    for window in windows:
-        spectrogram = window.spectrogram[:, :frames]
-        spectrogram = np.pad(spectrogram, ((0, 0), (0, frames - spectrogram.shape[1])))
-        states.append(model.encode(spectrogram))
-    return (
-        states[0] if len(states) == 1 else storage.from_array(np.concatenate([np.asarray(state) for state in states]))
-    )
+    return storage.from_array(np.concatenate([np.asarray(each) for each in states]))
 
 
-def _skips(words: Sequence[tuple[str, float]], seconds: float) -> bool:
-    """Return whether no word begins for long in a window."""
-    starts = [0.0, *(start for _, start in words), seconds]
+def _last_end(segments: Sequence[Mapping[str, Any]]) -> float:
+    """Return when the last word ends, or the last segment if there are no words."""
+    ends = [word["end"] for segment in segments for word in segment["words"]]
+    return float(ends[-1] if ends else segments[-1]["end"])
+
+
+def _skips(words: Iterable[tuple[str, float]], began: float, ended: float) -> bool:
+    """Return whether no word begins for long in what was decoded."""
+    starts = [began, *(start for _, start in words), ended]
     return any(later - earlier > LONGEST_GAP_SECONDS for earlier, later in pairwise(starts))

@@ -187,7 +187,7 @@ def build(name: str, *, device: str | None = None) -> dict[Modality, Encoder]:
             located = locate(folder, model.name)
             if device is not None and "device" in find_family(located)[0].options():
                 options["device"] = device
-            built = _build_base(folder, located, options)
+            built = _build_recorded(folder, located, options, model.encoders)
             for modality, identity in model.encoders.items():
                 if modality not in built:
                     msg = f"{folder} needs {model.name!r} to embed {modality}; it embeds {', '.join(built)}"
@@ -203,6 +203,23 @@ def identify(encoder: Encoder) -> str:
     """Return 16 hexadecimal digits of everything that decides the vectors of an encoder."""
     canonical = json.dumps(dict(encoder.identity()), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _build_recorded(
+    folder: Path, name: str, options: Mapping[str, Any], encoders: Mapping[Modality, str]
+) -> Mapping[Modality, Encoder]:
+    """Return the encoders of a model, by the defaults of an earlier version if these give the recorded `encoders`."""
+    built = _build_base(folder, name, options)
+    for defaults in find_family(name)[0].earlier_defaults:
+        if _are(built, encoders):
+            break
+        earlier = _build_base(folder, name, {**defaults, **options})
+        built = earlier if _are(earlier, encoders) else built
+    return built
+
+
+def _are(built: Mapping[Modality, Encoder], encoders: Mapping[Modality, str]) -> bool:
+    return all(modality in built and identify(built[modality]) == known for modality, known in encoders.items())
 
 
 def _build_base(folder: Path, name: str, options: Mapping[str, Any]) -> Mapping[Modality, Encoder]:

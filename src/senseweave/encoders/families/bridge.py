@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from senseweave.arguments import check_choice
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.bridges.base import Labels, Transcribe
 from senseweave.encoders.bridges.classifiers import ImageClassifier, SoundClassifier, SoundLabels, TimmClassifier
-from senseweave.encoders.bridges.faster_whisper import FasterWhisper
+from senseweave.encoders.bridges.faster_whisper import EARLIER_SPEECH, FasterWhisper
 from senseweave.encoders.bridges.image_to_text import OCR, Caption, RapidOcr
 from senseweave.encoders.bridges.vision_language import CAPTION_PROMPT, READING_PROMPT, find_writer
+from senseweave.encoders.bridges.whisper_windows import Padding
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.frames import FRAMES, WINDOW_SECONDS, FrameVideo
 from senseweave.encoders.registry import build_encoders
@@ -34,6 +36,8 @@ def build(
     temperature: float = 1.0,
     prompt: str | None = None,
     language: str | None = None,
+    speech_padding: Padding = "short",
+    speech_timestamps: bool = True,
     device: str | None = None,
     dtype: str | None = None,
     revision: str | None = None,
@@ -54,6 +58,10 @@ def build(
         temperature: Divides a classifier's logits.
         prompt: The question to a vision-language model about an image; for a description, or the text in it, if None.
         language: What is spoken, such as `de`, for Whisper models of several languages; detected if None.
+        speech_padding: `short` fills windows of speech by a quarter of their length and decodes those again in 30
+            seconds whose words are doubtful; `exact` fills all to the 30 seconds of Whisper's authors, which is slower.
+        speech_timestamps: Whether Whisper writes its tokens of time, as its authors' `transcribe` does, and so leaves
+            out fewer words; False with `speech_padding="exact"` gives the vectors of earlier versions.
         device: torch device; the best there is if None.
         dtype: `float32`, `bfloat16` or `float16`.
         revision: Of a text model on a hub.
@@ -75,12 +83,14 @@ def build(
     if language is not None and not str(audio).startswith("transcribe:"):
         msg = f"language={language!r} needs a speech recognizer; choose it with audio='transcribe:FOLDER'"
         raise ValueError(msg)
+    check_choice("speech_padding", speech_padding, get_args(Padding))
     models = {"device": device, "dtype": dtype}
+    spoken = {"language": language, "padding": speech_padding, "timestamps": speech_timestamps}
     encoders: dict[Modality, Encoder] = {"text": text}
     if image is not None:
         encoders["image"] = _image_bridge(image, text, models, template, temperature, prompt)
     if audio is not None:
-        encoders["audio"] = _audio_bridge(audio, text, models, template, temperature, language)
+        encoders["audio"] = _audio_bridge(audio, text, models, template, temperature, spoken)
     if video:
         if image is None:
             msg = f"video needs an image bridge for its frames; choose it with image= ({IMAGE_BRIDGES})"
@@ -98,6 +108,7 @@ FAMILY = Family(
     examples=("bridge:sentence-transformers/all-MiniLM-L6-v2",),
     dimensions=(384,),
     license="by models",
+    earlier_defaults=(EARLIER_SPEECH,),
 )
 
 
@@ -119,7 +130,12 @@ def _image_bridge(
 
 
 def _audio_bridge(
-    named: str, text: Encoder, models: Mapping[str, Any], template: str, temperature: float, language: str | None
+    named: str,
+    text: Encoder,
+    models: Mapping[str, Any],
+    template: str,
+    temperature: float,
+    spoken: Mapping[str, Any],
 ) -> Encoder:
     kind, _, model = named.partition(":")
     if kind == "labels" and model:
@@ -129,6 +145,6 @@ def _audio_bridge(
         if not (folder / "model.bin").is_file():
             msg = f"{model} is not a folder with a Whisper model for faster-whisper (model.bin)"
             raise ModelError(msg)
-        return Transcribe(FasterWhisper(folder, language=language), text)
+        return Transcribe(FasterWhisper(folder, **spoken), text)
     msg = f"audio={named!r} is not a known bridge; expected {AUDIO_BRIDGES}"
     raise ModelError(msg)

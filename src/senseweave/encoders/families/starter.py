@@ -13,7 +13,7 @@ from senseweave.arguments import check_choice
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.bridges.base import FramesAndSpeech, Labels, Transcribe
 from senseweave.encoders.bridges.efficientnet_lite import EfficientNetLite0, imagenet_definitions
-from senseweave.encoders.bridges.faster_whisper import FasterWhisper
+from senseweave.encoders.bridges.faster_whisper import EARLIER_SPEECH, FasterWhisper
 from senseweave.encoders.bridges.pooled_features import ImageFeatures, SoundFeatures
 from senseweave.encoders.bridges.sounds import SoundEventLabels, SpeechAndSounds, hears_speech
 from senseweave.encoders.bridges.whisper_windows import Padding
@@ -58,7 +58,8 @@ def build(
     segment_seconds: float = 10.0,
     speech: str | None = None,
     language: str | None = None,
-    speech_padding: Padding = "exact",
+    speech_padding: Padding = "short",
+    speech_timestamps: bool = True,
 ) -> dict[Modality, Encoder]:
     """Build the encoders of the starter, or of a relative.
 
@@ -74,8 +75,10 @@ def build(
         speech: `tiny` for Whisper tiny.en, which knows English, `base` for Whisper base, which knows many languages; if
             None, `base` for `multilingual` and `tiny` for `starter`.
         language: What is spoken, such as `de`, for `base`; told for each recording if None.
-        speech_padding: `exact` fills windows of speech to the 30 seconds of Whisper's authors; `short` fills them less,
-            which is faster, and decodes those again in 30 seconds whose words are doubtful. Other words may come out.
+        speech_padding: `short` fills windows of speech by a quarter of their length and decodes those again in 30
+            seconds whose words are doubtful; `exact` fills all to the 30 seconds of Whisper's authors, which is slower.
+        speech_timestamps: Whether Whisper writes its tokens of time, as its authors' `transcribe` does, and so leaves
+            out fewer words; False with `speech_padding="exact"` gives the vectors of earlier versions.
 
     Raises:
         ImportError: If the extra `starter` is not installed; the message holds the install line.
@@ -92,6 +95,7 @@ def build(
             "speech": speech,
             "language": language,
             "speech_padding": speech_padding,
+            "speech_timestamps": speech_timestamps,
         }
         _check_features(name, options)
         if name == "image-features":
@@ -101,7 +105,8 @@ def build(
         known = [f"starter:{relative}" for relative in RELATIVES]
         msg = f"there is no 'starter:{name}'; there are 'starter' and {', '.join(map(repr, known))}"
         raise ModelError(msg + did_you_mean(f"starter:{name}", known))
-    recognizer = _speech_recognizer(speech or ("tiny" if name == "starter" else "base"), language, speech_padding)
+    chosen = speech or ("tiny" if name == "starter" else "base")
+    recognizer = _speech_recognizer(chosen, language, speech_padding, speech_timestamps)
     events = _sound_events(device)
     classifier = _image_classifier(device)
     text: Encoder
@@ -149,15 +154,15 @@ def _weights(pinned: PinnedWeights) -> PinnedWeights:
     return allowed
 
 
-def _speech_recognizer(speech: str, language: str | None, padding: Padding) -> FasterWhisper:
+def _speech_recognizer(speech: str, language: str | None, padding: Padding, timestamps: bool) -> FasterWhisper:
     check_choice("speech", speech, ("tiny", "base"))
     check_choice("speech_padding", padding, get_args(Padding))
     if speech == "base":
-        return FasterWhisper(_weights(WHISPER_BASE), language=language, padding=padding)
+        return FasterWhisper(_weights(WHISPER_BASE), language=language, padding=padding, timestamps=timestamps)
     if language not in (None, "en"):
         msg = f"language={language!r} needs a recognizer of several languages; choose speech='base'"
         raise ValueError(msg)
-    return FasterWhisper(_weights(WHISPER_TINY), language="en", padding=padding)
+    return FasterWhisper(_weights(WHISPER_TINY), language="en", padding=padding, timestamps=timestamps)
 
 
 def _check_features(name: str, options: Mapping[str, object]) -> None:
@@ -181,5 +186,6 @@ FAMILY = Family(
     examples=("starter", "starter:multilingual", "starter:image-features", "starter:sound-features"),
     dimensions=(384, 512, 1280, 1024),
     license="Apache-2.0 and MIT weights from packages",
+    earlier_defaults=(EARLIER_SPEECH,),
     folders=False,
 )

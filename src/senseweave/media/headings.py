@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from senseweave.media.documents import Context
@@ -15,7 +17,14 @@ LONGEST_CONTEXT: Final = 0.4
 SHORT: Final = 0.25
 """Share of a passage under which the text before a heading stays together with what follows it: a heading, mostly."""
 
+SHORTEST: Final = 64
+"""Characters under which no passage is divided because a model reads less."""
+SLACK: Final = 0.95
+"""What of the room in a model a passage takes that is divided: tokens are not spread evenly over a text."""
+
 Spans = list[tuple[int, int]]
+Measure = Callable[[Sequence[str]], Sequence[float]]
+"""Returns the length of texts as a share of what a model reads; above 1, the model cuts them."""
 
 
 class Passage(NamedTuple):
@@ -70,6 +79,47 @@ def context_passages(
     if start < len(text):
         passages.append(Passage(start, len(text), above))
     return [passage for passage in passages if text[passage.start : passage.end].strip()]
+
+
+def fitting_passages(
+    text: str,
+    contexts: Sequence[Context],
+    passages: Sequence[Passage],
+    cut: Callable[[str, int], Spans],
+    measure: Measure,
+) -> list[Passage]:
+    """Return passages that a model reads to their end: those that are longer are divided again.
+
+    Args:
+        text: The text.
+        contexts: Its headings and table headers, in order.
+        passages: What `context_passages` returned.
+        cut: Returns the spans of the passages of a longer text, given their maximum length.
+        measure: Returns the length of texts as a share of what the model reads.
+    """
+    fitting: list[Passage] = []
+    for passage, share in zip(passages, measure([passage_text(text, each) for each in passages]), strict=True):
+        start, end, context = passage
+        room = int(min(SLACK / share, 1.1 / math.ceil(share)) * (end - start + len(context))) if share > 1 else 0
+        if room < SHORTEST:
+            fitting.append(passage)
+            continue
+        inner = [replace(each, start=each.start - start) for each in contexts if start <= each.start < end]
+        if not inner or inner[0].start:
+            above = [each.within for each in contexts if each.start < start]
+            inner.insert(0, Context(0, context, above[-1] if above else ""))
+        parts = [
+            Passage(start + first, start + last, above)
+            for first, last, above in context_passages(text[start:end], inner, room, cut)
+        ]
+        fitting += fitting_passages(text, contexts, parts, cut, measure) if len(parts) > 1 else [passage]
+    return fitting
+
+
+def passage_text(text: str, passage: Passage) -> str:
+    """Return the text that stands for a passage: its context in a line of its own, and the passage."""
+    start, end, context = passage
+    return f"{context}\n{text[start:end]}" if context else text[start:end]
 
 
 def _body(text: str, section: Context, end: int) -> int:

@@ -8,7 +8,7 @@ from senseweave.media.base import Media, Value, source_name
 from senseweave.media.documents import Context, Cue
 from senseweave.media.documents.transcripts import RECORDING, recording_beside
 from senseweave.media.forms.objects import DecodedSource
-from senseweave.media.headings import HEADING, context_passages
+from senseweave.media.headings import HEADING, Measure, context_passages, fitting_passages, passage_text
 from senseweave.media.kinds.image import Image
 from senseweave.media.kinds.text import FILE_HASH, OCR, PAGE_PICTURE, Text, TextFile
 from senseweave.media.passages import passage_spans
@@ -25,6 +25,7 @@ def split(
     at_pauses: bool = False,
     characters: int = DEFAULT_CHARACTERS,
     character_overlap: int = 0,
+    measure: Measure | None = None,
 ) -> Iterator[Media]:
     """Yield the chunks of a media, in order.
 
@@ -39,6 +40,7 @@ def split(
         at_pauses: Whether windows end where nobody speaks.
         characters: Maximum length of a passage.
         character_overlap: Maximum number of characters that neighboring passages share.
+        measure: Returns the length of texts as a share of what a model reads; passages above 1 are divided again.
 
     Raises:
         MediaError: If the media cannot be read.
@@ -46,7 +48,7 @@ def split(
     if media.modality in ("audio", "video"):
         yield from media.windows(seconds, overlap, at_pauses=at_pauses)
     elif isinstance(media, Text):
-        for passage in _passages(media, characters, character_overlap):
+        for passage in _passages(media, characters, character_overlap, measure):
             passage._source.notes = media._source.notes
             yield passage
     elif isinstance(media, Image) and media.page is None:
@@ -66,14 +68,14 @@ def _page_count(media: Media) -> int | None:
     return document_reader(media._source.content, media.source).page_count(media._source)
 
 
-def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
+def _passages(media: Text, characters: int, overlap: int, measure: Measure | None) -> Iterator[Media]:
     if (count := _page_count(media)) is not None:
         for page in range(1, count + 1):
-            yield from _passages(media.part(page=page), characters, overlap)
+            yield from _passages(media.part(page=page), characters, overlap, measure)
         return
     text = media.decode()
     if cues := _cues(media):
-        yield from _said(media, text, cues, characters)
+        yield from _said(media, text, cues, characters, measure)
         return
     encoding = media._source.encoding if media._source.content.reader in ("text", "html") else None
     chosen: dict[str, Value] = {"encoding": encoding} if encoding not in (None, "utf-8") else {}
@@ -85,17 +87,21 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
     def cut(text: str, characters: int) -> list[tuple[int, int]]:
         return passage_spans(text, characters, min(overlap, characters // 2))
 
-    passages = context_passages(text, _contexts(media), characters, cut)
+    contexts = _contexts(media)
+    passages = context_passages(text, contexts, characters, cut)
+    if measure is not None:
+        passages = fitting_passages(text, contexts, passages, cut, measure)
     whole = list(passages) == [(0, len(text), "")]
     if whole and not chosen:
         yield media
         return
-    for start, end, context in passages:
+    for passage in passages:
+        start, end, context = passage
         place: dict[str, Value] = {} if whole else {"character_start": start, "character_end": end}
         if context:
             place[HEADING] = context
         yield Text(
-            f"{context}\n{text[start:end]}" if context else text[start:end],
+            passage_text(text, passage),
             source=source_name(media),
             mime_type=media.mime_type,
             page=media.page,
@@ -105,25 +111,38 @@ def _passages(media: Text, characters: int, overlap: int) -> Iterator[Media]:
         )
 
 
-def _said(media: Text, text: str, cues: Sequence[Cue], characters: int) -> Iterator[Media]:
+def _said(media: Text, text: str, cues: Sequence[Cue], characters: int, measure: Measure | None) -> Iterator[Media]:
     """Yield passages of a transcript, each with the span in which a recording says it."""
     recording = recording_beside(media._source)
     beside: dict[str, Value] = {RECORDING: recording} if recording is not None else {}
+    groups: list[Sequence[Cue]] = []
     at = 0
     while at < len(cues):
-        first = cues[at]
-        while at < len(cues) and (cues[at] is first or _fits(first, cues[at], characters)):
-            last = cues[at]
+        first = at
+        while at < len(cues) and (at == first or _fits(cues[first], cues[at], characters)):
             at += 1
+        groups.append(cues[first:at])
+    for group in groups if measure is None else _divided(text, groups, measure):
+        start, end = group[0], group[-1]
         yield Text(
-            text[first.start : last.end],
+            text[start.start : end.end],
             source=source_name(media),
             mime_type=media.mime_type,
-            span=(first.span[0], max(last.span[1], first.span[1])),
+            span=(start.span[0], max(end.span[1], start.span[1])),
             part=media.part_name,
-            metadata={**media.metadata, "character_start": first.start, "character_end": last.end, **beside},
+            metadata={**media.metadata, "character_start": start.start, "character_end": end.end, **beside},
             policy=media.policy,
         )
+
+
+def _divided(text: str, groups: Sequence[Sequence[Cue]], measure: Measure) -> Iterator[Sequence[Cue]]:
+    """Yield groups of cues, those halved that are longer than what a model reads; a single cue stays whole."""
+    shares = measure([text[group[0].start : group[-1].end] for group in groups])
+    for group, share in zip(groups, shares, strict=True):
+        if share > 1 and len(group) > 1:
+            yield from _divided(text, [group[: len(group) // 2], group[len(group) // 2 :]], measure)
+        else:
+            yield group
 
 
 def _fits(first: Cue, cue: Cue, characters: int) -> bool:

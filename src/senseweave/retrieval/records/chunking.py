@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, TypedDict
 
+from senseweave.encoders.base import Encoder
 from senseweave.media import Media, split
+from senseweave.media.headings import Measure
 from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
 from senseweave.spaces.space import Space
 
@@ -52,7 +54,8 @@ def chunk_media(
             default lengths.
         seconds: Length of a window of audio or video; None for the encoder's own length, or 30 if it has none.
         overlap: Seconds that neighbouring windows share.
-        characters: Most characters per passage; None for what the text encoder reads, at most 1000.
+        characters: Most characters per passage; None for what the text encoder reads, at most 1000: passages with
+            more tokens than it reads, as in code and in many languages, are then divided again.
         character_overlap: Characters that neighbouring passages share, at most.
 
     Raises:
@@ -62,10 +65,12 @@ def chunk_media(
     if media.is_scan and space is not None and "text" not in space.modalities:
         return iter(())
     encoder = space.encoder(media.modality) if space is not None else None
+    measure = None
     if characters is None:
         characters = DEFAULT_CHARACTERS
         if media.modality == "text" and encoder is not None and encoder.max_length:
             characters = min(characters, CHARACTERS_PER_TOKEN * encoder.max_length)
+            measure = _measure(encoder, encoder.max_length)
     return split(
         media,
         seconds=seconds or (encoder.window_seconds if encoder is not None else None) or DEFAULT_SECONDS,
@@ -73,4 +78,20 @@ def chunk_media(
         at_pauses=encoder is not None and encoder.cut_at_pauses,
         characters=characters,
         character_overlap=character_overlap,
+        measure=measure,
     )
+
+
+def _measure(encoder: Encoder, limit: int) -> Measure:
+    """Return what tells how long texts are for an encoder that reads `limit` tokens."""
+
+    def measure(texts: Sequence[str]) -> list[float]:
+        # A text of few bytes has no more tokens, whatever the vocabulary; prompts and special tokens come to them.
+        doubtful = [at for at, text in enumerate(texts) if len(text.encode("utf-8", "replace")) > limit // 2]
+        shares = [1.0] * len(texts)
+        prepared = encoder.prepare([texts[at] for at in doubtful], "document") if doubtful else ()
+        for at, item in zip(doubtful, prepared, strict=True):
+            shares[at] += item.dropped / limit
+        return shares
+
+    return measure

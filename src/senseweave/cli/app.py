@@ -17,6 +17,7 @@ from senseweave.cli import render
 from senseweave.cli.agents import mcp
 from senseweave.cli.alignment import align
 from senseweave.cli.contents import delete, export, import_command, info, list_command
+from senseweave.cli.exploring import clusters, duplicates, map_command
 from senseweave.cli.finetuning import finetune
 from senseweave.cli.native import without_decoder_notes
 from senseweave.cli.options import (
@@ -168,6 +169,9 @@ app.command()(export)
 app.command("import")(import_command)
 app.command()(finetune)
 app.command()(align)
+app.command()(duplicates)
+app.command()(clusters)
+app.command("map")(map_command)
 
 
 @app.command()

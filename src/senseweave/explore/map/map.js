@@ -84,8 +84,12 @@
     return code < 0 || column.names[code] === "" ? gray : palette[code % palette.length];
   }
 
+  function beside() { // width of what stands left of the map, where there is room for both
+    return canvas.clientWidth > 600 ? 260 : 0;
+  }
+
   function unit() {
-    return 0.46 * Math.min(canvas.clientWidth, canvas.clientHeight) * view.scale;
+    return 0.46 * Math.min(canvas.clientWidth - beside(), canvas.clientHeight) * view.scale;
   }
 
   function pointSize() {
@@ -315,6 +319,7 @@
   });
   document.getElementById("count").textContent = data.summary;
   window.addEventListener("resize", redraw);
+  view.x = -beside() / 2 / unit();
   setUp();
   list();
   paint();

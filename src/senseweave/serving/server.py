@@ -32,6 +32,7 @@ def make_server(app: ASGIApp, settings: ServeSettings, **options: Any) -> uvicor
         "log_level": "warning",
         "access_log": False,
         "server_header": False,
+        "ws": "none",
         "proxy_headers": False,
         "limit_concurrency": CONNECTIONS,
         "timeout_graceful_shutdown": SHUTDOWN_SECONDS,

@@ -1,15 +1,16 @@
 """A server answers others while one request takes long, and ends when what it is answering is done."""
 
+import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from loopback_server import Start
 
 import senseweave as sw
 from senseweave.retrieval.stores.collections import Collections
@@ -31,54 +32,67 @@ REQUESTS: dict[str, Callable[[httpx.Client, str], httpx.Response]] = {
 }
 
 
-@pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
-    """Let whatever reads the store or prepares media wait: whether something waits, and what lets it go on."""
-    waiting, free = threading.Event(), threading.Event()
-    get, prepare = Collections.get, ToyEncoder.prepare
+class Gate:
+    """Stops whatever reads the store or prepares media, each time, until it is let go on.
 
-    def wait(function: Any) -> Any:
-        def waited(*args: Any, **options: Any) -> Any:
-            waiting.set()
-            free.wait(60)
+    Attributes:
+        closed: Whether it stops anything.
+        stopped: What waits: an event for each, which lets it go on.
+    """
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.stopped: queue.Queue[threading.Event] = queue.Queue()
+
+    def stop(self, function: Any) -> Any:
+        """Return a function that waits before it does what another does."""
+
+        def stopped(*args: Any, **options: Any) -> Any:
+            if self.closed:
+                free = threading.Event()
+                self.stopped.put(free)
+                free.wait(120)
             return function(*args, **options)
 
-        return waited
+        return stopped
 
-    monkeypatch.setattr(Collections, "get", wait(get))
-    monkeypatch.setattr(ToyEncoder, "prepare", wait(prepare))
-    yield waiting, free
-    free.set()
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    made = Gate()
+    monkeypatch.setattr(Collections, "get", made.stop(Collections.get))
+    monkeypatch.setattr(Collections, "query", made.stop(Collections.query))
+    monkeypatch.setattr(ToyEncoder, "prepare", made.stop(ToyEncoder.prepare))
+    return made
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_the_server_answers_others_meanwhile(
-    name: str, own_index: sw.Index, start: Any, gate: tuple[threading.Event, threading.Event]
-) -> None:
-    waiting, free = gate
-    free.set()
+def test_the_server_answers_others_meanwhile(name: str, own_index: sw.Index, start: Start, gate: Gate) -> None:
     identifier = next(record.id for record in own_index.records(modalities=["image"]))
     client = start(own_index)
     while client.get("/readyz").status_code != 200:
         time.sleep(0.01)
-    waiting.clear()
-    free.clear()
+    stops = 0
+    gate.closed = True
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(REQUESTS[name], client, identifier)
-        assert waiting.wait(60)
-        try:
-            assert client.get("/healthz").status_code == 200
-            assert not answer.done()
-        finally:
-            free.set()
-        assert answer.result().status_code == 200
+        while not answer.done():
+            try:
+                free = gate.stopped.get(timeout=0.05)
+            except queue.Empty:
+                continue
+            try:
+                assert client.get("/healthz", timeout=30).status_code == 200
+                stops += 1
+            finally:
+                free.set()
+    assert answer.result().status_code == 200
+    assert stops
 
 
-def test_what_is_being_answered_ends_before_the_server(
-    tmp_path: Path, own_index: sw.Index, gate: tuple[threading.Event, threading.Event]
-) -> None:
-    waiting, free = gate
+def test_what_is_being_answered_ends_before_the_server(own_index: sw.Index, gate: Gate) -> None:
     settings = ServeSettings()
+    gate.closed = True
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         server = make_server(create_app(own_index, settings), settings)
@@ -86,7 +100,8 @@ def test_what_is_being_answered_ends_before_the_server(
         thread.start()
         body = {"input": "something that is new"}
         answer = pool.submit(httpx.post, f"{url}/v1/embeddings", json=body, timeout=120, trust_env=False)
-        assert waiting.wait(60)
+        free = gate.stopped.get(timeout=60)
+        gate.closed = False
         server.should_exit = True
         while listening.fileno() != -1:  # until nobody can connect any more
             time.sleep(0.01)

@@ -44,3 +44,18 @@ def test_a_hit_names_the_words_of_its_text_else_of_its_source(space, tmp_path):
         (plain,) = index.search("what about xk99?", k=1)
         assert plain.matched_words == ()
         assert "matched_words" not in plain.result_metadata
+
+
+def test_passwords_and_keys_of_a_url_are_no_words_of_its_name(space, tmp_path):
+    address = "https://ann:hunter2@example.com/boiler-R17.txt?token=k3y9"
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        index.add([sw.Text("Looked at in spring.", source=address), sw.Text("Another.")])
+        for secret in ("hunter2", "k3y9"):
+            found, plain = (index.search(secret, words=words) for words in (True, False))
+            assert [(hit.score, hit.matched_words) for hit in found] == [(hit.score, ()) for hit in plain]
+        (hit,) = index.search("R17", k=1, words=True)
+        assert hit.source == address
+        (matched,) = hit.matched_words
+        assert "boiler-R17.txt" in matched
+        assert "hunter2" not in matched
+        assert "k3y9" not in matched

@@ -19,6 +19,7 @@ from senseweave.retrieval.records.identity import picture_provenance
 from senseweave.retrieval.records.schema import DISPLACED, Provenance, is_gone
 from senseweave.retrieval.records.word_times import find_word, read_word_times
 from senseweave.retrieval.search.words.matching import matched_words
+from senseweave.retrieval.search.words.names import searched_name
 from senseweave.retrieval.search.words.tokens import Term
 
 Span = tuple[float, float]
@@ -103,11 +104,12 @@ class Hit:
 
     @property
     def matched_words(self) -> tuple[str, ...]:
-        """The words of `text` that a search by words looked for, as they are written there; else those of `source`.
+        """The words of `text` that a search by words looked for, as they are written there; else those of the name.
 
-        Empty if vectors alone were searched, or none of the words is there.
+        The name is the end of `source`, as far as it is searched. Empty if vectors alone were searched, or none of the
+        words is there.
         """
-        return matched_words(self.terms, self.text) or matched_words(self.terms, self.source)
+        return matched_words(self.terms, self.text) or matched_words(self.terms, searched_name(self.source))
 
     @property
     def provenance(self) -> Provenance:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 from senseweave.concurrency import checkpoint
 from senseweave.errors import StoreError
@@ -18,20 +17,17 @@ from senseweave.retrieval.integrity.read_only import is_read_only
 from senseweave.retrieval.records.schema import Record, default_text, read_metadata
 from senseweave.retrieval.search.words.base import WordIndex, WordRow
 from senseweave.retrieval.search.words.files import remove_words, words_path
+from senseweave.retrieval.search.words.names import searched_name
 from senseweave.retrieval.search.words.sqlite_index import SqliteWords
 from senseweave.retrieval.search.words.tokens import Term
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.lock import FolderLock
 
-PLACES: Final = 3
-"""Names at the end of a path or URL that are searched."""
 BATCH: Final = 1000
 """Records that are cut into words between two looks whether the caller still wants them."""
 PATIENCE: Final = 5.0
 """Seconds that a writer of records waits for the words; what it leaves out is found missing at the next search."""
-LABEL: Final = re.compile(r"\w+:[0-9a-f]{12}")
-"""The label of bytes: a kind and the beginning of a hash, which nobody searches for."""
 
 
 class KeptWords:
@@ -197,15 +193,7 @@ def word_row(record: Record | StoredRecord) -> WordRow:
     text = record.text or ""
     if source and text == default_text(provenance.modality, source):
         text = ""
-    return WordRow(record.id, text, source_name(source))
-
-
-def source_name(source: str) -> str:
-    """Return the end of a path or URL, which people remember; a label as it is, unless it is made of a hash."""
-    if LABEL.fullmatch(source):
-        return ""
-    path: Any = PureWindowsPath(source) if re.match(r"[A-Za-z]:\\", source) else PurePosixPath(source)
-    return "/".join(path.parts[-PLACES:])
+    return WordRow(record.id, text, searched_name(source))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ import pytest
 
 import senseweave as sw
 from senseweave.retrieval import Index
+from senseweave.retrieval.stores.chroma import ChromaStore
 
 TEXTS = [
     "The pump needs part 4711-B after two years.",
@@ -75,6 +76,26 @@ def test_a_filter_limits_what_words_find(tmp_path, space):
             index.add(sw.Text(f"Valve QZ-{number % 2} of hall {number}."), metadata={"hall": number})
         assert found(index, "QZ-1", k=5, filter={"hall": 57}) == ["Valve QZ-1 of hall 57."]
         assert found(index, "QZ-1", k=5, filter={"hall": {"gte": 58}, "year": 3}) == []
+
+
+def test_what_words_find_is_looked_up_by_id_alone_and_its_vectors_for_a_page(tmp_path, space, monkeypatch):
+    calls = []
+    get = ChromaStore.get
+
+    def counted(self, name, **options):
+        records = get(self, name, **options)
+        if options.get("ids") is not None:
+            calls.append((options.get("condition"), len(records) if options["vectors"] else 0))
+        return records
+
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        for number in range(60):
+            index.add(sw.Text(f"Valve QZ-{number % 2} of hall {number}."), metadata={"hall": number})
+        index.search("QZ-1", words=True)
+        monkeypatch.setattr(ChromaStore, "get", counted)
+        assert len(found(index, "QZ-1", k=2, filter={"hall": {"in": [55, 57]}})) == 2
+    assert {condition for condition, _ in calls} == {None}  # of which Chroma would look at every record
+    assert sum(vectors for _, vectors in calls) <= 10
 
 
 @pytest.mark.parametrize(

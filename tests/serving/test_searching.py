@@ -31,11 +31,6 @@ def test_words_find_what_the_index_finds(client: httpx.Client, index: sw.Index) 
     assert first["calibration"]
 
 
-def test_a_search_by_words_names_those_of_each_hit(client: httpx.Client) -> None:
-    answer = client.post("/api/search", json={"query": "YARD*", "k": 1, "words": True})
-    assert [hit["matched_words"] for hit in answer.json()["hits"]] == [["yard"]]
-
-
 def test_every_option_of_a_search_is_an_option_of_the_api(client: httpx.Client) -> None:
     schema = client.get("/openapi.json").json()["components"]["schemas"]["SearchRequest"]["properties"]
     arguments = set(inspect.signature(sw.Index.search).parameters) - {"self"}
@@ -53,7 +48,6 @@ def test_every_option_of_a_search_is_an_option_of_the_api(client: httpx.Client) 
         {"offset": 2},
         {"group": True},
         {"diversity": 0.5},
-        {"words": True},
         {"quota": {"audio": 2}},
         {"fusion": "weighted_rrf", "weights": {"audio": 3}},
         {"min_score": 0.0},

@@ -21,7 +21,7 @@ from senseweave.retrieval.records.folders import below, folder_values, has_folde
 from senseweave.retrieval.records.identity import content_key
 from senseweave.retrieval.records.schema import Record, read_metadata, record_source
 from senseweave.retrieval.stores.base import StoredRecord, VectorStore
-from senseweave.retrieval.stores.conditions import NAMES, Condition, any_of, divide
+from senseweave.retrieval.stores.conditions import NAMES, Condition, any_of, divide, matches
 from senseweave.retrieval.stores.description import Description, Key, collection_name, content_mark
 
 PAGE = 1000
@@ -266,8 +266,9 @@ class Collections:
         """Yield records by id or by condition, or all of them, a page at a time."""
         if ids is not None:
             for at in range(0, len(ids), NAMES):
-                page = ids[at : at + NAMES]
-                yield from map(_shown, self.store.get(collection.name, ids=page, condition=condition, vectors=vectors))
+                page = self.store.get(collection.name, ids=ids[at : at + NAMES], vectors=vectors)
+                # Chroma looks for all that a condition holds for before it looks at the ids.
+                yield from (_shown(record) for record in page if matches(condition, record.metadata))
             return
         pieces = [condition] if condition is None else divide(condition)
         given: set[str] = set()

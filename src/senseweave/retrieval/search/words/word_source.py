@@ -75,21 +75,26 @@ class WordSource(RankingSource):
 
     def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
         """Return the `k` records whose words match best, best first, with their cosine similarities to the vector."""
-        candidates: list[Candidate] = []
+        # Under a filter many are looked up for few, and the vectors would be most of the work.
+        at_once = self._condition is None
+        matching: list[tuple[str, float]] = []
+        records: dict[str, StoredRecord] = {}
         looked_up, size = 0, k
         while True:
             found = self._best(size)
-            new = found[looked_up:]
-            records = self._look_up([identifier for identifier, _ in new])
-            for identifier, score in new:
-                if (record := records.get(identifier)) is not None:
-                    kept = record.vector if with_vectors else None
-                    cosine = _cosine(vector, record.vector)
-                    candidates.append(Candidate(identifier, record.metadata, record.text, score, kept, cosine=cosine))
+            records |= self._look_up([identifier for identifier, _ in found[looked_up:]], vectors=at_once)
+            matching = [(identifier, score) for identifier, score in found if identifier in records]
             looked_up = len(found)
-            if len(candidates) >= k or len(found) < size:
-                return candidates[:k]
+            if len(matching) >= k or len(found) < size:
+                break
             size *= GROWTH
+        if not at_once:
+            records = self._look_up([identifier for identifier, _ in matching[:k]], vectors=True)
+        return [
+            _candidate(records[identifier], score, vector, with_vector=with_vectors)
+            for identifier, score in matching[:k]
+            if identifier in records
+        ]
 
     def word_scores(self) -> Mapping[str, float]:
         """Return the scores of the records that the words match best, by id, whether they match the filter or not."""
@@ -113,9 +118,15 @@ class WordSource(RankingSource):
             self._found = self._words.search(self._description.name, self._terms, self._asked)
         return self._found[:count]
 
-    def _look_up(self, ids: Sequence[str]) -> dict[str, StoredRecord]:
-        found = self._collections.get(self._description, ids=ids, condition=self._condition, vectors=True)
+    def _look_up(self, ids: Sequence[str], *, vectors: bool) -> dict[str, StoredRecord]:
+        found = self._collections.get(self._description, ids=ids, condition=self._condition, vectors=vectors)
         return {record.id: record for record in found}
+
+
+def _candidate(record: StoredRecord, score: float, query: np.ndarray, *, with_vector: bool) -> Candidate:
+    kept = record.vector if with_vector else None
+    cosine = _cosine(query, record.vector)
+    return Candidate(record.id, record.metadata, record.text, score, kept, cosine=cosine)
 
 
 def _cosine(query: np.ndarray, vector: np.ndarray | None) -> float | None:

@@ -20,6 +20,7 @@ from tiny_text import MODERN, bpe_tokenizer, save_model, unigram_tokenizer, word
 
 import senseweave as sw
 from senseweave.encoders.parts import graph_encoder, graph_text
+from senseweave.encoders.runtime import onnx_session
 from senseweave.encoders.runtime.backends import cache, export, precision
 
 pytest.importorskip("onnxscript")
@@ -223,6 +224,20 @@ def test_a_graph_that_differs_is_an_error_that_says_by_how_much(tmp_path, monkey
     with pytest.raises(sw.ModelError, match=r"differ from those of torch by \d.\de[+-]\d\d, more than 1e-05"):
         sw.load(name, backend=engine).load()
     assert sorted(cache_folder.rglob("facts.json")) == before, "what is not proven is not kept"
+
+
+@pytest.mark.parametrize(("threads", "tokens"), [(1, 512), (2, 1024), (16, 2048)])
+def test_onnx_runtime_gets_batches_that_stay_in_the_caches_of_its_cores(models, threads, tokens, monkeypatch):
+    monkeypatch.setattr(onnx_session, "compute_threads", lambda: threads)
+    name = models("sentence-mean")
+
+    def tokens_in_batch(**options):
+        space = sw.load(name, max_length=threads, **options)  # which no other case has loaded
+        return space.encoders["text"].batch_budget
+
+    assert tokens_in_batch(backend="onnx") == tokens
+    assert tokens_in_batch(backend="openvino") == 2048
+    assert tokens_in_batch(backend="onnx", batch_tokens=300) == 300
 
 
 @pytest.mark.parametrize(("engine", "least"), [("onnx", 0.9), ("openvino", 0.99)])

@@ -21,7 +21,7 @@ from senseweave.encoders.bridges.yamnet import Yamnet
 from senseweave.encoders.families.contextual import ContextualText
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS
-from senseweave.encoders.parts.minilm import MiniLM, usual_batch_tokens
+from senseweave.encoders.parts.minilm import MiniLM
 from senseweave.encoders.parts.starter_weights import (
     EFFICIENTNET_LITE0,
     MINILM,
@@ -32,6 +32,7 @@ from senseweave.encoders.parts.starter_weights import (
 )
 from senseweave.encoders.parts.universal_sentence import UniversalSentence
 from senseweave.encoders.runtime.checkpoint import Checkpoint
+from senseweave.encoders.runtime.onnx_session import usual_batch_tokens
 from senseweave.encoders.runtime.pinned_weights import PinnedWeights
 from senseweave.encoders.runtime.torch_runtime import is_processor
 from senseweave.errors import ModelError

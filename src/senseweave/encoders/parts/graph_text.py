@@ -14,6 +14,7 @@ from senseweave.encoders.parts.graph_encoder import Engine, Graph, GraphEncoder
 from senseweave.encoders.runtime.backends.base import VectorBackend
 from senseweave.encoders.runtime.backends.fast_tokenizer import FastTokenizer
 from senseweave.encoders.runtime.backends.precision import LOSS_TEXTS, Precision
+from senseweave.encoders.runtime.onnx_session import usual_batch_tokens
 from senseweave.encoders.runtime.padding import SAMPLES, bucket, find_batching
 from senseweave.encoders.runtime.tokenization import least
 from senseweave.errors import ModelError
@@ -113,8 +114,11 @@ class GraphText(GraphEncoder[TextInputs]):
     def __init__(self, source: Any, engine: Engine, precision: Precision = "fp32", *, forgiving: bool = False) -> None:
         """Describe the encoder, see `GraphEncoder`."""
         super().__init__(source, engine, precision, forgiving=forgiving)
-        if precision == "int8" and self.batch_budget == DEFAULT_BATCH_TOKENS:
-            self.batch_budget = INT8_BATCH_TOKENS
+        if self.batch_budget == DEFAULT_BATCH_TOKENS:
+            if precision == "int8":
+                self.batch_budget = INT8_BATCH_TOKENS
+            elif engine == "onnx":
+                self.batch_budget = usual_batch_tokens()
 
     @property
     def max_length(self) -> int | None:

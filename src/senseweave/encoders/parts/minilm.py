@@ -11,7 +11,7 @@ import numpy as np
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.encoders.runtime.onnx_graph import MICROSOFT, Graph
-from senseweave.encoders.runtime.onnx_session import OnnxSession, compute_threads, describe_session
+from senseweave.encoders.runtime.onnx_session import OnnxSession, describe_session
 from senseweave.encoders.runtime.tensor_files import MappedTensors
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.extras import require
@@ -20,9 +20,6 @@ from senseweave.media import Modality
 WEIGHTS: Final = "model.safetensors"
 WORDS: Final = "embeddings.word_embeddings.weight"
 VECTORS: Final = "vectors"
-CORE_TOKENS, MOST_TOKENS = 512, 2048
-"""Tokens per batch for each core, and at most: on one core 512 took a fifth less processor time than 2,048 with short
-texts, and a sixth less with texts of mixed lengths: there is less padding, and states stay in the core's caches."""
 
 
 class MiniLM(Encoder):
@@ -84,11 +81,6 @@ class MiniLM(Encoder):
         """Read the tokenizer, and open the network."""
         super().load()
         self._network().load()
-
-
-def usual_batch_tokens() -> int:
-    """Return the tokens per batch that suit the threads that compute."""
-    return min(MOST_TOKENS, CORE_TOKENS * compute_threads())
 
 
 class WordPieces:

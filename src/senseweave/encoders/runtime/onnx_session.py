@@ -19,6 +19,9 @@ from senseweave.forking import Lock, abandon, call_in_child
 
 THREADS_VARIABLE: Final = "OMP_NUM_THREADS"
 """Environment variable of OpenMP, which torch reads too."""
+CORE_TOKENS, MOST_TOKENS = 512, 2048
+"""Tokens per batch for each core, and at most: on one core 512 took a fifth less processor time than 2,048 with short
+texts, and a sixth less with texts of mixed lengths: there is less padding, and states stay in the core's caches."""
 PROVIDERS: Final = ("CPUExecutionProvider",)
 _ERRORS: Final = 3
 """onnxruntime's level of logging."""
@@ -175,6 +178,11 @@ def compute_threads() -> int:
     if given.isdecimal() and int(given):
         return int(given)
     return count_cores()
+
+
+def usual_batch_tokens() -> int:
+    """Return the padded tokens of a batch of texts that suit the threads that compute."""
+    return min(MOST_TOKENS, CORE_TOKENS * compute_threads())
 
 
 @functools.cache

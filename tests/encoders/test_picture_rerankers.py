@@ -47,6 +47,25 @@ def test_pictures_are_scored_as_by_sentence_transformers(saved, asks):
     np.testing.assert_allclose(alone[::-1], found.values, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["ColPali", "ColQwen2"])
+def test_pages_are_scored_as_by_transformers(name, tmp_path):
+    import torch
+    import transformers
+
+    folder = SAVE[name.lower()](tmp_path)
+    model = getattr(transformers, f"{name}ForRetrieval").from_pretrained(folder).eval()
+    processor = getattr(transformers, f"{name}Processor").from_pretrained(folder)
+    expected = []
+    with torch.inference_mode():
+        query = model(**processor.process_queries(["a small dog"])).embeddings
+        for picture in pictures():
+            page = model(**processor.process_images([picture])).embeddings
+            expected.append(float(processor.score_retrieval(query, page)[0, 0]))
+    reranker = sw.load_reranker(str(folder), device="cpu")
+    found = reranker.score("a small dog", [sw.Image(picture) for picture in pictures()])
+    np.testing.assert_allclose(found.values, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_texts_beside_pictures_are_scored_where_the_model_reads_them(saved):
     kind, folder = saved
     reranker = sw.load_reranker(str(folder), device="cpu")

@@ -112,6 +112,12 @@ def test_what_another_process_uses_stays_until_it_ends_or_is_killed(root, then, 
     assert len(list((root / eviction.USES).iterdir())) == 2, "what the killed kept locked is gone"
 
 
+def test_processes_that_have_ended_leave_one_file_at_most(root):
+    for _ in range(3):
+        assert make_elsewhere("one").wait() == 0
+    assert len(list((root / eviction.USES).iterdir())) == 1
+
+
 def test_what_is_found_is_in_use_as_well(root, monkeypatch):
     assert make_elsewhere("found").wait() == 0
     assert find_entry(key("found")) is not None

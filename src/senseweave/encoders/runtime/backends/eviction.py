@@ -84,6 +84,7 @@ def keep_in_use(root: Path, entry: Path) -> None:
             file = uses / f"{_label(entry)}.{uuid.uuid4().hex}.lock"
             lock = FileLock(file)
             with FileLock(root / _TURN):
+                _is_used(root, entry)  # which removes what ended processes have left
                 lock.acquire()
             abandon(lock)  # a forked child that ended would release its parent's
             _used[entry] = file
@@ -145,14 +146,16 @@ def _remove(root: Path, entry: Path) -> bool:
 
 def _is_used(root: Path, entry: Path) -> bool:
     """Return whether a process uses an entry; files of processes that have ended are removed."""
+    used = False
     for file in (root / USES).glob(f"{_label(entry)}.*.lock"):
         try:
             with FileLock(file, timeout=0):
                 pass
         except Timeout:
-            return True
-        file.unlink(missing_ok=True)
-    return False
+            used = True
+        else:
+            file.unlink(missing_ok=True)
+    return used
 
 
 def _remove_left(root: Path) -> None:

@@ -38,6 +38,7 @@ class Tags(HTMLParser):
 def test_a_page_takes_everything_from_its_own_server_and_holds_no_script(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
+    assert answer.headers["referrer-policy"] == "same-origin"  # with less, browsers hide whose form it is
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     read = Tags(answer.text)
     assert read.inline == ""

@@ -36,13 +36,14 @@ PAGE_POLICY: Final = (
 HEADERS: Final = {
     "content-security-policy": PAGE_POLICY,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "x-frame-options": "DENY",
     "cache-control": "no-store",
 }
-"""Headers of every answer that does not set its own."""
+"""Headers of every answer that does not set its own. Without any referrer, browsers would send forms of the page itself
+with `Origin: null`, and nobody could sign in."""
 
 
 class Doorkeeper:

@@ -80,7 +80,7 @@ function empty() {
   find("meaning").textContent = "";
   next.hidden = true;
   const kinds = info.modalities.join(", ") || "nothing";
-  status.textContent = info.records ? `${info.records} records of ${kinds}.` : "The index is empty.";
+  status.textContent = info.records ? `${info.records} ${info.records === 1 ? "record" : "records"} of ${kinds}.` : "The index is empty.";
   return undefined;
 }
 

@@ -42,6 +42,9 @@ class VectorStore(Protocol):
     A collection has metadata of its own, flat and small, in which an index keeps what it has to know. Conditions are
     `Compare`, `AllOf` and `AnyOf` of `senseweave.retrieval.stores.conditions`; a store raises `ValueError` for a
     condition that it cannot translate.
+
+    A store whose `writing` keeps every other writer out, those of other processes too, may say so by an attribute
+    `is_exclusive`, True: an index then notes which contents have several records, and searches ask for less.
     """
 
     @property

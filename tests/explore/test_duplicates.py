@@ -10,11 +10,15 @@ import soundfile
 from PIL import Image as PillowImage
 
 import senseweave as sw
+from senseweave.explore.duplicates.comparing import Comparison
+from senseweave.explore.duplicates.items import Item
 from senseweave.explore.duplicates.pictures import look_at, picture_score
 from senseweave.explore.duplicates.sounds import fingerprint, sound_score
 from senseweave.explore.duplicates.texts import shingles, text_score
 from senseweave.media.decoded import Waveform
 from senseweave.retrieval import Index
+from senseweave.retrieval.listing import IndexRecord
+from senseweave.retrieval.records.schema import Provenance
 
 
 @pytest.fixture
@@ -202,3 +206,42 @@ def test_copies_are_found_by_their_vectors_where_there_are_many(tmp_path, tiny, 
         index.add(copies)
         index.add([sw.Text(" ".join(f"word{number}{letter}" for letter in "abcdefgh")) for number in range(20)])
         assert grouped(index.duplicates(modalities={"text"})) == {"trains.txt": ["trains-old.txt"]}
+
+
+def encoded_video(source, target, width):
+    """Write the pictures of a video again, smaller and without its sound."""
+    import av
+
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        stream = new.add_stream("mpeg4", rate=round(old.streams.video[0].average_rate))
+        frames = [frame.to_image() for frame in old.decode(video=0)]
+        stream.width, stream.height = width, 2 * round(frames[0].height * width / frames[0].width / 2)
+        for image in frames:
+            frame = av.VideoFrame.from_image(image.resize((stream.width, stream.height)))
+            for packet in stream.encode(frame):
+                new.mux(packet)
+        for packet in stream.encode():
+            new.mux(packet)
+
+
+def test_a_video_is_the_same_smaller_and_without_its_sound(tmp_path, corpus):
+    first, second = (corpus / "video" / f"video-0{number}.mp4" for number in (1, 2))
+    encoded_video(first, tmp_path / "smaller.mp4", 160)
+
+    def item(path):
+        record = IndexRecord(path.name, "made", "", Provenance(modality="video", source=str(path)))
+        return Item("video", str(path), None, None, [record])
+
+    comparison = Comparison()
+    assert comparison.score(item(first), item(tmp_path / "smaller.mp4")) > 0.6
+    assert comparison.score(item(first), item(second)) < 0.5
+    assert comparison.unread == {}
+
+
+def test_fused_media_are_compared_by_their_hash_alone(tmp_path, tiny, copies):
+    with Index(tmp_path / "fused", spaces=[tiny.make_space()]) as index:
+        for name in ("dog.png", "dog-cropped.jpg"):
+            index.add(sw.fuse({"photo": sw.Image(copies / name), "words": sw.Text("a dog")}))
+        found = index.duplicates()
+    assert len(found) == 0
+    assert all("fused" in reason for reason in found.unread.values())

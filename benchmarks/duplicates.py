@@ -7,7 +7,8 @@ paragraphs of licences in `/usr/share/common-licenses`. Packages are fetched by 
 FOLDER; `--pictures` and `--recordings` name folders to use instead. Every second original gets variants: pictures as
 JPEG, at a third of their size, cropped, and all three; recordings as Ogg, quieter, cut, and all three; texts with a
 twentieth and a tenth of their words changed, and without their last sentence. The others are there to be mistaken.
-Thresholds were set on openclipart and the photographs of the sample corpus, and on music of `extremetuxracer-data`.
+Thresholds were set on openclipart, the photographs of the sample corpus and music of `extremetuxracer-data`, and that
+colors are compared on these very pictures: for figures of pictures never seen, name others by `--pictures`.
 """
 
 from __future__ import annotations

@@ -71,6 +71,19 @@ def test_different_pictures_are_not_the_same(photo):
     assert max(scores) < 0.6
 
 
+def test_pictures_that_differ_in_their_colors_alone_are_not_the_same(photo):
+    def ball(color):
+        rows, columns = np.mgrid[:120, :160]
+        inside = (rows - 60) ** 2 + (columns - 80) ** 2 < 45**2
+        return PillowImage.fromarray(np.where(inside[..., None], color, 255).astype(np.uint8))
+
+    red, brown, gray = (look_at(ball(color)) for color in ((220, 30, 30), (120, 70, 30), (128, 128, 128)))
+    assert picture_score(red, look_at(encoded(ball((220, 30, 30)), 50))) > 0.85
+    assert max(picture_score(red, brown), picture_score(red, gray)) < 0.7
+    blue, green, crimson = photo(1).split()
+    assert picture_score(look_at(photo(1)), look_at(PillowImage.merge("RGB", (crimson, green, blue)))) < 0.75
+
+
 def test_pictures_that_show_nothing_are_the_same_only_if_they_are_equally_light():
     white, black = (look_at(PillowImage.new("RGB", (40, 30), color)) for color in ("white", "black"))
     assert picture_score(white, white) == 1.0

@@ -20,7 +20,7 @@ from senseweave.redaction import quoted
 from senseweave.retrieval.records.identity import picture_provenance
 from senseweave.spaces.batch import unit_rows
 
-THRESHOLDS: Final[Mapping[Modality, float]] = {"text": 0.6, "image": 0.75, "audio": 0.4, "video": 0.6}
+THRESHOLDS: Final[Mapping[Modality, float]] = {"text": 0.6, "image": 0.78, "audio": 0.4, "video": 0.6}
 """Least score of a copy; what each costs and finds is printed by `benchmarks/duplicates.py`."""
 NEIGHBORS: Final = 12
 """Nearest items of each item, in every space, that may be its copies."""

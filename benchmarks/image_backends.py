@@ -8,6 +8,7 @@ are not timed.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -40,6 +41,7 @@ def main() -> None:
     captions = [caption(number) for number in range(QUICK_CAPTIONS if options.quick else CAPTIONS)]
     alone = QUICK_ALONE if options.quick else ALONE
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["SENSEWEAVE_CACHE"] = str(Path(folder) / "cache")
         name, by_image, by_text = clip(Path(folder))
         works: tuple[tuple[str, str, Embed, list[Any]], ...] = (
             ("picture", "embed_image", by_image, photos),

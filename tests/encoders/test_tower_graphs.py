@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -23,8 +24,22 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("openvino")
 
 ENGINES = ("onnx", "openvino")
-WITHOUT_GRAPHS = {"siglip2-image": "its image processor does more than resize, crop and scale"}
+WITHOUT_GRAPHS = ("siglip2-image", "open-clip-text", "timm-folder")
+"""The last has weights so lively that torch itself is 2.7e-5 from float64; the next model takes its place."""
+
+
+def make_timm_vit(folder: Path) -> str:
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_vit").state_dict(), folder / "model.safetensors")
+    return f"timm:test_vit//{folder / 'model.safetensors'}"
+
+
 CASES = {case.id: case for case in (*IMAGE_TEXT_FAMILIES, *IMAGE_FAMILIES)}
+CASES["timm-vit"] = dataclasses.replace(CASES["timm-file"], id="timm-vit", make=make_timm_vit)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +99,7 @@ def test_a_graph_gives_the_vectors_of_torch(models, tmp_path, case):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_images_that_keep_their_shape_are_refused_by_name(models, engine):
     space = sw.load(models(make_siglip2), backend=engine, cache_size=0)
-    with pytest.raises(sw.ModelError, match=r"its image processor does more .*; use backend='torch'"):
+    with pytest.raises(sw.ModelError, match=r"its own preparation does more .*; use backend='torch'"):
         space.encoders["image"].load()
     space.encoders["text"].load()
 
@@ -113,7 +128,7 @@ print(space.fingerprint, space.dimension, [name for name in ("torch", "transform
 
 
 @pytest.mark.parametrize("engine", ["auto", *ENGINES])
-@pytest.mark.parametrize("family", ["clip-text", "siglip-text", "vit"])
+@pytest.mark.parametrize("family", ["clip-text", "siglip-text", "vit", "timm-vit"])
 def test_a_later_process_needs_neither_torch_nor_transformers(models, photos, tmp_path, family, engine):
     name = models(CASES[family].make)
     for each in ENGINES:
@@ -126,7 +141,7 @@ def test_a_later_process_needs_neither_torch_nor_transformers(models, photos, tm
     assert done.stdout.split(maxsplit=2) == [plain.fingerprint, str(plain.dimension), "[]\n"]
     with np.load(file) as vectors:
         np.testing.assert_allclose(vectors["image"], plain.embed_image(photos), atol=1e-5)
-        if family != "vit":
+        if "text" in vectors:
             np.testing.assert_allclose(vectors["text"], plain.embed_text(["a dog", "rain"], role="query"), atol=1e-5)
 
 

@@ -16,7 +16,7 @@ from senseweave.encoders.parts.backbone import Backbone, feature_extractor, imag
 from senseweave.encoders.parts.preparation import ImagePreparation
 from senseweave.encoders.parts.spectrogram import FRAME, SHIFT
 from senseweave.encoders.runtime.checkpoint import resolve
-from senseweave.encoders.runtime.image_networks import choose_ways, sample_pictures
+from senseweave.encoders.runtime.image_networks import choose_ways, sample_views
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -63,12 +63,8 @@ class ImageClassifier(Loadable):
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
         """Compute class scores before softmax, shape (n, classes), float32."""
-
-        def samples() -> list[np.ndarray]:
-            return [view for picture in sample_pictures() for view in self.prepare(picture)]
-
         name, model = self._backbone.checkpoint.name, self._backbone()
-        choose_ways(name, model, samples, lambda views: compute_logits(self._backbone, views))
+        choose_ways(name, model, sample_views(self.prepare), lambda views: compute_logits(self._backbone, views))
         return compute_logits(self._backbone, batch)
 
     def identity(self) -> Mapping[str, object]:
@@ -104,11 +100,7 @@ class TimmClassifier(Loadable):
 
     def logits(self, batch: Sequence[Any]) -> np.ndarray:
         """Compute class scores before softmax, shape (n, classes), float32."""
-
-        def samples() -> list[np.ndarray]:
-            return [view for picture in sample_pictures() for view in self.prepare(picture)]
-
-        choose_ways(self._model.name, self._model.network(), samples, self._compute)
+        choose_ways(self._model.name, self._model.network(), sample_views(self.prepare), self._compute)
         return self._compute(batch)
 
     def _compute(self, batch: Sequence[Any]) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import Rule, has_model_type, read_signs
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.graph_encoder import BackendChoice
+from senseweave.encoders.parts.graph_encoder import BackendChoice, CheckpointSource
 from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS, GraphText, text_inputs
 from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool, pooling_module
 from senseweave.encoders.refusals import check_sentence_encoder
@@ -51,7 +51,7 @@ ENCODER_DECODER_TYPES = ("t5", "mt5", "umt5")
 """Model types whose encoder is used without its decoder."""
 
 
-class ContextualText(Encoder):
+class ContextualText(CheckpointSource, Encoder):
     """Tokens through a transformer encoder, pooled over the true tokens into one vector."""
 
     modality: ClassVar[Modality] = "text"

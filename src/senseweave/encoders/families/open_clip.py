@@ -12,8 +12,10 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import BY_OPEN_CLIP_CONFIG, Rule, has_file
 from senseweave.encoders.family import Family
+from senseweave.encoders.parts.graph_encoder import BackendChoice
 from senseweave.encoders.parts.image_model import ModelImage, TransformedModel
 from senseweave.encoders.parts.towers import BATCH_IMAGES, scalar
+from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device
 from senseweave.errors import ModelError, WeightsError
@@ -95,7 +97,7 @@ class OpenClipModel(TransformedModel):
             raise ValueError(msg)
         self.source = source
         self._device = device
-        self._dtype = dtype or "float32"
+        self.dtype = dtype
         self._model: Lazy[Any] = Lazy(self._load)
         self.tokenizer: Lazy[Any] = Lazy(self._load_tokenizer)
         self._transform: Lazy[Any] = Lazy(self._make_transform)
@@ -117,9 +119,20 @@ class OpenClipModel(TransformedModel):
         parameter = next(model.parameters())
         return model.encode_image(pixels.to(parameter.device, parameter.dtype))
 
+    def on_processor(self) -> OpenClipModel:
+        """Return the same model once more, which is loaded on the CPU and in float32."""
+        return OpenClipModel(self.source, device="cpu")
+
+    def weights(self) -> Sequence[Path]:
+        """Return the files that hold the weights; none where a tag names them."""
+        source = self.source
+        if source.checkpoint is not None:
+            return tuple(source.checkpoint.weights)
+        return [path for path in (Path(source.pretrained or ""),) if path.is_file()]
+
     def identity(self) -> dict[str, object]:
         """Return weights and number type."""
-        return {"library": "open_clip", **self.source.identity(), "dtype": self._dtype}
+        return {"library": "open_clip", **self.source.identity(), "dtype": self.dtype or "float32"}
 
     def _load(self) -> Any:
         library = require("open_clip", extra="openclip")
@@ -129,7 +142,7 @@ class OpenClipModel(TransformedModel):
             model = library.create_model(
                 source.architecture,
                 pretrained=source.pretrained,
-                precision=PRECISIONS[self._dtype],
+                precision=PRECISIONS[self.dtype or "float32"],
                 device=pick_device(self._device, extra="openclip"),
                 # A tag knows which activation its weights were trained with; the architecture of that name may not.
                 force_quick_gelu=quick,
@@ -238,6 +251,8 @@ def build(
     revision: str | None = None,
     batch_texts: int = BATCH_TEXTS,
     batch_images: int = BATCH_IMAGES,
+    backend: Backend = "auto",
+    precision: Precision = "fp32",
 ) -> dict[Modality, Encoder]:
     """Build the text and image encoders of an open_clip model, over one model in memory.
 
@@ -249,12 +264,14 @@ def build(
         revision: Of a hub model.
         batch_texts: Texts per batch.
         batch_images: Images per batch.
+        backend: What computes images: `torch`, `onnx`, `openvino`, or `auto`, see `BackendChoice`. Texts are computed
+            by torch in any case, because only open_clip knows how to tokenize them.
+        precision: `fp32`, `bf16` or `int8`; of texts, what torch has of these.
     """
-    model = OpenClipModel(locate(name, revision=revision), device=device, dtype=dtype)
-    return {
-        "text": OpenClipText(model, batch_texts=batch_texts),
-        "image": ModelImage(model, what={"tower": "image"}, extra="openclip", batch_images=batch_images),
-    }
+    choice = BackendChoice(backend, precision, device, dtype)
+    model = OpenClipModel(locate(name, revision=revision), device=device, dtype=choice.torch_dtype)
+    images = ModelImage(model, what={"tower": "image"}, extra="openclip", batch_images=batch_images)
+    return {"text": OpenClipText(model, batch_texts=batch_texts), **choice.apply({"image": images})}
 
 
 FAMILY = Family(

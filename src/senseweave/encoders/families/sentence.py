@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role, Similarity
 from senseweave.encoders.detection import BY_TEXT_MODULES, Rule, Signs, read_signs
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.graph_encoder import BackendChoice
+from senseweave.encoders.parts.graph_encoder import BackendChoice, CheckpointSource
 from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS, GraphText
 from senseweave.encoders.parts.prompts import find_tasks
 from senseweave.encoders.parts.saved_settings import SavedSettings, read_settings
@@ -30,7 +30,7 @@ from senseweave.extras import require
 from senseweave.media import Modality
 
 
-class SentenceText(Encoder):
+class SentenceText(CheckpointSource, Encoder):
     """A `SentenceTransformer` whose modules compute, and whose own `encode` never receives a string.
 
     sentence-transformers 6.2 takes a string that names an image file or looks like a URL for an image, and opens it.

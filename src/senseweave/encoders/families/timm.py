@@ -10,8 +10,10 @@ from typing import Any
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.detection import BY_TIMM_CONFIG, Rule, has_config_keys
 from senseweave.encoders.family import Family
+from senseweave.encoders.parts.graph_encoder import BackendChoice
 from senseweave.encoders.parts.image_model import ModelImage, TransformedModel
 from senseweave.encoders.parts.towers import BATCH_IMAGES
+from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
 from senseweave.errors import ModelError, WeightsError
@@ -78,7 +80,7 @@ class TimmModel(TransformedModel):
         """Describe the model; nothing is read before it is used."""
         self.source = source
         self._device = device
-        self._dtype = dtype
+        self.dtype = dtype
         self._extra = extra
         self._model: Lazy[Any] = Lazy(self._load)
         self._transform: Lazy[Any] = Lazy(self._make_transform)
@@ -125,9 +127,20 @@ class TimmModel(TransformedModel):
         """Compute class scores before softmax."""
         return self._model()(self._on_device(pixels))
 
+    def on_processor(self) -> TimmModel:
+        """Return the same model once more, which is loaded on the CPU and in float32."""
+        return TimmModel(self.source, device="cpu", extra=self._extra)
+
+    def weights(self) -> Sequence[Path]:
+        """Return the files that hold the weights."""
+        if self.source.checkpoint is not None:
+            return tuple(self.source.checkpoint.weights)
+        assert self.source.weights is not None
+        return (self.source.weights,)
+
     def identity(self) -> dict[str, object]:
         """Return weights, configuration and number type."""
-        return {"library": "timm", **self.source.identity(), "dtype": self._dtype or "float32"}
+        return {"library": "timm", **self.source.identity(), "dtype": self.dtype or "float32"}
 
     def _on_device(self, pixels: Any) -> Any:
         parameter = next(self._model().parameters())
@@ -154,7 +167,7 @@ class TimmModel(TransformedModel):
         except (OSError, KeyError, ValueError) as error:
             msg = f"{source.name} cannot be loaded by timm: {error}"
             raise ModelError(msg) from error
-        return model.eval().to(pick_device(self._device, extra=self._extra), pick_dtype(self._dtype, extra=self._extra))
+        return model.eval().to(pick_device(self._device, extra=self._extra), pick_dtype(self.dtype, extra=self._extra))
 
 
 def build(
@@ -164,6 +177,8 @@ def build(
     dtype: str | None = None,
     revision: str | None = None,
     batch_images: int = BATCH_IMAGES,
+    backend: Backend = "auto",
+    precision: Precision = "fp32",
 ) -> dict[Modality, Encoder]:
     """Build the image encoder of a timm model.
 
@@ -174,9 +189,13 @@ def build(
         dtype: `float32`, `bfloat16` or `float16`.
         revision: Of a hub model.
         batch_images: Images per batch.
+        backend: What computes: `torch`, `onnx`, `openvino`, or `auto`, see `BackendChoice`.
+        precision: `fp32`, `bf16` or `int8`.
     """
-    model = TimmModel(locate(name, revision=revision), device=device, dtype=dtype)
-    return {"image": ModelImage(model, what={"family": "timm"}, extra="image", batch_images=batch_images)}
+    choice = BackendChoice(backend, precision, device, dtype)
+    model = TimmModel(locate(name, revision=revision), device=device, dtype=choice.torch_dtype)
+    images = ModelImage(model, what={"family": "timm"}, extra="image", batch_images=batch_images)
+    return choice.apply({"image": images})
 
 
 FAMILY = Family(

@@ -58,15 +58,18 @@ class GraphSource(Protocol):
     graph_class: type[GraphEncoder[Any]]
 
     @property
-    def checkpoint(self) -> Checkpoint:
-        """Where its files are."""
+    def name(self) -> str:
+        """What errors call the model."""
 
     @property
     def dtype(self) -> str | None:
         """The number type that it was asked to compute in."""
 
+    def graph_weights(self) -> Sequence[Path]:
+        """Return the files that hold the weights."""
+
     def graph_options(self) -> dict[str, object]:
-        """Return what decides the graph beside the files of the checkpoint."""
+        """Return what decides the graph beside the files of the model."""
 
     def graph_content(self) -> Mapping[str, object]:
         """Return the checksums of the files that decide the graph."""
@@ -77,6 +80,21 @@ class GraphSource(Protocol):
         Raises:
             ModelError: If it is more than a module from prepared items to vectors; the message says why.
         """
+
+
+class CheckpointSource:
+    """What encoders in torch have in common, as `GraphSource`, whose weights lie in the folder of a checkpoint."""
+
+    checkpoint: Checkpoint
+
+    @property
+    def name(self) -> str:
+        """What errors call the model."""
+        return self.checkpoint.name
+
+    def graph_weights(self) -> Sequence[Path]:
+        """Return the files that hold the weights."""
+        return self.checkpoint.weights
 
 
 @dataclass(frozen=True)
@@ -215,12 +233,12 @@ class GraphEncoder(Encoder, Generic[Inputs]):
         except Exception as error:
             if not self._forgiving:
                 raise
-            name = printable(self.source.checkpoint.name)
+            name = printable(self.source.name)
             _log.warning("%s: torch computes it, because its graph cannot: %s", name, error)
             return "torch"
 
     def _open_graph(self) -> Graph[Inputs]:
-        name, engine, precision = self.source.checkpoint.name, self.engine, self.precision
+        name, engine, precision = self.source.name, self.engine, self.precision
         require(MODULES[engine], extra=engine, feature=f"backend={engine!r}")
         key = source_key(self.source)
         exact = make_entry(key, self._make)
@@ -298,7 +316,7 @@ class BackendChoice:
 
 def source_key(source: GraphSource) -> GraphKey:
     """Return the key of the graph of an encoder."""
-    return graph_key(source.checkpoint, source.graph_content, **source.graph_options())
+    return graph_key(source.graph_weights(), source.graph_content, **source.graph_options())
 
 
 def _is_ready(source: GraphSource, device: str | None) -> bool:

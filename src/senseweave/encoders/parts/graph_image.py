@@ -13,7 +13,7 @@ import numpy as np
 from senseweave.encoders.base import Prepared, Role
 from senseweave.encoders.parts.graph_encoder import Graph, GraphEncoder
 from senseweave.encoders.parts.long_images import CenterCrop
-from senseweave.encoders.parts.preparation import ImagePreparation, QuickPreparation
+from senseweave.encoders.parts.preparation import QuickPreparation
 from senseweave.encoders.runtime.failures import preparing
 from senseweave.encoders.runtime.image_networks import sample_pictures
 from senseweave.errors import ModelError
@@ -96,26 +96,26 @@ class GraphImage(GraphEncoder[ImageInputs]):
             return [Prepared(graph.inputs.preparation(image)) for image in items]
 
 
-def image_inputs(name: str, preparation: ImagePreparation) -> ImageInputs:
-    """Return the inputs of a model with an image processor of transformers.
+def image_inputs(name: str, quick: QuickPreparation | None, side: int | None) -> ImageInputs:
+    """Return the inputs of a model.
 
     Args:
         name: What errors call the model.
-        preparation: Of its images.
+        quick: The shorter way to prepare its images, if there is one.
+        side: See `Encoder.image_side`.
 
     Raises:
         ModelError: If there is no shorter way to prepare images than its processor, or their size differs.
     """
-    quick = preparation.quick
     if quick is None or quick.shape is None:
         reason = (
-            "its image processor does more than resize, crop and scale"
+            "its own preparation does more than resize, crop and scale"
             if quick is None
             else "its images have different sizes"
         )
         msg = f"{name} cannot be a graph of images: {reason}; use backend='torch'"
         raise ModelError(msg)
-    return ImageInputs(quick, preparation.side)
+    return ImageInputs(quick, side)
 
 
 def drawings(count: int) -> list[Any]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
+from senseweave.encoders.parts.graph_image import GraphImage, image_inputs
 from senseweave.encoders.parts.long_images import by_transform, transform_side
 from senseweave.encoders.parts.preparation import QuickPreparation, quick_transform
-from senseweave.encoders.parts.towers import BATCH_IMAGES
+from senseweave.encoders.parts.towers import BATCH_IMAGES, features_module
+from senseweave.encoders.runtime.backends.export import Pipeline
 from senseweave.encoders.runtime.failures import preparing
-from senseweave.encoders.runtime.image_networks import choose_ways, sample_pictures
+from senseweave.encoders.runtime.image_networks import choose_ways, sample_views
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -41,6 +44,20 @@ class ImageModel(Protocol):
 
     def features(self, pixels: Any) -> Any:
         """Compute the vectors of a tensor of prepared images, shape (n, dimension)."""
+
+    @property
+    def quick(self) -> QuickPreparation | None:
+        """The shorter way to prepare images, if there is one."""
+
+    @property
+    def dtype(self) -> str | None:
+        """The number type that was asked for."""
+
+    def on_processor(self) -> ImageModel:
+        """Return the same model once more, which is loaded on the CPU and in float32."""
+
+    def weights(self) -> Sequence[Path]:
+        """Return the files that hold the weights, where they are known."""
 
     def identity(self) -> dict[str, object]:
         """Return everything that decides the vectors, for the fingerprint."""
@@ -77,20 +94,26 @@ class TransformedModel(Loadable):
 
     def transform(self, image: Any) -> np.ndarray:
         """Prepare a PIL image as the model's own configuration says, shape (3, height, width), float32."""
+        quick = self.quick
+        if quick is None:
+            return by_transform(self._transform(), image)
+        with preparing():
+            return quick(image)
+
+    @property
+    def quick(self) -> QuickPreparation | None:
+        """The shorter way to prepare images, if there is one."""
         transform = self._transform()
         if self._quick is None or self._quick[0] is not transform:
             self._quick = transform, quick_transform(transform)
-        quick = self._quick[1]
-        if quick is None:
-            return by_transform(transform, image)
-        with preparing():
-            return quick(image)
+        return self._quick[1]
 
 
 class ModelImage(Encoder):
     """Images through such a model."""
 
     modality: ClassVar[Modality] = "image"
+    graph_class = GraphImage
     batch_budget: int
 
     def __init__(
@@ -138,17 +161,50 @@ class ModelImage(Encoder):
         """Return how the network was made faster, see `senseweave.encoders.runtime.image_networks`."""
         return {"backend": "torch", "network": list(self._choose_ways())}
 
+    @property
+    def name(self) -> str:
+        """What the user called the model."""
+        return self.model.name
+
+    @property
+    def dtype(self) -> str | None:
+        """The number type that was asked for."""
+        return self.model.dtype
+
+    def graph_weights(self) -> Sequence[Path]:
+        """Return the files that hold the weights."""
+        return self.model.weights()
+
+    def graph_options(self) -> dict[str, object]:
+        """Return what decides the graph beside the model's files."""
+        return {"extra": self._extra, **self._what}
+
+    def graph_content(self) -> Mapping[str, object]:
+        """Return what identifies the model."""
+        return {**self.model.identity(), "dtype": "float32"}
+
+    def pipeline(self) -> Pipeline:
+        """Load the model once more, as a module from pixels to vectors.
+
+        Raises:
+            ModelError: If its images cannot be prepared without its own transform.
+        """
+        model = self.model.on_processor()
+        inputs = image_inputs(self.name, model.quick, model.side)
+        module = features_module(
+            model.network(), lambda _, batch: model.features(batch["pixel_values"]), ("pixel_values",)
+        )
+        return Pipeline(self.name, module, inputs, lambda batch: self._compute(batch, model))
+
     def _choose_ways(self) -> tuple[str, ...]:
-        def samples() -> list[np.ndarray]:
-            return [self.model.transform(picture) for picture in sample_pictures()]
+        samples = sample_views(lambda picture: [self.model.transform(picture)])
+        return choose_ways(self.name, self.model.network(), samples, self._compute)
 
-        return choose_ways(self.model.name, self.model.network(), samples, self._compute)
-
-    def _compute(self, batch: Sequence[np.ndarray]) -> np.ndarray:
+    def _compute(self, batch: Sequence[np.ndarray], model: ImageModel | None = None) -> np.ndarray:
         torch = require("torch", extra=self._extra)
         with torch.inference_mode():
             pixels = torch.from_numpy(np.stack(batch))
-            vectors: np.ndarray = self.model.features(pixels).float().cpu().numpy()
+            vectors: np.ndarray = (model or self.model).features(pixels).float().cpu().numpy()
         return vectors
 
     def identity(self) -> Mapping[str, object]:

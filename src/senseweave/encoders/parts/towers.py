@@ -11,14 +11,14 @@ import numpy as np
 from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.parts.backbone import Backbone, image_processor, tokenizer
+from senseweave.encoders.parts.graph_encoder import CheckpointSource
 from senseweave.encoders.parts.graph_image import GraphImage, image_inputs
 from senseweave.encoders.parts.graph_text import GraphText, text_inputs
 from senseweave.encoders.parts.preparation import ImagePreparation
 from senseweave.encoders.parts.prompts import Prompts
 from senseweave.encoders.runtime.backends.export import Pipeline
 from senseweave.encoders.runtime.backends.torch_padded import PRECISIONS
-from senseweave.encoders.runtime.checkpoint import Checkpoint
-from senseweave.encoders.runtime.image_networks import choose_ways, sample_pictures
+from senseweave.encoders.runtime.image_networks import choose_ways, sample_views
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.extras import require
@@ -45,7 +45,7 @@ def projected(method: str) -> Features:
     return features
 
 
-class TowerText(Encoder):
+class TowerText(CheckpointSource, Encoder):
     """Texts through the text tower of a shared model."""
 
     modality: ClassVar[Modality] = "text"
@@ -81,6 +81,7 @@ class TowerText(Encoder):
             prompts: Put before texts, by role.
         """
         self.backbone = backbone
+        self.checkpoint = backbone.checkpoint
         self._scale = scale
         self.prompts = prompts
         self.fixed_length = fixed_length
@@ -136,11 +137,6 @@ class TowerText(Encoder):
     def logit_bias(self) -> float | None:
         """The bias that models trained with a sigmoid (SigLIP) add to the scaled cosines."""
         return scalar(getattr(self.backbone(), "logit_bias", None))
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """Where the model's files are."""
-        return self.backbone.checkpoint
 
     @property
     def dtype(self) -> str | None:
@@ -245,7 +241,7 @@ class TowerText(Encoder):
         return Pipeline(name, module, inputs, lambda items: self._compute(backbone, items), facts)
 
 
-class TowerImage(Encoder):
+class TowerImage(CheckpointSource, Encoder):
     """Images through the image tower of a shared model, or through a model that has nothing else."""
 
     modality: ClassVar[Modality] = "image"
@@ -271,6 +267,7 @@ class TowerImage(Encoder):
             what: Of the vectors' meaning, what neither weights nor configuration say, for the fingerprint.
         """
         self.backbone = backbone
+        self.checkpoint = backbone.checkpoint
         self.batch_budget = batch_images
         self._dimension = dimension
         self._features = features
@@ -316,11 +313,6 @@ class TowerImage(Encoder):
         return {"backend": "torch", **describe_torch(self.backbone()), "network": ways}
 
     @property
-    def checkpoint(self) -> Checkpoint:
-        """Where the model's files are."""
-        return self.backbone.checkpoint
-
-    @property
     def dtype(self) -> str | None:
         """The number type that was asked for."""
         return self.backbone.dtype
@@ -340,7 +332,8 @@ class TowerImage(Encoder):
             ModelError: If its images cannot be prepared without transformers.
         """
         name, backbone = self.checkpoint.name, self.backbone.on_processor()
-        inputs = image_inputs(name, self._preparation())
+        preparation = self._preparation()
+        inputs = image_inputs(name, preparation.quick, preparation.side)
 
         def reference(items: Sequence[np.ndarray]) -> np.ndarray:
             return self._compute(backbone, [{"pixel_values": pixels} for pixels in items])
@@ -348,12 +341,9 @@ class TowerImage(Encoder):
         return Pipeline(name, features_module(backbone(), self._features, ("pixel_values",)), inputs, reference)
 
     def _choose_ways(self) -> tuple[str, ...]:
-        def samples() -> list[dict[str, np.ndarray]]:
-            return [self._preparation().image(picture) for picture in sample_pictures()]
-
-        return choose_ways(
-            self.backbone.checkpoint.name, self.backbone(), samples, functools.partial(self._compute, self.backbone)
-        )
+        samples = sample_views(lambda picture: [self._preparation().image(picture)])
+        compute = functools.partial(self._compute, self.backbone)
+        return choose_ways(self.checkpoint.name, self.backbone(), samples, compute)
 
     def _compute(self, backbone: Backbone, batch: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
         torch = require("torch", extra=backbone.extra)

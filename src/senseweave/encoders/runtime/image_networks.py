@@ -64,6 +64,11 @@ def sample_pictures() -> list[Any]:
     return pictures
 
 
+def sample_views(prepare: Callable[[Any], Sequence[T]]) -> Callable[[], list[T]]:
+    """Return a function that makes samples for `choose_ways`: what `prepare` makes of each of `sample_pictures`."""
+    return lambda: [view for picture in sample_pictures() for view in prepare(picture)]
+
+
 def choose_ways(
     name: str, model: Any, make_samples: Callable[[], T], compute: Callable[[T], np.ndarray]
 ) -> tuple[str, ...]:
@@ -72,7 +77,7 @@ def choose_ways(
     Args:
         name: What logs call it.
         model: A torch module in eval mode.
-        make_samples: Prepares pictures or clips for it, such as `sample_pictures`.
+        make_samples: Prepares pictures or clips for it, see `sample_views`.
         compute: Computes their vectors by this module, shape (n, dimension).
 
     Returns:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, Final
 from filelock import FileLock
 
 from senseweave.encoders.runtime.backends.eviction import evict, graphs_folder, keep_in_use, most_bytes
-from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file
+from senseweave.encoders.runtime.checkpoint import hash_file
 
 FORMAT: Final = 3
 """Raised whenever graphs are made in another way than before."""
@@ -63,15 +63,15 @@ class Entry:
     facts: Mapping[str, Any]
 
 
-def graph_key(checkpoint: Checkpoint, identity: Callable[[], Mapping[str, object]], **options: object) -> GraphKey:
-    """Return the key of a checkpoint's graph.
+def graph_key(weights: Sequence[Path], identity: Callable[[], Mapping[str, object]], **options: object) -> GraphKey:
+    """Return the key of a model's graph.
 
     Args:
-        checkpoint: Where the weights are.
+        weights: The files that hold them.
         identity: Returns the checksums of all files that decide vectors; called when they are needed.
         **options: What decides the graph besides.
     """
-    sizes = [(path.name, path.stat().st_size) for path in checkpoint.weights]
+    sizes = [(path.name, path.stat().st_size) for path in weights]
     versions = {name: installed_version(name) for name in _MAKERS}
     quick = _digest({"format": FORMAT, "sizes": sizes, "versions": versions, "options": options})[:16]
     return GraphKey(quick, identity)

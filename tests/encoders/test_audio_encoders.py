@@ -111,6 +111,77 @@ def test_whisper_reads_its_own_window_and_no_other(model):
         sw.load(str(model["whisper"]), window_seconds=10.0)
 
 
+def whisper_of_length(folder, samples, layer):
+    """Whisper of transformers whose window is as long as the sound: mean over all frames."""
+    import torch
+    from transformers import WhisperFeatureExtractor, WhisperModel
+
+    frames = -(-len(samples) // 320)
+    padded = np.pad(samples, (0, 320 * frames - len(samples)))
+    extractor = WhisperFeatureExtractor.from_pretrained(folder)
+    features = extractor(padded, sampling_rate=16_000, padding=False, return_tensors="pt").input_features
+    encoder = WhisperModel.from_pretrained(folder).encoder.eval()
+    encoder.config.max_source_positions = frames
+    encoder.embed_positions = torch.nn.Embedding.from_pretrained(encoder.embed_positions.weight[:frames])
+    with torch.no_grad():
+        output = encoder(features, output_hidden_states=True)
+    states = output.last_hidden_state if layer == -1 else output.hidden_states[layer]
+    mean = states[0].mean(dim=0).numpy()
+    return mean / np.linalg.norm(mean)
+
+
+@pytest.mark.parametrize("layer", [-1, 0, 1])
+@pytest.mark.parametrize("samples", [1, 200, 8_000, 8_001, 32_000])
+def test_whisper_without_padding_is_whisper_with_a_window_of_that_length(model, samples, layer):
+    space = sw.load(str(model["whisper"]), device="cpu", cache_size=0, padding="none", layers=(layer,))
+    sound = tone(2.0, 3)[0][:samples]
+    expected = whisper_of_length(model["whisper"], sound, layer)
+    np.testing.assert_allclose(space.embed_audio([(sound, 16_000)])[0], expected, atol=1e-5)
+
+
+def test_whisper_without_padding_computes_no_more_than_the_sound(model):
+    space = sw.load(str(model["whisper"]), device="cpu", cache_size=0, padding="none")
+    clips = [tone(seconds, number) for number, seconds in enumerate((0.5, 1.5, 0.5, 1.0))]
+    space.embed_audio(clips[:1])
+    shapes = []
+    hook = (
+        space.encoder("audio")
+        .backbone()
+        .conv1.register_forward_hook(lambda _, given, __: shapes.append(given[0].shape))
+    )
+    together = space.embed_audio(clips)
+    hook.remove()
+    assert sorted((shape[0], shape[2]) for shape in shapes) == [(1, 100), (1, 150), (2, 50)]
+    np.testing.assert_allclose(together, [space.embed_audio([clip])[0] for clip in clips], atol=1e-5)
+
+
+def test_padding_of_whisper_is_in_its_fingerprint(model):
+    exact, none = (sw.load(str(model["whisper"]), padding=padding) for padding in ("exact", "none"))
+    assert exact.fingerprint == sw.load(str(model["whisper"])).fingerprint != none.fingerprint
+    clip = tone(0.5)
+    assert not np.allclose(exact.embed_audio([clip]), none.embed_audio([clip]), atol=1e-3)
+
+
+def test_padding_is_refused_for_a_model_that_has_none(model):
+    with pytest.raises(ValueError, match=r"padding='none' is for Whisper; .*wavlm.* is never padded"):
+        sw.load(str(model["wavlm"]), padding="none")
+    with pytest.raises(ValueError, match=r"padding.*exact.*none"):
+        sw.load(str(model["whisper"]), padding="short")
+
+
+def test_windows_of_equal_length_share_a_batch_of_a_model_on_waveforms(model):
+    space = sw.load(str(model["wavlm"]), device="cpu", cache_size=0)
+    clips = [tone(seconds, number) for number, seconds in enumerate((0.5, 2.0, 0.5, 1.0, 2.0, 0.5))]
+    space.embed_audio(clips[:1])
+    shapes = []
+    backbone = space.encoder("audio").backbone()
+    hook = backbone.register_forward_pre_hook(lambda _, given: shapes.append(tuple(given[0].shape)))
+    together = space.embed_audio(clips)
+    hook.remove()
+    assert sorted(shapes) == [(1, 16_000), (2, 32_000), (3, 8_000)]
+    np.testing.assert_allclose(together, [space.embed_audio([clip])[0] for clip in clips], atol=1e-5)
+
+
 def test_whisper_needs_its_encoder_but_not_its_decoder(model, tmp_path):
     import shutil
 

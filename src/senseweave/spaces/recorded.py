@@ -49,7 +49,7 @@ HARMLESS: Final = frozenset(
         "batch_clips", "batch_seconds", "dtype", "revision", "pooling", "layers", "prompts", "prompt", "language",
         "template", "temperature", "video", "frames", "window_seconds", "segment_seconds", "device", "cache_size",
         "timeout", "max_retries", "layer", "fast_decode", "preparation", "speech", "speech_padding",
-        "speech_timestamps", "text_partner", "backend", "precision",
+        "speech_timestamps", "padding", "text_partner", "backend", "precision",
     }
 )  # fmt: skip
 """Options that change what is computed and nothing else; their values are numbers, names of a method, or texts."""

@@ -43,7 +43,8 @@ GREATEST_COMPRESSION: Final = 2.4
 SILENT_LOG_PROBABILITY: Final = -1.0
 """What Whisper's authors take for silence and for a model that repeats itself (arXiv 2212.04356, section 4.5)."""
 REPEATED_BEAM: Final = 5
-"""Texts kept at a time where the likeliest token at each step leads into a repetition (Whisper's authors' beam)."""
+"""Texts kept at a time where the likeliest token at each step leads into a repetition or to an early end (the beam of
+Whisper's authors)."""
 SHORT_IDENTITY: Final[Mapping[str, float]] = {
     "filled": FILLED,
     "step": STEP_FRAMES,
@@ -89,7 +90,7 @@ class _Decoded:
     frame: int
     heard_until: float
     doubtful: bool
-    repeats: bool = False
+    stuck: bool = False
 
 
 def transcribe_windows(
@@ -149,14 +150,14 @@ def is_spoken(text: str, no_speech: float, compression: float) -> bool:
 def _decode_all(model: Any, windows: Sequence[_Window], padding: Padding, timestamps: bool) -> list[_Decoded]:
     """Return what is said next in each window; what is doubtful after short padding is decoded again.
 
-    A text that repeats itself in 30 seconds too is searched with a beam, which faster-whisper does not do.
+    Where the text of 30 seconds repeats itself or leaves time out too, a beam searches for another.
     """
     lengths = [filled_frames(window.rest) if padding == "short" else WHOLE_FRAMES for window in windows]
     decoded = _decode_in_batches(model, windows, dict(enumerate(lengths)), timestamps)
     again = {place: WHOLE_FRAMES for place, part in decoded.items() if part.doubtful and lengths[place] < WHOLE_FRAMES}
     decoded |= _decode_in_batches(model, windows, again, timestamps)
     if padding == "short":
-        again = {place: WHOLE_FRAMES for place, part in decoded.items() if part.repeats}
+        again = {place: WHOLE_FRAMES for place, part in decoded.items() if part.stuck}
         decoded |= _decode_in_batches(model, windows, again, timestamps, beam=REPEATED_BEAM)
     return [decoded[place] for place in range(len(windows))]
 
@@ -231,7 +232,8 @@ class _Decoder:
                 words += [(word["word"].strip(), round(float(word["start"]), 2)) for word in segment["words"]]
         began, ended = (at / self._model.frames_per_second for at in (window.frame, frame))
         doubtful = not texts or log_probability < LEAST_LOG_PROBABILITY or _skips(words, began, ended)
-        return _Decoded(texts, words, frame, last, doubtful, repeats=compression > GREATEST_COMPRESSION)
+        stuck = compression > GREATEST_COMPRESSION or (bool(texts) and _skips(words, began, ended))
+        return _Decoded(texts, words, frame, last, doubtful, stuck)
 
     def _split(self, tokens: Sequence[int], frame: int, length: int) -> tuple[list[dict[str, Any]], int, bool]:
         """Return segments, the frame to go on from, and whether that is final whatever the words' times.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
+from senseweave.arguments import check_choice
 from senseweave.display import printable
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import Rule, has_model_type
@@ -42,6 +44,7 @@ WAVEFORM_WINDOW = 15.0
 2006.11477, section 4.2), and attention over longer clips costs their square."""
 BATCH_SECONDS = 60.0
 """Seconds of sound per batch."""
+Padding = Literal["exact", "none"]
 
 
 class SpeechEncoder(Encoder):
@@ -126,7 +129,22 @@ class SpeechEncoder(Encoder):
 
 
 class WhisperEncoder(SpeechEncoder):
-    """Whisper's encoder: sound is padded to 30 s, as it was trained, and the padding is left out of the mean."""
+    """Whisper's encoder: sound is padded to 30 s, as it was trained, and the padding is left out of the mean.
+
+    Without padding only equal lengths share a batch, and the vectors are others.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        layers: Sequence[int] = (-1,),
+        batch_seconds: float = BATCH_SECONDS,
+        padding: Padding = "exact",
+    ) -> None:
+        """Describe the encoder; `padding` is `exact` for 30 seconds or `none`."""
+        super().__init__(backbone, layers=layers, batch_seconds=batch_seconds)
+        self.padding = padding
 
     @property
     def window_seconds(self) -> float:
@@ -135,22 +153,55 @@ class WhisperEncoder(SpeechEncoder):
         return float(extractor.n_samples / extractor.sampling_rate)
 
     def prepare(self, items: Sequence[Waveform], role: Role) -> list[Prepared]:
-        """Compute log-mel spectrograms of 30 s, shape (mel bands, 3000)."""
+        """Compute log-mel spectrograms, shape (mel bands, 3000), or without padding (mel bands, 2 * frames)."""
         extractor = self._extractor()
         prepared = []
         for sound in items:
             samples = sound.samples[: extractor.n_samples]  # a window may be a sample longer, by rounding
-            features = extractor(samples, sampling_rate=sound.sampling_rate, return_tensors="np")
-            prepared.append(Prepared(features["input_features"][0], cost=len(samples)))
+            length, bucket = len(samples), None
+            if self.padding == "none":
+                bucket = self.frames(length)
+                samples = np.pad(samples, (0, 2 * bucket * int(extractor.hop_length) - length))
+            features = extractor(
+                samples,
+                sampling_rate=sound.sampling_rate,
+                padding="max_length" if bucket is None else False,
+                return_tensors="np",
+            )
+            prepared.append(Prepared(features["input_features"][0], cost=length, bucket=bucket))
         return prepared
 
     def states(self, model: Any, inputs: Any, layers: bool) -> Any:
         """Run the encoder."""
+        if self.padding == "none":
+            return _run_whisper(model, inputs)
         return model(inputs, output_hidden_states=layers)
 
     def frames(self, samples: int) -> int:
         """Return the frames that begin within the sound, halved by the second convolution (at least 1)."""
         return (-(-samples // int(self._extractor().hop_length)) - 1) // 2 + 1
+
+    def identity(self) -> Mapping[str, object]:
+        """Return model, layers, window, and the padding unless it is that of Whisper's authors."""
+        return {**super().identity(), **({"padding": self.padding} if self.padding != "exact" else {})}
+
+
+def _run_whisper(model: Any, spectrograms: Any) -> Any:
+    """Run Whisper's encoder of transformers on spectrograms of any length, which its `forward` refuses.
+
+    Args:
+        model: `WhisperEncoder` of transformers.
+        spectrograms: Shape (n, mel bands, frames).
+    """
+    gelu = require("torch", extra="audio-models").nn.functional.gelu
+    states = gelu(model.conv2(gelu(model.conv1(spectrograms)))).transpose(1, 2)
+    states = states + model.embed_positions.weight[: states.shape[1]]
+    hidden = [states]
+    for layer in model.layers:
+        output = layer(states, None)
+        states = output[0] if isinstance(output, tuple) else output
+        hidden.append(states)
+    return SimpleNamespace(last_hidden_state=model.layer_norm(states), hidden_states=hidden)
 
 
 class WaveformEncoder(SpeechEncoder):
@@ -237,6 +288,7 @@ def build(
     revision: str | None = None,
     window_seconds: float | None = None,
     batch_seconds: float = BATCH_SECONDS,
+    padding: Padding = "exact",
 ) -> dict[Modality, Encoder]:
     """Build the audio encoder of a speech checkpoint; it needs a feature extractor but no tokenizer.
 
@@ -249,10 +301,14 @@ def build(
         revision: Of a hub model.
         window_seconds: Longer sound is cut into windows of this length; 15 s if None, and always 30 s for Whisper.
         batch_seconds: Seconds of sound per batch.
+        padding: `exact` fills Whisper's windows to 30 seconds, as its authors do; `none` computes what is there, which
+            is several times faster for short clips and gives other vectors.
 
     Raises:
-        ValueError: If `window_seconds` of Whisper is not the window that it was trained on.
+        ValueError: If `window_seconds` of Whisper is not the window that it was trained on, or `padding` is unknown or
+            given for another model than Whisper.
     """
+    check_choice("padding", padding, get_args(Padding))
     checkpoint = resolve(name, revision=revision)
     class_name = class_for(checkpoint, CLASSES, "speech")
     kind = model_type(checkpoint)
@@ -268,11 +324,14 @@ def build(
         part=(lambda model: model.encoder) if encoder_alone else None,
     )
     if kind == "whisper":
-        whisper = WhisperEncoder(backbone, layers=layers, batch_seconds=batch_seconds)
+        whisper = WhisperEncoder(backbone, layers=layers, batch_seconds=batch_seconds, padding=padding)
         if window_seconds is not None and window_seconds != whisper.window_seconds:
             msg = f"Whisper reads windows of {whisper.window_seconds:g} s and no others; leave window_seconds out"
             raise ValueError(msg)
         return {"audio": whisper}
+    if padding != "exact":
+        msg = f"padding={padding!r} is for Whisper; {printable(name)} ({kind}) is never padded, leave it out"
+        raise ValueError(msg)
     reads = SpectralEncoder if kind == "wav2vec2-bert" else WaveformEncoder
     seconds = WAVEFORM_WINDOW if window_seconds is None else window_seconds
     return {"audio": reads(backbone, layers=layers, window_seconds=seconds, batch_seconds=batch_seconds)}

@@ -30,7 +30,7 @@ READS: Final[tuple[Modality, ...]] = ("text", "image")
 
 
 class VisionLanguageModel(Scorer):
-    """An image-text-to-text model of transformers with a chat template, such as MonoQwen2-VL, Qwen2-VL or SmolVLM.
+    """An image-text-to-text model of transformers with a chat template, such as Qwen2-VL or SmolVLM.
 
     The score is the probability of the first answer among the two, from the logits of the token that would come
     next: 1 / (1 + exp(logit of the second - logit of the first)), between 0 and 1. Candidates are computed one by one.

@@ -59,7 +59,7 @@ def package(folder: Path, name: str) -> Path:
 
 
 def pictures(paths: Iterable[Path]) -> Iterator[tuple[str, Image.Image]]:
-    """Yield pictures that are large enough, on white, each name and so each motif once."""
+    """Yield pictures that are large enough, on white; of numbered versions of one drawing the first."""
     known = set()
     for path in sorted(paths):
         if path.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"):
@@ -70,8 +70,9 @@ def pictures(paths: Iterable[Path]) -> Iterator[tuple[str, Image.Image]]:
             layered = file.convert("RGBA")
         image = Image.new("RGB", layered.size, "white")
         image.paste(layered, mask=layered.getchannel("A"))
-        if path.stem not in known:
-            known.add(path.stem)
+        motif = path.stem.rstrip("0123456789_-")
+        if motif not in known:
+            known.add(motif)
             yield path.stem, image
 
 

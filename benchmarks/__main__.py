@@ -55,6 +55,7 @@ SCRIPTS = (
     Script("images.py"),
     Script("image_backends.py"),
     Script("speech.py"),
+    Script("audio_encoders.py"),
     Script("search_latency.py", ("--sizes", "10000"), once=True),
     Script("wrappers.py"),
 )

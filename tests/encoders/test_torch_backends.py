@@ -19,6 +19,11 @@ from senseweave.encoders.runtime.tokenization import Tokenizer
 TEXTS = ["rain", *tiny_text.TEXTS, *tiny_text.SENTENCES, *tiny_text.SENTENCES[:2], "rain"]
 
 
+@pytest.fixture(autouse=True)
+def _small_models_are_timed_too(monkeypatch):
+    monkeypatch.setattr(torch_packed, "FEWEST_WEIGHTS", 0)
+
+
 @pytest.fixture
 def loaded(tmp_path):
     def load(kind: str, tokenizer, **config):
@@ -53,6 +58,13 @@ def test_packed_states_equal_padded_ones(loaded, kind, layers):
     assert isinstance(chosen, Packed)
     assert same_lengths == lengths == [len(item["input_ids"]) for item in items]
     np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-5)
+
+
+def test_a_model_too_small_to_gain_is_not_timed(loaded, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(torch_packed, "find_fastest", lambda *given: pytest.fail("timed"))
+    chosen = choose_backend("tiny", *loaded("Bert", wordpiece_tokenizer))
+    assert chosen.describe()["batches"] == str(Plan())
 
 
 @pytest.mark.parametrize(

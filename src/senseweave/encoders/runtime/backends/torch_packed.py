@@ -36,6 +36,8 @@ TIMED_PRODUCTS: Final = 1_000_000_000
 """Multiplications of the batch that is timed: some ten milliseconds of two cores."""
 TIMED_TOKENS: Final = (64, 512)
 """Least and most tokens of the batch that is timed."""
+FEWEST_WEIGHTS: Final = 200_000
+"""Weights of linear layers under which nothing is timed: chance would choose, and each process otherwise."""
 TIMED_SECONDS: Final = 0.06
 """For each of the three comparisons, after which no further round begins."""
 
@@ -147,7 +149,7 @@ class Packed:
         return plans
 
     def _find_plans(self, threads: int) -> Plans:
-        if not self._sample:
+        if not self._sample or self.weights < FEWEST_WEIGHTS:
             return Plans(self.proven[0], self.proven[0])
         torch = require("torch", extra="text")
         query = [shorten_item(self._sample[0], QUERY_TOKENS)]

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from senseweave import __version__
 from senseweave.retrieval import Index
-from senseweave.serving import embeddings, errors, health, page, reading, searching, writing
+from senseweave.serving import embeddings, errors, exploring, health, page, reading, searching, writing
 from senseweave.serving.guard import Guard
 from senseweave.serving.metrics import Measured
 from senseweave.serving.services import Services
@@ -37,7 +37,7 @@ def create_app(index: Index, settings: ServeSettings | None = None) -> FastAPI:
     app = FastAPI(title="senseweave", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.services = shared
     errors.install(app)
-    for routes in (page, searching, reading, embeddings, health):
+    for routes in (page, searching, reading, exploring, embeddings, health):
         app.include_router(routes.router)
     if not shared.settings.read_only:
         app.include_router(writing.router)

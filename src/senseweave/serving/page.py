@@ -20,6 +20,7 @@ TYPES: Final = {
     "page.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
     "cards.js": "text/javascript; charset=utf-8",
+    "explore.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 """Files that the page consists of."""

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from senseweave.retrieval import Index
+from senseweave.serving.explorer import Explorer
 from senseweave.serving.files import RecordFiles
 from senseweave.serving.guard import Doorkeeper
 from senseweave.serving.metrics import Metrics
@@ -31,6 +32,7 @@ class Services:
         previews: Thumbnails, waveforms and spans.
         doorkeeper: Knows the token.
         metrics: What is counted.
+        explorer: Finds duplicates and groups, and draws the map.
         state: `loading`, `ready` or `failed`.
         started: Seconds since 1970.
     """
@@ -41,6 +43,7 @@ class Services:
     previews: Previews
     doorkeeper: Doorkeeper
     metrics: Metrics
+    explorer: Explorer
     state: str = "loading"
     started: float = field(default_factory=time.time)
 
@@ -48,7 +51,7 @@ class Services:
     def build(cls, index: Index, settings: ServeSettings) -> Services:
         """Return the services of an index."""
         files = RecordFiles(index)
-        return cls(index, settings, files, Previews(files), Doorkeeper(settings.token), Metrics())
+        return cls(index, settings, files, Previews(files), Doorkeeper(settings.token), Metrics(), Explorer(index))
 
     @property
     def spaces(self) -> dict[str, Space]:

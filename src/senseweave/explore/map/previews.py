@@ -58,7 +58,7 @@ def _spread(positions: Sequence[int]) -> list[int]:
 def _preview(record: IndexRecord) -> str | None:
     """Return a data URI that shows a record, or None if it cannot be read."""
     try:
-        media = record.media
+        media = record.provenance.check_unchanged(record.media)  # a page is passed on: it shows what was indexed alone
         if isinstance(media, Image):
             file = image_file(media, max_pixels=PIXELS, quality=QUALITY)
             return _uri(file.data, file.mime_type)

@@ -1,6 +1,7 @@
 // The page: asks the API, and keeps what was asked for in the address.
 
 import { card, element, words } from "./cards.js";
+import { explored } from "./explore.js";
 
 const PAGE = 24;
 const find = (id) => document.getElementById(id);
@@ -73,6 +74,26 @@ function draw(found, offset) {
   const count = `${shownHits} ${shownHits === 1 ? "hit" : "hits"}`;
   status.textContent = shownHits ? `${count} in ${found.seconds.toFixed(2)} seconds` : "Nothing found. Fewer filters may help.";
   if (offset && cards.length) cards[0].focus();
+}
+
+async function explore(kind) {
+  const number = ++latest;
+  problem.hidden = true;
+  next.hidden = true;
+  find("meaning").textContent = "";
+  status.textContent = "Looking through the index; this may take a minute…";
+  try {
+    const [cards, said] = await explored(kind, likeIt);
+    if (number !== latest) return;
+    results.replaceChildren(...cards);
+    status.textContent = said;
+  } catch (error) {
+    if (number !== latest) return;
+    status.textContent = "";
+    results.replaceChildren();
+    problem.textContent = error instanceof TypeError ? "The server does not answer." : error.message;
+    problem.hidden = false;
+  }
 }
 
 function empty() {
@@ -164,6 +185,7 @@ function listen() {
   find("search").addEventListener("submit", (event) => { event.preventDefault(); search(); });
   find("filters").addEventListener("change", () => search());
   find("file").addEventListener("change", (event) => { attach([...event.target.files]); event.target.value = ""; });
+  for (const button of document.querySelectorAll("[data-view]")) button.addEventListener("click", () => explore(button.dataset.view));
   next.addEventListener("click", () => search(shownHits));
   document.addEventListener("keydown", onKey);
   document.addEventListener("paste", (event) => attach([...event.clipboardData.files]));

@@ -1,0 +1,75 @@
+"""Runs the commands that explore an index for a server.
+
+They take seconds to minutes of a whole processor, so each runs in a process of its own: it holds no lock of the
+server's interpreter, and ends with the request. One runs at a time, and an answer is kept for a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from cachetools import TTLCache
+
+from senseweave.retrieval import Index
+from senseweave.serving.errors import ApiError
+
+KEPT_SECONDS: Final = 60.0
+LONGEST_SECONDS: Final = 600.0
+"""Longest time that a command may take."""
+
+
+class Explorer:
+    """Runs commands on the folder of an index."""
+
+    def __init__(self, index: Index) -> None:
+        self._folder = Path(index.info()["place"])
+        self._kept: TTLCache[tuple[str, ...], str] = TTLCache(8, KEPT_SECONDS)
+        self._running = asyncio.Lock()
+
+    async def run(self, *arguments: str) -> str:
+        """Return what a command prints, as JSON, or the page that it writes.
+
+        Raises:
+            ApiError: If the index is in no folder, or the command fails or takes too long.
+        """
+        if not self._folder.is_dir():
+            raise ApiError(501, "no_folder", "only an index in a folder of the server can be explored")
+        async with self._running:
+            if arguments not in self._kept:
+                self._kept[arguments] = await self._run(arguments)
+            return self._kept[arguments]
+
+    async def _run(self, arguments: tuple[str, ...]) -> str:
+        with tempfile.TemporaryDirectory(prefix="senseweave-") as folder:
+            page = Path(folder) / "map.html"
+            name, *rest = arguments
+            written = [str(page)] if name == "map" else []
+            command = [sys.executable, "-m", "senseweave", name, str(self._folder), *written, *rest, "--json"]
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            try:
+                printed, said = await asyncio.wait_for(process.communicate(), LONGEST_SECONDS)
+            except TimeoutError:
+                raise ApiError(503, "too_slow", f"it took more than {LONGEST_SECONDS:g} seconds") from None
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+            if process.returncode != 0:
+                raise failure(said.decode(errors="replace"))
+            return page.read_text(encoding="utf-8") if written else printed.decode()
+
+
+def failure(said: str) -> ApiError:
+    """Return the error of a command that failed, given what it said."""
+    if "pip install" in said:
+        return ApiError(501, "not_installed", 'the server lacks what this needs: pip install "senseweave[explore]"')
+    return ApiError(422, "not_explored", said.strip().splitlines()[-1].removeprefix("error: ") if said.strip() else "")

@@ -1,0 +1,87 @@
+"""Duplicates, groups and the map of an index over HTTP, each found by a process of its own."""
+
+import re
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+from loopback_server import Start
+
+import senseweave as sw
+from senseweave.retrieval.stores.memory import MemoryStore
+from senseweave.serving import explorer
+from senseweave.testing import toy_space
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def explored(own_index: sw.Index, own_files: Path) -> sw.Index:
+    """An index with a copy of a picture, whose name is markup, and with some more texts."""
+    shutil.copy(next(own_files.glob("*.png")), own_files / "<b>copy.png")
+    for number in range(8):
+        (own_files / f"note-{number}.txt").write_text(f"Note {number} on dogs and cats in the yard. {'woof ' * number}")
+    own_index.add(own_files)
+    return own_index
+
+
+def test_duplicates_are_listed_with_the_best_copy_first(explored: sw.Index, start: Start) -> None:
+    pytest.importorskip("scipy")
+    answer = start(explored, read_only=True).get("/api/duplicates")
+    assert answer.status_code == 200, answer.text
+    groups = [group for group in answer.json()["groups"] if group["modality"] == "image"]
+    expected = [group for group in explored.duplicates().to_dict()["groups"] if group["modality"] == "image"]
+    assert groups == expected
+    assert any(copy["source"].endswith("<b>copy.png") for group in groups for copy in (group["best"], *group["others"]))
+    assert len(explored) > 8, "nothing is deleted"
+
+
+def test_the_map_is_a_page_whose_script_is_of_no_origin(explored: sw.Index, start: Start) -> None:
+    pytest.importorskip("umap")
+    client = start(explored, read_only=True)
+    answer = client.get("/map")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-security-policy"].startswith("sandbox allow-scripts; default-src 'none'")
+    assert "<b>copy.png" not in answer.text
+    assert not re.findall(r"""(?:src|href)=["']?https?:""", answer.text)
+    assert client.get("/api/clusters").json()["clusters"] is not None
+
+
+def test_an_answer_is_kept_for_a_minute(explored: sw.Index, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    async def run(self: explorer.Explorer, arguments: tuple[str, ...]) -> str:
+        calls.append(arguments)
+        return '{"groups": []}'
+
+    monkeypatch.setattr(explorer.Explorer, "_run", run)
+    client = start(explored)
+    assert [client.get("/api/duplicates").json() for _ in range(3)] == [{"groups": []}] * 3
+    assert calls == [("duplicates",)]
+
+
+def test_what_takes_too_long_is_ended(explored: sw.Index, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explorer, "LONGEST_SECONDS", 0.05)
+    answer = start(explored).get("/api/duplicates")
+    assert answer.status_code == 503
+    assert "took more than" in answer.json()["error"]["message"]
+
+
+def test_a_missing_extra_is_told_with_the_line_that_installs_it() -> None:
+    error = explorer.failure('error: install scipy: pip install "senseweave[explore]"')
+    assert error.status == 501
+    assert 'pip install "senseweave[explore]"' in error.message
+
+
+def test_an_index_in_no_folder_cannot_be_explored(start: Start) -> None:
+    with sw.Index(MemoryStore(), spaces=[toy_space()]) as index:
+        index.add(sw.Text("a dog"))
+        answer: httpx.Response = start(index).get("/api/duplicates")
+    assert answer.status_code == 501
+
+
+def test_exploring_needs_the_token(explored: sw.Index, start: Start) -> None:
+    client = start(explored, token="only-for-this-test-1234")
+    assert [client.get(path).status_code for path in ("/map", "/api/duplicates", "/api/clusters")] == [401] * 3

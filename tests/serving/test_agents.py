@@ -83,6 +83,14 @@ async def test_modalities_and_filters_narrow_a_search(index, files):
     assert [hit["source"] for hit in cats] == [str(files / "cats.txt")]
 
 
+async def test_a_part_number_is_found_by_its_words(tmp_path):
+    with sw.Index(tmp_path / "index", spaces=[toy_space()]) as index:
+        index.add([sw.Text(f"Valve {number}-B, brass", source=f"{number}") for number in range(4700, 4760)])
+        async with agent(index) as session:
+            (hit,) = await find(session, query="4711-B", words=True, k=1)
+    assert hit["source"] == "4711"
+
+
 async def test_a_picture_finds_itself(index, files):
     picture = next(files.glob("*.png"))
     encoded = base64.b64encode(picture.read_bytes()).decode()

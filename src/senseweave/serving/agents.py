@@ -170,11 +170,14 @@ class AgentTools:
         k: Count = 8,
         modalities: Only = None,
         filter: Where = None,  # noqa: A002  (what every store calls it)
+        words: Annotated[
+            bool, Field(description='Look for the words themselves too: names, part numbers, codes, "whole phrases".')
+        ] = False,
         group: Annotated[bool, Field(description="One hit for each source instead of one for each passage.")] = False,
         offset: Skip = 0,
     ) -> Found:
         """Find texts, images, recordings and videos that answer a question or match a description."""
-        options = {"modalities": modalities, "filter": filter, "group": group, "offset": offset}
+        options = {"modalities": modalities, "filter": filter, "words": words, "group": group, "offset": offset}
         return await self._found(query, [], k, options)
 
     async def search_by_picture(

@@ -8,8 +8,8 @@ import pytest
 import senseweave as sw
 from senseweave.encoders.families import starter
 from senseweave.encoders.families.contextual import ContextualText
-from senseweave.encoders.parts import minilm
 from senseweave.encoders.parts.minilm import MiniLM
+from senseweave.encoders.runtime import onnx_session
 from senseweave.encoders.runtime.onnx_session import compute_threads
 from senseweave.encoders.runtime.tokenization import Tokenizer
 
@@ -117,6 +117,6 @@ def test_info_says_what_computes():
 
 @pytest.mark.parametrize(("threads", "tokens"), [(1, 512), (2, 1024), (64, 2048)])
 def test_batches_grow_with_the_cores(monkeypatch, threads, tokens):
-    monkeypatch.setattr(minilm, "compute_threads", lambda: threads)
+    monkeypatch.setattr(onnx_session, "compute_threads", lambda: threads)
     assert starter.build()["text"].batch_budget == tokens
     assert starter.build(batch_tokens=300)["text"].batch_budget == 300

@@ -26,6 +26,7 @@ def test_to_dict_holds_every_parameter_and_from_dict_restores_them(tmp_path):
         "on_error": "raise",
         "encoding": None,
         "ocr": "auto",
+        "pages": "separate",
         "progress_bar": False,
         "describe_with": "starter",
         "device": None,

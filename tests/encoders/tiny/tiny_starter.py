@@ -305,6 +305,8 @@ def make_sound_features(folder: Path) -> str:
 
 
 WINDOWS = {"window_seconds": 4.0, "segment_seconds": 4.0}
+EXACT_WINDOWS = {**WINDOWS, "speech_padding": "exact"}
+"""As Whisper's authors compute, to compare with them."""
 starter = partial(Case, make=make, options=WINDOWS, relocate=relocate, complete=True, half_types=frozenset())
 STARTER_FAMILIES: list[Case] = [
     starter(
@@ -330,7 +332,7 @@ STARTER_FAMILIES: list[Case] = [
         "starter-audio",
         "audio",
         items=sentences,
-        options={"speech_padding": "exact"},
+        options=EXACT_WINDOWS,
         reference=heard,
         forms=path_and_bytes,
         long_item=long_recording,
@@ -342,7 +344,7 @@ STARTER_FAMILIES: list[Case] = [
         "starter-video",
         "video",
         items=talking_films,
-        options={"speech_padding": "exact"},
+        options=EXACT_WINDOWS,
         reference=watched,
         forms=path_and_bytes,
         long_item=long_film,

@@ -234,8 +234,9 @@ def test_a_writer_killed_at_any_moment_loses_no_word_and_leaves_none(folder, spa
         process = start(folder, notes)
         process.stdout.readline()
         time.sleep(rng.uniform(0, 0.4))
-        interrupted += process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None:
+            interrupted += 1
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         with Index(folder, spaces=[space]) as index:
             index.search("QZ-101", words=True)

@@ -85,3 +85,11 @@ def test_an_index_in_no_folder_cannot_be_explored(start: Start) -> None:
 def test_exploring_needs_the_token(explored: sw.Index, start: Start) -> None:
     client = start(explored, token="only-for-this-test-1234")
     assert [client.get(path).status_code for path in ("/map", "/api/duplicates", "/api/clusters")] == [401] * 3
+
+
+def test_a_page_of_another_site_cannot_make_the_server_work(explored: sw.Index, start: Start) -> None:
+    client = start(explored)
+    for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "http://evil.example"}):
+        answers = [client.get(path, headers=headers) for path in ("/map", "/api/duplicates", "/api/clusters")]
+        assert [answer.status_code for answer in answers] == [403] * 3
+    assert client.get("/api/info", headers={"sec-fetch-site": "cross-site"}).status_code == 200

@@ -28,6 +28,8 @@ COOKIE: Final = "senseweave"
 OPEN_PATHS: Final = ("/healthz", "/readyz", "/login", "/static/")
 """Paths that need no token."""
 SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+COSTLY_PATHS: Final = ("/map", "/api/duplicates", "/api/clusters")
+"""Paths that change nothing, but take the processor for long: no page of another site asks for them."""
 PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -118,8 +120,11 @@ class Guard:
             return error_response(
                 421, "unknown_host", "unknown Host; name it by --allowed-host when the server is started"
             )
-        if scope["method"] not in SAFE_METHODS and not _is_same_origin(headers):
-            return error_response(403, "cross_site", "requests that change something must not come from another site")
+        is_safe = scope["method"] in SAFE_METHODS and scope["path"] not in COSTLY_PATHS
+        if not is_safe and not _is_same_origin(headers):
+            return error_response(
+                403, "cross_site", "what changes something or takes long must not come from another site"
+            )
         if not scope["path"].startswith(OPEN_PATHS) and not self._doorkeeper.admits(headers):
             if scope["method"] == "GET" and scope["path"] == "/":
                 return _redirect("/login")

@@ -1,7 +1,5 @@
 """Four writers and four readers of one record: the core, LangChain, LlamaIndex and Haystack agree on every chunk."""
 
-import importlib.util
-import sys
 import tarfile
 import wave
 import zipfile
@@ -18,6 +16,7 @@ from langchain_core.documents import Document
 from llama_index.core.schema import TextNode
 from llama_index.embeddings.senseweave.items.nodes import media_from_node, node_from_media
 from PIL import Image as PillowImage
+from shared_space import tiny_space
 
 import senseweave as sw
 from langchain_senseweave import document_from_media, media_from_document
@@ -35,12 +34,7 @@ RETRIEVAL = Path(__file__).parent / "retrieval"
 @pytest.fixture(scope="module")
 def tiny():
     """The module of a small real space that the retrieval tests share."""
-    name = "senseweave_tests_tiny_space"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, RETRIEVAL / "tiny_space.py")
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+    return tiny_space()
 
 
 class Footage(Encoder):

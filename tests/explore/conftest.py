@@ -1,29 +1,20 @@
 """Small indexes to explore: a small real space, and media that are made here."""
 
-import importlib.util
-import sys
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from shared_space import tiny_space
 
 from senseweave.retrieval import Index
-
-RETRIEVAL = Path(__file__).parents[1] / "retrieval"
 
 
 @pytest.fixture(scope="session")
 def tiny():
     """The module `tiny_space` of the retrieval tests."""
-    name = "senseweave_tests_tiny_space"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, RETRIEVAL / "tiny_space.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
+    return tiny_space()
 
 
 @pytest.fixture

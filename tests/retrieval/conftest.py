@@ -1,7 +1,5 @@
 """Fixtures of the retrieval tests: a small real space, files of three modalities, an index over them."""
 
-import importlib.util
-import sys
 import wave
 from pathlib import Path
 
@@ -9,22 +7,15 @@ import numpy as np
 import pytest
 from chroma_server import ChromaServer
 from PIL import Image as PillowImage
+from shared_space import tiny_space
 
 from senseweave.retrieval import Index
-
-HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
 def tiny():
     """The module `tiny_space`, which also runs as a program."""
-    name = "senseweave_tests_tiny_space"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, HERE / "tiny_space.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
+    return tiny_space()
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from senseweave.cli import render
 from senseweave.cli.options import (
     Device,
     IndexFolder,
+    NamedSpaces,
     Trusted,
     choose_device,
-    existing_index,
     open_index,
     trusted_kinds,
 )
@@ -42,10 +42,7 @@ def mcp(
         list[str] | None,
         typer.Option("--allowed-host", help="With --http: a name by which clients call the server; may be repeated."),
     ] = None,
-    space: Annotated[
-        list[str] | None,
-        typer.Option("--space", help="Model of the index, named by you; may be repeated. [default: as recorded]"),
-    ] = None,
+    space: NamedSpaces = None,
     device: Device = None,
     trust: Trusted = None,
 ) -> None:
@@ -60,7 +57,6 @@ def mcp(
     from senseweave.serving.settings import ServeSettings
 
     choose_device(device)
-    existing_index(folder)
     try:
         settings = ServeSettings(
             host=host, port=port, token=token, read_only=True, allowed_hosts=frozenset(allowed_host or ())

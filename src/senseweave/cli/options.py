@@ -51,6 +51,10 @@ Device = Annotated[
     str | None,
     typer.Option("--device", help="Where models compute: cpu, cuda, cuda:1 or mps. [default: the best there is]"),
 ]
+NamedSpaces = Annotated[
+    list[str] | None,
+    typer.Option("--space", help="Model of the index, named by you; may be repeated. [default: as recorded]"),
+]
 ModelOptions = Annotated[
     list[str] | None,
     typer.Option("--option", help="Option of the model, such as backend=onnx or max_length=256; may be repeated."),

@@ -11,6 +11,7 @@ from senseweave.cli import render
 from senseweave.cli.options import (
     Device,
     IndexFolder,
+    NamedSpaces,
     Trusted,
     choose_device,
     existing_index,
@@ -28,7 +29,7 @@ def serve(
     folder: IndexFolder,
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; others than this machine's need a token.")
-    ] = ("127.0.0.1"),
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on.")] = 8765,
     token: Annotated[
         str | None,
@@ -55,10 +56,7 @@ def serve(
     rerank: Annotated[
         list[str] | None, typer.Option("--rerank", help="A reranker that searches may ask for; may be repeated.")
     ] = None,
-    space: Annotated[
-        list[str] | None,
-        typer.Option("--space", help="Model of the index, named by you; may be repeated. [default: as recorded]"),
-    ] = None,
+    space: NamedSpaces = None,
     device: Device = None,
     trust: Trusted = None,
 ) -> None:

@@ -50,7 +50,7 @@ export function marked(text, asked) {
   return [...pieces, text.slice(end)];
 }
 
-function fileName(source) {
+export function fileName(source) {
   return source.split(/[\\/]/).filter(Boolean).pop() || source;
 }
 

@@ -1,12 +1,8 @@
 // Draws duplicates and groups. Everything from documents goes into text nodes and attributes, never into markup.
 
-import { element } from "./cards.js";
+import { element, fileName } from "./cards.js";
 
 const SHOWN = 6;
-
-function fileName(source) {
-  return source.split(/[\\/]/).filter(Boolean).pop() || source;
-}
 
 function thumbnail(id, label) {
   const picture = element("img", { src: `/api/records/${id}/thumbnail?width=320`, alt: label, loading: "lazy" });
@@ -39,7 +35,7 @@ function duplicate(group, likeIt) {
 function cluster(group, likeIt) {
   const kinds = Object.entries(group.modalities).map(([kind, count]) => `${count} ${kind}`).join(", ");
   const entries = group.records.slice(0, SHOWN);
-  return box(group.name, kinds, group.modalities.image ? group.records.find((record) => record.id)?.id : null, entries, likeIt);
+  return box(group.name, kinds, group.modalities.image ? group.records[0].id : null, entries, likeIt);
 }
 
 // Returns the cards of `duplicates` or `clusters`, and a sentence about them.

@@ -71,7 +71,7 @@ class GraphInputs(Protocol):
         """Return two prepared items that a graph can be traced with."""
 
     def proof_batches(self) -> list[Sequence[Any]]:
-        """Return batches of prepared items of which a graph must give the vectors of torch."""
+        """Return batches of prepared items; a graph is used only if its vectors of them equal those of torch."""
 
     def loss_sample(self) -> Sequence[Any]:
         """Return prepared items on which a lower precision is measured."""

@@ -37,7 +37,7 @@ from senseweave.retrieval.search.plan import Planner, chosen_modalities, held_mo
 from senseweave.retrieval.search.request import SearchRequest
 from senseweave.retrieval.search.reranker import Reranker
 from senseweave.retrieval.search.together import SearchQueue
-from senseweave.retrieval.search.words.keeping import KeptWords
+from senseweave.retrieval.search.words.store_words import open_words
 from senseweave.retrieval.stores.base import VectorStore
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.collections import Collections
@@ -109,7 +109,7 @@ class Index(Maintained, Judged, Explored):
         options: dict[str, Any] = {"create": create, "lock_timeout": lock_timeout, "check": check}
         store = place if isinstance(place, VectorStore) else ChromaStore(place, **options)
         self._store = Collections(store, prefix=prefix)
-        self._words = KeptWords(self._store)
+        self._words = open_words(self._store)
         self._spaces = IndexSpaces(self._store, self._trust)
         self._adding = Queue(WRITING)
         try:

@@ -22,9 +22,10 @@ from senseweave.retrieval.search.collection_source import CollectionSource, coll
 from senseweave.retrieval.search.embedding import Embedded
 from senseweave.retrieval.search.request import SearchRequest
 from senseweave.retrieval.search.source import Candidate, RankingSource
-from senseweave.retrieval.search.words.keeping import KeptWords
+from senseweave.retrieval.search.words.base import IndexWords
+from senseweave.retrieval.search.words.found_by_words import query_words
 from senseweave.retrieval.search.words.tokens import Term
-from senseweave.retrieval.search.words.word_source import query_words, word_sources
+from senseweave.retrieval.search.words.word_source import word_sources
 from senseweave.retrieval.stores.collections import Collections
 
 MOST: Final = 64
@@ -52,7 +53,7 @@ class SearchQueue:
     A search finds what it would find alone, and an error of one is not an error of the others.
     """
 
-    def __init__(self, collections: Collections, calibration: Calibration, words: KeptWords) -> None:
+    def __init__(self, collections: Collections, calibration: Calibration, words: IndexWords) -> None:
         """Search the collections of an index and their words, scored by its calibration."""
         self._collections = collections
         self._words = words

@@ -45,6 +45,11 @@ class VectorStore(Protocol):
 
     A store whose `writing` keeps every other writer out, those of other processes too, may say so by an attribute
     `is_exclusive`, True: an index then notes which contents have several records, and searches ask for less.
+
+    A store elsewhere that can search texts may have the method `find_words` of `TextSearch`: an index then keeps the
+    words of its records in the store, for all who use it. Over a store without, each index keeps them in its own memory
+    and compares them with the store when the number of records has changed, or an attribute `writes`, a number that
+    grows with every change and begins at 0.
     """
 
     @property
@@ -111,3 +116,21 @@ class VectorStore(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections that the store opened itself."""
+
+
+@runtime_checkable
+class TextSearch(Protocol):
+    """What a store may be able to do besides, so that the words of records are kept in it."""
+
+    def find_words(self, name: str, words: Sequence[str], limit: int, *, is_prefix: bool = False) -> list[str]:
+        """Return the ids of at most `limit` records whose text holds words that follow each other.
+
+        The texts of such a collection are words in lower case with one space before and after each, in lines: a word
+        is never part of another, and words of two lines do not follow each other.
+
+        Args:
+            name: Of the collection.
+            words: At least one, without spaces.
+            limit: Most ids to return.
+            is_prefix: Whether the last word may go on: it is then the beginning of a word.
+        """

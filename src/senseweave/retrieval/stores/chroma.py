@@ -265,6 +265,12 @@ class ChromaStore:
         return [_rows({column: values[at] for column, values in columns.items()}) for at in range(len(result["ids"]))]
 
     @reported
+    def find_words(self, name: str, words: Sequence[str], limit: int, *, is_prefix: bool = False) -> list[str]:
+        """Return the ids of records whose text holds words that follow each other, by Chroma's `$contains`."""
+        sought = {"$contains": f" {' '.join(words)}" + ("" if is_prefix else " ")}
+        return list(self._read(name, where_document=sought, limit=limit, include=[])["ids"])
+
+    @reported
     def count(self, name: str) -> int:
         """Return the number of records of a collection."""
         return int(self._handle(name).count())

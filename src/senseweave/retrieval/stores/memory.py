@@ -26,6 +26,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         """Make an empty store."""
+        self.writes = 0
         self._metadata: dict[str, dict[str, Any]] = {}
         self._records: dict[str, dict[str, Record]] = {}
         self._guard = RLock()
@@ -45,23 +46,27 @@ class MemoryStore:
         """Make a collection unless it is there, and return its metadata."""
         del dimension
         with self._guard:
+            self.writes += 1
             self._records.setdefault(name, {})
             return dict(self._metadata.setdefault(name, dict(metadata)))
 
     def save_metadata(self, name: str, metadata: Mapping[str, Any]) -> None:
         """Replace the metadata of a collection."""
         with self._guard:
+            self.writes += 1
             self._collection(name)
             self._metadata[name] = dict(metadata)
 
     def drop(self, name: str) -> None:
         """Remove a collection with all its records."""
         with self._guard:
+            self.writes += 1
             del self._records[name], self._metadata[name]
 
     def upsert(self, name: str, records: Sequence[Record]) -> None:
         """Write records; each replaces a record of the same id as a whole."""
         with self._guard:
+            self.writes += 1
             self._collection(name).update(
                 {
                     record.id: replace(
@@ -74,6 +79,7 @@ class MemoryStore:
     def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""
         with self._guard:
+            self.writes += 1
             records = self._collection(name)
             for identifier, change in changes.items():
                 if identifier in records:
@@ -128,6 +134,7 @@ class MemoryStore:
     def delete(self, name: str, ids: Sequence[str]) -> None:
         """Remove records by id; ids that are not there are passed over."""
         with self._guard:
+            self.writes += 1
             records = self._collection(name)
             for identifier in ids:
                 records.pop(identifier, None)

@@ -1,4 +1,4 @@
-"""What the search asks of an index of words: a small protocol, so that a further kind is one file."""
+"""What the search asks of an index of words: small protocols, so that a further kind is one file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from functools import cached_property
 from typing import Protocol
 
 from senseweave.retrieval.calibration.statistics import Statistics
+from senseweave.retrieval.records.schema import Record, default_text, read_metadata
+from senseweave.retrieval.search.words.names import searched_name
 from senseweave.retrieval.search.words.tokens import Term
+from senseweave.retrieval.stores.base import StoredRecord
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,50 @@ class WordRow:
         return hashlib.blake2b(f"{self.name}\n{self.text}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-class WordIndex(Protocol):
-    """The words of the records of some collections. It never decides what exists: that is the store's to say.
+class WordSearch(Protocol):
+    """What a search asks of the words of some collections. They never decide what exists: that is the store's to say.
 
-    Safe to use from several threads. Changes are made inside `changing`, all of them or none.
+    Safe to use from several threads.
+    """
+
+    def search(self, collection: str, terms: Sequence[Term], k: int) -> list[tuple[str, float]]:
+        """Return the ids of the `k` rows that match best, each with its score, best first.
+
+        A score is the share of the information in the query that a row matches, by BM25, as
+        `senseweave.retrieval.search.words.scoring` says; rows without any of the terms are not returned.
+        """
+
+    def statistics(self, collection: str) -> Statistics | None:
+        """Return the distribution of the scores of unrelated queries, or None for an empty collection."""
+
+
+class IndexWords(Protocol):
+    """The words of the records of an index, wherever they are kept: they follow every change that is made through it.
+
+    Safe to use from several threads.
+    """
+
+    def current(self) -> WordSearch:
+        """Return what is searched, brought up to date with the records.
+
+        Raises:
+            StoreError: If it cannot be made.
+        """
+
+    def search(self, collection: str, terms: Sequence[Term], k: int) -> list[tuple[str, float]]:
+        """Return the ids of the `k` records whose words match best, with their scores; see `WordSearch.search`."""
+
+    def writing(self, collection: str, records: Sequence[Record], ids: Sequence[str]) -> AbstractContextManager[None]:
+        """Follow a change of a collection, which is made inside: records that are written, and ids that are removed."""
+
+    def close(self) -> None:
+        """Let go of files."""
+
+
+class WordIndex(WordSearch, Protocol):
+    """The words of the records of some collections in a file or in memory.
+
+    Changes are made inside `changing`, all of them or none.
     """
 
     def changing(self, wait: float = 600.0) -> AbstractContextManager[None]:
@@ -68,18 +111,18 @@ class WordIndex(Protocol):
     def digests(self, collection: str) -> Mapping[str, bytes]:
         """Return the digest of each row by its id."""
 
-    def search(self, collection: str, terms: Sequence[Term], k: int) -> list[tuple[str, float]]:
-        """Return the ids of the `k` rows that match best, each with its score, best first.
-
-        A score is the share of the information in the query that a row matches, by BM25, as
-        `senseweave.retrieval.search.words.scoring` says; rows without any of the terms are not returned.
-        """
-
-    def statistics(self, collection: str) -> Statistics | None:
-        """Return the distribution of the scores of unrelated queries, or None for an empty collection."""
-
     def estimate(self, collection: str) -> None:
         """Estimate the statistics of a collection if it has doubled or halved since they were estimated."""
 
     def close(self) -> None:
         """Let go of files."""
+
+
+def word_row(record: Record | StoredRecord) -> WordRow:
+    """Return the words of a record: its text, unless that says only the name of its file, and the end of its source."""
+    provenance = read_metadata(record.metadata)
+    source = provenance.source or ""
+    text = record.text or ""
+    if source and text == default_text(provenance.modality, source):
+        text = ""
+    return WordRow(record.id, text, searched_name(source))

@@ -14,13 +14,11 @@ from senseweave.concurrency import checkpoint
 from senseweave.errors import StoreError
 from senseweave.forking import RLock, abandon, forks
 from senseweave.retrieval.integrity.read_only import is_read_only
-from senseweave.retrieval.records.schema import Record, default_text, read_metadata
-from senseweave.retrieval.search.words.base import WordIndex, WordRow
+from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.search.words.base import WordIndex, WordRow, word_row
 from senseweave.retrieval.search.words.files import remove_words, words_path
-from senseweave.retrieval.search.words.names import searched_name
 from senseweave.retrieval.search.words.sqlite_index import SqliteWords
 from senseweave.retrieval.search.words.tokens import Term
-from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.lock import FolderLock
 
@@ -141,8 +139,11 @@ class KeptWords:
             index.set_stamp(stamp)
 
     def _stamp(self) -> str:
-        """Return what changes when records change: the folder's count of writes, elsewhere the numbers of records."""
-        if self._lock is not None and (generation := self._lock.generation()):
+        """Return what changes when records change: the store's count of writes, else the numbers of records."""
+        generation = (
+            self._lock.generation() if self._lock is not None else getattr(self._collections.store, "writes", 0)
+        )
+        if generation:
             return f"writes {generation}"
         descriptions = self._collections.descriptions.values()
         return json.dumps({description.name: self._collections.count(description) for description in descriptions})
@@ -184,16 +185,6 @@ class KeptWords:
         self.close()
         if self._path is not None and not is_read_only(self._path.parent):
             remove_words(self._path)
-
-
-def word_row(record: Record | StoredRecord) -> WordRow:
-    """Return the words of a record: its text, unless that says only the name of its file, and the end of its source."""
-    provenance = read_metadata(record.metadata)
-    source = provenance.source or ""
-    text = record.text or ""
-    if source and text == default_text(provenance.modality, source):
-        text = ""
-    return WordRow(record.id, text, searched_name(source))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

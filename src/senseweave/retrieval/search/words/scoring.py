@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
 
 from senseweave.retrieval.calibration.statistics import LEAST_CHANCE, Statistics, expected_best
+from senseweave.retrieval.search.words.tokens import Term
 
 PRIOR: Final = 32
 """Phrases that the assumed best score counts for: phrases of another language than the records find nothing."""
@@ -16,6 +17,40 @@ PRIOR_BEST: Final = 0.2
 """Best score of an unrelated phrase where nothing is known: what English phrases find among English passages."""
 LEAST_BEST: Final = 0.1
 """Least that chance is assumed to offer: phrases find nothing among names of files, where any match is no answer."""
+
+MOST_READ: Final = 2_500
+"""Records that the terms of a query may match together: the rarest are taken first, and the rest says little."""
+MOST_ALONE: Final = 5_000
+"""Records that the rarest term may match by itself."""
+NAMES_WEIGHT: Final = 0.5
+"""What a match in the name of a file counts, which all chunks of the file share; one among the words counts 1."""
+SATURATION: Final = 1.2
+LENGTH_SHARE: Final = 0.75
+"""k1 and b of BM25, as SQLite's FTS5 has them."""
+
+
+def take_rarest(counted: Iterable[tuple[int, Term]]) -> list[tuple[int, Term]]:
+    """Return the terms to search for, each with the number of records that match it, the rarest first."""
+    taken: list[tuple[int, Term]] = []
+    read = 0
+    for count, term in sorted(counted, key=lambda pair: pair[0]):
+        if read + count > (MOST_READ if read else MOST_ALONE):
+            break
+        taken.append((count, term))
+        read += count
+    return taken if read else []
+
+
+def okapi(frequency: float, length: int, average: float) -> float:
+    """Return what BM25 multiplies the weight of a phrase by: f (k1 + 1) / (f + k1 (1 - b + b length / average)).
+
+    Args:
+        frequency: f, how often the record holds the phrase, weighted by where.
+        length: Number of words of the record.
+        average: Mean number of words of the records.
+    """
+    norm = 1 - LENGTH_SHARE + LENGTH_SHARE * length / max(average, 1e-9)
+    return frequency * (SATURATION + 1) / (frequency + SATURATION * norm)
 
 
 def okapi_weight(count: int, records: int) -> float:

@@ -18,23 +18,21 @@ from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.calibration.store_statistics import outgrown
 from senseweave.retrieval.search.words.base import WordRow
 from senseweave.retrieval.search.words.scoring import (
+    NAMES_WEIGHT,
     chance,
     information,
     okapi_weight,
     scale,
+    take_rarest,
 )
 from senseweave.retrieval.search.words.tokens import Term, cut_words, parse_words
 
 FORMAT: Final = "1"
 """Version of the tables and of how texts are cut; a file of another version is made anew."""
-WEIGHTS: Final = "bm25(1.0, 1.0, 0.5)"
+WEIGHTS: Final = f"bm25(1.0, 1.0, {NAMES_WEIGHT})"
 """Of words, of whole identifiers and of file names, which all chunks of a file share."""
 FREQUENT: Final = 500
 """Records that hold a word which is listed with its count."""
-MOST_READ: Final = 2_500
-"""Records that the terms of a query may match together: the rarest are taken first, and the rest says little."""
-MOST_ALONE: Final = 5_000
-"""Records that the rarest term may match by itself."""
 MOST_SAMPLED: Final = 1000
 """Matches of an unrelated query whose scores are taken."""
 WAIT: Final = 600.0
@@ -183,6 +181,11 @@ class SqliteWords:
                 values = json.dumps(self._chance(number, count).to_dict())
                 self._connection.execute("UPDATE collections SET statistics = ? WHERE number = ?", (values, number))
 
+    def frequent(self, collection: str) -> dict[str, int]:
+        """Return the words that many rows held when statistics were estimated, with the number of rows."""
+        number = self._number(collection)
+        return dict(self._all("SELECT word, count FROM frequent WHERE collection = ?", [number]))
+
     def check(self) -> str | None:
         """Return what is wrong with the file, or None."""
         with self._guard:
@@ -248,17 +251,8 @@ class SqliteWords:
         records = self._count(number)
         if not records:
             return []
-        counted = sorted(
-            ((min(max(self._matching(number, term)), records), term) for term in terms), key=lambda pair: pair[0]
-        )
-        taken: list[tuple[int, Term]] = []
-        read = 0
-        for count, term in counted:
-            if read + count > (MOST_READ if read else MOST_ALONE):
-                break
-            taken.append((count, term))
-            read += count
-        if not read:  # a word that so many hold is no better answer than chance
+        taken = take_rarest((min(max(self._matching(number, term)), records), term) for term in terms)
+        if not taken:  # a word that so many hold is no better answer than chance
             return []
         factor = scale(
             [okapi_weight(count, records) for count, _ in taken],

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
-
-import numpy as np
 
 from senseweave.media import Modality
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.statistics import Statistics
-from senseweave.retrieval.query import Query
 from senseweave.retrieval.search.request import SearchRequest
-from senseweave.retrieval.search.source import Candidate, RankingSource
-from senseweave.retrieval.search.words.keeping import KeptWords
-from senseweave.retrieval.search.words.tokens import Term, parse_words
-from senseweave.retrieval.stores.base import StoredRecord
+from senseweave.retrieval.search.source import Candidate
+from senseweave.retrieval.search.words.base import IndexWords
+from senseweave.retrieval.search.words.found_by_words import FoundByWords, query_words
+from senseweave.retrieval.search.words.tokens import Term
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition
 from senseweave.retrieval.stores.description import Description
 
-SCORED: Final = 200
-"""Matches whose scores are added to those of vectors; what words match less is below chance."""
-GROWTH: Final = 4
-"""Factor by which more is read where the store has only some of what the words found, under the filter."""
 
-
-class WordSource(RankingSource):
-    """One collection of an index, searched by the words of a query under a filter.
-
-    The store decides: what has gone from it, or does not match the filter, is no candidate.
-    """
-
-    by_words = True
+class WordSource(FoundByWords):
+    """One collection of an index, searched by the words of a query under a filter."""
 
     def __init__(
         self,
-        words: KeptWords,
+        words: IndexWords,
         collections: Collections,
         calibration: Calibration,
         description: Description,
@@ -70,35 +56,7 @@ class WordSource(RankingSource):
         self._condition = condition
         self._terms = terms
         self._known = known
-        self._found: list[tuple[str, float]] = []
-        self._asked = 0
-
-    def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
-        """Return the `k` records whose words match best, best first, with their cosine similarities to the vector."""
-        # Under a filter many are looked up for few, and the vectors would be most of the work.
-        at_once = self._condition is None
-        matching: list[tuple[str, float]] = []
-        records: dict[str, StoredRecord] = {}
-        looked_up, size = 0, k
-        while True:
-            found = self._best(size)
-            records |= self._look_up([identifier for identifier, _ in found[looked_up:]], vectors=at_once)
-            matching = [(identifier, score) for identifier, score in found if identifier in records]
-            looked_up = len(found)
-            if len(matching) >= k or len(found) < size:
-                break
-            size *= GROWTH
-        if not at_once:
-            records = self._look_up([identifier for identifier, _ in matching[:k]], vectors=True)
-        return [
-            _candidate(records[identifier], score, vector, with_vector=with_vectors)
-            for identifier, score in matching[:k]
-            if identifier in records
-        ]
-
-    def word_scores(self) -> Mapping[str, float]:
-        """Return the scores of the records that the words match best, by id, whether they match the filter or not."""
-        return dict(self._best(SCORED))
+        self.is_filtered = condition is not None
 
     def statistics(self, query_modality: Modality) -> Statistics | None:
         """Return what unrelated queries find by words, with what users' labels say of calibrated scores."""
@@ -111,33 +69,18 @@ class WordSource(RankingSource):
         """Return whether no record of the collection has words."""
         return self._known is None
 
-    def _best(self, count: int) -> list[tuple[str, float]]:
-        """Return the ids and scores of the best matches, which are searched for once."""
-        if count > self._asked:
-            self._asked = max(count, SCORED)
-            self._found = self._words.search(self._description.name, self._terms, self._asked)
-        return self._found[:count]
+    def search_words(self, k: int) -> list[tuple[str, float]]:
+        """Return the ids of the `k` records that match best, filtered or not, with their scores, best first."""
+        return self._words.search(self._description.name, self._terms, k)
 
-    def _look_up(self, ids: Sequence[str], *, vectors: bool) -> dict[str, StoredRecord]:
+    def look_up(self, ids: Sequence[str], *, vectors: bool) -> dict[str, Candidate]:
+        """Return by id those of some records that exist and match the filter."""
         found = self._collections.get(self._description, ids=ids, condition=self._condition, vectors=vectors)
-        return {record.id: record for record in found}
-
-
-def _candidate(record: StoredRecord, score: float, query: np.ndarray, *, with_vector: bool) -> Candidate:
-    kept = record.vector if with_vector else None
-    cosine = _cosine(query, record.vector)
-    return Candidate(record.id, record.metadata, record.text, score, kept, cosine=cosine)
-
-
-def _cosine(query: np.ndarray, vector: np.ndarray | None) -> float | None:
-    """Return the cosine similarity of a unit vector and the vector of a record; None where there is none of either."""
-    if vector is None or vector.size != query.size:
-        return None
-    return float(query @ vector / max(float(np.linalg.norm(vector)), 1e-12))
+        return {record.id: Candidate(record.id, record.metadata, record.text, 0.0, record.vector) for record in found}
 
 
 def word_sources(
-    words: KeptWords, collections: Collections, calibration: Calibration, request: SearchRequest
+    words: IndexWords, collections: Collections, calibration: Calibration, request: SearchRequest
 ) -> list[WordSource]:
     """Return the words of the collections that a search is about; none if its query has no words.
 
@@ -162,15 +105,3 @@ def word_sources(
         for description in collections.descriptions.values()
         if description.modality in request.modalities
     ]
-
-
-def query_words(query: Query | None) -> tuple[list[Term], float]:
-    """Return the terms of the texts in a query, without those that it counts against, and their weight.
-
-    A query that is known by its vectors alone has no words.
-    """
-    if query is None:
-        return [], 0.0
-    texts = [(media, weight) for media, weight in query.parts if media.modality == "text" and weight > 0]
-    terms = [term for media, _ in texts for term in parse_words(str(media.decode()))]
-    return list(dict.fromkeys(terms)), sum(weight for _, weight in texts)

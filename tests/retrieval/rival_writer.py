@@ -64,11 +64,16 @@ def main(place, *clients):
     sys.path.insert(0, str(Path(__file__).parent))
     from tiny_space import make_space
 
+    is_server = place.isdigit() or "://" in place
+
     def open_index():
-        server = chromadb.HttpClient(host="127.0.0.1", port=int(place)) if place.isdigit() else place
+        if place.startswith("postgresql://"):
+            server = sw.stores.PgVector(place)
+        else:
+            server = chromadb.HttpClient(host="127.0.0.1", port=int(place)) if place.isdigit() else place
         return sw.Index(server, spaces=[make_space(modalities=("text",))])
 
-    shared = None if place.isdigit() else open_index()
+    shared = None if is_server else open_index()
     with ThreadPoolExecutor(len(clients)) as threads:
         list(threads.map(lambda client: work(shared or open_index(), int(client)), clients))
     print(json.dumps("done"), flush=True)  # noqa: T201

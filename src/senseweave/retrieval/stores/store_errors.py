@@ -14,6 +14,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from senseweave.errors import SenseweaveError, StoreError
 from senseweave.redaction import REDACTED, cause, traceback_text, without_secrets
+from senseweave.retrieval.stores.pgvector_errors import postgres_reason
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -87,6 +88,8 @@ def _reason(error: BaseException, secrets: Sequence[str]) -> str | None:
     words = _words(error, secrets)
     lower = words.lower()
     number = error.errno if isinstance(error, OSError) else None
+    if _is_a(error, "psycopg", "Error"):
+        return postgres_reason(error, words)
     if _is_a(error, "chromadb.errors", "NotFoundError"):
         return f"a collection of this index is gone ({words}); open the index again"
     if _lost_server(error, lower):

@@ -1,5 +1,7 @@
 """Stores by name: `senseweave.stores.Chroma(...)`, `Memory()`, and those that other packages bring.
 
+`connect("http://host:8000")` opens the store of a server by its address.
+
 A package names its stores in the entry-point group `senseweave.stores`, each a class that follows
 `senseweave.retrieval.stores.base.VectorStore`. Give an open store to `senseweave.Index`.
 """
@@ -8,9 +10,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from senseweave.extras import require
+
+if TYPE_CHECKING:
+    from senseweave.retrieval.stores.base import VectorStore
 
 GROUP: Final = "senseweave.stores"
 BUILT_IN: Final = {
@@ -23,6 +28,30 @@ BUILT_IN: Final = {
 
 LIBRARIES: Final = {"PgVector": ("psycopg", "pgvector")}
 """What a store cannot do without: a library, and the extra that installs it."""
+
+
+def connect(address: str) -> VectorStore:
+    """Open the store of a server, for `senseweave.Index`; the caller closes the store.
+
+        index = sw.Index(sw.stores.connect("http://chroma.internal:8000"))
+
+    Args:
+        address: `http://HOST:PORT` or `https://HOST:PORT` of a Chroma server, with `?tenant=NAME&database=NAME` where
+            it has several, its token in the environment variable `SENSEWEAVE_CHROMA_TOKEN`; or
+            `postgresql://USER@HOST/DATABASE`, its password in `PGPASSWORD` or `~/.pgpass`.
+
+    Raises:
+        StoreError: If the address is of no known kind or holds a password, or the server does not answer.
+    """
+    from senseweave.retrieval.stores.addresses import read_address
+
+    scheme, parts = read_address(address)
+    if scheme.store == "Chroma":
+        from senseweave.retrieval.stores.chroma_server import open_server
+
+        return open_server(address, parts)
+    store: VectorStore = __getattr__(scheme.store)(address)
+    return store
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ import typer
 from senseweave.cli import render
 from senseweave.cli.options import (
     Device,
-    IndexFolder,
+    IndexPlace,
     NamedSpaces,
     Trusted,
     choose_device,
@@ -24,7 +24,7 @@ NEEDED = ("mcp", "fastapi", "uvicorn", "prometheus_client")
 
 
 def mcp(
-    folder: IndexFolder,
+    place: IndexPlace,
     http: Annotated[
         bool, typer.Option("--http", help="Listen on a port (streamable HTTP) instead of standard input.")
     ] = False,
@@ -63,11 +63,11 @@ def mcp(
         )
     except ValueError as error:
         raise SenseweaveError(str(error)) from None
-    with open_index(folder, spaces=space or None, trust=trusted_kinds(trust)) as index:
+    with open_index(place, spaces=space or None, trust=trusted_kinds(trust)) as index:
         models = ", ".join(index.spaces)  # what the index asks for is judged before anybody can connect
         if not http:
             serve_agent(index, settings)
             return
-        what = f"{len(index)} records of {folder} ({models}) to agents"
+        what = f"{len(index)} records of {place} ({models}) to agents"
         app = create_agent_app(index, settings)
         serve(app, settings, lambda url: render.line_of_outcome(f"serving {what} on {url}/mcp; Ctrl-C ends it"))

@@ -23,7 +23,8 @@ from senseweave.cli.native import without_decoder_notes
 from senseweave.cli.options import (
     AsJson,
     Device,
-    IndexFolder,
+    IndexPlace,
+    IntoPlace,
     ModelOptions,
     Trusted,
     choose_device,
@@ -32,6 +33,7 @@ from senseweave.cli.options import (
     existing_index,
     load_space,
     open_index,
+    opened_place,
     trusted_kinds,
 )
 from senseweave.cli.output import print_json
@@ -76,7 +78,7 @@ def _main(version: Annotated[bool, typer.Option("--version", help="Print the ver
 @app.command("index")
 def index_command(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders to add.")],
-    into: Annotated[Path, typer.Option("--into", help="Folder of the index; created if it does not exist.")],
+    into: IntoPlace,
     space: Annotated[
         list[str] | None,
         typer.Option("--space", help="Model that embeds the media; may be repeated. [default: starter]"),
@@ -104,16 +106,6 @@ def index_command(
     watch: Annotated[
         bool, typer.Option("--watch", help="Then keep the index in step with the files and folders, until Ctrl-C.")
     ] = False,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            "--ray",
-            help="Read and embed on a Ray cluster: its address, or auto for the cluster of this machine, and for all "
-            "processors of this machine where there is none.",
-        ),
-    ] = None,
-    actors: Annotated[int, typer.Option("--actors", min=1, help="With --ray: how many processes hold the model.")] = 1,
-    gpus: Annotated[float, typer.Option("--gpus", min=0.0, help="With --ray: GPUs of each of these processes.")] = 0.0,
     device: Device = None,
     trust: Trusted = None,
     as_json: AsJson = False,
@@ -129,17 +121,11 @@ def index_command(
     if missing:
         msg = f"{missing[0]}: no such file or folder"
         raise SenseweaveError(msg)
-    if into.exists() and not into.is_dir():
+    if os.path.exists(into) and not os.path.isdir(into):
         msg = f"{into}: is a file; --into expects the folder of the index, which is created if it does not exist"
         raise SenseweaveError(msg)
     if watch and as_json:
         msg = "--watch prints a line for each change; leave out --json"
-        raise SenseweaveError(msg)
-    if ray is not None and (watch or sync):
-        msg = "--ray adds files; --sync and --watch are for one process, and are left out with it"
-        raise SenseweaveError(msg)
-    if ray is None and (actors != 1 or gpus):
-        msg = "--actors and --gpus are for --ray; add --ray auto, or leave them out"
         raise SenseweaveError(msg)
     if watch:
         require("watchfiles", extra="watch", feature="index --watch")
@@ -147,19 +133,15 @@ def index_command(
     chosen = chosen_pages(pages)
     try:
         spaces = [load_space(name, option) for name in space or ["starter"]] if option else space or None
-        with Index(into, spaces=spaces, trust=trusted_kinds(trust), ocr=chosen_ocr(ocr)) as index:
+        options: dict[str, Any] = {"spaces": spaces, "trust": trusted_kinds(trust), "ocr": chosen_ocr(ocr)}
+        with opened_place(into) as opened, Index(opened, **options) as index:
             sync = sync or (watch and any(path.is_dir() for path in paths))
             failed = False
-            if ray is not None:
-                from senseweave.cli.scaling import index_on_ray
-
-                report, failed = index_on_ray(ray, paths, index, into, actors, gpus, encoding, chosen_ocr(ocr), chosen)
-            else:
-                with nullcontext() if as_json else shown_progress("indexing", console=render.errors) as step:
-                    try:
-                        report = index.add(paths, sync=sync, progress=step, encoding=encoding, pages=chosen)
-                    except AddError as error:
-                        report, failed = error.report, True
+            with nullcontext() if as_json else shown_progress("indexing", console=render.errors) as step:
+                try:
+                    report = index.add(paths, sync=sync, progress=step, encoding=encoding, pages=chosen)
+                except AddError as error:
+                    report, failed = error.report, True
             size = len(index)
             if watch:
                 render.report(report, into, size)
@@ -197,7 +179,7 @@ app.command("map")(map_command)
 
 @app.command()
 def verify(
-    folder: IndexFolder,
+    place: IndexPlace,
     sources: Annotated[
         bool, typer.Option("--sources", help="Also compare the records with the files that they came from.")
     ] = False,
@@ -205,8 +187,13 @@ def verify(
 ) -> None:
     """Check the files of an index and every record; the exit code is 1 if there are problems."""
     from senseweave.retrieval.integrity.verify import verify_folder
+    from senseweave.retrieval.stores.addresses import is_address
 
-    outcome = verify_folder(existing_index(folder), sources=sources)
+    if is_address(place):
+        with open_index(place, spaces=[]) as index:
+            outcome = index.verify(sources=sources)
+    else:
+        outcome = verify_folder(existing_index(place), sources=sources)
     if as_json:
         print_json(outcome.to_dict())
     else:
@@ -216,12 +203,12 @@ def verify(
 
 
 @app.command()
-def repair(folder: IndexFolder, trust: Trusted = None, as_json: AsJson = False) -> None:
+def repair(place: IndexPlace, trust: Trusted = None, as_json: AsJson = False) -> None:
     """Rebuild a damaged index from its database and its sources; the exit code is 1 if records were lost."""
     from senseweave.retrieval.index_spaces import recorded_spaces
     from senseweave.retrieval.integrity.repair import repair_folder
 
-    outcome = repair_folder(existing_index(folder), recorded_spaces(str(folder), trusted_kinds(trust)))
+    outcome = repair_folder(existing_index(place), recorded_spaces(place, trusted_kinds(trust)))
     if as_json:
         print_json(outcome.to_dict())
     else:
@@ -232,7 +219,7 @@ def repair(folder: IndexFolder, trust: Trusted = None, as_json: AsJson = False) 
 
 @app.command("eval")
 def eval_command(
-    folder: IndexFolder,
+    place: IndexPlace,
     questions: Annotated[
         Path, typer.Argument(help="Questions with their answers: JSON objects with `query` and `relevant`.")
     ],
@@ -245,7 +232,7 @@ def eval_command(
     from senseweave.evaluation import evaluate, read_questions
 
     entries = read_questions(questions)
-    with open_index(folder, trust=trusted_kinds(trust)) as index:
+    with open_index(place, trust=trusted_kinds(trust)) as index:
         result = evaluate(index, entries, k=k, fusion=fusion)
     missing = [{"question": number + 1, "answers": names} for number, names in sorted(result.missing.items())]
     if as_json:
@@ -287,11 +274,11 @@ def demo(
     run_rest(llm)
 
 
-def _watch(index: Index, paths: list[Path], into: Path, encoding: str | None, pages: Pages) -> None:
+def _watch(index: Index, paths: list[Path], into: str, encoding: str | None, pages: Pages) -> None:
     from senseweave.cli.watching import watch
 
     render.line_of_outcome(f"watching {', '.join(map(str, paths))}; Ctrl-C ends it")
-    watch(index, paths, into, lambda report: render.report(report, into, len(index)), encoding, pages)
+    watch(index, paths, Path(into), lambda report: render.report(report, into, len(index)), encoding, pages)
     render.line_of_outcome(f"stopped; {into} holds {len(index)} records")
 
 

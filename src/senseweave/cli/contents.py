@@ -16,7 +16,8 @@ from senseweave.cli.options import (
     AsJson,
     EndWithNull,
     Filters,
-    IndexFolder,
+    IndexPlace,
+    IntoPlace,
     ModelOptions,
     OnlyModalities,
     OnlyPaths,
@@ -24,6 +25,7 @@ from senseweave.cli.options import (
     chosen_modalities,
     load_space,
     open_index,
+    opened_place,
     trusted_kinds,
 )
 from senseweave.cli.output import print_json
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
 
 
 def info(
-    folder: Annotated[
-        Path | None, typer.Argument(help="Folder of an index created by `senseweave index`.", show_default=False)
+    place: Annotated[
+        str | None,
+        typer.Argument(help="Folder or address of an index, as for `search`.", show_default=False, metavar="[INDEX]"),
     ] = None,
     kinds: Annotated[
         bool,
@@ -58,8 +61,8 @@ def info(
     as_json: AsJson = False,
 ) -> None:
     """Show what is in an index: records per modality, spaces, fingerprints; or a model, the cache, kinds, presets."""
-    if kinds + presets + cache + (folder is not None) + (space is not None) != 1:
-        msg = "info needs the folder of an index, or one of --space, --cache, --kinds and --presets, not both"
+    if kinds + presets + cache + (place is not None) + (space is not None) != 1:
+        msg = "info needs an index, or one of --space, --cache, --kinds and --presets, not both"
         raise SenseweaveError(msg)
     if option and space is None:
         msg = "--option is for the model of --space"
@@ -88,7 +91,7 @@ def info(
         else:
             render.presets(PRESETS)
         return
-    if folder is None:
+    if place is None:
         from senseweave.media.file_kinds import FILE_KINDS
 
         if as_json:
@@ -96,7 +99,7 @@ def info(
         else:
             render.file_kinds(FILE_KINDS)
         return
-    with open_index(folder, spaces=[]) as index:
+    with open_index(place, spaces=[]) as index:
         facts = index.info()
     if as_json:
         print_json(facts)
@@ -105,7 +108,7 @@ def info(
 
 
 def list_command(
-    folder: IndexFolder,
+    place: IndexPlace,
     modality: OnlyModalities = None,
     conditions: Filters = None,
     paths: OnlyPaths = False,
@@ -114,7 +117,7 @@ def list_command(
 ) -> None:
     """List the sources in an index, with the number of their records; the exit code is 1 if there are none."""
     chosen = chosen_modalities(modality)
-    with open_index(folder, spaces=[]) as index:
+    with open_index(place, spaces=[]) as index:
         sources = index.contents(parse_filters(conditions))
     if chosen is not None:
         for entry in sources:
@@ -127,12 +130,12 @@ def list_command(
     else:
         print_sources(render.console, sources)
     if not sources:
-        render.warning(f"{folder} holds nothing of this kind" if chosen or conditions else f"{folder} is empty")
+        render.warning(f"{place} holds nothing of this kind" if chosen or conditions else f"{place} is empty")
         raise typer.Exit(EMPTY)
 
 
 def delete(
-    folder: IndexFolder,
+    place: IndexPlace,
     sources: Annotated[
         list[str] | None,
         typer.Argument(help="Files, folders (all that is below), URLs or labels, as `senseweave list` shows them."),
@@ -147,7 +150,7 @@ def delete(
         msg = "name what to delete by one of: sources, --id, --filter"
         raise SenseweaveError(msg)
     condition = parse_filters(conditions)
-    with open_index(folder, spaces=[]) as index:
+    with open_index(place, spaces=[]) as index:
         matching = _matching(index, sources) if sources else index.contents(condition)
         if dry_run and not ids:
             if as_json:
@@ -168,33 +171,33 @@ def delete(
     if as_json:
         print_json({"deleted": deleted, "size": size})
     else:
-        render.line_of_outcome(f"{deleted} records deleted; {folder} holds {size} records")
+        render.line_of_outcome(f"{deleted} records deleted; {place} holds {size} records")
     if not deleted:
         raise typer.Exit(EMPTY)
 
 
 def export(
-    folder: IndexFolder,
+    place: IndexPlace,
     file: Annotated[Path, typer.Argument(help="File of JSON lines; compressed if its name ends in .gz.")],
 ) -> None:
     """Write every record of an index, with its vector, to a file that `import` reads."""
-    with open_index(folder, spaces=[]) as index:
+    with open_index(place, spaces=[]) as index:
         count = index.export(file)
-    render.line_of_outcome(f"{count} records of {folder} written to {file}")
+    render.line_of_outcome(f"{count} records of {place} written to {file}")
 
 
 def import_command(
     file: Annotated[Path, typer.Argument(help="A file that `export` wrote.")],
-    into: Annotated[Path, typer.Option("--into", help="Folder of the index; created if it does not exist.")],
+    into: IntoPlace,
     trust: Trusted = None,
 ) -> None:
     """Read a file that `export` wrote into an index; all of it is checked before anything is written."""
     from senseweave.retrieval import Index
 
     if not file.is_file():
-        msg = f"{file}: no such file; it is written by: senseweave export FOLDER FILE"
+        msg = f"{file}: no such file; it is written by: senseweave export INDEX FILE"
         raise SenseweaveError(msg)
-    with Index(into, spaces=[]) as index:
+    with opened_place(into) as opened, Index(opened, spaces=[]) as index:
         count = index.import_(file, trust=trusted_kinds(trust))
         size = len(index)
     render.line_of_outcome(f"{count} records read from {file}; {into} holds {size} records")

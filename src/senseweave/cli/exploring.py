@@ -13,13 +13,14 @@ from senseweave.cli.hits import flat, relative
 from senseweave.cli.options import (
     AsJson,
     Filters,
-    IndexFolder,
+    IndexPlace,
     OnlyModalities,
     chosen_modalities,
     open_index,
 )
 from senseweave.cli.output import print_json
 from senseweave.errors import SenseweaveError
+from senseweave.redaction import without_secrets
 
 if TYPE_CHECKING:
     from senseweave.explore.duplicates.report import Duplicates
@@ -33,7 +34,7 @@ SpaceName = Annotated[
 
 
 def duplicates(
-    folder: IndexFolder,
+    place: IndexPlace,
     threshold: Annotated[
         float | None,
         typer.Option("--threshold", help="Least score of a copy, from 0 to 1. [default: measured, by modality]"),
@@ -46,7 +47,7 @@ def duplicates(
     as_json: AsJson = False,
 ) -> None:
     """List copies: equal, encoded again, resized, cropped or cut, and nearly equal texts; the best of each first."""
-    with open_index(folder, spaces=[]) as index:
+    with open_index(place, spaces=[]) as index:
         try:
             found = index.duplicates(
                 threshold=threshold, modalities=chosen_modalities(modality), filter=parse_filters(conditions)
@@ -60,11 +61,11 @@ def duplicates(
         return
     _print_groups(found)
     if delete:
-        render.line_of_outcome(f"{deleted} records deleted; {folder} holds {size} records")
+        render.line_of_outcome(f"{deleted} records deleted; {place} holds {size} records")
 
 
 def clusters(
-    folder: IndexFolder,
+    place: IndexPlace,
     min_size: Annotated[int, typer.Option("--min-size", min=2, help="Smallest number of contents of a cluster.")] = 5,
     outliers: Annotated[
         int, typer.Option("--outliers", min=0, help="Also list so many contents that are far from everything.")
@@ -75,7 +76,7 @@ def clusters(
     as_json: AsJson = False,
 ) -> None:
     """List groups of contents that mean something similar, whatever their modality, with their words."""
-    with open_index(folder, spaces=[]) as index:
+    with open_index(place, spaces=[]) as index:
         chosen, condition = chosen_modalities(modality), parse_filters(conditions)
         try:
             found = index.clusters(min_size=min_size, space=space, modalities=chosen, filter=condition)
@@ -99,7 +100,7 @@ def clusters(
 
 
 def map_command(
-    folder: IndexFolder,
+    place: IndexPlace,
     out: Annotated[
         Path, typer.Argument(help="The page (.html) or picture (.png) to write; what is there is replaced.")
     ] = Path("map.html"),
@@ -115,12 +116,14 @@ def map_command(
     if not out.absolute().parent.is_dir():
         msg = f"{out}: there is no folder {out.parent}"
         raise SenseweaveError(msg)
-    with open_index(folder, spaces=[]) as index:
+    from senseweave.retrieval.stores.addresses import is_address
+
+    with open_index(place, spaces=[]) as index:
         try:
             made = index.map(
                 out,
                 color=color,
-                title=folder.absolute().name,
+                title=without_secrets(place) if is_address(place) else Path(place).absolute().name,
                 space=space,
                 modalities=chosen_modalities(modality),
                 filter=parse_filters(conditions),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from senseweave.errors import SenseweaveError
+from senseweave.redaction import without_secrets
 from senseweave.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -26,7 +28,17 @@ EMPTY = 1
 MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "video")
 """As in `senseweave.media`, without its imports: completion in a shell has to be quick."""
 
-IndexFolder = Annotated[Path, typer.Argument(help="Folder of an index created by `senseweave index`.")]
+IndexPlace = Annotated[
+    str,
+    typer.Argument(
+        help="Folder of an index created by `senseweave index`, or an address: http://HOST:PORT (Chroma), postgresql://USER@HOST/DATABASE.",
+        metavar="INDEX",
+    ),
+]
+IntoPlace = Annotated[
+    str,
+    typer.Option("--into", help="Folder of the index, created if it does not exist; or an address, as for `search`."),
+]
 Trusted = Annotated[
     list[str] | None,
     typer.Option(
@@ -65,23 +77,50 @@ EndWithNull = Annotated[
 ]
 
 
-def open_index(folder: Path, **options: Any) -> Index:
-    """Open the index in a folder; if there is none, say how to create it on the command line."""
+@contextmanager
+def open_index(place: str, **options: Any) -> Iterator[Index]:
+    """Open an index for the duration of a block; if there is none, say how to create it on the command line.
+
+    Args:
+        place: A folder, or the address of a store.
+        options: As `Index.open` takes them.
+    """
     from senseweave.retrieval import Index
 
-    return Index.open(existing_index(folder), **options)
+    with opened_place(place) as opened:
+        is_folder = isinstance(opened, Path)
+        with Index.open(existing_index(place) if is_folder else opened, **options) as index:
+            yield index
 
 
-def existing_index(folder: Path) -> Path:
+@contextmanager
+def opened_place(place: str) -> Iterator[Any]:
+    """Give a folder as a path, and the store at an address for the duration of a block."""
+    from senseweave.retrieval.stores.addresses import is_address
+    from senseweave.stores import connect
+
+    if is_address(place):
+        with closing(connect(place)) as store:
+            yield store
+    else:
+        yield Path(place)
+
+
+def existing_index(given: str) -> Path:
     """Return the folder of an index, absolute.
 
     Raises:
-        SenseweaveError: If there is no index; the message says how to create one on the command line.
+        SenseweaveError: If it is not a folder, or there is no index; the message says how to create one on the command
+            line.
     """
     from senseweave.retrieval.integrity.database import DATABASE
     from senseweave.retrieval.integrity.swap import finish_swap
+    from senseweave.retrieval.stores.addresses import is_address
 
-    place = Path(os.path.abspath(folder))
+    if is_address(given):
+        msg = f"{without_secrets(given)}: is the address of a server; this command needs the folder of an index"
+        raise SenseweaveError(msg)
+    place, folder = Path(os.path.abspath(given)), Path(given)
     finish_swap(place)
     if not (place / DATABASE).is_file():
         state = "is a file" if folder.is_file() else "there is no index here" if folder.exists() else "no such folder"

@@ -84,7 +84,7 @@ def text(lines: str) -> None:
     console.print(escape_markup(printable(without_secrets(lines), keep="\n")), soft_wrap=True, highlight=False)
 
 
-def report(outcome: Report, folder: Path, size: int) -> None:
+def report(outcome: Report, place: str, size: int) -> None:
     """Print the report of adding to an index."""
     others = {
         "copy" if outcome.copies == 1 else "copies": outcome.copies,
@@ -96,7 +96,7 @@ def report(outcome: Report, folder: Path, size: int) -> None:
     partly = f"{len(outcome.partial)} partly read, " if outcome.partial else ""
     console.print(
         f"[green]{outcome.added} added[/], {changes}{outcome.skipped} unchanged, {partly}"
-        f"{len(outcome.failed)} failed; {escape(folder)} holds {size} records",
+        f"{len(outcome.failed)} failed; {escape(place)} holds {size} records",
         highlight=False,
         soft_wrap=True,
     )

@@ -17,7 +17,7 @@ from senseweave.cli.options import (
     Device,
     EndWithNull,
     Filters,
-    IndexFolder,
+    IndexPlace,
     NamedSpaces,
     OnlyModalities,
     OnlyPaths,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def search(
-    folder: IndexFolder,
+    place: IndexPlace,
     query: Annotated[str | None, typer.Argument(help="A question or description; always read as text.")] = None,
     k: Annotated[int, typer.Option("-k", "--top", min=1, help="Number of hits.")] = 5,
     modality: OnlyModalities = None,
@@ -88,9 +88,9 @@ def search(
     condition = parse_filters(conditions)
     choose_device(device)
     modalities = chosen_modalities(modality)
-    with open_index(folder, spaces=space or None, trust=trusted_kinds(trust)) as index:
+    with open_index(place, spaces=space or None, trust=trusted_kinds(trust)) as index:
         if len(index) == 0:
-            render.failure(f"{folder}: the index is empty; add files with: senseweave index FILES --into {folder}")
+            render.failure(f"{place}: the index is empty; add files with: senseweave index FILES --into {place}")
             raise typer.Exit(EMPTY)
         hits = index.search(
             asked,

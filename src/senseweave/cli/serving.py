@@ -10,7 +10,7 @@ import typer
 from senseweave.cli import render
 from senseweave.cli.options import (
     Device,
-    IndexFolder,
+    IndexPlace,
     NamedSpaces,
     Trusted,
     choose_device,
@@ -26,7 +26,7 @@ NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 
 def serve(
-    folder: IndexFolder,
+    place: IndexPlace,
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; others than this machine's need a token.")
     ] = "127.0.0.1",
@@ -44,7 +44,10 @@ def serve(
     ] = None,
     uploads: Annotated[
         Path | None,
-        typer.Option("--uploads", help="Folder that keeps uploaded files. [default: FOLDER.uploads, beside the index]"),
+        typer.Option(
+            "--uploads",
+            help="Folder that keeps uploaded files. [default: INDEX.uploads beside a folder, none at an address]",
+        ),
     ] = None,
     max_upload: Annotated[int, typer.Option("--max-upload", min=1, help="Megabytes of an upload, at most.")] = 256,
     embed: Annotated[
@@ -64,13 +67,17 @@ def serve(
     for module in NEEDED:
         require(module, extra="serve", feature="senseweave serve")
     from senseweave.media import MediaPolicy
+    from senseweave.retrieval.stores.addresses import is_address
     from senseweave.serving.app import create_app
     from senseweave.serving.server import serve as run
     from senseweave.serving.settings import UPLOADS_SUFFIX, ServeSettings
     from senseweave.spaces.loading import load
 
     choose_device(device)
-    place = existing_index(folder)
+    address = place if is_address(place) else None
+    if uploads is None and address is None:
+        folder = existing_index(place)
+        uploads = folder.with_name(folder.name + UPLOADS_SUFFIX)
     try:
         settings = ServeSettings(
             host=host,
@@ -78,16 +85,17 @@ def serve(
             token=token,
             read_only=read_only,
             allowed_hosts=frozenset(allowed_host or ()),
-            uploads=uploads.absolute() if uploads else place.with_name(place.name + UPLOADS_SUFFIX),
+            uploads=uploads.absolute() if uploads else None,
+            address=address,
             upload_policy=MediaPolicy(max_bytes=max_upload * 1024**2),
             spaces={name: load(name) for name in embed or ()},
             rerankers=tuple(rerank or ()),
         )
     except ValueError as error:
         raise SenseweaveError(str(error)) from None
-    with open_index(folder, spaces=space or None, trust=trusted_kinds(trust)) as index:
+    with open_index(place, spaces=space or None, trust=trusted_kinds(trust)) as index:
         models = ", ".join(index.spaces)  # what the index asks for is judged before anybody can connect
-        what = f"{len(index)} records of {folder} ({models})"
+        what = f"{len(index)} records of {place} ({models})"
         run(
             create_app(index, settings),
             settings,

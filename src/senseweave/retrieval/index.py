@@ -114,7 +114,7 @@ class Index(Maintained, Judged, Explored):
         self._adding = Queue(WRITING)
         try:
             if not create and not self._store.descriptions:
-                msg = f"{place}: the store holds no senseweave index; senseweave.Index(...) creates one in it"
+                msg = f"{store.place}: the store holds no senseweave index; senseweave.Index(...) creates one in it"
                 raise StoreError(msg)
             if spaces is None and not self._store.descriptions:
                 loaded = load_all(DEFAULT_SPACES)

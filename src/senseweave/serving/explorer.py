@@ -23,10 +23,11 @@ LONGEST_SECONDS: Final = 600.0
 
 
 class Explorer:
-    """Runs commands on the folder of an index."""
+    """Runs commands on the folder of an index, or on the store at its address."""
 
-    def __init__(self, index: Index) -> None:
-        self._folder = Path(index.info()["place"])
+    def __init__(self, index: Index, address: str | None = None) -> None:
+        folder = Path(index.info()["place"])
+        self._place = address or (str(folder) if folder.is_dir() else None)
         self._kept: TTLCache[tuple[str, ...], str] = TTLCache(8, KEPT_SECONDS)
         self._running = asyncio.Lock()
 
@@ -34,10 +35,10 @@ class Explorer:
         """Return what a command prints, as JSON, or the page that it writes.
 
         Raises:
-            ApiError: If the index is in no folder, or the command fails or takes too long.
+            ApiError: If the index has neither folder nor address, or the command fails or takes too long.
         """
-        if not self._folder.is_dir():
-            raise ApiError(501, "no_folder", "only an index in a folder of the server can be explored")
+        if self._place is None:
+            raise ApiError(501, "no_folder", "only an index in a folder or at an address can be explored")
         async with self._running:
             if arguments not in self._kept:
                 self._kept[arguments] = await self._run(arguments)
@@ -48,7 +49,7 @@ class Explorer:
             page = Path(folder) / "map.html"
             name, *rest = arguments
             written = [str(page)] if name == "map" else []
-            command = [sys.executable, "-m", "senseweave", name, str(self._folder), *written, *rest, "--json"]
+            command = [sys.executable, "-m", "senseweave", name, str(self._place), *written, *rest, "--json"]
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,

@@ -35,7 +35,11 @@ LOG = logging.getLogger("senseweave.serving")
 KINDS: Final[dict[Modality, Any]] = {"image": Image, "audio": Audio, "video": Video}
 REMEMBERED: Final = 4096
 """Files whose hashes are remembered as long as they are unchanged."""
-GONE: Final = "the file is not as it was when it was indexed, or cannot be read; index it again"
+GONE: Final = (
+    "the file is not as it was when it was indexed, or not there for this server: it has changed, has gone, or is on "
+    "another machine"
+)
+"""One answer for all of it: a difference would tell which files this machine has."""
 
 
 @dataclass
@@ -120,7 +124,9 @@ class RecordFiles:
         path = source_path(provenance.source or "")
         expected = {provenance.sha256, provenance.own.get(FILE_HASH)} - {None}
         if path is None or not has_file(provenance):
-            raise ApiError(404, "no_file", "the index keeps no copy of this content, and it came from no file")
+            raise ApiError(
+                404, "no_file", "the index keeps no copy of this content, and it came from no file of this machine"
+            )
         try:
             if provenance.part is not None:
                 opened = self._open_part(path, provenance)

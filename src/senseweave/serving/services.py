@@ -51,7 +51,15 @@ class Services:
     def build(cls, index: Index, settings: ServeSettings) -> Services:
         """Return the services of an index."""
         files = RecordFiles(index)
-        return cls(index, settings, files, Previews(files), Doorkeeper(settings.token), Metrics(), Explorer(index))
+        return cls(
+            index,
+            settings,
+            files,
+            Previews(files),
+            Doorkeeper(settings.token),
+            Metrics(),
+            Explorer(index, settings.address),
+        )
 
     @property
     def spaces(self) -> dict[str, Space]:

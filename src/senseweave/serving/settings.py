@@ -35,6 +35,7 @@ class ServeSettings:
         upload_policy: Limits on what is uploaded.
         spaces: Spaces beyond those of the index that `/v1/embeddings` computes with, by name.
         rerankers: Names of the rerankers that a search may ask for.
+        address: By which the server's own commands open an index that is in no folder; None for a folder.
     """
 
     host: str = "127.0.0.1"
@@ -46,6 +47,7 @@ class ServeSettings:
     upload_policy: MediaPolicy = field(default_factory=lambda: MediaPolicy(max_bytes=UPLOAD_BYTES))
     spaces: Mapping[str, Space] = field(default_factory=dict)
     rerankers: tuple[str, ...] = ()
+    address: str | None = None
 
     def __post_init__(self) -> None:
         """Check who is let in.

@@ -78,6 +78,8 @@ class Calibration:
         Args:
             if_loadable: Whether to leave them for a later call where the spaces are needed and cannot be loaded.
         """
+        if not self._store.is_exclusive:  # others may have calibrated while this index added, which must not be undone
+            self._store.refresh()
         stale = [description for description in self._store.descriptions.values() if self.is_stale(description)]
         if if_loadable and stale:
             try:

@@ -34,6 +34,7 @@ from senseweave.retrieval.stores.local_client import (
 from senseweave.retrieval.stores.lock import FolderLock
 from senseweave.retrieval.stores.pacing import WRITTEN, Pace
 from senseweave.retrieval.stores.store_errors import ask_again, readable, reported
+from senseweave.retrieval.stores.watching import Watch
 
 PAGE: Final = 1000
 """Records that are listed at a time."""
@@ -48,7 +49,15 @@ HNSW: Final = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "
 class ChromaStore:
     """Collections of a Chroma folder or client. One process writes to a folder at a time; a server orders writes."""
 
-    def __init__(self, place: Any, *, create: bool = True, lock_timeout: float = 600.0, check: bool = True) -> None:
+    def __init__(
+        self,
+        place: Any,
+        *,
+        create: bool = True,
+        lock_timeout: float = 600.0,
+        check: bool = True,
+        name: str | None = None,
+    ) -> None:
         """Open a folder, or take an open Chroma client.
 
         Args:
@@ -56,6 +65,7 @@ class ChromaStore:
             create: Whether a folder that holds no store is made into one.
             lock_timeout: Seconds to wait for another process that writes to the folder.
             check: Whether the files of a folder are checked before they are trusted.
+            name: What errors call the store of a client, such as its address; None for the kind of the client.
 
         Raises:
             StoreError: If there is no store and none is to be made, or files are missing or damaged.
@@ -74,6 +84,8 @@ class ChromaStore:
         self._guard = RLock()
         self._handles: dict[str, Any] = {}
         self._pace = Pace()
+        self._name = name
+        self._watch = Watch(lambda: self.collections())
         self._closed = False
         self._forked = False
         call_in_child(self._leave_to_parent)
@@ -87,8 +99,8 @@ class ChromaStore:
 
     @property
     def place(self) -> str:
-        """What errors and `info` call the store: its folder, or the kind of its client."""
-        return str(self.folder) if self.folder is not None else client_place(self._client)
+        """What errors and `info` call the store: its folder, its address, or the kind of its client."""
+        return str(self.folder) if self.folder is not None else self._name or client_place(self._client)
 
     @property
     def is_exclusive(self) -> bool:
@@ -103,11 +115,13 @@ class ChromaStore:
     @property
     @reported
     def version(self) -> int:
-        """How often the folder was opened again because another process had written."""
+        """How often the folder was opened again because another process had written; of a server, changes seen."""
         with self._guard:
             if not self._closed:
                 _ = self.client
-            return self._version
+            version = self._version
+        # What one client of a server writes, another learns only by asking.
+        return version if self._closed or self._lock is not None else version + self._watch.changes
 
     @property
     def client(self) -> Any:

@@ -59,6 +59,7 @@ class Collections:
         self.prefix = prefix
         self._guard = RLock()
         self._version = -1
+        self._writers = 0
         self._descriptions: dict[Key, Description] = {}
         self._closed = False
         self.observer: Observer | None = None
@@ -66,9 +67,12 @@ class Collections:
 
     @property
     def descriptions(self) -> dict[Key, Description]:
-        """The collections of the index, read again if another process has written since."""
+        """The collections of the index, read again if another process has written since.
+
+        While this index writes they stay the same objects, which the writer changes before it saves them.
+        """
         with self._guard:
-            if not self._closed and self.store.version != self._version:
+            if not self._closed and not self._writers and self.store.version != self._version:
                 self.refresh()
             return self._descriptions
 
@@ -105,7 +109,19 @@ class Collections:
                 raise StoreError(msg)
             for description in self._descriptions.values():
                 convert_old(self.store, description)
+            with self._kept():
+                yield
+
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Keep the descriptions as they are until the block ends."""
+        with self._guard:
+            self._writers += 1
+        try:
             yield
+        finally:
+            with self._guard:
+                self._writers -= 1
 
     def ensure(self, description: Description) -> Description:
         """Make the collection if it is missing, and check that it holds vectors of this fingerprint.
@@ -117,7 +133,7 @@ class Collections:
         key = (description.space, description.modality)
         known = self.descriptions.get(key)
         if known is None:
-            new = replace(description, copies=frozenset() if self._is_exclusive else None)
+            new = replace(description, copies=frozenset() if self.is_exclusive else None)
             with self.observed(description):
                 metadata = self.store.make(description.name, new.to_metadata(), description.dimension)
             if not replace(description, copies=None).to_metadata().keys() <= metadata.keys():
@@ -196,7 +212,7 @@ class Collections:
         if description.copies is None:
             return
         found = None
-        if self._is_exclusive:
+        if self.is_exclusive:
             copied = self._copied(description, records) if copied is None else copied
             found = description.copies | set(map(content_mark, copied))
         if found != description.copies:
@@ -225,7 +241,7 @@ class Collections:
         return copied
 
     @property
-    def _is_exclusive(self) -> bool:
+    def is_exclusive(self) -> bool:
         """Whether nobody else writes while an index does, in this process or another."""
         return getattr(self.store, "is_exclusive", False) is True
 

@@ -12,7 +12,9 @@ from urllib.parse import quote, unquote
 from senseweave.errors import StoreError
 from senseweave.extras import require
 from senseweave.forking import abandon
+from senseweave.redaction import without_secrets
 from senseweave.retrieval.integrity.swap import finish_swap
+from senseweave.retrieval.stores.addresses import is_address
 from senseweave.retrieval.stores.chroma_bindings import renew_bindings
 from senseweave.retrieval.stores.lock import FolderLock
 from senseweave.retrieval.stores.store_errors import readable
@@ -34,6 +36,12 @@ def holds_store(place: Any, *, create: bool) -> bool:
     """
     if not isinstance(place, (str, os.PathLike)):
         return True
+    if is_address(place):
+        msg = (
+            f"{without_secrets(str(place))}: an index takes a folder or a store; open the store at an address with "
+            "senseweave.stores.connect(...), and pass it"
+        )
+        raise StoreError(msg)
     folder = Path(os.path.abspath(place))
     with readable(folder):
         finish_swap(folder)

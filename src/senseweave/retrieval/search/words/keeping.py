@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,13 @@ BATCH: Final = 1000
 """Records that are cut into words between two looks whether the caller still wants them."""
 PATIENCE: Final = 5.0
 """Seconds that a writer of records waits for the words; what it leaves out is found missing at the next search."""
+LOOK_SECONDS: Final = 60.0
+"""Seconds after which the records of a server are compared though their number is the same: others may have written."""
+LONG_SECONDS: Final = 0.5
+"""A comparison of a server's records that takes longer is not made again before `PAUSE` times as long have passed."""
+PAUSE: Final = 20
+COUNTED: Final = "writes "
+"""Beginning of the stamp of a store that counts its writes."""
 
 
 class KeptWords:
@@ -43,6 +51,7 @@ class KeptWords:
         self._index: SqliteWords | None = None
         self._forks = forks()
         self._file: tuple[int, int] | None = None
+        self._compared = self._took = 0.0
         folder = collections.store.folder
         self._lock = FolderLock(folder) if folder is not None else None
         self._path = words_path(folder, collections.prefix) if folder is not None else None
@@ -102,7 +111,7 @@ class KeptWords:
 
     def _updated(self, index: SqliteWords) -> SqliteWords:
         """Compare the index with the store if that has changed, and return it."""
-        if index.stamp != self._stamp():
+        if self._is_due(index):
             is_written_to = self._lock is not None and self._lock.busy()
             if index.read_only:
                 index = self._open_in_memory()
@@ -114,11 +123,25 @@ class KeptWords:
                 index.estimate(description.name)
         return index
 
+    def _is_due(self, index: SqliteWords) -> bool:
+        """Return whether the index is to be compared with the store now.
+
+        The number of records, all that is known of a server's writes, is the same where others added as many as they
+        removed; and whoever compares reads all records.
+        """
+        stamp = self._stamp()
+        if not index.stamp or self._lock is not None or stamp.startswith(COUNTED):
+            return index.stamp != stamp
+        since = time.monotonic() - self._compared
+        pause = PAUSE * self._took if self._took > LONG_SECONDS else 0.0
+        return since >= pause and (since >= LOOK_SECONDS or index.stamp != stamp)
+
     def _compare(self, index: SqliteWords) -> None:
         """Make the index hold the words of every record, and of no other."""
+        began = time.monotonic()
         with index.changing():
             stamp = self._stamp()
-            if index.stamp == stamp:
+            if index.stamp == stamp and self._lock is not None:
                 return  # another process has done it meanwhile
             names = [description.name for description in self._collections.descriptions.values()]
             for name in set(index.collections()) - set(names):
@@ -137,6 +160,8 @@ class KeptWords:
                 index.add(description.name, batch)
                 index.delete(description.name, left)
             index.set_stamp(stamp)
+        self._compared = time.monotonic()
+        self._took = self._compared - began
 
     def _stamp(self) -> str:
         """Return what changes when records change: the store's count of writes, else the numbers of records."""
@@ -144,7 +169,7 @@ class KeptWords:
             self._lock.generation() if self._lock is not None else getattr(self._collections.store, "writes", 0)
         )
         if generation:
-            return f"writes {generation}"
+            return f"{COUNTED}{generation}"
         descriptions = self._collections.descriptions.values()
         return json.dumps({description.name: self._collections.count(description) for description in descriptions})
 

@@ -1,0 +1,103 @@
+"""Stores by address: which addresses are known, what is refused, and that keys come from the environment alone."""
+
+import traceback
+from urllib.parse import quote
+
+import pytest
+from chroma_server import ChromaServer
+from key_server import KEY
+from secret_proxy import repeating_proxy
+
+import senseweave as sw
+from senseweave.errors import StoreError
+from senseweave.retrieval.stores.addresses import CHROMA_TOKEN
+from senseweave.testing.toys import toy_space
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    started = ChromaServer(tmp_path_factory.mktemp("server"))
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def address(server):
+    return f"http://127.0.0.1:{server.port}"
+
+
+def test_an_index_is_found_again_at_the_address_of_its_server(address):
+    with sw.Index(sw.stores.connect(address), spaces=[toy_space()]) as index:
+        index.add(sw.Text("a dog in the snow"))
+    again = sw.Index.open(sw.stores.connect(f"{address}/"), spaces=[toy_space()])
+    assert again.search("a dog in the snow", k=1)[0].text == "a dog in the snow"
+    assert again.info()["place"] == f"{address}/"
+
+
+def test_databases_of_a_server_are_apart(address):
+    import chromadb
+
+    from senseweave.retrieval.stores.chroma import ChromaStore
+
+    port = int(address.rpartition(":")[2])
+    admin = chromadb.HttpClient(host="127.0.0.1", port=port)
+    chromadb.AdminClient(admin.get_settings()).create_database("second")
+    second = sw.stores.connect(f"{address}?database=second")
+    assert isinstance(second, ChromaStore)
+    sw.Index(second, spaces=[toy_space()], prefix="apart").add(sw.Text("only there"))
+    assert len(sw.Index.open(sw.stores.connect(f"{address}?database=second"), spaces=[], prefix="apart")) == 1
+    with pytest.raises(StoreError, match="holds no senseweave index"):
+        sw.Index.open(sw.stores.connect(address), prefix="apart")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (f"http://ann:{quote(KEY, safe='')}@localhost:1", "SENSEWEAVE_CHROMA_TOKEN"),
+        (f"http://ann:{KEY}@localhost:1", "not an address"),
+        (f"http://localhost:1?token={KEY}", "SENSEWEAVE_CHROMA_TOKEN"),
+        ("http://ann@localhost:1", "no user name"),
+        ("http://localhost:1?colour=red", "no options but database and tenant"),
+        (f"postgresql://ann:{quote(KEY, safe='')}@localhost/x", "PGPASSWORD"),
+        (f"postgres://localhost/x?password={quote(KEY, safe='')}", "PGPASSWORD"),
+        ("ftp://localhost/index", "not the address of a store"),
+        ("http://", "not the address of a store"),
+        ("http://localhost:port", "not an address"),
+        ("notes/index", "not the address of a store"),
+        ("http://127.0.0.1:9", "does not answer"),
+    ],
+)
+def test_what_is_not_the_address_of_a_store_is_refused_without_showing_keys(given, says):
+    with pytest.raises(StoreError, match=says) as refused:
+        sw.stores.connect(given)
+    for form in (KEY, quote(KEY, safe="")):
+        assert form not in "".join(traceback.format_exception(refused.value))
+
+
+def test_a_token_is_read_from_the_environment_and_hidden_in_errors(server, monkeypatch):
+    monkeypatch.setenv(CHROMA_TOKEN, KEY)
+    with repeating_proxy(server.port) as proxy:
+        store = sw.stores.connect(f"http://127.0.0.1:{proxy.server_port}")
+        headers = store.client.get_settings().chroma_server_headers
+        assert headers["Authorization"] == f"Bearer {KEY}"
+        proxy.status = 403
+        with pytest.raises(StoreError) as refused:
+            store.collections()
+    assert KEY not in str(refused.value)
+
+
+@pytest.mark.integration
+def test_a_database_is_found_by_its_address(postgres, monkeypatch):
+    address = postgres.url(postgres.database())
+    with sw.Index(sw.stores.connect(address), spaces=[toy_space()]) as index:
+        index.add(sw.Text("a dog in the snow"))
+    again = sw.Index.open(sw.stores.connect(address.replace("postgresql:", "postgres:")), spaces=[toy_space()])
+    assert again.search("a dog in the snow", k=1)[0].text == "a dog in the snow"
+
+
+def test_an_index_takes_no_address_in_place_of_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for create in (True, False):
+        with pytest.raises(StoreError, match=r"senseweave\.stores\.connect"):
+            sw.Index("http://127.0.0.1:9", spaces=[toy_space()], create=create)
+    assert not list(tmp_path.iterdir())

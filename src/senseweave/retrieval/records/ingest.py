@@ -136,9 +136,20 @@ class Ingest:
             return self._run(given, folders, progress, sync=sync)
 
     def _run(self, given: list[Any], folders: list[Any], progress: Progress | None, *, sync: bool) -> Report:
-        forecast = Forecast(given if progress is not None else [], self._policy)
-        self._tracker = Tracker(progress, self.report, forecast)
-        self._writer = Writer(self._collections, self.report, self._fail, self._tracker)
+        self._begin(progress, given if progress is not None else [])
+        self._take_all(given)
+        return self._finish(folders, sync=sync)
+
+    def _begin(self, progress: Progress | None, given: list[Any]) -> None:
+        """Make what writes, and what follows it."""
+        self._tracker = Tracker(progress, self.report, Forecast(given, self._policy))
+        self._writer = self._make_writer()
+
+    def _make_writer(self) -> Writer:
+        return Writer(self._collections, self.report, self._fail, self._tracker)
+
+    def _take_all(self, given: list[Any]) -> None:
+        """Read the inputs, and put their chunks into the lanes."""
         for media, explicit in self._files(given):
             pages = [found for found in media if not isinstance(found, PictureText)]
             words = {id(found.picture): found for found in media if isinstance(found, PictureText)}
@@ -157,6 +168,9 @@ class Ingest:
                 self._tracker.complete(ticket)
             if max(map(len, self._read.values()), default=0) >= BUFFER["image"]:
                 self._write_all()
+
+    def _finish(self, folders: list[Any], *, sync: bool) -> Report:
+        """Write what waits, and remove what it replaces."""
         self._tracker.finish_reading()
         self._write_all()
         self.report.partial = {source: tuple(notes) for source, notes in self._notes.items() if notes}

@@ -32,6 +32,7 @@ from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import any_of
 from senseweave.retrieval.stores.description import Description
+from senseweave.spaces.batch import Batch
 from senseweave.spaces.space import Space
 
 BUFFER: Final[dict[Modality, int]] = {"text": 512, "image": 128, "audio": 32, "video": 8}
@@ -231,8 +232,7 @@ class Writer:
         steps = EncodingSteps(
             [[(chunk.media, chunk.ticket) for chunk in group] for group in groups], self._tracker.settle
         )
-        media = [group[0].media for group in groups]
-        batch = space.encode(media, role="document", on_error="skip", progress=steps)
+        batch = self._embed(space, groups, steps)
         checkpoint()
         records = []
         copied = {group[0].media.sha256 for group in groups if len(group) > 1}
@@ -250,6 +250,11 @@ class Writer:
             for chunk in groups[error.position or 0]:
                 self._fail(type(error)(chunk.media.source, error.reason), chunk.source)
         steps.finish()
+
+    def _embed(self, space: Space, groups: Sequence[list[Chunk]], steps: EncodingSteps) -> Batch:
+        """Return the vectors of the first chunks of groups."""
+        media = [group[0].media for group in groups]
+        return space.encode(media, role="document", on_error="skip", progress=steps)
 
     def _record(self, space: Space, chunk: Chunk, vector: Any, text: str, added_at: float | None = None) -> Record:
         provenance = replace(

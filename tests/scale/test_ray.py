@@ -1,0 +1,230 @@
+"""Embedding and indexing on a local Ray cluster of two processors: equal to one process, and whole after deaths."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import wave
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_memory_monitor_refresh_ms"] = "0"  # noqa: SIM112  (it would kill processes for what others hold)
+ray = pytest.importorskip("ray", reason="needs senseweave[ray]")
+pytest.importorskip("ray.data", reason="needs senseweave[ray]")
+pytest.importorskip("soundfile", reason="needs senseweave[audio]")
+
+import ray_space  # noqa: E402
+from PIL import Image  # noqa: E402
+
+import senseweave as sw  # noqa: E402
+from senseweave.retrieval.stores.memory import MemoryStore  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.integration]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """Ray, once for the tests of this file; other processes of this run of pytest wait for it to end."""
+    root = tmp_path_factory.getbasetemp()
+    place = tempfile.mkdtemp(prefix="sw-ray-")  # sockets have short names
+    with FileLock((root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "ray.lock"):
+        try:
+            yield ray_space.start_ray(place)
+        finally:
+            ray.shutdown()
+            shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def notes(tmp_path):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def space(notes):
+    return ray_space.make_space(notes)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Files of three modalities: texts of several passages, equal contents, and a file that is broken."""
+    place = tmp_path / "files"
+    (place / "below").mkdir(parents=True)
+    for number in range(6):
+        sentences = [f"n{number}s{at} is a sentence about cats." for at in range(60)]
+        (place / f"note-{number}.txt").write_text(" ".join(sentences))
+    (place / "below" / "copy.txt").write_text((place / "note-0.txt").read_text())
+    for name, colour in ray_space.tiny.COLOURS.items():
+        Image.new("RGB", (40, 30), colour).save(place / f"{name}.png")
+    tone = np.sin(2 * np.pi * 800 * np.arange(80_000) / 16_000) * 20_000  # five seconds: three windows
+    with wave.open(str(place / "tone.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(tone.astype("<i2").tobytes())
+    Image.effect_noise((64, 64), 50).convert("RGB").save(place / "broken.png")
+    (place / "broken.png").write_bytes((place / "broken.png").read_bytes()[:2000])
+    return place
+
+
+def stored(index):
+    """Everything in the store by id."""
+    return {
+        record.id: record
+        for description in index._store.descriptions.values()
+        for record in index._store.get(description, vectors=True)
+    }
+
+
+def contents(index):
+    """What an index holds by id, but for the time at which it was added."""
+    return {
+        identifier: (record.text, {**record.metadata, "added_at": None}) for identifier, record in stored(index).items()
+    }
+
+
+def assert_equal(one, other):
+    assert contents(one) == contents(other)
+    expected = stored(other)
+    for identifier, record in stored(one).items():
+        np.testing.assert_allclose(record.vector, expected[identifier].vector, atol=1e-6)
+
+
+@pytest.fixture
+def expected(folder, tmp_path):
+    """The index that one process makes of the folder, and its report."""
+    (tmp_path / "alone").mkdir()
+    index = sw.Index(MemoryStore(), spaces=ray_space.make_space(tmp_path / "alone"))
+    return index, index.add([folder], on_error="skip")
+
+
+def test_vectors_are_those_of_one_process_and_errors_are_a_column(cluster, space):
+    texts = [f"text {number} about {colour}" for number, colour in enumerate(list(ray_space.tiny.COLOURS) * 8)]
+    data = cluster.data.from_items([{"n": n, "body": text} for n, text in enumerate(texts)], override_num_blocks=4)
+    rows = sw.scale.embed(data, space, column="body", concurrency=2, batch_size=8).take_all()
+    assert sorted(row["n"] for row in rows) == list(range(40))
+    alone = space.embed_text(texts)
+    for row in rows:
+        assert row["body"] == texts[row["n"]]
+        np.testing.assert_allclose(row["vector"], alone[row["n"]], atol=1e-6)
+        assert row["error"] is None
+
+    odd = cluster.data.from_items([{"body": "fine"}, {"body": None}])
+    fine, missing = sorted(sw.scale.embed(odd, space, column="body").take_all(), key=lambda row: row["body"] is None)
+    assert (fine["error"], missing["vector"]) == (None, None)
+    np.testing.assert_allclose(fine["vector"], space.embed_text(["fine"])[0], atol=1e-6)
+    assert "null" in missing["error"]
+
+
+def test_an_index_is_that_of_one_process_and_nothing_is_embedded_again(
+    cluster, space, notes, folder, expected, tmp_path
+):
+    index = sw.Index(tmp_path / "index", spaces=space)
+    failures = tmp_path / "failures.parquet"
+    report = sw.scale.index(folder, index, concurrency=2, batch_size=4, failures=failures)
+    alone, its_report = expected
+    assert_equal(index, alone)
+    assert report.counts == its_report.counts
+    rows = cluster.data.read_parquet(str(failures)).take_all()
+    assert [(row["source"], row["reason"]) for row in rows] == [
+        (error.source, error.reason) for error in its_report.failed
+    ]
+    assert rows[0]["source"].endswith("broken.png")
+
+    before = ray_space.noted(notes)
+    again = sw.scale.index(folder, index, failures=None)
+    assert ray_space.noted(notes) == before
+    assert again.skipped == len(index) == len(alone)
+    assert again.added == 0
+
+    (folder / "note-1.txt").write_text("Now it says something else.")
+    changed = sw.scale.index([folder / "note-1.txt"], index, failures=None)
+    assert changed.added == 1
+    assert changed.replaced > 0
+    alone.add([folder], on_error="skip")
+    assert_equal(index, alone)
+    index.close()
+
+
+def test_datasets_of_parquet_and_of_webdataset(cluster, space, tmp_path):
+    import tarfile
+
+    shard = tmp_path / "shard.tar"
+    with tarfile.open(shard, "w") as archive:
+        for name, colour in ray_space.tiny.COLOURS.items():
+            Image.new("RGB", (8, 8), colour).save(tmp_path / f"{name}.png")
+            (tmp_path / f"{name}.txt").write_text(f"the word {name}")
+            for ending in ("png", "txt"):
+                archive.add(tmp_path / f"{name}.{ending}", f"{name}.{ending}")
+    samples = cluster.data.read_webdataset(str(shard), decoder=None)
+    index = sw.Index(MemoryStore(), spaces=space)
+    report = sw.scale.index(samples, index, column=["png", "txt"], source="__key__", failures=None)
+    assert (report.added, report.failed) == (10, [])
+    assert {record.source for record in index.records(modalities={"image"})} == {
+        f"{name}.png" for name in ray_space.tiny.COLOURS
+    }
+    assert index.search("the word green", k=1, modalities={"text"})[0].source == "green.txt"
+
+    rows = [{"body": f"row {number}", "name": f"r{number}", "year": 2000 + number} for number in range(5)]
+    cluster.data.from_items(rows).write_parquet(str(tmp_path / "rows"))
+    table = cluster.data.read_parquet(str(tmp_path / "rows"))
+    report = sw.scale.index(
+        table, index, column="body", modality="text", source="name", metadata=["year"], failures=None
+    )
+    assert report.added == 5
+    (hit,) = index.search("row 3", k=1, filter={"year": 2003})
+    assert (hit.source, hit.text) == ("r3", "row 3")
+
+
+def test_a_killed_reader_and_a_killed_actor_lose_and_double_nothing(cluster, space, notes, folder, tmp_path):
+    (folder / "below" / "first.txt").write_text(f"This is deadly to readers, {ray_space.LONG}")
+    (folder / "below" / "second.txt").write_text(f"This is deadly to actors, {ray_space.LONG}")
+    (tmp_path / "alone").mkdir()
+    alone = sw.Index(MemoryStore(), spaces=ray_space.make_space(tmp_path / "alone"))
+    alone.add([folder], on_error="skip")
+    for flag in ("reader", "actor"):
+        (notes / flag).touch()
+    index = sw.Index(MemoryStore(), spaces=space)
+    report = sw.scale.index(folder, index, concurrency=1, batch_size=4, failures=None)
+    assert [flag for flag in ("reader", "actor") if (notes / flag).exists()] == []  # both have died
+    assert_equal(index, alone)
+    assert report.added + report.copies == len(alone)
+
+
+def test_a_killed_driver_resumes_and_embeds_nothing_that_was_written(cluster, space, notes, folder, expected, tmp_path):
+    place = tempfile.mkdtemp(prefix="sw-ray-")
+    call = f"ray_space.index_and_die({place!r}, {str(notes)!r}, {str(tmp_path / 'index')!r}, {str(folder)!r})"
+    path = os.pathsep.join([str(Path(ray_space.__file__).parent), *filter(None, sys.path)])
+    driver = subprocess.Popen(
+        [sys.executable, "-c", f"import ray_space; {call}"],
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        _, said = driver.communicate(timeout=300)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(driver.pid, signal.SIGKILL)
+        shutil.rmtree(place, ignore_errors=True)
+    assert driver.returncode == -signal.SIGKILL, said.decode()
+    written = (notes / "written").read_text().split()
+    (notes / "embedded").unlink()
+
+    index = sw.Index(tmp_path / "index", spaces=space)
+    assert sorted(contents(index)) == written
+    report = sw.scale.index(folder, index, failures=None)
+    alone, _ = expected
+    assert_equal(index, alone)
+    assert report.skipped == len(written)
+    assert report.added + report.copies == len(alone) - len(written)
+    heads = {" ".join(text.split()[:3]) for text, _ in (contents(alone)[name] for name in written)}
+    assert heads.isdisjoint(ray_space.noted(notes))
+    index.close()

@@ -48,12 +48,11 @@ class Longest:
 
 @dataclass(frozen=True)
 class Power:
-    """An option, its value, the options that it needs beside it, and what a store of the framework says to it."""
+    """An option, its value, and the options that it needs beside it."""
 
     value: Any
     beside: tuple[tuple[str, Any], ...] = ()
     serializable: bool = True
-    refused: str | None = None
 
 
 POWERS = {
@@ -66,7 +65,7 @@ POWERS = {
     "diversity": Power(1.0),
     "rerank": Power(Longest(), serializable=False),
     "rerank_depth": Power(1, (("rerank", Longest()),), serializable=False),
-    "words": Power(True, refused="words=True searches an index of senseweave"),
+    "words": Power(True),
     "modalities": Power(["image"]),
     "filters": Power({"shelf": 3}),
 }
@@ -237,10 +236,6 @@ def test_a_field_an_argument_of_a_call_and_a_serialized_parameter_do_the_same(
     without = framework.ask(plain)
     value = without[0][1] if name == "min_score" else power.value
     given = framework.named({name: value})
-    if home == "store" and power.refused is not None:
-        with pytest.raises(ValueError, match=power.refused):
-            framework.ask(plain, **given)
-        return
     field = framework.make(home, **framework.named(beside), **given)
     expected = framework.ask(field)
     assert expected != without, "the option makes no difference here"

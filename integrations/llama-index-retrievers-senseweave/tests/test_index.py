@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import chromadb
 import pytest
 from llama_index.core.llms.mock import MockLLMWithChatMemoryOfLastCall
 from llama_index.core.query_engine import RetrieverQueryEngine
-from llama_index.core.schema import MetadataMode, Node, QueryBundle
+from llama_index.core.schema import MetadataMode, Node, QueryBundle, TextNode
 from llama_index.core.storage.docstore.utils import doc_to_json, json_to_doc
+from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 from llama_index.retrievers.senseweave import MediaQueryBundle, SenseweaveRetriever
 from llama_index.retrievers.senseweave.retrieval.filters import index_condition
+from llama_index.vector_stores.chroma import ChromaVectorStore
 
 import senseweave as sw
 
@@ -114,8 +117,52 @@ async def test_words_are_searched_too(index: sw.Index) -> None:
         assert [hit.node.get_content() for hit in found] == ["Valve QZ-017 was looked at."]
         assert found[0].score is not None
         assert found[0].score > 3
+        assert found[0].node.metadata["matched_words"] == ["QZ-017"]
 
 
-def test_words_of_stores_are_an_error(store: Any, embed_model: Any) -> None:
-    with pytest.raises(ValueError, match="words=True searches an index"):
-        SenseweaveRetriever(vector_stores=store, embed_model=embed_model, words=True).retrieve("QZ-017")
+def test_the_words_that_matched_are_for_people_and_the_node_stays_the_same(index: sw.Index) -> None:
+    index.add([sw.Text(f"Valve QZ-{number:03} was looked at.") for number in range(40)])
+    by_word, by_number, plain = (
+        SenseweaveRetriever(index=index, similarity_top_k=1, words=words).retrieve(query)[0].node
+        for words, query in ((True, "valve QZ-017"), (True, "QZ-017"), (False, "Valve QZ-017 was looked at."))
+    )
+    assert by_word.metadata["matched_words"] == ["Valve", "QZ-017"]
+    assert "matched_words" not in plain.metadata
+    assert by_word.hash == by_number.hash == plain.hash  # by which fusion retrievers join what several questions find
+    for mode in (MetadataMode.LLM, MetadataMode.EMBED):
+        assert by_word.get_content(mode) == plain.get_content(mode)
+
+
+async def test_words_of_a_chroma_store_are_searched_as_it_changes(embed_model: Any, tmp_path: Path) -> None:
+    client = chromadb.PersistentClient(str(tmp_path / "store"))
+    store = ChromaVectorStore(chroma_collection=client.create_collection("notes"))
+    texts = [f"Valve QZ-{number:03} was looked at." for number in range(40)]
+
+    def add(texts: list[str], **metadata: Any) -> None:
+        nodes = [TextNode(id_=text, text=text, metadata=metadata) for text in texts]
+        store.add(list(embed_model(nodes)))
+
+    add(texts[:20], hall=1)
+    add(texts[20:], hall=2)
+    retriever = SenseweaveRetriever(store, embed_model, similarity_top_k=1, words=True)
+
+    def best(query: str, **options: Any) -> str:
+        (found,) = retriever.retrieve(MediaQueryBundle(query, options=options or None))
+        return str(found.node.get_content())
+
+    for found in (retriever.retrieve("QZ-017"), await retriever.aretrieve("QZ-017")):
+        assert [(hit.node.node_id, hit.node.get_content()) for hit in found] == [(texts[17], texts[17])]
+        assert found[0].score > 3
+        assert found[0].node.metadata["matched_words"] == ["QZ-017"]
+    for hall, is_there in ((1, True), (2, False)):
+        only = MetadataFilters(filters=[MetadataFilter(key="hall", value=hall)])
+        assert (best("QZ-017", filters=only) == texts[17]) == is_there
+    add(["The fuse XK-99 is blown."])
+    assert best("XK-99") == "The fuse XK-99 is blown."
+    store.delete_nodes([texts[17]])
+    assert best("QZ-017") != texts[17]
+
+
+def test_words_of_other_stores_are_an_error_that_names_them(embed_model: Any) -> None:
+    with pytest.raises(ValueError, match=r"words=True searches an index .* or a Chroma store, and SimpleVectorStore"):
+        SenseweaveRetriever(SimpleVectorStore(), embed_model, words=True).retrieve("QZ-017")

@@ -5,7 +5,12 @@ import pytest
 from haystack import Document, Pipeline, component
 from haystack.components.retrievers.in_memory import InMemoryEmbeddingRetriever
 from haystack.document_stores.in_memory import InMemoryDocumentStore
-from haystack_integrations.components.retrievers.senseweave import SenseweaveMultimodalRetriever
+from haystack.document_stores.types import DuplicatePolicy
+from haystack_integrations.components.retrievers.senseweave import (
+    SenseweaveChromaRetriever,
+    SenseweaveMultimodalRetriever,
+)
+from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
 import senseweave as sw
 
@@ -210,7 +215,7 @@ def test_an_index_takes_the_same_options(tmp_path):
     diverse.close()
 
 
-async def test_words_of_an_index_are_searched_and_those_of_stores_are_an_error(tmp_path, starter):
+async def test_words_of_an_index_are_searched(tmp_path, starter):
     with sw.Index(tmp_path / "index", spaces=[starter]) as index:
         index.add([sw.Text(f"Valve QZ-{number:03} was looked at.") for number in range(40)])
         retriever = SenseweaveMultimodalRetriever(index=index, top_k=1, words=True)
@@ -218,5 +223,62 @@ async def test_words_of_an_index_are_searched_and_those_of_stores_are_an_error(t
             assert [document.content for document in found["documents"]] == ["Valve QZ-017 was looked at."]
             assert found["documents"][0].score > 3
             assert found["documents"][0].meta["matched_words"] == ["QZ-017"]
-    with pytest.raises(ValueError, match="words=True searches an index"):
+
+
+def test_words_of_other_stores_are_an_error_that_names_them():
+    message = r"words=True searches an index .* or a Chroma store, and the store of retriever 'a'"
+    with pytest.raises(ValueError, match=message):
         _retriever({"a": OTHERS}).run(query="QZ-017", options={"words": True})
+
+
+@pytest.mark.parametrize("modalities", [None, ["text"]])
+async def test_words_of_a_chroma_store_are_searched_as_it_changes(tmp_path, modalities):
+    store = ChromaDocumentStore(
+        collection_name="notes", persist_path=str(tmp_path / "store"), distance_function="cosine"
+    )
+    texts = [f"Valve QZ-{number:03} was looked at." for number in range(40)]
+    embeddings = np.random.default_rng(1).normal(size=(42, 8)).tolist()
+
+    def note(number, text):
+        return Document(id=f"{number}", content=text, embedding=embeddings[number], meta={"hall": number % 5})
+
+    store.write_documents([note(number, text) for number, text in enumerate(texts)])
+    inner = SenseweaveChromaRetriever(document_store=store)
+    embedder = _Constant(embeddings[41])
+    retriever = SenseweaveMultimodalRetriever(
+        retrievers={"a": inner}, embedders=embedder, modalities=modalities, words=True, top_k=1, auto_calibrate=True
+    )
+
+    def best(query, **inputs):
+        (found,) = retriever.run(query=query, **inputs)["documents"]
+        return found.content
+
+    for found in (retriever.run(query="QZ-017"), await retriever.run_async(query="QZ-017")):
+        (document,) = found["documents"]
+        assert (document.id, document.content, document.embedding) == ("17", texts[17], None)
+        assert document.meta["matched_words"] == ["QZ-017"]
+    for hall, is_there in ((2, True), (3, False)):
+        filters = {"field": "meta.hall", "operator": "==", "value": hall}
+        assert (best("QZ-017", filters=filters) == texts[17]) == is_there
+    if modalities is None:
+        contains = {"field": "content", "operator": "contains", "value": "QZ-018"}
+        assert best("QZ-017", filters=contains) == texts[18]
+    store.write_documents([note(40, "The fuse XK-99 is blown.")])
+    assert best("XK-99") == "The fuse XK-99 is blown."
+    store.write_documents([note(3, "The lamp LM-55 is new.")], policy=DuplicatePolicy.OVERWRITE)
+    assert best("LM-55") == "The lamp LM-55 is new."
+    store.delete_documents(["17"])
+    assert best("QZ-017") != texts[17]
+    retriever.close()
+
+
+@component
+class _Constant:
+    """An embedder for which every question is the same."""
+
+    def __init__(self, embedding):
+        self._embedding = embedding
+
+    @component.output_types(embedding=list[float])
+    def run(self, text: str):
+        return {"embedding": self._embedding}

@@ -75,7 +75,7 @@ from senseweave.progress import Counter, Progress, ProgressOption, shown_progres
 from senseweave.redaction import without_secret_options, without_secrets
 from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, merge
 from senseweave.retrieval.calibration.store_statistics import Sample, evenly_spaced
-from senseweave.retrieval.chroma_view import ChromaView, read_anew, reopen_in_child
+from senseweave.retrieval.chroma_view import ChromaView, chroma_words, read_anew, reopen_in_child
 from senseweave.retrieval.chroma_writer import FINGERPRINT, ChromaWriter
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
@@ -108,6 +108,7 @@ from senseweave.retrieval.search.plan import OPTIONS, Plan, Planner, RankingOpti
 from senseweave.retrieval.search.rerank import as_reranker
 from senseweave.retrieval.search.reranker import Reranker
 from senseweave.retrieval.search.source import Candidate, RankingSource
+from senseweave.retrieval.search.words.documents import DocumentWords
 from senseweave.retrieval.store_ranking import (
     IndexRanking,
     SampledView,
@@ -161,6 +162,7 @@ __all__ = [
     "ChunkLoader",
     "ChunkOptions",
     "Clip",
+    "DocumentWords",
     "Embedded",
     "EmbeddedItem",
     "EmbeddedPart",
@@ -234,6 +236,7 @@ __all__ = [
     "check_recorded",
     "check_fingerprints",
     "choose_policy",
+    "chroma_words",
     "chosen_modalities",
     "chunk_media",
     "chunk_record",

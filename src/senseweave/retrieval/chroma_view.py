@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from senseweave.media import Modality
 from senseweave.retrieval.calibration.store_statistics import Sample, chroma_sample
 from senseweave.retrieval.search.source import Candidate
+from senseweave.retrieval.search.words.documents import DocumentWords
 from senseweave.retrieval.store_ranking import SampledView
 from senseweave.retrieval.stores.chroma_bindings import is_parents
 from senseweave.retrieval.stores.conditions import NAMES
@@ -31,6 +32,11 @@ class ChromaView(SampledView):
     def replace_collection(self, collection: Any, client: Any) -> None:
         """Give the store the same collection, opened anew by a client that has read the folder again."""
         raise NotImplementedError
+
+    @cached_property
+    def words(self) -> Mapping[bool, DocumentWords]:
+        """The words of its documents, by whether each modality is a list of its own."""
+        return chroma_words(lambda question: self.read(lambda: question(self.collection)))
 
     def count(self) -> int:
         """Return how many vectors the collection holds."""
@@ -63,6 +69,15 @@ class ChromaView(SampledView):
     def read(self, ask: Callable[[], T]) -> T:
         """Return what a question to the store returns; open its folder anew if another process has written to it."""
         return read_anew(ask, lambda: self.collection, self.replace_collection)
+
+
+def chroma_words(ask: Callable[[Callable[[Any], Any]], Any]) -> Mapping[bool, DocumentWords]:
+    """Return the words of a Chroma collection, by whether each modality is a list of its own.
+
+    Args:
+        ask: Calls a function with the collection and returns what that returns.
+    """
+    return {by_modality: DocumentWords(ask, by_modality=by_modality) for by_modality in (False, True)}
 
 
 def read_anew(ask: Callable[[], T], collection: Callable[[], Any], replace: Callable[[Any, Any], None]) -> T:

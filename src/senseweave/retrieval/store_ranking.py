@@ -23,6 +23,8 @@ from senseweave.retrieval.ranking import Ranking, arank, rank
 from senseweave.retrieval.search.embedding import Embedded, QueryEmbedder, aembed_parts, embed_parts
 from senseweave.retrieval.search.plan import Plan
 from senseweave.retrieval.search.source import Candidate, RankingSource
+from senseweave.retrieval.search.words.documents import DocumentWords
+from senseweave.retrieval.search.words.found_by_words import FoundByWords, query_words
 from senseweave.retrieval.stores.filters import Filter
 
 
@@ -57,6 +59,16 @@ class StoreView(QueryEmbedder):
 
     name: str
     known: Callable[[str, Modality], Statistics | None] | None = None
+
+    @property
+    def label(self) -> str:
+        """What errors call the store."""
+        return f"store {self.name!r}"
+
+    @property
+    def words(self) -> Mapping[bool, DocumentWords] | None:
+        """The words of its documents, by whether each modality is a list of its own; None where it cannot tell them."""
+        return None
 
     @property
     def space(self) -> str:
@@ -95,6 +107,10 @@ class StoreView(QueryEmbedder):
         Raises:
             ValueError: If the store does not give them.
         """
+        raise NotImplementedError
+
+    def look_up(self, call: StoreCall, ids: Sequence[str]) -> list[Candidate]:
+        """Return those of some records that exist and meet the filters of a call, where the store has `words`."""
         raise NotImplementedError
 
     def statistics(self, modality: Modality | None, query_modality: Modality) -> Statistics | None:
@@ -150,30 +166,69 @@ class StoreSource(RankingSource):
         self.modality = modality or "text"
         self.store = view.name
         self.view = view
-        self._modality = modality
+        self.listed = modality
         self._call = call
 
     def query(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
         """Return the `k` records nearest to a unit vector, nearest first."""
-        found = self.view.find(self._call, vector, k, self._modality)
+        found = self.view.find(self._call, vector, k, self.listed)
         return self._with_vectors(found) if with_vectors else found
 
     async def aquery(self, vector: np.ndarray, k: int, *, with_vectors: bool) -> Sequence[Candidate]:
         """Like `query`, off the event loop, by the store's own asynchronous way where it has one."""
-        found = await self.view.afind(self._call, vector, k, self._modality)
+        found = await self.view.afind(self._call, vector, k, self.listed)
         return await in_thread(self._with_vectors, found) if with_vectors else found
 
     def statistics(self, query_modality: Modality) -> Statistics | None:
         """Return what is known of queries of a modality against these records, or None."""
-        return self.view.statistics(self._modality, query_modality)
+        return self.view.statistics(self.listed, query_modality)
 
     def is_empty(self) -> bool:
         """Return whether there are no records; False where that is not known."""
-        return self.view.is_empty(self._call, self._modality)
+        return self.view.is_empty(self._call, self.listed)
 
     def _with_vectors(self, found: Sequence[Candidate]) -> list[Candidate]:
         vectors = self.view.vectors(found) if found else []
         return [replace(candidate, vector=vector) for candidate, vector in zip(found, vectors, strict=True)]
+
+
+class StoreWordSource(FoundByWords):
+    """The records of a store, or of one modality in it, searched by the words of the query."""
+
+    def __init__(self, pair: StoreSource, words: DocumentWords, call: StoreCall) -> None:
+        """Search the words of what a source searches by vectors."""
+        self.name = f"{pair.name} (words)"
+        self.pair = pair.name
+        self.space = pair.space
+        self.modality = pair.modality
+        self.store = pair.store
+        self.is_filtered = bool(call.filters)
+        self.terms, self.weight = query_words(call.query)
+        self._view = pair.view
+        self._words = words
+        self._list = pair.listed
+        self._call = call
+
+    def search_words(self, k: int) -> list[tuple[str, float]]:
+        """Return the ids of the `k` records that match best, filtered or not, with their scores, best first."""
+        return self._words.search(self._list, self.terms, k)
+
+    def look_up(self, ids: Sequence[str], *, vectors: bool) -> dict[str, Candidate]:
+        """Return by id those of some records that exist and match the filter."""
+        found = self._view.look_up(self._call, ids) if ids else []
+        if vectors and any(record.vector is None for record in found):
+            stored = self._view.vectors(found)
+            found = [replace(record, vector=vector) for record, vector in zip(found, stored, strict=True)]
+        return {record.id: record for record in found}
+
+    def statistics(self, query_modality: Modality) -> Statistics | None:
+        """Return what unrelated queries find by words."""
+        del query_modality
+        return self._words.statistics(self._list)
+
+    def is_empty(self) -> bool:
+        """Return whether no record has words."""
+        return self._words.statistics(self._list) is None
 
 
 @dataclass(frozen=True)
@@ -212,7 +267,8 @@ class StoreRanking:
         """
         if query is not None and embedded is None:
             embedded = embed_parts(query, self._embedders)
-        return rank(query, *self._request(query, plan, filters, embedded or {}), plan, policy=policy)
+        found = rank(query, *self._request(query, plan, filters, embedded or {}), plan, policy=policy)
+        return _with_terms(found, query) if plan.words else found
 
     async def arank(
         self,
@@ -226,7 +282,8 @@ class StoreRanking:
         """Like `rank`, off the event loop; models and stores work side by side."""
         if query is not None and embedded is None:
             embedded = await aembed_parts(query, await in_thread(lambda: self._embedders))
-        return await arank(query, *self._request(query, plan, filters, embedded or {}), plan, policy=policy)
+        found = await arank(query, *self._request(query, plan, filters, embedded or {}), plan, policy=policy)
+        return _with_terms(found, query) if plan.words else found
 
     @property
     def _embedders(self) -> Mapping[str, StoreView]:
@@ -234,22 +291,45 @@ class StoreRanking:
 
     def _request(
         self, query: Query | None, plan: Plan, filters: Any, embedded: Embedded
-    ) -> tuple[list[StoreSource], Embedded]:
-        """Return a source for each store and modality, and the query as vectors.
+    ) -> tuple[list[RankingSource], Embedded]:
+        """Return a source for each store and modality, and one for its words if asked for, and the query as vectors.
 
         Raises:
-            ValueError: If words are to be searched.
+            ValueError: If words are to be searched in a store that does not tell its documents.
         """
-        if plan.words:
-            msg = (
-                "words=True searches an index of senseweave, and these are vector stores of a framework: give the "
-                "retriever index=senseweave.Index(...), or leave words out"
-            )
-            raise ValueError(msg)
-        calls = [(view, StoreCall(query, plan, filters, embedded.get(view.space, ()))) for view in self.views]
         given = self.modalities
         lists = [None] if given is None else [modality for modality in MODALITIES if modality in given]
-        return [StoreSource(view, modality, call) for view, call in calls for modality in lists], embedded
+        sources: list[RankingSource] = []
+        for view in self.views:
+            call = StoreCall(query, plan, filters, embedded.get(view.space, ()))
+            by_vectors = [StoreSource(view, modality, call) for modality in lists]
+            sources += by_vectors
+            if plan.words:
+                words = _words(view)
+                by_words = [StoreWordSource(source, words[given is not None], call) for source in by_vectors]
+                sources += [source for source in by_words if source.terms]
+        return sources, embedded
+
+
+def _words(view: StoreView) -> Mapping[bool, DocumentWords]:
+    """Return the words of the documents of a store.
+
+    Raises:
+        ValueError: If it does not tell its documents.
+    """
+    if view.words is None:
+        msg = (
+            f"words=True searches an index of senseweave or a Chroma store, and {view.label} is none: give the "
+            "retriever index=senseweave.Index(...), keep the documents in Chroma, or leave words out"
+        )
+        raise ValueError(msg)
+    return view.words
+
+
+def _with_terms(found: list[Ranking], query: Query | None) -> list[Ranking]:
+    """Return results whose hits know the words that were searched for."""
+    terms = tuple(query_words(query)[0])
+    return [replace(ranking, hit=replace(ranking.hit, terms=terms)) for ranking in found]
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
         filter: Condition on metadata. A call's `filter` narrows it further and never replaces it.
         fusion, min_score, offset, group, diversity, rerank, rerank_depth, weights, quota: As in `Index.search`;
             `min_score` may also be given as `score_threshold`.
-        words: Whether to search by words too; of an `index` alone.
+        words: Whether to search by words too; of an `index` or of Chroma stores.
 
     Instantiate:
         ```python

@@ -24,6 +24,7 @@ from senseweave.interop import (
     Text,
     compile_filter,
     evenly_spaced,
+    metadata_test,
     modality_filter,
     read_metadata,
 )
@@ -41,6 +42,11 @@ class LangChainView(StoreView):
         """View the store of a number in its retriever."""
         self.store = store
         self.name = str(number)
+
+    @property
+    def label(self) -> str:
+        """What errors call the store: its class."""
+        return type(self.store).__name__
 
     @property
     def embeddings(self) -> Any:
@@ -201,6 +207,14 @@ class ChromaStoreView(ChromaView, CalibratedView):
         asked = stretch(vector, call)
         found = self.read(lambda: self.store.similarity_search_by_vector_with_relevance_scores(asked, k, where))
         return self._candidates([(document, self.similarity(distance)) for document, distance in found], modality)
+
+    def look_up(self, call: StoreCall, ids: Sequence[str]) -> list[Candidate]:
+        """Return those of some documents that exist and meet the filters of a call."""
+        fits = metadata_test({"and": list(call.filters)} if call.filters else None)
+        found = self.read(lambda: self.collection.get(ids=list(ids), include=["documents", "metadatas"]))
+        stored = zip(found["ids"], found["documents"], found["metadatas"], strict=True)
+        documents = [Document(text or "", id=key, metadata=metadata or {}) for key, text, metadata in stored]
+        return self._candidates([(document, 0.0) for document in documents if fits(document.metadata)], None)
 
 
 def view_store(store: VectorStore, number: int = 0) -> LangChainView:

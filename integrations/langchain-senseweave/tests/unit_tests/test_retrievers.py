@@ -380,7 +380,7 @@ def test_a_document_that_several_questions_find_is_recognized(retriever):
     assert all(document in first for document in second)
 
 
-async def test_words_of_an_index_are_searched_and_those_of_stores_are_an_error(space, store, tmp_path):
+async def test_words_of_an_index_are_searched(space, tmp_path):
     with Index(tmp_path / "index", spaces=[space]) as index:
         index.add([Text(f"Valve QZ-{number:03} was looked at.") for number in range(40)])
         retriever = SenseweaveRetriever(index=index, k=1, words=True)
@@ -388,5 +388,36 @@ async def test_words_of_an_index_are_searched_and_those_of_stores_are_an_error(s
             assert [document.page_content for document in found] == ["Valve QZ-017 was looked at."]
             assert found[0].metadata["score"] > 3
             assert found[0].metadata["matched_words"] == ["QZ-017"]
-    with pytest.raises(ValueError, match="words=True searches an index"):
-        SenseweaveRetriever(vector_stores=[store]).invoke("QZ-017", words=True)
+
+
+async def test_words_of_a_chroma_store_are_searched_as_it_changes(embeddings, tmp_path):
+    store = SenseweaveChroma("notes", embeddings, persist_directory=str(tmp_path / "store"))
+    texts = [f"Valve QZ-{number:03} was looked at." for number in range(40)]
+    ids = store.add_texts(texts, [{"hall": number % 5} for number in range(40)])
+    retriever = SenseweaveRetriever(vector_stores=[store], k=1, words=True)
+
+    def best(query, **options):
+        (found,) = retriever.invoke(query, **options)
+        return found.page_content
+
+    for found in (retriever.invoke("QZ-017"), await retriever.ainvoke("QZ-017")):
+        assert [document.page_content for document in found] == [texts[17]]
+        assert found[0].id == ids[17]
+        assert found[0].metadata["score"] > 3
+        assert found[0].metadata["matched_words"] == ["QZ-017"]
+        assert found[0].metadata["hall"] == 2
+    assert best("QZ-017", diversity=0.5, k=1) == texts[17]
+    assert best("QZ-017", filter={"hall": 3}) != texts[17]
+    assert best("QZ-017", filter={"hall": 2}) == texts[17]
+    store.add_texts(["The fuse XK-99 is blown."])
+    assert best("XK-99") == "The fuse XK-99 is blown."
+    store.update_document(ids[3], Document("The lamp LM-55 is new.", metadata={"hall": 3}))
+    assert best("LM-55") == "The lamp LM-55 is new."
+    assert "QZ-003" not in best("QZ-003")
+    store.delete([ids[17]])
+    assert best("QZ-017") != texts[17]
+
+
+def test_words_of_other_stores_are_an_error_that_names_them(embeddings):
+    with pytest.raises(ValueError, match=r"words=True searches an index .* or a Chroma store, and InMemoryVectorStore"):
+        SenseweaveRetriever(vector_stores=[InMemoryVectorStore(embeddings)]).invoke("QZ-017", words=True)

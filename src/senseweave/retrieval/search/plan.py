@@ -32,7 +32,7 @@ class RankingOptions(TypedDict, total=False):
             no change of order.
         rerank: Name of a reranking model, or a reranker, which orders the best `rerank_depth` results anew.
         rerank_depth: How many results the reranker reads; 50 by default.
-        words: Whether to search by words too, of an index of senseweave; False by default.
+        words: Whether to search by words too, of an index or of Chroma stores; False by default.
     """
 
     fusion: str | None

@@ -11,12 +11,23 @@ from llama_index.embeddings.senseweave.items.whole import WholeNode
 
 from senseweave.interop import FILE_PATH, data_label, data_marks, data_text, source_label
 
+MATCHED_WORDS = "matched_words"
+"""In the metadata of a result: the words of the question that are written in it."""
+
 
 class _Shown(BaseModel):
     """What a node shows to language models alone; everything else is as in the class beside it."""
 
     _mark_data: bool = PrivateAttr(default=True)
     _full_paths: bool = PrivateAttr(default=False)
+
+    @property
+    def hash(self: Any) -> str:
+        """The hash of the content and metadata, whatever question found the node: fusion retrievers compare it."""
+        if MATCHED_WORDS not in self.metadata:
+            return str(super().hash)  # type: ignore[misc]
+        metadata = {name: value for name, value in self.metadata.items() if name != MATCHED_WORDS}
+        return str(self.model_copy(update={"metadata": metadata}).hash)
 
     def get_metadata_str(self: Any, mode: MetadataMode = MetadataMode.ALL) -> str:
         """Return the metadata as lines; for language models, the source by its name or its path."""

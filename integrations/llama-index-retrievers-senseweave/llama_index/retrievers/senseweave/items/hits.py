@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from llama_index.core.bridge.pydantic import AnyUrl
 from llama_index.core.schema import BaseNode, MediaResource, TextNode
+from llama_index.embeddings.senseweave.items.shown import MATCHED_WORDS
 from llama_index.embeddings.senseweave.items.spool import media_resources
 from llama_index.embeddings.senseweave.items.whole import make_node
 
-from senseweave.interop import Hit, Media, MediaError, MediaPolicy, Provenance, read_metadata, source_path
+from senseweave.interop import Hit, Media, MediaError, MediaPolicy, Provenance, read_metadata, source_path, with_result
 
 
 def node_from_hit(hit: Hit) -> BaseNode:
@@ -29,6 +30,18 @@ def complete_node(node: BaseNode, policy: MediaPolicy) -> BaseNode:
         return node
     resources = _resources(provenance, lambda: provenance.media(policy=policy))
     return make_node(node.node_id, node.text, provenance, resources)
+
+
+def with_matched_words(node: BaseNode, hit: Hit) -> BaseNode:
+    """Return a node whose metadata name the words of a search that are written in it, for people and not for models."""
+    if not hit.matched_words:
+        return node
+    metadata = with_result(node.metadata, {MATCHED_WORDS: list(hit.matched_words)})
+    hidden = {
+        name: [*getattr(node, name), MATCHED_WORDS]
+        for name in ("excluded_embed_metadata_keys", "excluded_llm_metadata_keys")
+    }
+    return node.model_copy(update={"metadata": metadata, **hidden})
 
 
 def _resources(provenance: Provenance, read: Callable[[], Media]) -> dict[str, MediaResource]:

@@ -14,7 +14,7 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore, Metada
 from llama_index.embeddings.senseweave import SenseweaveEmbedding
 from llama_index.embeddings.senseweave.items.shown import shown_node
 from llama_index.retrievers.senseweave.items.bundle import query_media
-from llama_index.retrievers.senseweave.items.hits import complete_node, node_from_hit
+from llama_index.retrievers.senseweave.items.hits import complete_node, node_from_hit, with_matched_words
 from llama_index.retrievers.senseweave.retrieval.filters import check_filters, index_condition, join_filters
 from llama_index.retrievers.senseweave.retrieval.stores import LlamaIndexView, view_store
 from llama_index_instrumentation import get_dispatcher
@@ -122,7 +122,7 @@ class SenseweaveRetriever(BaseRetriever):
                 `diversity`: From 0 to 1: how much nodes should differ; None for no change of order.
                 `rerank`: Name of a reranking model, or a reranker, which orders the best nodes anew; None for none.
                 `rerank_depth`: How many nodes the reranker reads; 50 by default.
-                `words`: Whether to search by words too, of an `index` alone; False by default.
+                `words`: Whether to search by words too, of an index or of Chroma stores; False by default.
 
         Raises:
             TypeError: If an option is of the wrong type; the message names it.
@@ -249,6 +249,7 @@ class SenseweaveRetriever(BaseRetriever):
     def _node(self, place: Ranking) -> NodeWithScore:
         """Return a result as language models should be shown it."""
         node = node_from_hit(place.hit) if place.item is None else complete_node(place.item, self.media_policy)
+        node = with_matched_words(node, place.hit)
         shown = shown_node(node, mark_data=self.mark_data, full_paths=self.full_paths)
         return NodeWithScore(node=shown, score=place.hit.score)
 

@@ -79,6 +79,11 @@ class LlamaIndexView(StoreView):
         self.node_ids = {}
 
     @property
+    def label(self) -> str:
+        """What errors call the store: its class."""
+        return type(self.store).__name__
+
+    @property
     def space(self) -> str:
         """The fingerprint of the store's model."""
         return self.embed_model.fingerprint
@@ -227,6 +232,16 @@ class ChromaStoreView(ChromaView, LlamaIndexView):
         """
         check_size(call.filters, one_query=True)
         return self.read(lambda: LlamaIndexView.find(self, call, vector, k, modality))
+
+    def look_up(self, call: StoreCall, ids: Sequence[str]) -> list[Candidate]:
+        """Return those of some nodes that exist and meet the user's filters."""
+        check_size(call.filters)
+        fits = metadata_test(index_condition(call.filters))
+        nodes = self.read(lambda: self.store.get_nodes(list(ids)))
+        result = VectorStoreQueryResult(
+            nodes=nodes, ids=[node.node_id for node in nodes], similarities=[1.0] * len(nodes)
+        )
+        return [candidate for candidate in self._candidates(result) if fits(candidate.metadata)]
 
     def modality_filter(self, modality: Modality) -> MetadataFilter | MetadataFilters | None:
         """Return the condition by which Chroma gives nodes of a modality."""

@@ -26,6 +26,7 @@ from haystack_integrations.components.retrievers.senseweave.sources import (
     check_serialized_reranker,
     plan_options,
     ranked_document,
+    replace_collection,
 )
 
 import senseweave as sw
@@ -269,10 +270,7 @@ class SenseweaveChromaRetriever(Lifecycle):
             raise ValueError(msg) from error
 
     def _replace_collection(self, collection: Any, client: Any) -> None:
-        """Give the store its collection of another client, with the store's own embedding function."""
-        store = self.document_store
-        store._client = client
-        store._collection = client.get_collection(collection.name, embedding_function=store._embedding_func)
+        replace_collection(self.document_store, collection, client)
 
     def _check_spaces(self, query_embedding: list[float], found: list[Document]) -> None:
         """Check that the store holds embeddings of one space; others are never near, so they are looked for once."""

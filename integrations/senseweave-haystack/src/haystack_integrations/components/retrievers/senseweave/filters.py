@@ -73,7 +73,7 @@ def divide(filters: Filters | None) -> tuple[Filters | None, Filters | None]:
     if not filters:
         return None, None
     _check_size(filters)
-    if _searches_content(filters):
+    if searches_content(filters):
         _check_size(filters, one_query=True)
         return filters, None
     conditions = filters["conditions"] if filters.get("operator") == "AND" and "field" not in filters else [filters]
@@ -171,11 +171,11 @@ def _comparison(condition: Filters, operator: str, *, negated: bool) -> Filters 
     return {**condition, "operator": _OPPOSITE[operator] if negated else operator}
 
 
-def _searches_content(filters: Filters) -> bool:
+def searches_content(filters: Filters) -> bool:
     """Return whether a filter has a condition on the words of a Document, which only Chroma can check."""
     if "field" in filters:
         return filters["field"] == "content" and "contains" in str(filters.get("operator"))
-    return any(_searches_content(each) for each in filters.get("conditions", []))
+    return any(searches_content(each) for each in filters.get("conditions", []))
 
 
 def _conditions(condition: Filters) -> list[Filters]:

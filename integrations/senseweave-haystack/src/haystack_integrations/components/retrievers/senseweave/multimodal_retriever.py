@@ -131,7 +131,7 @@ class SenseweaveMultimodalRetriever(Container):
             best `rerank_depth` Documents again. A component with an object cannot be serialized.
         :param rerank_depth: How many Documents are reranked.
         :param words: Whether to search by words too: names, part numbers and quotations are found as they are written.
-            Needs `index`.
+            Needs `index`, or retrievers of Chroma stores.
         :param filters: Conditions on the Documents. The filters of the retrievers themselves always hold too.
         :param top_k: How many Documents to return at most.
         :param filter_policy: Whether filters given to `run` replace these or are joined with them by AND.

@@ -4,29 +4,39 @@
 """Wrapped retrievers as the ranking engine asks them, and their queries as embedders embed them."""
 
 import inspect
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from haystack import Document
 from haystack.components.retrievers.types import EmbeddingRetriever
+from haystack.utils.filters import document_matches_filter
 from haystack_integrations.common.senseweave.components import call_async
 from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 from haystack_integrations.common.senseweave.items import fingerprints, hit_to_document, result_meta
-from haystack_integrations.components.retrievers.senseweave.filters import join_filters, modality_filter
+from haystack_integrations.components.retrievers.senseweave.filters import (
+    divide,
+    join_filters,
+    modality_filter,
+    searches_content,
+)
 
 import senseweave as sw
 from senseweave.interop import (
     METHODS,
     MODALITIES,
     Candidate,
+    DocumentWords,
     Modality,
     Ranking,
     StoreCall,
     StoreView,
     check_fingerprints,
     check_recorded,
+    chroma_words,
+    read_anew,
     remember,
     unit,
     with_result,
@@ -43,6 +53,16 @@ class RetrieverView(StoreView):
         self.name = name
         self.retriever = retriever
         self.embedder = embedder
+
+    @property
+    def label(self) -> str:
+        """What errors call the retriever."""
+        return f"the store of retriever {self.name!r} ({type(self.retriever).__name__})"
+
+    @cached_property
+    def words(self) -> Mapping[bool, DocumentWords] | None:
+        """The words of the Documents of a `ChromaDocumentStore`, by whether each modality is a list of its own."""
+        return chroma_words(self._ask) if self._is_chroma else None
 
     @property
     def space(self) -> str:
@@ -95,12 +115,42 @@ class RetrieverView(StoreView):
             raise ValueError(msg)
         return vectors
 
+    def look_up(self, call: StoreCall, ids: Sequence[str]) -> list[Candidate]:
+        """Return those of some Documents that exist and meet the retriever's own filters and those of a call."""
+        filters = join_filters(getattr(self.retriever, "filters", None) or None, call.filters)
+        # Of a condition Chroma looks at every record before it looks at the ids.
+        pushed, checked = divide(filters) if filters and searches_content(filters) else (None, filters)
+        asked = self._store._prepare_get_kwargs(pushed) | {"ids": list(ids)}
+        found = self._ask(lambda collection: collection.get(**asked))
+        documents = self._store._get_result_to_documents(found)
+        if checked:
+            documents = [document for document in documents if document_matches_filter(checked, document)]
+        return self._candidates(documents, with_vectors=True)
+
     def is_empty(self, call: StoreCall, modality: Modality | None) -> bool:
         """Return whether nothing is found in this call, so that no statistics are needed."""
         # A method without statistics ranks alike whether or not it knows that a list is empty.
         if call.plan.method is not None and not METHODS[call.plan.method].needs_statistics:
             return False
         return not self._find(call.parts[0].vector, 1, modality, call.filters, with_vectors=False)
+
+    @property
+    def _store(self) -> Any:
+        return getattr(self.retriever, "document_store", None)
+
+    @property
+    def _is_chroma(self) -> bool:
+        return any(base.__name__ == "ChromaDocumentStore" for base in type(self._store).__mro__)
+
+    def _ask(self, question: Callable[[Any], Any]) -> Any:
+        """Return the answer of the store's collection."""
+        self._store.count_documents()  # which opens it
+        return read_anew(
+            lambda: question(self._store._collection), lambda: self._store._collection, self._replace_collection
+        )
+
+    def _replace_collection(self, collection: Any, client: Any) -> None:
+        replace_collection(self._store, collection, client)
 
     def _find(
         self, vector: np.ndarray, k: int, modality: Modality | None, filters: Any, *, with_vectors: bool
@@ -142,6 +192,17 @@ class RetrieverView(StoreView):
             for document in documents
         ]
         return sorted(candidates, key=lambda candidate: -candidate.similarity)
+
+
+def replace_collection(store: Any, collection: Any, client: Any) -> None:
+    """Give a `ChromaDocumentStore` its collection of another client, with the store's own embedding function.
+
+    :param store: The store.
+    :param collection: Its collection of the client that it had.
+    :param client: The client that it is to use from now on.
+    """
+    store._client = client
+    store._collection = client.get_collection(collection.name, embedding_function=store._embedding_func)
 
 
 def plan_options(component: Any, options: dict[str, Any], names: Collection[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Stores by name: `senseweave.stores.Chroma(...)`, `Memory()`, and those that other packages bring.
+"""Stores by name: `senseweave.stores.Chroma(...)`, `Memory()`, `Qdrant(...)`, and those that other packages bring.
 
 `connect("http://host:8000")` opens the store of a server by its address.
 
@@ -22,6 +22,7 @@ BUILT_IN: Final = {
     "Chroma": ("senseweave.retrieval.stores.chroma", "ChromaStore"),
     "Memory": ("senseweave.retrieval.stores.memory", "MemoryStore"),
     "PgVector": ("senseweave.retrieval.stores.pgvector", "PgVectorStore"),
+    "Qdrant": ("senseweave.retrieval.stores.qdrant", "QdrantStore"),
     "VectorStore": ("senseweave.retrieval.stores.base", "VectorStore"),
 }
 """The stores of this package, and the protocol that all follow; another package cannot take their names."""

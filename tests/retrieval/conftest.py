@@ -95,3 +95,20 @@ def server(tmp_path):
         yield running
     finally:
         running.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_chroma_server(tmp_path_factory):
+    """A Chroma server that tests share, each with collections of its own."""
+    running = ChromaServer(tmp_path_factory.mktemp("shared-server"))
+    yield running
+    running.kill()
+
+
+@pytest.fixture(scope="session")
+def shared_qdrant_stand_in():
+    """What stands in for a Qdrant server, shared like `shared_chroma_server`."""
+    from qdrant_server import qdrant_server  # with gRPC, which takes a second
+
+    with qdrant_server() as running:
+        yield running

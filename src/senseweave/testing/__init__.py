@@ -1,15 +1,18 @@
-"""For authors of plugins: toy encoders, small files, and the contracts of encoders and of embeddings; needs pytest."""
+"""For authors of plugins: toy encoders, small files, the contracts of encoders, embeddings and stores; needs pytest."""
 
 import pytest
 
 # Has to come before the imports.
-pytest.register_assert_rewrite("senseweave.testing.contract", "senseweave.testing.media_contract")
+pytest.register_assert_rewrite(
+    "senseweave.testing.contract", "senseweave.testing.media_contract", "senseweave.testing.store_contract"
+)
 
 from senseweave.testing.case import Case, Reference  # noqa: E402
 from senseweave.testing.contract import EncoderContract  # noqa: E402
 from senseweave.testing.media_contract import FORMS, MediaContract  # noqa: E402
 from senseweave.testing.models import CaseModels  # noqa: E402
 from senseweave.testing.samples import MIME_TYPES, SUFFIXES, sample_files  # noqa: E402
+from senseweave.testing.store_contract import StoreContract  # noqa: E402
 from senseweave.testing.toys import ToyEncoder, toy_space  # noqa: E402
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
     "EncoderContract",
     "MediaContract",
     "Reference",
+    "StoreContract",
     "ToyEncoder",
     "sample_files",
     "toy_space",

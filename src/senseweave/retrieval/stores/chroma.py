@@ -34,6 +34,7 @@ from senseweave.retrieval.stores.local_client import (
 from senseweave.retrieval.stores.lock import FolderLock
 from senseweave.retrieval.stores.pacing import WRITTEN, Pace
 from senseweave.retrieval.stores.store_errors import ask_again, readable, reported
+from senseweave.retrieval.stores.vectors import check_vectors
 from senseweave.retrieval.stores.watching import Watch
 
 PAGE: Final = 1000
@@ -205,6 +206,7 @@ class ChromaStore:
     @reported
     def upsert(self, name: str, records: Sequence[Record]) -> None:
         """Write records; each replaces a record of the same id as a whole."""
+        check_vectors(records)
         for chunk in self._chunks(records, WRITTEN):
             with self._write():
                 handle = self._handle(name)
@@ -217,7 +219,7 @@ class ChromaStore:
                         embeddings=np.stack([record.vector for record in part]),
                         documents=[record.text for record in part],
                         metadatas=[
-                            {**dict.fromkeys(before.get(record.id) or {}), **record.metadata} for record in part
+                            {**dict.fromkeys(before.get(record.id) or {}), **record.metadata} or None for record in part
                         ],
                     )
 
@@ -268,6 +270,8 @@ class ChromaStore:
         with_vectors: bool = False,
     ) -> list[list[StoredRecord]]:
         """Return the `k` records nearest to each row of `vectors`, nearest first."""
+        if not len(vectors):
+            return []
         include = ["metadatas", "documents", "distances", *(["embeddings"] if with_vectors else [])]
         where = chroma_where(condition)
         result = ask_again(

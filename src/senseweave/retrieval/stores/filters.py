@@ -103,6 +103,8 @@ def _where(condition: Condition) -> Where:
     if isinstance(condition, Compare):
         value = list(condition.value) if condition.operator in ("in", "nin") else condition.value
         return {condition.field: {f"${condition.operator}": value}}
+    if len(condition.parts) == 1:  # Chroma joins two or more
+        return _where(condition.parts[0])
     name = "$and" if isinstance(condition, AllOf) else "$or"
     return {name: [_where(part) for part in condition.parts]}
 

@@ -14,6 +14,7 @@ from senseweave.forking import RLock
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.conditions import Condition, matches
+from senseweave.retrieval.stores.vectors import check_vectors
 from senseweave.spaces.batch import unit_rows
 
 
@@ -65,6 +66,7 @@ class MemoryStore:
 
     def upsert(self, name: str, records: Sequence[Record]) -> None:
         """Write records; each replaces a record of the same id as a whole."""
+        check_vectors(records)
         with self._guard:
             self.writes += 1
             self._collection(name).update(

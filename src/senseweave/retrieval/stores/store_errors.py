@@ -18,6 +18,7 @@ from senseweave.retrieval.stores.pgvector_errors import postgres_reason
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Explain = Callable[[BaseException], str | None]
 LONGEST: Final = 300
 """Characters of the database's own words in a message."""
 PAUSES: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -30,7 +31,9 @@ _FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextlib.contextmanager
-def readable(place: Any, secrets: Callable[[], Sequence[str]] = tuple) -> Iterator[None]:
+def readable(
+    place: Any, secrets: Callable[[], Sequence[str]] = tuple, explain: Explain | None = None
+) -> Iterator[None]:
     """Turn errors of Chroma, SQLite, HTTP and the operating system into a one-line `StoreError` that names the place.
 
     Errors that are about an argument pass: `ValueError` and `TypeError` that none of them raised.
@@ -39,6 +42,7 @@ def readable(place: Any, secrets: Callable[[], Sequence[str]] = tuple) -> Iterat
         place: What the error calls the store.
         secrets: Returns what is hidden, since servers repeat keys in their answers; an error that holds one is no
             cause of the error that is raised.
+        explain: Says what is wrong in place of this module, for a store of another kind; None where it does not know.
     """
     try:
         yield
@@ -47,7 +51,8 @@ def readable(place: Any, secrets: Callable[[], Sequence[str]] = tuple) -> Iterat
     except BaseException as error:
         text = traceback_text(error)
         hidden = [secret for secret in secrets() if secret in text]
-        reason = _reason(error, hidden)
+        known = explain(error) if explain is not None else None
+        reason = _reason(error, hidden) if known is None else _line(known, secrets())
         if reason is None:
             raise
         msg = f"{place}: {reason}"
@@ -55,12 +60,12 @@ def readable(place: Any, secrets: Callable[[], Sequence[str]] = tuple) -> Iterat
 
 
 def reported(method: Callable[P, T]) -> Callable[P, T]:
-    """Return a method of a store, whose attributes `place` and `secrets` are those of `readable`, that raises so."""
+    """Return a method of a store that raises so; its attributes `place`, `secrets` and `explain` are for `readable`."""
 
     @functools.wraps(method)
     def report(*arguments: P.args, **options: P.kwargs) -> T:
         store: Any = arguments[0]
-        with readable(store.place, lambda: store.secrets):
+        with readable(store.place, lambda: store.secrets, getattr(store, "explain", None)):
             return method(*arguments, **options)
 
     return report
@@ -139,9 +144,12 @@ def _is_a(error: BaseException, module: str, *names: str) -> bool:
 
 
 def _words(error: BaseException, secrets: Sequence[str]) -> str:
-    text = str(error).strip()
+    text = _line(str(error).strip(), secrets) or type(error).__name__
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _line(text: str, secrets: Sequence[str]) -> str:
+    """Return the first line of a text, with what is secret hidden."""
     for secret in secrets:
         text = text.replace(secret, REDACTED)
-    lines = without_secrets(text).splitlines()
-    text = lines[0] if lines else type(error).__name__
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return (without_secrets(text).splitlines() or [""])[0]

@@ -1,0 +1,383 @@
+"""Qdrant as a vector store: cosine collections on a server or cluster, in a local folder, or in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from senseweave.errors import StoreError
+from senseweave.forking import RLock, abandon, call_in_child
+from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.stores.base import StoredRecord
+from senseweave.retrieval.stores.conditions import Condition, matches
+from senseweave.retrieval.stores.qdrant_cursors import Cursors
+from senseweave.retrieval.stores.qdrant_errors import explain_qdrant
+from senseweave.retrieval.stores.qdrant_filters import QdrantFilters
+from senseweave.retrieval.stores.qdrant_places import Place, write_ahead
+from senseweave.retrieval.stores.qdrant_points import (
+    DEFAULT_INDEXES,
+    change_operations,
+    field_path,
+    parts_by_size,
+    point_id,
+    read_point,
+    write_point,
+)
+from senseweave.retrieval.stores.store_errors import readable, reported
+from senseweave.retrieval.stores.vectors import check_vectors
+
+PAGE: Final = 1000
+"""Records of one request."""
+QUERIES: Final = 100
+"""Query vectors of one request."""
+REFRESHED_EVERY: Final = 5.0
+"""Seconds after which the collections of a server are read again: others may have calibrated an index meanwhile."""
+COUNTED_FROM: Final = 10_000
+"""A search for more records than this asks for their number first: a server makes room for all that it is asked for."""
+DESCRIPTION: Final = "senseweave"
+"""The name in a collection's own metadata, under which ours are, as JSON: Qdrant merges names and replaces values."""
+LINKS: Final = 32
+EF_CONSTRUCTION: Final = 200
+EF_SEARCH: Final = 400
+"""Twice Qdrant's default of links, and more candidates: the same numbers as for Chroma, where they were measured."""
+
+
+class QdrantStore:
+    """Collections of a Qdrant server, cluster, folder or client.
+
+    A server orders writes itself, so that any number of processes write at once. A folder is Qdrant's local mode: it
+    serves one process, compares a query with every vector, and is meant for up to 20,000 records.
+    """
+
+    folder = None
+    explain = staticmethod(explain_qdrant)
+
+    def __init__(
+        self,
+        place: Any,
+        *,
+        api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 60.0,
+        indexed: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Open a place; a server is first asked when it is needed.
+
+        Args:
+            place: The URL of a server (port 6333 where it names none), a folder, `:memory:`, or an open `QdrantClient`.
+            api_key: Key of the server. It is never shown or stored.
+            headers: Further headers for a server, for example of a proxy in front of it. Never shown either.
+            timeout: Seconds that one request to a server may take.
+            indexed: Metadata of yours that a server indexes for filters, each with its type: `keyword`, `integer`,
+                `float` or `bool`. What is `integer` is compared with whole numbers alone.
+            options: Further arguments of `QdrantClient.create_collection`, for example
+                `{"shard_number": 6, "replication_factor": 2}`.
+
+        Raises:
+            ValueError: If the place or a type is none of these, or a URL holds a password.
+            StoreError: If a folder is open elsewhere, damaged, not Qdrant's, or holds what could run code.
+        """
+        self._place = Place(place, api_key=api_key, headers=headers, timeout=timeout)
+        self._filters = QdrantFilters(indexed or {})
+        self._indexes = {**DEFAULT_INDEXES, **self._filters.types}
+        self._options = dict(options or {})
+        self._guard = RLock()
+        self._writing = RLock()
+        self._writers = 0
+        self._version = 0
+        self._cursors = Cursors()
+        self._indexed: set[str] = set()
+        self._foreign: set[str] = set()
+        self._closed = False
+        self._forked = False
+        with readable(self.place, lambda: self.secrets, explain_qdrant):
+            self._client = self._place.open()
+        call_in_child(self._leave_to_parent)
+
+    @property
+    def place(self) -> str:
+        """What errors and `info` call the store: its folder or URL."""
+        return self._place.name
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What errors do not show: the key and the headers that go to a server."""
+        return self._place.secrets
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether `writing` keeps every other writer out: in a folder; clients of a server write side by side."""
+        return self._place.is_local
+
+    @property
+    def version(self) -> int:
+        """A number that changes every few seconds for a server, but not while this process writes."""
+        if not self._place.is_local and not self._writers:
+            self._version = int(time.monotonic() / REFRESHED_EVERY)
+        return self._version
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the only writer to a folder; on a server, which orders writes itself, nothing is locked."""
+        if self._place.is_local:
+            with self._writing:
+                yield
+            return
+        with self._guard:
+            self._writers += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._writers -= 1
+
+    @reported
+    def collections(self) -> dict[str, dict[str, Any]]:
+        """Return the metadata of every collection by its name."""
+        names = {found.name for found in self._ask("get_collections").collections}
+        self._foreign &= names
+        described = {name: self._metadata(name) for name in sorted(names - self._foreign)}
+        # Others' are not asked about again, as long as they are there: each costs a request.
+        self._foreign |= {name for name, metadata in described.items() if metadata is None}
+        return {name: described.get(name) or {} for name in sorted(names)}
+
+    @reported
+    def make(self, name: str, metadata: Mapping[str, Any], dimension: int) -> dict[str, Any]:
+        """Make a collection unless it is there, and return its metadata.
+
+        Raises:
+            StoreError: If the server keeps no metadata with a collection, as before Qdrant 1.16.
+        """
+        self._foreign.discard(name)
+        made = not self._ask("collection_exists", collection_name=name) and self._create(name, metadata, dimension)
+        kept = self._metadata(name)
+        if made and kept is None:
+            self._ask("delete_collection", collection_name=name)
+            msg = f"{self.place}: this server keeps no metadata with a collection; Qdrant does from version 1.16 on"
+            raise StoreError(msg)
+        return kept or {}
+
+    @reported
+    def save_metadata(self, name: str, metadata: Mapping[str, Any]) -> None:
+        """Replace the metadata of a collection."""
+        self._ask("update_collection", collection_name=name, metadata={DESCRIPTION: json.dumps(dict(metadata))})
+
+    @reported
+    def drop(self, name: str) -> None:
+        """Remove a collection with all its records."""
+        self._ask("delete_collection", collection_name=name)
+        self._cursors.forget(name)
+        self._indexed.discard(name)
+
+    @reported
+    def upsert(self, name: str, records: Sequence[Record]) -> None:
+        """Write records; each replaces a record of the same id as a whole.
+
+        Raises:
+            ValueError: If a vector has numbers that are not finite.
+        """
+        check_vectors(records)
+        self._index_fields(name)
+        for part in parts_by_size(records):
+            self._ask("upsert", collection_name=name, points=[write_point(record) for record in part], wait=True)
+            self._cursors.forget(name)
+
+    @reported
+    def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change metadata of records by id; a value of None removes a name."""
+        there = [record.id for record in self._retrieve(name, list(changes))]
+        for start in range(0, len(there), PAGE):
+            operations = [
+                operation
+                for identifier in there[start : start + PAGE]
+                for operation in change_operations(identifier, changes[identifier], by_filter=not self._place.is_local)
+            ]
+            if operations:
+                self._ask("batch_update_points", collection_name=name, update_operations=operations, wait=True)
+                self._cursors.forget(name)
+
+    @reported
+    def get(
+        self,
+        name: str,
+        *,
+        ids: Sequence[str] | None = None,
+        condition: Condition | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        vectors: bool = False,
+    ) -> list[StoredRecord]:
+        """Return records by id, in the order of the ids, or by condition, in the order of Qdrant's own ids."""
+        if ids is None:
+            return self._scroll(name, condition, limit, offset, vectors=vectors)
+        found = [record for record in self._retrieve(name, ids, vectors=vectors) if matches(condition, record.metadata)]
+        return found[offset : None if limit is None else offset + limit]
+
+    @reported
+    def query(
+        self,
+        name: str,
+        vectors: np.ndarray,
+        k: int,
+        *,
+        condition: Condition | None = None,
+        with_vectors: bool = False,
+    ) -> list[list[StoredRecord]]:
+        """Return the `k` records nearest to each row of `vectors`, nearest first."""
+        from qdrant_client import models
+
+        most = max(k, 1) if k <= COUNTED_FROM else max(1, min(k, self.count(name)))
+        asked: dict[str, Any] = {
+            "filter": self._filters.translate(condition),
+            "limit": most,
+            "with_payload": True,
+            "with_vector": with_vectors,
+        }
+        if not self._place.is_local:
+            asked["params"] = models.SearchParams(hnsw_ef=EF_SEARCH)
+        rows = np.asarray(vectors, np.float32).tolist()
+        answers = [
+            answer
+            for start in range(0, len(rows), QUERIES)
+            for answer in self._ask(
+                "query_batch_points",
+                collection_name=name,
+                requests=[models.QueryRequest(query=row, **asked) for row in rows[start : start + QUERIES]],
+            )
+        ]
+        return [[read_point(point, point.score) for point in answer.points] for answer in answers]
+
+    @reported
+    def count(self, name: str) -> int:
+        """Return the number of records of a collection."""
+        return int(self._ask("count", collection_name=name, exact=True).count)
+
+    @reported
+    def delete(self, name: str, ids: Sequence[str]) -> None:
+        """Remove records by id; ids that are not there are passed over."""
+        points = list(map(point_id, ids))
+        for start in range(0, len(points), PAGE):
+            part = points[start : start + PAGE]
+            self._ask("delete", collection_name=name, points_selector=part, wait=True)
+            self._cursors.forget(name)
+
+    def close(self) -> None:
+        """Let go of the folder or the connections; a client that was given stays open."""
+        with self._guard:
+            if not self._closed and not self._forked and self._place.opened_here:
+                self._client.close()
+            self._closed = True
+
+    def __repr__(self) -> str:
+        return f"QdrantStore({self.place!r})"
+
+    def _ask(self, method: str, **arguments: Any) -> Any:
+        """Call a method of the client: one call at a time for a local one, which no thread protects but this lock."""
+        if not self._place.is_local:
+            return getattr(self._usable_client(), method)(**arguments)
+        with self._guard, warnings.catch_warnings():
+            # Qdrant's own word that 20,000 records are many; the documentation says so.
+            warnings.filterwarnings("ignore", "Local mode is not recommended", UserWarning)
+            return getattr(self._usable_client(), method)(**arguments)
+
+    def _usable_client(self) -> Any:
+        if self._closed:
+            msg = f"{self.place}: this store is closed"
+            raise StoreError(msg)
+        if self._forked:
+            with self._guard:
+                if self._forked:
+                    self._client = self._place.open_in_child()
+                    self._forked = False
+        return self._client
+
+    def _leave_to_parent(self) -> None:
+        abandon(self._client)  # closing it would release the parent's lock of the folder
+        self._forked = True
+
+    def _create(self, name: str, metadata: Mapping[str, Any], dimension: int) -> bool:
+        """Create a collection and return True, or False if another process was faster."""
+        from qdrant_client import models
+
+        try:
+            self._ask(
+                "create_collection",
+                collection_name=name,
+                vectors_config=models.VectorParams(size=dimension, distance=models.Distance.COSINE),
+                metadata={DESCRIPTION: json.dumps(dict(metadata))},
+                **{"hnsw_config": models.HnswConfigDiff(m=LINKS, ef_construct=EF_CONSTRUCTION), **self._options},
+            )
+        except Exception:
+            if self._ask("collection_exists", collection_name=name):
+                return False
+            raise
+        if self._place.path is not None:
+            write_ahead(self._place.path, name)
+        return True
+
+    def _metadata(self, name: str) -> dict[str, Any] | None:
+        """Return the metadata of a collection, or None where there are none of ours."""
+        kept = (self._ask("get_collection", collection_name=name).config.metadata or {}).get(DESCRIPTION)
+        metadata = json.loads(kept) if isinstance(kept, str) else None
+        return metadata if isinstance(metadata, dict) else None
+
+    def _index_fields(self, name: str) -> None:
+        """Let a server index what filters ask for, before the first write of this process to a collection."""
+        if self._place.is_local or name in self._indexed:
+            return
+        for field, kind in self._indexes.items():
+            self._ask(
+                "create_payload_index", collection_name=name, field_name=field_path(field), field_schema=kind, wait=True
+            )
+        self._indexed.add(name)
+
+    def _retrieve(self, name: str, ids: Sequence[str], *, vectors: bool = False) -> list[StoredRecord]:
+        """Return those of some records that are there, in the order of their ids."""
+        found: dict[str, StoredRecord] = {}
+        for start in range(0, len(ids), PAGE):
+            points = self._ask(
+                "retrieve",
+                collection_name=name,
+                ids=list(map(point_id, ids[start : start + PAGE])),
+                with_payload=True,
+                with_vectors=vectors,
+            )
+            found.update((record.id, record) for record in map(read_point, points))
+        if not ids:
+            self.count(name)  # a collection that is gone is told all the same
+        return [found[identifier] for identifier in ids if identifier in found]
+
+    def _scroll(
+        self, name: str, condition: Condition | None, limit: int | None, offset: int, *, vectors: bool
+    ) -> list[StoredRecord]:
+        key = name, repr(condition)
+        where = self._filters.translate(condition)
+        found: list[StoredRecord] = []
+
+        def page(start: Any, size: int, *, whole: bool = True) -> tuple[list[Any], Any]:
+            points, following = self._ask(
+                "scroll",
+                collection_name=name,
+                scroll_filter=where,
+                limit=size,
+                offset=start,
+                with_payload=whole,
+                with_vectors=whole and vectors,
+            )
+            return points, following
+
+        start, is_end = self._cursors.find(key, offset, lambda start, size: page(start, size, whole=False))
+        while not is_end and (limit is None or len(found) < limit):
+            points, start = page(start, PAGE if limit is None else min(PAGE, limit - len(found)))
+            found += map(read_point, points)
+            is_end = start is None
+        if not is_end:
+            self._cursors.keep(key, offset + len(found), start)
+        return found

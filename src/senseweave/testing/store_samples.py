@@ -1,0 +1,97 @@
+"""Records, filters and ids for the contract of stores."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.stores.conditions import AllOf, AnyOf, Compare, Condition
+
+METADATA: Final = {"about": "größe 中文 \U0001f600", "n": 3, "ratio": 0.25, "on": True, "json": '{"a": "b"}'}
+"""Metadata of a collection."""
+LARGE: Final = 2**62 + 1
+
+VALUES: Final[list[dict[str, Any]]] = [
+    {"s": "x", "n": 1, "on": True, "day": "2024-02-29"},
+    {"s": "X", "n": 1.0, "on": False, "day": "2024-03-01"},
+    {"s": "1", "n": 0, "on": True},
+    {"s": "", "n": -2.0},
+    {"s": "größe", "n": 2},
+    {"s": "gro\u0308ße", "n": 3.0, "f": 2.5},
+    {"s": "中文 \U0001f600 עברית", "n": LARGE},
+    {"s": "with 'quotes\" and \\ and %25", "n": LARGE - 1},
+    {"s": "a\nb\tc", "f": 1e-300},
+    {"n": "1", "s": "true"},
+    {"n": True},
+    {"n": False},
+    {"a.b": 1, "a": "outer", "x[0]": "y", "x": "z"},
+    {'say "hi"': "quoted", "back\\slash": 2, "100%": 3, "it's": 4, "größe": "L", "with space": 5},
+    {"a.b": 2, "100%": 3.0, "größe": "M"},
+    {},
+]
+"""Metadata of records, among them values that are alike."""
+
+FILTERS: Final[list[dict[str, Any]]] = [
+    {"s": "x"}, {"s": ""}, {"s": "1"}, {"s": "größe"}, {"s": "gro\u0308ße"}, {"s": "中文 \U0001f600 עברית"},
+    {"s": "with 'quotes\" and \\ and %25"}, {"s": "a\nb\tc"}, {"s": {"ne": "x"}}, {"s": ["x", "1", "none"]},
+    {"s": {"nin": ["x", ""]}}, {"s": "true"},
+    {"n": 1}, {"n": 1.0}, {"n": 0}, {"n": 2}, {"n": -2}, {"n": -2.0}, {"f": 2.5}, {"f": 1e-300}, {"n": LARGE},
+    {"n": "1"}, {"n": True},
+    {"n": False}, {"n": {"ne": 1}}, {"n": {"ne": True}}, {"n": [1, 2]}, {"n": [1.0, 3.0]}, {"f": [0.5, 2.5]},
+    {"f": {"ne": 2.5}}, {"n": [1, "1", True]},
+    {"n": {"nin": [1, 2]}}, {"n": {"gt": 1}}, {"n": {"gte": 1}}, {"n": {"lt": 1}}, {"n": {"lte": 1.0}},
+    {"n": {"gte": 0, "lt": 3}}, {"f": {"gt": 1e-301, "lt": 2.5}}, {"n": {"gt": 0}}, {"n": {"lt": 0}},
+    {"not": {"n": {"gt": 1}}},
+    {"on": True}, {"on": False}, {"on": {"ne": True}}, {"on": [True, False]}, {"on": {"nin": [True]}}, {"on": 1},
+    {"day": "2024-02-29"}, {"day": {"in": ["2024-02-29", "2024-03-01"]}}, {"day": {"ne": "2024-03-01"}},
+    {"none": 1}, {"none": {"ne": 1}}, {"none": {"nin": ["a", "b"]}}, {"none": {"gt": 1}}, {"not": {"none": {"lt": 1}}},
+    {"a.b": 1}, {"a.b": {"gt": 1}}, {"a": "outer"}, {"x[0]": "y"}, {"x": "z"}, {'say "hi"': "quoted"},
+    {"back\\slash": 2}, {"100%": 3}, {"it's": {"gte": 4}}, {"größe": ["L", "M"]}, {"with space": 5},
+    {"s": "x", "n": 1}, {"or": [{"s": "x"}, {"n": 2}]}, {"not": {"or": [{"s": "x"}, {"n": 2}]}},
+    {"or": [{"n": 0}, {"and": [{"on": False}, {"n": {"gt": 0}}, {"not": {"s": "x"}}]}]},
+    {"and": [{"or": [{"s": "x"}, {"s": "X"}]}, {"or": [{"on": True}, {"day": "2024-03-01"}]}]},
+    {"s": [f"value {number}" for number in range(500)] + ["x"]},
+]  # fmt: skip
+"""Filters as users write them."""
+
+CONDITIONS: Final[list[Condition]] = [
+    Compare("n", "eq", LARGE - 1),
+    Compare("n", "in", tuple(range(-50, 2))),
+    Compare("n", "nin", (1, 0)),
+    AllOf((Compare("n", "gte", 0), Compare("n", "lte", 2), Compare("on", "ne", False))),
+    AnyOf((Compare("s", "eq", "x"), AllOf((Compare("n", "gt", 1), Compare("s", "ne", "größe"))))),
+    AllOf((AnyOf((Compare("on", "eq", True), Compare("none", "ne", 1))), AnyOf((Compare("n", "lt", 2),)))),
+]
+"""Conditions as an index makes them."""
+
+FRACTIONS: Final[list[float]] = [0, 0.5, 1, 1.5, 2, 2.5, -0.5, -1]
+"""Values of one name, whole numbers and others."""
+
+IDS: Final = [
+    "plain", "0", "1", "with space", "größe", "gro\u0308ße", "a/b?c#d&e=f", "'; DROP TABLE records; --", '"quoted"',
+    "back\\slash", "%20", "..", "*", "\U0001f600", "中文", "0123456789abcdef" * 2, "x" * 500,
+    "3f2504e0-4f89-41d3-9a0c-0305e82c3301", "3F2504E0-4F89-41D3-9A0C-0305E82C3301", "3f2504e04f8941d39a0c0305e82c3301",
+]  # fmt: skip
+"""Ids of records."""
+
+
+def filter_records() -> list[Record]:
+    """Return records with the metadata of `VALUES`, by their number."""
+    vectors = np.random.default_rng(7).normal(size=(len(VALUES), 8)).astype(np.float32)
+    return [
+        Record(str(number), vector / np.linalg.norm(vector), f"text {number} größe", dict(values))
+        for number, (values, vector) in enumerate(zip(VALUES, vectors, strict=True))
+    ]
+
+
+def random_records(count: int, dimension: int = 8) -> list[Record]:
+    """Return records with random vectors of length 1; the first are the same for every count."""
+    random = np.random.default_rng(0)
+    records = []
+    for number in range(count):
+        vector = random.normal(size=dimension).astype(np.float32)
+        metadata = {"number": number, "even": number % 2 == 0, "word": f"word {number % 5}"}
+        records.append(Record(f"id {number}", vector / np.linalg.norm(vector), f"text {number}", metadata))
+    return records

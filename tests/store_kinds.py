@@ -58,6 +58,11 @@ def real_qdrant(request):
     return f"sw.stores.Qdrant({url!r})"
 
 
+def postgres(request):
+    server = request.getfixturevalue("postgres")
+    return f"sw.stores.PgVector({server.url(server.database())!r})"
+
+
 KINDS = (
     StoreKind("memory", lambda request: "sw.stores.Memory()", lasts=False, shared=False, closes=False),
     StoreKind("chroma folder", in_folder("Chroma"), fractions=False),
@@ -66,6 +71,7 @@ KINDS = (
     StoreKind("qdrant folder", in_folder("Qdrant"), shared=False),
     StoreKind("qdrant stand-in", qdrant_stand_in),
     StoreKind("qdrant server", real_qdrant),
+    StoreKind("pgvector", postgres),
 )
 
 

@@ -48,6 +48,11 @@ def holds_store(place: Any, *, create: bool) -> bool:
         _check_database(folder)
         if (folder / DATABASE).is_file():
             return True
+        if (folder / "meta.json").is_file() and (folder / "collection").is_dir():
+            msg = (
+                f"{folder} holds a Qdrant store; open it by senseweave.Index(senseweave.stores.Qdrant({str(folder)!r}))"
+            )
+            raise StoreError(msg)
     if not create:
         msg = f"{folder}: there is no index here; senseweave.Index({str(folder)!r}) creates one"
         raise StoreError(msg)

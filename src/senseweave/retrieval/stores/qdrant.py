@@ -92,6 +92,7 @@ class QdrantStore:
         self._writing = RLock()
         self._writers = 0
         self._version = 0
+        self.writes = 0
         self._cursors = Cursors()
         self._indexed: set[str] = set()
         self._foreign: set[str] = set()
@@ -173,7 +174,7 @@ class QdrantStore:
     def drop(self, name: str) -> None:
         """Remove a collection with all its records."""
         self._ask("delete_collection", collection_name=name)
-        self._cursors.forget(name)
+        self._has_written(name)
         self._indexed.discard(name)
 
     @reported
@@ -187,7 +188,7 @@ class QdrantStore:
         self._index_fields(name)
         for part in parts_by_size(records):
             self._ask("upsert", collection_name=name, points=[write_point(record) for record in part], wait=True)
-            self._cursors.forget(name)
+            self._has_written(name)
 
     @reported
     def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
@@ -201,7 +202,7 @@ class QdrantStore:
             ]
             if operations:
                 self._ask("batch_update_points", collection_name=name, update_operations=operations, wait=True)
-                self._cursors.forget(name)
+                self._has_written(name)
 
     @reported
     def get(
@@ -266,7 +267,7 @@ class QdrantStore:
         for start in range(0, len(points), PAGE):
             part = points[start : start + PAGE]
             self._ask("delete", collection_name=name, points_selector=part, wait=True)
-            self._cursors.forget(name)
+            self._has_written(name)
 
     def close(self) -> None:
         """Let go of the folder or the connections; a client that was given stays open."""
@@ -286,6 +287,11 @@ class QdrantStore:
             # Qdrant's own word that 20,000 records are many; the documentation says so.
             warnings.filterwarnings("ignore", "Local mode is not recommended", UserWarning)
             return getattr(self._usable_client(), method)(**arguments)
+
+    def _has_written(self, name: str) -> None:
+        with self._guard:
+            self.writes += 1
+        self._cursors.forget(name)
 
     def _usable_client(self) -> Any:
         if self._closed:

@@ -15,7 +15,7 @@ import pytest
 import senseweave as sw
 from senseweave.errors import StoreError
 from senseweave.retrieval.records.schema import Record
-from senseweave.retrieval.stores import qdrant, qdrant_cursors, qdrant_points
+from senseweave.retrieval.stores import qdrant, qdrant_cursors, qdrant_points, watching
 from senseweave.retrieval.stores.filters import parse_filter
 
 pytest.importorskip("qdrant_client", reason="needs qdrant-client")
@@ -203,18 +203,13 @@ def test_collections_of_others_are_seen_as_such_and_asked_about_once(server, sto
     assert server.client.collection_exists("theirs")
 
 
-def test_what_another_process_learns_is_seen_after_a_while_and_not_during_a_write(server, store, space, monkeypatch):
+def test_what_another_process_learns_is_seen_by_an_open_index(server, store, space, monkeypatch):
     other = sw.stores.Qdrant(server.url, api_key=KEY)
-    now = [1000.0]
-    monkeypatch.setattr(qdrant.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.0)
     with sw.Index(store, spaces=[space]) as index, sw.Index(other, spaces=[space]) as rival:
         index.add([sw.Text("tomato soup", source="a"), sw.Text("onion soup", source="b")])
         before = [description.calibration for description in index._store.descriptions.values()]
         rival.calibrate(labels=[("tomato", "a"), ("onion", "b")])
-        assert [description.calibration for description in index._store.descriptions.values()] == before
-        with index._store.writing():
-            now[0] += 2 * qdrant.REFRESHED_EVERY
-            assert index._store.store.version == index._store._version
         learned = [description.calibration for description in index._store.descriptions.values()]
         assert learned != before
         assert learned == [description.calibration for description in rival._store.descriptions.values()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -31,13 +30,12 @@ from senseweave.retrieval.stores.qdrant_points import (
 )
 from senseweave.retrieval.stores.store_errors import readable, reported
 from senseweave.retrieval.stores.vectors import check_vectors
+from senseweave.retrieval.stores.watching import Watch
 
 PAGE: Final = 1000
 """Records of one request."""
 QUERIES: Final = 100
 """Query vectors of one request."""
-REFRESHED_EVERY: Final = 5.0
-"""Seconds after which the collections of a server are read again: others may have calibrated an index meanwhile."""
 COUNTED_FROM: Final = 10_000
 """A search for more records than this asks for their number first: a server makes room for all that it is asked for."""
 DESCRIPTION: Final = "senseweave"
@@ -90,9 +88,9 @@ class QdrantStore:
         self._options = dict(options or {})
         self._guard = RLock()
         self._writing = RLock()
-        self._writers = 0
-        self._version = 0
-        self.writes = 0
+        self._watch = Watch(lambda: self.collections())
+        if self._place.is_local:
+            self.writes = 0
         self._cursors = Cursors()
         self._indexed: set[str] = set()
         self._foreign: set[str] = set()
@@ -118,26 +116,16 @@ class QdrantStore:
         return self._place.is_local
 
     @property
+    @reported
     def version(self) -> int:
-        """A number that changes every few seconds for a server, but not while this process writes."""
-        if not self._place.is_local and not self._writers:
-            self._version = int(time.monotonic() / REFRESHED_EVERY)
-        return self._version
+        """How often others' changes of the collections of a server were seen; nobody else changes a folder."""
+        return 0 if self._place.is_local or self._closed else self._watch.changes
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Be the only writer to a folder; on a server, which orders writes itself, nothing is locked."""
-        if self._place.is_local:
-            with self._writing:
-                yield
-            return
-        with self._guard:
-            self._writers += 1
-        try:
+        with self._writing if self._place.is_local else contextlib.nullcontext():
             yield
-        finally:
-            with self._guard:
-                self._writers -= 1
 
     @reported
     def collections(self) -> dict[str, dict[str, Any]]:
@@ -289,8 +277,9 @@ class QdrantStore:
             return getattr(self._usable_client(), method)(**arguments)
 
     def _has_written(self, name: str) -> None:
-        with self._guard:
-            self.writes += 1
+        if self._place.is_local:
+            with self._guard:
+                self.writes += 1
         self._cursors.forget(name)
 
     def _usable_client(self) -> Any:

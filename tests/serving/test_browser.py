@@ -140,6 +140,23 @@ def test_filters_narrow_the_results(page: Any) -> None:
     page.locator("#status", has_text="Nothing found").wait_for()
 
 
+def test_options_are_sent_with_the_search(page: Any) -> None:
+    assert not page.locator("#reranked").is_visible(), "the server was started without a reranker"
+    search(page, "x")
+    page.locator("summary").click()
+    for act, sent in (
+        (lambda: page.locator("#varied").check(), '"diversity":0.5'),
+        (lambda: page.locator("#fusion").select_option("rrf"), '"fusion":"rrf"'),
+        (lambda: page.locator("#words").check(), '"words":true'),
+        (lambda: page.locator("#group").check(), '"group":true'),
+        (lambda: (page.locator("#least").fill("1e6"), page.locator("#least").blur()), '"min_score":1000000'),
+    ):
+        with page.expect_request("**/api/search") as asked:
+            act()
+        assert sent in (asked.value.post_data or "")
+    page.locator("#status", has_text="Nothing found").wait_for()
+
+
 def test_more_like_this_searches_by_the_hit(page: Any) -> None:
     search(page, "x")
     card = page.locator(".card", has=page.locator("a > img")).first
@@ -172,13 +189,15 @@ def test_copies_and_groups_are_shown_and_lead_to_searches(page: Any) -> None:
     page.locator("#status", has_text="1 group of copies").wait_for()
     assert page.locator(".members button").all_inner_texts() == ["<b>one.txt", "two.txt"]
     clusters = {
-        "clusters": [{"name": "dogs yard", "modalities": {"text": 2}, "records": [copy("a.txt") | {"id": "x"}]}]
+        "clusters": [{"name": "dogs yard", "modalities": {"text": 2}, "records": [copy("a.txt") | {"id": "x"}]}],
+        "outliers": [copy("alone.txt") | {"id": "y"}],
     }
-    page.route("**/api/clusters", lambda route: route.fulfill(json=clusters))
+    page.route("**/api/clusters?*", lambda route: route.fulfill(json=clusters))
     page.locator("[data-view=clusters]").click()
     page.locator(".card h2", has_text="dogs yard").wait_for()
+    assert page.locator(".card", has_text="Far from everything").locator("button").all_inner_texts() == ["alone.txt"]
     with page.expect_request("**/api/search") as asked:
-        page.locator(".members button").click()
+        page.locator(".members button", has_text="a.txt").click()
     assert '"like":"x"' in (asked.value.post_data or "")
     page.locator("#error").wait_for()  # there is no such record
 

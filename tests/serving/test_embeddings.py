@@ -106,6 +106,8 @@ def test_media_in_the_form_of_vllm(client: httpx.Client, space: sw.Space, files:
         ({"input": ["a", {"image": base64.b64encode(b"words").decode()}]}, 422, "item 2 of 2"),
         ({"messages": [{"role": "user", "content": [{"type": "file"}]}]}, 422, "image_url"),
         ({"messages": []}, 422, "no content"),
+        ({"messages": [{"content": 5}]}, 422, "content of a message"),
+        ({"messages": [{"content": {"text": "a"}}]}, 422, "content of a message"),
     ],
 )
 def test_what_cannot_be_embedded_is_an_error_in_the_form_of_openai(

@@ -70,9 +70,51 @@ def test_what_takes_too_long_is_ended(explored: sw.Index, start: Start, monkeypa
 
 
 def test_a_missing_extra_is_told_with_the_line_that_installs_it() -> None:
-    error = explorer.failure('error: install scipy: pip install "senseweave[explore]"')
+    error = explorer.failure('error: install scipy: pip install "senseweave[explore]"', "/index")
     assert error.status == 501
     assert 'pip install "senseweave[explore]"' in error.message
+
+
+def test_what_a_command_says_of_its_folder_stays_in_the_log() -> None:
+    said = "warning: x\nerror: /home/me/index: files are damaged"
+    assert "/home/me" not in explorer.failure(said, "/home/me/index").message
+    said = "error: postgresql://[redacted]@db/notes: cannot connect"
+    assert "db" not in explorer.failure(said, "postgresql://ann:pw@db/notes").message
+    said = "error: the index has no space 'x'; its spaces are starter"
+    assert explorer.failure(said, "/home/me/index").message == said.removeprefix("error: ")
+
+
+def test_options_of_a_command_are_options_of_its_route(
+    explored: sw.Index, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    async def run(self: explorer.Explorer, arguments: tuple[str, ...]) -> str:
+        calls.append(arguments)
+        return '{"groups": []}'
+
+    monkeypatch.setattr(explorer.Explorer, "_run", run)
+    client = start(explored)
+    for path in (
+        "/api/duplicates?threshold=0.5&modality=image&modality=text",
+        "/api/clusters?min_size=4&outliers=2&space=--json",
+        "/map?color=-x%20y",
+    ):
+        assert client.get(path).status_code == 200
+    assert calls == [
+        ("duplicates", "--modality=image", "--modality=text", "--threshold=0.5"),
+        ("clusters", "--min-size=4", "--outliers=2", "--space=--json"),
+        ("map", "--color=-x y"),
+    ]
+    for path in ("/api/duplicates?threshold=nan", "/api/clusters?min_size=0", "/map?color=%00", "/map?modality=smell"):
+        assert client.get(path).status_code == 422
+
+
+def test_groups_list_what_is_far_from_everything(explored: sw.Index, start: Start) -> None:
+    pytest.importorskip("umap")
+    found = start(explored).get("/api/clusters", params={"outliers": 2, "modality": "text"}).json()
+    expected = explored.outliers(2, modalities=["text"])
+    assert [entry["id"] for entry in found["outliers"]] == [outlier.record.id for outlier in expected]
 
 
 def test_an_index_in_no_folder_cannot_be_explored(start: Start) -> None:

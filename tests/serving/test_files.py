@@ -111,6 +111,12 @@ def test_a_span_that_makes_no_sense_is_refused(client: httpx.Client, index: sw.I
     url = f"/api/records/{record_id(index, 'sample-0.wav')}/clip"
     for span in ({"start": 2, "end": 1}, {"start": 0, "end": 9999}, {"start": "nan", "end": 1}):
         assert client.get(url, params=span).status_code == 422
+    for name in ("sample-0.wav", "sample-0.mp4"):
+        url = f"/api/records/{record_id(index, name)}/clip"
+        for start, end in ((1e18, 1e18 + 256), (1e15, 1e15 + 1), ("inf", "inf"), (0, "inf"), (-1, 1), (14_399, 14_400)):
+            answer = client.get(url, params={"start": start, "end": end})
+            assert answer.status_code == 422, (name, start, answer.text)
+            assert set(answer.json()["error"]) == {"message", "type", "code", "param"}
     assert client.get(f"/api/records/{record_id(index, 'dogs.txt')}/clip").status_code == 404
 
 

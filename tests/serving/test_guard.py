@@ -14,7 +14,7 @@ from loopback_server import Start
 from PIL import Image
 
 import senseweave as sw
-from senseweave.serving import bodies
+from senseweave.serving import bodies, guard
 from senseweave.serving.settings import ServeSettings, is_loopback
 
 TOKEN = "a-token-of-some-length"
@@ -195,3 +195,50 @@ def test_a_large_body_is_read_in_a_thread(client: httpx.Client, monkeypatch: pyt
         answer = client.post("/v1/embeddings", content=body, headers={"content-type": "application/json"})
         assert answer.status_code == 200
     assert [name.startswith("senseweave-serve") for name in threads] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "", "http://[", "//localhost", "http://localhost.evil.example", "http://evil.example#localhost"]
+)
+def test_an_odd_origin_is_another_site(client: httpx.Client, origin: str) -> None:
+    answer = client.post("/api/search", json={"query": "a"}, headers={"origin": origin})
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "cross_site"
+
+
+def test_a_body_that_does_not_come_is_given_up_and_its_place_is_free(
+    start: Start, index: sw.Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(guard, "SLOWEST_RATE", 1_000_000)
+    client = start(index, upload_policy=sw.MediaPolicy(max_bytes=100_000))
+    address = (client.base_url.host, client.base_url.port or 80)
+    for path, kind in (
+        (b"/api/search", b"application/json"),
+        (b"/api/search/upload", b"multipart/form-data; boundary=x"),
+        (b"/login", b"application/x-www-form-urlencoded"),
+    ):
+        head = b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + kind
+        for _ in range(5):  # one more than the budget holds
+            with socket.create_connection(address) as connection:
+                connection.sendall(head + b"\r\nContent-Length: 100000\r\n\r\n")
+                answer = connection.makefile("rb").read()
+            assert b" 408 " in answer.split(b"\r\n")[0]
+            assert b"too slowly" in answer
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "raw_unicode_escape", "idna", "punycode", "undefined", "utf-7"])
+@pytest.mark.parametrize("path", ["/login", "/api/search/upload"])
+def test_a_form_in_an_odd_charset_is_an_error_of_the_client(
+    start: Start, index: sw.Index, path: str, charset: str
+) -> None:
+    client = start(index, token=TOKEN)
+    field = b"token" if path == "/login" else b"request"
+    parts = [
+        b'Content-Disposition: form-data; name="' + field + b'"\r\n\r\n\\ud800..\xff',
+        b'Content-Disposition: form-data; name="files"; filename="\\ud800.png"\r\n\r\nwords',
+    ]
+    body = b"".join(b"--x\r\n" + part + b"\r\n" for part in parts) + b"--x--\r\n"
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    answer = client.post(path, content=body, headers={"content-type": kind, "authorization": f"Bearer {TOKEN}"})
+    assert 400 <= answer.status_code < 500

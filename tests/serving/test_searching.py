@@ -143,3 +143,54 @@ def test_a_reranker_is_used_if_the_server_was_started_with_it(start: Start, inde
     answer = client.post("/api/search", json={"query": "a", "rerank": "no/such-model"})
     assert answer.status_code == 500  # there is no such model, and the server's log says so
     assert answer.json()["error"]["type"] == "server_error"
+
+
+ODD = {
+    "a filter of 900 levels": b'{"query": "a", "filter": ' + b'{"not": ' * 900 + b'{"a": 1}' + b"}" * 900 + b"}",
+    "a lone surrogate": b'{"query": "\\ud800"}',
+    "a surrogate in a filter": b'{"query": "a", "filter": {"a": "\\ud800"}}',
+    "NaN in a filter": b'{"query": "a", "filter": {"a": NaN}}',
+    "a score that is no number": b'{"query": "a", "min_score": NaN}',
+    "a diversity that is no number": b'{"query": "a", "diversity": NaN}',
+    "weights without end": b'{"query": "a", "fusion": "weighted_rrf", "weights": {"audio": Infinity}}',
+    "a weight without end": b'{"parts": [{"text": "a", "weight": Infinity}]}',
+    "a weight whose square has no end": b'{"parts": [{"text": "a", "weight": 1e300}]}',
+    "a thousand digits": b'{"query": "a", "k": ' + b"9" * 5000 + b"}",
+    "lists in lists": b"[" * 100_000,
+    "half of it": b'{"query": "a"',
+    "no text": b"\xff\xfe",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("body", ODD.values(), ids=ODD)
+def test_an_odd_body_is_an_error_of_the_client(client: httpx.Client, body: bytes) -> None:
+    answer = client.post("/api/search", content=body, headers={"content-type": "application/json"})
+    assert 400 <= answer.status_code < 500, answer.text
+    assert set(answer.json()["error"]) == {"message", "type", "code", "param"}
+
+
+def test_a_million_faults_are_not_listed_one_by_one(client: httpx.Client) -> None:
+    answer = client.post("/api/search", json={"query": "a", "modalities": list(range(20_000))})
+    assert answer.status_code == 422
+    assert "more" in answer.json()["error"]["message"]
+    assert len(answer.content) < 4000
+
+
+def test_an_error_quotes_the_beginning_of_what_was_sent(client: httpx.Client) -> None:
+    answer = client.post("/api/search", json={"query": "a", "fusion": "x" * 100_000})
+    assert answer.status_code == 422
+    assert "unknown fusion method 'xxx" in answer.json()["error"]["message"]
+    assert len(answer.content) < 4000
+
+
+def test_a_search_has_few_files(client: httpx.Client, files: Path) -> None:
+    data = (files / "sample-0.png").read_bytes()
+    answer = client.post("/api/search/upload", files=[("files", ("a.png", data))] * 17)
+    assert answer.status_code == 422
+    assert "at most 16 files" in answer.json()["error"]["message"]
+
+
+def test_a_filter_of_many_levels_in_an_address_is_an_error_of_the_client(client: httpx.Client) -> None:
+    for path in ("/api/records", "/api/sources"):
+        assert client.get(path, params={"filter": "[" * 20_000}).status_code == 422

@@ -1,13 +1,17 @@
 """Adding and deleting over HTTP."""
 
+import inspect
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from loopback_server import Start
+from pdf_objects import write_pages
 
 import senseweave as sw
+from senseweave.testing import toy_space
 
 
 @pytest.fixture
@@ -98,3 +102,61 @@ def test_a_server_without_a_folder_takes_no_uploads(start: Start, own_index: sw.
     client = start(own_index)
     assert client.post("/api/files", files=[("files", ("a.txt", b"a"))]).status_code == 403
     assert client.get("/api/info").json()["uploads"] is False
+
+
+def test_every_option_of_adding_is_a_field_of_the_form(writer: httpx.Client) -> None:
+    schemas = writer.get("/openapi.json").json()["components"]["schemas"]
+    (form,) = (schema for name, schema in schemas.items() if "add_files" in name)
+    arguments = set(inspect.signature(sw.Index.add).parameters)
+    assert arguments - set(form["properties"]) == {"self", "inputs", "on_error", "progress", "sync"}
+    assert set(form["properties"]) - arguments == {"files"}
+    assert all(field.get("description") for field in form["properties"].values())
+    texts = schemas["TextsRequest"]["properties"]
+    assert set(texts) - {"texts"} == {"characters", "character_overlap"} <= arguments
+
+
+@pytest.mark.parametrize("pages", ["separate", "both", "text", "picture"])
+def test_pages_of_a_pdf_are_kept_as_the_form_says(
+    writer: httpx.Client, own_index: sw.Index, tmp_path: Path, pages: Any
+) -> None:
+    pytest.importorskip("pypdfium2")
+    data = write_pages([["the bicycle costs forty euros"]])
+    (tmp_path / "bill.pdf").write_bytes(data)
+    answer = writer.post("/api/files", files=[("files", ("bill.pdf", data))], data={"pages": pages, "ocr": "off"})
+    assert answer.status_code == 200, answer.text
+    with sw.Index(tmp_path / "expected", spaces=[toy_space()]) as expected:
+        expected.add(tmp_path / "bill.pdf", pages=pages, ocr="off")
+        kept = [record for record in own_index.records() if record.source.endswith("bill.pdf")]
+        assert sorted(record.modality for record in kept) == sorted(record.modality for record in expected.records())
+
+
+def test_passages_are_as_long_as_the_form_says(writer: httpx.Client, own_index: sw.Index) -> None:
+    text = "\n\n".join(f"{word} " * 20 for word in ("ones", "twos", "tres"))
+    writer.post("/api/files", files=[("files", ("long.txt", text.encode()))], data={"characters": "110"})
+    writer.post("/api/texts", json={"texts": [{"text": text, "source": "note"}], "characters": 110})
+    for name in ("long.txt", "note"):
+        assert len([record for record in own_index.records() if record.source.endswith(name)]) == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pages": "none"}, {"ocr": "perhaps"}, {"overlap": "nan"}, {"overlap": "-1"}, {"characters": "0"},
+        {"encoding": "no-such"}, {"character_overlap": "-1"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_option_without_sense_is_refused_and_nothing_kept(
+    writer: httpx.Client, uploads: Path, options: dict[str, str]
+) -> None:
+    answer = writer.post("/api/files", files=[("files", ("a.txt", b"words"))], data=options)
+    assert answer.status_code == 422
+    assert next(iter(options)) in answer.json()["error"]["message"]
+    assert not kept(uploads)
+
+
+def test_a_number_that_json_does_not_have_is_null(writer: httpx.Client) -> None:
+    body = b'{"texts": [{"text": "a reading", "source": "sensor", "metadata": {"value": NaN}}]}'
+    writer.post("/api/texts", content=body, headers={"content-type": "application/json"})
+    listed = writer.get("/api/records", params={"limit": 1000})
+    json.loads(listed.content, parse_constant=pytest.fail)

@@ -41,7 +41,7 @@ class Query:
     @property
     def length(self) -> float:
         """The square root of the sum of squared weights."""
-        return math.sqrt(sum(weight * weight for _, weight in self.parts))
+        return math.hypot(*(weight for _, weight in self.parts))
 
     def __repr__(self) -> str:
         return f"Query({list(self.parts)!r})"

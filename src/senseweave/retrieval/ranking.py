@@ -388,7 +388,7 @@ def _first_weight(given: Mapping[str, float], names: Sequence[str | None]) -> fl
 
 def _length(embedded: Mapping[str, Sequence[EmbeddedPart]]) -> float:
     """Return the length of the weights of a query whose vectors alone are known."""
-    return max((math.sqrt(sum(part.weight**2 for part in parts)) for parts in embedded.values()), default=1.0)
+    return max((math.hypot(*(part.weight for part in parts)) for parts in embedded.values()), default=1.0)
 
 
 def _arrival(candidate: Candidate) -> tuple[float, str]:

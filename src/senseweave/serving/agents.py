@@ -62,6 +62,11 @@ Where = Annotated[
     dict[str, Any] | None,
     Field(description='A condition on metadata, such as {"year": {"$gte": 2020}} or {"source": "/a/b.pdf"}.'),
 ]
+Grouped = Annotated[bool, Field(description="One hit for each source instead of one for each passage.")]
+Least = Annotated[float | None, Field(allow_inf_nan=False, description="Leave out hits below this score; 0 is chance.")]
+Varied = Annotated[
+    float | None, Field(ge=0, le=1, allow_inf_nan=False, description="How much hits should differ from each other.")
+]
 Identifier = Annotated[str, Field(min_length=1, max_length=500, description="The id of a hit.")]
 
 
@@ -173,12 +178,14 @@ class AgentTools:
         words: Annotated[
             bool, Field(description='Look for the words themselves too: names, part numbers, codes, "whole phrases".')
         ] = False,
-        group: Annotated[bool, Field(description="One hit for each source instead of one for each passage.")] = False,
+        group: Grouped = False,
         offset: Skip = 0,
+        min_score: Least = None,
+        diversity: Varied = None,
     ) -> Found:
         """Find texts, images, recordings and videos that answer a question or match a description."""
         options = {"modalities": modalities, "filter": filter, "words": words, "group": group, "offset": offset}
-        return await self._found(query, [], k, options)
+        return await self._found(query, [], k, {**options, "min_score": min_score, "diversity": diversity})
 
     async def search_by_picture(
         self,
@@ -187,15 +194,25 @@ class AgentTools:
         k: Count = 8,
         modalities: Only = None,
         filter: Where = None,  # noqa: A002
+        group: Grouped = False,
+        offset: Skip = 0,
     ) -> Found:
         """Find what is like a picture, or like a picture and words together."""
-        return await self._found(
-            words, [QueryPart.model_validate({"image": picture})], k, {"modalities": modalities, "filter": filter}
-        )
+        options = {"modalities": modalities, "filter": filter, "group": group, "offset": offset}
+        return await self._found(words, [QueryPart.model_validate({"image": picture})], k, options)
 
-    async def more_like(self, id: Identifier, k: Count = 8, modalities: Only = None) -> Found:  # noqa: A002
+    async def more_like(
+        self,
+        id: Identifier,  # noqa: A002
+        k: Count = 8,
+        modalities: Only = None,
+        filter: Where = None,  # noqa: A002
+        group: Grouped = False,
+        offset: Skip = 0,
+    ) -> Found:
         """Find what is like a hit, by the hit's own text, picture, sound or video."""
-        return await self._found(None, [QueryPart.model_validate({"like": id})], k, {"modalities": modalities})
+        options = {"modalities": modalities, "filter": filter, "group": group, "offset": offset}
+        return await self._found(None, [QueryPart.model_validate({"like": id})], k, options)
 
     async def look(
         self,

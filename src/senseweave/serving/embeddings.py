@@ -45,6 +45,9 @@ ROLES: Final[Mapping[str, Role]] = {
     "retrieval.passage": "document",
 }
 """Roles by what the APIs of others call them in `input_type` (Voyage, Cohere, NVIDIA) and `task` (Jina)."""
+MESSAGE_FORM: Final = "the content of a message is a string, or a list of parts of type " + ", ".join(
+    ["text", "input_audio", *(f"{modality}_url" for modality in MODALITIES)]
+)
 IDS_REFUSED: Final = (
     "input holds token ids, which mean nothing to this model: send strings "
     "(LangChain: OpenAIEmbeddings(check_embedding_ctx_length=False))"
@@ -64,7 +67,7 @@ class EmbeddingsRequest(BaseModel):
     messages: list[dict[str, Any]] | None = Field(
         None, description="A conversation instead of `input`, all of which gets one vector."
     )
-    encoding_format: Literal["float", "base64"] = "float"
+    encoding_format: Literal["float", "base64"] | None = Field(None, description="`float` if left out.")
     dimensions: int | None = Field(None, ge=1, description="Length of the vectors, where the model allows a choice.")
     input_type: str | None = Field(
         None, description="`query` or `document`; models with prompts embed them differently."
@@ -90,12 +93,28 @@ class EmbeddingsAnswer(BaseModel):
     usage: dict[str, int] = Field(description="Words and punctuation marks of the texts.")
 
 
+class ModelModel(BaseModel):
+    """A space that embeds."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(description="Seconds since 1970.")
+    owned_by: str
+    modalities: list[Modality]
+    dimension: int
+
+
+class ModelsAnswer(BaseModel):
+    """The spaces that embed."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelModel]
+
+
 @router.post("/embeddings", response_model=EmbeddingsAnswer)
 async def embeddings(asked: EmbeddingsRequest, shared: Shared) -> Any:
     """Embed texts, images, recordings and videos; requests that come together are computed together."""
-    if shared.state == "loading":
-        await off_loop(lambda: shared.spaces)
-    name, space = _chosen(shared, asked.model)
+    name, space = await off_loop(_chosen, shared, asked.model)
     role = _role(asked)
     try:
         media = await off_loop(read_inputs, asked, shared.settings.upload_policy)
@@ -111,16 +130,17 @@ async def embeddings(asked: EmbeddingsRequest, shared: Shared) -> Any:
     return await off_loop(_answer, name, vectors, asked.encoding_format, tokens)
 
 
-@router.get("/models")
+@router.get("/models", response_model=ModelsAnswer)
 async def models(shared: Shared) -> Any:
     """List the spaces that embed."""
-    return PlainJSON({"object": "list", "data": [_model(shared, *entry) for entry in shared.spaces.items()]})
+    spaces = await off_loop(lambda: shared.spaces)
+    return PlainJSON({"object": "list", "data": [_model(shared, *entry) for entry in spaces.items()]})
 
 
-@router.get("/models/{name:path}")
+@router.get("/models/{name:path}", response_model=ModelModel)
 async def model(name: str, shared: Shared) -> Any:
     """Return a space that embeds."""
-    return PlainJSON(_model(shared, *_chosen(shared, name)))
+    return PlainJSON(_model(shared, *await off_loop(_chosen, shared, name)))
 
 
 def read_inputs(asked: EmbeddingsRequest, policy: MediaPolicy) -> list[Media]:
@@ -209,6 +229,8 @@ def _conversation(messages: Sequence[Mapping[str, Any]], policy: MediaPolicy) ->
     others: list[Media] = []
     for message in messages:
         content = message.get("content")
+        if not isinstance(content, (str, list)) and content is not None:
+            raise ApiError(422, "invalid_message", MESSAGE_FORM)
         for part in [{"type": "text", "text": content}] if isinstance(content, str) else content or []:
             read = _message_part(part, policy)
             if isinstance(read, str):
@@ -235,13 +257,10 @@ def _message_part(part: Any, policy: MediaPolicy) -> str | Media:
         url = named.get("url") if isinstance(named, Mapping) else named
         if isinstance(url, str):
             return read_encoded(url, modality, policy)
-    expected = ", ".join(["text", "input_audio", *(f"{modality}_url" for modality in MODALITIES)])
-    raise ApiError(
-        422, "invalid_message", f"the content of a message is a string, or a list of parts of type {expected}"
-    )
+    raise ApiError(422, "invalid_message", MESSAGE_FORM)
 
 
-def _answer(name: str, vectors: np.ndarray, form: str, tokens: int) -> PlainJSON:
+def _answer(name: str, vectors: np.ndarray, form: str | None, tokens: int) -> PlainJSON:
     rows = np.ascontiguousarray(vectors, dtype="<f4")
     listed = [base64.b64encode(row.tobytes()).decode() for row in rows] if form == "base64" else rows.tolist()
     data = [{"object": "embedding", "index": at, "embedding": vector} for at, vector in enumerate(listed)]

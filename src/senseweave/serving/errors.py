@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+import math
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from senseweave.display import shorten
 from senseweave.errors import MediaError, PolicyError, SenseweaveError, StoreError, UnsupportedModalityError
 from senseweave.redaction import without_secrets
 
 LOG = logging.getLogger("senseweave.serving")
+MOST_CHARACTERS: Final = 2000
+"""Of a message, which quotes what was sent."""
+MOST_FAULTS: Final = 8
+"""Faults of a request that are listed: one of a million numbers is not answered with a million sentences."""
 
 
 class ApiError(Exception):
@@ -26,17 +32,24 @@ class ApiError(Exception):
 
 
 class PlainJSON(JSONResponse):
-    """JSON in ASCII, which also holds what UTF-8 cannot."""
+    """JSON in ASCII, which also holds what UTF-8 cannot; numbers that are not finite are null, as JSON has none."""
 
     def render(self, content: Any) -> bytes:
         """Return the bytes of a value."""
-        return json.dumps(content, ensure_ascii=True, separators=(",", ":"), default=str).encode("ascii")
+        try:
+            return self._dump(content)
+        except ValueError:
+            return self._dump(_finite(content))
+
+    def _dump(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=str)
+        return text.encode("ascii")
 
 
 def error_response(status: int, code: str, message: str) -> PlainJSON:
     """Return an error as JSON: `{"error": {"message", "type", "code"}}`."""
     kind = "invalid_request_error" if 400 <= status < 500 else "server_error"
-    return PlainJSON({"error": {"message": message, "type": kind, "code": code, "param": None}}, status)
+    return PlainJSON({"error": {"message": shorten(message, MOST_CHARACTERS), "type": kind, "code": code, "param": None}}, status)
 
 
 def install(app: FastAPI) -> None:
@@ -54,7 +67,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> PlainJSON:
-        return error_response(422, "invalid_request", "; ".join(map(_place, error.errors())))
+        found = error.errors()
+        more = [f"and {len(found) - MOST_FAULTS} more"] if len(found) > MOST_FAULTS else []
+        return error_response(422, "invalid_request", "; ".join([*map(_place, found[:MOST_FAULTS]), *more]))
 
     @app.exception_handler(SenseweaveError)
     async def _ours(request: Request, error: SenseweaveError) -> PlainJSON:
@@ -86,6 +101,14 @@ def _from_library(error: SenseweaveError) -> PlainJSON:
     if isinstance(error, StoreError):
         return error_response(503, "store_unavailable", "the index cannot be used now; the server's log says why")
     return error_response(500, "internal_error", f"the server failed ({type(error).__name__}); its log says why")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def _place(error: Any) -> str:

@@ -7,6 +7,7 @@ server's interpreter, and ends with the request. One runs at a time, and an answ
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Final
 
 from cachetools import TTLCache
 
+from senseweave.redaction import without_secrets
 from senseweave.retrieval import Index
 from senseweave.serving.errors import ApiError
 
+LOG = logging.getLogger("senseweave.serving")
 KEPT_SECONDS: Final = 60.0
 LONGEST_SECONDS: Final = 600.0
 """Longest time that a command may take."""
@@ -65,12 +68,16 @@ class Explorer:
                     process.kill()
                     await process.wait()
             if process.returncode != 0:
-                raise failure(said.decode(errors="replace"))
+                raise failure(said.decode(errors="replace"), str(self._place))
             return page.read_text(encoding="utf-8") if written else printed.decode()
 
 
-def failure(said: str) -> ApiError:
-    """Return the error of a command that failed, given what it said."""
+def failure(said: str, place: str) -> ApiError:
+    """Return the error of a command that failed on an index, given what it said; no path and no address is in it."""
     if "pip install" in said:
         return ApiError(501, "not_installed", 'the server lacks what this needs: pip install "senseweave[explore]"')
-    return ApiError(422, "not_explored", said.strip().splitlines()[-1].removeprefix("error: ") if said.strip() else "")
+    LOG.warning("%s", without_secrets(said))
+    last = (said.strip().splitlines() or [""])[-1].removeprefix("error: ")
+    if not last or place in last or "://" in last:
+        last = "the index cannot be explored; the server's log says why"
+    return ApiError(422, "not_explored", last)

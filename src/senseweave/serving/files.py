@@ -69,6 +69,11 @@ class RecordFiles:
         self._hashes: LRUCache[Any, str] = LRUCache(REMEMBERED)
         self._lock = Lock()
 
+    @property
+    def longest_seconds(self) -> float:
+        """The longest recording or video that the policy of the index allows, in seconds."""
+        return self._index.policy.max_seconds
+
     def find(self, identifier: str) -> IndexRecord:
         """Return the record of an id.
 

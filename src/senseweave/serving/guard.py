@@ -7,6 +7,7 @@ or a known name, which ends DNS rebinding, and what changes state must not come 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import ipaddress
@@ -30,6 +31,11 @@ OPEN_PATHS: Final = ("/healthz", "/readyz", "/login", "/static/")
 SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 COSTLY_PATHS: Final = ("/map", "/api/duplicates", "/api/clusters")
 """Paths that change nothing, but take the processor for long: no page of another site asks for them."""
+PATIENCE_SECONDS: Final = 60.0
+"""How long a body may take, whatever its size."""
+SLOWEST_RATE: Final = 64 * 1024
+"""Bytes a second of a large body, which holds the place of others: slower clients are refused."""
+TOO_SLOW: Final = "the body of the request came too slowly"
 PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -57,7 +63,7 @@ class Doorkeeper:
 
     def knows(self, token: str) -> bool:
         """Return whether a token is the right one."""
-        return self._token is not None and hmac.compare_digest(token.encode(), self._token.encode())
+        return self._token is not None and hmac.compare_digest(token.encode(errors="replace"), self._token.encode())
 
     def admits(self, headers: Headers) -> bool:
         """Return whether a request may go on: there is no token, or it has the token or the cookie."""
@@ -111,7 +117,7 @@ class Guard:
             await busy(scope, receive, send_guarded)
             return
         try:
-            await self._app(scope, _bounded(receive, limit), send_guarded)
+            await self._app(scope, _bounded(receive, limit, size), send_guarded)
         finally:
             self._budget.give_back(size)
 
@@ -158,12 +164,19 @@ def _stated_size(headers: Headers, limit: int) -> int:
     return limit if "transfer-encoding" in headers else 0
 
 
-def _bounded(receive: Receive, limit: int) -> Receive:
-    total = 0
+def _bounded(receive: Receive, limit: int, size: int) -> Receive:
+    """Return what receives a body of at most `limit` bytes, in the time that `size` bytes may take."""
+    total, is_whole = 0, size == 0
+    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS + size / SLOWEST_RATE
 
     async def receive_bounded() -> Message:
-        nonlocal total
-        message = await receive()
+        nonlocal total, is_whole
+        try:
+            async with asyncio.timeout_at(None if is_whole else deadline):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, TOO_SLOW, {"connection": "close"}) from None
+        is_whole = not message.get("more_body", False)
         total += len(message.get("body", b""))
         if total > limit:
             raise HTTPException(413, _too_large(limit))
@@ -184,7 +197,7 @@ def _is_same_origin(headers: Headers) -> bool:
     if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc.lower() == headers["host"].lower()
+    return origin is None or origin.lower().partition("://")[2] == headers["host"].lower()
 
 
 def _is_address(name: str) -> bool:

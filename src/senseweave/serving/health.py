@@ -9,19 +9,20 @@ from starlette.responses import Response
 
 from senseweave.serving.errors import PlainJSON, error_response
 from senseweave.serving.metrics import CONTENT_TYPE
+from senseweave.serving.schemas import MessageAnswer, binary
 from senseweave.serving.services import Shared
 from senseweave.serving.work import off_loop
 
 router = APIRouter(tags=["operation"])
 
 
-@router.get("/healthz")
+@router.get("/healthz", response_model=MessageAnswer)
 async def healthz() -> Any:
     """Return that the server lives."""
     return PlainJSON({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.get("/readyz", response_model=MessageAnswer)
 async def readyz(shared: Shared) -> Any:
     """Return whether models are loaded and the index can be read."""
     if shared.state != "ready":
@@ -31,7 +32,7 @@ async def readyz(shared: Shared) -> Any:
     return PlainJSON({"status": "ready"})
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, responses=binary("text/plain"))
 async def metrics(shared: Shared) -> Response:
     """Return counters for Prometheus."""
     records = await off_loop(len, shared.index)

@@ -88,6 +88,8 @@ class Previews:
             raise ApiError(422, "invalid_span", "a span is 0 <= start < end, in seconds")
         if span[1] - span[0] > CLIP_SECONDS:
             raise ApiError(422, "invalid_span", f"a clip has at most {CLIP_SECONDS:g} seconds")
+        if span[0] > self._files.longest_seconds:
+            raise ApiError(422, "invalid_span", f"no file is longer than {self._files.longest_seconds:g} seconds here")
         with self._files.media(record, span=span) as media:
             if isinstance(media, Audio):
                 return sound_file(media, sampling_rate=CLIP_RATE)
@@ -134,6 +136,7 @@ def cut_video(media: Video, start: float, end: float) -> Exported:
         with av.open(output, "w", format=name) as target:
             copies = {track.index: target.add_stream_from_template(track) for track in tracks}
             first: float | None = None
+            last = -math.inf
             early: list[Any] = []
             ended: set[int] = set()
             for packet in container.demux(tracks):
@@ -145,6 +148,8 @@ def cut_video(media: Video, start: float, end: float) -> Exported:
                     if len(ended) == len(tracks) or decoded >= end + BESIDE_SECONDS:
                         break
                     continue
+                if packet.stream is tracks[0]:
+                    last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base) - zero)
                 early.append(packet)
                 if first is None and packet.stream is tracks[0] and packet.is_keyframe:
                     first = float(packet.pts * packet.time_base)
@@ -153,7 +158,7 @@ def cut_video(media: Video, start: float, end: float) -> Exported:
                         _copy(waiting, copies, first, target)
                     early.clear()
                     media.policy.check_bytes(media.source, output.tell())
-            if first is None:
+            if first is None or last < start:
                 raise MediaError(media.source, f"has no pictures from {start:g} to {end:g} seconds")
     mime_type = {"mp4": "video/mp4", "webm": "video/webm"}.get(name, "video/x-matroska")
     return Exported(output.getvalue(), mime_type)

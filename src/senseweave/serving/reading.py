@@ -15,7 +15,15 @@ from senseweave.redaction import redacted
 from senseweave.retrieval import METHODS, FusionMethod
 from senseweave.serving.errors import ApiError, PlainJSON, input_error
 from senseweave.serving.ranges import SANDBOX, file_response
-from senseweave.serving.schemas import RecordModel, RecordsAnswer, SourcesAnswer, record_as_dict
+from senseweave.serving.schemas import (
+    InfoAnswer,
+    RecordModel,
+    RecordsAnswer,
+    SourcesAnswer,
+    WaveformAnswer,
+    binary,
+    record_as_dict,
+)
 from senseweave.serving.services import Services, Shared
 from senseweave.serving.work import off_loop
 
@@ -27,7 +35,7 @@ Filter = Annotated[str | None, Query(alias="filter", description="A condition on
 Seconds = Annotated[float | None, Query(ge=0, description="Seconds of the source.")]
 
 
-@router.get("/info")
+@router.get("/info", response_model=InfoAnswer)
 async def info(shared: Shared) -> Any:
     """Return how many records there are, of which modalities, and what the server allows."""
     facts = await off_loop(shared.index.info)
@@ -79,14 +87,23 @@ async def record(identifier: str, shared: Shared) -> Any:
 
 
 @router.head("/records/{identifier}/original", include_in_schema=False)
-@router.get("/records/{identifier}/original", response_class=Response)
+@router.get(
+    "/records/{identifier}/original",
+    response_class=Response,
+    responses=binary("*/*")
+    | {206: {"description": "The range that was asked for."}, 304: {"description": "As it was."}},
+)
 async def original(identifier: str, shared: Shared, request: Request) -> Response:
     """Send the file of a record, or the range of it that is asked for; only if it is as it was indexed."""
     opened = await off_loop(lambda: shared.files.take(shared.files.find(identifier)))
     return file_response(request, opened)
 
 
-@router.get("/records/{identifier}/thumbnail", response_class=Response)
+@router.get(
+    "/records/{identifier}/thumbnail",
+    response_class=Response,
+    responses=binary("image/jpeg", "image/svg+xml"),
+)
 async def thumbnail(
     identifier: str, shared: Shared, width: Annotated[int, Query(ge=1, le=1280, description="In pixels.")] = 320
 ) -> Response:
@@ -94,13 +111,17 @@ async def thumbnail(
     return _sent(await off_loop(lambda: shared.previews.thumbnail(shared.files.find(identifier), width)))
 
 
-@router.get("/records/{identifier}/waveform")
+@router.get("/records/{identifier}/waveform", response_model=WaveformAnswer)
 async def waveform(identifier: str, shared: Shared) -> Any:
     """Return the loudness of a recording in equal steps of its span, from 0 to 1."""
     return PlainJSON({"peaks": await off_loop(lambda: shared.previews.waveform(shared.files.find(identifier)))})
 
 
-@router.get("/records/{identifier}/clip", response_class=Response)
+@router.get(
+    "/records/{identifier}/clip",
+    response_class=Response,
+    responses=binary("audio/wav", "video/mp4", "video/webm", "video/x-matroska"),
+)
 async def clip(identifier: str, shared: Shared, start: Seconds = None, end: Seconds = None) -> Response:
     """Return the span of a recording as WAV, or of a video from the key frame before the span on."""
     return _sent(await off_loop(lambda: shared.previews.clip(shared.files.find(identifier), start, end)))
@@ -123,7 +144,7 @@ def _may_upload(shared: Services) -> bool:
 def _condition(where: str | None) -> Any:
     try:
         return json.loads(where) if where else None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ApiError(422, "invalid_filter", "filter is not JSON") from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,9 +15,14 @@ from senseweave.retrieval.listing import IndexRecord
 from senseweave.retrieval.records.identity import picture_provenance
 from senseweave.retrieval.records.schema import Provenance
 from senseweave.retrieval.records.word_times import read_word_times
-from senseweave.serving.options import SearchOptions
+from senseweave.serving.options import SearchOptions, TextOptions
 
 ENCODED: Final = "As base64, a data URI, or, where the server fetches them, an https URL."
+ERRORS: Final = {"4XX": "The request cannot be answered.", "5XX": "The server cannot answer."}
+MOST_PARTS: Final = 16
+"""Of a query; each is embedded."""
+MOST_WEIGHT: Final = 1e6
+"""Of a part."""
 QUIET: Final = ("word_times", "fused")
 """Metadata that are data of ours rather than of a reader."""
 
@@ -34,7 +39,7 @@ class QueryPart(BaseModel):
     file: int | None = Field(None, ge=0, description="Number of an uploaded file, from 0.")
     like: str | None = Field(None, description="Id of a record whose content is searched for.")
     weight: float = Field(
-        1.0, allow_inf_nan=False, description="Its weight; negative for what should not be in the results."
+        1.0, ge=-MOST_WEIGHT, le=MOST_WEIGHT, description="Its weight; negative for what should not be in the results."
     )
 
 
@@ -42,7 +47,7 @@ class SearchRequest(SearchOptions):  # type: ignore[misc, valid-type]
     """A search: `query` for words alone, or `parts`."""
 
     query: str | None = Field(None, description="Words; always read as text.")
-    parts: list[QueryPart] = Field(default_factory=list, max_length=16, description="Several weighted parts.")
+    parts: list[QueryPart] = Field(default_factory=list, max_length=MOST_PARTS, description="Several weighted parts.")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -130,12 +135,55 @@ class TextInput(BaseModel):
     metadata: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
 
-class TextsRequest(BaseModel):
+class TextsRequest(TextOptions):  # type: ignore[misc, valid-type]
     """Texts to add."""
 
-    model_config = ConfigDict(extra="forbid")
-
     texts: list[TextInput] = Field(min_length=1, max_length=1000)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of `Index.add` besides the texts."""
+        return {name: getattr(self, name) for name in TextOptions.model_fields}
+
+
+class ErrorModel(BaseModel):
+    """What went wrong, in OpenAI's form."""
+
+    message: str
+    type: Literal["invalid_request_error", "server_error"]
+    code: str
+    param: None = None
+
+
+class ErrorAnswer(BaseModel):
+    """An error."""
+
+    error: ErrorModel
+
+
+class MessageAnswer(BaseModel):
+    """Whether the server lives, or is ready."""
+
+    status: str
+
+
+class InfoAnswer(BaseModel):
+    """What is in the index, and what the server allows."""
+
+    records: int
+    modalities: list[Modality]
+    spaces: dict[str, Any]
+    read_only: bool
+    uploads: bool = Field(description="Whether files may be added.")
+    rerankers: list[str] = Field(description="Names that `rerank` may have.")
+    methods: dict[str, str] = Field(description="What each fusion method makes of scores.")
+    max_upload_bytes: int
+
+
+class WaveformAnswer(BaseModel):
+    """The loudness of a recording over time."""
+
+    peaks: list[float] = Field(description="From 0 to 1.")
 
 
 class AddAnswer(BaseModel):
@@ -150,6 +198,11 @@ class DeleteAnswer(BaseModel):
     """How many records were deleted."""
 
     deleted: int
+
+
+def binary(*mime_types: str) -> dict[int | str, dict[str, Any]]:
+    """Return the description of an answer that is a file of one of these types."""
+    return {200: {"description": "The file.", "content": {mime_type: {} for mime_type in mime_types}}}
 
 
 def record_as_dict(record: IndexRecord) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from senseweave.errors import MediaError
 from senseweave.serving.bodies import JSONRoute
 from senseweave.serving.errors import ApiError, PlainJSON, input_error
 from senseweave.serving.inputs import read_query
-from senseweave.serving.schemas import SearchAnswer, SearchRequest, hit_as_dict
+from senseweave.serving.schemas import MOST_PARTS, SearchAnswer, SearchRequest, hit_as_dict
 from senseweave.serving.services import Services, Shared
 from senseweave.serving.work import off_loop
 
@@ -34,6 +34,8 @@ async def search_by_upload(
     request: Annotated[str, Form(description="The search as JSON, as for `/api/search`.")] = "{}",
 ) -> Any:
     """Search by uploaded files; parts in `request` may name them by number, with a weight."""
+    if len(files) > MOST_PARTS:
+        raise ApiError(422, "too_many_files", f"a search has at most {MOST_PARTS} files, not {len(files)}")
     try:
         asked = SearchRequest.model_validate_json(request)
     except ValidationError as error:

@@ -16,6 +16,7 @@ from senseweave.serving.guard import Doorkeeper
 from senseweave.serving.metrics import Metrics
 from senseweave.serving.previews import Previews
 from senseweave.serving.settings import ServeSettings
+from senseweave.serving.uploads import Uploads
 from senseweave.spaces.space import Space
 
 LOG = logging.getLogger("senseweave.serving")
@@ -33,6 +34,7 @@ class Services:
         doorkeeper: Knows the token.
         metrics: What is counted.
         explorer: Finds duplicates and groups, and draws the map.
+        uploads: Keeps what clients upload; None where nothing may be uploaded.
         state: `loading`, `ready` or `failed`.
         started: Seconds since 1970.
     """
@@ -44,6 +46,7 @@ class Services:
     doorkeeper: Doorkeeper
     metrics: Metrics
     explorer: Explorer
+    uploads: Uploads | None
     state: str = "loading"
     started: float = field(default_factory=time.time)
 
@@ -59,6 +62,7 @@ class Services:
             Doorkeeper(settings.token),
             Metrics(),
             Explorer(index, settings.address),
+            Uploads(settings.uploads, index) if settings.uploads is not None else None,
         )
 
     @property

@@ -5,7 +5,7 @@ import { element, fileName } from "./cards.js";
 const SHOWN = 6;
 
 function thumbnail(id, label) {
-  const picture = element("img", { src: `/api/records/${id}/thumbnail?width=320`, alt: label, loading: "lazy" });
+  const picture = element("img", { src: `/api/records/${encodeURIComponent(id)}/thumbnail?width=320`, alt: label, loading: "lazy" });
   picture.addEventListener("error", () => picture.remove());
   return picture;
 }
@@ -40,12 +40,15 @@ function cluster(group, likeIt) {
 
 // Returns the cards of `duplicates` or `clusters`, and a sentence about them.
 export async function explored(kind, likeIt) {
-  const answer = await fetch(`/api/${kind}`);
+  const answer = await fetch(kind === "clusters" ? `/api/clusters?outliers=${SHOWN}` : `/api/${kind}`);
   const found = await answer.json();
   if (!answer.ok) throw new Error(found.error ? found.error.message : answer.statusText);
   const groups = kind === "duplicates" ? found.groups : found.clusters;
   const draw = kind === "duplicates" ? duplicate : cluster;
   const nothing = kind === "duplicates" ? "Nothing is there twice." : "There are no groups.";
   const count = `${groups.length} ${groups.length === 1 ? "group" : "groups"}`;
-  return [groups.map((group) => draw(group, likeIt)), groups.length ? `${count} of ${kind === "duplicates" ? "copies" : "similar contents"}` : nothing];
+  const cards = groups.map((group) => draw(group, likeIt));
+  const alone = kind === "clusters" ? found.outliers : [];
+  if (alone.length) cards.push(box("Far from everything", "what is least like the rest, the farthest first", null, alone, likeIt));
+  return [cards, groups.length ? `${count} of ${kind === "duplicates" ? "copies" : "similar contents"}` : nothing];
 }

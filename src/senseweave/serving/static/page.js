@@ -4,10 +4,11 @@ import { card, element, words } from "./cards.js";
 import { explored } from "./explore.js";
 
 const PAGE = 24;
+const VARIED = 0.5;  // how much varied hits differ from each other, from 0 to 1
 const find = (id) => document.getElementById(id);
 const query = find("query"), results = find("results"), status = find("status"), problem = find("error"), next = find("next");
 
-let info = { modalities: [], methods: {} };
+let info = { modalities: [], methods: {}, rerankers: [] };
 let parts = [];  // {file, label, url} or {like, label}
 let shownHits = 0;
 let latest = 0;  // number of the newest search; answers to older ones are dropped
@@ -21,6 +22,9 @@ function request(offset) {
     asked.words = find("words").checked;
   }
   for (const part of parts) asked.parts.push(part.file ? { file: files.indexOf(part) } : { like: part.like });
+  if (find("varied").checked) asked.diversity = VARIED;
+  if (find("least").value) asked.min_score = Number(find("least").value);
+  for (const name of ["fusion", "rerank"]) if (find(name).value) asked[name] = find(name).value;
   if (chosen.length && chosen.length < info.modalities.length) asked.modalities = chosen;
   const added = {};
   if (find("from").value) added.$gte = new Date(`${find("from").value}T00:00:00`).getTime() / 1000;
@@ -145,6 +149,9 @@ function remove(part) {
 function drawFilters() {
   find("modalities").replaceChildren(...info.modalities.map((modality) => element("label", {},
     element("input", { type: "checkbox", value: modality, checked: true }), " ", element("span", { class: "kind" }, modality))));
+  find("fusion").append(...Object.keys(info.methods).map((name) => element("option", { value: name }, name)));
+  find("rerank").append(...info.rerankers.map((name) => element("option", { value: name }, name)));
+  find("reranked").hidden = !info.rerankers.length;
 }
 
 function move(step) {

@@ -12,17 +12,18 @@
     "#5f8f1f", "#e377c2", "#4d6a8a"];
   const gray = "#8a9099";
   const view = { x: 0, y: 0, scale: 1 };
-  const colors = new Float32Array(count * 3);
   const hidden = new Set();
+  let words = null; // titles and texts in lower case, once something is searched for
   let found = null; // points that match what is searched for, or null for all
   let column = data.columns[0];
   let current = -1;
   let pinned = false;
   let waiting = false;
 
-  const gl = canvas.getContext("webgl", { antialias: true, preserveDrawingBuffer: true });
+  // Points have soft edges of their own: multisampling would cost a processor without a GPU half of its frames.
+  const gl = canvas.getContext("webgl", { antialias: false, depth: false });
   const plane = gl ? null : canvas.getContext("2d");
-  let program, placeBuffer, colorBuffer;
+  let program, placeBuffer, colorBuffer, uniforms;
 
   function shader(kind, source) {
     const made = gl.createShader(kind);
@@ -39,14 +40,14 @@
       varying vec4 shown;
       void main() { gl_Position = vec4((place + shift) * zoom, 0.0, 1.0); gl_PointSize = size; shown = color; }`));
     gl.attachShader(program, shader(gl.FRAGMENT_SHADER, `
-      precision mediump float; varying vec4 shown;
+      precision mediump float; varying vec4 shown; uniform float edge;
       void main() {
-        float away = length(gl_PointCoord - 0.5);
-        if (away > 0.5) discard;
-        gl_FragColor = vec4(shown.rgb * shown.a, shown.a);
+        float inside = clamp((0.5 - length(gl_PointCoord - 0.5)) * edge, 0.0, 1.0);
+        gl_FragColor = vec4(shown.rgb, 1.0) * shown.a * inside;
       }`));
     gl.linkProgram(program);
     gl.useProgram(program);
+    uniforms = Object.fromEntries(["shift", "zoom", "size", "edge"].map((name) => [name, gl.getUniformLocation(program, name)]));
     placeBuffer = gl.createBuffer();
     gl.bindBuffer(gl.ARRAY_BUFFER, placeBuffer);
     gl.bufferData(gl.ARRAY_BUFFER, places, gl.STATIC_DRAW);
@@ -63,21 +64,23 @@
   }
 
   function paint() {
-    const dots = new Uint8Array(count * 4);
+    if (!gl) return redraw();
+    const dots = new Uint8Array(count * 4), known = new Map();
     for (let at = 0; at < count; at++) {
       const code = column.codes[at];
-      const hex = parseInt(colorOf(code).slice(1), 16);
-      dots.set([hex >> 16, (hex >> 8) & 255, hex & 255, isShown(at) ? 215 : 12], at * 4);
+      if (!known.has(code)) known.set(code, parseInt(colorOf(code).slice(1), 16));
+      const hex = known.get(code);
+      dots[4 * at] = hex >> 16;
+      dots[4 * at + 1] = (hex >> 8) & 255;
+      dots[4 * at + 2] = hex & 255;
+      dots[4 * at + 3] = isShown(at) ? 215 : 12;
     }
-    colors.bytes = dots;
-    if (gl) {
-      gl.bindBuffer(gl.ARRAY_BUFFER, colorBuffer);
-      gl.bufferData(gl.ARRAY_BUFFER, dots, gl.STATIC_DRAW);
-      const color = gl.getAttribLocation(program, "color");
-      gl.enableVertexAttribArray(color);
-      gl.vertexAttribPointer(color, 4, gl.UNSIGNED_BYTE, true, 0, 0);
-    }
-    redraw();
+    gl.bindBuffer(gl.ARRAY_BUFFER, colorBuffer);
+    gl.bufferData(gl.ARRAY_BUFFER, dots, gl.STATIC_DRAW);
+    const color = gl.getAttribLocation(program, "color");
+    gl.enableVertexAttribArray(color);
+    gl.vertexAttribPointer(color, 4, gl.UNSIGNED_BYTE, true, 0, 0);
+    return redraw();
   }
 
   function colorOf(code) {
@@ -108,9 +111,10 @@
       gl.viewport(0, 0, canvas.width, canvas.height);
       gl.clearColor(0, 0, 0, 0);
       gl.clear(gl.COLOR_BUFFER_BIT);
-      gl.uniform2f(gl.getUniformLocation(program, "shift"), -view.x, -view.y);
-      gl.uniform2f(gl.getUniformLocation(program, "zoom"), 2 * unit() / width, 2 * unit() / height);
-      gl.uniform1f(gl.getUniformLocation(program, "size"), pointSize() * ratio);
+      gl.uniform2f(uniforms.shift, -view.x, -view.y);
+      gl.uniform2f(uniforms.zoom, 2 * unit() / width, 2 * unit() / height);
+      gl.uniform1f(uniforms.size, pointSize() * ratio);
+      gl.uniform1f(uniforms.edge, pointSize() * ratio);
       gl.drawArrays(gl.POINTS, 0, count);
       return;
     }
@@ -309,10 +313,9 @@
     const asked = event.target.value.trim().toLowerCase();
     found = null;
     if (asked) {
+      words ??= data.titles.map((title, at) => `${title}\n${data.texts[at]}`.toLowerCase());
       found = new Set();
-      for (let at = 0; at < count; at++) {
-        if (data.titles[at].toLowerCase().includes(asked) || data.texts[at].toLowerCase().includes(asked)) found.add(at);
-      }
+      words.forEach((text, at) => { if (text.includes(asked)) found.add(at); });
     }
     document.getElementById("count").textContent = asked ? `${found.size} of ${data.summary}` : data.summary;
     paint();

@@ -1,6 +1,7 @@
 """An agent searches and looks at an index, through the client of the protocol's own SDK."""
 
 import base64
+import inspect
 import io
 import os
 import sys
@@ -81,6 +82,65 @@ async def test_modalities_and_filters_narrow_a_search(index, files):
         cats = await find(session, query="anything", filter={"source": str(files / "cats.txt")})
     assert {hit["modality"] for hit in pictures} == {"image"}
     assert [hit["source"] for hit in cats] == [str(files / "cats.txt")]
+
+
+NOT_FOR_AGENTS = {"fusion", "rerank", "rerank_depth", "weights", "quota"}
+"""Arguments of a search that whoever serves an index decides on, not an agent."""
+
+
+async def test_an_agent_has_the_options_of_a_search(index):
+    async with agent(index) as session:
+        tools = {tool.name: set(tool.inputSchema["properties"]) for tool in (await session.list_tools()).tools}
+        hits = await find(session, query="dogs", k=5, min_score=0.0, diversity=0.5)
+    arguments = set(inspect.signature(sw.Index.search).parameters) - {"self"}
+    assert arguments - tools["search"] == NOT_FOR_AGENTS
+    for name in ("search_by_picture", "more_like"):
+        assert {"k", "modalities", "filter", "group", "offset"} <= tools[name]
+    assert [hit["id"] for hit in hits] == [hit.id for hit in index.search("dogs", k=5, min_score=0.0, diversity=0.5)]
+
+
+async def test_pages_of_what_is_alike_follow_each_other(index, files):
+    encoded = base64.b64encode(next(files.glob("*.png")).read_bytes()).decode()
+    async with agent(index) as session:
+        for tool, given in (
+            ("search_by_picture", {"picture": encoded}),
+            ("more_like", {"id": index.search("x")[0].id}),
+        ):
+            all_of_it = await find(session, tool, k=4, **given)
+            second = await find(session, tool, k=2, offset=2, **given)
+            assert [(hit["rank"], hit["id"]) for hit in second] == [(hit["rank"], hit["id"]) for hit in all_of_it[2:]]
+            narrowed = await find(session, tool, filter={"mime_type": "image/png"}, group=True, **given)
+            assert {hit["source"] for hit in narrowed} == {str(path) for path in files.glob("*.png")}
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("search", {}),
+        ("search", {"query": ""}),
+        ("search", {"query": "x", "k": "many"}),
+        ("search", {"query": "x", "offset": -1}),
+        ("search", {"query": "x", "modalities": ["smell"]}),
+        ("search", {"query": "x", "filter": "year > 3"}),
+        ("search", {"query": "x", "filter": {"and": []}}),
+        ("search", {"query": "x", "diversity": 3}),
+        ("search", {"query": "x", "min_score": "NaN"}),
+        ("search_by_picture", {"picture": ""}),
+        ("search_by_picture", {"picture": "AAAA", "words": "x" * 20_000}),
+        ("more_like", {"id": "../../etc/passwd"}),
+        ("look", {"id": "x", "neighbors": 1000}),
+        ("list_sources", {"filter": {"$where": "1"}}),
+        ("list_sources", {"limit": 0}),
+        ("add", {"text": "x"}),
+        ("delete", {"id": "x"}),
+    ],
+)
+async def test_wrong_arguments_are_errors_and_the_session_goes_on(index, tool, arguments):
+    async with agent(index) as session:
+        said = await fail(session, tool, **arguments)
+        assert "Traceback" not in said
+        assert "/site-packages/" not in said
+        await find(session, query="dogs")
 
 
 async def test_a_part_number_is_found_by_its_words(tmp_path):

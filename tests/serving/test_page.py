@@ -1,5 +1,6 @@
 """The page: nothing from elsewhere, nothing inline, nothing of a document as markup."""
 
+import inspect
 import json
 import re
 import shutil
@@ -114,6 +115,19 @@ def test_another_site_cannot_sign_anybody_in(start: Start, index: sw.Index) -> N
     client = start(index, token=TOKEN)
     answer = client.post("/login", data={"token": TOKEN}, headers={"origin": "https://evil.example"})
     assert answer.status_code == 403
+
+
+NOT_ON_THE_PAGE = {"rerank_depth", "weights", "quota"}
+"""Arguments of a search that are for programs."""
+
+
+def test_the_page_reaches_every_option_of_a_search_but_those_for_programs() -> None:
+    source = (page.FOLDER / "page.js").read_text(encoding="utf-8")
+    arguments = set(inspect.signature(sw.Index.search).parameters) - {"self"}
+    sets = re.findall(r"asked\.(\w+) = ", source)
+    begins = re.findall(r"(\w+)[:,]", source.partition("const asked = {")[2].partition("}")[0])
+    names = re.findall(r'"(\w+)"', source.partition("for (const name of [")[2].partition("]")[0])
+    assert arguments - {*sets, *begins, *names} == NOT_ON_THE_PAGE
 
 
 DOM = """

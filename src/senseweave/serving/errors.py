@@ -49,7 +49,9 @@ class PlainJSON(JSONResponse):
 def error_response(status: int, code: str, message: str) -> PlainJSON:
     """Return an error as JSON: `{"error": {"message", "type", "code"}}`."""
     kind = "invalid_request_error" if 400 <= status < 500 else "server_error"
-    return PlainJSON({"error": {"message": shorten(message, MOST_CHARACTERS), "type": kind, "code": code, "param": None}}, status)
+    return PlainJSON(
+        {"error": {"message": shorten(message, MOST_CHARACTERS), "type": kind, "code": code, "param": None}}, status
+    )
 
 
 def install(app: FastAPI) -> None:

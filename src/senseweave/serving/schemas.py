@@ -172,7 +172,7 @@ class InfoAnswer(BaseModel):
 
     records: int
     modalities: list[Modality]
-    spaces: dict[str, Any]
+    spaces: list[str]
     read_only: bool
     uploads: bool = Field(description="Whether files may be added.")
     rerankers: list[str] = Field(description="Names that `rerank` may have.")

@@ -227,6 +227,19 @@ def test_an_empty_or_weightless_query_is_refused(parts):
         Query(parts)
 
 
+@pytest.mark.parametrize("weight", [1e10, -1e200, math.inf, 1e-10, -1e-300])
+def test_a_weight_that_vectors_cannot_be_multiplied_by_is_refused(weight):
+    with pytest.raises(ValueError, match="a weight must be from 1e-09 to 1e\\+09, or the negative of it"):
+        Query([("red", 1), ("blue", weight)])
+
+
+@pytest.mark.parametrize("scale", [2e-9, 1e9])
+def test_only_the_proportion_of_weights_counts(index, scale):
+    plain = index.search(Query([("red", 1), ("blue", -0.5)]), k=8)
+    scaled = index.search(Query([("red", scale), ("blue", -0.5 * scale)]), k=8)
+    assert [hit.score for hit in scaled] == pytest.approx([hit.score for hit in plain], abs=1e-3)
+
+
 def test_a_query_of_another_kind_is_refused(index):
     with pytest.raises(TypeError, match="a query must be a str"):
         index.search(42)

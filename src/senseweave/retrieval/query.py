@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from senseweave.media import Media, Text
 from senseweave.redaction import quoted
 
 Part = tuple[Media, float]
+MOST_WEIGHT: Final = 1e9
+"""Of a part, as its reciprocal is the least: the squares of vectors in float32 have room for more digits than these."""
 
 
 class Query:
@@ -28,7 +30,7 @@ class Query:
 
         Raises:
             TypeError: If a part is neither.
-            ValueError: If there are no parts, a weight is 0 or not finite, or none is positive.
+            ValueError: If there are no parts, a weight is 0 or beyond float32, or none is positive.
         """
         if isinstance(parts, (str, Media)) or not parts:
             msg = "a Query takes a list of at least one part"
@@ -72,7 +74,18 @@ def _part(part: Any) -> Part:
     if not isinstance(content, Media):
         msg = f"a part of a query must be a str or media, with or without a weight, not {quoted(part)}"
         raise TypeError(msg)
-    if not isinstance(weight, numbers.Real) or not math.isfinite(weight) or weight == 0:
-        msg = f"a weight must be a finite number other than 0, not {quoted(weight)}"
+    return content, check_weight(weight)
+
+
+def check_weight(weight: Any) -> float:
+    """Return the weight of a part of a query.
+
+    Raises:
+        ValueError: If vectors in float32 cannot be multiplied by it.
+    """
+    if not isinstance(weight, numbers.Real) or not 1 / MOST_WEIGHT <= abs(weight) <= MOST_WEIGHT:
+        msg = (
+            f"a weight must be from {1 / MOST_WEIGHT:g} to {MOST_WEIGHT:g}, or the negative of it, not {quoted(weight)}"
+        )
         raise ValueError(msg)
-    return content, float(weight)
+    return float(weight)

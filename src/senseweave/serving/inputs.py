@@ -10,6 +10,7 @@ from senseweave.media.collecting import first_media
 from senseweave.media.forms.source import DataURISource
 from senseweave.retrieval import Query
 from senseweave.retrieval.listing import IndexRecord
+from senseweave.retrieval.query import check_weight
 from senseweave.retrieval.search.examples import EmbeddedQuery, embed_examples
 from senseweave.serving.errors import ApiError
 from senseweave.serving.schemas import QueryPart
@@ -52,7 +53,7 @@ def read_query(
     weighted: list[tuple[str | Media | IndexRecord, float]] = [(query, 1.0)] if query is not None else []
     named: set[int] = set()
     for number, part in enumerate(parts):
-        weighted.append((_content(services, number, part, uploads, named), part.weight))
+        weighted.append((_content(services, number, part, uploads, named), check_weight(part.weight)))
     policy = services.settings.upload_policy
     weighted += [(first_media(data, policy), 1.0) for at, data in enumerate(uploads) if at not in named]
     if not weighted:

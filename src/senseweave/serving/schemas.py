@@ -21,8 +21,6 @@ ENCODED: Final = "As base64, a data URI, or, where the server fetches them, an h
 ERRORS: Final = {"4XX": "The request cannot be answered.", "5XX": "The server cannot answer."}
 MOST_PARTS: Final = 16
 """Of a query; each is embedded."""
-MOST_WEIGHT: Final = 1e6
-"""Of a part."""
 QUIET: Final = ("word_times", "fused")
 """Metadata that are data of ours rather than of a reader."""
 
@@ -39,7 +37,7 @@ class QueryPart(BaseModel):
     file: int | None = Field(None, ge=0, description="Number of an uploaded file, from 0.")
     like: str | None = Field(None, description="Id of a record whose content is searched for.")
     weight: float = Field(
-        1.0, ge=-MOST_WEIGHT, le=MOST_WEIGHT, description="Its weight; negative for what should not be in the results."
+        1.0, allow_inf_nan=False, description="Its weight; negative for what should not be in the results."
     )
 
 

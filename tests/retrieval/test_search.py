@@ -227,7 +227,7 @@ def test_an_empty_or_weightless_query_is_refused(parts):
         Query(parts)
 
 
-@pytest.mark.parametrize("weight", [1e10, -1e200, math.inf, 1e-10, -1e-300])
+@pytest.mark.parametrize("weight", [1e10, -1e200, 10**400, math.inf, 1e-10, -1e-300, "1"])
 def test_a_weight_that_vectors_cannot_be_multiplied_by_is_refused(weight):
     with pytest.raises(ValueError, match="a weight must be from 1e-09 to 1e\\+09, or the negative of it"):
         Query([("red", 1), ("blue", weight)])

@@ -83,7 +83,8 @@ def check_weight(weight: Any) -> float:
     Raises:
         ValueError: If vectors in float32 cannot be multiplied by it.
     """
-    if not isinstance(weight, numbers.Real) or not 1 / MOST_WEIGHT <= abs(weight) <= MOST_WEIGHT:
+    size: Any = abs(weight) if isinstance(weight, numbers.Real) else math.nan
+    if not 1 / MOST_WEIGHT <= size <= MOST_WEIGHT:
         msg = (
             f"a weight must be from {1 / MOST_WEIGHT:g} to {MOST_WEIGHT:g}, or the negative of it, not {quoted(weight)}"
         )

@@ -22,8 +22,10 @@ pytest.importorskip("soundfile", reason="needs senseweave[audio]")
 
 import ray_space  # noqa: E402
 from PIL import Image  # noqa: E402
+from pyarrow import parquet  # noqa: E402
 
 import senseweave as sw  # noqa: E402
+from senseweave.cli.scaling import index_on_ray  # noqa: E402
 from senseweave.retrieval.stores.memory import MemoryStore  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration]
@@ -121,6 +123,15 @@ def test_vectors_are_those_of_one_process_and_errors_are_a_column(cluster, space
     assert (fine["error"], missing["vector"]) == (None, None)
     np.testing.assert_allclose(fine["vector"], space.embed_text(["fine"])[0], atol=1e-6)
     assert "null" in missing["error"]
+    with pytest.raises(ray.exceptions.RayError, match="is null"):
+        sw.scale.embed(odd, space, column="body", on_error="raise").take_all()
+
+    arrays = [np.full((8, 8, 3), colour, np.uint8) for colour in ray_space.tiny.COLOURS.values()]
+    pictures = cluster.data.from_items([{"n": n, "picture": array} for n, array in enumerate(arrays)])
+    rows = sw.scale.embed(pictures, space, column="picture", modality="image", output="v").take_all()
+    for row in rows:
+        np.testing.assert_allclose(row["v"], space.embed_image(arrays)[row["n"]], atol=1e-6)
+    assert len(rows) == len(arrays)
 
 
 def test_an_index_is_that_of_one_process_and_nothing_is_embedded_again(
@@ -132,7 +143,7 @@ def test_an_index_is_that_of_one_process_and_nothing_is_embedded_again(
     alone, its_report = expected
     assert_equal(index, alone)
     assert report.counts == its_report.counts
-    rows = cluster.data.read_parquet(str(failures)).take_all()
+    rows = parquet.read_table(failures).to_pylist()
     assert [(row["source"], row["reason"]) for row in rows] == [
         (error.source, error.reason) for error in its_report.failed
     ]
@@ -151,6 +162,17 @@ def test_an_index_is_that_of_one_process_and_nothing_is_embedded_again(
     alone.add([folder], on_error="skip")
     assert_equal(index, alone)
     index.close()
+
+
+def test_the_command_line_lists_failures_in_a_file(cluster, space, tmp_path):
+    (tmp_path / "note.txt").write_text("a note")
+    (tmp_path / "empty.txt").write_text("")
+    index = sw.Index(MemoryStore(), spaces=space)
+    listed = tmp_path / "index-failures.parquet"
+    report, failed = index_on_ray("auto", [tmp_path / "note.txt", tmp_path / "empty.txt"], index, listed, 1, 0.0, None)
+    assert (report.added, failed) == (1, True)
+    rows = parquet.read_table(listed).to_pylist()
+    assert [row["source"] for row in rows] == [str(tmp_path / "empty.txt")]
 
 
 def test_datasets_of_parquet_and_of_webdataset(cluster, space, tmp_path):

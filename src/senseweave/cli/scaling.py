@@ -24,8 +24,8 @@ def index_on_ray(
     actors: int,
     gpus: float,
     encoding: str | None,
-    ocr: Ocr,
-    pages: Pages,
+    ocr: Ocr = "auto",
+    pages: Pages = "separate",
 ) -> tuple[Report, bool]:
     """Index paths on a Ray cluster.
 

@@ -80,10 +80,10 @@ class Columns:
 
 def column_values(rows: pa.Table, name: str) -> Sequence[Any]:
     """Return the values of a column, tensors as arrays."""
-    from ray.data.block import BlockAccessor
-
     values: Any = rows[name]
-    if isinstance(values.type, require("pyarrow", extra="ray", feature="senseweave.scale").ExtensionType):
+    if isinstance(values.type, require("pyarrow", extra="ray", feature="senseweave.scale").BaseExtensionType):
+        from ray.data.block import BlockAccessor
+
         return list(BlockAccessor.for_block(rows).to_numpy(name))
     listed: list[Any] = values.to_pylist()
     return listed

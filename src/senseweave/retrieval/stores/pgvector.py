@@ -38,6 +38,7 @@ from senseweave.retrieval.stores.pgvector_tables import (
     make_tables,
 )
 from senseweave.retrieval.stores.pgvector_values import from_json, long_id, make_key, make_row, read_id, to_json
+from senseweave.retrieval.stores.pgvector_words import find_texts, index_texts
 from senseweave.retrieval.stores.store_errors import readable, reported
 
 T = TypeVar("T")
@@ -90,6 +91,7 @@ class PgVectorStore:
         self._exact_below = exact_below
         self._guard = Lock()
         self._tables: dict[str, Table] = {}
+        self._searchable: set[str] = set()
         self._ends = PageEnds()
         self._version = 0
         self._seen = -1
@@ -211,6 +213,7 @@ class PgVectorStore:
 
         self._changed(self._database.run(drop, transaction=True))
         self._tables.pop(name, None)
+        self._searchable.discard(name)
         self._ends.forget(name)
 
     @reported
@@ -289,6 +292,15 @@ class PgVectorStore:
             lambda connection, table: nearest_rows(
                 connection, table, np.asarray(vectors, np.float32), k, condition, with_vectors=with_vectors
             ),
+        )
+
+    @reported
+    def find_words(self, name: str, words: Sequence[str], limit: int, *, is_prefix: bool = False) -> list[str]:
+        """Return the ids of records whose text holds words that follow each other, by an index made at the first."""
+        if name not in self._searchable and self._read(name, index_texts):
+            self._searchable.add(name)
+        return self._read(
+            name, lambda connection, table: find_texts(connection, table, words, limit, is_prefix=is_prefix)
         )
 
     @reported

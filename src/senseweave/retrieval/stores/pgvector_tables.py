@@ -215,6 +215,14 @@ def make_indexes(connection: Connection, table: Table) -> bool:
         return held
 
 
+def make_word_index(connection: Connection, table: Table, definition: sql.Composable) -> bool:
+    """Index the words of the texts of a collection while others read and write; returns whether it did."""
+    with _held(connection, f"senseweave indexes {table.schema}") as held:
+        if held:
+            _make_index(connection, table, "words", definition)
+        return held
+
+
 def _make_index(connection: Connection, table: Table, suffix: str, definition: sql.Composable) -> None:
     name = table.index(suffix)
     found = connection.execute(

@@ -16,6 +16,9 @@ TEXTS_FORMAT: Final = 1
 WEIGHTS: Final = (1.0, 1.0, NAMES_WEIGHT)
 """Of words, of whole identifiers and of the words of file names."""
 
+LONGEST_WORD: Final = 200
+"""Characters of a word that is searched in a store; indexes of PostgreSQL refuse words of 2 KB, which nobody types."""
+
 
 @dataclass(frozen=True)
 class WordText:
@@ -31,7 +34,7 @@ class WordText:
         """Return the words of a row."""
         words, name = cut_words(row.text), cut_words(row.name)
         lines = (words.parts, (*words.wholes, *name.wholes), name.parts)
-        return cls("\n".join(f" {' '.join(line)} " for line in lines))
+        return cls("\n".join(f" {' '.join(word for word in line if len(word) <= LONGEST_WORD)} " for line in lines))
 
     @cached_property
     def lines(self) -> list[list[str]]:

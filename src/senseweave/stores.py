@@ -38,7 +38,8 @@ def connect(address: str) -> VectorStore:
 
     Args:
         address: `http://HOST:PORT` or `https://HOST:PORT` of a Chroma server, with `?tenant=NAME&database=NAME` where
-            it has several, its token in the environment variable `SENSEWEAVE_CHROMA_TOKEN`; or
+            it has several, its token in the environment variable `SENSEWEAVE_CHROMA_TOKEN`;
+            `qdrant+http://HOST:6333` or `qdrant+https://HOST:6333`, its key in `SENSEWEAVE_QDRANT_KEY`; or
             `postgresql://USER@HOST/DATABASE`, its password in `PGPASSWORD` or `~/.pgpass`.
 
     Raises:
@@ -51,6 +52,10 @@ def connect(address: str) -> VectorStore:
         from senseweave.retrieval.stores.chroma_server import open_server
 
         return open_server(address, parts)
+    if scheme.store == "Qdrant":
+        from senseweave.retrieval.stores.qdrant import open_address
+
+        return open_address(address)
     store: VectorStore = __getattr__(scheme.store)(address)
     return store
 

@@ -4,10 +4,13 @@ import base64
 import json
 import os
 import pickle
+import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 import traceback
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ import senseweave as sw
 from senseweave.errors import StoreError
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores import qdrant, qdrant_cursors, qdrant_points, watching
+from senseweave.retrieval.stores.addresses import QDRANT_KEY
 from senseweave.retrieval.stores.filters import parse_filter
 
 pytest.importorskip("qdrant_client", reason="needs qdrant-client")
@@ -177,6 +181,20 @@ def test_a_wrong_key_and_a_server_that_is_not_there_say_so(server):
         assert KEY not in opened.place
 
 
+def test_a_server_is_opened_by_its_address_with_the_key_of_the_environment(server, monkeypatch):
+    address = f"qdrant+{server.url}"
+    monkeypatch.delenv(QDRANT_KEY, raising=False)
+    assert "refuses access" in failure(sw.stores.connect(address).collections)
+    monkeypatch.setenv(QDRANT_KEY, KEY)
+    store = sw.stores.connect(address)
+    assert isinstance(store, qdrant.QdrantStore)
+    assert store.collections() == {}
+    store.close()
+    for given in (f"qdrant+http://ann:{KEY}@host:6333", f"qdrant+https://host?api_key={KEY}"):
+        assert QDRANT_KEY in failure(lambda given=given: sw.stores.connect(given))
+    assert "pass a key as api_key=" in failure(lambda: sw.stores.connect("qdrant+http://ann@host:6333"))
+
+
 def test_an_index_never_keeps_the_key(server, store, space, tmp_path):
     with sw.Index(store, spaces=[space]) as index:
         index.add([sw.Text("tomato", source="t")])
@@ -273,6 +291,19 @@ def test_a_client_that_was_given_stays_open(server):
     given.close()
     assert remote.get_collections().collections == []
     client.close()
+
+
+def test_the_code_of_the_page_of_stores_runs(server, corpus, tmp_path, monkeypatch, capsys):
+    text = (Path(__file__).parents[2] / "docs" / "stores.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "notes").mkdir()
+    shutil.copy(corpus / "images" / "photo-01.jpg", tmp_path / "notes" / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QDRANT_KEY", KEY)
+    assert sum("https://qdrant.internal:6333" in block for block in blocks) == 2
+    for block in blocks:
+        exec(block.replace("https://qdrant.internal:6333", server.url), {"__name__": "__page__"})
+    assert ["photo.jpg" in line for line in capsys.readouterr().out.splitlines()] == [True, True]
 
 
 def test_langchain_reads_the_records(server, store):

@@ -31,7 +31,8 @@ MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "video")
 IndexPlace = Annotated[
     str,
     typer.Argument(
-        help="Folder of an index created by `senseweave index`, or an address: http://HOST:PORT (Chroma), postgresql://USER@HOST/DATABASE.",
+        help="Folder of an index created by `senseweave index`, or an address: http://HOST:PORT (Chroma), "
+        "qdrant+http://HOST:6333, postgresql://USER@HOST/DATABASE.",
         metavar="INDEX",
     ),
 ]

@@ -36,10 +36,14 @@ class Scheme:
 CHROMA_TOKEN: Final = "SENSEWEAVE_CHROMA_TOKEN"  # noqa: S105  (a name)
 """Environment variable of the token that a Chroma server, or the proxy before it, expects as `Authorization: Bearer`.
 """
+QDRANT_KEY: Final = "SENSEWEAVE_QDRANT_KEY"
+"""Environment variable of the key that a Qdrant server expects."""
 _POSTGRES: Final = Scheme("PgVector", "postgresql://USER@HOST/DATABASE", "PGPASSWORD, or the file ~/.pgpass")
 SCHEMES: Final = {
     "http": Scheme("Chroma", "http://HOST:PORT", CHROMA_TOKEN),
     "https": Scheme("Chroma", "https://HOST:PORT", CHROMA_TOKEN),
+    "qdrant+http": Scheme("Qdrant", "qdrant+http://HOST:6333", QDRANT_KEY),
+    "qdrant+https": Scheme("Qdrant", "qdrant+https://HOST:6333", QDRANT_KEY),
     "postgresql": _POSTGRES,
     "postgres": _POSTGRES,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -13,6 +14,7 @@ import numpy as np
 from senseweave.errors import StoreError
 from senseweave.forking import RLock, abandon, call_in_child
 from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.stores.addresses import QDRANT_KEY
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.conditions import Condition, matches
 from senseweave.retrieval.stores.qdrant_cursors import Cursors
@@ -376,3 +378,18 @@ class QdrantStore:
         if not is_end:
             self._cursors.keep(key, offset + len(found), start)
         return found
+
+
+def open_address(address: str) -> QdrantStore:
+    """Open the store of a server whose key is in the environment.
+
+    Args:
+        address: `qdrant+http://HOST:6333` or `qdrant+https://HOST:6333`.
+
+    Raises:
+        StoreError: If it holds more than a host, a port and a path.
+    """
+    try:
+        return QdrantStore(address.partition("+")[2], api_key=os.environ.get(QDRANT_KEY) or None)
+    except ValueError as error:
+        raise StoreError(str(error)) from None

@@ -86,7 +86,7 @@ def end_sessions(address):
 def sessions(address):
     ((count,),) = run_sql(
         address,
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'senseweave'",
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bounded'",
     )
     return count
 
@@ -281,7 +281,8 @@ def test_sessions_that_the_server_ended_are_opened_again(address, open_store):
     assert store.version
 
 
-def test_a_server_that_is_down_is_one_line_that_says_so(postgres_of_its_own, space):
+def test_a_server_that_is_down_is_one_line_that_says_so(postgres_of_its_own, space, monkeypatch):
+    monkeypatch.setattr("senseweave.retrieval.stores.pgvector_connections.PAUSES", (0.01, 0.01))
     address = postgres_of_its_own.url(postgres_of_its_own.database())
     store = sw.stores.PgVector(address)
     index = Index(store, spaces=[space])
@@ -301,8 +302,8 @@ def postgres_of_its_own(postgres):
         server.stop()
 
 
-def test_a_connection_is_lent_to_one_at_a_time_and_there_are_no_more_than_asked_for(address, open_store):
-    store = open_store(connections=2)
+def test_a_connection_is_lent_to_one_at_a_time_and_there_are_no_more_than_asked_for(address):
+    store = sw.stores.PgVector(f"{address}?application_name=bounded", connections=2)
     store.make("words", {}, 4)
     most = []
 
@@ -315,6 +316,7 @@ def test_a_connection_is_lent_to_one_at_a_time_and_there_are_no_more_than_asked_
         list(threads.map(work, range(24)))
     assert store.count("words") == 24
     assert max(most) <= 2
+    store.close()
 
 
 def test_a_forked_child_opens_connections_of_its_own_and_leaves_the_parents(address, open_store):

@@ -123,7 +123,8 @@ class PgVectorStore:
     def connection(self) -> Iterator[Connection]:
         """Lend a connection inside a transaction, for what others keep beside the records; see `table`.
 
-        Texts, ids and metadata are escaped by `pgvector_values.escape` where they hold NUL characters.
+        Texts, ids and metadata are escaped by `pgvector_values.escape` where they hold NUL characters. Call no other
+        method of the store meanwhile: making an index would wait for this transaction.
         """
         with readable(self.place, lambda: self.secrets), self._database.transaction() as connection:
             yield connection

@@ -17,12 +17,10 @@ HASHED: Final = {
 """Fields that an index asks for all the time; each has an index of hashes, which is found by this expression alone."""
 FEW: Final = 20
 """Values of a list that are looked up one by one in the index of all metadata; of more, a table of hashes is made."""
-ORDERS: Final = {
-    "gt": sql.SQL(" > %s::jsonb)"),
-    "gte": sql.SQL(" >= %s::jsonb)"),
-    "lt": sql.SQL(" < %s::jsonb)"),
-    "lte": sql.SQL(" <= %s::jsonb)"),
-}
+ORDERS: Final = {"gt": sql.SQL(">"), "gte": sql.SQL(">="), "lt": sql.SQL("<"), "lte": sql.SQL("<=")}
+NUMBER: Final = sql.SQL("(CASE jsonb_typeof({0}) WHEN 'number' THEN {0}::numeric END {1} %s::numeric)")
+"""A single comparison, which PostgreSQL expects to hold for a third of the rows: of a second one for the type it would
+expect one row in two hundred, and would read them all in place of the nearest."""
 
 
 def to_sql(condition: Condition | None) -> tuple[sql.Composable, list[Any]]:
@@ -48,10 +46,9 @@ def _clause(condition: Condition, values: list[Any]) -> sql.Composable:
         return sql.SQL("({})").format(word.join([_clause(part, values) for part in condition.parts]))
     if condition.operator in ORDERS:
         field = _field(condition.field, values)
-        number = sql.SQL("(jsonb_typeof({}) = 'number' AND ").format(field)
-        again = _field(condition.field, values)
+        _field(condition.field, values)  # it is named twice
         values.append(scalar_json(condition.field, condition.value))
-        return number + again + ORDERS[condition.operator]
+        return NUMBER.format(field, ORDERS[condition.operator])
     found = _equality(condition, values)
     # A field that is missing compares as unknown, which is neither true nor false.
     return sql.SQL("({} IS NOT TRUE)").format(found) if condition.operator in ("ne", "nin") else found

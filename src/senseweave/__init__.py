@@ -21,6 +21,8 @@ _HOMES = {
     "MediaPolicy": "senseweave.media",
     "Space": "senseweave.spaces",
     "load": "senseweave.spaces",
+    "SparseSpace": "senseweave.spaces",
+    "load_sparse": "senseweave.spaces",
     "trust": "senseweave.spaces",
     "Index": "senseweave.retrieval",
     "Hit": "senseweave.retrieval",
@@ -80,7 +82,9 @@ if TYPE_CHECKING:
     from senseweave.retrieval import Reranker as Reranker
     from senseweave.retrieval import load_reranker as load_reranker
     from senseweave.spaces import Space as Space
+    from senseweave.spaces import SparseSpace as SparseSpace
     from senseweave.spaces import load as load
+    from senseweave.spaces import load_sparse as load_sparse
     from senseweave.spaces import trust as trust
     from senseweave.spaces.fusion_weights import learn_weights as learn_weights
     from senseweave.training.alignment import Alignment as Alignment

@@ -62,7 +62,10 @@ def check_sentence_encoder(signs: Signs, *, named: bool = False, adapter: bool =
 def _reason(signs: Signs, *, named: bool, adapter: bool) -> str | None:
     kind = find_scorer_kind(signs)
     if kind is not None:
-        return f"is {_KINDS[kind]}; rerank with it: {_use(signs)}, or senseweave.load_reranker for its scores"
+        name = shorten(repr(signs.name), 60)
+        beside = f"rank by it beside other spaces: Index(..., spaces=['starter', {name}]), or senseweave.load_sparse; "
+        use = f"rerank with it: {_use(signs)}, or senseweave.load_reranker for its scores"
+        return f"is {_KINDS[kind]}; {beside if kind == 'sparse' else ''}{use}"
     classifies = signs.model_type in TEXT_TYPES and signs.architecture.endswith(_CLASSIFIES)
     if classifies and not signs.modules and not named:
         return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from senseweave.retrieval.contents import SourceSummary, summarize_sources
 from senseweave.retrieval.exploring import Explored
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.hits import Hits
-from senseweave.retrieval.index_spaces import IndexSpaces, load_all
+from senseweave.retrieval.index_spaces import AnySpace, IndexSpaces, load_all
 from senseweave.retrieval.judging import Judged
 from senseweave.retrieval.maintenance import Maintained
 from senseweave.retrieval.query import as_query
@@ -36,6 +37,7 @@ from senseweave.retrieval.search.examples import QueryInput, read_query
 from senseweave.retrieval.search.plan import Planner, chosen_modalities, held_modalities
 from senseweave.retrieval.search.request import SearchRequest
 from senseweave.retrieval.search.reranker import Reranker
+from senseweave.retrieval.search.sparse.keeping import KeptSparse
 from senseweave.retrieval.search.together import SearchQueue
 from senseweave.retrieval.search.words.store_words import open_words
 from senseweave.retrieval.stores.base import VectorStore
@@ -65,7 +67,7 @@ class Index(Maintained, Judged, Explored):
     def __init__(
         self,
         place: Any,
-        spaces: Sequence[str | Space] | str | Space | None = None,
+        spaces: Sequence[str | AnySpace] | str | AnySpace | None = None,
         *,
         create: bool = True,
         policy: MediaPolicy | None = None,
@@ -80,8 +82,9 @@ class Index(Maintained, Judged, Explored):
         Args:
             place: A folder, an open Chroma client (`PersistentClient`, `HttpClient`, `EphemeralClient`), or a
                 `VectorStore`. A client or store that you pass stays open when the index is closed.
-            spaces: Names that `senseweave.load` takes, presets (`senseweave info --presets`), or loaded spaces. None
-                takes the spaces that the index was created with, or `starter` for a new index.
+            spaces: Names that `senseweave.load` takes, presets (`senseweave info --presets`), or loaded spaces. A
+                sparse space (see `senseweave.load_sparse`) or its name ranks texts beside the others. None takes the
+                spaces that the index was created with, or `starter` for a new index.
             create: Whether to create the index if there is none.
             policy: What may be read when inputs are paths or URLs, and when the media of a hit are read again.
             prefix: Prefix of collection names, so that several indexes can share a client.
@@ -92,7 +95,8 @@ class Index(Maintained, Judged, Explored):
             check: Whether the files of a folder are checked first; False is for `verify` and `repair` of a damaged one.
 
         Raises:
-            StoreError: If there is none and `create` is False, files are damaged, or another process writes too long.
+            StoreError: If there is none and `create` is False, files are damaged, or another process writes too long;
+                or if a new index has no other spaces than sparse spaces.
             TrustError: If `spaces` is None and the recorded spaces ask for more than is allowed.
             FingerprintError: If the index was created with a space of the same name that gives other vectors.
         """
@@ -111,6 +115,7 @@ class Index(Maintained, Judged, Explored):
         self._store = Collections(store, prefix=prefix)
         self._words = open_words(self._store)
         self._spaces = IndexSpaces(self._store, self._trust)
+        self._sparse = KeptSparse(self._store, self._spaces)
         self._adding = Queue(WRITING)
         try:
             if not create and not self._store.descriptions:
@@ -122,11 +127,12 @@ class Index(Maintained, Judged, Explored):
                 self._spaces.check()
             for space in loaded:
                 self._spaces.add(space)
+            self._sparse.begin()
         except BaseException:
             self.close()
             raise
         self._calibration = Calibration(self._store, lambda: self.spaces)
-        self._searches = SearchQueue(self._store, self._calibration, self._words)
+        self._searches = SearchQueue(self._store, self._calibration, self._words, self._sparse)
 
     @classmethod
     def open(cls, place: Any, **options: Any) -> Index:
@@ -207,9 +213,12 @@ class Index(Maintained, Judged, Explored):
                 pages=pages,
             )
             try:
-                return ingest.run(inputs, sync=sync)
+                report = ingest.run(inputs, sync=sync)
             finally:
                 self._calibration.renew()
+        for source, notes in self._sparse.take_notes().items():
+            report.partial[source] = (*report.partial.get(source, ()), *notes)
+        return report
 
     def search(
         self,
@@ -370,6 +379,7 @@ class Index(Maintained, Judged, Explored):
             "spaces": list(dict.fromkeys(space for space, _ in self._store.descriptions)),
             "modalities": list(self.modalities),
             "collections": self._store.describe(),
+            **({"sparse": sparse} if (sparse := [asdict(space) for space in self._store.sparse]) else {}),
         }
 
     def __len__(self) -> int:
@@ -379,6 +389,7 @@ class Index(Maintained, Judged, Explored):
         """Close the store, unless you passed it; the spaces stay loaded for others that use them."""
         self._planner.rerankers.clear()
         self._words.close()
+        self._sparse.close()
         self._store.close(store=self._owns_store)
 
     def __enter__(self) -> Index:
@@ -392,7 +403,11 @@ class Index(Maintained, Judged, Explored):
         if not self._owns_store or store.folder is None:
             msg = f"cannot pickle an index in {printable(store.place)}: open both in the other process"
             raise TypeError(msg)
-        options: dict[str, Any] = {"spaces": list(self.spaces.values()), "create": False, **self._options}
+        options: dict[str, Any] = {
+            "spaces": [*self.spaces.values(), *self._spaces.load_sparse()],
+            "create": False,
+            **self._options,
+        }
         return partial(type(self), **options), (str(store.folder),)
 
     def __repr__(self) -> str:

@@ -1,4 +1,7 @@
-"""The spaces of an index: load them by name, record them with the collections, and load them again from the record."""
+"""The spaces of an index: load them by name, record them with the collections, and load them again from the record.
+
+A dense space has a collection for each modality. A sparse space has none: it is recorded with those of the others.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,18 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from senseweave.encoders.registry import find_family
-from senseweave.errors import FingerprintError, StoreError
+from senseweave.errors import FingerprintError, ModelError, StoreError
 from senseweave.forking import RLock
 from senseweave.redaction import without_secret_options
 from senseweave.retrieval.stores.collections import Collections
-from senseweave.retrieval.stores.description import Description, Key, collection_name
-from senseweave.spaces.loading import load, load_from_record
+from senseweave.retrieval.stores.description import Description, Key, RecordedSparse, collection_name
+from senseweave.spaces.loading import load, load_allowed, load_from_record
 from senseweave.spaces.presets import find_preset, load_preset
 from senseweave.spaces.recorded import Trust, check_recorded
 from senseweave.spaces.space import Space
+from senseweave.spaces.sparse_space import COMPARED, SparseSpace, is_sparse, load_sparse
 
+AnySpace = Space | SparseSpace
 HOW: Final = (
     "load the space and pass it, Index(..., spaces=[sw.load(...)]), or pass trust={KINDS} (command line: --trust)"
 )
@@ -27,6 +32,7 @@ class IndexSpaces:
     def __init__(self, store: Collections, trust: Trust) -> None:
         """Begin with none; `trust` is what recorded spaces may ask for."""
         self.loaded: dict[str, Space] = {}
+        self._sparse: dict[str, SparseSpace] = {}
         self._store = store
         self._trust = trust
         self._loading = RLock()
@@ -39,12 +45,23 @@ class IndexSpaces:
         """
         check_descriptions(self._store.descriptions.values(), self._store.store.place, self._trust)
 
-    def add(self, space: Space) -> None:
-        """Use a space, and make its collections where there are none.
+    def add(self, space: AnySpace) -> None:
+        """Use a space, and make its collections where there are none; a sparse space has none.
 
         Raises:
             FingerprintError: If there are collections of a space of the same name that gives other vectors.
+            StoreError: If the similarity of its vectors is none that an index ranks by.
         """
+        if isinstance(space, SparseSpace):
+            if not self._store.descriptions:
+                msg = (
+                    f"{space.name} is a sparse space, which ranks texts beside a space of dense vectors, and this "
+                    f"index has none: Index(..., spaces=['starter', {space.name!r}])"
+                )
+                raise StoreError(msg)
+            self._store.add_sparse(record_sparse(space))
+            self._sparse[space.name] = space
+            return
         for description in describe(space, self._store.prefix):
             self._store.ensure(description)
         self.loaded[space.name] = space
@@ -68,20 +85,67 @@ class IndexSpaces:
                     self.add(load_recorded(recorded, self._store.store.place, self._trust))
             return dict(self.loaded)
 
+    def load_sparse(self) -> list[SparseSpace]:
+        """Return every sparse space, loaded from the record if it is not yet.
 
-def load_all(spaces: Sequence[str | Space] | str | Space | None) -> list[Space]:
-    """Return spaces, each loaded if it is a name, those of presets in their place, after checking their weights."""
-    loaded: list[Space] = []
-    for space in [spaces] if isinstance(spaces, (str, Space)) else spaces or ():
+        Raises:
+            TrustError: If its record asks for more than is allowed.
+            FingerprintError: If it gives other vectors now.
+        """
+        with self._loading:
+            for known in self._store.sparse:
+                if known.space not in self._sparse:
+                    place, options = self._store.store.place, known.options
+                    space = load_allowed(load_sparse, place, known.space, options, self._trust, how=HOW)
+                    if space.fingerprint != known.fingerprint:
+                        raise FingerprintError(known.space, known.fingerprint, space.fingerprint)
+                    self._sparse[known.space] = space
+            return [self._sparse[known.space] for known in self._store.sparse]
+
+
+def load_all(spaces: Sequence[str | AnySpace] | str | AnySpace | None) -> list[AnySpace]:
+    """Return spaces, each loaded if it is a name, those of presets in their place, after checking their weights.
+
+    Sparse spaces come last: they need the collections of the others.
+    """
+    loaded: list[AnySpace] = []
+    for space in [spaces] if isinstance(spaces, (str, Space, SparseSpace)) else spaces or ():
         preset = find_preset(space) if isinstance(space, str) else None
-        loaded += load_preset(preset, _load_whole) if preset is not None else [_load_whole(space)]
-    return loaded
+        loaded += load_preset(preset, _load_whole) if preset is not None else [_load_any(space)]
+    return sorted(loaded, key=lambda space: isinstance(space, SparseSpace))
+
+
+def _load_any(space: str | AnySpace) -> AnySpace:
+    if isinstance(space, SparseSpace):
+        return space
+    try:
+        return _load_whole(space)
+    except ModelError:
+        if not isinstance(space, str) or not is_sparse(space):
+            raise
+    return load_sparse(space)
 
 
 def _load_whole(space: str | Space) -> Space:
     loaded = load(space) if isinstance(space, str) else space
     _ = loaded.fingerprint  # weights that are missing or broken show here
     return loaded
+
+
+def record_sparse(space: SparseSpace) -> RecordedSparse:
+    """Return what an index records of a sparse space.
+
+    Raises:
+        StoreError: If the similarity of its vectors is none that an index ranks by.
+    """
+    if space.similarity_fn not in COMPARED:
+        msg = (
+            f"the model of sparse space {space.name!r} compares vectors by {space.similarity_fn}, and an index "
+            "ranks by their dot product or cosine; rerank with it"
+        )
+        raise StoreError(msg)
+    kept = {name: value for name, value in space.options.items() if name != "device" and value is not None}
+    return RecordedSparse(space.name, space.fingerprint, without_secret_options(kept))
 
 
 def check_descriptions(
@@ -101,6 +165,9 @@ def check_descriptions(
     for description in descriptions:
         if description.space not in known and description.options is not None:
             check_recorded(place, description.space, description.options, trust, how=HOW)
+        for sparse in description.sparse:
+            if sparse.space not in known:
+                check_recorded(place, sparse.space, sparse.options, trust, how=HOW)
 
 
 def load_recorded(descriptions: Sequence[Description], place: str, trust: Trust = None) -> Space:

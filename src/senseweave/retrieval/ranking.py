@@ -168,7 +168,10 @@ def ranking_steps(
     sources = [source for source in sources if source.name in queries]
     weights = _weights(sources, plan, method)
     own = own_content(query, embedded)
-    word_pairs = {source.pair: source for source in sources if source.by_words and source.pair is not None}
+    word_pairs: dict[str, list[RankingSource]] = {}
+    for source in sources:
+        if source.by_words and source.pair is not None:
+            word_pairs.setdefault(source.pair, []).append(source)
     is_plain = method.is_steady and not plan.is_selective and not word_pairs
     depth = plan.page_end if is_plain else plan.depth(plan.pages - 1)
     paired = PairedLists(word_pairs, queries, method)

@@ -167,7 +167,7 @@ class Engine:
                 chunk, texts = [], []
                 for item in items[start : start + TEXT_POOL]:
                     try:
-                        texts.append(_whole_characters(item.media))
+                        texts.append(whole_characters(item.media))
                     except MediaError as error:
                         fail(item, error)
                         continue
@@ -341,7 +341,7 @@ def _held_ahead(waiting: Iterable[tuple[_Item, Future[tuple[list[_Unit], Iterato
     return sum(unit.held for future in ready for unit in future.result()[0])
 
 
-def _whole_characters(media: Media) -> str:
+def whole_characters(media: Media) -> str:
     """Return the text of a media, after checking that it has no lone surrogate, which would fail a whole batch.
 
     Raises:

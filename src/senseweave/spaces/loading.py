@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from senseweave.display import shorten
@@ -23,6 +23,8 @@ from senseweave.spaces.fast_decoding import decode_smaller
 from senseweave.spaces.presets import model_name
 from senseweave.spaces.recorded import Trust, allowing, check_folders, check_recorded, remember
 from senseweave.spaces.space import Space
+
+S = TypeVar("S")
 
 _live: WeakValueDictionary[str, Space] = WeakValueDictionary()
 _lock = RLock()
@@ -102,7 +104,18 @@ def load(
 def load_from_record(place: str, name: str, options: Mapping[str, Any], trust: Trust = None, *, how: str = "") -> Space:
     """Load a space that an index, an export or a pipeline file names, if what it asks for is allowed.
 
+    Arguments and errors are those of `load_allowed`.
+    """
+    return load_allowed(load, place, name, options, trust, how=how)
+
+
+def load_allowed(
+    load: Callable[..., S], place: str, name: str, options: Mapping[str, Any], trust: Trust = None, *, how: str = ""
+) -> S:
+    """Load what data name, if what it asks for is allowed.
+
     Args:
+        load: What loads it, by its name and options.
         place: Where the record stands, for the error.
         name: The recorded name.
         options: The recorded load options.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -15,6 +17,23 @@ from senseweave.extras import require
 
 Weights = dict[int, float]
 """A sparse vector: the weights that are not 0, by their position."""
+SLICE: Final = 256
+"""Texts whose vectors are in memory with their zeros."""
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """Sparse vectors of texts.
+
+    Attributes:
+        matrix: A `scipy.sparse.csr_array`, shape (n, dimension), float32; the rows of texts with an error are empty.
+        errors: Why texts could not be computed, by position.
+        dropped: Tokens of each text that the model did not read.
+    """
+
+    matrix: Any
+    errors: dict[int, str]
+    dropped: tuple[int, ...]
 
 
 class SparseModel(VectorScorer):
@@ -23,10 +42,12 @@ class SparseModel(VectorScorer):
     kind: ClassVar[Kind] = "sparse"
     library_class: ClassVar[str] = "SparseEncoder"
 
-    @property
+    @cached_property
     def dimension(self) -> int:
         """The length of the vectors, most often the size of the vocabulary."""
-        return int(self._loaded().get_embedding_dimension())
+        # SpladePooling knows it once it has computed a text, and says the width of the transformer before.
+        (vector,) = self._embed_all(self._sample[:1], "document")
+        return len(vector)
 
     def embed(self, texts: Sequence[str], role: Role = "document") -> list[Weights]:
         """Return the weights of texts that are not 0.
@@ -35,6 +56,20 @@ class SparseModel(VectorScorer):
             ValueError: If a text cannot be computed; the message says which.
         """
         return [_weights(row) for row in self._embed_all(texts, role)]
+
+    def embed_rows(self, texts: Sequence[str], role: Role = "document") -> SparseRows:
+        """Return the vectors of texts as the rows of a sparse matrix, with an error for each that has none."""
+        sparse = require("scipy.sparse", extra="text")
+        parts = [sparse.csr_array((0, self.dimension), dtype=np.float32)]
+        errors: dict[int, str] = {}
+        dropped: tuple[int, ...] = ()
+        for start in range(0, len(texts), SLICE):
+            arrays, cut = self._embed(texts[start : start + SLICE], role)
+            errors.update({start + at: array for at, array in enumerate(arrays) if isinstance(array, str)})
+            empty = np.zeros(self.dimension, np.float32)
+            parts.append(sparse.csr_array(np.stack([empty if isinstance(array, str) else array for array in arrays])))
+            dropped += cut
+        return SparseRows(sparse.vstack(parts, format="csr"), errors, dropped)
 
     def similarity(self, queries: Sequence[Weights], documents: Sequence[Weights]) -> np.ndarray:
         """Return the model's own similarity of all pairs, the dot product unless it was saved with another.

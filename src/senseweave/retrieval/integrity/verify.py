@@ -15,6 +15,7 @@ from senseweave.retrieval.integrity.report import Problems, VerifyReport
 from senseweave.retrieval.integrity.vector_files import IDS, DamageError
 from senseweave.retrieval.integrity.vectors import held_vectors
 from senseweave.retrieval.records.schema import record_source
+from senseweave.retrieval.search.sparse.vector_file import sparse_fault, sparse_files
 from senseweave.retrieval.search.words.files import word_files, words_fault
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
@@ -90,6 +91,9 @@ def verify_unlocked(
         check.problems.add("files", str(error))
     for path in word_files(folder):
         if damage := words_fault(path):
+            check.problems.add("words", f"{path.name}: {damage}")
+    for path in sparse_files(folder):
+        if damage := sparse_fault(path):
             check.problems.add("words", f"{path.name}: {damage}")
     return check.report()
 

@@ -55,7 +55,7 @@ class ExportWriter:
     def collection(self, description: Description) -> None:
         """Write the line of a collection, which its records follow."""
         values = asdict(description)
-        del values["folders"], values["copies"]  # of the store's records, not of those of the file
+        del values["folders"], values["copies"], values["sparse"]  # of the store, not of the records of the file
         try:
             json.dumps(values["calibration"], allow_nan=False)
         except ValueError:  # it is estimated again at the next add

@@ -22,6 +22,7 @@ from senseweave.retrieval.search.collection_source import CollectionSource, coll
 from senseweave.retrieval.search.embedding import Embedded
 from senseweave.retrieval.search.request import SearchRequest
 from senseweave.retrieval.search.source import Candidate, RankingSource
+from senseweave.retrieval.search.sparse.keeping import KeptSparse
 from senseweave.retrieval.search.words.base import IndexWords
 from senseweave.retrieval.search.words.found_by_words import query_words
 from senseweave.retrieval.search.words.tokens import Term
@@ -53,10 +54,13 @@ class SearchQueue:
     A search finds what it would find alone, and an error of one is not an error of the others.
     """
 
-    def __init__(self, collections: Collections, calibration: Calibration, words: IndexWords) -> None:
-        """Search the collections of an index and their words, scored by its calibration."""
+    def __init__(
+        self, collections: Collections, calibration: Calibration, words: IndexWords, sparse: KeptSparse
+    ) -> None:
+        """Search the collections of an index, their words and their sparse vectors, scored by its calibration."""
         self._collections = collections
         self._words = words
+        self._sparse = sparse
         self._calibration = calibration
         self._lock = Lock()
         self._forks = forks()
@@ -162,10 +166,10 @@ class SearchQueue:
     def _steps(self, search: _Search, sources: Sequence[CollectionSource]) -> Steps:
         """Return the steps of a search, which opens the index of words where it is asked for."""
         asked = search.request
-        words: Sequence[RankingSource] = ()
+        words: Sequence[RankingSource] = self._sparse.sources(self._calibration, asked)
         terms: tuple[Term, ...] = ()
         if asked.plan.words:
-            words = word_sources(self._words, self._collections, self._calibration, asked)
+            words = [*word_sources(self._words, self._collections, self._calibration, asked), *words]
             terms = tuple(query_words(asked.query)[0])
         found = yield from ranking_steps(asked.query, [*sources, *words], search.embedded, asked.plan, asked.policy)
         return [replace(ranking, hit=replace(ranking.hit, terms=terms)) for ranking in found] if terms else found

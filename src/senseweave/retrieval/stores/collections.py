@@ -22,7 +22,7 @@ from senseweave.retrieval.records.identity import content_key
 from senseweave.retrieval.records.schema import Record, read_metadata, record_source
 from senseweave.retrieval.stores.base import StoredRecord, VectorStore
 from senseweave.retrieval.stores.conditions import NAMES, Condition, any_of, divide, matches
-from senseweave.retrieval.stores.description import Description, Key, collection_name, content_mark
+from senseweave.retrieval.stores.description import Description, Key, RecordedSparse, collection_name, content_mark
 
 PAGE = 1000
 """Records that are listed at a time."""
@@ -62,7 +62,7 @@ class Collections:
         self._writers = 0
         self._descriptions: dict[Key, Description] = {}
         self._closed = False
-        self.observer: Observer | None = None
+        self.observers: list[Observer] = []
         self.refresh()
 
     @property
@@ -143,6 +143,27 @@ class Collections:
         if known.fingerprint != description.fingerprint:
             raise FingerprintError(known.name, known.fingerprint, description.fingerprint)
         return known
+
+    @property
+    def sparse(self) -> list[RecordedSparse]:
+        """The sparse spaces of the index, those that were named first before the others."""
+        return list(dict.fromkeys(space for known in self.descriptions.values() for space in known.sparse))
+
+    def add_sparse(self, space: RecordedSparse) -> None:
+        """Record a sparse space with every collection, unless it is there.
+
+        Raises:
+            FingerprintError: If a space of the same name that gives other vectors is.
+        """
+        for known in self.sparse:
+            if known.space == space.space and known.fingerprint != space.fingerprint:
+                raise FingerprintError(known.space, known.fingerprint, space.fingerprint)
+        if any(space not in description.sparse for description in self.descriptions.values()):
+            with self.writing():
+                for description in self.descriptions.values():
+                    if space not in description.sparse:
+                        description.sparse = (*description.sparse, space)
+                        self.save(description)
 
     def save(self, description: Description) -> None:
         """Write a description back, for example with new calibration."""
@@ -329,12 +350,13 @@ class Collections:
         description.folders = True
         self.save(description)
 
-    def observed(
-        self, collection: Named, records: Sequence[Record] = (), ids: Sequence[str] = ()
-    ) -> AbstractContextManager[None]:
-        """Let the observer follow a change, which is made inside."""
-        observer = self.observer
-        return contextlib.nullcontext() if observer is None else observer.writing(collection.name, records, ids)
+    @contextlib.contextmanager
+    def observed(self, collection: Named, records: Sequence[Record] = (), ids: Sequence[str] = ()) -> Iterator[None]:
+        """Let the observers follow a change, which is made inside."""
+        with contextlib.ExitStack() as following:
+            for observer in self.observers:
+                following.enter_context(observer.writing(collection.name, records, ids))
+            yield
 
     def existing(self, collection: Named, ids: Sequence[str]) -> list[str]:
         """Return those of some ids that are there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from senseweave.errors import StoreError
@@ -19,6 +19,39 @@ MARK_DIGITS: Final = 10
 """Hexadecimal digits of the hash of a content that has several records."""
 Key = tuple[str, Modality]
 """Space and modality, which identify a collection of an index."""
+
+
+@dataclass(frozen=True)
+class RecordedSparse:
+    """A sparse space of an index, whose vectors are kept beside the collections.
+
+    Attributes:
+        space: Its name.
+        fingerprint: Its fingerprint.
+        options: Options with which `senseweave.load_sparse` creates it again.
+    """
+
+    space: str
+    fingerprint: str
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def from_json(cls, written: Any) -> tuple[RecordedSparse, ...]:
+        """Return the spaces that a collection's metadata name, none if they name none.
+
+        Raises:
+            ValueError: If they are not as an index writes them.
+        """
+        values = json.loads(written) if written is not None else []
+        spaces = tuple(cls(value["space"], value["fingerprint"], value["options"]) for value in values)
+        for space in spaces:
+            if not (isinstance(space.space, str) and isinstance(space.fingerprint, str)):
+                msg = f"not a sparse space: {space!r:.200}"
+                raise ValueError(msg)
+            if not isinstance(space.options, dict):
+                msg = f"the options of a sparse space must be an object: {space!r:.200}"
+                raise ValueError(msg)
+        return spaces
 
 
 @dataclass
@@ -37,6 +70,7 @@ class Description:
         folders: Whether all its records have the values of `senseweave.retrieval.records.folders`.
         copies: `content_mark` of every content that may have more than one record, so that a search asks for further
             sources of these alone; None if that is not known, and any content may have them.
+        sparse: Sparse spaces that rank its records too.
     """
 
     name: str
@@ -49,6 +83,7 @@ class Description:
     format: int = FORMAT
     folders: bool = True
     copies: frozenset[str] | None = None
+    sparse: tuple[RecordedSparse, ...] = ()
 
     def to_metadata(self) -> dict[str, Any]:
         """Return the description as flat values, which Chroma keeps with a collection."""
@@ -62,6 +97,7 @@ class Description:
             "calibration": json.dumps(self.calibration, sort_keys=True),
             "folders": self.folders,
             **({"copies": " ".join(sorted(self.copies))} if self.copies is not None else {}),
+            **({"sparse": json.dumps([asdict(space) for space in self.sparse])} if self.sparse else {}),
         }
 
     @classmethod
@@ -84,6 +120,7 @@ class Description:
                 format=version,
                 folders=values.get("folders") is True,
                 copies=_read_marks(values.get("copies")),
+                sparse=RecordedSparse.from_json(values.get("sparse")),
             )
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             msg = f"collection {name!r} is not described as an index describes it ({type(error).__name__}: {error})"

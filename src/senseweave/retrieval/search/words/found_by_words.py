@@ -88,12 +88,17 @@ def _cosine(query: np.ndarray, vector: np.ndarray | None) -> float | None:
 
 
 def query_words(query: Query | None) -> tuple[list[Term], float]:
-    """Return the terms of the texts in a query, without those that it counts against, and their weight.
+    """Return the terms of the texts in a query, see `query_texts`, and their weight."""
+    texts = query_texts(query)
+    terms = [term for text, _ in texts for term in parse_words(text)]
+    return list(dict.fromkeys(terms)), sum(weight for _, weight in texts)
 
-    A query that is known by its vectors alone has no words.
+
+def query_texts(query: Query | None) -> list[tuple[str, float]]:
+    """Return the texts in a query with their weights, without those that it counts against.
+
+    A query that is known by its vectors alone has none.
     """
     if query is None:
-        return [], 0.0
-    texts = [(media, weight) for media, weight in query.parts if media.modality == "text" and weight > 0]
-    terms = [term for media, _ in texts for term in parse_words(str(media.decode()))]
-    return list(dict.fromkeys(terms)), sum(weight for _, weight in texts)
+        return []
+    return [(str(media.decode()), weight) for media, weight in query.parts if media.modality == "text" and weight > 0]

@@ -55,7 +55,7 @@ class KeptWords:
         folder = collections.store.folder
         self._lock = FolderLock(folder) if folder is not None else None
         self._path = words_path(folder, collections.prefix) if folder is not None else None
-        collections.observer = self
+        collections.observers.append(self)
 
     def current(self) -> WordIndex:
         """Return the index of words, brought up to date.

@@ -106,7 +106,7 @@ class StoreWords:
         self._known: dict[str, Estimates] = {}
         self._counts: dict[str, int] = {}
         self._in_memory: KeptWords | None = None
-        collections.observer = self
+        collections.observers.append(self)
 
     def current(self) -> WordSearch:
         """Return what is searched, brought up to date; in memory where the store does not take further collections.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from senseweave.media import Modality
 from senseweave.retrieval.calibration.cells import Calibration
@@ -12,7 +13,6 @@ from senseweave.retrieval.search.request import SearchRequest
 from senseweave.retrieval.search.source import Candidate
 from senseweave.retrieval.search.words.base import IndexWords
 from senseweave.retrieval.search.words.found_by_words import FoundByWords, query_words
-from senseweave.retrieval.search.words.tokens import Term
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition
 from senseweave.retrieval.stores.description import Description
@@ -23,38 +23,37 @@ class WordSource(FoundByWords):
 
     def __init__(
         self,
-        words: IndexWords,
+        name: str,
+        search: Callable[[int], list[tuple[str, float]]],
         collections: Collections,
         calibration: Calibration,
         description: Description,
         condition: Condition | None,
-        terms: Sequence[Term],
         weight: float,
         known: Statistics | None,
     ) -> None:
         """Search the words of a collection.
 
         Args:
-            words: Of the index.
+            name: Of what searches, beside the collection's name.
+            search: Returns the ids of as many records as are asked for, those that match best, with their scores.
             collections: Of the index.
             calibration: Of the index, for what users' labels say of scores.
             description: Of the collection.
             condition: That records must match; None for all.
-            terms: Of the query.
             weight: Of the query's words, among its parts.
             known: The statistics of the collection's words; None if it has none.
         """
-        self.name = f"{description.name} (words)"
+        self.name = f"{description.name} ({name})"
         self.pair = description.name
         self.space = description.space
         self.modality = description.modality
         self.weight = weight
-        self._words = words
+        self._search = search
         self._collections = collections
         self._calibration = calibration
         self._description = description
         self._condition = condition
-        self._terms = terms
         self._known = known
         self.is_filtered = condition is not None
 
@@ -71,7 +70,7 @@ class WordSource(FoundByWords):
 
     def search_words(self, k: int) -> list[tuple[str, float]]:
         """Return the ids of the `k` records that match best, filtered or not, with their scores, best first."""
-        return self._words.search(self._description.name, self._terms, k)
+        return self._search(k)
 
     def look_up(self, ids: Sequence[str], *, vectors: bool) -> dict[str, Candidate]:
         """Return by id those of some records that exist and match the filter."""
@@ -93,12 +92,12 @@ def word_sources(
     index = words.current()
     return [
         WordSource(
-            words,
+            "words",
+            partial(words.search, description.name, terms),
             collections,
             calibration,
             description,
             request.condition,
-            terms,
             weight,
             index.statistics(description.name),
         )

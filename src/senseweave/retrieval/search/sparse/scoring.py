@@ -1,0 +1,69 @@
+"""Scores of sparse vectors that can be compared between queries, and what chance offers of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from senseweave.retrieval.calibration.statistics import LEAST_CHANCE, Statistics, expected_best
+
+PRIOR: Final = 32
+"""Queries that the best score among the phrases themselves counts for: in a few records they may find nothing."""
+LEAST_BEST: Final = 1e-3
+"""Least that chance is assumed to offer, of a model whose phrases share no term."""
+
+
+def best_among(queries: Any, documents: Any) -> float:
+    """Return how far above their mean unrelated texts find their best, from as many queries as documents of a kind.
+
+    Args:
+        queries: Sparse, shape (n, dimension).
+        documents: The vectors of the same texts as documents.
+    """
+    own = np.asarray(queries.multiply(queries).sum(axis=1), np.float64).reshape(-1, 1)
+    table = (queries @ documents.T).toarray().astype(np.float64) / np.maximum(own, 1e-12)
+    others = table[~np.eye(len(table), dtype=bool)].reshape(len(table), -1)
+    return max(float((others.max(axis=1) - others.mean(axis=1)).mean()), LEAST_BEST)
+
+
+def chance(scores: Sequence[np.ndarray], records: int, prior: float) -> Statistics:
+    """Estimate what unrelated queries find among records.
+
+    Args:
+        scores: Of each query those of all records, shape (records,).
+        records: Their number.
+        prior: What `best_among` says of the model.
+
+    Returns:
+        `best` is how far above the mean unrelated queries find their best record, `spread` that of a normal
+        distribution whose best of so many draws is there: most scores are near 0, and their own deviation says little.
+    """
+    means = np.array([found.mean() for found in scores])
+    tops = np.array([found.max() for found in scores])
+    best = (float((tops - means).sum()) + PRIOR * prior) / (len(scores) + PRIOR)
+    spread = best / expected_best(max(records, LEAST_CHANCE))
+    return Statistics(
+        mean=float(means.mean()),
+        std=spread,
+        documents=records,
+        queries=len(scores),
+        spread=spread,
+        best=best,
+        top1_mean=float(tops.mean()),
+        top1_std=max(float(tops.std()), spread),
+        origin="probes",
+    )
+
+
+def for_scores(statistics: Statistics, scores: np.ndarray) -> Statistics:
+    """Return statistics with the mean that a query has over a collection: common words find a little everywhere.
+
+    Args:
+        statistics: Of unrelated queries.
+        scores: Of the query, those of all records; few of them say little, for most of their mean may be the answers.
+    """
+    share = len(scores) / (len(scores) + LEAST_CHANCE)
+    return replace(statistics, expected=statistics.mean + share * (float(scores.mean()) - statistics.mean))

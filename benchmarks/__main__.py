@@ -51,6 +51,7 @@ SCRIPTS = (
     Script("backends.py"),
     Script("cold_start.py", once=True),
     Script("memory.py", once=True),
+    Script("memory_growth.py", once=True),
     Script("concurrent_search.py"),
     Script("images.py"),
     Script("image_backends.py"),

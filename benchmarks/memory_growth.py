@@ -1,6 +1,6 @@
 """Whether memory levels off: resident memory while one process adds thousands of texts and pictures to an index.
 
-    python benchmarks/memory_growth.py [--texts 5000] [--pictures 1000] [--threads 2]
+    python benchmarks/memory_growth.py [--texts 5000] [--pictures 1000] [--threads 2] [--quick]
 
 Texts are of mixed lengths, as in `text_throughput.py`, and pictures of mixed sizes. Memory is printed after each
 twelfth of them, and how much it grew during the last third. Chroma keeps the graph and the vectors of a collection in
@@ -10,6 +10,7 @@ Chroma collection, shows how much of the growth is Chroma's.
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import subprocess
@@ -26,6 +27,8 @@ STEPS = 12
 """Times that memory is looked at; divisible by 3."""
 SIZES = ((640, 480), (1024, 768), (1600, 1200), (480, 640), (300, 200), (2400, 1600))
 DIMENSION = 384
+QUICK_TEXTS, QUICK_PICTURES = 1800, 240
+SIDES = {"index": measuring.OURS, "chroma": "bare chromadb"}
 
 
 def resident_megabytes() -> float:
@@ -70,8 +73,8 @@ def add_to_index(folder: str, texts: int, photos: int) -> None:
             chosen = [f"{next(words)} ({number})" for number in range(count)]
             return index.add([sw.Text(text, source=f"text {len(index)}-{at}") for at, text in enumerate(chosen)])
 
-        watch("senseweave, texts", texts, add_texts)
-        watch("senseweave, pictures", photos, lambda count: index.add([sw.Image(next(files)) for _ in range(count)]))
+        watch("texts", texts, add_texts)
+        watch("pictures", photos, lambda count: index.add([sw.Image(next(files)) for _ in range(count)]))
         print(json.dumps({"records": len(index)}))
 
 
@@ -99,7 +102,7 @@ def add_to_chroma(folder: str, texts: int, photos: int) -> None:
 
     for what, count in (("texts", texts), ("pictures", photos)):
         made = client.create_collection(what, configuration={"hnsw": dict(HNSW)}, embedding_function=None)
-        watch(f"bare chromadb, {what}", count, lambda size, made=made: write(made, size))
+        watch(what, count, lambda size, made=made: write(made, size))
 
 
 def main() -> None:
@@ -107,23 +110,42 @@ def main() -> None:
     parser = measuring.arguments(__doc__, rounds=1)
     parser.add_argument("--texts", type=int, default=5000)
     parser.add_argument("--pictures", type=int, default=1000)
-    parser.add_argument("--side", choices=("index", "chroma"), help="run one side in this process")
+    parser.add_argument("--side", choices=tuple(SIDES), help="run one side in this process")
     options = parser.parse_args()
+    if options.quick:
+        options.texts, options.pictures = min(options.texts, QUICK_TEXTS), min(options.pictures, QUICK_PICTURES)
     measuring.set_threads(options.threads)
     if options.side:
         with tempfile.TemporaryDirectory() as folder:
             add = {"index": add_to_index, "chroma": add_to_chroma}[options.side]
             add(folder, options.texts, options.pictures)
         return
+    found = {side: run_side(side, options) for side in SIDES}
+    if options.json:
+        for ours, bare in zip(found["index"], found["chroma"], strict=True):
+            measuring.report(growth_row(ours, bare, options), options)
+        return
     print(f"| MB after every {options.texts // STEPS} texts or {options.pictures // STEPS} pictures | last third |")
     print("| --- | --- |")
-    for side in ("index", "chroma"):
-        command = [sys.executable, __file__, "--side", side, "--threads", str(options.threads)]
-        command += ["--texts", str(options.texts), "--pictures", str(options.pictures)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        for row in map(json.loads, done.stdout.splitlines()):
-            if "what" in row:
-                print(f"| {row['what']}: {', '.join(map(str, row['MB']))} | {row['last third']:+.1f} |", flush=True)
+    for side, steps in found.items():
+        for row in steps:
+            name = f"{SIDES[side]}, {row['what']}"
+            print(f"| {name}: {', '.join(map(str, row['MB']))} | {row['last third']:+.1f} |", flush=True)
+
+
+def run_side(side: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return what `watch` printed in a process of its own."""
+    command = [sys.executable, __file__, "--side", side, "--threads", str(options.threads)]
+    command += ["--texts", str(options.texts), "--pictures", str(options.pictures)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return [row for row in map(json.loads, done.stdout.splitlines()) if "what" in row]
+
+
+def growth_row(ours: dict[str, Any], bare: dict[str, Any], options: argparse.Namespace) -> measuring.Row:
+    """Return how much memory the last third of some media took, in an index and in Chroma alone."""
+    work = f"memory that the last {ours['each'] * STEPS // 3:,} of {ours['each'] * STEPS:,} {ours['what']} took"
+    note = f"{work}: bare chromadb took {bare['last third']:.1f} MB for as many vectors, and the index has one in it"
+    return measuring.Row(work, "MB", options.threads, {measuring.OURS: ours["last third"]}, {}, notes=[note])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 import senseweave as sw
 from senseweave.encoders.families.clap import filled
 from senseweave.encoders.families.speech import receptive_field
+from senseweave.encoders.runtime import image_networks
 from senseweave.errors import ModelError, WeightsError
 
 
@@ -34,6 +35,7 @@ def model(tmp_path_factory):
         "whisper": folder("whisper", tiny_audio.make_whisper),
         "fused": folder("fused", tiny_clap.clap_maker(fused=True)),
         "ast": folder("ast", tiny_audio.make_ast),
+        "xvector": folder("xvector", tiny_audio.make_xvector("WavLM")),
     }
 
 
@@ -219,3 +221,16 @@ def test_a_video_model_is_not_taken_for_an_image_model(tmp_path):
     make(tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "videomae"
     assert sw.load(str(tmp_path), device="cpu").modalities == ("video",)
+
+
+@pytest.mark.parametrize("name", ["wavlm", "sew", "whisper", "fused", "xvector"])
+def test_linear_layers_that_compute_faster_give_the_same_vectors(model, monkeypatch, name):
+    clips = [tone(1.5), tone(0.7, 1)]
+    plain = sw.load(str(model[name]), device="cpu", cache_size=0).embed_audio(clips)
+    monkeypatch.setattr(image_networks, "FEWEST_PRODUCTS", 0)
+    monkeypatch.setattr(image_networks, "_found", {})
+    monkeypatch.setattr(image_networks, "_is_faster_prepacked", lambda *given: True)
+    space = sw.load(str(model[name]), device="cpu", cache_size=1)  # another space than before
+    np.testing.assert_allclose(space.embed_audio(clips), plain, atol=1e-5)
+    part = "audio" if name == "fused" else ""
+    assert image_networks.ways_chosen(space.encoders["audio"].backbone(), part) == ("prepacked",)

@@ -190,3 +190,23 @@ def test_a_network_is_tried_once(always_faster, samples):
     for _ in range(3):
         choose_ways("net", network, lambda: calls.append(1) or samples, compute_by(network))
     assert len(calls) == 1
+
+
+def test_each_part_of_a_network_is_tried_by_its_own_samples(always_faster, samples):
+    network = nn.ModuleDict({"image": transformer(), "text": transformer()})
+    expected = compute_by(network["text"])(samples)
+    for part in ("image", "text", "text"):
+        choose_ways("net", network, lambda: samples, compute_by(network[part]), part=part)
+        assert ways_chosen(network, part) == ("prepacked",)
+        assert not any(isinstance(module, nn.Linear) for module in network[part].modules())
+    np.testing.assert_allclose(compute_by(network["text"])(samples), expected, atol=1e-5)
+
+
+def test_a_part_computes_as_before_whichever_part_came_first(monkeypatch, samples):
+    timed = []
+    monkeypatch.setattr(image_networks, "_is_faster_prepacked", lambda *given: timed.append(1) or True)
+    for parts in (("image", "text"), ("text", "image")):
+        network = nn.ModuleDict({"image": transformer(), "text": transformer()})
+        for part in parts:
+            choose_ways("net", network, lambda: samples, compute_by(network[part]), part=part)
+    assert len(timed) == 2, "ways that were found before are not timed again"

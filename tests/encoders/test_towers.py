@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import senseweave as sw
+from senseweave.encoders.runtime import image_networks
 from senseweave.errors import ModelError
 
 
@@ -217,8 +218,24 @@ def test_images_and_texts_have_the_same_vectors_where_torchvision_and_torchaudio
     np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=1e-6)
 
 
-def test_a_space_says_how_its_image_network_computes(clip):
-    described = sw.load(clip, device="cpu", cache_size=3).info()["backends"]["image"]
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_a_space_says_how_each_tower_computes(clip, modality):
+    described = sw.load(clip, device="cpu", cache_size=3).info()["backends"][modality]
     assert described["backend"] == "torch"
     assert set(described["network"]) <= {"prepacked"}
     assert json.loads(json.dumps(described)) == described
+
+
+def test_both_towers_of_one_model_compute_their_linear_layers_faster(clip, monkeypatch):
+    plain = sw.load(clip, device="cpu", cache_size=0)
+    pictures, texts = [random_image(40, 30)], ["a dog", "rain on the window of a train"]
+    expected = plain.embed_image(pictures), plain.embed_text(texts)
+    monkeypatch.setattr(image_networks, "FEWEST_PRODUCTS", 0)
+    monkeypatch.setattr(image_networks, "_found", {})
+    monkeypatch.setattr(image_networks, "_is_faster_prepacked", lambda *given: True)
+    space = sw.load(clip, device="cpu", cache_size=1)  # another space than before
+    found = space.embed_image(pictures), space.embed_text(texts)
+    described = space.info()["backends"]
+    assert [described[modality]["network"] for modality in ("text", "image")] == [["prepacked"], ["prepacked"]]
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)

@@ -14,6 +14,7 @@ from senseweave.encoders.parts.backbone import Backbone, class_for, feature_extr
 from senseweave.encoders.parts.saved_settings import read_prompts, with_settings
 from senseweave.encoders.parts.towers import BATCH_TOKENS, TowerText, projected
 from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.encoders.runtime.image_networks import choose_ways
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.extras import require
 from senseweave.media import Modality, Waveform
@@ -63,8 +64,24 @@ class ClapAudio(Encoder):
         """Compute log-mel spectrograms, shape (channels, frames, mel bands): 1 channel, or 4 equal if fused."""
         return [Prepared(self._mel_spectrogram(sound.samples)) for sound in items]
 
+    def load(self) -> None:
+        """Load the model, and find out how its audio tower computes fastest."""
+        super().load()
+        self._choose_ways()
+
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Compute the projected vectors in float32."""
+        self._choose_ways()
+        return Encoded(self._compute(batch))
+
+    def _choose_ways(self) -> None:
+        def sample() -> list[Prepared]:
+            noise = np.random.default_rng(0).normal(0, 0.1, self._extractor().nb_max_samples)
+            return [Prepared(self._mel_spectrogram(noise))]
+
+        choose_ways(self.backbone.checkpoint.name, self.backbone(), sample, self._compute, part="audio")
+
+    def _compute(self, batch: Sequence[Prepared]) -> np.ndarray:
         torch = require("torch", extra=self.backbone.extra)
         features = torch.from_numpy(np.stack([item.data for item in batch]))
         # Every item is one window, so none is "longer": the fusion of a global with local views is never entered.
@@ -74,7 +91,8 @@ class ClapAudio(Encoder):
                 self.backbone(),
                 {"input_features": self.backbone.to_device(features), "is_longer": self.backbone.to_device(longer)},
             )
-        return Encoded(vectors.float().cpu().numpy())
+        found: np.ndarray = vectors.float().cpu().numpy()
+        return found
 
     def identity(self) -> Mapping[str, object]:
         """Return the identity of the model; its own files decide windows and padding."""

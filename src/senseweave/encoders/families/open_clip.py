@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +18,8 @@ from senseweave.encoders.parts.image_model import ModelImage, TransformedModel
 from senseweave.encoders.parts.towers import BATCH_IMAGES, scalar
 from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
+from senseweave.encoders.runtime.image_networks import choose_ways
+from senseweave.encoders.runtime.padding import SAMPLES
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
@@ -221,13 +224,27 @@ class OpenClipText(Encoder):
             for row, text in zip(rows, items, strict=True)
         ]
 
+    def load(self) -> None:
+        """Load the model, and find out how its text tower computes fastest."""
+        super().load()
+        self._choose_ways()
+
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Compute the text features in float32."""
+        self._choose_ways()
+        return Encoded(self._compute(batch))
+
+    def _choose_ways(self) -> None:
+        samples = partial(self.prepare, SAMPLES, "document")
+        choose_ways(self.model.name, self.model(), samples, self._compute, part="text")
+
+    def _compute(self, batch: Sequence[Prepared]) -> np.ndarray:
         torch = require("torch", extra="openclip")
         model = self.model()
         tokens = torch.from_numpy(np.stack([item.data for item in batch])).to(next(model.parameters()).device)
         with torch.inference_mode():
-            return Encoded(model.encode_text(tokens).float().cpu().numpy())
+            vectors: np.ndarray = model.encode_text(tokens).float().cpu().numpy()
+        return vectors
 
     def identity(self) -> Mapping[str, object]:
         """Return the tower and the identity of the model."""

@@ -17,6 +17,7 @@ from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for, feature_extractor, model_type
 from senseweave.encoders.parts.spectrogram import FRAME, SHIFT
 from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.encoders.runtime.image_networks import choose_ways
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.extras import require
 from senseweave.media import Modality, Waveform
@@ -44,6 +45,8 @@ WAVEFORM_WINDOW = 15.0
 2006.11477, section 4.2), and attention over longer clips costs their square."""
 BATCH_SECONDS = 60.0
 """Seconds of sound per batch."""
+SAMPLE_SECONDS = 2.0
+"""Length of the noise on which ways to compute are compared."""
 Padding = Literal["exact", "none"]
 
 
@@ -99,7 +102,30 @@ class SpeechEncoder(Encoder):
     def frames(self, samples: int) -> int | None:
         """Return the number of leading output frames of sound, which padding follows; None for all frames."""
 
+    def load(self) -> None:
+        """Load the model, and find out how it computes fastest."""
+        super().load()
+        self._choose_ways()
+
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
+        """Compute the vectors of windows of one shape."""
+        self._choose_ways()
+        return Encoded(self.compute(batch))
+
+    def without_padding(self) -> SpeechEncoder:
+        """Return the encoder by which samples pass the same layers in the shortest time."""
+        return self
+
+    def _choose_ways(self) -> None:
+        shortest = self.without_padding()
+
+        def sample() -> list[Prepared]:
+            noise = np.random.default_rng(0).normal(0, 0.1, round(SAMPLE_SECONDS * self.sampling_rate))
+            return shortest.prepare([Waveform(noise.astype(np.float32), self.sampling_rate)], "document")
+
+        choose_ways(self.backbone.checkpoint.name, self.backbone(), sample, shortest.compute)
+
+    def compute(self, batch: Sequence[Prepared]) -> np.ndarray:
         """Run the model and average the states of true frames, in float32."""
         torch = require("torch", extra=self.backbone.extra)
         inputs = self.backbone.to_device(torch.from_numpy(np.stack([item.data for item in batch])))
@@ -109,7 +135,8 @@ class SpeechEncoder(Encoder):
             chosen = [output.last_hidden_state if n == -1 else self._layer(output, n) for n in self.layers]
             states = torch.stack([layer.float() for layer in chosen]).mean(dim=0)
             rows = [row[: self.frames(item.cost)].mean(dim=0) for row, item in zip(states, batch, strict=True)]
-        return Encoded(torch.stack(rows).cpu().numpy())
+        vectors: np.ndarray = torch.stack(rows).cpu().numpy()
+        return vectors
 
     def _layer(self, output: Any, number: int) -> Any:
         states = output.hidden_states
@@ -170,6 +197,10 @@ class WhisperEncoder(SpeechEncoder):
             )
             prepared.append(Prepared(features["input_features"][0], cost=length, bucket=bucket))
         return prepared
+
+    def without_padding(self) -> WhisperEncoder:
+        """Return the encoder that computes what is there alone."""
+        return WhisperEncoder(self.backbone, layers=self.layers, padding="none")
 
     def states(self, model: Any, inputs: Any, layers: bool) -> Any:
         """Run the encoder."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from senseweave.encoders.base import Encoded, Encoder, Prepared
+from senseweave.encoders.base import Encoder, Prepared
 from senseweave.encoders.detection import BY_HEAD, Rule, has_architecture
 from senseweave.encoders.families.speech import BATCH_SECONDS, WAVEFORM_WINDOW, WaveformEncoder, receptive_field
 from senseweave.encoders.family import Family
@@ -45,12 +45,13 @@ class XVector(WaveformEncoder):
         step = int(np.prod(config.conv_stride))
         return receptive_field(config.conv_kernel, config.conv_stride) + (int(seen) + 1) * step
 
-    def forward(self, batch: Sequence[Prepared]) -> Encoded:
+    def compute(self, batch: Sequence[Prepared]) -> np.ndarray:
         """Compute the vectors of windows of one length, in float32."""
         torch = require("torch", extra=EXTRA)
         inputs = self.backbone.to_device(torch.from_numpy(np.stack([item.data for item in batch])))
         with self.backbone.inference():
-            return Encoded(self.backbone()(inputs).embeddings.float().cpu().numpy())
+            vectors: np.ndarray = self.backbone()(inputs).embeddings.float().cpu().numpy()
+        return vectors
 
     def identity(self) -> Mapping[str, object]:
         """Return model and window."""

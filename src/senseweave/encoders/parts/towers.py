@@ -172,8 +172,14 @@ class TowerText(CheckpointSource, Encoder):
                 prepared.append(Prepared(features, cost=cost, dropped=dropped))
         return prepared
 
+    def load(self) -> None:
+        """Load the model, and find out how its text tower computes fastest."""
+        super().load()
+        self._choose_ways()
+
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Pad as the model was trained, and compute the projected vectors in float32."""
+        self._choose_ways()
         return Encoded(self._compute(self.backbone, [text.data for text in batch]))
 
     def _compute(self, backbone: Backbone, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -188,6 +194,13 @@ class TowerText(CheckpointSource, Encoder):
         with backbone.inference():
             vectors: np.ndarray = self._features(backbone(), tensors).float().cpu().numpy()
         return vectors
+
+    def _choose_ways(self) -> tuple[str, ...]:
+        compute = functools.partial(self._compute, self.backbone)
+        return choose_ways(self.checkpoint.name, self.backbone(), self._samples, compute, part="text")
+
+    def _samples(self) -> list[Any]:
+        return [text.data for text in self._tokenize(SAMPLES, self.max_length)]
 
     def _find_batching(self) -> Batching:
         """Return which texts may share a batch; texts of one length are never padded to another."""
@@ -213,8 +226,9 @@ class TowerText(CheckpointSource, Encoder):
         }
 
     def describe_backend(self) -> Mapping[str, object]:
-        """Return the device and the number type."""
-        return {"backend": "torch", **describe_torch(self.backbone()), "texts": "padded"}
+        """Return device and number type, and how the tower was made faster, see `runtime.image_networks`."""
+        described = {"backend": "torch", **describe_torch(self.backbone()), "texts": "padded"}
+        return {**described, "network": list(self._choose_ways())}
 
     def role_prompt(self, role: Role) -> str:
         """Return what is put before the texts of a role."""

@@ -1,8 +1,9 @@
-"""How an image network computes on a CPU: as it is, or a faster way that is proven to give the same vectors.
+"""How a network computes on a CPU: as it is, or a faster way that is proven to give the same vectors.
 
-Three ways are tried when a network is first used: batch norms folded into the convolutions before them, weights of
-convolutions laid out by places instead of channels (`channels_last`), and linear layers in the layout of oneDNN's
-kernels. Each is kept where two sample pictures come out the same and it was faster. Nothing of it is in a fingerprint.
+It serves image networks, the text towers beside them, and encoders of speech and sound. Three ways are tried when a
+network is first used: batch norms folded into the convolutions before them, weights of convolutions laid out by places
+instead of channels (`channels_last`), and linear layers in the layout of oneDNN's kernels. Each is kept where samples
+come out the same and it was faster. Nothing of it is in a fingerprint.
 A network too small to gain by it stays as it is, in every process alike.
 """
 
@@ -39,7 +40,10 @@ LINEAR_ROUNDS: Final = 5
 
 _log = logging.getLogger(__name__)
 _lock = RLock()
-_ways: WeakKeyDictionary[Any, tuple[str, ...]] = WeakKeyDictionary()
+_ways: WeakKeyDictionary[Any, dict[str, tuple[str, ...]]] = WeakKeyDictionary()
+"""By network and part."""
+_sizes: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+"""Parameters of networks before anything was changed, which takes some away."""
 _found: dict[Hashable, tuple[str, ...]] = {}
 """Ways of networks that were freed: loaded again, they compute as before, to the last bit."""
 
@@ -47,9 +51,9 @@ Undo = Callable[[], None]
 T = TypeVar("T")
 
 
-def ways_chosen(model: Any) -> tuple[str, ...]:
-    """Return the ways in which a network was changed: `folded`, `channels_last`, `prepacked`."""
-    return _ways.get(model, ())
+def ways_chosen(model: Any, part: str = "") -> tuple[str, ...]:
+    """Return the ways in which a network, or a part of it, was changed: `folded`, `channels_last`, `prepacked`."""
+    return _ways.get(model, {}).get(part, ())
 
 
 def sample_pictures() -> list[Any]:
@@ -70,28 +74,36 @@ def sample_views(prepare: Callable[[Any], Sequence[T]]) -> Callable[[], list[T]]
 
 
 def choose_ways(
-    name: str, model: Any, make_samples: Callable[[], T], compute: Callable[[T], np.ndarray]
+    name: str,
+    model: Any,
+    make_samples: Callable[[], T],
+    compute: Callable[[T], np.ndarray],
+    *,
+    part: str = "",
 ) -> tuple[str, ...]:
-    """Change a network so that it computes faster, where that is proven on samples; once for each network.
+    """Change a network so that it computes faster, where that is proven on samples; once for each network and part.
 
     Args:
         name: What logs call it.
         model: A torch module in eval mode.
-        make_samples: Prepares pictures or clips for it, see `sample_views`.
+        make_samples: Prepares pictures (see `sample_views`), clips, texts or sounds for it.
         compute: Computes their vectors by this module, shape (n, dimension).
+        part: Which part of the module the samples pass, where another part computes something else, such as `text`.
 
     Returns:
         The ways in which it was changed, see `ways_chosen`.
     """
-    if model not in _ways:
+    if part not in _ways.get(model, {}):
         with _lock:
-            if model not in _ways:
-                _ways[model] = ()
-                size = sum(weights.numel() for weights in model.parameters())
-                key = (name, type(model), size)
-                _ways[model] = _try_ways(name, model, make_samples, compute, _found.get(key))
-                _found[key] = _ways[model]
-    return _ways[model]
+            chosen = _ways.setdefault(model, {})
+            if part not in chosen:
+                chosen[part] = ()
+                if model not in _sizes:
+                    _sizes[model] = sum(weights.numel() for weights in model.parameters())
+                key = (name, type(model), _sizes[model], part)
+                chosen[part] = _try_ways(name, model, make_samples, compute, _found.get(key))
+                _found[key] = chosen[part]
+    return _ways[model][part]
 
 
 def _try_ways(
@@ -141,7 +153,7 @@ def _try_ways(
         and trial.try_change("prepacked", lambda: _prepack(model, watched.linears)) is not None
     ):
         ways.append("prepacked")
-    _log.debug("%s computes images by: %s", printable(name), ", ".join(ways) or "the model as it is")
+    _log.debug("%s computes by: %s", printable(name), ", ".join(ways) or "the model as it is")
     return tuple(ways)
 
 
@@ -232,7 +244,7 @@ class _Trial:
             reason, taken = f"{type(error).__name__}: {error}", 0.0
         if not reason:
             return taken
-        _log.info("%s does not compute images %s: %s", printable(self._name), way, printable(reason))
+        _log.info("%s does not compute %s: %s", printable(self._name), way, printable(reason))
         if undo is not None:
             undo()
         return None

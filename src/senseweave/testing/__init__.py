@@ -4,7 +4,10 @@ import pytest
 
 # Has to come before the imports.
 pytest.register_assert_rewrite(
-    "senseweave.testing.contract", "senseweave.testing.media_contract", "senseweave.testing.store_contract"
+    "senseweave.testing.contract",
+    "senseweave.testing.media_contract",
+    "senseweave.testing.store_contract",
+    "senseweave.testing.store_samples",
 )
 
 from senseweave.testing.case import Case, Reference  # noqa: E402

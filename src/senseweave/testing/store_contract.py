@@ -1,10 +1,4 @@
-"""The contract of every vector store, as tests: subclass it and say how the store is opened.
-
-class TestMyStore(StoreContract):
-    @pytest.fixture
-    def open_store(self, tmp_path):
-        return lambda: MyStore(tmp_path)
-"""
+"""The contract of every vector store, as tests: subclass it and say how the store is opened."""
 
 from __future__ import annotations
 
@@ -18,17 +12,21 @@ import pytest
 
 from senseweave.errors import StoreError
 from senseweave.retrieval.records.schema import Record
-from senseweave.retrieval.stores.base import StoredRecord, VectorStore
-from senseweave.retrieval.stores.conditions import Compare, Condition, matches
+from senseweave.retrieval.stores.base import VectorStore
+from senseweave.retrieval.stores.conditions import Compare, matches
 from senseweave.retrieval.stores.filters import COMPARISONS, parse_filter
 from senseweave.testing.store_samples import (
-    CONDITIONS,
-    FILTERS,
     FRACTIONS,
     IDS,
     METADATA,
+    check_whole,
+    conditions,
+    cosine,
     filter_records,
     random_records,
+    same_direction,
+    share_found,
+    whole_record,
 )
 
 Open = Callable[[], VectorStore]
@@ -373,43 +371,3 @@ class StoreContract:
         store.close()
         with pytest.raises(StoreError, match="closed"):
             store.collections()
-
-
-def conditions() -> Iterator[tuple[str, Condition]]:
-    """Yield the conditions of the contract, each with what errors call it."""
-    for given in FILTERS:
-        condition = parse_filter(given)
-        assert condition is not None
-        yield repr(given), condition
-    for condition in CONDITIONS:
-        yield repr(condition), condition
-
-
-def cosine(vector: np.ndarray, other: np.ndarray) -> float:
-    """Return the cosine of the angle between two vectors."""
-    return float(vector @ other / np.linalg.norm(vector) / np.linalg.norm(other))
-
-
-def same_direction(record: StoredRecord, vector: np.ndarray) -> bool:
-    """Return whether a record has a vector, of float32, and it points where another does: stores may scale it."""
-    stored = record.vector
-    return stored is not None and stored.dtype == np.float32 and cosine(stored, vector) > 1 - 1e-5
-
-
-def share_found(records: Sequence[Record], query: np.ndarray, found: Sequence[StoredRecord]) -> float:
-    """Return the share of the records nearest to a query that were found."""
-    similarities = [cosine(query, record.vector) for record in records]
-    nearest = {records[at].id for at in np.argsort(similarities)[::-1][: len(found)]}
-    return len(nearest & {record.id for record in found}) / len(found)
-
-
-def whole_record(identifier: str, writer: int, turn: int) -> Record:
-    """Return a record whose vector, text and metadata say the same."""
-    vector = np.zeros(8, np.float32)
-    vector[writer], vector[(writer + 1) % 8] = 1.0, turn / 10
-    return Record(identifier, vector, f"{writer} {turn}", {"writer": writer, "turn": turn})
-
-
-def check_whole(record: StoredRecord) -> None:
-    """Check that the text of a record of `whole_record` is that of its metadata."""
-    assert record.text == f"{record.metadata['writer']} {record.metadata['turn']}"

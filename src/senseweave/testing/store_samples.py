@@ -1,13 +1,16 @@
-"""Records, filters and ids for the contract of stores."""
+"""Records, filters and ids for the contract of stores, and what is checked of the records that come back."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.conditions import AllOf, AnyOf, Compare, Condition
+from senseweave.retrieval.stores.filters import parse_filter
 
 METADATA: Final = {"about": "größe 中文 \U0001f600", "n": 3, "ratio": 0.25, "on": True, "json": '{"a": "b"}'}
 """Metadata of a collection."""
@@ -95,3 +98,43 @@ def random_records(count: int, dimension: int = 8) -> list[Record]:
         metadata = {"number": number, "even": number % 2 == 0, "word": f"word {number % 5}"}
         records.append(Record(f"id {number}", vector / np.linalg.norm(vector), f"text {number}", metadata))
     return records
+
+
+def conditions() -> Iterator[tuple[str, Condition]]:
+    """Yield the conditions of the contract, each with what errors call it."""
+    for given in FILTERS:
+        condition = parse_filter(given)
+        assert condition is not None
+        yield repr(given), condition
+    for condition in CONDITIONS:
+        yield repr(condition), condition
+
+
+def cosine(vector: np.ndarray, other: np.ndarray) -> float:
+    """Return the cosine of the angle between two vectors."""
+    return float(vector @ other / np.linalg.norm(vector) / np.linalg.norm(other))
+
+
+def same_direction(record: StoredRecord, vector: np.ndarray) -> bool:
+    """Return whether a record has a vector, of float32, and it points where another does: stores may scale it."""
+    stored = record.vector
+    return stored is not None and stored.dtype == np.float32 and cosine(stored, vector) > 1 - 1e-5
+
+
+def share_found(records: Sequence[Record], query: np.ndarray, found: Sequence[StoredRecord]) -> float:
+    """Return the share of the records nearest to a query that were found."""
+    similarities = [cosine(query, record.vector) for record in records]
+    nearest = {records[at].id for at in np.argsort(similarities)[::-1][: len(found)]}
+    return len(nearest & {record.id for record in found}) / len(found)
+
+
+def whole_record(identifier: str, writer: int, turn: int) -> Record:
+    """Return a record whose vector, text and metadata say the same."""
+    vector = np.zeros(8, np.float32)
+    vector[writer], vector[(writer + 1) % 8] = 1.0, turn / 10
+    return Record(identifier, vector, f"{writer} {turn}", {"writer": writer, "turn": turn})
+
+
+def check_whole(record: StoredRecord) -> None:
+    """Check that the text of a record of `whole_record` is that of its metadata."""
+    assert record.text == f"{record.metadata['writer']} {record.metadata['turn']}"

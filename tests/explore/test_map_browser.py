@@ -3,6 +3,7 @@
 import io
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,24 +24,29 @@ WAYS = {"WebGL": ["--enable-unsafe-swiftshader"], "canvas": ["--disable-3d-apis"
 """How the map is drawn, and what Chromium is started with so that it draws it so."""
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """What starts Chromium."""
+    with playwright.sync_playwright() as started:
+        yield started.chromium
+
+
 @pytest.fixture(scope="module", params=WAYS)
-def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def page(request: pytest.FixtureRequest, chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A map of a text on the left and a picture on the right."""
     places = np.array([[-0.9, 0], [0.9, 0]], np.float32)
     columns: list[Column] = [{"title": "modality", "names": ["text", "image"], "codes": [0, 1]}]
     texts = ["a dog in the snow", "a red boat"]
     file = tmp_path_factory.mktemp("map") / "map.html"
     file.write_text(write_page("A map", places, columns, ["dog.txt", "boat.png"], texts, {}, "2 contents"))
-    with playwright.sync_playwright() as started:
-        arguments = ["--no-sandbox", *WAYS[request.param]]
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        opened = browser.new_page(viewport={"width": 1000, "height": 600}, color_scheme="light")
-        opened.set_default_timeout(30_000)
-        opened.goto(file.as_uri())
-        made = opened.evaluate("() => document.getElementById('map').getContext('webgl') ? 'WebGL' : 'canvas'")
-        assert made == request.param
-        yield opened
-        browser.close()
+    browser = chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *WAYS[request.param]])
+    opened = browser.new_page(viewport={"width": 1000, "height": 600}, color_scheme="light")
+    opened.set_default_timeout(30_000)
+    opened.goto(file.as_uri())
+    made = opened.evaluate("() => document.getElementById('map').getContext('webgl') ? 'WebGL' : 'canvas'")
+    assert made == request.param
+    yield opened
+    browser.close()
 
 
 def places(page: Any, color: tuple[int, int, int]) -> np.ndarray:
@@ -90,3 +96,36 @@ def test_a_point_shows_its_card(page: Any) -> None:
     x, y = places(page, ORANGE).mean(axis=0)
     page.mouse.move(x, y)
     page.locator("#card", has_text="a red boat").wait_for()
+
+
+SLOW_FRAMES = """
+    const next = window.requestAnimationFrame.bind(window);
+    let clock = 0;
+    window.requestAnimationFrame = (draw) => next(() => draw(clock += 40));
+    window.counts = [];
+    const draw = WebGLRenderingContext.prototype.drawArrays;
+    WebGLRenderingContext.prototype.drawArrays = function (kind, first, count) {
+        window.counts.push(count);
+        draw.call(this, kind, first, count);
+    };
+"""
+
+
+def test_a_large_map_whose_frames_come_slowly_is_thinned_while_it_moves(chromium: Any, tmp_path: Path) -> None:
+    count = 40_000
+    places = np.random.default_rng(0).uniform(-1, 1, (count, 2)).astype(np.float32)
+    columns: list[Column] = [{"title": "modality", "names": ["text"], "codes": [0] * count}]
+    file = tmp_path / "map.html"
+    file.write_text(write_page("A map", places, columns, ["a"] * count, ["b"] * count, {}, "contents"))
+    browser = chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *WAYS["WebGL"]])
+    opened = browser.new_page()
+    opened.set_default_timeout(30_000)
+    opened.add_init_script(SLOW_FRAMES)
+    opened.goto(file.as_uri())
+    opened.mouse.move(600, 300)
+    for _ in range(8):
+        opened.mouse.wheel(0, 40)
+    opened.wait_for_function(f"() => Math.min(...counts) < {count} && counts.at(-1) === {count}")
+    assert opened.evaluate("() => Math.min(...counts)") >= 10_000
+    assert opened.evaluate("() => document.getElementById('map').getContext('webgl').getError()") == 0
+    browser.close()

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from loopback_server import Start
 from pdf_objects import write_pages
 
 import senseweave as sw
+from senseweave.serving.errors import PlainJSON
 from senseweave.testing import toy_space
 
 
@@ -155,8 +157,6 @@ def test_an_option_without_sense_is_refused_and_nothing_kept(
     assert not kept(uploads)
 
 
-def test_a_number_that_json_does_not_have_is_null(writer: httpx.Client) -> None:
-    body = b'{"texts": [{"text": "a reading", "source": "sensor", "metadata": {"value": NaN}}]}'
-    writer.post("/api/texts", content=body, headers={"content-type": "application/json"})
-    listed = writer.get("/api/records", params={"limit": 1000})
-    json.loads(listed.content, parse_constant=pytest.fail)
+def test_a_number_that_json_does_not_have_is_null() -> None:
+    answer = PlainJSON({"scores": [0.5, math.nan, -math.inf], "value": {"a": math.inf}})
+    assert json.loads(answer.body, parse_constant=pytest.fail) == {"scores": [0.5, None, None], "value": {"a": None}}

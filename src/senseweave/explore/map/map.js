@@ -23,7 +23,12 @@
   // Points have soft edges of their own: multisampling would cost a processor without a GPU half of its frames.
   const gl = canvas.getContext("webgl", { antialias: false, depth: false });
   const plane = gl ? null : canvas.getContext("2d");
-  let program, placeBuffer, colorBuffer, uniforms;
+  let program, placeBuffer, colorBuffer, uniforms, placeAt, colorAt;
+
+  // While the map moves and frames come slowly, every second point is drawn, or every fourth, and so on; at rest, all.
+  const SLOW = 30, REST = 150; // milliseconds between frames, and after the last
+  const FEW = 10000, MOST_STEP = 16; // points that are drawn in any case; WebGL takes strides of 255 bytes
+  let step = 1, drawn = 0, resting = 0;
 
   function shader(kind, source) {
     const made = gl.createShader(kind);
@@ -51,10 +56,10 @@
     placeBuffer = gl.createBuffer();
     gl.bindBuffer(gl.ARRAY_BUFFER, placeBuffer);
     gl.bufferData(gl.ARRAY_BUFFER, places, gl.STATIC_DRAW);
-    const place = gl.getAttribLocation(program, "place");
-    gl.enableVertexAttribArray(place);
-    gl.vertexAttribPointer(place, 2, gl.FLOAT, false, 0, 0);
     colorBuffer = gl.createBuffer();
+    [placeAt, colorAt] = ["place", "color"].map((name) => gl.getAttribLocation(program, name));
+    gl.enableVertexAttribArray(placeAt);
+    gl.enableVertexAttribArray(colorAt);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
   }
@@ -77,9 +82,6 @@
     }
     gl.bindBuffer(gl.ARRAY_BUFFER, colorBuffer);
     gl.bufferData(gl.ARRAY_BUFFER, dots, gl.STATIC_DRAW);
-    const color = gl.getAttribLocation(program, "color");
-    gl.enableVertexAttribArray(color);
-    gl.vertexAttribPointer(color, 4, gl.UNSIGNED_BYTE, true, 0, 0);
     return redraw();
   }
 
@@ -99,7 +101,16 @@
     return Math.max(2, Math.min(10, (count > 20000 ? 2.5 : count > 2000 ? 4 : 7) * Math.sqrt(view.scale)));
   }
 
-  function draw() {
+  function pace(now) {
+    const gap = now - drawn;
+    drawn = now;
+    clearTimeout(resting);
+    if (gap < REST && gap > SLOW && count / step > FEW && step < MOST_STEP) step *= 2;
+    if (step > 1) resting = setTimeout(() => { draw(1); step /= 2; }, REST);
+    draw(step);
+  }
+
+  function draw(every) {
     waiting = false;
     const ratio = window.devicePixelRatio || 1;
     const width = canvas.clientWidth, height = canvas.clientHeight;
@@ -115,13 +126,17 @@
       gl.uniform2f(uniforms.zoom, 2 * unit() / width, 2 * unit() / height);
       gl.uniform1f(uniforms.size, pointSize() * ratio);
       gl.uniform1f(uniforms.edge, pointSize() * ratio);
-      gl.drawArrays(gl.POINTS, 0, count);
+      gl.bindBuffer(gl.ARRAY_BUFFER, placeBuffer);
+      gl.vertexAttribPointer(placeAt, 2, gl.FLOAT, false, 8 * every, 0);
+      gl.bindBuffer(gl.ARRAY_BUFFER, colorBuffer);
+      gl.vertexAttribPointer(colorAt, 4, gl.UNSIGNED_BYTE, true, 4 * every, 0);
+      gl.drawArrays(gl.POINTS, 0, Math.ceil(count / every));
       return;
     }
     plane.setTransform(ratio, 0, 0, ratio, 0, 0);
     plane.clearRect(0, 0, width, height);
     const size = pointSize();
-    for (let at = 0; at < count; at++) {
+    for (let at = 0; at < count; at += every) {
       const [x, y] = onScreen(at);
       if (x < 0 || y < 0 || x > width || y > height) continue;
       plane.globalAlpha = isShown(at) ? 0.85 : 0.05;
@@ -133,7 +148,7 @@
   function redraw() {
     if (waiting) return;
     waiting = true;
-    requestAnimationFrame(draw);
+    requestAnimationFrame(pace);
   }
 
   function onScreen(at) {

@@ -92,7 +92,8 @@ types: setup
 		-p haystack_integrations.components.retrievers.senseweave -p haystack_integrations.components.builders.senseweave \
 		-p haystack_integrations.components.writers.senseweave
 
-# benchmarks/mixed_retrieval, default_scene and speech_words.py need Debian's packages and a folder: see their first lines.
+# benchmarks/mixed_retrieval, default_scene and speech_words.py need Debian's packages and a folder, rerank.py a wheel, and
+# words.py and quantized.py a library whose docstrings they take: see their first lines.
 bench: setup
 	$(BIN)/python benchmarks $(ARGS)
 

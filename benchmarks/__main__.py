@@ -6,6 +6,11 @@ Each script runs in a process of its own, once with one thread for arithmetic an
 Rows are printed as one table and written to `benchmarks/results/` as JSON and Markdown, named by the processor. A row
 below 1.0 is marked; so is a row whose rounds other processes disturbed, and a script that failed. A full run takes
 about half an hour on two quiet cores, `--quick` under ten minutes.
+
+What is not a comparison of speed has a script of its own, which `docs/` quotes: quality by `mixed_retrieval`,
+`default_scene`, `words.py`, `rerank.py`, `quantized.py`, `speech_words.py`, `whisper_padding.py`, `duplicates.py` and
+`fast_decode.py`; what calls keep waiting by `event_loop.py`, `haystack_event_loop.py`, `chroma_writes.py` and
+`serving.py`; media by `media_decode.py`, `media_memory.py` and `image_memory.py`; a graphics card by `gpu.py`.
 """
 
 from __future__ import annotations

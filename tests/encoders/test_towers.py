@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import senseweave as sw
+from senseweave.encoders.parts import backbone
 from senseweave.encoders.runtime import image_networks
 from senseweave.errors import ModelError
 
@@ -239,3 +240,14 @@ def test_both_towers_of_one_model_compute_their_linear_layers_faster(clip, monke
     assert [described[modality]["network"] for modality in ("text", "image")] == [["prepacked"], ["prepacked"]]
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_what_a_tower_reads_goes_to_its_device_in_its_number_type(clip, monkeypatch):
+    import torch
+
+    moved = []
+    monkeypatch.setattr(backbone, "to_device", lambda tensor, device: moved.append((tensor.dtype, str(device))))
+    tower = sw.load(clip, device="cpu", dtype="bfloat16", cache_size=2).encoders["image"].backbone
+    for dtype in (torch.float32, torch.int64):
+        tower.to_device(torch.zeros(2, dtype=dtype))
+    assert moved == [(torch.bfloat16, "cpu"), (torch.int64, "cpu")], "half the bytes, from pinned memory on a GPU"

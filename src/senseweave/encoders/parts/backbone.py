@@ -8,7 +8,7 @@ from typing import Any
 
 from senseweave.display import printable
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained
-from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device, pick_dtype
+from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device, pick_dtype, to_device
 from senseweave.errors import ModelError
 from senseweave.extras import require
 
@@ -88,9 +88,9 @@ class Backbone(Loadable):
         return require("torch", extra=self.extra).inference_mode()  # type: ignore[no-any-return]
 
     def to_device(self, tensor: Any) -> Any:
-        """Move a tensor to the model's device, and a floating-point tensor to its number type."""
+        """Move a tensor to the model's device, and a floating-point tensor to its number type, see `to_device`."""
         model = self._model()
-        return tensor.to(model.device, model.dtype) if tensor.is_floating_point() else tensor.to(model.device)
+        return to_device(tensor.to(model.dtype) if tensor.is_floating_point() else tensor, model.device)
 
     def identity(self) -> dict[str, object]:
         """Return the checksums of the files, the class and the number type."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import wave
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ pytest.importorskip("soundfile", reason="needs senseweave[audio]")
 
 import pyarrow  # noqa: E402
 import ray_space  # noqa: E402
+from chroma_server import ChromaServer  # noqa: E402
 from PIL import Image  # noqa: E402
 from pyarrow import parquet  # noqa: E402
 
@@ -174,7 +175,7 @@ def test_the_command_line_lists_failures_in_a_file(cluster, space, tmp_path):
     assert [row["source"] for row in rows] == [str(tmp_path / "empty.txt")]
 
 
-def test_datasets_of_parquet_and_of_webdataset(cluster, space, tmp_path):
+def test_datasets_of_webdataset_and_of_parquet_into_a_server(cluster, space, tmp_path):
     import tarfile
 
     shard = tmp_path / "shard.tar"
@@ -196,12 +197,17 @@ def test_datasets_of_parquet_and_of_webdataset(cluster, space, tmp_path):
     rows = [{"body": f"row {number}", "name": f"r{number}", "year": 2000 + number} for number in range(5)]
     parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "rows.parquet")
     table = cluster.data.read_parquet(str(tmp_path / "rows.parquet"))
-    report = sw.scale.index(
-        table, index, column="body", modality="text", source="name", metadata=["year"], failures=None
-    )
-    assert report.added == 5
-    (hit,) = index.search("row 3", k=1, filter={"year": 2003})
-    assert (hit.source, hit.text) == ("r3", "row 3")
+    server = ChromaServer(tmp_path / "server")
+    address = f"http://127.0.0.1:{server.port}"
+    try:
+        options = {"column": "body", "modality": "text", "source": "name", "metadata": ["year"]}
+        report = sw.scale.index(table, address, space, failures=None, **options)
+        assert report.added == 5
+        with closing(sw.stores.connect(address)) as store:
+            (hit,) = sw.Index(store, spaces=space).search("row 3", k=1, filter={"year": 2003})
+            assert (hit.source, hit.text) == ("r3", "row 3")
+    finally:
+        server.kill()
 
 
 def test_a_killed_reader_and_a_killed_actor_lose_and_double_nothing(cluster, space, notes, folder, tmp_path):

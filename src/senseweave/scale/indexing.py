@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from senseweave.media.forms.source import Pages
 from senseweave.media.kinds.picture_text import Ocr
 from senseweave.retrieval.index import Index
 from senseweave.retrieval.report import Report
+from senseweave.retrieval.stores.addresses import is_address
 from senseweave.scale.actors import ChunkEmbedder
 from senseweave.scale.cluster import Concurrency, actor_options, require_ray
 from senseweave.scale.inputs import Columns, is_dataset, list_inputs, path_dataset
@@ -21,6 +23,7 @@ from senseweave.scale.known import read_known
 from senseweave.scale.reading import Job, read_rows
 from senseweave.scale.writing import EmbeddedIngest
 from senseweave.spaces.space import Space
+from senseweave.stores import connect
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -41,7 +44,7 @@ def index(
     failures: str | os.PathLike[str] | None = "failures.parquet",
     policy: MediaPolicy | None = None,
     encoding: str | None = None,
-    ocr: Ocr = "auto",
+    ocr: Ocr | None = None,
     pages: Pages = "separate",
     overlap: float = 0.0,
     characters: int | None = None,
@@ -56,7 +59,8 @@ def index(
     Args:
         data: Files and folders that every node sees under the same path, URLs of files and folders that fsspec reads
             (where the policy allows the scheme), or a Ray Dataset with a `column`.
-        into: The index, or the place of an index as `senseweave.Index` takes it: a folder, a client or a store.
+        into: The index, or the place of an index as `senseweave.Index` takes it: a folder, a client or a store, or
+            the address of a server that `senseweave.stores.connect` opens.
         space: Of a new index; None for what the index was created with, or `starter`.
         column: Of a dataset: what is indexed. Several, such as `["jpg", "txt"]` of WebDataset, are indexed each by
             itself; a null is passed over. None for `bytes`.
@@ -71,7 +75,7 @@ def index(
         failures: Parquet file for the inputs that could not be indexed, written at the end; None for none.
         policy: What may be read; the index's own policy if None.
         encoding: As in `Index.add`, like `ocr`, `pages`, `overlap`, `characters` and `character_overlap`.
-        ocr: In which pictures writing is read.
+        ocr: In which pictures writing is read; None for the index's own choice.
         pages: What is kept of pages of a PDF.
         overlap: Seconds that neighbouring windows of audio and video share.
         characters: Most characters per passage of text.
@@ -88,12 +92,12 @@ def index(
     ray = require_ray("senseweave.scale.index")
     columns = _columns(data, column, modality, source, metadata)
     options, task_cpus = actor_options(concurrency, num_gpus, batch_size)
-    opened = into if isinstance(into, Index) else Index(into, spaces=space, policy=policy)
-    try:
+    with ExitStack() as stack:
+        opened = into if isinstance(into, Index) else stack.enter_context(_opened(into, space, policy))
         chosen = policy or opened.policy
         reading: dict[str, Any] = {
             "encoding": encoding,
-            "ocr": ocr,
+            "ocr": opened._ocr if ocr is None else ocr,
             "pages": pages,
             "overlap": overlap,
             "characters": characters,
@@ -113,12 +117,9 @@ def index(
                 report = ingest.take(_embedded(rows, job, options, task_cpus) if rows is not None else ())
             finally:
                 opened._calibration.renew()
-        if failures is not None:
-            write_failures(report.failed, Path(failures))
-        return report
-    finally:
-        if opened is not into:
-            opened.close()
+    if failures is not None:
+        write_failures(report.failed, Path(failures))
+    return report
 
 
 def write_failures(failed: Sequence[MediaError], path: Path) -> None:
@@ -133,6 +134,15 @@ def write_failures(failed: Sequence[MediaError], path: Path) -> None:
     partial = path.with_name(f"{path.name}.partial")
     parquet.write_table(arrow.Table.from_pylist(rows, schema=names), partial)
     os.replace(partial, path)
+
+
+@contextmanager
+def _opened(place: Any, spaces: Any, policy: MediaPolicy | None) -> Iterator[Index]:
+    """Give the index in a folder, a client, a store or the store at an address for the duration of a block."""
+    with ExitStack() as stack:
+        if isinstance(place, str) and is_address(place):
+            place = stack.enter_context(closing(connect(place)))
+        yield stack.enter_context(Index(place, spaces=spaces, policy=policy))
 
 
 def _embedded(rows: Any, job: Any, options: dict[str, Any], task_cpus: float) -> Iterable[Any]:

@@ -7,6 +7,8 @@ import pytest
 import senseweave as sw
 from senseweave.retrieval import Index
 from senseweave.retrieval.stores.chroma import ChromaStore
+from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.memory import MemoryStore
 
 TEXTS = [
     "The pump needs part 4711-B after two years.",
@@ -96,6 +98,36 @@ def test_what_words_find_is_looked_up_by_id_alone_and_its_vectors_for_a_page(tmp
         assert len(found(index, "QZ-1", k=2, filter={"hall": {"in": [55, 57]}})) == 2
     assert {condition for condition, _ in calls} == {None}  # of which Chroma would look at every record
     assert sum(vectors for _, vectors in calls) <= 10
+
+
+@pytest.mark.parametrize("kind", ["folder", "memory"])
+def test_under_a_filter_for_few_records_only_these_are_looked_up(tmp_path, space, monkeypatch, kind):
+    with Index(tmp_path / "index" if kind == "folder" else MemoryStore(), spaces=[space]) as index:
+        index.add(
+            [sw.Text(f"Valve QZ-{number % 2} of hall {number}.", source=f"note {number}") for number in range(400)]
+        )
+        store, looked_up, listed = index._store.store, [], []
+        (name,) = [name for name in store.collections() if name.endswith("-text")]
+        ids = {record.metadata["source"]: record.id for record in store.get(name)}
+        for number in range(400):
+            store.update_metadata(name, {ids[f"note {number}"]: {"hall": number}})
+        index.search("QZ-1", words=True)
+        get, known = type(store).get, Collections.matching_ids
+
+        def counted(self, *given, **options):
+            looked_up.extend(options.get("ids") or ())
+            return get(self, *given, **options)
+
+        monkeypatch.setattr(type(store), "get", counted)
+        monkeypatch.setattr(Collections, "matching_ids", lambda *given: (listed.append(1), known(*given))[1])
+        halls = {"in": [7, 108, 311]}
+        assert set(found(index, "QZ-1", k=3, filter={"hall": halls})[:2]) == {
+            "Valve QZ-1 of hall 7.",
+            "Valve QZ-1 of hall 311.",
+        }
+        assert (len(listed), len(looked_up) < 100) == (1, True)
+        assert len(found(index, "QZ-1", k=3, filter={"hall": {"gte": 50}})) == 3
+        assert len(listed) == 1  # most records pass: what words find is looked up
 
 
 @pytest.mark.parametrize(

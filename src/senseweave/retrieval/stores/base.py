@@ -46,6 +46,9 @@ class VectorStore(Protocol):
     A store whose `writing` keeps every other writer out, those of other processes too, may say so by an attribute
     `is_exclusive`, True: an index then notes which contents have several records, and searches ask for less.
 
+    A store that lists ids faster than records may have `list_ids(name, condition, limit)`, which returns the ids of at
+    most `limit` records that match a condition: searches by words under a filter that lets few records pass use it.
+
     A store elsewhere that can search texts may have the method `find_words` of `TextSearch`: an index then keeps the
     words of its records in the store, for all who use it. Over a store without, each index keeps them in its own memory
     and compares them with the store when the number of records has changed, or an attribute `writes`, a number that

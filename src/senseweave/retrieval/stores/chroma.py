@@ -283,6 +283,11 @@ class ChromaStore:
         return [_rows({column: values[at] for column, values in columns.items()}) for at in range(len(result["ids"]))]
 
     @reported
+    def list_ids(self, name: str, condition: Condition | None, limit: int) -> list[str]:
+        """Return the ids of at most `limit` records that match a condition, without reading the records."""
+        return list(self._read(name, where=chroma_where(condition), limit=limit, include=[])["ids"])
+
+    @reported
     def find_words(self, name: str, words: Sequence[str], limit: int, *, is_prefix: bool = False) -> list[str]:
         """Return the ids of records whose text holds words that follow each other, by Chroma's `$contains`."""
         sought = {"$contains": f" {' '.join(words)}" + ("" if is_prefix else " ")}

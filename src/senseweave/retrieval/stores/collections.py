@@ -362,6 +362,19 @@ class Collections:
         """Return those of some ids that are there."""
         return [record.id for record in self.get(collection, ids=ids)]
 
+    def matching_ids(self, collection: Named, condition: Condition | None, most: int) -> set[str] | None:
+        """Return the ids of the records that match a condition; None if they are more than `most`."""
+        found: set[str] = set()
+        list_ids = getattr(self.store, "list_ids", None)
+        for piece in [condition] if condition is None else divide(condition):
+            if list_ids is not None:
+                found.update(list_ids(collection.name, piece, most + 1))
+            else:
+                found.update(record.id for record in self.store.get(collection.name, condition=piece, limit=most + 1))
+            if len(found) > most:
+                return None
+        return found
+
     def page(self, description: Description, offset: int, limit: int) -> list[StoredRecord]:
         """Return some records with their vectors, in the order of the store."""
         return list(map(_shown, self.store.get(description.name, limit=limit, offset=offset, vectors=True)))

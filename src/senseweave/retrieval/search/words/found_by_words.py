@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -10,12 +10,15 @@ import numpy as np
 
 from senseweave.retrieval.query import Query
 from senseweave.retrieval.search.source import Candidate, RankingSource
+from senseweave.retrieval.search.words.scoring import MOST_ALONE
 from senseweave.retrieval.search.words.tokens import Term, parse_words
 
 SCORED: Final = 200
 """Matches whose scores are added to those of vectors; what words match less is below chance."""
 GROWTH: Final = 4
 """Factor by which more is read where the store has only some of what the words found, under the filter."""
+MOST_PASSING: Final = 2000
+"""Records that a filter may let pass for their ids to be listed; else what words find is looked up in steps."""
 
 
 class FoundByWords(RankingSource):
@@ -46,6 +49,12 @@ class FoundByWords(RankingSource):
             looked_up = len(found)
             if len(matching) >= k or len(found) < size:
                 break
+            if self.is_filtered and size > k and len(matching) * GROWTH < k:
+                # Few records pass the filter: which, is asked once, rather than of every record that words match.
+                passing = self.matching_ids(MOST_PASSING)
+                if passing is not None:
+                    matching = self._best_among(passing, k)
+                    break
             size *= GROWTH
         if not at_once:
             records = self.look_up([identifier for identifier, _ in matching[:k]], vectors=True)
@@ -67,10 +76,26 @@ class FoundByWords(RankingSource):
         """Return by id those of some records that exist and match the filter."""
         raise NotImplementedError
 
+    def matching_ids(self, most: int) -> Collection[str] | None:
+        """Return the ids of all records that match the filter; None if there are more than `most`, or nobody knows."""
+        del most
+        return None
+
+    def _best_among(self, ids: Collection[str], k: int) -> list[tuple[str, float]]:
+        """Return the best matches among some records, with their scores: at least `k` if there are as many."""
+        size = MOST_ALONE
+        while True:
+            found = self._best(size)
+            matching = [(identifier, score) for identifier, score in found if identifier in ids]
+            if len(matching) >= min(k, len(ids)) or len(found) < size:
+                return matching
+            size *= GROWTH
+
     def _best(self, count: int) -> Sequence[tuple[str, float]]:
         """Return the ids and scores of the best matches, which are searched for once."""
         if count > self._asked:
-            self._asked = max(count, SCORED)
+            # Under a filter all matches may be needed, which costs little more than to find the best of them.
+            self._asked = max(count, MOST_ALONE if self.is_filtered else SCORED)
             self._found = self.search_words(self._asked)
         return self._found[:count]
 

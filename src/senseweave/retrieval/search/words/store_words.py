@@ -32,7 +32,7 @@ WORDS: Final = "words of senseweave"
 SAMPLED: Final = 20_000
 """Records that statistics are estimated from, at most."""
 WEIGHED: Final = 300
-"""Records whose words are counted; further matches are ordered by which words they hold."""
+"""Records whose words are counted: those that hold most of the query. Of further matches it counts which they hold."""
 SURPLUS: Final = 1.1
 """Words of so many times the records are compared with them: those of records that are gone take places of others."""
 PAGE: Final = 1000
@@ -146,14 +146,14 @@ class StoreWords:
         for key in keys:
             for identifier in found[key] if key in found else self._find(collection, *key):
                 sums[identifier] = sums.get(identifier, 0.0) + weights[key]
-        best = sorted(sums, key=lambda identifier: (-sums[identifier], identifier))[: max(WEIGHED, k)]
+        order = sorted(sums, key=lambda identifier: (-sums[identifier], identifier))[: max(k, WEIGHED)]
         factor = scale(
             [okapi_weight(count, records) for count, _ in taken],
             [information(count, records) for count, _ in taken],
             records,
         )
         scored = []
-        for row in self._rows(collection, best):
+        for row in self._rows(collection, order[:WEIGHED]):
             text = WordText(row.text or "")
             score = sum(
                 weights[key] * okapi(text.frequency(key[0], is_prefix=key[1]), text.length, estimates.length)
@@ -161,7 +161,10 @@ class StoreWords:
             )
             if score > 0:
                 scored.append((row.id, score * factor))
-        return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:k]
+        scored.sort(key=lambda pair: (-pair[1], pair[0]))
+        least = scored[-1][1] if scored else 0.0
+        scored += [(identifier, min(sums[identifier] * factor, least)) for identifier in order[WEIGHED:]]
+        return scored[:k]
 
     def statistics(self, collection: str) -> Statistics | None:
         """Return the distribution of the scores of unrelated queries, or None for an empty collection."""

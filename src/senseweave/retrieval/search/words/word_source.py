@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -56,6 +56,10 @@ class WordSource(FoundByWords):
         self._condition = condition
         self._known = known
         self.is_filtered = condition is not None
+
+    def matching_ids(self, most: int) -> Collection[str] | None:
+        """Return the ids of all records that match the filter; None if they are more than `most`."""
+        return self._collections.matching_ids(self._description, self._condition, most)
 
     def statistics(self, query_modality: Modality) -> Statistics | None:
         """Return what unrelated queries find by words, with what users' labels say of calibrated scores."""

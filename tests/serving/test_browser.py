@@ -216,7 +216,7 @@ def test_an_error_of_the_server_is_shown(page: Any) -> None:
     page.unroute("**/api/search")
 
 
-@pytest.mark.parametrize("state", ["empty", "results", "parts", "login"])
+@pytest.mark.parametrize("state", ["empty", "results", "parts", "options", "login"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_keeps_people_with_disabilities_out(page: Any, url: str, files: Path, state: str, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -226,6 +226,8 @@ def test_nothing_keeps_people_with_disabilities_out(page: Any, url: str, files: 
     elif state == "parts":
         page.locator("#file").set_input_files(next(files.glob("*.png")))
         page.locator("#status", has_text="hit").wait_for()
+    elif state == "options":
+        page.locator("summary").click()
     elif state == "login":
         page.goto(f"{url}/login")
     found = axe.Axe().run(page).response["violations"]

@@ -196,8 +196,9 @@ def passages(count: int) -> list[str]:
             break
         for text in DOCSTRING.findall(path.read_text(encoding="utf-8", errors="replace")):
             words = re.sub(r"\s+", " ", text).strip()
-            if len(words) >= LENGTHS[0]:
-                found[words[: LENGTHS[1]].rpartition(" ")[0]] = None
+            passage = words[: LENGTHS[1]].rpartition(" ")[0]
+            if len(passage) >= LENGTHS[0]:
+                found[passage] = None
     if len(found) < count:
         raise SystemExit(f"the installed packages have {len(found):,} passages, not {count:,}")
     texts = list(found)

@@ -3,6 +3,7 @@
 import traceback
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 from chroma_server import ChromaServer
 from key_server import KEY
@@ -10,7 +11,9 @@ from secret_proxy import repeating_proxy
 
 import senseweave as sw
 from senseweave.errors import StoreError
-from senseweave.retrieval.stores.addresses import CHROMA_TOKEN
+from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.stores.addresses import CHROMA_TOKEN, QDRANT_KEY
+from senseweave.retrieval.stores.pacing import SENT_BYTES
 from senseweave.testing.toys import toy_space
 
 
@@ -32,6 +35,29 @@ def test_an_index_is_found_again_at_the_address_of_its_server(address):
     again = sw.Index.open(sw.stores.connect(f"{address}/"), spaces=[toy_space()])
     assert again.search("a dog in the snow", k=1)[0].text == "a dog in the snow"
     assert again.info()["place"] == f"{address}/"
+
+
+def test_a_server_gets_many_records_at_once_and_never_more_than_it_takes(address, tmp_path, monkeypatch):
+    from chromadb import Collection
+
+    written = []
+    upsert = Collection.upsert
+
+    def counted(self, ids, **rows):
+        written.append(len(ids))
+        return upsert(self, ids=ids, **rows)
+
+    monkeypatch.setattr(Collection, "upsert", counted)
+    for store in (sw.stores.connect(address), sw.stores.Chroma(tmp_path / "folder")):
+        for dimension in (2, 4000):
+            store.make(f"numbers-{dimension}", {"of": "tests"}, dimension)
+            vectors = np.random.default_rng(0).normal(size=(200, dimension)).astype(np.float32)
+            store.upsert(f"numbers-{dimension}", [Record(str(n), row, "", {"n": n}) for n, row in enumerate(vectors)])
+            assert store.count(f"numbers-{dimension}") == 200
+    assert written[0] == 200
+    assert sum(written[1:4]) == 200
+    assert max(written[1:4]) * 4000 * 22 <= SENT_BYTES
+    assert written[4:] == 2 * [64, 64, 64, 8], "Chroma's own library keeps all other threads waiting"
 
 
 def test_databases_of_a_server_are_apart(address):
@@ -56,8 +82,10 @@ def test_databases_of_a_server_are_apart(address):
         (f"http://ann:{quote(KEY, safe='')}@localhost:1", "SENSEWEAVE_CHROMA_TOKEN"),
         (f"http://ann:{KEY}@localhost:1", "not an address"),
         (f"http://localhost:1?token={KEY}", "SENSEWEAVE_CHROMA_TOKEN"),
-        ("http://ann@localhost:1", "no user name"),
+        ("http://ann@localhost:1", "without a user name"),
         ("http://localhost:1?colour=red", "no options but database and tenant"),
+        (f"qdrant+http://ann:{quote(KEY, safe='')}@localhost", "SENSEWEAVE_QDRANT_KEY"),
+        ("qdrant+http://ann@localhost", "without a user name"),
         (f"postgresql://ann:{quote(KEY, safe='')}@localhost/x", "PGPASSWORD"),
         (f"postgres://localhost/x?password={quote(KEY, safe='')}", "PGPASSWORD"),
         ("ftp://localhost/index", "not the address of a store"),
@@ -84,6 +112,20 @@ def test_a_token_is_read_from_the_environment_and_hidden_in_errors(server, monke
         with pytest.raises(StoreError) as refused:
             store.collections()
     assert KEY not in str(refused.value)
+
+
+def test_a_qdrant_server_is_found_by_its_address_and_gets_the_key_of_the_environment(
+    shared_qdrant_stand_in, monkeypatch
+):
+    monkeypatch.setenv(QDRANT_KEY, KEY)
+    store = sw.stores.connect(f"qdrant+{shared_qdrant_stand_in.url}")
+    assert KEY in store.secrets
+    with sw.Index(store, spaces=[toy_space()], prefix="addressed") as index:
+        index.add(sw.Text("a dog in the snow"))
+    again = sw.Index.open(
+        sw.stores.connect(f"qdrant+{shared_qdrant_stand_in.url}"), spaces=[toy_space()], prefix="addressed"
+    )
+    assert again.search("a dog in the snow", k=1)[0].text == "a dog in the snow"
 
 
 @pytest.mark.integration

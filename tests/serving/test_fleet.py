@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -27,12 +28,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaServer]:
     started.kill()
 
 
-@pytest.fixture(params=["chroma", pytest.param("postgresql", marks=pytest.mark.integration)])
+@pytest.fixture(scope="module")
+def stand_in() -> Iterator[Any]:
+    """What stands in for a Qdrant server."""
+    pytest.importorskip("qdrant_client")
+    from qdrant_server import qdrant_server
+
+    with qdrant_server() as running:
+        yield running
+
+
+@pytest.fixture(params=["chroma", "qdrant", pytest.param("postgresql", marks=pytest.mark.integration)])
 def open_index(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Open]:
     prefix = re.sub(r"[^a-z]", "", request.node.name)[:40]
     if request.param == "chroma":
         monkeypatch.setattr(watching, "LOOK_SECONDS", 0.0)
         address = f"http://127.0.0.1:{request.getfixturevalue('server').port}"
+    elif request.param == "qdrant":
+        monkeypatch.setattr(watching, "LOOK_SECONDS", 0.0)
+        monkeypatch.setattr(keeping, "LOOK_SECONDS", 0.0)
+        address = f"qdrant+{request.getfixturevalue('stand_in').url}"
     else:
         postgres = request.getfixturevalue("postgres")
         from senseweave.retrieval.stores import pgvector

@@ -26,11 +26,13 @@ class Scheme:
         store: Name of the store in `senseweave.stores`.
         form: What such an address looks like.
         secret: Where its key or password is set, since it is not in the address.
+        has_user: Whether an address may name a user.
     """
 
     store: str
     form: str
     secret: str
+    has_user: bool = False
 
 
 CHROMA_TOKEN: Final = "SENSEWEAVE_CHROMA_TOKEN"  # noqa: S105  (a name)
@@ -38,7 +40,9 @@ CHROMA_TOKEN: Final = "SENSEWEAVE_CHROMA_TOKEN"  # noqa: S105  (a name)
 """
 QDRANT_KEY: Final = "SENSEWEAVE_QDRANT_KEY"
 """Environment variable of the key that a Qdrant server expects."""
-_POSTGRES: Final = Scheme("PgVector", "postgresql://USER@HOST/DATABASE", "PGPASSWORD, or the file ~/.pgpass")
+_POSTGRES: Final = Scheme(
+    "PgVector", "postgresql://USER@HOST/DATABASE", "PGPASSWORD, or the file ~/.pgpass", has_user=True
+)
 SCHEMES: Final = {
     "http": Scheme("Chroma", "http://HOST:PORT", CHROMA_TOKEN),
     "https": Scheme("Chroma", "https://HOST:PORT", CHROMA_TOKEN),
@@ -75,5 +79,8 @@ def read_address(address: str) -> tuple[Scheme, SplitResult]:
     without_user = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     if parts.password is not None or has_secret(without_user):
         msg = f"{shown}: holds a password or a key; leave it out, and set it in the environment: {scheme.secret}"
+        raise StoreError(msg)
+    if not scheme.has_user and (parts.username is not None or not parts.hostname):
+        msg = f"{shown}: expected {scheme.form}, without a user name; a key is set in the environment: {scheme.secret}"
         raise StoreError(msg)
     return scheme, parts

@@ -28,11 +28,12 @@ from senseweave.retrieval.stores.local_client import (
     client_secrets,
     close_client,
     holds_store,
+    is_remote,
     open_client,
     reopen_client,
 )
 from senseweave.retrieval.stores.lock import FolderLock
-from senseweave.retrieval.stores.pacing import WRITTEN, Pace
+from senseweave.retrieval.stores.pacing import WRITTEN, Pace, fitting_size
 from senseweave.retrieval.stores.store_errors import ask_again, readable, reported
 from senseweave.retrieval.stores.vectors import check_vectors
 from senseweave.retrieval.stores.watching import Watch
@@ -86,12 +87,14 @@ class ChromaStore:
         self._handles: dict[str, Any] = {}
         self._pace = Pace()
         self._name = name
+        self._is_sent = False
         self._watch = Watch(lambda: self.collections())
         self._closed = False
         self._forked = False
         call_in_child(self._leave_to_parent)
         if self.folder is None:
             self._client = place
+            self._is_sent = is_remote(place)
         else:
             with readable(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -207,7 +210,7 @@ class ChromaStore:
     def upsert(self, name: str, records: Sequence[Record]) -> None:
         """Write records; each replaces a record of the same id as a whole."""
         check_vectors(records)
-        for chunk in self._chunks(records, WRITTEN):
+        for chunk in self._chunks(records, fitting_size(records) if self._is_sent else WRITTEN):
             with self._write():
                 handle = self._handle(name)
                 # Chroma keeps the metadata that a new version of a record lacks, unless they are named as None.

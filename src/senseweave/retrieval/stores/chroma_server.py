@@ -24,14 +24,14 @@ def open_server(address: str, parts: SplitResult) -> ChromaStore:
         parts: The address in its parts.
 
     Raises:
-        StoreError: If the address has a user name or an unknown option, or the server does not answer.
+        StoreError: If the address has an unknown option, or the server does not answer.
     """
     chromadb = require("chromadb", extra="chroma", feature="an index on a Chroma server")
     options = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-    if not parts.hostname or parts.username is not None or not options.keys() <= OPTIONS:
+    if not options.keys() <= OPTIONS:
         msg = (
-            f"{without_secrets(address)}: the address of a Chroma server has a host, no user name, and no options "
-            f"but {' and '.join(sorted(OPTIONS))}; set a token in the environment: {CHROMA_TOKEN}"
+            f"{without_secrets(address)}: the address of a Chroma server has no options but "
+            f"{' and '.join(sorted(OPTIONS))}; set a token in the environment: {CHROMA_TOKEN}"
         )
         raise StoreError(msg)
     is_secure, token = parts.scheme == "https", os.environ.get(CHROMA_TOKEN)

@@ -154,6 +154,11 @@ def client_in_child(settings: Any, parents: Any) -> Any:
         return _equal_client(settings, parents)
 
 
+def is_remote(client: Any) -> bool:
+    """Return whether a client sends what it writes to a server."""
+    return "fastapi" in str(client.get_settings().chroma_api_impl)
+
+
 def client_place(client: Any) -> str:
     """Return what errors call the store of a client: the kind of the client."""
     return type(client).__name__

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
 from senseweave.concurrency import is_awaited
+from senseweave.retrieval.records.schema import Record
 
 T = TypeVar("T")
 
@@ -19,10 +20,22 @@ WRITTEN: Final = 64
 
 Writing 3,072 records takes 4.5 s in calls of 64, 4.8 s in calls of 512 and 12.8 s in calls of 16 (two busy cores).
 """
+SENT: Final = 1000
+"""Records that are sent to a server by one call at most: it takes half the time of calls of 64, and holds up nobody."""
+SENT_BYTES: Final = 8 * 2**20
+"""Bytes of such a call, about; a server takes 40 MB."""
+DIGIT_BYTES: Final = 22
+"""Bytes of a number of a vector as JSON."""
 LEAST: Final = 8
 """Records that are written by one call however slow the disk is, so that the whole ends."""
 TURN: Final = 0.025
 """Seconds that one call should take while an event loop waits for it."""
+
+
+def fitting_size(records: Sequence[Record]) -> int:
+    """Return how many of some records one call to a server takes, by the largest of them."""
+    largest = max((DIGIT_BYTES * len(record.vector) + 4 * len(record.text) for record in records), default=0)
+    return max(1, min(SENT, SENT_BYTES // (largest + 1000)))
 
 
 class Pace:

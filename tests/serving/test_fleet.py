@@ -141,8 +141,7 @@ def test_words_that_others_wrote_are_found_though_the_number_of_records_is_the_s
     assert found_by_words(reader, "X200-B") == ["third"]
 
 
-@pytest.mark.parametrize("open_index", ["postgresql"], indirect=True)
-@pytest.mark.integration
+@pytest.mark.parametrize("open_index", ["qdrant"], indirect=True)
 def test_a_long_comparison_of_words_is_not_made_for_every_write_of_others(
     open_index: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

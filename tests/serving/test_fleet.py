@@ -40,20 +40,20 @@ def stand_in() -> Iterator[Any]:
 
 @pytest.fixture(params=["chroma", "qdrant", pytest.param("postgresql", marks=pytest.mark.integration)])
 def open_index(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Open]:
+    monkeypatch.setattr(keeping, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(keeping, "LONG_SECONDS", float("inf"))
     prefix = re.sub(r"[^a-z]", "", request.node.name)[:40]
     if request.param == "chroma":
         monkeypatch.setattr(watching, "LOOK_SECONDS", 0.0)
         address = f"http://127.0.0.1:{request.getfixturevalue('server').port}"
     elif request.param == "qdrant":
         monkeypatch.setattr(watching, "LOOK_SECONDS", 0.0)
-        monkeypatch.setattr(keeping, "LOOK_SECONDS", 0.0)
         address = f"qdrant+{request.getfixturevalue('stand_in').url}"
     else:
         postgres = request.getfixturevalue("postgres")
         from senseweave.retrieval.stores import pgvector
 
         monkeypatch.setattr(pgvector, "SEEN_WITHIN", -1.0)
-        monkeypatch.setattr(keeping, "LOOK_SECONDS", 0.0)
         address = postgres.url(postgres.database())
     with contextlib.ExitStack() as stack:
 

@@ -33,9 +33,11 @@ from senseweave.retrieval.stores.pgvector_tables import (
     Preparation,
     Table,
     check_schema,
+    is_due,
     make_indexes,
     make_table,
     make_tables,
+    note_indexes,
 )
 from senseweave.retrieval.stores.pgvector_values import from_json, long_id, make_key, make_row, read_id, to_json
 from senseweave.retrieval.stores.pgvector_words import find_texts, index_texts
@@ -258,14 +260,7 @@ class PgVectorStore:
         def read(connection: Connection, table: Table) -> list[StoredRecord]:
             after = self._ends.take(name, condition, offset) if keys is None and offset else None
             found, last = list_rows(
-                connection,
-                table,
-                keys,
-                condition,
-                limit=limit,
-                offset=0 if after is not None else offset,
-                after=after,
-                vectors=vectors,
+                connection, table, keys, condition, limit=limit, offset=offset, after=after, vectors=vectors
             )
             if keys is None and last is not None and len(found) == limit:
                 self._ends.note(name, condition, offset + limit, last)
@@ -350,20 +345,14 @@ class PgVectorStore:
     def _index_if_large(self, name: str) -> None:
         """Index a collection that is too large to be compared with as a whole."""
 
-        def is_due(connection: Connection, table: Table) -> Table | None:
-            if table.indexed or not table.is_indexable:
-                return None
-            query = sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {} LIMIT %s) AS counted").format(table.name)
-            (number,) = connection.execute(query, [self._exact_below]).fetchone() or (0,)
-            return table if number >= self._exact_below else None
+        def find_due(connection: Connection, table: Table) -> Table | None:
+            return table if is_due(connection, table, self._exact_below) else None
 
-        update = self._sql("UPDATE {} SET indexed = true WHERE number = %s", COLLECTIONS)
-
-        def note(connection: Connection, number: int) -> int:
-            connection.execute(update, [number])
+        def note(connection: Connection, table: Table) -> int:
+            note_indexes(connection, table)
             return self._count_change(connection)
 
-        table = self._read(name, is_due)
+        table = self._read(name, find_due)
         try:
             made = table is not None and self._database.run(lambda connection: make_indexes(connection, table))
         except psycopg.Error as error:
@@ -376,7 +365,7 @@ class PgVectorStore:
             )
         else:
             if table is not None and made:
-                self._changed(self._database.run(lambda connection: note(connection, table.number), transaction=True))
+                self._changed(self._database.run(lambda connection: note(connection, table), transaction=True))
                 self._tables.pop(name, None)
 
     def _sql(self, text: LiteralString, table: str) -> sql.Composed:

@@ -94,7 +94,7 @@ def list_rows(
         condition: That the rows match; None for all.
         limit: Most rows; None for all.
         offset: Rows that are passed over.
-        after: Only rows with a greater key.
+        after: The key of the last of these, if it is known: the rows after it need no counting.
         vectors: Whether the vectors are returned too.
     """
     clause, values = to_sql(condition)
@@ -107,7 +107,9 @@ def list_rows(
         "SELECT id, long_id, document, metadata, 1.0::float8, {vector} FROM {table} WHERE {clauses} "
         "ORDER BY id LIMIT %s OFFSET %s"
     ).format(vector=_column(vectors), table=table.name, clauses=sql.SQL(" AND ").join(clauses))
-    rows = connection.cursor(binary=True).execute(statement, [*values, limit, offset]).fetchall()
+    rows = (
+        connection.cursor(binary=True).execute(statement, [*values, limit, offset if after is None else 0]).fetchall()
+    )
     return _records(rows), rows[-1][0] if rows else None
 
 

@@ -197,6 +197,22 @@ def make_table(connection: Connection, table: Table) -> None:
         )
 
 
+def is_due(connection: Connection, table: Table, least: int) -> bool:
+    """Return whether a collection has no index of its vectors, can have one, and has at least so many records."""
+    if table.indexed or not table.is_indexable:
+        return False
+    query = sql.SQL("SELECT count(*) FROM (SELECT 1 FROM {} LIMIT %s) AS counted").format(table.name)
+    (number,) = connection.execute(query, [least]).fetchone() or (0,)
+    return bool(number >= least)
+
+
+def note_indexes(connection: Connection, table: Table) -> None:
+    """Let searches use the indexes of a collection."""
+    collections = sql.Identifier(table.schema, COLLECTIONS)
+    query = sql.SQL("UPDATE {} SET indexed = true WHERE number = %s").format(collections)
+    connection.execute(query, [table.number])
+
+
 def make_indexes(connection: Connection, table: Table) -> bool:
     """Index the vectors and the metadata of a collection while others read and write; returns whether it did.
 

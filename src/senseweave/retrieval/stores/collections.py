@@ -146,8 +146,9 @@ class Collections:
 
     @property
     def sparse(self) -> list[RecordedSparse]:
-        """The sparse spaces of the index, those that were named first before the others."""
-        return list(dict.fromkeys(space for known in self.descriptions.values() for space in known.sparse))
+        """The sparse spaces of the index, the first named first, as its collections were when they were last read."""
+        with self._guard:
+            return list(dict.fromkeys(space for known in self._descriptions.values() for space in known.sparse))
 
     def add_sparse(self, space: RecordedSparse) -> None:
         """Record a sparse space with every collection, unless it is there.

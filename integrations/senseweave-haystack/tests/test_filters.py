@@ -6,7 +6,8 @@ import pytest
 from haystack import Document
 from haystack.errors import FilterError
 from haystack.utils.filters import document_matches_filter
-from haystack_integrations.components.retrievers.senseweave.filters import divide, for_index
+from haystack_integrations.components.retrievers.senseweave import SenseweaveChromaRetriever
+from haystack_integrations.components.retrievers.senseweave.filters import chroma_query, divide, for_index, matches
 from haystack_integrations.document_stores.chroma import ChromaDocumentStore
 
 from senseweave.retrieval.stores.filters import compile_filter
@@ -44,6 +45,8 @@ FILTERS = [
     _is("id", "==", "3"),
     _is("id", "!=", "3"),
     _is("meta.a.b", "==", 1),
+    _is("meta.id", "==", "3"),
+    _is("meta.content", "==", "x"),
     _not(_is("meta.kind", "==", "a")),
     _not(_is("meta.kind", "==", "a"), _is("meta.size", ">", 2)),
     _not(_is("meta.kind", "==", "a"), _is("meta.flag", "==", True)),
@@ -83,6 +86,80 @@ def test_what_is_pushed_and_what_is_checked_mean_the_filter_together(filters, do
     assert kept == {
         document.id for document in documents if filters is None or document_matches_filter(filters, document)
     }
+
+
+DOG, CAT = _is("content", "contains", "dog"), _is("content", "contains", "cat")
+RED, TEXT = _is("meta.kind", "==", "red"), _is("meta.modality", "not in", ["image", "audio", "video"])
+WORDS = {
+    "modality first": (_all(TEXT, DOG), "dog, dog and cat, red dog"),
+    "modality last": (_all(DOG, TEXT), "dog, dog and cat, red dog"),
+    "field and words": (_all(RED, DOG, CAT), ""),
+    "nested alternatives": (_all(_any(DOG, CAT), _any(RED, _is("meta.kind", "==", "blue"))), "blue cat, red dog"),
+    "alternatives of words": (
+        _all(_any(DOG, CAT), _any(CAT, _is("content", "contains", "bird"))),
+        "blue cat, dog and cat",
+    ),
+    "words or a field": (_any(RED, CAT), "blue cat, dog and cat, nothing, red dog"),
+    "words or a field, in both orders": (_all(_any(RED, CAT), _any(DOG, RED)), "dog and cat, nothing, red dog"),
+    "neither": (_not(_any(DOG, RED)), "blue cat, picture"),
+    "not both": (_not(DOG, RED), "blue cat, dog, dog and cat, nothing, picture"),
+    "without words": (_all(_is("content", "not contains", "dog"), TEXT), "blue cat, nothing"),
+    "words and an id": (_all(DOG, _not(_is("id", "==", "dog"))), "dog and cat, red dog"),
+    "not without words": (_not(_is("content", "not contains", "cat")), "blue cat, dog and cat"),
+    "one condition": (_all(_any(_all(DOG))), "dog, dog and cat, red dog"),
+}
+"""Filters on content beside others, and the ids of the Documents that meet them."""
+
+
+@pytest.fixture(scope="module")
+def animals():
+    made = {
+        "dog": ("a dog", {}),
+        "dog and cat": ("a dog, a cat", {}),
+        "red dog": ("a red dog", {"kind": "red", "modality": "text"}),
+        "blue cat": ("a blue cat", {"kind": "blue"}),
+        "nothing": ("Dogs", {"kind": "red"}),
+        "picture": ("blue", {"modality": "image"}),
+    }
+    store = ChromaDocumentStore(collection_name="animals", distance_function="cosine")
+    documents = [
+        Document(id=name, content=text, meta=meta or {"n": 1}, embedding=[1.0, number / 9])
+        for number, (name, (text, meta)) in enumerate(made.items())
+    ]
+    store.write_documents(documents)
+    return store, documents
+
+
+@pytest.mark.parametrize(("filters", "ids"), WORDS.values(), ids=WORDS)
+def test_words_and_other_conditions_hold_together(animals, filters, ids):
+    store, documents = animals
+    found = SenseweaveChromaRetriever(document_store=store).run(query_embedding=[1.0, 0.0], filters=filters)
+    assert ", ".join(sorted(document.id for document in found["documents"])) == ids
+    assert ", ".join(sorted(document.id for document in documents if matches(filters, document))) == ids
+
+
+def test_modalities_and_words_hold_together(animals):
+    store, _ = animals
+    retriever = SenseweaveChromaRetriever(document_store=store, modalities=["text"])
+    found = retriever.run(query_embedding=[1.0, 0.0], filters=DOG)["documents"]
+    assert [document.id for document in found] == ["dog", "dog and cat", "red dog"]
+    assert retriever.run(query_embedding=[1.0, 0.0], filters=DOG, modalities=["image"])["documents"] == []
+
+
+def test_words_are_joined_for_chroma_and_kept_apart_from_metadata():
+    pushed, checked = divide(_all(TEXT, _any(DOG, CAT), _not(_any(DOG, RED))))
+    assert checked is None
+    words = {"$and": [{"$or": [{"$contains": "dog"}, {"$contains": "cat"}]}, {"$not_contains": "dog"}]}
+    assert chroma_query(pushed) == (_all(TEXT, _is("meta.kind", "!=", "red")), words)
+    assert divide(_all(TEXT, _any(DOG, RED))) == (TEXT, _any(DOG, RED))
+
+
+@pytest.mark.parametrize("value", ["", None, 3, ["dog"]])
+def test_words_are_a_text(animals, value):
+    retriever = SenseweaveChromaRetriever(document_store=animals[0])
+    for filters in (_is("content", "contains", value), _any(RED, _is("content", "not contains", value))):
+        with pytest.raises(FilterError, match="a text that is not empty"):
+            retriever.run(query_embedding=[1.0, 0.0], filters=filters)
 
 
 def test_a_not_that_is_exact_goes_to_the_store():

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from haystack import Document, component, default_from_dict
 from haystack.document_stores.types import FilterPolicy
-from haystack.utils.filters import document_matches_filter
 from haystack_integrations.common.senseweave.components import OPENING, Lifecycle, keep_parameters, run_in_thread
 from haystack_integrations.common.senseweave.items import fingerprints
 from haystack_integrations.components.retrievers.senseweave.filters import (
     apply_policy,
+    chroma_query,
     divide,
     join_filters,
+    matches,
     modalities_filter,
 )
 from haystack_integrations.components.retrievers.senseweave.sources import (
@@ -246,7 +247,7 @@ class SenseweaveChromaRetriever(Lifecycle):
         fetched = max(LEAST_FETCHED, 4 * count)
         while True:
             found = self._nearest(query_embedding, fetched, pushed)
-            matching = [document for document in found if document_matches_filter(checked, document)]
+            matching = [document for document in found if matches(checked, document)]
             if len(matching) >= count or len(found) < fetched:
                 return matching
             fetched *= 4
@@ -256,7 +257,7 @@ class SenseweaveChromaRetriever(Lifecycle):
 
         try:
             return read_anew(
-                lambda: self.document_store.search_embeddings([query_embedding], count, filters)[0],
+                lambda: self._query(query_embedding, count, filters),
                 lambda: self.document_store._collection,
                 self._replace_collection,
             )
@@ -268,6 +269,16 @@ class SenseweaveChromaRetriever(Lifecycle):
                 f"embeddings of another length ({error}); embed queries with the model that embedded the Documents"
             )
             raise ValueError(msg) from error
+
+    def _query(self, query_embedding: list[float], count: int, filters: dict[str, Any] | None) -> list[Document]:
+        metadata, words = chroma_query(filters)
+        store = self.document_store
+        if words is None:
+            return list(store.search_embeddings([query_embedding], count, metadata)[0])
+        # Chroma's integration takes conditions on metadata or on content, not both.
+        asked = store._prepare_query_kwargs(metadata) | {"where_document": words}
+        found = store._collection.query(query_embeddings=[query_embedding], n_results=count, **asked)
+        return list(store._query_result_to_documents(found)[0])
 
     def _replace_collection(self, collection: Any, client: Any) -> None:
         replace_collection(self.document_store, collection, client)

@@ -10,14 +10,25 @@ from typing import Any, TypeAlias
 from haystack import Document
 from haystack.document_stores.types import FilterPolicy
 from haystack.errors import FilterError
+from haystack.utils.filters import document_matches_filter
 
 from senseweave.interop import COMPARISONS, MODALITIES, NOT_TEXT, Modality, check_filter_size, listed_values
 
 Filters: TypeAlias = dict[str, Any]
 
-_OPPOSITE = {"==": "!=", "!=": "==", "in": "not in", "not in": "in"}
+_OPPOSITE = {
+    "==": "!=",
+    "!=": "==",
+    "in": "not in",
+    "not in": "in",
+    "contains": "not contains",
+    "not contains": "contains",
+}
 """Exact opposites in Chroma. `>` and `<=` are not: neither matches a Document without the field."""
 _ORDER = (">", ">=", "<", "<=")
+_WORDS = {"contains": "$contains", "not contains": "$not_contains"}
+"""What Chroma calls conditions on the content of a Document. They are exact opposites: without content, the second
+holds."""
 _DOCUMENT_FIELDS = {field.name for field in fields(Document)}
 _INDEX_COMPARISONS = dict(zip(("==", "!=", ">", ">=", "<", "<=", "in", "not in"), COMPARISONS, strict=True))
 _INDEX_NAMES = {"file_path": "source"}
@@ -64,10 +75,11 @@ def divide(filters: Filters | None) -> tuple[Filters | None, Filters | None]:
     """Return what Chroma answers exactly, and what has to be checked on the Documents that it returns.
 
     Chroma's integration has no NOT, ignores `id` in a search, takes `meta.a.b` for `b`, and compares neither dates nor
-    None. A NOT is rewritten by De Morgan's laws where that is exact. What is too much for one query is checked, too.
+    None. A NOT is rewritten by De Morgan's laws where that is exact. What is too much for one query is checked, too,
+    and so is an alternative between content and metadata.
 
     :param filters: Haystack filters, or None.
-    :returns: Filters for Chroma and filters for `haystack.utils.filters.document_matches_filter`; both must hold.
+    :returns: Filters for `chroma_query` and filters for `matches`; both must hold.
     :raises haystack.errors.FilterError: If the filters are not well formed, too many or nested too deeply.
     """
     if not filters:
@@ -75,13 +87,14 @@ def divide(filters: Filters | None) -> tuple[Filters | None, Filters | None]:
     _check_size(filters)
     if searches_content(filters):
         _check_size(filters, one_query=True)
-        return filters, None
     conditions = filters["conditions"] if filters.get("operator") == "AND" and "field" not in filters else [filters]
-    pushed, checked = [], []
+    pushed: list[Filters] = []
+    checked: list[Filters] = []
     for condition in conditions:
         translated = _for_chroma(condition, negated=False)
-        if translated is not None:
-            pushed.append(translated)
+        parts = [] if translated is None else _and_parts(translated)
+        if parts and all(_is_of_one_kind(part) for part in parts):
+            pushed += parts
         else:
             checked.append(condition)
     exact = _joined("AND", pushed)
@@ -90,6 +103,38 @@ def divide(filters: Filters | None) -> tuple[Filters | None, Filters | None]:
     except FilterError:
         return None, filters
     return exact, _joined("AND", checked)
+
+
+def chroma_query(pushed: Filters | None) -> tuple[Filters | None, dict[str, Any] | None]:
+    """Return conditions on metadata and those on content apart, as Chroma takes them.
+
+    Chroma's integration takes one of the two in a query, and drops or misreads the other.
+
+    :param pushed: What `divide` returned for Chroma.
+    :returns: Haystack filters on metadata, and Chroma's `where_document`; each is None where there is none.
+    """
+    parts = [] if pushed is None else _and_parts(pushed)
+    words = _joined("AND", [part for part in parts if searches_content(part)])
+    metadata = _joined("AND", [part for part in parts if not searches_content(part)])
+    return metadata, None if words is None else _where_document(words)
+
+
+def matches(filters: Filters, document: Document) -> bool:
+    """Return whether a Document meets filters, with conditions on its content, which Haystack's own function lacks.
+
+    :param filters: Haystack filters.
+    :param document: The Document.
+    :raises haystack.errors.FilterError: If the filters are not well formed.
+    """
+    if not searches_content(filters):
+        return bool(document_matches_filter(filters, document))
+    if "field" in filters:
+        is_there = _searched_text(filters) in (document.content or "")
+        return is_there if filters["operator"] == "contains" else not is_there
+    each = (matches(condition, document) for condition in _conditions(filters))
+    if filters["operator"] == "OR":
+        return any(each)
+    return all(each) if filters["operator"] == "AND" else not all(each)
 
 
 def for_index(filters: Filters | None) -> Filters | None:
@@ -155,14 +200,18 @@ def _for_chroma(condition: Filters, *, negated: bool) -> Filters | None:
 def _comparison(condition: Filters, operator: str, *, negated: bool) -> Filters | None:
     value = _entry(condition, "value")
     name = condition["field"].removeprefix("meta.")
-    if "." in name or (name == condition["field"] and name in _DOCUMENT_FIELDS):
+    if searches_content(condition):
+        _searched_text(condition)
+        return {**condition, "operator": _OPPOSITE[operator] if negated else operator}
+    # Chroma's integration takes `meta.id` and `meta.content` for the id and the content of the Document.
+    if "." in name or name in ("id", "content") or (name == condition["field"] and name in _DOCUMENT_FIELDS):
         return None
     if operator in _ORDER:
         exact = isinstance(value, int | float) and not isinstance(value, bool) and not negated
     elif operator in ("in", "not in"):
         kinds = {type(each) for each in value} if isinstance(value, list) else set()
         exact = len(kinds) == 1 and kinds <= {str, int, float, bool}
-    elif operator in _OPPOSITE:
+    elif operator in ("==", "!="):
         exact = isinstance(value, str | int | float | bool)
     else:
         exact = not negated
@@ -172,10 +221,41 @@ def _comparison(condition: Filters, operator: str, *, negated: bool) -> Filters 
 
 
 def searches_content(filters: Filters) -> bool:
-    """Return whether a filter has a condition on the words of a Document, which only Chroma can check."""
+    """Return whether a filter has a condition on the words of a Document."""
     if "field" in filters:
-        return filters["field"] == "content" and "contains" in str(filters.get("operator"))
+        return filters["field"] == "content" and filters.get("operator") in _WORDS
     return any(searches_content(each) for each in filters.get("conditions", []))
+
+
+def _is_of_one_kind(filters: Filters) -> bool:
+    """Return whether all conditions of a filter are on content, or all on metadata."""
+    if "field" in filters:
+        return True
+    conditions = filters["conditions"]
+    return len({searches_content(each) for each in conditions}) == 1 and all(map(_is_of_one_kind, conditions))
+
+
+def _and_parts(filters: Filters) -> list[Filters]:
+    """Return the conditions that must all hold, those of an AND inside an AND in its place."""
+    if "field" in filters or filters["operator"] != "AND":
+        return [filters]
+    return [part for each in filters["conditions"] for part in _and_parts(each)]
+
+
+def _where_document(filters: Filters) -> dict[str, Any]:
+    """Return conditions on content, joined by AND and OR, as Chroma takes them."""
+    if "field" in filters:
+        return {_WORDS[filters["operator"]]: filters["value"]}
+    return {f"${filters['operator'].lower()}": [_where_document(each) for each in filters["conditions"]]}
+
+
+def _searched_text(condition: Filters) -> str:
+    """Return the text that a condition on content looks for, or raise a `FilterError` if it is none."""
+    value = _entry(condition, "value")
+    if not isinstance(value, str) or not value:
+        msg = f"{condition['operator']!r} on content expects a text that is not empty, not {value!r}"
+        raise FilterError(msg)
+    return value
 
 
 def _conditions(condition: Filters) -> list[Filters]:

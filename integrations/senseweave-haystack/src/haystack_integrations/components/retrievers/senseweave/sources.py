@@ -12,15 +12,13 @@ from typing import Any
 import numpy as np
 from haystack import Document
 from haystack.components.retrievers.types import EmbeddingRetriever
-from haystack.utils.filters import document_matches_filter
 from haystack_integrations.common.senseweave.components import call_async
 from haystack_integrations.common.senseweave.embeddings import SpaceComponent
 from haystack_integrations.common.senseweave.items import fingerprints, hit_to_document, result_meta
 from haystack_integrations.components.retrievers.senseweave.filters import (
-    divide,
     join_filters,
+    matches,
     modality_filter,
-    searches_content,
 )
 
 import senseweave as sw
@@ -119,12 +117,11 @@ class RetrieverView(StoreView):
         """Return those of some Documents that exist and meet the retriever's own filters and those of a call."""
         filters = join_filters(getattr(self.retriever, "filters", None) or None, call.filters)
         # Of a condition Chroma looks at every record before it looks at the ids.
-        pushed, checked = divide(filters) if filters and searches_content(filters) else (None, filters)
-        asked = self._store._prepare_get_kwargs(pushed) | {"ids": list(ids)}
+        asked = self._store._prepare_get_kwargs() | {"ids": list(ids)}
         found = self._ask(lambda collection: collection.get(**asked))
         documents = self._store._get_result_to_documents(found)
-        if checked:
-            documents = [document for document in documents if document_matches_filter(checked, document)]
+        if filters:
+            documents = [document for document in documents if matches(filters, document)]
         return self._candidates(documents, with_vectors=True)
 
     def is_empty(self, call: StoreCall, modality: Modality | None) -> bool:

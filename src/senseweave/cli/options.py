@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from senseweave.retrieval import Index
     from senseweave.spaces.recorded import Kind
     from senseweave.spaces.space import Space
+    from senseweave.spaces.sparse_space import SparseSpace
 
+N = TypeVar("N", int, float)
 EMPTY = 1
 """Exit code for an empty index, and for a command that found nothing to do."""
 MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "video")
@@ -130,17 +132,17 @@ def existing_index(given: str) -> Path:
     return place
 
 
-def load_space(name: str, options: list[str] | None) -> Space:
-    """Load a space with options as the command line gives them.
+def load_space(name: str, options: list[str] | None) -> Space | SparseSpace:
+    """Load a space, or a sparse space, with options as the command line gives them.
 
     Args:
-        name: As for `senseweave.load`.
+        name: As for `senseweave.load` and `senseweave.load_sparse`.
         options: Names with values, `backend=onnx`; a value that is JSON is read as JSON, any other is a text.
 
     Raises:
         SenseweaveError: If the model has no such option, or a value is impossible.
     """
-    from senseweave.spaces.loading import load
+    from senseweave.retrieval.index_spaces import load_any
 
     parsed: dict[str, Any] = {}
     for entry in options or ():
@@ -153,7 +155,7 @@ def load_space(name: str, options: list[str] | None) -> Space:
         except ValueError:
             parsed[option] = value
     try:
-        return load(name, **parsed)
+        return load_any(name, **parsed)
     except (TypeError, ValueError) as error:
         if isinstance(error, SenseweaveError):
             raise
@@ -224,6 +226,34 @@ def chosen_modality(name: str) -> Modality:
             return modality
     msg = f"{name!r} is not a modality; the modalities are {', '.join(MODALITIES)}"
     raise SenseweaveError(msg + did_you_mean(name, MODALITIES))
+
+
+def numbers_by_modality(option: str, entries: list[str] | None, number: type[N]) -> dict[str, N] | None:
+    """Return the numbers that an option gives to modalities, or None if it is not given.
+
+    Args:
+        option: Its name, for errors.
+        entries: As given on the command line, `image=2`.
+        number: `int` or `float`.
+
+    Raises:
+        SenseweaveError: If an entry is no modality with such a number, or a modality is given twice.
+    """
+    numbers: dict[str, N] = {}
+    for entry in entries or ():
+        name, _, value = entry.partition("=")
+        try:
+            parsed = number(value)
+        except ValueError:
+            kind = "whole number" if number is int else "number"
+            msg = f"{option} expects a modality with a {kind}, such as image=2, not {entry!r}"
+            raise SenseweaveError(msg) from None
+        modality = chosen_modality(name)
+        if modality in numbers:
+            msg = f"{option} is given twice for {modality}"
+            raise SenseweaveError(msg)
+        numbers[modality] = parsed
+    return numbers or None
 
 
 def choose_device(device: str | None) -> None:

@@ -121,15 +121,19 @@ def info(facts: Mapping[str, Any]) -> None:
     table = Table("space", "modality", "records", "fingerprint")
     for row in sorted(facts["collections"], key=lambda row: MODALITIES.index(row["modality"])):
         table.add_row(escape(row["space"]), row["modality"], str(row["records"]), escape(row["fingerprint"]))
+    for sparse in facts.get("sparse", ()):
+        table.add_row(escape(sparse["space"]), "text (sparse)", "", escape(sparse["fingerprint"]))
     console.print(table)
     console.print(f"{facts['records']} records in {escape(facts['place'])}", highlight=False, soft_wrap=True)
 
 
 def space(facts: Mapping[str, Any]) -> None:
     """Print what a space is, and what computes each of its modalities."""
-    line = f"{facts['name']}: {', '.join(facts['modalities'])}; {facts['dimension']} dimensions; {facts['fingerprint']}"
+    kind = " (sparse)" if facts.get("kind") == "sparse" else ""
+    modalities = f"{', '.join(facts['modalities'])}{kind}"
+    line = f"{facts['name']}: {modalities}; {facts['dimension']} dimensions; {facts['fingerprint']}"
     console.print(escape(line), highlight=False, soft_wrap=True)
-    for modality, backend in facts["backends"].items():
+    for modality, backend in facts.get("backends", {}).items():
         shown = {**backend, "loss": "none"} if "loss" not in backend else dict(backend)
         if isinstance(loss := shown["loss"], dict):
             shown["loss"] = f"cosine to fp32 {loss['cosine_mean']} on average, {loss['cosine_min']} at least"

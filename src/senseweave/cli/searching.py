@@ -24,6 +24,7 @@ from senseweave.cli.options import (
     Trusted,
     choose_device,
     chosen_modalities,
+    numbers_by_modality,
     open_index,
     trusted_kinds,
 )
@@ -72,6 +73,14 @@ def search(
         ),
     ] = False,
     fusion: Annotated[str | None, typer.Option("--fusion", help="Fusion method that makes scores comparable.")] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option("--weight", help="With --fusion weighted_rrf: weight of a modality, image=2; may be repeated."),
+    ] = None,
+    quota: Annotated[
+        list[str] | None,
+        typer.Option("--quota", help="Least number of hits of a modality, image=2; may be repeated."),
+    ] = None,
     space: NamedSpaces = None,
     device: Device = None,
     trust: Trusted = None,
@@ -88,6 +97,7 @@ def search(
     condition = parse_filters(conditions)
     choose_device(device)
     modalities = chosen_modalities(modality)
+    weights, quotas = numbers_by_modality("--weight", weight, float), numbers_by_modality("--quota", quota, int)
     with open_index(place, spaces=space or None, trust=trusted_kinds(trust)) as index:
         if len(index) == 0:
             render.failure(f"{place}: the index is empty; add files with: senseweave index FILES --into {place}")
@@ -104,6 +114,8 @@ def search(
             diversity=diversity,
             rerank=rerank,
             rerank_depth=rerank_depth,
+            weights=weights,
+            quota=quotas,
             words=words,
         )
         if not hits:

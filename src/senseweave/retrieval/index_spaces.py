@@ -111,19 +111,33 @@ def load_all(spaces: Sequence[str | AnySpace] | str | AnySpace | None) -> list[A
     loaded: list[AnySpace] = []
     for space in [spaces] if isinstance(spaces, (str, Space, SparseSpace)) else spaces or ():
         preset = find_preset(space) if isinstance(space, str) else None
-        loaded += load_preset(preset, _load_whole) if preset is not None else [_load_any(space)]
+        if preset is not None:
+            loaded += load_preset(preset, _load_whole)
+        elif isinstance(space, SparseSpace):
+            loaded.append(space)
+        else:
+            loaded.append(load_any(space) if isinstance(space, str) else _load_whole(space))
     return sorted(loaded, key=lambda space: isinstance(space, SparseSpace))
 
 
-def _load_any(space: str | AnySpace) -> AnySpace:
-    if isinstance(space, SparseSpace):
-        return space
+def load_any(name: str, **options: Any) -> AnySpace:
+    """Load a space or, of a sparse encoder, a sparse space.
+
+    Args:
+        name: As for `senseweave.load` and `senseweave.load_sparse`.
+        options: Those of the two.
+
+    Raises:
+        ModelError: If there is no such model.
+        TypeError: If the model has no such option, or a value has the wrong type.
+        ValueError: If a value is impossible.
+    """
     try:
-        return _load_whole(space)
+        return _load_whole(load(name, **options))
     except ModelError:
-        if not isinstance(space, str) or not is_sparse(space):
+        if not is_sparse(name, options.get("revision")):
             raise
-    return load_sparse(space)
+    return load_sparse(name, **options)
 
 
 def _load_whole(space: str | Space) -> Space:

@@ -242,10 +242,10 @@ def load_sparse(name: str | os.PathLike[str], **options: Any) -> SparseSpace:
     return space
 
 
-def is_sparse(name: str) -> bool:
+def is_sparse(name: str, revision: str | None = None) -> bool:
     """Return whether a hub id or local folder is a sparse encoder that its files name; False if there is none."""
     try:
-        return find_scorer_kind(_read_signs(name, None)) == "sparse"
+        return find_scorer_kind(_read_signs(name, revision)) == "sparse"
     except ModelError:
         return False
 

@@ -379,7 +379,7 @@ def test_a_full_disk_leaves_new_vectors_in_memory(folder, monkeypatch, space):
 def test_a_read_only_folder_is_searched(folder, monkeypatch, space):
     with Index(folder, spaces=[space]) as index:
         index.add(note(61))
-    monkeypatch.setattr("senseweave.retrieval.search.sparse.space_vectors.is_read_only", lambda _: True)
+    monkeypatch.setattr("senseweave.retrieval.search.kept_file.is_read_only", lambda _: True)
     with Index(folder, spaces=[space]) as index:
         assert finds(index, 61)
     (path,) = sparse_files(folder)

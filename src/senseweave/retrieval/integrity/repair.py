@@ -22,7 +22,8 @@ from senseweave.retrieval.integrity.vector_files import DamageError
 from senseweave.retrieval.integrity.verify import verify_unlocked
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.search.sparse.vector_file import sparse_fault, sparse_files
-from senseweave.retrieval.search.words.files import remove_words, word_files
+from senseweave.retrieval.search.sqlite_file import remove_file
+from senseweave.retrieval.search.words.files import word_files
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.local_client import close_client, open_client
 from senseweave.retrieval.stores.lock import FolderLock
@@ -76,9 +77,9 @@ def repair_folder(
         report = RepairReport(str(folder), found=verified.problems)
         if any(problem.kind == "words" for problem in verified.problems):
             for path in word_files(folder):  # made anew when words are next searched for
-                remove_words(path)
+                remove_file(path)
             for path in filter(sparse_fault, sparse_files(folder)):  # the others hold what takes long to compute
-                remove_words(path)
+                remove_file(path)
             report.changed = True
         if not any(problem.kind in MENDED for problem in verified.problems):
             report.records = report.kept = verified.records

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from senseweave.concurrency import checkpoint
-from senseweave.forking import RLock, abandon, forks
+from senseweave.forking import RLock
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.calibration.store_statistics import outgrown
-from senseweave.retrieval.integrity.read_only import is_read_only
 from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.search.kept_file import KeptFile
 from senseweave.retrieval.search.sparse.scoring import best_among, chance
 from senseweave.retrieval.search.sparse.table import SparseTable
 from senseweave.retrieval.search.sparse.vector_file import SparseVector, VectorFile, sparse_path
 from senseweave.retrieval.search.words.base import word_row
-from senseweave.retrieval.search.words.files import remove_words
 from senseweave.retrieval.stores.collections import Collections
-from senseweave.retrieval.stores.lock import FolderLock
 from senseweave.spaces.sparse_space import SparseSpace
 
 BATCH: Final = 256
@@ -33,7 +28,7 @@ PATIENCE: Final = 5.0
 """Seconds that a writer of records waits for the file; what it leaves out is found missing at the next search."""
 
 
-class SpaceVectors:
+class SpaceVectors(KeptFile[VectorFile]):
     """The vectors of the texts of an index's records, in a file in its folder or in memory.
 
     Safe to use from several threads. Equal texts are embedded once, and the store decides what exists. Changes made
@@ -49,18 +44,11 @@ class SpaceVectors:
             fingerprint: Of the space.
             collections: Of the index.
         """
+        super().__init__(collections, VectorFile, lambda folder: sparse_path(folder, collections.prefix, fingerprint))
         self.load = load
-        self._collections = collections
-        self._guard = RLock()
         self._catching_up = RLock()
-        self._file: VectorFile | None = None
-        self._identity: tuple[int, int] | None = None
-        self._forks = forks()
         self._table: SparseTable | None = None
         self._probes: tuple[Any, float] | None = None
-        folder = collections.store.folder
-        self._lock = FolderLock(folder) if folder is not None else None
-        self._path = sparse_path(folder, collections.prefix, fingerprint) if folder is not None else None
 
     def follow(self, collection: str, records: Sequence[Record], ids: Sequence[str], before: str) -> dict[str, str]:
         """Keep the vectors of records that were written, and remove those of others.
@@ -133,20 +121,10 @@ class SpaceVectors:
                 self._opened().set_statistics(collection, known)
         return known
 
-    def stamp(self) -> str:
-        """Return what changes when records change: the store's count of writes, else the numbers of records."""
-        store = self._collections.store
-        if writes := self._lock.generation() if self._lock is not None else getattr(store, "writes", 0):
-            return f"writes {writes}"
-        descriptions = self._collections.descriptions.values()
-        return json.dumps({description.name: self._collections.count(description) for description in descriptions})
-
     def close(self) -> None:
         """Close the file, and forget what is in memory."""
         with self._guard:
-            if self._file is not None and self._forks == forks():
-                self._file.close()
-            self._file = None
+            super().close()
             self._table = None
 
     def _updated(self) -> SparseTable:
@@ -245,35 +223,8 @@ class SpaceVectors:
             self._probes = queries, best_among(queries, documents)
         return self._probes
 
-    def _opened(self) -> VectorFile:
-        """Return the file, opened again if it was replaced or the process was forked; the caller holds the guard."""
-        if self._forks != forks():
-            abandon(self._file)
-            self._file, self._forks = None, forks()
-        if self._file is not None and self._file.path is not None and _identity(self._file.path) != self._identity:
-            self.close()
-        if self._file is None:
-            self._file = self._open()
-        return self._file
-
-    def _open(self) -> VectorFile:
-        if self._path is None:
-            return VectorFile(None)
-        if is_read_only(self._path.parent):
-            try:
-                file = VectorFile(self._path, read_only=True)
-            except sqlite3.Error:
-                return VectorFile(None)
-        else:
-            try:
-                file = VectorFile(self._path)
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                remove_words(self._path)
-                file = VectorFile(self._path)
-        self._identity = _identity(self._path)
-        return file
+    def _is_damage(self, error: sqlite3.DatabaseError) -> bool:
+        return not isinstance(error, sqlite3.OperationalError)
 
     def _go_on_in_memory(self) -> VectorFile:
         """Use a copy of the file, or where it cannot be read, begin anew; return what is used."""
@@ -286,22 +237,7 @@ class SpaceVectors:
             self._file = copied
             return copied
 
-    def _discard(self) -> None:
-        """Close the file and remove it, because it is damaged."""
-        self.close()
-        if self._path is not None and not is_read_only(self._path.parent):
-            remove_words(self._path)
-
 
 def text_digest(text: str) -> bytes:
     """Return what changes with a text."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another that was put in its place, or None if there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

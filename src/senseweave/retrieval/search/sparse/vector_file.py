@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,15 +14,13 @@ from urllib.parse import quote
 
 import numpy as np
 
-from senseweave.forking import RLock
 from senseweave.retrieval.calibration.statistics import Statistics
+from senseweave.retrieval.search.sqlite_file import WAIT, SqliteFile, find_fault
 
 FORMAT: Final = "1"
 """Version of the tables; a file of another version is made anew."""
 SPARSE_FILE: Final = "senseweave.sparse"
 """Beginning of the names of files; each prefix of collections and each space has its own."""
-WAIT: Final = 600.0
-"""Seconds to wait for another process that changes the file."""
 NAMES: Final = 500
 """Values in a statement."""
 
@@ -46,52 +42,20 @@ class SparseVector:
     fault: str | None = None
 
 
-class VectorFile:
+class VectorFile(SqliteFile):
     """Vectors by the digest of their text, and the texts of the records of collections.
 
     Safe to use from several threads. Changes are made inside `changing`, all of them or none.
     """
 
-    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
-        """Open a file, which is made unless it is there.
-
-        Args:
-            path: Of the file; None for memory.
-            read_only: Whether the file is only read.
-
-        Raises:
-            sqlite3.Error: If it cannot be opened, or is damaged or of another version.
-        """
-        self.path = path
-        self.read_only = read_only
-        self._guard = RLock()
-        place = ":memory:" if path is None else f"{path.as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        self._connection = sqlite3.connect(
-            place, uri=path is not None, timeout=WAIT, isolation_level=None, check_same_thread=False
-        )
-        try:
-            self._prepare()
-        except BaseException:
-            self._connection.close()
-            raise
+    values_table = "notes"
 
     @contextmanager
     def changing(self, wait: float = WAIT) -> Iterator[None]:
-        """Be the only one who changes the file; what was changed is kept if no error is raised.
-
-        Args:
-            wait: Seconds to wait for another process that changes it.
-        """
-        with self._guard:
-            self._connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._set_value("revision", str(self.revision + 1))
-            except BaseException:
-                self._connection.rollback()
-                raise
-            self._connection.execute("COMMIT")
+        """Be the only one who changes the file, and count the change; see `SqliteFile.changing`."""
+        with super().changing(wait):
+            yield
+            self._set_value("revision", str(self.revision + 1))
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -107,15 +71,6 @@ class VectorFile:
     def revision(self) -> int:
         """The number of changes so far, by any process."""
         return int(self._value("revision") or 0)
-
-    @property
-    def stamp(self) -> str:
-        """What the store was like when the vectors were brought up to date; empty if they never were."""
-        return self._value("stamp") or ""
-
-    def set_stamp(self, stamp: str) -> None:
-        """Note what the store is like now that the vectors are up to date."""
-        self._set_value("stamp", stamp)
 
     def collections(self) -> list[str]:
         """Return the names of the collections whose records have texts here."""
@@ -199,12 +154,7 @@ class VectorFile:
 
     def check(self) -> str | None:
         """Return what is wrong with the file, or None."""
-        return next((str(fault) for (fault,) in self._all("PRAGMA quick_check(1)") if fault != "ok"), None)
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._guard:
-            self._connection.close()
+        return self._quick_check()
 
     def _prepare(self) -> None:
         if not self.read_only and self._all("SELECT COUNT(*) FROM sqlite_master") == [(0,)]:
@@ -222,21 +172,7 @@ class VectorFile:
                     """
                 )
                 self._connection.execute("INSERT OR IGNORE INTO notes VALUES ('format', ?)", (FORMAT,))
-        if (version := self._value("format")) != FORMAT:
-            msg = f"format {version}; this version writes {FORMAT}"
-            raise sqlite3.DatabaseError(msg)
-
-    def _value(self, name: str) -> str | None:
-        found = self._all("SELECT value FROM notes WHERE name = ?", [name])
-        return str(found[0][0]) if found else None
-
-    def _set_value(self, name: str, value: str) -> None:
-        with self._guard:
-            self._connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
-
-    def _all(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._guard:
-            return self._connection.execute(statement, values).fetchall()
+        self._check_format(FORMAT)
 
 
 def sparse_path(folder: Path, prefix: str, fingerprint: str) -> Path:
@@ -252,11 +188,7 @@ def sparse_files(folder: Path) -> list[Path]:
 
 def sparse_fault(path: Path) -> str | None:
     """Return what is wrong with a file of sparse vectors, or None."""
-    try:
-        with contextlib.closing(VectorFile(path)) as file:
-            return file.check()
-    except sqlite3.Error as error:
-        return str(error)
+    return find_fault(VectorFile, path)
 
 
 def _bytes(values: np.ndarray, kind: str) -> bytes:

@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from senseweave.errors import StoreError
-from senseweave.forking import RLock
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.calibration.store_statistics import outgrown
+from senseweave.retrieval.search.sqlite_file import SqliteFile
 from senseweave.retrieval.search.words.base import WordRow
 from senseweave.retrieval.search.words.scoring import (
     NAMES_WEIGHT,
@@ -35,71 +33,15 @@ FREQUENT: Final = 500
 """Records that hold a word which is listed with its count."""
 MOST_SAMPLED: Final = 1000
 """Matches of an unrelated query whose scores are taken."""
-WAIT: Final = 600.0
-"""Seconds to wait for another process that makes the file: making it oneself would take as long."""
 
 
-class SqliteWords:
+class SqliteWords(SqliteFile):
     """The words of some collections, each in a table of its own.
 
     Texts are cut by `tokens`, not by SQLite, which sees words between spaces; a query is never its syntax.
     """
 
-    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
-        """Open a file, which is made unless it is there.
-
-        Args:
-            path: Of the file; None for memory.
-            read_only: Whether the file is only read.
-
-        Raises:
-            sqlite3.Error: If it cannot be opened, or is damaged or of another version.
-            StoreError: If Python's SQLite has no full-text search.
-        """
-        self.path = path
-        self.read_only = read_only
-        self._guard = RLock()
-        place = ":memory:" if path is None else f"{path.as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        self._connection = sqlite3.connect(
-            place, uri=path is not None, timeout=WAIT, isolation_level=None, check_same_thread=False
-        )
-        try:
-            self._prepare()
-        except BaseException:
-            self._connection.close()
-            raise
-
-    @contextmanager
-    def changing(self, wait: float = WAIT) -> Iterator[None]:
-        """Be the only one who changes the file; what was changed is kept if no error is raised.
-
-        Args:
-            wait: Seconds to wait for another process that changes it.
-
-        Raises:
-            sqlite3.OperationalError: If it takes longer, or the disk is full.
-        """
-        with self._guard:
-            if self._connection.in_transaction:
-                yield
-                return
-            self._connection.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._connection.rollback()
-                raise
-            self._connection.execute("COMMIT")
-
-    @property
-    def stamp(self) -> str:
-        """What the store was like when the index was brought up to date; empty if it never was."""
-        return str(self._value("stamp") or "")
-
-    def set_stamp(self, stamp: str) -> None:
-        """Note what the store is like now that the index is up to date."""
-        self._set_value("stamp", stamp)
+    values_table = "values_"
 
     def collections(self) -> list[str]:
         """Return the names of the collections of which it holds words."""
@@ -189,20 +131,14 @@ class SqliteWords:
     def check(self) -> str | None:
         """Return what is wrong with the file, or None."""
         with self._guard:
-            for (fault,) in self._all("PRAGMA quick_check(1)"):
-                if fault != "ok":
-                    return str(fault)
+            if (fault := self._quick_check()) is not None:
+                return fault
             for (number,) in self._all("SELECT number FROM collections"):
                 try:
                     self._connection.execute(f"INSERT INTO words_{number} (words_{number}) VALUES ('integrity-check')")
                 except sqlite3.DatabaseError as error:
                     return str(error)
             return None
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._guard:
-            self._connection.close()
 
     def _prepare(self) -> None:
         options = {name for (name,) in self._all("PRAGMA compile_options")}
@@ -222,9 +158,7 @@ class SqliteWords:
                     self._connection.execute(statement)
                 if self._value("format") is None:
                     self._set_value("format", FORMAT)
-        if (version := self._value("format")) != FORMAT:
-            msg = f"format {version}; this version writes {FORMAT}"
-            raise sqlite3.DatabaseError(msg)
+        self._check_format(FORMAT)
 
     def _make(self, collection: str) -> int:
         self._connection.execute("INSERT INTO collections (name) VALUES (?)", (collection,))
@@ -305,17 +239,6 @@ class SqliteWords:
     def _count(self, number: int) -> int:
         """Return the number of rows, which is kept: SQLite counts by walking through them."""
         return int(self._all("SELECT records FROM collections WHERE number = ?", [number])[0][0])
-
-    def _value(self, name: str) -> str | None:
-        found = self._all("SELECT value FROM values_ WHERE name = ?", [name])
-        return str(found[0][0]) if found else None
-
-    def _set_value(self, name: str, value: str) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO values_ VALUES (?, ?)", (name, value))
-
-    def _all(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._guard:
-            return self._connection.execute(statement, values).fetchall()
 
 
 def _syntax(phrase: Sequence[str], term: Term) -> str:

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,15 @@ class PostgresServer:
                 assert self._process.poll() is None, "the server ended"
                 assert time.monotonic() < deadline, "the server did not start"
                 time.sleep(0.1)
+
+
+def run_sql(address: str, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Run a statement in a database and return the rows of its answer."""
+    import psycopg
+
+    with psycopg.connect(address, autocommit=True) as connection:
+        cursor = connection.execute(query, values)
+        return cursor.fetchall() if cursor.description else []
 
 
 def find_programs() -> Path | None:

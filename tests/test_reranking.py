@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
+from tiny_models import import_tiny
 
 import senseweave as sw
 from senseweave.testing import toy_space
@@ -25,13 +24,7 @@ NEEDS = {
 
 @pytest.fixture(scope="module", params=["cross_encoder", "colbert", "splade", "qwen"])
 def folder(request, tmp_path_factory):
-    tiny = str(Path(__file__).parent / "encoders" / "tiny")
-    sys.path.insert(0, tiny)
-    import tiny_picture_rerankers
-    import tiny_rerankers
-
-    sys.path.remove(tiny)
-    module = tiny_picture_rerankers if request.param == "qwen" else tiny_rerankers
+    module = import_tiny("tiny_picture_rerankers" if request.param == "qwen" else "tiny_rerankers")
     return str(getattr(module, f"save_{request.param}")(tmp_path_factory.mktemp(request.param)))
 
 

@@ -1,10 +1,9 @@
 """The retrievers of the three frameworks over an index rank by its sparse space, as the index does."""
 
 import asyncio
-import sys
-from pathlib import Path
 
 import pytest
+from tiny_models import import_tiny
 
 import senseweave as sw
 from senseweave.testing import toy_space
@@ -16,13 +15,8 @@ QUESTION = "roof"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    tiny = str(Path(__file__).parent / "encoders" / "tiny")
-    sys.path.insert(0, tiny)
-    import tiny_rerankers
-
-    sys.path.remove(tiny)
     words = dict.fromkeys(word for text in TEXTS for word in text.split())
-    return str(tiny_rerankers.save_word_weights(tmp_path_factory.mktemp("sparse"), list(words)))
+    return str(import_tiny("tiny_rerankers").save_word_weights(tmp_path_factory.mktemp("sparse"), list(words)))
 
 
 def langchain(index):

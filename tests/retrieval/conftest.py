@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 from chroma_server import ChromaServer
 from PIL import Image as PillowImage
+from postgres_server import run_sql
+from programs import load_program
 from shared_space import tiny_space
+from sparse_notes import WORDS, note
+from tiny_models import import_tiny
 
+import senseweave as sw
 from senseweave.retrieval import Index
+from senseweave.spaces.sparse_space import SparseSpace
 
 
 @pytest.fixture(scope="session")
@@ -112,3 +118,66 @@ def shared_qdrant_stand_in():
 
     with qdrant_server() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def database(postgres):
+    """The address of a database in PostgreSQL that the tests of a module share."""
+    return postgres.url(postgres.database())
+
+
+@pytest.fixture
+def address(database):
+    """The address of a database without a store."""
+    yield database
+    run_sql(database, "DROP SCHEMA IF EXISTS senseweave CASCADE")
+
+
+@pytest.fixture
+def open_store(address, monkeypatch):
+    """Open stores in PostgreSQL that see at once what others change, and close them after the test."""
+    monkeypatch.setattr("senseweave.retrieval.stores.pgvector.SEEN_WITHIN", 0.0)
+    opened = []
+
+    def open_store(**options):
+        opened.append(sw.stores.PgVector(address, **options))
+        return opened[-1]
+
+    yield open_store
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture(scope="session")
+def rivals():
+    """The module `rival_writer`, which also runs as a program."""
+    return load_program("rival_writer")
+
+
+@pytest.fixture(scope="session")
+def sparse_model(tmp_path_factory):
+    """The folder of a sparse encoder in which a text weighs the words that it has."""
+    return str(import_tiny("tiny_rerankers").save_word_weights(tmp_path_factory.mktemp("sparse"), WORDS))
+
+
+@pytest.fixture
+def sparse_folder(tmp_path, space, sparse_model):
+    """The folder of an index with a sparse space, of 60 notes, of which each has a number of its own."""
+    with Index(tmp_path / "index", spaces=[space, sparse_model]) as index:
+        index.add([note(number) for number in range(60)])
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def embedded(monkeypatch):
+    """The texts that a sparse space has embedded as documents."""
+    texts = []
+    real = SparseSpace.encode
+
+    def encode(space, given, role="document"):
+        if role == "document" and "fresh bread" not in given:  # the general phrases of the calibration
+            texts.extend(given)
+        return real(space, given, role)
+
+    monkeypatch.setattr(SparseSpace, "encode", encode)
+    return texts

@@ -2,21 +2,17 @@
 
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import kill, start_program
 
 import senseweave as sw
 from senseweave.errors import FingerprintError, StoreError
 from senseweave.retrieval import Index
 from senseweave.retrieval.stores.lock import FolderLock
 
-PROGRAM = Path(__file__).parent / "tiny_space.py"
 NOTES = 1100
 """More than the thousand after which Chroma writes its vector index to disk."""
 pytestmark = pytest.mark.integration
@@ -30,16 +26,6 @@ def contents(index):
             known = {name: value for name, value in row.metadata.items() if name != "added_at"}
             found[row.id] = (description.name, known, row.text)
     return found
-
-
-def start(place, *inputs):
-    return subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(place), *map(str, inputs)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
 
 
 @pytest.fixture
@@ -74,13 +60,10 @@ def test_an_add_killed_at_some_moments_is_completed_by_the_next(moments, tmp_pat
     indexes = -(-moments // 5)
     for attempt in range(moments):
         place = tmp_path / "killed" / str(attempt % indexes)  # several kills in a row on each index
-        process = start(place, many_files)
+        process = start_program("tiny_space", place, many_files)
         process.stdout.readline()  # "ready": the index is open
         time.sleep(rng.uniform(0, took / 3))
-        if process.poll() is None:
-            interrupted += 1
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        interrupted += kill(process)
     assert interrupted >= moments / 2  # the moments were inside the work
     for number in range(indexes):
         with Index(tmp_path / "killed" / str(number), spaces=[space]) as index:
@@ -94,7 +77,7 @@ def test_an_add_killed_at_some_moments_is_completed_by_the_next(moments, tmp_pat
 def test_two_processes_that_add_at_once_lose_nothing(tmp_path, space, many_files):
     place = tmp_path / "shared"
     notes = sorted(many_files.glob("note-*.txt"))
-    halves = [start(place, *notes[:550]), start(place, *notes[550:])]
+    halves = [start_program("tiny_space", place, *notes[:550]), start_program("tiny_space", place, *notes[550:])]
     for process in halves:
         output, errors = process.communicate(timeout=250)
         assert process.returncode == 0, errors
@@ -112,7 +95,7 @@ def test_an_open_index_sees_what_another_process_adds(tmp_path, space, many_file
     notes = sorted(many_files.glob("note-*.txt"))
     with Index(place, spaces=[space]) as index:
         index.add(notes[:800])
-        process = start(place, *notes[800:])
+        process = start_program("tiny_space", place, *notes[800:])
         _, errors = process.communicate(timeout=250)
         assert process.returncode == 0, errors
         assert len(index) == NOTES

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from postgres_server import run_sql
 
 import senseweave as sw
 from senseweave.errors import StoreError
@@ -18,7 +19,7 @@ from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.conditions import AllOf, AnyOf, Compare, matches
 from senseweave.retrieval.stores.memory import MemoryStore
 
-psycopg = pytest.importorskip("psycopg", reason="needs psycopg")
+pytest.importorskip("psycopg", reason="needs psycopg")
 pytestmark = pytest.mark.integration
 HOSTILE = [
     "'; DROP TABLE x; --",
@@ -32,18 +33,6 @@ HOSTILE = [
     "a\0b",
     "\x1a0",
 ]
-
-
-@pytest.fixture(scope="module")
-def database(postgres):
-    return postgres.url(postgres.database())
-
-
-@pytest.fixture
-def address(database):
-    """A database without a store."""
-    yield database
-    ask(database, "DROP SCHEMA IF EXISTS senseweave CASCADE")
 
 
 @pytest.fixture
@@ -63,14 +52,8 @@ def record(identifier, metadata=None, vector=(1, 0, 0, 0), text="a text"):
     return Record(identifier, np.asarray(vector, np.float32), text, metadata or {})
 
 
-def ask(address, query, *values):
-    with psycopg.connect(address, autocommit=True) as connection:
-        cursor = connection.execute(query, values)
-        return cursor.fetchall() if cursor.description else []
-
-
 def indexes(address):
-    return {name for (name,) in ask(address, "SELECT indexname FROM pg_indexes WHERE schemaname = 'senseweave'")}
+    return {name for (name,) in run_sql(address, "SELECT indexname FROM pg_indexes WHERE schemaname = 'senseweave'")}
 
 
 def test_an_index_in_postgres_finds_what_one_in_memory_finds(store, space, corpus_folder, tmp_path):
@@ -308,10 +291,10 @@ def test_an_index_whose_making_was_interrupted_is_made_again(address):
         patch.setattr("senseweave.retrieval.stores.pgvector.make_indexes", lambda *given: False)
         store.upsert("large", [record(f"{number}", vector=np.eye(4)[number % 4] + 0.01) for number in range(60)])
     table = "senseweave.senseweave_records_1"
-    ask(address, f"CREATE INDEX senseweave_records_1_embedding ON {table} (id)")
-    ask(address, f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{table}_embedding'::regclass")
+    run_sql(address, f"CREATE INDEX senseweave_records_1_embedding ON {table} (id)")
+    run_sql(address, f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{table}_embedding'::regclass")
     store.upsert("large", [record("last")])
-    ((definition,),) = ask(
+    ((definition,),) = run_sql(
         address, "SELECT indexdef FROM pg_indexes WHERE indexname = 'senseweave_records_1_embedding'"
     )
     assert "hnsw" in definition
@@ -323,7 +306,7 @@ def test_an_index_that_cannot_be_made_is_a_warning_and_searches_go_on(address):
     store = sw.stores.PgVector(address, exact_below=10)
     store.make("large", {}, 4)
     # A table under the name of the index stands in its way.
-    ask(address, "CREATE TABLE senseweave.senseweave_records_1_metadata ()")
+    run_sql(address, "CREATE TABLE senseweave.senseweave_records_1_metadata ()")
     with pytest.warns(RuntimeWarning, match="already exists"):
         store.upsert("large", [record(f"{number}") for number in range(10)])
     assert len(store.query("large", np.ones((1, 4), np.float32), 20)[0]) == 10
@@ -381,7 +364,7 @@ def test_a_schema_that_postgres_would_take_otherwise_is_refused(address, schema)
 
 def test_tables_of_a_newer_version_are_refused(address):
     sw.stores.PgVector(address).close()
-    ask(address, "UPDATE senseweave.senseweave_state SET format = 99")
+    run_sql(address, "UPDATE senseweave.senseweave_state SET format = 99")
     with pytest.raises(StoreError, match="newer senseweave"):
         sw.stores.PgVector(address)
 

@@ -18,11 +18,6 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def database(postgres):
-    return postgres.url(postgres.database())
-
-
 @pytest.fixture
 def open_index(database, space, request):
     stores = []

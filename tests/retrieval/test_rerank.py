@@ -1,14 +1,12 @@
 """Reranking by tiny models with random weights, by models that stand in, and by rerankers of the user's own."""
 
-import importlib
 import pickle
-import sys
 from importlib.metadata import EntryPoint
-from pathlib import Path
 
 import numpy as np
 import pytest
 from pdf_objects import write_pages
+from tiny_models import import_tiny
 
 import senseweave as sw
 from senseweave.encoders.rerankers.base import Scores
@@ -21,10 +19,7 @@ pytest.importorskip("sentence_transformers")
 @pytest.fixture(scope="module")
 def rerankers(tmp_path_factory):
     """The module that saves tiny rerankers, and a folder for them."""
-    tiny = str(Path(__file__).parents[1] / "encoders" / "tiny")
-    sys.path.insert(0, tiny)
-    module = importlib.import_module("tiny_rerankers")
-    sys.path.remove(tiny)
+    module = import_tiny("tiny_rerankers")
     module.folder = tmp_path_factory.mktemp("rerankers")
     return module
 

@@ -1,16 +1,15 @@
 """Writers that add and delete at once, on a server and in a folder: nothing is lost, and nothing is there twice."""
 
-import importlib.util
 import json
 import sqlite3
 import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import run_rivals
 
 import senseweave as sw
 from senseweave.retrieval import Index
@@ -25,32 +24,6 @@ place, table, rows = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 with sqlite3.connect(place) as database:
     database.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
 """
-PROGRAM = Path(__file__).parent / "rival_writer.py"
-
-
-@pytest.fixture(scope="module")
-def rivals():
-    """The module `rival_writer`, which also runs as a program."""
-    spec = importlib.util.spec_from_file_location("senseweave_tests_rival_writer", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def run(place, *groups):
-    """Run a process for each group of clients, all at once."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(place), *map(str, group)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for group in groups
-    ]
-    for process in processes:
-        output, errors = process.communicate(timeout=240)
-        assert output.strip() == '"done"', errors[-3000:]
 
 
 def check(index, expected):
@@ -72,7 +45,7 @@ def check(index, expected):
 def test_eight_clients_of_a_server_lose_and_double_nothing(server, rivals, tiny):
     expected = rivals.remaining(range(8))
     assert len(expected) > 80
-    run(server.port, (0, 1, 2, 3), (4, 5, 6, 7))
+    run_rivals(server.port, (0, 1, 2, 3), (4, 5, 6, 7))
     index = Index(server.client(), spaces=[tiny.make_space(modalities=("text",))])
     check(index, expected)
     rivals.work(index, 3)  # its additions are there, and its deletions leave what others have
@@ -99,7 +72,7 @@ def test_clients_that_read_a_new_collection_while_others_fill_it_get_an_answer(s
 
 def test_two_processes_on_a_folder_lose_and_double_nothing(tmp_path, rivals, tiny):
     expected = rivals.remaining(range(4))
-    run(tmp_path / "index", (0, 1), (2, 3))
+    run_rivals(tmp_path / "index", (0, 1), (2, 3))
     with Index(tmp_path / "index", spaces=[tiny.make_space(modalities=("text",))]) as index:
         check(index, expected)
 

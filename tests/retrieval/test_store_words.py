@@ -5,6 +5,7 @@ import itertools
 
 import chromadb
 import pytest
+from word_notes import TEXTS, finds, note
 
 import senseweave as sw
 from senseweave.errors import StoreError
@@ -15,17 +16,6 @@ from senseweave.retrieval.stores.base import TextSearch
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.memory import MemoryStore
 
-TEXTS = [
-    "The pump needs part 4711-B after two years.",
-    "Error E_CONN-042 means that the server does not answer.",
-    "Version v2.3.1 mends the upload of pictures.",
-    "Call getUserName before you open /etc/settings/user_names.toml.",
-    "Zoë Müller wrote the handbook in Łódź.",
-    "東京都の天気は晴れです",
-    "The bear is fed at noon and in the evening.",
-    "Never open the gate while the bear is awake.",
-    *(f"Note {number} of the day: nothing happened at station {number}." for number in range(20)),
-]
 NAMES = itertools.count()
 
 
@@ -47,15 +37,6 @@ def ephemeral():
 @pytest.fixture(params=[TextMemory, ephemeral])
 def place(request):
     return request.param()
-
-
-def note(number):
-    return sw.Text(f"Valve QZ-{number:03} of hall {number % 5} was looked at.", source=f"note {number}")
-
-
-def finds(index, number):
-    hits = index.search(f"QZ-{number:03}", k=1, words=True)
-    return bool(hits) and hits[0].text.startswith(f"Valve QZ-{number:03}") and hits[0].score > 3
 
 
 def ids(index, name):

@@ -4,10 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,8 +12,9 @@ import numpy as np
 import pytest
 from children import run_in_child
 from damage import cut, scribble
+from programs import FOLDER, kill, start_program
+from word_notes import finds, note
 
-import senseweave as sw
 from senseweave.retrieval import Index
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.search.words import keeping
@@ -24,8 +22,6 @@ from senseweave.retrieval.search.words.files import words_path
 from senseweave.retrieval.search.words.keeping import word_row
 from senseweave.retrieval.search.words.sqlite_index import SqliteWords
 from senseweave.retrieval.stores.memory import MemoryStore
-
-PROGRAM = Path(__file__).parent / "tiny_space.py"
 
 
 @pytest.fixture
@@ -35,15 +31,6 @@ def folder(tmp_path, space):
         index.add([note(number) for number in range(60)])
         assert finds(index, 7)
     return tmp_path / "index"
-
-
-def note(number):
-    return sw.Text(f"Valve QZ-{number:03} of hall {number % 5} was looked at.", source=f"note {number}")
-
-
-def finds(index, number):
-    hits = index.search(f"QZ-{number:03}", k=1, words=True)
-    return bool(hits) and hits[0].text.startswith(f"Valve QZ-{number:03}") and hits[0].score > 3
 
 
 def held(folder):
@@ -210,16 +197,6 @@ def test_a_forked_child_searches_and_adds_words(folder, space):
         assert finds(index, 7)
 
 
-def start(place, *inputs):
-    return subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(place), *map(str, inputs)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
 @pytest.mark.integration
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("moments", [4, pytest.param(20, marks=pytest.mark.kill)])
@@ -231,13 +208,10 @@ def test_a_writer_killed_at_any_moment_loses_no_word_and_leaves_none(folder, spa
     for attempt in range(moments):
         for number in range(200 * attempt, 200 * attempt + 200):  # each writer has as much to do
             (notes / f"{number}.txt").write_text(f"Valve QZ-{number + 100} of hall {number % 5} was looked at.")
-        process = start(folder, notes)
+        process = start_program("tiny_space", folder, notes)
         process.stdout.readline()
         time.sleep(rng.uniform(0, 0.4))
-        if process.poll() is None:
-            interrupted += 1
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        interrupted += kill(process)
         with Index(folder, spaces=[space]) as index:
             index.search("QZ-101", words=True)
             assert held(folder) == kept(index), attempt
@@ -255,7 +229,7 @@ def test_readers_search_words_while_another_process_writes(folder, space, tmp_pa
     notes.mkdir()
     for number in range(300):
         (notes / f"{number}.txt").write_text(f"Valve QZ-{number + 100} of hall {number % 5} was looked at.")
-    process = start(folder, notes)
+    process = start_program("tiny_space", folder, notes)
     process.stdout.readline()
     with Index(folder, spaces=[space]) as index:
         while process.poll() is None:
@@ -277,7 +251,7 @@ def search_first(place, results):
 @pytest.mark.timeout(300)
 def test_processes_that_search_first_at_once_make_one_file(folder, space, monkeypatch):
     words_path(folder).unlink()
-    monkeypatch.syspath_prepend(str(PROGRAM.parent))
+    monkeypatch.syspath_prepend(str(FOLDER))
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
     processes = [context.Process(target=search_first, args=(folder, results)) for _ in range(3)]

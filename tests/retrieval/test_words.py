@@ -3,24 +3,13 @@
 import asyncio
 
 import pytest
+from word_notes import TEXTS
 
 import senseweave as sw
 from senseweave.retrieval import Index
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.memory import MemoryStore
-
-TEXTS = [
-    "The pump needs part 4711-B after two years.",
-    "Error E_CONN-042 means that the server does not answer.",
-    "Version v2.3.1 mends the upload of pictures.",
-    "Call getUserName before you open /etc/settings/user_names.toml.",
-    "Zoë Müller wrote the handbook in Łódź.",
-    "東京都の天気は晴れです",
-    "The bear is fed at noon and in the evening.",
-    "Never open the gate while the bear is awake.",
-    *(f"Note {number} of the day: nothing happened at station {number}." for number in range(20)),
-]
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Sparse spaces: the vectors are those of sentence-transformers, as sparse rows."""
 
 import asyncio
-import importlib
 import pickle
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_models import import_tiny
 
 import senseweave as sw
 from senseweave.errors import TruncationWarning
@@ -21,11 +19,7 @@ TEXTS = ["a small dog runs on the green grass", "rain", "a fox is a small animal
 @pytest.fixture(scope="module")
 def tiny():
     """The module that saves tiny sparse encoders."""
-    folder = str(Path(__file__).parents[1] / "encoders" / "tiny")
-    sys.path.insert(0, folder)
-    module = importlib.import_module("tiny_rerankers")
-    sys.path.remove(folder)
-    return module
+    return import_tiny("tiny_rerankers")
 
 
 @pytest.fixture(scope="module")

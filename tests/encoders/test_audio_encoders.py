@@ -8,7 +8,7 @@ import pytest
 import senseweave as sw
 from senseweave.encoders.families.clap import filled
 from senseweave.encoders.families.speech import receptive_field
-from senseweave.encoders.runtime import image_networks
+from senseweave.encoders.runtime import networks
 from senseweave.errors import ModelError, WeightsError
 
 
@@ -227,10 +227,10 @@ def test_a_video_model_is_not_taken_for_an_image_model(tmp_path):
 def test_linear_layers_that_compute_faster_give_the_same_vectors(model, monkeypatch, name):
     clips = [tone(1.5), tone(0.7, 1)]
     plain = sw.load(str(model[name]), device="cpu", cache_size=0).embed_audio(clips)
-    monkeypatch.setattr(image_networks, "FEWEST_PRODUCTS", 0)
-    monkeypatch.setattr(image_networks, "_found", {})
-    monkeypatch.setattr(image_networks, "_is_faster_prepacked", lambda *given: True)
+    monkeypatch.setattr(networks, "FEWEST_PRODUCTS", 0)
+    monkeypatch.setattr(networks, "_found", {})
+    monkeypatch.setattr(networks, "_is_faster_prepacked", lambda *given: True)
     space = sw.load(str(model[name]), device="cpu", cache_size=1)  # another space than before
     np.testing.assert_allclose(space.embed_audio(clips), plain, atol=1e-5)
     part = "audio" if name == "fused" else ""
-    assert image_networks.ways_chosen(space.encoders["audio"].backbone(), part) == ("prepacked",)
+    assert networks.ways_chosen(space.encoders["audio"].backbone(), part) == ("prepacked",)

@@ -9,7 +9,7 @@ import pytest
 
 import senseweave as sw
 from senseweave.encoders.parts import backbone
-from senseweave.encoders.runtime import image_networks
+from senseweave.encoders.runtime import networks
 from senseweave.errors import ModelError
 
 
@@ -231,9 +231,9 @@ def test_both_towers_of_one_model_compute_their_linear_layers_faster(clip, monke
     plain = sw.load(clip, device="cpu", cache_size=0)
     pictures, texts = [random_image(40, 30)], ["a dog", "rain on the window of a train"]
     expected = plain.embed_image(pictures), plain.embed_text(texts)
-    monkeypatch.setattr(image_networks, "FEWEST_PRODUCTS", 0)
-    monkeypatch.setattr(image_networks, "_found", {})
-    monkeypatch.setattr(image_networks, "_is_faster_prepacked", lambda *given: True)
+    monkeypatch.setattr(networks, "FEWEST_PRODUCTS", 0)
+    monkeypatch.setattr(networks, "_found", {})
+    monkeypatch.setattr(networks, "_is_faster_prepacked", lambda *given: True)
     space = sw.load(clip, device="cpu", cache_size=1)  # another space than before
     found = space.embed_image(pictures), space.embed_text(texts)
     described = space.info()["backends"]

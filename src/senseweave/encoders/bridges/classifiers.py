@@ -16,7 +16,7 @@ from senseweave.encoders.parts.backbone import Backbone, feature_extractor, imag
 from senseweave.encoders.parts.preparation import ImagePreparation
 from senseweave.encoders.parts.spectrogram import FRAME, SHIFT
 from senseweave.encoders.runtime.checkpoint import resolve
-from senseweave.encoders.runtime.image_networks import choose_ways, sample_views
+from senseweave.encoders.runtime.networks import choose_ways, sample_views
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.errors import ModelError
 from senseweave.extras import require

@@ -14,7 +14,7 @@ from senseweave.encoders.parts.backbone import Backbone, class_for, feature_extr
 from senseweave.encoders.parts.saved_settings import read_prompts, with_settings
 from senseweave.encoders.parts.towers import BATCH_TOKENS, TowerText, projected
 from senseweave.encoders.runtime.checkpoint import resolve
-from senseweave.encoders.runtime.image_networks import choose_ways
+from senseweave.encoders.runtime.networks import choose_ways
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.extras import require
 from senseweave.media import Modality, Waveform

@@ -18,7 +18,7 @@ from senseweave.encoders.parts.image_model import ModelImage, TransformedModel
 from senseweave.encoders.parts.towers import BATCH_IMAGES, scalar
 from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
-from senseweave.encoders.runtime.image_networks import choose_ways
+from senseweave.encoders.runtime.networks import choose_ways
 from senseweave.encoders.runtime.padding import SAMPLES
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device
 from senseweave.errors import ModelError, WeightsError

@@ -17,7 +17,7 @@ from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for, feature_extractor, model_type
 from senseweave.encoders.parts.spectrogram import FRAME, SHIFT
 from senseweave.encoders.runtime.checkpoint import resolve
-from senseweave.encoders.runtime.image_networks import choose_ways
+from senseweave.encoders.runtime.networks import choose_ways
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.extras import require
 from senseweave.media import Modality, Waveform

@@ -15,7 +15,7 @@ from senseweave.encoders.parts.backbone import Backbone, image_processor, model_
 from senseweave.encoders.parts.preparation import ImagePreparation
 from senseweave.encoders.parts.towers import Features
 from senseweave.encoders.runtime.checkpoint import resolve
-from senseweave.encoders.runtime.image_networks import choose_ways, sample_pictures
+from senseweave.encoders.runtime.networks import choose_ways, sample_pictures
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -92,7 +92,7 @@ class VideoClips(Encoder):
         return Encoded(self._compute([item.data for item in batch]))
 
     def describe_backend(self) -> Mapping[str, object]:
-        """Return how the network was made faster, see `senseweave.encoders.runtime.image_networks`."""
+        """Return how the network was made faster, see `senseweave.encoders.runtime.networks`."""
         return {"backend": "torch", "network": list(self._choose_ways())}
 
     def _choose_ways(self) -> tuple[str, ...]:

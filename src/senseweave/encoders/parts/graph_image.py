@@ -15,7 +15,7 @@ from senseweave.encoders.parts.graph_encoder import Graph, GraphEncoder
 from senseweave.encoders.parts.long_images import CenterCrop
 from senseweave.encoders.parts.preparation import QuickPreparation
 from senseweave.encoders.runtime.failures import preparing
-from senseweave.encoders.runtime.image_networks import sample_pictures
+from senseweave.encoders.runtime.networks import sample_pictures
 from senseweave.errors import ModelError
 from senseweave.media import Modality
 

@@ -15,7 +15,7 @@ from senseweave.encoders.parts.preparation import QuickPreparation, quick_transf
 from senseweave.encoders.parts.towers import BATCH_IMAGES, features_module
 from senseweave.encoders.runtime.backends.export import Pipeline
 from senseweave.encoders.runtime.failures import preparing
-from senseweave.encoders.runtime.image_networks import choose_ways, sample_views
+from senseweave.encoders.runtime.networks import choose_ways, sample_views
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -158,7 +158,7 @@ class ModelImage(Encoder):
         return Encoded(self._compute([image.data for image in batch]))
 
     def describe_backend(self) -> Mapping[str, object]:
-        """Return how the network was made faster, see `senseweave.encoders.runtime.image_networks`."""
+        """Return how the network was made faster, see `senseweave.encoders.runtime.networks`."""
         return {"backend": "torch", "network": list(self._choose_ways())}
 
     @property

@@ -18,7 +18,7 @@ from senseweave.encoders.parts.preparation import ImagePreparation
 from senseweave.encoders.parts.prompts import Prompts
 from senseweave.encoders.runtime.backends.export import Pipeline
 from senseweave.encoders.runtime.backends.torch_padded import PRECISIONS
-from senseweave.encoders.runtime.image_networks import choose_ways, sample_views
+from senseweave.encoders.runtime.networks import choose_ways, sample_views
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.extras import require
@@ -226,7 +226,7 @@ class TowerText(CheckpointSource, Encoder):
         }
 
     def describe_backend(self) -> Mapping[str, object]:
-        """Return device and number type, and how the tower was made faster, see `runtime.image_networks`."""
+        """Return device and number type, and how the tower was made faster, see `runtime.networks`."""
         described = {"backend": "torch", **describe_torch(self.backbone()), "texts": "padded"}
         return {**described, "network": list(self._choose_ways())}
 
@@ -322,7 +322,7 @@ class TowerImage(CheckpointSource, Encoder):
         return Encoded(self._compute(self.backbone, [image.data for image in batch]))
 
     def describe_backend(self) -> Mapping[str, object]:
-        """Return how the network was made faster, see `senseweave.encoders.runtime.image_networks`."""
+        """Return how the network was made faster, see `senseweave.encoders.runtime.networks`."""
         ways = list(self._choose_ways())
         return {"backend": "torch", **describe_torch(self.backbone()), "network": ways}
 

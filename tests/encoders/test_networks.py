@@ -1,4 +1,4 @@
-"""An image network computes a faster way only where its vectors stay the same."""
+"""A network computes a faster way only where its vectors stay the same."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from senseweave.encoders.runtime import image_networks
-from senseweave.encoders.runtime.image_networks import choose_ways, ways_chosen
+from senseweave.encoders.runtime import networks
+from senseweave.encoders.runtime.networks import choose_ways, ways_chosen
 
 nn = torch.nn
 
 
 @pytest.fixture(autouse=True)
 def _no_network_before(monkeypatch):
-    monkeypatch.setattr(image_networks, "_found", {})
-    monkeypatch.setattr(image_networks, "FEWEST_PRODUCTS", 0)
+    monkeypatch.setattr(networks, "_found", {})
+    monkeypatch.setattr(networks, "FEWEST_PRODUCTS", 0)
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def samples():
 def always_faster(monkeypatch):
     """Let every way seem faster than the one before, so that the proof alone decides."""
     clock = iter(range(10_000, 0, -1))
-    monkeypatch.setattr(image_networks._Trial, "time", lambda trial: float(next(clock)))
-    monkeypatch.setattr(image_networks, "_is_faster_prepacked", lambda *given: True)
+    monkeypatch.setattr(networks._Trial, "time", lambda trial: float(next(clock)))
+    monkeypatch.setattr(networks, "_is_faster_prepacked", lambda *given: True)
 
 
 class Block(nn.Module):
@@ -99,7 +99,7 @@ def test_a_network_without_norms_has_none_to_fold(always_faster, samples):
 
 def test_what_is_not_faster_is_taken_back(monkeypatch, samples):
     times = iter([1.0, 2.0, 2.0])
-    monkeypatch.setattr(image_networks._Trial, "time", lambda trial: next(times))
+    monkeypatch.setattr(networks._Trial, "time", lambda trial: next(times))
     network = convolutional()
     expected = compute_by(network)(samples)
     choose_ways("net", network, lambda: samples, compute_by(network))
@@ -111,7 +111,7 @@ def test_what_is_not_faster_is_taken_back(monkeypatch, samples):
 
 def test_a_network_that_is_loaded_again_computes_as_before(monkeypatch, samples):
     times = iter([3.0, 2.0, 9.0])  # as it is, folded, by places; a second network is not timed
-    monkeypatch.setattr(image_networks._Trial, "time", lambda trial: next(times))
+    monkeypatch.setattr(networks._Trial, "time", lambda trial: next(times))
     first, second = convolutional(), convolutional()
     for network in (first, second):
         assert choose_ways("net", network, lambda: samples, compute_by(network)) == ("folded",)
@@ -120,7 +120,7 @@ def test_a_network_that_is_loaded_again_computes_as_before(monkeypatch, samples)
 
 def test_threads_do_not_change_how_a_network_that_is_loaded_again_computes(monkeypatch, samples):
     times = iter([3.0, 2.0, 9.0])
-    monkeypatch.setattr(image_networks._Trial, "time", lambda trial: next(times))
+    monkeypatch.setattr(networks._Trial, "time", lambda trial: next(times))
     threads = torch.get_num_threads()
     try:
         for number in (1, 2):
@@ -134,9 +134,9 @@ def test_threads_do_not_change_how_a_network_that_is_loaded_again_computes(monke
 @pytest.mark.parametrize(("size", "tried"), [(24, False), (320, True)])
 def test_a_network_too_small_to_gain_stays_as_it_is(monkeypatch, size, tried):
     monkeypatch.undo()
-    monkeypatch.setattr(image_networks, "_found", {})
+    monkeypatch.setattr(networks, "_found", {})
     clock = iter(range(10_000, 0, -1))
-    monkeypatch.setattr(image_networks._Trial, "time", lambda trial: float(next(clock)))
+    monkeypatch.setattr(networks._Trial, "time", lambda trial: float(next(clock)))
     network, pixels = convolutional(), torch.zeros(2, 3, size, size)
     assert bool(choose_ways("net", network, lambda: pixels, compute_by(network))) is tried
 
@@ -204,7 +204,7 @@ def test_each_part_of_a_network_is_tried_by_its_own_samples(always_faster, sampl
 
 def test_a_part_computes_as_before_whichever_part_came_first(monkeypatch, samples):
     timed = []
-    monkeypatch.setattr(image_networks, "_is_faster_prepacked", lambda *given: timed.append(1) or True)
+    monkeypatch.setattr(networks, "_is_faster_prepacked", lambda *given: timed.append(1) or True)
     for parts in (("image", "text"), ("text", "image")):
         network = nn.ModuleDict({"image": transformer(), "text": transformer()})
         for part in parts:

@@ -7,7 +7,7 @@ import pytest
 
 import senseweave as sw
 from senseweave.retrieval import Index
-from senseweave.retrieval.stores import collections
+from senseweave.retrieval.stores import copies
 from senseweave.retrieval.stores.chroma import ChromaStore
 
 
@@ -361,7 +361,7 @@ def test_copies_are_noted_before_they_are_written(tmp_path, space, albums, monke
 
 
 def test_sources_are_all_found_where_more_contents_have_several_than_are_noted(tmp_path, space, monkeypatch):
-    monkeypatch.setattr(collections, "MOST_COPIES", 2)
+    monkeypatch.setattr(copies, "MOST_COPIES", 2)
     with Index(tmp_path / "many", spaces=[space]) as index:
         for source in ("first", "second"):
             index.add([sw.Text(f"a dog {number}", source=f"{source} {number}") for number in range(4)])

@@ -16,6 +16,7 @@ from senseweave.retrieval.records.schema import read_metadata
 from senseweave.retrieval.search.source import Candidate, RankingSource
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition, any_of
+from senseweave.retrieval.stores.copies import may_have_copies
 from senseweave.retrieval.stores.description import Description
 
 
@@ -70,7 +71,7 @@ def with_all_sources(collections: Collections, hits: Sequence[Hit]) -> list[Hit]
     sources: dict[object, list[tuple[float, str, str]]] = {}
     for key, description in collections.descriptions.items():
         contents = {hit.sha256 for hit in hits if (hit.space, hit.modality) == key and hit.sha256}
-        hashes = [sha256 for sha256 in contents if collections.may_have_copies(description, sha256)]
+        hashes = [sha256 for sha256 in contents if may_have_copies(description, sha256)]
         for condition in any_of("sha256", sorted(hashes)):
             for record in collections.get(description, condition=condition):
                 provenance = read_metadata(record.metadata)

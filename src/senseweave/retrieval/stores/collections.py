@@ -7,7 +7,6 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,16 +17,14 @@ from senseweave.media import Modality
 from senseweave.media.forms.local_names import source_path, stored_name
 from senseweave.retrieval.records.conversion import convert_old
 from senseweave.retrieval.records.folders import below, folder_values, has_folders, is_below, without_folders
-from senseweave.retrieval.records.identity import content_key
 from senseweave.retrieval.records.schema import Record, read_metadata, record_source
 from senseweave.retrieval.stores.base import StoredRecord, VectorStore
 from senseweave.retrieval.stores.conditions import NAMES, Condition, any_of, divide, matches
-from senseweave.retrieval.stores.description import Description, Key, RecordedSparse, collection_name, content_mark
+from senseweave.retrieval.stores.copies import copied_contents, note_copies
+from senseweave.retrieval.stores.description import Description, Key, RecordedSparse, collection_name
 
 PAGE = 1000
 """Records that are listed at a time."""
-MOST_COPIES = 2000
-"""Contents with several records that a description keeps: some 20 KB; with more, every search asks for all sources."""
 
 
 class Named(Protocol):
@@ -223,44 +220,18 @@ class Collections:
             with self.observed(description, records):
                 self.store.upsert(description.name, [_with_folders(record) for record in records])
 
-    def may_have_copies(self, description: Description, sha256: str) -> bool:
-        """Return whether a content may have several records in a collection."""
-        return description.copies is None or content_mark(sha256) in description.copies
-
     def _keep_copies(
         self, description: Description, records: Sequence[Record], copied: Collection[str] | None = None
     ) -> None:
         """Note, before records are written, which contents will have several; unknown where others write meanwhile."""
         if description.copies is None:
             return
-        found = None
-        if self.is_exclusive:
-            copied = self._copied(description, records) if copied is None else copied
-            found = description.copies | set(map(content_mark, copied))
-        if found != description.copies:
-            description.copies = found if found is not None and len(found) <= MOST_COPIES else None
+        if not self.is_exclusive:
+            copied = None
+        elif copied is None:
+            copied = copied_contents(records, lambda condition: self.get(description, condition=condition))
+        if note_copies(description, copied):
             self.save(description)
-
-    def _copied(self, description: Description, records: Sequence[Record]) -> set[str]:
-        """Return the hashes of records that have the content of another, among them or in the collection."""
-        ids: dict[object, set[str]] = {}
-        written = [(record.id, record.text, record.metadata) for record in records]
-        hashes = {sha256 for _, _, values in written if isinstance(sha256 := values.get("sha256"), str)}
-        stored = (
-            (record.id, record.text, record.metadata)
-            for condition in any_of("sha256", sorted(hashes))
-            for record in self.get(description, condition=condition)
-        )
-        copied = set()
-        for identifier, text, values in chain(written, stored):
-            provenance = read_metadata(values)
-            content = content_key(provenance, text)
-            if content is not None and provenance.sha256 is not None:
-                found = ids.setdefault(content, set())
-                found.add(identifier)
-                if len(found) > 1:
-                    copied.add(provenance.sha256)
-        return copied
 
     @property
     def is_exclusive(self) -> bool:

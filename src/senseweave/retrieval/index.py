@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from senseweave.progress import ProgressOption
 from senseweave.redaction import quoted
 from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.calibration.labels import Answers, check_queries, match_labels
-from senseweave.retrieval.contents import SourceSummary, summarize_sources
 from senseweave.retrieval.exploring import Explored
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.hits import Hits
@@ -44,7 +41,6 @@ from senseweave.retrieval.stores.base import VectorStore
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.filters import Filter, parse_filter
-from senseweave.retrieval.stores.ids import listed_ids
 from senseweave.retrieval.stores.local_client import holds_store
 from senseweave.spaces.recorded import Trust, parse_trust
 from senseweave.spaces.space import Space
@@ -324,26 +320,6 @@ class Index(Maintained, Judged, Explored):
             self._calibration.renew(if_loadable=True)  # what was deleted is not an error because of a missing model
         return removed
 
-    def sources(self, below: Collection[str | Path] | None = None) -> dict[str, set[Modality]]:
-        """Return the sources in the index, with the modalities of their records.
-
-        Args:
-            below: Only these files, and files below these folders, whether they are still there or not.
-        """
-        return self._store.sources(None if below is None else [os.fspath(path) for path in below])
-
-    def contents(self, filter: Filter | None = None) -> list[SourceSummary]:  # noqa: A002  (what every store calls it)
-        """Return a summary of each source with records that match a filter, by name; None for every source."""
-        return summarize_sources(self._store, parse_filter(filter))
-
-    def record_modalities(self, ids: Collection[str]) -> dict[str, Modality]:
-        """Return the modality of each record by its id; ids that are not in the index are left out."""
-        return {
-            identifier: description.modality
-            for description in self._store.descriptions.values()
-            for identifier in self._store.existing(description, listed_ids(ids))
-        }
-
     def calibrate(
         self,
         queries: Sequence[str | Media] = (),
@@ -369,21 +345,6 @@ class Index(Maintained, Judged, Explored):
             self._calibration.learn(self._embedded(query) for query in queries)
             if labels:
                 self._calibration.learn_labels(match_labels(self._store, self._embedded, labels))
-
-    def info(self) -> dict[str, Any]:
-        """Return the place and size on disk and, per collection, its space, modality, records and fingerprint."""
-        return {
-            "place": self._store.store.place,
-            "records": len(self),
-            "bytes": self._store.size,
-            "spaces": list(dict.fromkeys(space for space, _ in self._store.descriptions)),
-            "modalities": list(self.modalities),
-            "collections": self._store.describe(),
-            **({"sparse": sparse} if (sparse := [asdict(space) for space in self._store.sparse]) else {}),
-        }
-
-    def __len__(self) -> int:
-        return sum(self._store.count(description) for description in self._store.descriptions.values())
 
     def close(self) -> None:
         """Close the store, unless you passed it; the spaces stay loaded for others that use them."""

@@ -1,9 +1,11 @@
-"""What an index holds, record by record."""
+"""What an index holds: its records, its sources, and what it is made of."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from senseweave.extras import require
 from senseweave.media import Media, MediaPolicy, Modality
 from senseweave.redaction import redact_repr
+from senseweave.retrieval.contents import SourceSummary, summarize_sources
 from senseweave.retrieval.records.schema import DISPLACED, Provenance, read_metadata
 from senseweave.retrieval.search.plan import chosen_modalities, held_modalities
 from senseweave.retrieval.stores.collections import Collections
@@ -63,7 +66,7 @@ class IndexRecord:
 
 
 class Listed:
-    """The part of an index that lists its records."""
+    """The part of an index that lists its records and sources."""
 
     policy: MediaPolicy
     _store: Collections
@@ -124,6 +127,41 @@ class Listed:
         if vectors:
             names = [*(name for name in names if name != "vector"), "vector"]
         return pandas.DataFrame(rows, columns=names)
+
+    def sources(self, below: Collection[str | Path] | None = None) -> dict[str, set[Modality]]:
+        """Return the sources in the index, with the modalities of their records.
+
+        Args:
+            below: Only these files, and files below these folders, whether they are still there or not.
+        """
+        return self._store.sources(None if below is None else [os.fspath(path) for path in below])
+
+    def contents(self, filter: Filter | None = None) -> list[SourceSummary]:  # noqa: A002  (what every store calls it)
+        """Return a summary of each source with records that match a filter, by name; None for every source."""
+        return summarize_sources(self._store, parse_filter(filter))
+
+    def record_modalities(self, ids: Collection[str]) -> dict[str, Modality]:
+        """Return the modality of each record by its id; ids that are not in the index are left out."""
+        return {
+            identifier: description.modality
+            for description in self._store.descriptions.values()
+            for identifier in self._store.existing(description, listed_ids(ids))
+        }
+
+    def info(self) -> dict[str, Any]:
+        """Return the place and size on disk and, per collection, its space, modality, records and fingerprint."""
+        return {
+            "place": self._store.store.place,
+            "records": len(self),
+            "bytes": self._store.size,
+            "spaces": list(dict.fromkeys(space for space, _ in self._store.descriptions)),
+            "modalities": list(self.modalities),
+            "collections": self._store.describe(),
+            **({"sparse": sparse} if (sparse := [asdict(space) for space in self._store.sparse]) else {}),
+        }
+
+    def __len__(self) -> int:
+        return sum(self._store.count(description) for description in self._store.descriptions.values())
 
     def _records(
         self, modalities: Collection[Modality], condition: Any, ids: list[str] | None, *, vectors: bool

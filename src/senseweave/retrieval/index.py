@@ -35,6 +35,7 @@ from senseweave.retrieval.search.plan import Planner, chosen_modalities, held_mo
 from senseweave.retrieval.search.request import SearchRequest
 from senseweave.retrieval.search.reranker import Reranker
 from senseweave.retrieval.search.sparse.keeping import KeptSparse
+from senseweave.retrieval.search.stored_tokens import open_tokens
 from senseweave.retrieval.search.together import SearchQueue
 from senseweave.retrieval.search.words.store_words import open_words
 from senseweave.retrieval.stores.base import VectorStore
@@ -110,6 +111,8 @@ class Index(Maintained, Judged, Explored):
         store = place if isinstance(place, VectorStore) else ChromaStore(place, **options)
         self._store = Collections(store, prefix=prefix)
         self._words = open_words(self._store)
+        if (tokens := open_tokens(self._store)) is not None:
+            self._planner.attach = tokens.attach
         self._spaces = IndexSpaces(self._store, self._trust)
         self._sparse = KeptSparse(self._store, self._spaces)
         self._adding = Queue(WRITING)

@@ -115,6 +115,13 @@ def cosine(vector: np.ndarray, other: np.ndarray) -> float:
     return float(vector @ other / np.linalg.norm(vector) / np.linalg.norm(other))
 
 
+def half_vectors(count: int, dimension: int = 8) -> list[np.ndarray]:
+    """Return arrays of several vectors of any length each, whose numbers are as half precision has them."""
+    generator = np.random.default_rng(7)
+    shapes = [(2 + n % 3, dimension) for n in range(count)]
+    return [generator.normal(size=shape).astype(np.float16).astype(np.float32) for shape in shapes]
+
+
 def same_direction(record: StoredRecord, vector: np.ndarray) -> bool:
     """Return whether a record has a vector, of float32, and it points where another does: stores may scale it."""
     stored = record.vector

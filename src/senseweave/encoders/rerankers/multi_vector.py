@@ -34,6 +34,11 @@ class MultiVectorModel(VectorScorer):
     kind: ClassVar[Kind] = "multi-vector"
     library_class: ClassVar[str] = "MultiVectorEncoder"
 
+    @property
+    def averages(self) -> bool:
+        """Whether a score is the mean over the vectors of the query, rather than their sum."""
+        return bool(self._loaded().similarity_fn_name == "meanmaxsim")
+
     def reads(self, role: Role) -> frozenset[Modality]:
         """Return what the model reads; ColPali and its kin of transformers take every text for a query."""
         modalities = super().reads(role)
@@ -61,8 +66,7 @@ class MultiVectorModel(VectorScorer):
         Returns:
             Shape (queries, documents), float64.
         """
-        mean = self._loaded().similarity_fn_name == "meanmaxsim"
-        rows = [[maxsim(query, document, mean=mean) for document in documents] for query in queries]
+        rows = [[maxsim(query, document, mean=self.averages) for document in documents] for query in queries]
         return np.array(rows, dtype=np.float64).reshape(len(queries), len(documents))
 
     def _compare(self, query: np.ndarray, document: np.ndarray) -> float:

@@ -64,7 +64,7 @@ class SparseModel(VectorScorer):
         errors: dict[int, str] = {}
         dropped: tuple[int, ...] = ()
         for start in range(0, len(texts), SLICE):
-            arrays, cut = self._embed(texts[start : start + SLICE], role)
+            arrays, cut = self.embed_each(texts[start : start + SLICE], role)
             errors.update({start + at: array for at, array in enumerate(arrays) if isinstance(array, str)})
             empty = np.zeros(self.dimension, np.float32)
             parts.append(sparse.csr_array(np.stack([empty if isinstance(array, str) else array for array in arrays])))

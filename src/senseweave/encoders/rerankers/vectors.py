@@ -17,10 +17,10 @@ class VectorScorer(Scorer):
 
     def score(self, query: Any, documents: Sequence[Any]) -> Scores:
         """Return the similarity of a query to each document."""
-        (asked,), (query_dropped,) = self._embed([query], "query")
+        (asked,), (query_dropped,) = self.embed_each([query], "query")
         if isinstance(asked, str):
             raise refuse(self.name, asked)
-        vectors, dropped = self._embed(documents, "document")
+        vectors, dropped = self.embed_each(documents, "document")
         errors = {at: found for at, found in enumerate(vectors) if isinstance(found, str)}
         values = np.full(len(documents), np.nan)
         for at, found in enumerate(vectors):
@@ -40,7 +40,7 @@ class VectorScorer(Scorer):
     def _check(self, array: np.ndarray) -> np.ndarray | str:
         """Return an array, or why nothing can be compared with it."""
 
-    def _embed(self, items: Sequence[Any], role: Role) -> tuple[list[np.ndarray | str], tuple[int, ...]]:
+    def embed_each(self, items: Sequence[Any], role: Role) -> tuple[list[np.ndarray | str], tuple[int, ...]]:
         """Return the array of each item, or why it has none, and how many of its tokens were not read."""
         prepared = self._prepare(items, role)
         results = self._run(prepared, lambda batch: self._encode(batch, role))
@@ -53,7 +53,7 @@ class VectorScorer(Scorer):
         Raises:
             ValueError: If an item cannot be computed; the message says which.
         """
-        arrays, _ = self._embed(items, role)
+        arrays, _ = self.embed_each(items, role)
         for at, array in enumerate(arrays):
             if isinstance(array, str):
                 msg = f"{self.name}: item {at + 1} of {len(items)}: {array}"

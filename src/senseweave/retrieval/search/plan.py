@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
@@ -152,10 +152,12 @@ class Planner:
     Attributes:
         lists: Names of lists that `weights` may name beside the modalities.
         rerankers: By name.
+        attach: What a reranker becomes before it is used, such as one that uses what a store keeps for it.
     """
 
     lists: tuple[str, ...] = ()
     rerankers: dict[str, Reranker] = field(default_factory=dict)
+    attach: Callable[[Reranker], Reranker] | None = None
     _plain: dict[int, Plan] = field(default_factory=dict, repr=False)
 
     def plan(self, k: int, options: Mapping[str, Any]) -> Plan:
@@ -190,10 +192,12 @@ class Planner:
             TypeError: If it is neither.
         """
         if not isinstance(given, str):
-            return as_reranker(given) if given is not None else None
-        if given not in self.rerankers:
-            self.rerankers[given] = as_reranker(given)
-        return self.rerankers[given]
+            found = as_reranker(given) if given is not None else None
+        else:
+            if given not in self.rerankers:
+                self.rerankers[given] = as_reranker(given)
+            found = self.rerankers[given]
+        return found if found is None or self.attach is None else self.attach(found)
 
 
 def held_modalities(collections: Collection[tuple[str, Modality]]) -> tuple[Modality, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from senseweave.encoders.rerankers.base import Scorer, Scores
 from senseweave.encoders.rerankers.loading import load_scorer
+from senseweave.encoders.rerankers.multi_vector import MultiVectorModel
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import MediaError, RerankWarning
 from senseweave.media import Image, Media, Text
@@ -22,6 +24,8 @@ from senseweave.retrieval.search.reranker import Reranker, is_reranker, plugin_r
 from senseweave.spaces.recorded import remember
 
 PDF: Final = "application/pdf"
+TokenScores = Callable[[MultiVectorModel, Any, Sequence[Any], Sequence[Hit]], Scores]
+"""Scores what a multi-vector model reads of hits by means of stored vectors, given the model, the query, and both."""
 
 
 class ModelReranker:
@@ -75,10 +79,19 @@ class ModelReranker:
             ValueError: If the model reads no part of the query.
             ModelError: If the model cannot be loaded, or cannot compute the query.
         """
-        asked = self._query_content(as_query(query))
+        return self._score(as_query(query), candidates, lambda asked, contents, _: self.model.score(asked, contents))
+
+    def _score(
+        self,
+        query: Query,
+        candidates: Sequence[str | Media | Hit],
+        compare: Callable[[Any, Sequence[Any], Sequence[Any]], Scores],
+    ) -> Scores:
+        """Score candidates by what compares the query's content, theirs, and the candidates that have any."""
+        asked = self._query_content(query)
         contents = [self._content(candidate) for candidate in candidates]
         usable = [at for at, content in enumerate(contents) if not isinstance(content, MediaError)]
-        found = self.model.score(asked, [contents[at] for at in usable])
+        found = compare(asked, [contents[at] for at in usable], [candidates[at] for at in usable])
         values = np.full(len(candidates), np.nan)
         values[usable] = found.values
         dropped = np.zeros(len(candidates), dtype=int)
@@ -87,8 +100,13 @@ class ModelReranker:
         errors.update({usable[at]: reason for at, reason in found.errors.items()})
         return Scores(values, errors, tuple(map(int, dropped)), found.query_dropped)
 
-    def scores(self, query: Query, hits: Sequence[Hit]) -> np.ndarray:
+    def scores(self, query: Query, hits: Sequence[Hit], stored: TokenScores | None = None) -> np.ndarray:
         """Return a score for each hit, shape (n,), float64; what could not be scored is below all others.
+
+        Args:
+            query: The query.
+            hits: At least one.
+            stored: Scores by vectors that a store keeps; used if the model is one of several vectors.
 
         Raises:
             ValueError: If the model reads no part of the query, or no hit.
@@ -96,7 +114,11 @@ class ModelReranker:
         Warns:
             RerankWarning: If the model did not read everything.
         """
-        found = self.score(query, hits)
+        model = self.model
+        if stored is not None and isinstance(model, MultiVectorModel):
+            found = self._score(query, hits, partial(stored, model))
+        else:
+            found = self.score(query, hits)
         unscored = np.isnan(found.values)
         if unscored.all():
             first = place_label(hits[0].provenance)

@@ -49,6 +49,8 @@ class VectorStore(Protocol):
     A store that lists ids faster than records may have `list_ids(name, condition, limit)`, which returns the ids of at
     most `limit` records that match a condition: searches by words under a filter that lets few records pass use it.
 
+    A store that can compare records by several vectors each may have the methods of `TokenVectors`.
+
     A store elsewhere that can search texts may have the method `find_words` of `TextSearch`: an index then keeps the
     words of its records in the store, for all who use it. Over a store without, each index keeps them in its own memory
     and compares them with the store when the number of records has changed, or an attribute `writes`, a number that
@@ -136,4 +138,34 @@ class TextSearch(Protocol):
             words: At least one, without spaces.
             limit: Most ids to return.
             is_prefix: Whether the last word may go on: it is then the beginning of a word.
+        """
+
+
+@runtime_checkable
+class TokenVectors(Protocol):
+    """What a store may be able to do besides, so that multi-vector rerankers embed a record once.
+
+    Token vectors belong to a record of a collection and to one model. They go when the record is deleted or replaced,
+    and with its collection, whether or not `keeps_tokens` is set then.
+
+    Attributes:
+        keeps_tokens: Whether searches shall keep token vectors in the store.
+    """
+
+    keeps_tokens: bool
+
+    def save_tokens(self, name: str, fingerprint: str, records: Sequence[Record]) -> None:
+        """Write token vectors of records, replacing those of the same model; those that the store refuses are left out.
+
+        Args:
+            name: Of the collection of the records; of records that it does not hold nothing is kept.
+            fingerprint: Of the model, hexadecimal.
+            records: With the id of a record, vectors of shape (n, dimension), and metadata that are kept with them.
+        """
+
+    def compare_tokens(self, name: str, fingerprint: str, query: np.ndarray, ids: Sequence[str]) -> list[StoredRecord]:
+        """Return those of some records that have token vectors of a model, with the metadata that were saved with them.
+
+        Their `similarity` is MaxSim, exact but for rounding to half precision: each vector of `query`, shape
+        (m, dimension), takes its largest dot product with a vector of the record, and these are summed.
         """

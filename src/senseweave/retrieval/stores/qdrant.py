@@ -30,6 +30,7 @@ from senseweave.retrieval.stores.qdrant_points import (
     read_point,
     write_point,
 )
+from senseweave.retrieval.stores.qdrant_tokens import TOKENS, QdrantTokens
 from senseweave.retrieval.stores.store_errors import readable, reported
 from senseweave.retrieval.stores.vectors import check_vectors
 from senseweave.retrieval.stores.watching import Watch
@@ -67,6 +68,7 @@ class QdrantStore:
         timeout: float = 60.0,
         indexed: Mapping[str, str] | None = None,
         options: Mapping[str, Any] | None = None,
+        keeps_tokens: bool = False,
     ) -> None:
         """Open a place; a server is first asked when it is needed.
 
@@ -79,6 +81,8 @@ class QdrantStore:
                 `float` or `bool`. What is `integer` is compared with whole numbers alone.
             options: Further arguments of `QdrantClient.create_collection`, for example
                 `{"shard_number": 6, "replication_factor": 2}`.
+            keeps_tokens: Whether searches that rerank by a multi-vector model keep its vectors of the records that they
+                reach, in collections beside: 2 bytes for each number, or 77 kB for 300 tokens of 128 dimensions.
 
         Raises:
             ValueError: If the place or a type is none of these, or a URL holds a password.
@@ -88,6 +92,8 @@ class QdrantStore:
         self._filters = QdrantFilters(indexed or {})
         self._indexes = {**DEFAULT_INDEXES, **self._filters.types}
         self._options = dict(options or {})
+        self.keeps_tokens = keeps_tokens
+        self._tokens = QdrantTokens(self._ask, self._create)
         self._guard = RLock()
         self._writing = RLock()
         self._watch = Watch(lambda: self.collections())
@@ -147,7 +153,9 @@ class QdrantStore:
             StoreError: If the server keeps no metadata with a collection, as before Qdrant 1.16.
         """
         self._foreign.discard(name)
-        made = not self._ask("collection_exists", collection_name=name) and self._create(name, metadata, dimension)
+        made = not self._ask("collection_exists", collection_name=name) and self._create(
+            name, metadata, _vectors(dimension)
+        )
         kept = self._metadata(name)
         if made and kept is None:
             self._ask("delete_collection", collection_name=name)
@@ -162,7 +170,11 @@ class QdrantStore:
 
     @reported
     def drop(self, name: str) -> None:
-        """Remove a collection with all its records."""
+        """Remove a collection with all its records, and with their token vectors."""
+        for beside in self._tokens.names(name):
+            if (self._metadata(beside) or {}).get("holds") == TOKENS:
+                self._ask("delete_collection", collection_name=beside)
+                self._tokens.forget(beside)
         self._ask("delete_collection", collection_name=name)
         self._has_written(name)
         self._indexed.discard(name)
@@ -179,6 +191,7 @@ class QdrantStore:
         for part in parts_by_size(records):
             self._ask("upsert", collection_name=name, points=[write_point(record) for record in part], wait=True)
             self._has_written(name)
+        self._tokens.delete(name, [record.id for record in records])
 
     @reported
     def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
@@ -258,6 +271,18 @@ class QdrantStore:
             part = points[start : start + PAGE]
             self._ask("delete", collection_name=name, points_selector=part, wait=True)
             self._has_written(name)
+        self._tokens.delete(name, ids)
+
+    @reported
+    def save_tokens(self, name: str, fingerprint: str, records: Sequence[Record]) -> None:
+        """Write token vectors of records for a model; what is larger than Qdrant takes is left out."""
+        check_vectors(records)
+        self._tokens.save(name, fingerprint, records)
+
+    @reported
+    def compare_tokens(self, name: str, fingerprint: str, query: np.ndarray, ids: Sequence[str]) -> list[StoredRecord]:
+        """Return those of some records that have token vectors of a model, with their MaxSim as `similarity`."""
+        return self._tokens.compare(name, fingerprint, query, ids)
 
     def close(self) -> None:
         """Let go of the folder or the connections; a client that was given stays open."""
@@ -299,15 +324,15 @@ class QdrantStore:
         abandon(self._client)  # closing it would release the parent's lock of the folder
         self._forked = True
 
-    def _create(self, name: str, metadata: Mapping[str, Any], dimension: int) -> bool:
-        """Create a collection and return True, or False if another process was faster."""
+    def _create(self, name: str, metadata: Mapping[str, Any], vectors: Any) -> bool:
+        """Create a collection for vectors as described; return True, or False if another process was faster."""
         from qdrant_client import models
 
         try:
             self._ask(
                 "create_collection",
                 collection_name=name,
-                vectors_config=models.VectorParams(size=dimension, distance=models.Distance.COSINE),
+                vectors_config=vectors,
                 metadata={DESCRIPTION: json.dumps(dict(metadata))},
                 **{"hnsw_config": models.HnswConfigDiff(m=LINKS, ef_construct=EF_CONSTRUCTION), **self._options},
             )
@@ -378,6 +403,12 @@ class QdrantStore:
         if not is_end:
             self._cursors.keep(key, offset + len(found), start)
         return found
+
+
+def _vectors(dimension: int) -> Any:
+    from qdrant_client import models
+
+    return models.VectorParams(size=dimension, distance=models.Distance.COSINE)
 
 
 def open_address(address: str) -> QdrantStore:

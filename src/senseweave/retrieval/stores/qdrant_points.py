@@ -114,7 +114,7 @@ def _weight(record: Record) -> int:
         *record.metadata,
         *(value for value in record.metadata.values() if isinstance(value, str)),
     ]
-    return NUMBER_BYTES * (len(record.vector) + 2 * len(record.metadata)) + 4 * sum(map(len, texts)) + 200
+    return NUMBER_BYTES * (np.size(record.vector) + 2 * len(record.metadata)) + 4 * sum(map(len, texts)) + 200
 
 
 def _names(metadata: Mapping[str, Any]) -> dict[str, Any]:

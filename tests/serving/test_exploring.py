@@ -124,6 +124,20 @@ def test_an_index_in_no_folder_cannot_be_explored(start: Start) -> None:
     assert answer.status_code == 501
 
 
+def test_a_browser_is_told_on_a_page_why_there_is_no_map(start: Start) -> None:
+    with sw.Index(MemoryStore(), spaces=[toy_space()]) as index:
+        index.add(sw.Text("a dog"))
+        client = start(index)
+        page = client.get("/map", headers={"accept": "text/html,*/*;q=0.8"})
+        named = client.get("/map", params={"color": "<b>\0"}, headers={"accept": "text/html"})
+        other = client.get("/map")
+    assert (page.status_code, other.status_code, named.status_code) == (501, 501, 422)
+    assert page.headers["content-type"].startswith("text/html")
+    assert other.json()["error"]["message"] in page.text
+    assert "<b>" not in named.text
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+
+
 def test_exploring_needs_the_token(explored: sw.Index, start: Start) -> None:
     client = start(explored, token="only-for-this-test-1234")
     assert [client.get(path).status_code for path in ("/map", "/api/duplicates", "/api/clusters")] == [401] * 3

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse
 
 from senseweave.media import Modality
 from senseweave.redaction import redacted
 from senseweave.serving.errors import ApiError, PlainJSON
+from senseweave.serving.page import notice
 from senseweave.serving.services import Services, Shared
 
 router = APIRouter(tags=["explore"])
@@ -52,13 +53,19 @@ async def clusters(
 
 @router.get("/map", response_class=HTMLResponse)
 async def map_page(
+    request: Request,
     shared: Shared,
     modality: Only = [],  # noqa: B006
     color: Annotated[str, Query(description="modality, cluster, or a name of metadata.")] = "modality",
     space: SpaceName = None,
 ) -> HTMLResponse:
-    """Return a page with everything in the index on one map."""
-    page = await shared.explorer.run("map", *_arguments(modality=modality, color=color, space=space))
+    """Return a page with everything in the index on one map; a browser gets an error as a page, too."""
+    try:
+        page = await shared.explorer.run("map", *_arguments(modality=modality, color=color, space=space))
+    except ApiError as error:
+        if "text/html" not in request.headers.get("accept", ""):
+            raise
+        return notice(error)
     return HTMLResponse(page, headers={"content-security-policy": MAP_POLICY})
 
 

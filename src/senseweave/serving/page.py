@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Final
@@ -57,6 +58,12 @@ async def login(request: Request, shared: Shared, token: Annotated[str, Form()] 
     is_secure = request.url.scheme == "https"
     answer.set_cookie(COOKIE, shared.doorkeeper.cookie, httponly=True, samesite="strict", secure=is_secure)
     return answer
+
+
+def notice(error: ApiError) -> HTMLResponse:
+    """Return a page that says why there is no page, for who reads no JSON."""
+    said = f'<p class="error" role="alert">{html.escape(error.message)}</p>'
+    return HTMLResponse(_read("notice.html").replace(MESSAGE, said), error.status)
 
 
 @cache

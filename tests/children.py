@@ -39,3 +39,17 @@ def wait_for_child(pid, seconds=30):
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     raise AssertionError(f"the child hung for {seconds} seconds")
+
+
+def check_search_and_add_in_child(index, note, finds):
+    """Check that a child of this process finds notes of an index by their numbers, and adds one for both."""
+    assert finds(index, 7)
+
+    def child():
+        assert finds(index, 8)
+        index.add(note(70))
+        assert finds(index, 70)
+
+    run_in_child(child)
+    assert finds(index, 70)
+    assert finds(index, 7)

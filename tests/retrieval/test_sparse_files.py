@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from children import run_in_child
+from children import check_search_and_add_in_child
 from damage import cut, scribble
 from programs import kill, start_program
 from sparse_notes import finds, held, kept, note
@@ -173,16 +173,7 @@ def test_an_index_is_pickled_with_its_sparse_space(tmp_path, sparse_model):
 
 def test_a_forked_child_searches_and_adds(sparse_folder, space):
     with Index(sparse_folder, spaces=[space]) as index:
-        assert finds(index, 7)
-
-        def child():
-            assert finds(index, 8)
-            index.add(note(70))
-            assert finds(index, 70)
-
-        run_in_child(child)
-        assert finds(index, 70)
-        assert finds(index, 7)
+        check_search_and_add_in_child(index, note, finds)
 
 
 def test_a_text_without_a_vector_is_told_in_the_report(sparse_folder, monkeypatch, space):

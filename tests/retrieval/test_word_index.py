@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from children import run_in_child
+from children import check_search_and_add_in_child
 from damage import cut, scribble
 from programs import FOLDER, kill, start_program
 from word_notes import finds, note
@@ -185,16 +185,7 @@ def test_two_indexes_of_one_folder_keep_their_words_apart(tmp_path, space, tiny)
 
 def test_a_forked_child_searches_and_adds_words(folder, space):
     with Index(folder, spaces=[space]) as index:
-        assert finds(index, 7)
-
-        def child():
-            assert finds(index, 8)
-            index.add(note(70))
-            assert finds(index, 70)
-
-        run_in_child(child)
-        assert finds(index, 70)
-        assert finds(index, 7)
+        check_search_and_add_in_child(index, note, finds)
 
 
 @pytest.mark.integration

@@ -154,14 +154,10 @@ def index_command(
             sync = sync or (watch and any(path.is_dir() for path in paths))
             failed = False
             if ray is not None:
-                from senseweave.cli.scaling import index_on_ray
+                from senseweave.cli.scaling import failures_file, index_on_ray
 
-                place = (
-                    Path(into) if opened == Path(into) else Path("index")
-                )  # of a store's index, in the current folder
-                unread = place.with_name(f"{place.name}-failures.parquet")
                 report, failed = index_on_ray(
-                    ray, paths, index, unread, actors, gpus, encoding, chosen_ocr(ocr), chosen
+                    ray, paths, index, failures_file(into), actors, gpus, encoding, chosen_ocr(ocr), chosen
                 )
             else:
                 with nullcontext() if as_json else shown_progress("indexing", console=render.errors) as step:

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from senseweave.retrieval.report import Report
 
 
+def failures_file(into: str) -> Path:
+    """Return the file that lists what cannot be indexed: beside a folder, or here for a store at an address."""
+    from senseweave.retrieval.stores.addresses import is_address
+
+    place = Path("index" if is_address(into) else into)
+    return place.with_name(f"{place.name}-failures.parquet")
+
+
 def index_on_ray(
     address: str,
     paths: list[Path],

@@ -61,7 +61,7 @@ async def login(request: Request, shared: Shared, token: Annotated[str, Form()] 
 
 
 def notice(error: ApiError) -> HTMLResponse:
-    """Return a page that says why there is no page, for who reads no JSON."""
+    """Return an error as a page, for a browser."""
     said = f'<p class="error" role="alert">{html.escape(error.message)}</p>'
     return HTMLResponse(_read("notice.html").replace(MESSAGE, said), error.status)
 

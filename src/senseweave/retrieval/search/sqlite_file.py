@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
+from urllib.parse import quote
 
 from senseweave.forking import RLock, forks
 
@@ -127,6 +128,19 @@ class SqliteFile(ABC):
     def _all(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._guard:
             return self._connection.execute(statement, values).fetchall()
+
+
+def locate_file(folder: Path, beginning: str, prefix: str, *more: str) -> Path:
+    """Return the path of a file in the folder of an index; each prefix of collections has its own.
+
+    Args:
+        folder: Of the index.
+        beginning: Of the file's name.
+        prefix: Of the collections.
+        more: Further parts of the name.
+    """
+    parts = [quote(part, safe="") for part in ([prefix] if prefix else []) + list(more)]
+    return folder / f"{'.'.join([beginning, *parts])}.sqlite3"
 
 
 def find_fault(kind: type[SqliteFile], path: Path) -> str | None:

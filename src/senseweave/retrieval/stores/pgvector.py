@@ -42,6 +42,7 @@ from senseweave.retrieval.stores.pgvector_tables import (
 from senseweave.retrieval.stores.pgvector_values import from_json, long_id, make_key, make_row, read_id, to_json
 from senseweave.retrieval.stores.pgvector_words import find_texts, index_texts
 from senseweave.retrieval.stores.store_errors import readable, reported
+from senseweave.retrieval.stores.vectors import check_vectors
 
 T = TypeVar("T")
 
@@ -83,7 +84,7 @@ class PgVectorStore:
 
         Raises:
             StoreError: If the server does not answer, refuses the login, or has no pgvector.
-            ValueError: If the schema's name is none.
+            ValueError: If the schema is not a valid name.
         """
         self.schema = check_schema(schema)
         if isinstance(connections, bool) or not isinstance(connections, int) or connections < 1:
@@ -222,6 +223,7 @@ class PgVectorStore:
     @reported
     def upsert(self, name: str, records: Sequence[Record]) -> None:
         """Write records; each replaces a record of the same id as a whole."""
+        check_vectors(records)
         rows = {row.key: row for row in map(make_row, records)}
         # In one order, so that two writers never wait for each other.
         ordered = [rows[key] for key in sorted(rows)]

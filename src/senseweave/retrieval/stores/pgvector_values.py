@@ -105,7 +105,7 @@ def to_json(values: Mapping[str, Any]) -> str:
     """Return flat values as a JSON object; None is null.
 
     Raises:
-        ValueError: If a value is none that a store can hold; the message names it.
+        ValueError: If a store cannot hold a value; the message names it.
     """
     return "{" + ",".join(f"{name_json(name)}:{scalar_json(name, value)}" for name, value in values.items()) + "}"
 
@@ -114,7 +114,7 @@ def name_json(name: str) -> str:
     """Return the name of a field as JSON.
 
     Raises:
-        ValueError: If it is no text.
+        ValueError: If it is not a valid text.
     """
     if not isinstance(name, str) or not is_unicode(name):
         msg = f"a metadata name is a str without lone surrogates, not {quoted(name)}"
@@ -126,7 +126,7 @@ def scalar_json(field: str, given: Any) -> str:
     """Return the value of a field, or one that it is compared with, as JSON.
 
     Raises:
-        ValueError: If it is none that a store can hold; the message names the field.
+        ValueError: If a store cannot hold it; the message names the field.
     """
     value = check_value(field, given)
     if isinstance(value, str):

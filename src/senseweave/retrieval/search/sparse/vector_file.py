@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import numpy as np
 
 from senseweave.retrieval.calibration.statistics import Statistics
-from senseweave.retrieval.search.sqlite_file import WAIT, SqliteFile, find_fault
+from senseweave.retrieval.search.sqlite_file import WAIT, SqliteFile, find_fault, locate_file
 
 FORMAT: Final = "1"
 """Version of the tables; a file of another version is made anew."""
@@ -177,8 +176,7 @@ class VectorFile(SqliteFile):
 
 def sparse_path(folder: Path, prefix: str, fingerprint: str) -> Path:
     """Return where the vectors of a space are kept in the folder of an index."""
-    middle = f".{quote(prefix, safe='')}" if prefix else ""
-    return folder / f"{SPARSE_FILE}{middle}.{quote(fingerprint, safe='')}.sqlite3"
+    return locate_file(folder, SPARSE_FILE, prefix, fingerprint)
 
 
 def sparse_files(folder: Path) -> list[Path]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
-from senseweave.retrieval.search.sqlite_file import find_fault
+from senseweave.retrieval.search.sqlite_file import find_fault, locate_file
 from senseweave.retrieval.search.words.sqlite_index import SqliteWords
 
 WORDS_FILE: Final = "senseweave.words"
@@ -15,8 +14,7 @@ WORDS_FILE: Final = "senseweave.words"
 
 def words_path(folder: Path, prefix: str = "") -> Path:
     """Return where the words of the collections of a prefix are kept in a folder."""
-    middle = f".{quote(prefix, safe='')}" if prefix else ""
-    return folder / f"{WORDS_FILE}{middle}.sqlite3"
+    return locate_file(folder, WORDS_FILE, prefix)
 
 
 def word_files(folder: Path) -> list[Path]:

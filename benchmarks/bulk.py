@@ -5,10 +5,11 @@
     python benchmarks/bulk.py --space hashed --passages 100000 --pictures 0    # the store's part alone
     python benchmarks/bulk.py --into http://127.0.0.1:8000        # on a Chroma server; see senseweave.stores.connect
 
-Passages are documentation strings of installed packages, each once; pictures are crops of the sample photographs,
-turned, mirrored and tinted, as JPEG files of `--megapixels`. `--space hashed` embeds by hashing words, which costs
-next to nothing. Stages are seconds of the thread that adds, each without the stages inside it; beside them stands what
-the threads that decode took. Recall compares the ten nearest passages that the store names with an exact search.
+Passages are documentation strings of installed packages, long ones divided, each once; pictures are crops of the sample
+photographs, turned, mirrored and tinted, as JPEG files of `--megapixels`. `--space hashed` embeds by hashing words,
+which costs next to nothing. Stages are seconds of the thread that adds, each without the stages inside it; beside them
+stands what the threads that decode took. Recall compares the ten nearest passages that the store names with an exact
+search.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import random
 import re
 import site
 import tempfile
+import textwrap
 import threading
 import time
 from collections import defaultdict
@@ -44,7 +46,7 @@ K = 10
 QUERIES = 200
 DOCSTRING = re.compile(r'^\s+r?"""(.*?)"""', re.DOTALL | re.MULTILINE)
 LENGTHS = (120, 700)
-"""Fewest and most characters of a passage; longer texts are cut at a word."""
+"""Fewest and most characters of a passage; longer texts are divided at a word."""
 
 
 class Stages:
@@ -185,7 +187,7 @@ def recall(index: sw.Index, space: sw.Space, questions: list[str]) -> float:
 
 
 def passages(count: int) -> list[str]:
-    """Return documentation strings of the installed packages, each once, in an order that the packages decide.
+    """Return parts of the documentation strings of the installed packages, each once, in an order that they decide.
 
     Raises:
         SystemExit: If there are not as many.
@@ -195,10 +197,9 @@ def passages(count: int) -> list[str]:
         if len(found) >= 1.2 * count:
             break
         for text in DOCSTRING.findall(path.read_text(encoding="utf-8", errors="replace")):
-            words = re.sub(r"\s+", " ", text).strip()
-            passage = words[: LENGTHS[1]].rpartition(" ")[0]
-            if len(passage) >= LENGTHS[0]:
-                found[passage] = None
+            for passage in textwrap.wrap(" ".join(text.split()), LENGTHS[1], break_on_hyphens=False):
+                if len(passage) >= LENGTHS[0]:
+                    found[passage] = None
     if len(found) < count:
         raise SystemExit(f"the installed packages have {len(found):,} passages, not {count:,}")
     texts = list(found)

@@ -35,7 +35,7 @@ help:
 	@echo "make lint         ruff check and format check"
 	@echo "make types        mypy --strict on src/ and integrations/"
 	@echo "make check        what a submission must pass: test, lint, types, minimum, docs"
-	@echo "make bench        the table of speed against other libraries, written to benchmarks/results (ARGS=--quick: under ten minutes)"
+	@echo "make bench        the table of speed against other libraries, written to benchmarks/results (ARGS=--quick: half an hour)"
 	@echo "make docs         the documentation site, in site/, with links checked; its code blocks run in make test"
 	@echo "make release      five wheels and sdists in dist/, checked, installed into a fresh environment that runs the README"
 	@echo "make newcomer     the same with a folder as people have them: what fails is listed, every framework answers, twice"

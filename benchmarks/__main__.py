@@ -5,7 +5,7 @@
 Each script runs in a process of its own, once with one thread for arithmetic and once with all, with byte code kept.
 Rows are printed as one table and written to `benchmarks/results/` as JSON and Markdown, named by the processor. A row
 below 1.0 is marked; so is a row whose rounds other processes disturbed, and a script that failed. A full run takes
-about half an hour on two quiet cores, `--quick` under ten minutes.
+some hours on two quiet cores, `--quick` about half an hour.
 
 What is not a comparison of speed has a script of its own, which `docs/` quotes: quality by `mixed_retrieval`,
 `default_scene`, `words.py`, `rerank.py`, `quantized.py`, `speech_words.py`, `whisper_padding.py`, `duplicates.py` and
@@ -148,20 +148,21 @@ def table(results: Results) -> str:
         "",
         "Ratios are medians of rounds, with their range; above 1, senseweave is better.",
         "",
-        "| work | threads | senseweave | peer | peer's figure | ratio | |",
+        "| work | threads | senseweave | peer | peer's figure | ratio | found equal before; remarks |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in results.rows:
         ours = f"{figure(row.figures[OURS])} {row.unit}"
+        gate = [row.gate] if row.gate else []
         marks = [f"other processes used up to {row.foreign_cores:.2f} cores"] if row.disturbed else []
         for peer, (middle, least, most) in row.ratios.items():
             below = ["**below 1**"] if middle < 1 else []
             cells = [row.work, str(row.threads), ours, peer, figure(row.figures[peer])]
             ratio = f"{middle:.2f} [{least:.2f} to {most:.2f}]"
-            lines.append(f"| {' | '.join(cells)} | {ratio} | {'; '.join(below + marks)} |")
+            lines.append(f"| {' | '.join(cells)} | {ratio} | {'; '.join(gate + below + marks)} |")
         if not row.ratios:
-            lines.append(f"| {row.work} | {row.threads} | {ours} | | | | {'; '.join(marks)} |")
-    notes = sorted({note for row in results.rows for note in [row.gate, *row.notes] if note})
+            lines.append(f"| {row.work} | {row.threads} | {ours} | | | | {'; '.join(gate + marks)} |")
+    notes = sorted({note for row in results.rows for note in row.notes})
     notes += [reason for package, reason in ABSENT.items() if not importlib.util.find_spec(package)]
     lines += ["", *(f"- {note}" for note in notes)]
     lines += [f"- **failed**: {script}: {problem}" for script, problem in results.failures.items()]

@@ -86,7 +86,7 @@ def main() -> None:
             inputs = [(clip, RATE) for clip in clips]
             together = space.embed_audio(inputs)
             alone = np.concatenate([space.embed_audio([each]) for each in inputs[:3]])
-            gate = f"{work}: alone and in a batch equal to {np.abs(together[:3] - alone).max():.0e}"
+            gate = f"alone and in a batch to {np.abs(together[:3] - alone).max():.0e}"
             sides = {
                 measuring.OURS: lambda space=space, inputs=inputs: space.embed_audio(inputs),
                 "transformers": peer(folder, clips, whisper=folder == whisper),

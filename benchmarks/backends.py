@@ -94,7 +94,7 @@ def open_sides(
             print(f"{side} is left out: its lowest cosine is {cosine:.6f}", file=sys.stderr)
             continue
         sides[side] = embed
-        gates[side] = f"lowest cosine {cosine:.6f}"
+        gates[side] = f"cosine at least {cosine:.6f}"
     return sides, gates
 
 

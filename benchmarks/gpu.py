@@ -101,7 +101,7 @@ def compare_texts(options: Any, torch: Any) -> None:
             measuring.OURS: partial(spaces[budget].embed_text, corpus),
             "sentence-transformers": partial(theirs, size),
         }
-        gate = f"GPU text, {dtype}: least cosine to the CPU in float32 {cosine:.5f}"
+        gate = f"cosine at least {cosine:.5f} to the CPU in float32"
         notes = [
             f"GPU text, {dtype}: batches of {budget} tokens; sentence-transformers of {size} texts, its fastest, "
             f"attention {reference[0].auto_model.config._attn_implementation}"
@@ -154,7 +154,7 @@ def compare_images(options: Any, torch: Any) -> None:
             sys.exit(f"{dtype}: least cosine to the CPU {cosine:.5f}, below {LEAST_COSINE}")
         size = fastest({size: partial(theirs, size) for size in SIZES[:3]}, torch.cuda.synchronize)
         sides = {measuring.OURS: partial(space.embed_image, media), "transformers": partial(theirs, size)}
-        gate = f"GPU images, {dtype}: least cosine to the CPU in float32 {cosine:.5f}"
+        gate = f"cosine at least {cosine:.5f} to the CPU in float32"
         row = measuring.compare(f"GPU images, {dtype}", sides, options, unit="images/s", items=len(images), gate=gate)
         measuring.report(row, options)
 

@@ -77,7 +77,7 @@ def report_end_to_end(work: str, made: Pair, photos: list[bytes], options: argpa
         measuring.OURS: lambda: made.space.embed_image(photos),
         "plain": lambda: made.plain(photos),
     }
-    gate = f"greatest difference {difference:.0e}"
+    gate = f"components to {difference:.0e}"
     row = measuring.compare(f"{work}: file to vector", sides, options, unit="ms", items=len(photos), gate=gate)
     measuring.report(row, options)
     sides[measuring.OURS] = lambda: made.fast.embed_image(photos)
@@ -87,7 +87,7 @@ def report_end_to_end(work: str, made: Pair, photos: list[bytes], options: argpa
         options,
         unit="ms",
         items=len(photos),
-        gate=f"least cosine {cosine:.6f}",
+        gate=f"cosine at least {cosine:.6f}",
     )
     measuring.report(row, options)
 

@@ -44,7 +44,7 @@ def main() -> None:
     difference = max(float(np.abs(np.subtract(*(embed(query) for embed in sides.values()))).max()) for query in queries)
     if difference > TOLERANCE:
         sys.exit(f"the vectors differ by {difference:.1e}, more than {TOLERANCE:.0e}: nothing to compare")
-    gate = f"greatest difference of a component {difference:.1e}"
+    gate = f"components to {difference:.1e}"
     for share in (50, 95):
         row = measuring.compare(
             f"one query, p{share}",

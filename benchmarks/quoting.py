@@ -28,25 +28,30 @@ def quote(results: Sequence[Mapping[str, Any]]) -> str:
         whole = [row for row in found["rows"] if not any(stage in row["work"] for stage in STAGES)]
         threads = sorted({row["threads"] for row in whole})
         cells: dict[tuple[str, str], dict[int, str]] = {}
+        gates: dict[tuple[str, str], dict[str, None]] = {}
         for row in whole:
             for peer, (middle, least, most) in row["ratios"].items():
                 ratio = f"{middle:.2f} [{least:.2f} to {most:.2f}]"
                 work = f"{row['work']}, memory" if row["unit"] == "MB" and "memory" not in row["work"] else row["work"]
                 cells.setdefault((work, peer), {})[row["threads"]] = f"**{ratio}**" if middle < 1 else ratio
+                gates.setdefault((work, peer), {})[row.get("gate", "")] = None
         lines = [
             f"{found['processor']}, {found['cores']} cores" + (", `--quick`:" if found["quick"] else ":"),
             "",
-            "| work | compared with | " + " | ".join(f"threads: {count}" for count in threads) + " |",
-            "| --- | --- | " + "--- | " * len(threads),
+            "| work | compared with | " + " | ".join(f"threads: {count}" for count in threads) + " | equal |",
+            "| --- | --- | " + "--- | " * len(threads) + "--- |",
         ]
         lines += [
-            f"| {work} | {peer} | " + " | ".join(ratios.get(count, "") for count in threads) + " |"
-            for (work, peer), ratios in cells.items()
+            " | ".join(
+                ["", *key, *(ratios.get(count, "") for count in threads), "; ".join(filter(None, gates[key])), ""]
+            )
+            for key, ratios in cells.items()
         ]
-        blocks.append("\n".join(lines).replace("| \n", "|\n"))
+        blocks.append("\n".join(line.strip() for line in lines))
     return (
         "\n\n".join(blocks)
-        + "\n\nTimes as good, with the range over rounds; below 1 in bold. Figures and stages: `benchmarks/results/`."
+        + "\n\nTimes as good, with the range over rounds; below 1 in bold. The last column is what was found equal before"
+        " anything was timed. Figures and stages: `benchmarks/results/`."
     )
 
 

@@ -51,9 +51,7 @@ def main() -> None:
         for padding in ("short", "exact"):
             space = sw.load("starter", device="cpu", cache_size=0, speech_padding=padding)
             said = set(str(space.encode([sw.Audio(path)]).descriptions).lower().split())
-            gate = (
-                f"speech, {padding} padding: {len(heard & said) / len(heard):.0%} of faster-whisper's words are there"
-            )
+            gate = f"{len(heard & said) / len(heard):.0%} of faster-whisper's words are there"
             work = f"{options.seconds} s of speech to vectors, {padding} padding"
             sides = {measuring.OURS: lambda space=space: space.embed_audio([path]), "faster-whisper, beam 1": write}
             measuring.report(measuring.compare(work, sides, options, unit="s", gate=gate), options)

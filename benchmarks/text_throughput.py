@@ -62,7 +62,7 @@ def compare(work: str, sides: Mapping[str, Embed], batch: list[str], options: ar
     if difference > 1e-5:
         sys.exit(f"{work}: the vectors differ by {difference:.1e}, more than 1e-5: nothing to compare")
     calls = {name: partial(embed, batch) for name, embed in sides.items()}
-    gate = f"{work}: greatest difference of a component below 1e-5"
+    gate = "components to 1e-5"
     measuring.report(measuring.compare(work, calls, options, unit="texts/s", items=len(batch), gate=gate), options)
 
 

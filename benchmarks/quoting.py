@@ -50,8 +50,8 @@ def quote(results: Sequence[Mapping[str, Any]]) -> str:
         blocks.append("\n".join(line.strip() for line in lines))
     return (
         "\n\n".join(blocks)
-        + "\n\nTimes as good, with the range over rounds; below 1 in bold. The last column is what was found equal before"
-        " anything was timed. Figures and stages: `benchmarks/results/`."
+        + "\n\nTimes as good, with the range over rounds; below 1 in bold. The last column says what was equal"
+        " before anything was timed. Figures and stages: `benchmarks/results/`."
     )
 
 

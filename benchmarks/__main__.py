@@ -10,7 +10,8 @@ some hours on two quiet cores, `--quick` about half an hour.
 What is not a comparison of speed has a script of its own, which `docs/` quotes: quality by `mixed_retrieval`,
 `default_scene`, `words.py`, `rerank.py`, `quantized.py`, `speech_words.py`, `whisper_padding.py`, `duplicates.py` and
 `fast_decode.py`; what calls keep waiting by `event_loop.py`, `haystack_event_loop.py`, `chroma_writes.py` and
-`serving.py`; media by `media_decode.py`, `media_memory.py` and `image_memory.py`; a graphics card by `gpu.py`.
+`serving.py`; stores by `stores.py`; media by `media_decode.py`, `media_memory.py` and `image_memory.py`; a graphics
+card by `gpu.py`.
 """
 
 from __future__ import annotations

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 _DEBIAN = Path("/usr/lib/postgresql")
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=50")
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=50")
 _USERS = ("postgres", "nobody")
 """Accounts without rights of their own: PostgreSQL refuses to run as root."""
 
@@ -23,8 +24,12 @@ _USERS = ("postgres", "nobody")
 class PostgresServer:
     """A server that ends with the tests; nothing else on the machine can reach its data."""
 
-    def __init__(self) -> None:
-        """Start a server, or skip the test where there is no PostgreSQL with pgvector to start."""
+    def __init__(self, settings: Sequence[str] = FAST) -> None:
+        """Start a server, or skip the test where there is no PostgreSQL with pgvector to start.
+
+        Args:
+            settings: Of the server, `NAME=VALUE`; by default what is written is not safe from a failing machine.
+        """
         psycopg = pytest.importorskip("psycopg", reason="needs psycopg")
         programs = find_programs()
         if programs is None:
@@ -41,7 +46,7 @@ class PostgresServer:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", *_FAST]
+        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", *settings]
         self._process = subprocess.Popen(
             [str(programs / "postgres"), "-D", str(data), *(part for each in settings for part in ("-c", each))],
             cwd=self._folder,

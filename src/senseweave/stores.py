@@ -45,7 +45,7 @@ def connect(address: str) -> VectorStore:
     Raises:
         StoreError: If the address is of no known kind or holds a password, or the server does not answer.
     """
-    from senseweave.retrieval.stores.addresses import read_address
+    from senseweave.retrieval.stores.addresses import plain_address, read_address
 
     scheme, parts = read_address(address)
     if scheme.store == "Chroma":
@@ -55,8 +55,8 @@ def connect(address: str) -> VectorStore:
     if scheme.store == "Qdrant":
         from senseweave.retrieval.stores.qdrant import open_address
 
-        return open_address(address)
-    store: VectorStore = __getattr__(scheme.store)(address)
+        return open_address(parts)
+    store: VectorStore = __getattr__(scheme.store)(plain_address(parts, parts.scheme))
     return store
 
 

@@ -1,12 +1,14 @@
 """Stores by address: which addresses are known, what is refused, and that keys come from the environment alone."""
 
 import traceback
+from contextlib import closing
 from urllib.parse import quote
 
 import numpy as np
 import pytest
 from chroma_server import ChromaServer
 from key_server import KEY
+from postgres_server import run_sql
 from secret_proxy import repeating_proxy
 
 import senseweave as sw
@@ -93,6 +95,19 @@ def test_databases_of_a_server_are_apart(address):
         ("http://localhost:port", "not an address"),
         ("notes/index", "not the address of a store"),
         ("http://127.0.0.1:9", "does not answer"),
+        ("http://127.0.0.1:", "does not answer"),
+        ("http://127.0.0.1:00009", "does not answer"),
+        ("http://[::1]:9", r"\[::1\]:9: the Chroma server does not answer"),
+        ("HTTP://127.0.0.1:9", "does not answer"),
+        ("http://127.0.0.1:9#second", "no options but database and tenant"),
+        ("http://127.0.0.1:99999", "not an address"),
+        ("http://\ud800:9", "not an address"),
+        ("http://local host:9", "not an address"),
+        ("qdrant+http://localhost#second", "more than the address of a server"),
+        ("postgresql://localhost/x\n", r"x\\n: not an address"),
+        ("postgresql://localhost:1,localhost:port/x", "not an address"),
+        (f"postgresql://localhost/x?SSLPASSWORD={quote(KEY, safe='')}", "PGPASSWORD"),
+        ("mysql://localhost/x", r"postgresql://HOST/DATABASE \(a user as USER@"),
     ],
 )
 def test_what_is_not_the_address_of_a_store_is_refused_without_showing_keys(given, says):
@@ -135,6 +150,57 @@ def test_a_database_is_found_by_its_address(postgres, monkeypatch):
         index.add(sw.Text("a dog in the snow"))
     again = sw.Index.open(sw.stores.connect(address.replace("postgresql:", "postgres:")), spaces=[toy_space()])
     assert again.search("a dog in the snow", k=1)[0].text == "a dog in the snow"
+
+
+@pytest.mark.integration
+def test_an_address_of_a_database_is_written_in_any_way_that_its_library_reads(postgres):
+    address = postgres.url(postgres.database())
+    rest = address.partition(":")[2]
+    host = f"127.0.0.1:{postgres.port}"
+    ways = {
+        f"POSTGRESQL:{rest}": host,
+        f"Postgres:{rest}/": host,
+        address.replace("tester", "%74ester"): host,
+        f"{address}?sslmode=disable&target_session_attrs=read-write": host,
+        f"{address}?sslmode=disable&sslrootcert=/etc/ssl/certs/of-our-provider-2025.pem": host,
+        f"{address}?options=-c%20statement_timeout%3D20000": host,
+        address.replace(host, f"127.0.0.1:1,{host}"): f"127.0.0.1:1,{host}",
+        address.replace(f"@{host}", "@") + f"?host=127.0.0.1&port={postgres.port}": host,
+    }
+    for way, place in ways.items():
+        with closing(sw.stores.connect(way)) as store:
+            assert store.collections() == {}
+            assert store.place == f"postgresql://{place}/{address.rpartition('/')[2]} (schema senseweave)"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("tester@[::1]:1/x", r"^postgresql://\[::1\]:1/x \(.*does not answer"),
+        ("%2Fnowhere/x", r"^postgresql://%2Fnowhere:5432/x \(.*does not answer"),
+        ("127.0.0.1:1/x?sslmode=none", "cannot be connected to in this way .*sslmode.*check the options"),
+        ("127.0.0.1:1/x?colour=red", "cannot be read"),
+    ],
+)
+def test_a_database_that_an_address_does_not_lead_to_is_named_as_in_an_address(place, says):
+    pytest.importorskip("psycopg", reason="needs psycopg")
+    with pytest.raises(StoreError, match=says):
+        sw.stores.connect(f"postgresql://{place}")
+
+
+@pytest.mark.integration
+def test_a_server_without_tls_or_a_free_place_says_which(postgres):
+    import psycopg
+
+    address = postgres.url(postgres.database())
+    with pytest.raises(StoreError, match=r"cannot be connected to in this way .*SSL"):
+        sw.stores.connect(f"{address}?sslmode=require")
+    role = address.replace("tester@", "narrow@")
+    run_sql(address, "CREATE ROLE narrow LOGIN CONNECTION LIMIT 1")
+    with closing(psycopg.connect(role)), pytest.raises(StoreError, match="takes no more connections"):
+        sw.stores.connect(role)
+    run_sql(address, "DROP ROLE narrow")
 
 
 def test_an_index_takes_no_address_in_place_of_a_folder(tmp_path, monkeypatch):

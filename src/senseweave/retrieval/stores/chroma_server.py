@@ -28,7 +28,7 @@ def open_server(address: str, parts: SplitResult) -> ChromaStore:
     """
     chromadb = require("chromadb", extra="chroma", feature="an index on a Chroma server")
     options = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-    if not options.keys() <= OPTIONS:
+    if not options.keys() <= OPTIONS or parts.fragment:
         msg = (
             f"{without_secrets(address)}: the address of a Chroma server has no options but "
             f"{' and '.join(sorted(OPTIONS))}; set a token in the environment: {CHROMA_TOKEN}"
@@ -36,7 +36,7 @@ def open_server(address: str, parts: SplitResult) -> ChromaStore:
         raise StoreError(msg)
     is_secure, token = parts.scheme == "https", os.environ.get(CHROMA_TOKEN)
     port = parts.port or (443 if is_secure else 80)
-    host = parts.netloc.removesuffix(f":{parts.port}")
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else str(parts.hostname)
     if parts.path.strip("/"):  # below a path of a proxy; Chroma then takes the whole address
         host = f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
     os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")

@@ -67,12 +67,12 @@ class Address:
 
     @property
     def place(self) -> str:
-        """Host, port and database."""
+        """Host, port and database, as in a URL."""
         given = self.options
         host = given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST") or "localhost"
-        port = given.get("port") or os.environ.get("PGPORT") or 5432
+        port = given.get("port") or os.environ.get("PGPORT") or "5432"
         user = given.get("user") or os.environ.get("PGUSER") or ""
-        return f"{host}:{port}/{given.get('dbname') or os.environ.get('PGDATABASE') or user}"
+        return f"{_places(host, port)}/{given.get('dbname') or os.environ.get('PGDATABASE') or user}"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -173,6 +173,16 @@ class Database:
             connection.close()
             raise
         return connection
+
+
+def _places(hosts: str, ports: str) -> str:
+    """Return hosts with their ports as a URL has them: a port may be that of all, and a host the folder of a socket."""
+    listed = hosts.split(",")
+    known = ports.split(",")
+    return ",".join(
+        f"{f'[{host}]' if ':' in host else quote(host, safe='')}:{port}"
+        for host, port in zip(listed, known * len(listed) if len(known) == 1 else known, strict=False)
+    )
 
 
 def _is_misread(url: str, options: dict[str, Any]) -> bool:

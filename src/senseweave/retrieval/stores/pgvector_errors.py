@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 AGAIN: Final = "what is stored already is skipped when the call is repeated"
+FULL: Final = ("too many clients", "connection slots", "too many connections")
+"""What libpq says, without a code, where a server takes no further connection."""
+SETTINGS: Final = re.compile(r"\bSSL\b|certificate|GSSAPI|invalid \S+ value|definition of service|could not match")
+"""What it says where the server is reached, or could be, but not in the way that the address asks for."""
 REFUSED: Final = (
     "authentication failed",
     "pg_hba.conf",
@@ -21,6 +26,7 @@ _ACTIONS: Final = {
     "53100": "the server's disk is full ({words}); make room and try again: {again}",
     "53300": "the server takes no more connections ({words}); raise max_connections, or open stores with fewer",
     "53400": "the server takes no more connections ({words}); raise max_connections, or open stores with fewer",
+    "25P03": "the server ended a transaction in which nothing happened ({words}); lend connections for less time",
     "57014": "the server ended a statement ({words}); raise statement_timeout of this role",
     "55P03": "another session keeps a lock ({words}); try again: {again}",
     "40P01": "other writers were in the way again and again ({words}); try again: {again}",
@@ -46,8 +52,12 @@ def postgres_reason(error: Any, words: str) -> str:
     state: str | None = getattr(error, "sqlstate", None)
     if state is not None:
         text = _ACTIONS.get(state) or _CLASSES.get(state[:2]) or "PostgreSQL refuses a request ({words})"
+    elif any(sign in words for sign in FULL):
+        text = _ACTIONS["53300"]
     elif any(sign in words for sign in REFUSED):
         text = "the PostgreSQL server refuses the connection ({words}); check user, password and database"
+    elif SETTINGS.search(words):
+        text = "the PostgreSQL server cannot be connected to in this way ({words}); check the options of the address"
     else:
         text = _CLASSES["08"]
     return text.format(words=words, again=AGAIN)

@@ -8,13 +8,14 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import SplitResult
 
 import numpy as np
 
 from senseweave.errors import StoreError
 from senseweave.forking import RLock, abandon, call_in_child
 from senseweave.retrieval.records.schema import Record
-from senseweave.retrieval.stores.addresses import QDRANT_KEY
+from senseweave.retrieval.stores.addresses import QDRANT_KEY, plain_address
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.conditions import Condition, matches
 from senseweave.retrieval.stores.qdrant_cursors import Cursors
@@ -411,16 +412,18 @@ def _vectors(dimension: int) -> Any:
     return models.VectorParams(size=dimension, distance=models.Distance.COSINE)
 
 
-def open_address(address: str) -> QdrantStore:
+def open_address(parts: SplitResult) -> QdrantStore:
     """Open the store of a server whose key is in the environment.
 
     Args:
-        address: `qdrant+http://HOST:6333` or `qdrant+https://HOST:6333`.
+        parts: Of the address `qdrant+http://HOST:6333` or `qdrant+https://HOST:6333`.
 
     Raises:
         StoreError: If it holds more than a host, a port and a path.
     """
     try:
-        return QdrantStore(address.partition("+")[2], api_key=os.environ.get(QDRANT_KEY) or None)
+        return QdrantStore(
+            plain_address(parts, parts.scheme.partition("+")[2]), api_key=os.environ.get(QDRANT_KEY) or None
+        )
     except ValueError as error:
         raise StoreError(str(error)) from None

@@ -132,6 +132,16 @@ def test_labels_give_probabilities_that_tell_answers_from_others(index):
     assert hits[0].score > 2 * hits[5].score
 
 
+def test_statistics_are_decoded_once_until_they_change(index):
+    known = cell(index, "text")
+    index.search("red", fusion="above_chance")
+    assert cell(index, "text") is known
+    assert cell(index, "image") is not known
+    index.calibrate(labels=[("red", "red.png"), ("the last train", "trains.txt")])
+    assert known.slope is None
+    assert cell(index, "text").slope is not None
+
+
 def test_labels_outlive_a_new_estimate(index, corpus_folder):
     index.calibrate(labels=[("red", "red.png"), ("the last train", "trains.txt")])
     before = cell(index, "text").slope

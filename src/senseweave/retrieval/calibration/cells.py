@@ -63,6 +63,7 @@ class Calibration:
         self._store = store
         self._spaces = spaces
         self._probes: dict[str, np.ndarray] = {}
+        self._decoded: dict[tuple[str, Modality], tuple[dict[str, Any], Statistics]] = {}
 
     def statistics(self, description: Description, query_modality: Modality) -> Statistics | None:
         """Return the statistics of queries of a modality against a collection, or None if there are none."""
@@ -70,7 +71,14 @@ class Calibration:
         if stored.get("version") not in READABLE:
             return None
         values = stored["cells"].get(query_modality)
-        return Statistics.from_dict({**values, "centre": stored["centre"]}) if values is not None else None
+        if values is None:
+            return None
+        values = {**values, "centre": stored["centre"]}
+        place = description.name, query_modality
+        known = self._decoded.get(place)
+        if known is None or known[0] != values:
+            known = self._decoded[place] = values, Statistics.from_dict(values)
+        return known[1]
 
     def renew(self, *, if_loadable: bool = False) -> None:
         """Estimate the statistics of every stale collection again.

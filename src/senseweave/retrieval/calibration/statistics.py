@@ -76,7 +76,8 @@ class Statistics:
         if self.center is None:
             return self
         unit = np.asarray(vector, dtype=np.float64)
-        return replace(self, expected=self.offset + float(unit @ self.center / max(float(np.linalg.norm(unit)), 1e-12)))
+        length = max(math.sqrt(unit @ unit), 1e-12)
+        return replace(self, expected=self.offset + float(unit @ self.center) / length)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, without those that are not known; the center is packed into a string."""

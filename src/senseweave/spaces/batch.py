@@ -70,10 +70,13 @@ def unit_rows(vectors: np.ndarray, *, allow_zero: bool = False) -> np.ndarray:
     """
     rows = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not allow_zero and not (norms > 0).all():
-        msg = "a vector of length 0 cannot be normalized"
-        raise EncodingError(msg)
-    unit: np.ndarray = rows / np.where(norms > 0, norms, 1)
+    has_length = norms > 0
+    if not has_length.all():
+        if not allow_zero:
+            msg = "a vector of length 0 cannot be normalized"
+            raise EncodingError(msg)
+        norms = np.where(has_length, norms, 1)
+    unit: np.ndarray = rows / norms
     return unit
 
 

@@ -288,15 +288,18 @@ class Engine:
         """Finish the items whose vectors are complete, then report the items that failed."""
         vectors = np.array(encoded.vectors, dtype=np.float32)
         errors: dict[int, str | MediaError] = dict(encoded.errors)
-        for row in np.flatnonzero(~vectors[:, :dimension].any(axis=1)):
-            errors.setdefault(int(row), "the model returned a vector of length 0, which has no direction")
-        for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1)):
-            reason = (
-                f"the {encoder.modality} encoder returned a vector that is not finite; a lower precision may overflow: "
-                "try dtype='float32'"
-            )
-            errors.setdefault(int(row), VectorError(batch[row].item.media.source, reason))
-        vectors[list(errors)] = 1.0
+        has_direction, is_finite = vectors[:, :dimension].any(axis=1), np.isfinite(vectors).all(axis=1)
+        if not (has_direction & is_finite).all():
+            for row in np.flatnonzero(~has_direction):
+                errors.setdefault(int(row), "the model returned a vector of length 0, which has no direction")
+            for row in np.flatnonzero(~is_finite):
+                reason = (
+                    f"the {encoder.modality} encoder returned a vector that is not finite; a lower precision may "
+                    "overflow: try dtype='float32'"
+                )
+                errors.setdefault(int(row), VectorError(batch[row].item.media.source, reason))
+        if errors:
+            vectors[list(errors)] = 1.0
         rows = self._finish(vectors)
         parts = rows if encoded.unmapped is None else encoded.unmapped
         for index, unit in enumerate(batch):

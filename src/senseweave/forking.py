@@ -64,7 +64,8 @@ class Lock:
         return torn
 
     def __exit__(self, *exception: object) -> None:
-        self.release()
+        if self._forks == _forks:
+            self._lock.release()
 
     @staticmethod
     def _make() -> Any:

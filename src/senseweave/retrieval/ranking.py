@@ -294,7 +294,10 @@ def _join(
             scored = _Entry(
                 entry.source, entry.members, entry.key, entry.places, entry.lists, score=float(score), own=surely
             )
-            slots = joined.setdefault(entry.key, [])
+            slots = joined.get(entry.key)
+            if slots is None:
+                joined[entry.key] = [scored]
+                continue
             at = next((i for i, slot in enumerate(slots) if not slot.lists & scored.lists), None)
             if at is None:
                 slots.append(scored)
@@ -317,8 +320,10 @@ def _evidence(listed: Sequence[_Entry], statistics: Statistics | None, own: OwnC
     def evidence(unrelated: float | None) -> list[float]:
         return [
             max(
-                own.evidence(_provenance(member, entry.source), member.similarity, unrelated)
-                for member in entry.members
+                [
+                    own.evidence(_provenance(member, entry.source), member.similarity, unrelated)
+                    for member in entry.members
+                ]
             )
             for entry in listed
         ]

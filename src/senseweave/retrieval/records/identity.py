@@ -34,8 +34,10 @@ def picture_provenance(provenance: Provenance) -> Provenance | None:
     Words of a picture are those that OCR read in it, and those of a page that is kept as a picture too.
     """
     content = provenance.own.get(FILE_HASH)
+    if provenance.modality != "text" or not isinstance(content, str):
+        return None
     is_page = provenance.own.get(PAGE_PICTURE) is True and provenance.page is not None
-    if provenance.modality != "text" or not isinstance(content, str) or not (is_page or is_picture_text(provenance)):
+    if not (is_page or is_picture_text(provenance)):
         return None
     return replace(provenance, modality="image", sha256=content, span=None, own={})
 

@@ -183,9 +183,11 @@ def read_metadata(metadata: Mapping[str, Any] | None) -> Provenance:
         taken["modality"] = cast(Modality, values.pop("modality"))
     modality = taken.get("modality", "text")
     for name in ("source", "mime_type", "sha256", "fingerprint"):
-        if isinstance(values.get(name), str) and values[name]:
-            taken[name] = values.pop(name)
-    if is_part_path(values.get("part")):
+        value = values.get(name)
+        if isinstance(value, str) and value:
+            taken[name] = value
+            del values[name]
+    if "part" in values and is_part_path(values["part"]):
         taken["part"] = values.pop("part")
     file_path = values.get(FILE_PATH)
     if file_path is not None and isinstance(file_path, (str, os.PathLike)) and str(file_path):
@@ -202,7 +204,7 @@ def read_metadata(metadata: Mapping[str, Any] | None) -> Provenance:
                 taken.setdefault("span", span)
                 for name in names:
                     values.pop(name, None)
-    if modality in PAGED and _is_page(values.get("page")):
+    if "page" in values and modality in PAGED and _is_page(values["page"]):
         taken["page"] = int(values.pop("page"))
     if modality == "image" and isinstance(values.get(OCR_READ), bool):
         del values[OCR_READ]

@@ -16,7 +16,7 @@ from senseweave.retrieval.records.schema import read_metadata
 from senseweave.retrieval.search.source import Candidate, RankingSource
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition, any_of
-from senseweave.retrieval.stores.copies import may_have_copies
+from senseweave.retrieval.stores.copies import holds_copies, may_have_copies
 from senseweave.retrieval.stores.description import Description
 
 
@@ -70,6 +70,8 @@ def with_all_sources(collections: Collections, hits: Sequence[Hit]) -> list[Hit]
     """Attach to each hit all sources of its content, its own first and then the first added."""
     sources: dict[object, list[tuple[float, str, str]]] = {}
     for key, description in collections.descriptions.items():
+        if not holds_copies(description):
+            continue
         contents = {hit.sha256 for hit in hits if (hit.space, hit.modality) == key and hit.sha256}
         hashes = [sha256 for sha256 in contents if may_have_copies(description, sha256)]
         for condition in any_of("sha256", sorted(hashes)):

@@ -433,7 +433,7 @@ def _rows(result: Mapping[str, Any]) -> list[StoredRecord]:
     return [
         StoredRecord(
             id=identifier,
-            metadata=dict(metadata or {}),
+            metadata=metadata or {},
             text=text,
             similarity=1.0 - float(distance) if distance is not None else 0.0,
             vector=np.asarray(vector, dtype=np.float32) if vector is not None else None,

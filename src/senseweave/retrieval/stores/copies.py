@@ -16,6 +16,11 @@ MOST_COPIES: Final = 2000
 """Contents with several records that a description keeps: some 20 KB; with more, every search asks for all sources."""
 
 
+def holds_copies(description: Description) -> bool:
+    """Return whether any content may have several records in a collection."""
+    return description.copies is None or bool(description.copies)
+
+
 def may_have_copies(description: Description, sha256: str) -> bool:
     """Return whether a content may have several records in a collection."""
     return description.copies is None or content_mark(sha256) in description.copies

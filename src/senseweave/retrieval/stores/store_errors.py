@@ -49,14 +49,8 @@ def readable(
     except (SenseweaveError, ImportError):
         raise
     except BaseException as error:
-        text = traceback_text(error)
-        hidden = [secret for secret in secrets() if secret in text]
-        known = explain(error) if explain is not None else None
-        reason = _reason(error, hidden) if known is None else _line(known, secrets())
-        if reason is None:
-            raise
-        msg = f"{place}: {reason}"
-        raise StoreError(msg) from (None if hidden else cause(error))
+        _raise_readable(error, place, secrets, explain)
+        raise
 
 
 def reported(method: Callable[P, T]) -> Callable[P, T]:
@@ -64,9 +58,14 @@ def reported(method: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(method)
     def report(*arguments: P.args, **options: P.kwargs) -> T:
-        store: Any = arguments[0]
-        with readable(store.place, lambda: store.secrets, getattr(store, "explain", None)):
+        try:
             return method(*arguments, **options)
+        except (SenseweaveError, ImportError):
+            raise
+        except BaseException as error:
+            store: Any = arguments[0]
+            _raise_readable(error, store.place, lambda: store.secrets, getattr(store, "explain", None))
+            raise
 
     return report
 
@@ -86,6 +85,23 @@ def ask_again(ask: Callable[[], T]) -> T:
                 raise
         time.sleep(pause)
     return ask()
+
+
+def _raise_readable(
+    error: BaseException, place: Any, secrets: Callable[[], Sequence[str]], explain: Explain | None
+) -> None:
+    """Raise the one-line error that `readable` makes of an error; return if the error is not the store's.
+
+    Raises:
+        StoreError: If it is.
+    """
+    text = traceback_text(error)
+    hidden = [secret for secret in secrets() if secret in text]
+    known = explain(error) if explain is not None else None
+    reason = _reason(error, hidden) if known is None else _line(known, secrets())
+    if reason is not None:
+        msg = f"{place}: {reason}"
+        raise StoreError(msg) from (None if hidden else cause(error))
 
 
 def _reason(error: BaseException, secrets: Sequence[str]) -> str | None:

@@ -105,12 +105,15 @@ class KeptSparse:
                 vectors.close()
 
     def _all(self) -> list[SpaceVectors]:
+        recorded = self._collections.sparse
+        if not recorded:
+            return []
         with self._guard:
-            for known in self._collections.sparse:
+            for known in recorded:
                 if known not in self._kept:
                     load = partial(self._load, known.space)
                     self._kept[known] = SpaceVectors(load, known.fingerprint, self._collections)
-            return [self._kept[known] for known in self._collections.sparse]
+            return [self._kept[known] for known in recorded]
 
     def _load(self, name: str) -> SparseSpace:
         return next(space for space in self._spaces.load_sparse() if space.name == name)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import warm_python
@@ -45,3 +48,23 @@ def in_terminal(*arguments: object, columns: int, folder: Path | None = None, **
     os.close(ours)
     assert process.wait(timeout=60) == 0, received.decode(errors="replace")
     return received.decode().replace("\r\n", "\n")
+
+
+@contextmanager
+def served(*arguments: object, **environment: str) -> Iterator[str]:
+    """Run `senseweave serve ARGUMENTS` on any port, and give its URL; afterwards it ends without an error."""
+    command = [sys.executable, "-c", START, "serve", *map(str, arguments), "--port", "0"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert "serving" in line, line
+        words = line.rpartition(" on ")[2].split()
+        yield next(word.rstrip(";") for word in words if word.startswith("http://127.0.0.1:"))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors

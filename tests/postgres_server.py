@@ -39,27 +39,47 @@ class PostgresServer:
         self._account = _unprivileged_account()
         if self._account:
             os.chown(self._folder, self._account["user"], self._account["group"])
-        data = self._folder / "data"
+        self._program, self._data = programs / "postgres", self._folder / "data"
         self._run(
-            programs / "initdb", "--pgdata", data, "--username", "tester", "--auth", "trust", "--encoding", "UTF8"
+            programs / "initdb", "--pgdata", self._data, "--username", "tester", "--auth", "trust", "--encoding", "UTF8"
         )
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", *settings]
+        self._settings = ["listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", *settings]
+        self._databases = 0
+        self.start()
+
+    def start(self) -> None:
+        """Start the server, at first or after `halt`."""
+        settings = [part for each in self._settings for part in ("-c", each)]
         self._process = subprocess.Popen(
-            [str(programs / "postgres"), "-D", str(data), *(part for each in settings for part in ("-c", each))],
+            [str(self._program), "-D", str(self._data), *settings],
             cwd=self._folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             **self._account,
         )
-        self._databases = 0
         try:
             self._wait()
         except BaseException:
             self.stop()
             raise
+
+    def halt(self) -> None:
+        """End all sessions and stop the server, whose data are kept."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(timeout=60)
+
+    def ask_for_password(self, role: str, password: str) -> None:
+        """Let a role in with this password alone."""
+        from psycopg import sql
+
+        rules = self._data / "pg_hba.conf"
+        rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        with self._connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(password)))
+            connection.execute("SELECT pg_reload_conf()")
 
     def database(self) -> str:
         """Return the name of a new database with the extension for vectors."""

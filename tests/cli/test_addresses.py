@@ -1,18 +1,13 @@
 """Commands on an index that is on a Chroma server, named by its address."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import command_line
 import httpx
 import pytest
 from chroma_server import ChromaServer
-from command_line import piped
+from command_line import piped, served
 
 pytestmark = pytest.mark.slow
 
@@ -62,19 +57,11 @@ def test_what_needs_a_folder_and_what_is_no_address_say_so(address: str, tmp_pat
 
 def test_a_server_of_an_index_at_an_address_searches_and_explores(address: str) -> None:
     pytest.importorskip("fastapi", reason="the extra serve is not installed")
-    command = [sys.executable, "-c", command_line.START, "serve", address, "--read-only", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        url = next(word.rstrip(";") for word in line.split("on ", 1)[1].split() if word.startswith("http://127.0.0.1:"))
-        with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
-            answer = client.post("/api/search", json={"query": "when does the library open", "k": 1})
-            assert answer.json()["hits"][0]["source"].endswith("library.txt")
-            assert client.get("/api/info").json()["uploads"] is False
-            assert client.get("/api/duplicates").json()["groups"] == []
-    finally:
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert "Traceback" not in errors
+    with (
+        served(address, "--read-only") as url,
+        httpx.Client(base_url=url, timeout=120, trust_env=False) as client,
+    ):
+        answer = client.post("/api/search", json={"query": "when does the library open", "k": 1})
+        assert answer.json()["hits"][0]["source"].endswith("library.txt")
+        assert client.get("/api/info").json()["uploads"] is False
+        assert client.get("/api/duplicates").json()["groups"] == []

@@ -118,7 +118,10 @@ class Index(Maintained, Judged, Explored):
         self._adding = Queue(WRITING)
         try:
             if not create and not self._store.descriptions:
-                msg = f"{store.place}: the store holds no senseweave index; senseweave.Index(...) creates one in it"
+                msg = (
+                    f"{store.place}: the store holds no senseweave index; create one with senseweave.Index(...), or on "
+                    "the command line with: senseweave index FILES --into ADDRESS"
+                )
                 raise StoreError(msg)
             if spaces is None and not self._store.descriptions:
                 loaded = load_all(DEFAULT_SPACES)

@@ -18,6 +18,7 @@ from senseweave.retrieval import Index
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.conditions import AllOf, AnyOf, Compare, matches
 from senseweave.retrieval.stores.memory import MemoryStore
+from senseweave.testing.store_samples import random_condition, random_metadata
 
 pytest.importorskip("psycopg", reason="needs psycopg")
 pytestmark = pytest.mark.integration
@@ -130,30 +131,13 @@ def test_ids_names_and_texts_come_back_as_they_were(store, text):
     assert store.collections() == {}
 
 
-def random_condition(choose, depth=0):
-    if depth < 3 and choose.random() < 0.4:
-        parts = tuple(random_condition(choose, depth + 1) for _ in range(choose.randint(1, 3)))
-        return choose.choice([AllOf, AnyOf])(parts)
-    field = choose.choice(["a", "b", "source", "sha256", "it's"])
-    operator = choose.choice(["eq", "ne", "in", "nin", "gt", "gte", "lt", "lte"])
-    if operator in ("gt", "gte", "lt", "lte"):
-        return Compare(field, operator, choose.choice([v for v in VALUES if not isinstance(v, bool)]))
-    if operator in ("eq", "ne"):
-        return Compare(field, operator, choose.choice([*VALUES, *TEXTS]))
-    kind = choose.choice([VALUES[:6], VALUES[6:15], VALUES[15:], TEXTS])
-    listed = tuple(choose.sample(kind, choose.randint(1, len(kind))))
-    return Compare(field, operator, listed * choose.choice([1, 1, 30]))
-
-
 def test_conditions_hold_in_postgres_for_what_they_hold_for_in_python(store, collection):
     choose = random.Random(7)
-    fields = ["a", "b", "source", "sha256", "it's"]
-    metadata = [
-        {field: choose.choice([*VALUES, *TEXTS]) for field in fields if choose.random() < 0.7} for _ in range(120)
-    ]
+    fields = {field: [*VALUES, *TEXTS] for field in ("a", "b", "source", "sha256", "it's")}
+    metadata = random_metadata(choose, 120, fields)
     store.upsert(collection, [record(f"{number:03}", values) for number, values in enumerate(metadata)])
     for _ in range(300):
-        condition = random_condition(choose)
+        condition = random_condition(choose, fields)
         expected = [f"{number:03}" for number, values in enumerate(metadata) if matches(condition, values)]
         assert [row.id for row in store.get(collection, condition=condition)] == expected, condition
 

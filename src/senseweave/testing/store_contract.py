@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from random import Random
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,15 +16,19 @@ from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import TokenVectors, VectorStore
 from senseweave.retrieval.stores.conditions import Compare, matches
 from senseweave.retrieval.stores.filters import COMPARISONS, parse_filter
+from senseweave.testing.store_inputs import StoreInputs
 from senseweave.testing.store_samples import (
     FRACTIONS,
     IDS,
     METADATA,
+    RANDOM_VALUES,
     check_whole,
     conditions,
     cosine,
     filter_records,
     half_vectors,
+    random_condition,
+    random_metadata,
     random_records,
     same_direction,
     share_found,
@@ -36,7 +41,7 @@ MANY = 1200
 WRITERS = 8
 
 
-class StoreContract:
+class StoreContract(StoreInputs):
     """Tests of a store; each makes collections of its own, and drops them.
 
         class TestMyStore(StoreContract):
@@ -206,6 +211,16 @@ class StoreContract:
                 wrong.append((shown, expected, listed, sorted(record.id for record in found)))
         assert wrong == []
 
+    def test_random_conditions_hold_as_in_python(self, store: VectorStore, make: Callable[..., str]) -> None:
+        """Nested, over hostile texts, over values of several types under one name, and over fields that lack."""
+        choose = Random(7)
+        metadata = random_metadata(choose, 60, RANDOM_VALUES)
+        name = make([Record(f"{at:02}", np.ones(8, np.float32), "x", values) for at, values in enumerate(metadata)])
+        for _ in range(120):
+            condition = random_condition(choose, RANDOM_VALUES)
+            expected = [f"{at:02}" for at, values in enumerate(metadata) if matches(condition, values)]
+            assert sorted(record.id for record in store.get(name, condition=condition)) == expected, condition
+
     def test_whole_numbers_are_told_from_fractions(self, store: VectorStore, make: Callable[..., str]) -> None:
         """By every comparison."""
         if not self.fractions:
@@ -249,6 +264,7 @@ class StoreContract:
             assert store.query(empty, queries, k) == [[], [], []]
         assert store.query(name, queries, 5, condition=parse_filter({"none": 1})) == [[], [], []]
         assert store.query(name, queries[:0], 5) == []
+        assert [len(found) for k in (0, -1) for found in store.query(name, queries, k)] == [1] * 6
         assert store.get(empty) == []
         assert store.count(empty) == 0
 
@@ -344,6 +360,7 @@ class StoreContract:
             lambda: store.update_metadata(name, {"1": {"a": 1}}),
             lambda: store.delete(name, ["1"]),
             lambda: store.save_metadata(name, {"a": 1}),
+            lambda: store.drop(name),
         ]
         for ask in asked:
             with pytest.raises(StoreError):

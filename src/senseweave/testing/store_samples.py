@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from random import Random
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +13,7 @@ import numpy as np
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.conditions import AllOf, AnyOf, Compare, Condition
-from senseweave.retrieval.stores.filters import parse_filter
+from senseweave.retrieval.stores.filters import COMPARISONS, parse_filter
 
 METADATA: Final = {"about": "größe 中文 \U0001f600", "n": 3, "ratio": 0.25, "on": True, "json": '{"a": "b"}'}
 """Metadata of a collection."""
@@ -72,6 +75,29 @@ CONDITIONS: Final[list[Condition]] = [
 FRACTIONS: Final[list[float]] = [0, 0.5, 1, 1.5, 2, 2.5, -0.5, -1]
 """Values of one name, whole numbers and others."""
 
+HOSTILE: Final = [
+    "", "1", "true", "null", "NaN", "'; DROP TABLE x; --", 'a"b', "%s", "{}", "a\\b", "$ne", "x' OR 'a'='a", "a\0b",
+    "\x1a0", "ä 日本 🦊", "a%22b", "[1]",
+]  # fmt: skip
+"""Texts that another language than ours would read as its own."""
+
+RANDOM_VALUES: Final[dict[str, Sequence[Any]]] = {
+    "whole": [0, 1, -3, 2.0, 7, 1.0, -1.0, 2**40],
+    "part": [0.5, -0.25, 2.75, 1e-9],
+    "text": HOSTILE,
+    "flag": [True, False],
+    "mixed": [0, 1, True, False, "1", "true", "", 2.0],
+    "source": ["/a/b.txt", "https://host/x?y=z", "", 1, True],
+    "a.b[0]": HOSTILE[:9],
+}
+"""Values by their field, for random conditions; no field has fractions beside whole numbers."""
+
+UNFIT: Final[dict[str, Any]] = {
+    "not a number": math.nan, "infinite": -math.inf, "more than 64 bits": 2**70, "a list": ["a"], "an empty list": [],
+    "an object": {"a": 1}, "a date": date(2024, 2, 29), "bytes": b"a", "half a character": "\ud800",
+}  # fmt: skip
+"""Metadata values that no store keeps as they are."""
+
 IDS: Final = [
     "plain", "0", "1", "with space", "größe", "gro\u0308ße", "a/b?c#d&e=f", "'; DROP TABLE records; --", '"quoted"',
     "back\\slash", "%20", "..", "*", "\U0001f600", "中文", "0123456789abcdef" * 2, "x" * 500,
@@ -108,6 +134,35 @@ def conditions() -> Iterator[tuple[str, Condition]]:
         yield repr(given), condition
     for condition in CONDITIONS:
         yield repr(condition), condition
+
+
+def random_metadata(choose: Random, count: int, values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return metadata of records, each with some of the fields."""
+    return [
+        {field: choose.choice(fitting) for field, fitting in values.items() if choose.random() < 0.7}
+        for _ in range(count)
+    ]
+
+
+def random_condition(choose: Random, values: Mapping[str, Sequence[Any]], depth: int = 0) -> Condition:
+    """Return a condition on some fields, which compares them with their own values and with those of other fields."""
+    if depth < 3 and choose.random() < 0.4:
+        parts = tuple(random_condition(choose, values, depth + 1) for _ in range(choose.randint(1, 3)))
+        return AllOf(parts) if choose.random() < 0.5 else AnyOf(parts)
+    field = choose.choice([*values, "no such field"])
+    fitting = values.get(field, [0])
+    numbers = [value for value in fitting if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    operator = choose.choice(COMPARISONS if numbers else ("eq", "ne", "in", "nin"))
+    if operator in ("gt", "gte", "lt", "lte"):
+        return Compare(field, operator, choose.choice(numbers))
+    others = [value for value in [*HOSTILE, True, False] if value not in fitting]
+    if operator in ("eq", "ne"):
+        return Compare(field, operator, choose.choice([*fitting, *fitting, *others]))
+    kind = type(choose.choice(fitting))
+    same = [value for value in fitting if type(value) is kind]
+    return Compare(
+        field, operator, tuple(choose.sample(same, choose.randint(1, len(same)))) * choose.choice([1, 1, 30])
+    )
 
 
 def cosine(vector: np.ndarray, other: np.ndarray) -> float:

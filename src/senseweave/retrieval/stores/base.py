@@ -82,10 +82,14 @@ class VectorStore(Protocol):
         """Replace the metadata of a collection."""
 
     def drop(self, name: str) -> None:
-        """Remove a collection with all its records."""
+        """Remove a collection with all its records; one that is not there is a `StoreError`."""
 
     def upsert(self, name: str, records: Sequence[Record]) -> None:
-        """Write records; each replaces a record of the same id as a whole."""
+        """Write records; each replaces a record of the same id as a whole, and the last of one id stays.
+
+        Raises:
+            ValueError: If one holds what a store cannot keep, before any is written: `given.checked_records` says what.
+        """
 
     def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""
@@ -100,7 +104,7 @@ class VectorStore(Protocol):
         offset: int = 0,
         vectors: bool = False,
     ) -> list[StoredRecord]:
-        """Return records by id or by condition, or all of them, in an order that does not change between calls."""
+        """Return records by id or by condition, or all of them, each once, in an order that stays between calls."""
 
     def query(
         self,
@@ -111,7 +115,7 @@ class VectorStore(Protocol):
         condition: Condition | None = None,
         with_vectors: bool = False,
     ) -> list[list[StoredRecord]]:
-        """Return the `k` records nearest to each row of `vectors`, shape (n, dimension), nearest first."""
+        """Return the `k` records, at least 1, nearest to each row of `vectors`, shape (n, dimension), nearest first."""
 
     def count(self, name: str) -> int:
         """Return the number of records of a collection."""

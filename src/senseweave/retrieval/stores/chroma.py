@@ -21,6 +21,7 @@ from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.conditions import Condition
 from senseweave.retrieval.stores.filters import chroma_where
+from senseweave.retrieval.stores.given import checked_changes, checked_queries, checked_records
 from senseweave.retrieval.stores.local_client import (
     DATABASE,
     client_in_child,
@@ -35,7 +36,6 @@ from senseweave.retrieval.stores.local_client import (
 from senseweave.retrieval.stores.lock import FolderLock
 from senseweave.retrieval.stores.pacing import WRITTEN, Pace, fitting_size
 from senseweave.retrieval.stores.store_errors import ask_again, readable, reported
-from senseweave.retrieval.stores.vectors import check_vectors
 from senseweave.retrieval.stores.watching import Watch
 
 PAGE: Final = 1000
@@ -209,8 +209,8 @@ class ChromaStore:
     @reported
     def upsert(self, name: str, records: Sequence[Record]) -> None:
         """Write records; each replaces a record of the same id as a whole."""
-        check_vectors(records)
-        for chunk in self._chunks(records, fitting_size(records) if self._is_sent else WRITTEN):
+        checked = checked_records(records)
+        for chunk in self._chunks(checked, fitting_size(checked) if self._is_sent else WRITTEN):
             with self._write():
                 handle = self._handle(name)
                 # Chroma keeps the metadata that a new version of a record lacks, unless they are named as None.
@@ -229,11 +229,12 @@ class ChromaStore:
     @reported
     def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""
-        for chunk in self._chunks(list(changes), WRITTEN):
+        checked = checked_changes(changes)
+        for chunk in self._chunks(list(checked), WRITTEN):
             with self._write():
                 handle = self._handle(name)
                 for part in self._pace.parts(chunk):
-                    handle.update(ids=part, metadatas=[dict(changes[identifier]) for identifier in part])
+                    handle.update(ids=part, metadatas=[checked[identifier] for identifier in part])
 
     @reported
     def get(
@@ -251,7 +252,7 @@ class ChromaStore:
         where = chroma_where(condition)
         found: list[StoredRecord] = []
         if ids is not None:
-            for chunk in self._chunks(list(ids)):
+            for chunk in self._chunks(list(dict.fromkeys(ids))):
                 found += _rows(self._read(name, ids=chunk, where=where, include=include))
             return found[offset : None if limit is None else offset + limit]
         while limit is None or len(found) < limit:
@@ -273,13 +274,14 @@ class ChromaStore:
         with_vectors: bool = False,
     ) -> list[list[StoredRecord]]:
         """Return the `k` records nearest to each row of `vectors`, nearest first."""
-        if not len(vectors):
+        queries = checked_queries(vectors)
+        if not len(queries):
             return []
         include = ["metadatas", "documents", "distances", *(["embeddings"] if with_vectors else [])]
         where = chroma_where(condition)
         result = ask_again(
             lambda: self._handle(name).query(
-                query_embeddings=vectors, n_results=min(max(k, 1), MOST), where=where, include=include
+                query_embeddings=queries, n_results=min(max(k, 1), MOST), where=where, include=include
             )
         )
         columns = {column: values for column, values in result.items() if values is not None and column != "included"}
@@ -304,7 +306,7 @@ class ChromaStore:
     @reported
     def delete(self, name: str, ids: Sequence[str]) -> None:
         """Remove records by id; ids that are not there are passed over."""
-        for chunk in self._chunks(list(ids)):
+        for chunk in self._chunks(list(dict.fromkeys(ids))):
             with self._write():
                 handle = self._handle(name)
                 for part in self._pace.parts(chunk):

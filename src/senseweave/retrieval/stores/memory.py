@@ -14,7 +14,7 @@ from senseweave.forking import RLock
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.conditions import Condition, matches
-from senseweave.retrieval.stores.vectors import check_vectors
+from senseweave.retrieval.stores.given import checked_changes, checked_queries, checked_records
 from senseweave.spaces.batch import unit_rows
 
 
@@ -30,6 +30,7 @@ class MemoryStore:
         self.writes = 0
         self._metadata: dict[str, dict[str, Any]] = {}
         self._records: dict[str, dict[str, Record]] = {}
+        self._dimensions: dict[str, int] = {}
         self._guard = RLock()
 
     @contextlib.contextmanager
@@ -44,11 +45,11 @@ class MemoryStore:
             return {name: dict(values) for name, values in self._metadata.items()}
 
     def make(self, name: str, metadata: Mapping[str, Any], dimension: int) -> dict[str, Any]:
-        """Make a collection unless it is there, and return its metadata."""
-        del dimension
+        """Make a collection for vectors of a dimension unless it is there, and return its metadata."""
         with self._guard:
             self.writes += 1
             self._records.setdefault(name, {})
+            self._dimensions.setdefault(name, dimension)
             return dict(self._metadata.setdefault(name, dict(metadata)))
 
     def save_metadata(self, name: str, metadata: Mapping[str, Any]) -> None:
@@ -62,28 +63,29 @@ class MemoryStore:
         """Remove a collection with all its records."""
         with self._guard:
             self.writes += 1
-            del self._records[name], self._metadata[name]
+            self._collection(name)
+            del self._records[name], self._metadata[name], self._dimensions[name]
 
     def upsert(self, name: str, records: Sequence[Record]) -> None:
         """Write records; each replaces a record of the same id as a whole."""
-        check_vectors(records)
+        checked = checked_records(records)
         with self._guard:
             self.writes += 1
-            self._collection(name).update(
-                {
-                    record.id: replace(
-                        record, vector=np.asarray(record.vector, np.float32), metadata=_known(record.metadata)
-                    )
-                    for record in records
-                }
+            collection, shape = self._collection(name), (self._dimensions[name],)
+            if checked and np.shape(checked[0].vector) != shape:
+                msg = f"collection {name!r} holds vectors of the shape {shape}, not {np.shape(checked[0].vector)}"
+                raise ValueError(msg)
+            collection.update(
+                {record.id: replace(record, vector=np.array(record.vector, np.float32)) for record in checked}
             )
 
     def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""
+        checked = checked_changes(changes)
         with self._guard:
             self.writes += 1
             records = self._collection(name)
-            for identifier, change in changes.items():
+            for identifier, change in checked.items():
                 if identifier in records:
                     record = records[identifier]
                     records[identifier] = replace(record, metadata=_known({**record.metadata, **change}))
@@ -101,7 +103,7 @@ class MemoryStore:
         """Return records by id or by condition, or all of them, in the order in which they were first written."""
         with self._guard:
             records = self._collection(name)
-            chosen = list(records.values()) if ids is None else [records[i] for i in ids if i in records]
+            chosen = list(records.values()) if ids is None else [records[i] for i in dict.fromkeys(ids) if i in records]
         found = [record for record in chosen if matches(condition, record.metadata)]
         end = None if limit is None else offset + limit
         return [_stored(record, with_vector=vectors) for record in found[offset:end]]
@@ -116,12 +118,13 @@ class MemoryStore:
         with_vectors: bool = False,
     ) -> list[list[StoredRecord]]:
         """Return the `k` records nearest to each row of `vectors`, nearest first."""
+        queries, k = checked_queries(vectors), max(k, 1)
         with self._guard:
             records = [record for record in self._collection(name).values() if matches(condition, record.metadata)]
         if not records:
-            return [[] for _ in vectors]
+            return [[] for _ in queries]
         stored = np.stack([record.vector for record in records])
-        table = unit_rows(vectors, allow_zero=True) @ unit_rows(stored, allow_zero=True).T
+        table = unit_rows(queries, allow_zero=True) @ unit_rows(stored, allow_zero=True).T
         found = []
         for similarities in table:
             order = np.argsort(-similarities, kind="stable")[:k]

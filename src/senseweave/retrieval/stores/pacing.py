@@ -34,7 +34,7 @@ TURN: Final = 0.025
 
 def fitting_size(records: Sequence[Record]) -> int:
     """Return how many of some records one call to a server takes, by the largest of them."""
-    largest = max((DIGIT_BYTES * len(record.vector) + 4 * len(record.text) for record in records), default=0)
+    largest = max((DIGIT_BYTES * len(record.vector) + 4 * len(record.text or "") for record in records), default=0)
     return max(1, min(SENT, SENT_BYTES // (largest + 1000)))
 
 

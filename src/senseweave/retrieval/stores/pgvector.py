@@ -18,6 +18,7 @@ from senseweave.forking import Lock
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.conditions import Condition
+from senseweave.retrieval.stores.given import check_vectors, checked_queries
 from senseweave.retrieval.stores.pgvector_connections import Address, Connection, Database
 from senseweave.retrieval.stores.pgvector_queries import (
     PageEnds,
@@ -42,7 +43,6 @@ from senseweave.retrieval.stores.pgvector_tables import (
 from senseweave.retrieval.stores.pgvector_values import from_json, long_id, make_key, make_row, read_id, to_json
 from senseweave.retrieval.stores.pgvector_words import find_texts, index_texts
 from senseweave.retrieval.stores.store_errors import readable, reported
-from senseweave.retrieval.stores.vectors import check_vectors
 
 T = TypeVar("T")
 
@@ -285,11 +285,10 @@ class PgVectorStore:
         A collection that is too small for an index is searched exactly, and so is one whose index gives fewer than
         `k` records: a filter loses none.
         """
+        queries = checked_queries(vectors)
         return self._read(
             name,
-            lambda connection, table: nearest_rows(
-                connection, table, np.asarray(vectors, np.float32), k, condition, with_vectors=with_vectors
-            ),
+            lambda connection, table: nearest_rows(connection, table, queries, k, condition, with_vectors=with_vectors),
         )
 
     @reported

@@ -18,6 +18,7 @@ from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.addresses import QDRANT_KEY, plain_address
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.conditions import Condition, matches
+from senseweave.retrieval.stores.given import check_vectors, checked_changes, checked_queries, checked_records
 from senseweave.retrieval.stores.qdrant_cursors import Cursors
 from senseweave.retrieval.stores.qdrant_errors import explain_qdrant
 from senseweave.retrieval.stores.qdrant_filters import QdrantFilters
@@ -33,7 +34,6 @@ from senseweave.retrieval.stores.qdrant_points import (
 )
 from senseweave.retrieval.stores.qdrant_tokens import TOKENS, QdrantTokens
 from senseweave.retrieval.stores.store_errors import readable, reported
-from senseweave.retrieval.stores.vectors import check_vectors
 from senseweave.retrieval.stores.watching import Watch
 
 PAGE: Final = 1000
@@ -172,6 +172,7 @@ class QdrantStore:
     @reported
     def drop(self, name: str) -> None:
         """Remove a collection with all its records, and with their token vectors."""
+        self._metadata(name)  # a collection that is gone is told
         for beside in self._tokens.names(name):
             if (self._metadata(beside) or {}).get("holds") == TOKENS:
                 self._ask("delete_collection", collection_name=beside)
@@ -185,24 +186,25 @@ class QdrantStore:
         """Write records; each replaces a record of the same id as a whole.
 
         Raises:
-            ValueError: If a vector has numbers that are not finite.
+            ValueError: If a store cannot hold one of them.
         """
-        check_vectors(records)
+        checked = checked_records(records)
         self._index_fields(name)
-        for part in parts_by_size(records):
+        for part in parts_by_size(checked):
             self._ask("upsert", collection_name=name, points=[write_point(record) for record in part], wait=True)
             self._has_written(name)
-        self._tokens.delete(name, [record.id for record in records])
+        self._tokens.delete(name, [record.id for record in checked])
 
     @reported
     def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""
-        there = [record.id for record in self._retrieve(name, list(changes))]
+        checked = checked_changes(changes)
+        there = [record.id for record in self._retrieve(name, list(checked))]
         for start in range(0, len(there), PAGE):
             operations = [
                 operation
                 for identifier in there[start : start + PAGE]
-                for operation in change_operations(identifier, changes[identifier], by_filter=not self._place.is_local)
+                for operation in change_operations(identifier, checked[identifier], by_filter=not self._place.is_local)
             ]
             if operations:
                 self._ask("batch_update_points", collection_name=name, update_operations=operations, wait=True)
@@ -222,7 +224,11 @@ class QdrantStore:
         """Return records by id, in the order of the ids, or by condition, in the order of Qdrant's own ids."""
         if ids is None:
             return self._scroll(name, condition, limit, offset, vectors=vectors)
-        found = [record for record in self._retrieve(name, ids, vectors=vectors) if matches(condition, record.metadata)]
+        found = [
+            record
+            for record in self._retrieve(name, list(dict.fromkeys(ids)), vectors=vectors)
+            if matches(condition, record.metadata)
+        ]
         return found[offset : None if limit is None else offset + limit]
 
     @reported
@@ -247,7 +253,7 @@ class QdrantStore:
         }
         if not self._place.is_local:
             asked["params"] = models.SearchParams(hnsw_ef=EF_SEARCH)
-        rows = np.asarray(vectors, np.float32).tolist()
+        rows = checked_queries(vectors).tolist()
         answers = [
             answer
             for start in range(0, len(rows), QUERIES)

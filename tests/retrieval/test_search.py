@@ -380,16 +380,17 @@ def test_numbers_of_numpy_are_numbers(index):
     assert len(hits) == 3
 
 
-def test_a_collection_with_statistics_is_not_counted_and_may_be_empty(index, monkeypatch):
+@pytest.mark.parametrize("method", [None, "above_chance", "none", "rrf", "dbsf"])
+def test_a_collection_with_statistics_is_not_counted_and_may_be_empty(index, monkeypatch, method):
     index.delete(filter={"modality": "image"})
 
     def never(collection):
         raise AssertionError(collection)
 
     monkeypatch.setattr(index._store, "count", never)
-    hits = index.search("red", k=3)
-    assert [hit.calibration for hit in hits] == ["above_chance"] * 3
-    assert index.search("red", modalities={"image"}, filter={"album": "x"}, diversity=0.5) == []
+    hits = index.search("red", k=3, fusion=method)
+    assert [hit.calibration for hit in hits] == [method or "above_chance"] * 3
+    assert index.search("red", fusion=method, modalities={"image"}, filter={"album": "x"}, diversity=0.5) == []
 
 
 def test_any_number_of_hits_may_be_requested(index):

@@ -80,6 +80,11 @@ class Calibration:
             known = self._decoded[place] = values, Statistics.from_dict(values)
         return known[1]
 
+    def has_statistics(self, description: Description) -> bool:
+        """Return whether there are statistics of queries of any modality against a collection."""
+        stored = description.calibration
+        return stored.get("version") in READABLE and bool(stored["cells"])
+
     def renew(self, *, if_loadable: bool = False) -> None:
         """Estimate the statistics of every stale collection again.
 

@@ -60,7 +60,12 @@ class CollectionSource(RankingSource):
         return self._calibration.statistics(self._description, query_modality)
 
     def is_empty(self) -> bool:
-        """Return whether the collection holds no records; it is counted once."""
+        """Return whether the collection holds no records; False where it has statistics, and only a search would tell.
+
+        It is counted once.
+        """
+        if self._calibration.has_statistics(self._description):
+            return False
         if self._is_empty is None:
             self._is_empty = self._collections.count(self._description) == 0
         return self._is_empty

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from senseweave.spaces.batch import unit_rows
+
 
 def marginal_relevance(
     scores: Sequence[float],
@@ -44,30 +46,40 @@ def marginal_relevance(
         return []
     spread = values.max() - values.min()
     relevance = (values - values.min()) / spread if spread > 0 else np.ones_like(values)
-    units = [_unit(vector) for vector in vectors]
+    tables = _unit_tables(vectors, spaces)
     closest = np.zeros(len(values))
     for position in after:
-        closest = np.maximum(closest, _cosines(position, units, spaces))
+        _come_closer(closest, position, tables)
     left = sorted(set(range(len(values))).difference(after))
     chosen: list[int] = []
     while left and len(chosen) < k:
         marginal = (1 - diversity) * relevance[left] - diversity * closest[left]
         chosen.append(left.pop(int(np.argmax(marginal))))
-        closest = np.maximum(closest, _cosines(chosen[-1], units, spaces))
+        _come_closer(closest, chosen[-1], tables)
     return chosen
 
 
-def _cosines(position: int, units: Sequence[np.ndarray | None], spaces: Sequence[str]) -> np.ndarray:
-    """Return the cosine of a candidate with every candidate, 0 where they cannot be compared; shape (n,)."""
-    own = units[position]
-    return np.array(
-        [
-            float(own @ unit) if own is not None and unit is not None and space == spaces[position] else 0.0
-            for unit, space in zip(units, spaces, strict=True)
-        ]
-    )
+_Tables = dict[int, tuple[np.ndarray, np.ndarray, int]]
+"""By position, the unit vectors of the candidate's space, shape (n, dimension), their positions, and its own row."""
 
 
-def _unit(vector: np.ndarray | None) -> np.ndarray | None:
-    norm = float(np.linalg.norm(vector)) if vector is not None else 0.0
-    return vector / norm if vector is not None and norm > 0 else None
+def _unit_tables(vectors: Sequence[np.ndarray | None], spaces: Sequence[str]) -> _Tables:
+    """Return for each candidate that has a vector those that it can be compared with."""
+    by_space: dict[str, dict[int, np.ndarray]] = {}
+    for position, (vector, space) in enumerate(zip(vectors, spaces, strict=True)):
+        if vector is not None:
+            by_space.setdefault(space, {})[position] = vector
+    tables: _Tables = {}
+    for known in by_space.values():
+        units, positions = unit_rows(np.stack(list(known.values())), allow_zero=True), np.array(list(known))
+        tables.update({position: (units, positions, row) for row, position in enumerate(known)})
+    return tables
+
+
+def _come_closer(closest: np.ndarray, position: int, tables: _Tables) -> None:
+    """Raise the largest cosine of each candidate, shape (n,), to that with one more, where they can be compared."""
+    if position in tables:
+        units, positions, row = tables[position]
+        # Row by row, so that equal vectors have equal cosines; BLAS may round the last rows of a table differently.
+        cosines = np.einsum("nd,d->n", units, units[row])
+        closest[positions] = np.maximum(closest[positions], cosines)

@@ -66,6 +66,31 @@ def test_importing_loads_no_model_library(statement: str) -> None:
 
 
 @pytest.mark.slow
+def test_the_help_of_the_command_line_needs_no_arrays() -> None:
+    assert not modules_after("from senseweave.cli import app") & {"numpy", "PIL", "asyncio", "httpx", "pydantic"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from senseweave.stores import connect; connect",
+        "from senseweave import stores; stores.Memory()",
+        "from senseweave.retrieval.fusion import find_method; find_method('none')",
+    ],
+)
+def test_what_the_package_brings_is_found_without_looking_through_other_packages(statement: str) -> None:
+    code = (
+        "import sys; read = []\n"
+        "def note(event, values):\n"
+        "    if event == 'open' and str(values[0]).endswith('entry_points.txt'): read.append(values[0])\n"
+        f"sys.addaudithook(note)\n{statement}\nprint(len(read))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("framework", "ours"),
     [

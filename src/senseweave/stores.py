@@ -61,6 +61,9 @@ def connect(address: str) -> VectorStore:
 
 
 def __getattr__(name: str) -> Any:
+    if name.startswith("__"):  # such as `__path__`, which `from senseweave.stores import ...` asks for
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
     if name in BUILT_IN:
         if name in LIBRARIES:
             library, extra = LIBRARIES[name]

@@ -29,7 +29,8 @@ class MethodRegistry(Mapping[str, FusionMethod]):
     """Fusion methods by name, in the order in which they were registered.
 
     Methods of installed packages (entry points of the group `senseweave.fusion`) are registered when the registry is
-    first read, so that a package can import this one while it is loaded.
+    first listed, or asked for a name that is not registered yet. So a package can import this one while it is loaded,
+    and a search by a method of this package reads no other package's metadata.
     """
 
     def __init__(self, methods: Iterable[FusionMethod]) -> None:
@@ -67,7 +68,8 @@ class MethodRegistry(Mapping[str, FusionMethod]):
         return self[name]
 
     def __getitem__(self, name: str) -> FusionMethod:
-        return self._known()[name]
+        method = self._methods.get(name)
+        return self._known()[name] if method is None else method
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._known())

@@ -23,11 +23,15 @@ class NotedWords(tiny.HashedWords):
     def prepare(self, items, role):
         if any("deadly to readers" in item for item in items):
             die_once(self.notes / "reader")
+        if any("poison to readers" in item for item in items):
+            die_always(self.notes / "poison")
         return super().prepare(items, role)
 
     def forward(self, batch):
         if any("deadly to actors" in item.data for item in batch):
             die_once(self.notes / "actor")
+        if any("poison to actors" in item.data for item in batch):
+            die_always(self.notes / "poison")
         encoded = super().forward(batch)
         note(self.notes, [" ".join(item.data.split()[:3]) for item in batch])
         return encoded
@@ -64,6 +68,12 @@ def die_once(flag):
     except FileNotFoundError:
         return
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_always(flag):
+    """Kill this process if a file is there."""
+    if flag.exists():
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def make_space(notes):

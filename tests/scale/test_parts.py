@@ -13,7 +13,9 @@ import senseweave as sw
 from senseweave.errors import FingerprintError, MediaError, PolicyError
 from senseweave.retrieval.stores.memory import MemoryStore
 from senseweave.scale.cluster import check_concurrency, processor_shares
-from senseweave.scale.inputs import PATH, list_inputs
+from senseweave.scale.deaths import Record, rows_key
+from senseweave.scale.indexing import _check_failures_file
+from senseweave.scale.inputs import PATH, Columns, list_inputs
 from senseweave.scale.known import Known, read_known
 from senseweave.scale.reading import Job, Reader, in_background
 from senseweave.scale.shipping import Outcome, ShippedChunk
@@ -46,7 +48,7 @@ def test_actors_and_a_reader_find_room_together(available, actors):
         assert own * actors + task <= available
 
 
-@pytest.mark.parametrize("concurrency", [0, -1, (2, 1), (0, 1)])
+@pytest.mark.parametrize("concurrency", [0, -1, (2, 1), (0, 1), (1, 2, 3), (1, None), "2", 1.5, None, True])
 def test_an_impossible_number_of_actors_is_refused(concurrency):
     with pytest.raises(ValueError, match="from 1"):
         check_concurrency(concurrency)
@@ -100,6 +102,79 @@ def test_a_process_with_other_models_refuses_to_work(space):
     wrong = Job((space,), sw.MediaPolicy(), Known([]), None, {}, ("0" * 16,))
     with pytest.raises(FingerprintError, match="tiny"):
         Reader(wrong)
+
+
+@pytest.mark.parametrize(
+    ("value", "modality", "source", "stored"),
+    [
+        ("words", "text", "row 1", ("text", "row 1")),
+        (b"words", "text", "row 1", ("text", "row 1")),
+        (b"words", "text", b"row 1", ("text", "row 1")),
+        (b"words", None, "row 1", ("text", "row 1")),
+        ({"bytes": b"words", "path": "a.txt"}, None, None, ("text", "a.txt")),
+        ({"bytes": None, "path": "{file}"}, None, None, ("text", "{file}")),
+        ("{file}", None, "row 1", ("text", "{file}")),
+        ("{array}", "image", "row 1", ("image", "row 1")),
+        ("{picture}", "image", "row 1", ("image", "row 1")),
+        ("{picture}", None, "row 1", ("image", "row 1")),
+        ("{array}", "image", float("nan"), ("image", "ndarray:")),
+    ],
+)
+def test_values_of_a_column_are_filed_under_their_source(value, modality, source, stored, space, tmp_path):
+    (tmp_path / "file.txt").write_text("words")
+    red = np.full((8, 8, 3), (220, 30, 30), np.uint8)
+    made = {"{file}": str(tmp_path / "file.txt"), "{array}": red, "{picture}": Image.fromarray(red)}
+    if isinstance(value, dict):
+        value = {name: made.get(part, part) for name, part in value.items()}
+    elif isinstance(value, str):
+        value = made.get(value, value)
+    builder = pytest.importorskip("ray.data._internal.delegating_block_builder").DelegatingBlockBuilder()
+    builder.add({"content": value, "source": source})
+    rows = builder.build()
+    columns = Columns(("content",), modality, "source")
+    job_ = Job((space,), sw.MediaPolicy(), Known([]), columns, {}, (space.fingerprint,))
+    chunk, outcome = Reader(job_).read(rows)
+    assert outcome.failed == []
+    assert chunk.media.modality == stored[0]
+    assert chunk.source.startswith(stored[1].replace("{file}", str(tmp_path / "file.txt")))
+
+
+def test_an_input_with_metadata_that_cannot_be_stored_is_named(space):
+    columns = Columns(("content",), "text", "source", ("tags",))
+    job_ = Job((space,), sw.MediaPolicy(), Known([]), columns, {}, (space.fingerprint,))
+    rows = arrow.table({"content": ["words"], "source": ["row 1"], "tags": [["a", "b"]]})
+    (outcome,) = Reader(job_).read(rows)
+    assert [(error.source, "'tags'" in error.reason) for error in outcome.failed] == [("row 1", True)]
+
+
+def test_failures_need_a_place_that_can_be_written(tmp_path):
+    _check_failures_file(tmp_path / "failures.parquet")
+    for place, said in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "missing" / "failures.parquet", "does not exist"),
+        ("s3://bucket/failures.parquet", "is a URL"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            _check_failures_file(place)
+
+
+def test_an_input_is_passed_over_when_it_has_been_the_last_of_its_process_twice():
+    record = Record()
+    assert record.begin("task") == (False, frozenset())
+    assert record.begin("task") == (True, frozenset())  # died, at what is not known
+    for dead in (frozenset(), frozenset({7})):
+        record.reach("task", 6)
+        record.reach("task", 7)
+        assert record.begin("task") == (True, dead)
+    record.end("task")
+    assert record.begin("task") == (False, frozenset())
+
+
+def test_rows_of_one_process_have_keys_of_their_own():
+    rows = arrow.table({"row": arrow.array([b"one", b"two", b"six", b"ten"], arrow.large_binary())})
+    parts = [rows.slice(0, 2), rows.slice(2, 2), rows.slice(1, 2)]
+    assert len({rows_key(part) for part in parts}) == 3
+    assert rows_key(rows.slice(2, 2)) == rows_key(parts[1])
 
 
 def test_a_folder_of_an_object_store_is_listed_where_the_policy_allows_it(tmp_path):

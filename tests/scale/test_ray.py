@@ -29,6 +29,7 @@ from pyarrow import parquet  # noqa: E402
 import senseweave as sw  # noqa: E402
 from senseweave.cli.scaling import index_on_ray  # noqa: E402
 from senseweave.retrieval.stores.memory import MemoryStore  # noqa: E402
+from senseweave.spaces.space import Space  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration]
 
@@ -210,16 +211,88 @@ def test_datasets_of_webdataset_and_of_parquet_into_a_server(cluster, space, tmp
         server.kill()
 
 
+def test_what_cannot_work_is_said_before_anything_is_read(cluster, space):
+    data = cluster.data.from_items([{"body": "words"}])
+    index = sw.Index(MemoryStore(), spaces=space)
+    mine = sw.Index(MemoryStore(), spaces=Space("mine", space.encoders))
+    text = {"column": "body", "modality": "text", "failures": None}
+    for error, said, call in (
+        (ValueError, "num_gpus=1: no node", lambda: sw.scale.embed(data, space, num_gpus=1)),
+        (ValueError, "num_gpus=1: no node", lambda: sw.scale.index(data, index, num_gpus=1, **text)),
+        (ValueError, "whole number", lambda: sw.scale.embed(data, space, num_gpus=1.5)),
+        (ValueError, "batch_size", lambda: sw.scale.embed(data, space, batch_size=0)),
+        (ValueError, "both be named", lambda: sw.scale.embed(data, space, output="x", errors="x")),
+        (ValueError, "no column 'title'; it has: body", lambda: sw.scale.embed(data, space, column="title")),
+        (ValueError, "names no column", lambda: sw.scale.index(data, index, **{**text, "column": []})),
+        (ValueError, "has its spaces", lambda: sw.scale.index(data, index, "starter", **text)),
+        (ValueError, "does not exist", lambda: sw.scale.index(data, index, **{**text, "failures": "missing/x"})),
+        (TypeError, "not int", lambda: sw.scale.embed(7, space)),
+        (TypeError, "space mine cannot be sent", lambda: sw.scale.embed(data, Space("mine", space.encoders))),
+        (TypeError, "space mine cannot be sent", lambda: sw.scale.index(data, mine, **text)),
+    ):
+        with pytest.raises(error, match=said):
+            call()
+    nothing = cluster.data.from_items([])
+    assert sw.scale.embed(nothing, space, column="body").take_all() == []
+    assert sw.scale.index(nothing, index, **text).added == 0
+
+
+def test_files_are_embedded_under_the_policy_and_say_why_if_not(cluster, space, tmp_path):
+    folder = tmp_path / "allowed"
+    folder.mkdir()
+    (folder / "note.txt").write_text("a note")
+    os.symlink(tmp_path / "nowhere", folder / "broken.txt")
+    (tmp_path / "outside.txt").write_text("outside")
+    (folder / ".hidden").write_text("hidden")
+    policy = sw.MediaPolicy(root=folder)
+    rows = sw.scale.embed([folder, tmp_path / "outside.txt"], space, policy=policy).take_all()
+    found = {Path(row["path"]).name: (row["bytes"], row["error"]) for row in rows}
+    assert found.keys() == {"note.txt", "broken.txt", "outside.txt"}
+    assert found["note.txt"] == (b"a note", None)
+    assert "no such file" in found["broken.txt"][1]
+    assert "outside the policy's root" in found["outside.txt"][1]
+    (vector,) = (row["vector"] for row in rows if row["vector"] is not None)
+    np.testing.assert_allclose(vector, space.embed_text(["a note"])[0], atol=1e-6)
+
+
+def test_a_task_of_ray_leaves_its_own_processor_out_of_account(cluster, notes, tmp_path):
+    (tmp_path / "note.txt").write_text("a note")
+
+    def index_there():
+        index = sw.Index(MemoryStore(), spaces=ray_space.make_space(notes))
+        return sw.scale.index(tmp_path / "note.txt", index, failures=None).added
+
+    task = cluster.remote(index_there)
+    assert cluster.get(task.options(num_cpus=1).remote(), timeout=120) == 1
+    with pytest.raises(ValueError, match="num_cpus=0"):
+        cluster.get(task.options(num_cpus=2).remote(), timeout=120)
+
+
+def test_a_row_that_kills_each_actor_is_passed_over_and_says_so(cluster, space, notes):
+    (notes / "poison").touch()
+    items = [{"n": n, "body": body} for n, body in enumerate(["one", "This is poison to actors", "three"])]
+    rows = sw.scale.embed(cluster.data.from_items(items, override_num_blocks=1), space, column="body").take_all()
+    one, poison, three = sorted(rows, key=lambda row: row["n"])
+    assert poison["vector"] is None
+    assert "ended the process" in poison["error"]
+    for row in (one, three):
+        np.testing.assert_allclose(row["vector"], space.embed_text([row["body"]])[0], atol=1e-6)
+
+
 def test_a_killed_reader_and_a_killed_actor_lose_and_double_nothing(cluster, space, notes, folder, tmp_path):
     (folder / "below" / "first.txt").write_text(f"This is deadly to readers, {ray_space.LONG}")
     (folder / "below" / "second.txt").write_text(f"This is deadly to actors, {ray_space.LONG}")
     (tmp_path / "alone").mkdir()
     alone = sw.Index(MemoryStore(), spaces=ray_space.make_space(tmp_path / "alone"))
     alone.add([folder], on_error="skip")
-    for flag in ("reader", "actor"):
+    for whom in ("readers", "actors"):
+        (folder / "below" / f"poison-{whom}.txt").write_text(f"This is poison to {whom}, {ray_space.LONG}")
+    for flag in ("reader", "actor", "poison"):
         (notes / flag).touch()
     index = sw.Index(MemoryStore(), spaces=space)
     report = sw.scale.index(folder, index, concurrency=1, batch_size=4, failures=None)
+    killers = {Path(error.source).name for error in report.failed if "ended the process" in error.reason}
+    assert killers == {"poison-readers.txt", "poison-actors.txt"}
     assert [flag for flag in ("reader", "actor") if (notes / flag).exists()] == []  # both have died
     assert_equal(index, alone)
     assert report.added + report.copies == len(alone)

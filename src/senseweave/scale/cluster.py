@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from senseweave.extras import require
+
+if TYPE_CHECKING:
+    from senseweave.spaces.space import Space
 
 Concurrency: TypeAlias = int | tuple[int, int]
 """How many actors hold the model: a number, or the least and the most."""
@@ -30,11 +35,29 @@ def check_concurrency(concurrency: Concurrency) -> tuple[int, int]:
     Raises:
         ValueError: If it is neither a number from 1 nor two numbers in order.
     """
-    least, most = (concurrency, concurrency) if isinstance(concurrency, int) else concurrency
-    if not 1 <= least <= most:
+    try:
+        least, most = map(operator.index, concurrency if isinstance(concurrency, tuple) else (concurrency,) * 2)
+    except (TypeError, ValueError):
+        least = most = 0
+    if not 1 <= least <= most or isinstance(concurrency, bool):
         msg = f"concurrency must be a number of actors from 1, or (least, most), not {concurrency!r}"
         raise ValueError(msg)
     return least, most
+
+
+def check_portable(spaces: Iterable[Space]) -> None:
+    """Check that other processes can load some spaces.
+
+    Raises:
+        TypeError: If one cannot be pickled.
+    """
+    ray = require_ray("senseweave.scale")
+    for space in spaces:
+        try:
+            ray.cloudpickle.dumps(space)
+        except Exception as error:  # whatever a space of one's own holds
+            msg = f"space {space.name} cannot be sent to the processes of Ray, each of which loads it: {error}"
+            raise TypeError(msg) from None
 
 
 def processor_shares(available: float, actors: int) -> tuple[float, float]:
@@ -58,13 +81,17 @@ def actor_options(concurrency: Concurrency, num_gpus: float, batch_size: int) ->
         ValueError: If a number is impossible.
     """
     least, actors = check_concurrency(concurrency)
-    if batch_size < 1 or num_gpus < 0:
-        msg = f"batch_size must be at least 1 and num_gpus at least 0, not {batch_size} and {num_gpus}"
+    if not isinstance(batch_size, int) or batch_size < 1:
+        msg = f"batch_size must be a number of rows from 1, not {batch_size!r}"
+        raise ValueError(msg)
+    if not isinstance(num_gpus, int | float) or not (0 <= num_gpus <= 1 or (num_gpus % 1 == 0 and num_gpus > 0)):
+        msg = f"num_gpus must be a whole number or a fraction of 1, not {num_gpus!r}"
         raise ValueError(msg)
     ray = require_ray("senseweave.scale")
     if not ray.is_initialized():
         ray.init()
-    own, task = processor_shares(ray.cluster_resources().get("CPU", 0.0), actors)
+    check_gpus(num_gpus)
+    own, task = processor_shares(free_processors(), actors)
     options: dict[str, Any] = {
         "compute": ray.data.ActorPoolStrategy(min_size=least, max_size=actors),
         "batch_size": batch_size,
@@ -73,3 +100,36 @@ def actor_options(concurrency: Concurrency, num_gpus: float, batch_size: int) ->
     if num_gpus:
         options["num_gpus"] = num_gpus
     return options, task
+
+
+def check_gpus(num_gpus: float) -> None:
+    """Check that an actor can ever start: Ray waits without end for GPUs that no node has.
+
+    Raises:
+        ValueError: If no node has so many GPUs, and Ray has not been told how long to wait for actors.
+    """
+    ray = require_ray("senseweave.scale")
+    most = max((node["Resources"].get("GPU", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
+    if num_gpus > most and ray.data.DataContext.get_current().wait_for_min_actors_s <= 0:
+        msg = (
+            f"num_gpus={num_gpus:g}: no node of the Ray cluster has so many GPUs, the most are {most:g}; where nodes "
+            "come on demand, set ray.data.DataContext.get_current().wait_for_min_actors_s to the seconds they may take"
+        )
+        raise ValueError(msg)
+
+
+def free_processors() -> float:
+    """Return the processors of the cluster but for those that a task of Ray holds in which this is called.
+
+    Raises:
+        ValueError: If that task holds all of them.
+    """
+    ray = require_ray("senseweave.scale")
+    total: float = ray.cluster_resources().get("CPU", 0.0)
+    context = ray.get_runtime_context()
+    in_task = getattr(context, "worker", None) is not None and context.worker.mode == ray.WORKER_MODE
+    held = context.get_assigned_resources().get("CPU", 0.0) if in_task else 0.0
+    if 0 < total <= held:
+        msg = f"this task of Ray holds all {total:g} processors of the cluster: start it with num_cpus=0"
+        raise ValueError(msg)
+    return total - held

@@ -12,10 +12,12 @@ from senseweave.arguments import check_choice
 from senseweave.encoders.base import ROLES, Role
 from senseweave.errors import MediaError
 from senseweave.extras import require
-from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
+from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media
-from senseweave.scale.cluster import Concurrency, actor_options, require_ray
-from senseweave.scale.inputs import column_values, input_dataset
+from senseweave.scale.cluster import Concurrency, actor_options, check_portable, require_ray
+from senseweave.scale.deaths import Watch, start_record
+from senseweave.scale.files import BYTES, FILE_PATH, file_dataset
+from senseweave.scale.inputs import check_columns, column_names, column_values, is_dataset
 from senseweave.spaces.loading import load
 from senseweave.spaces.space import Space
 
@@ -49,8 +51,8 @@ def embed(
     Args:
         dataset: A Ray Dataset; or files and folders, which become one with the columns `path` and `bytes`.
         space: The name of a model, or a loaded space; each actor loads it once.
-        column: What is embedded: texts, paths, bytes, arrays or whatever else the space takes for the modality. None
-            for the only column, or the bytes of files.
+        column: What is embedded: texts or the bytes of text files; paths, bytes, arrays or whatever else the space
+            takes for the modality. None for the only column, or the bytes of files.
         modality: Of the column.
         role: `document` or `query`.
         output: Name of the new column: lists of float32 of one length, null where an item could not be embedded.
@@ -59,29 +61,35 @@ def embed(
         concurrency: How many actors hold the model, or the least and the most.
         num_gpus: GPUs of each actor; a fraction lets several share one.
         batch_size: Rows that an actor embeds together.
-        policy: What may be read where the column holds paths or URLs.
+        policy: What may be read: of files and folders, and where the column holds paths or URLs; the space's if None.
 
     Raises:
         ImportError: If Ray is not installed.
+        TypeError: If the space cannot be sent to other processes, or the input is neither a dataset nor paths.
         ValueError: If the column is not there or its name is taken, or an argument is impossible.
     """
     check_choice("modality", modality, MODALITIES)
     check_choice("role", role, ROLES)
     check_choice("on_error", on_error, ON_ITEM_ERROR)
     require_ray("senseweave.scale.embed")
+    if output == errors:
+        msg = f"output and errors are two columns and cannot both be named {output!r}"
+        raise ValueError(msg)
     loaded = load(space) if isinstance(space, str) else space
     loaded.encoder(modality)
+    check_portable([loaded])
     options, task_cpus = actor_options(concurrency, num_gpus, batch_size)
-    given = input_dataset(dataset, task_cpus)
-    names = given.schema().names
-    chosen = _chosen_column(names, column)
-    for name in (output, errors):
-        if name in names:
-            msg = f"the dataset has a column {name!r} already; choose other names by output= and errors="
-            raise ValueError(msg)
+    chosen_policy = policy or loaded.policy
+    if is_dataset(dataset):
+        given: Any = dataset
+        chosen = _chosen_column(given, column, (output, errors))
+    else:
+        given = file_dataset(dataset, chosen_policy, errors, task_cpus)
+        chosen = _file_column(column, (output, errors))
     settings = {"space": loaded, "column": chosen, "modality": modality, "role": role, "output": output}
-    settings |= {"errors": errors, "on_error": on_error, "policy": policy or loaded.policy}
-    return given.map_batches(Embedder, fn_constructor_kwargs=settings, batch_format="pyarrow", **options)
+    settings |= {"errors": errors, "on_error": on_error, "policy": chosen_policy, "record": start_record()}
+    embedded: Dataset = given.map_batches(Embedder, fn_constructor_kwargs=settings, batch_format="pyarrow", **options)
+    return embedded
 
 
 class Embedder:
@@ -97,8 +105,9 @@ class Embedder:
         errors: str,
         on_error: OnItemError,
         policy: MediaPolicy,
+        record: Any,
     ) -> None:
-        """Load the model; the arguments are those of `embed`."""
+        """Load the model; the arguments are those of `embed`, and the actor that counts the deaths of processes."""
         self._space = space
         self._column = column
         self._modality: Modality = modality
@@ -106,14 +115,41 @@ class Embedder:
         self._names = output, errors
         self._on_error = on_error
         self._policy = policy
+        self._record = record
         space.load(modality)
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """Return rows with their vectors and errors."""
+        watch = Watch(self._record, rows)
+        if watch.is_repeated:
+            arrow = require("pyarrow", extra="ray", feature="senseweave.scale")
+            done = arrow.concat_tables([self._embed_alone(rows.slice(at, 1), watch, at) for at in range(rows.num_rows)])
+        else:
+            done = self._embed(rows)
+        watch.end()
+        return done
+
+    def _embed_alone(self, row: pa.Table, watch: Watch, at: int) -> pa.Table:
+        """Return a row with its vector and error, unless it has ended too many processes."""
+        if (reason := watch.reach(at)) is None:
+            return self._embed(row)
+        if self._on_error == "raise":
+            raise MediaError(self._column, reason)
+        none = np.zeros((0, self._space.dimension), np.float32)
+        return with_vectors(row, self._names, none, [], [reason], self._space.dimension)
+
+    def _embed(self, rows: pa.Table) -> pa.Table:
         media: list[Media] = []
         positions: list[int] = []
         reasons: list[str | None] = [None] * rows.num_rows
+        if self._names[1] in rows.column_names:  # of files: those that could not be read say so there
+            reasons = rows[self._names[1]].to_pylist()
+            rows = rows.drop_columns([self._names[1]])
         for position, value in enumerate(column_values(rows, self._column)):
+            if (reason := reasons[position]) is not None:
+                if self._on_error == "raise":
+                    raise MediaError(*reason.split(": ", 1))
+                continue
             try:
                 media.append(self._media(value))
                 positions.append(position)
@@ -130,6 +166,8 @@ class Embedder:
     def _media(self, value: Any) -> Media:
         if value is None:
             raise MediaError(self._column, "is null: there is nothing to embed")
+        if self._modality == "text" and isinstance(value, bytes | bytearray | memoryview):
+            return Text.open(bytes(value), policy=self._policy)
         return as_media(self._modality, value, self._policy)
 
 
@@ -160,10 +198,27 @@ def with_vectors(
     return rows.append_column(names[0], column).append_column(names[1], arrow.array(reasons, arrow.string()))
 
 
-def _chosen_column(names: list[str], column: str | None) -> str:
+def _chosen_column(data: Dataset, column: str | None, added: tuple[str, str]) -> str:
+    """Return the column of a dataset that is embedded, after checking that it is there and the new names are free."""
+    names = column_names(data)
     if column is None:
-        column = names[0] if len(names) == 1 else "bytes"
-    if column not in names:
-        msg = f"the dataset has no column {column!r}; it has: {', '.join(names)}"
-        raise ValueError(msg)
+        column = names[0] if names is not None and len(names) == 1 else BYTES
+    check_columns(data, [column])
+    _check_free(names or [], added)
     return column
+
+
+def _file_column(column: str | None, added: tuple[str, str]) -> str:
+    """Return the column of files that is embedded."""
+    if column not in (None, FILE_PATH, BYTES):
+        msg = f"files have no column {column!r}; they have: {FILE_PATH}, {BYTES}"
+        raise ValueError(msg)
+    _check_free([FILE_PATH, BYTES], added)
+    return column or BYTES
+
+
+def _check_free(names: Iterable[str], added: tuple[str, str]) -> None:
+    for name in added:
+        if name in names:
+            msg = f"the dataset has a column {name!r} already; choose other names by output= and errors="
+            raise ValueError(msg)

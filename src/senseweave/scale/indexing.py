@@ -17,8 +17,9 @@ from senseweave.retrieval.index import Index
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.stores.addresses import is_address
 from senseweave.scale.actors import ChunkEmbedder
-from senseweave.scale.cluster import Concurrency, actor_options, require_ray
-from senseweave.scale.inputs import Columns, is_dataset, list_inputs, path_dataset
+from senseweave.scale.cluster import Concurrency, actor_options, check_portable, require_ray
+from senseweave.scale.deaths import start_record
+from senseweave.scale.inputs import Columns, check_columns, is_dataset, list_inputs, path_dataset
 from senseweave.scale.known import read_known
 from senseweave.scale.reading import Job, read_rows
 from senseweave.scale.writing import EmbeddedIngest
@@ -67,7 +68,8 @@ def index(
         modality: Of the column. None detects it from bytes, and takes a string for a path or URL; with `text` a string
             is the text itself.
         source: Of a dataset: the column that says what a row is filed under, such as `path` or `__key__`; with several
-            columns followed by a point and the column's name.
+            columns followed by a point and the column's name. What the index reads from paths and URLs in the column
+            is filed under these.
         metadata: Of a dataset: columns whose values are kept with the records.
         concurrency: How many actors hold the models, or the least and the most.
         num_gpus: GPUs of each actor; a fraction lets several share one.
@@ -87,9 +89,15 @@ def index(
     Raises:
         ImportError: If Ray is not installed.
         StoreError: If another process writes for longer than the index's lock timeout.
-        ValueError: If an argument is impossible.
+        TypeError: If a space cannot be sent to other processes.
+        ValueError: If an argument is impossible, such as a file of failures that cannot be written.
     """
     ray = require_ray("senseweave.scale.index")
+    if isinstance(into, Index) and space is not None:
+        msg = "space= is for an index that this call opens; an open Index has its spaces: Index(..., spaces=[...])"
+        raise ValueError(msg)
+    if failures is not None:
+        _check_failures_file(failures)
     columns = _columns(data, column, modality, source, metadata)
     options, task_cpus = actor_options(concurrency, num_gpus, batch_size)
     with ExitStack() as stack:
@@ -104,6 +112,7 @@ def index(
             "character_overlap": character_overlap,
         }
         spaces, store = opened.spaces, opened._store
+        check_portable(spaces.values())
         with store.writing():
             ingest = EmbeddedIngest(store, spaces, policy=chosen, on_error="skip", **reading)
             if columns is None:
@@ -112,7 +121,10 @@ def index(
             else:
                 rows = data
             fingerprints = tuple(loaded.fingerprint for loaded in spaces.values())
-            job = ray.put(Job(tuple(spaces.values()), chosen, read_known(store), columns, reading, fingerprints))
+            record = start_record()
+            job = ray.put(
+                Job(tuple(spaces.values()), chosen, read_known(store), columns, reading, fingerprints, record)
+            )
             try:
                 report = ingest.take(_embedded(rows, job, options, task_cpus) if rows is not None else ())
             finally:
@@ -120,6 +132,27 @@ def index(
     if failures is not None:
         write_failures(report.failed, Path(failures))
     return report
+
+
+def _check_failures_file(place: str | os.PathLike[str]) -> None:
+    """Check before anything is read that failures can be written at the end.
+
+    Raises:
+        ValueError: If they cannot.
+    """
+    path = Path(place)
+    reason = None
+    if "://" in os.fspath(place):
+        reason = "is a URL; name a local file, or None for none"
+    elif path.is_dir():
+        reason = "is a folder; name a file in it"
+    elif not path.absolute().parent.is_dir():
+        reason = "is in a folder that does not exist"
+    elif not os.access(path.absolute().parent, os.W_OK):
+        reason = "is in a folder that cannot be written to"
+    if reason is not None:
+        msg = f"failures={os.fspath(place)!r} {reason}"
+        raise ValueError(msg)
 
 
 def write_failures(failed: Sequence[MediaError], path: Path) -> None:
@@ -182,12 +215,11 @@ def _columns(
             msg = "column, modality, source and metadata are for a Ray Dataset, and paths were given"
             raise ValueError(msg)
         return None
-    content = ("bytes",) if column is None else (column,) if isinstance(column, str) else tuple(column)
-    names = data.schema().names
-    for name in (*content, *metadata, *([source] if source is not None else ())):
-        if name not in names:
-            msg = f"the dataset has no column {name!r}; it has: {', '.join(names)}"
-            raise ValueError(msg)
+    content = ("bytes",) if column is None else (column,) if isinstance(column, str) else tuple(dict.fromkeys(column))
+    if not content:
+        msg = "column=[] names no column of the dataset; name at least one"
+        raise ValueError(msg)
+    check_columns(data, (*content, *metadata, *([source] if source is not None else ())))
     return Columns(content, modality, source, tuple(metadata))
 
 

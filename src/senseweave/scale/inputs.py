@@ -11,8 +11,9 @@ import numpy as np
 
 from senseweave.errors import MediaError
 from senseweave.extras import require
-from senseweave.media import Media, MediaPolicy, Modality, Text
+from senseweave.media import Image, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import MEDIA_CLASSES, input_sources
+from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.forms.remote import RemoteSource
 from senseweave.media.forms.source import BytesSource, FileSource
 from senseweave.redaction import without_credentials
@@ -34,7 +35,7 @@ class Columns:
     Attributes:
         content: Paths, URLs, bytes, arrays or, for texts, the words.
         modality: Of the content; None detects it, and takes strings for paths and URLs.
-        source: What a row is filed under; None for the path, the URL or a label made of the content.
+        source: What a row is filed under that is not a path or URL; None for a label made of the content.
         metadata: Values that are kept with every record.
     """
 
@@ -53,7 +54,9 @@ class Columns:
                 value = columns[name][at]
                 if value is None:  # a sample without this part
                     continue
-                label = None if source is None else str(source) if len(self.content) == 1 else f"{source}.{name}"
+                label = _label(source)
+                if label is not None and len(self.content) > 1:
+                    label = f"{label}.{name}"
                 try:
                     yield self._input(value, label, policy), own
                 except (MediaError, TypeError) as error:
@@ -61,19 +64,22 @@ class Columns:
                     yield MediaError(label or name, reason)
 
     def _input(self, value: Any, source: str | None, policy: MediaPolicy) -> Any:
-        if isinstance(value, Mapping) and value.get("bytes") is not None:
-            source, value = source or value.get("path"), value["bytes"]
+        if isinstance(value, Mapping) and {"bytes", "path"} & value.keys():  # undecoded media of the datasets library
+            source, value = source or value.get("path"), value.get("bytes") or value.get("path")
         if self.modality == "text" and isinstance(value, str):
             return Text(value, source=source)
         if isinstance(value, bytes | bytearray | memoryview):
             data = BytesSource(bytes(value), policy, name=source)
             if self.modality is None:
                 return data
-            return MEDIA_CLASSES[self.modality](data, policy=policy) if self.modality != "text" else data
-        if isinstance(value, np.ndarray) and self.modality is not None and self.modality != "text":
-            return MEDIA_CLASSES[self.modality](value, policy=policy)
+            made = Text.open if self.modality == "text" else MEDIA_CLASSES[self.modality]
+            return made(data, policy=policy)
         if isinstance(value, str):
             return value
+        if type(value).__module__.startswith("PIL.") and self.modality in (None, "image"):
+            return Image(DecodedSource(value, "image", source), policy=policy)
+        if self.modality is not None and self.modality != "text":
+            return MEDIA_CLASSES[self.modality](DecodedSource(value, self.modality, source), policy=policy)
         expected = "a path, a URL or bytes, or with modality= a text or an array"
         raise MediaError(source or type(value).__name__, f"is {type(value).__name__}; expected {expected}")
 
@@ -123,16 +129,23 @@ def list_inputs(given: Any, policy: MediaPolicy) -> tuple[list[str], list[MediaE
     return paths, failed
 
 
-def input_dataset(given: Any, task_cpus: float) -> Dataset:
-    """Return a Ray Dataset as it is, and for files and folders a dataset of their `path` and `bytes`."""
-    data = require("ray.data", extra="ray", feature="senseweave.scale")
-    made: Dataset
-    if isinstance(given, data.Dataset):
-        made = given
-        return made
-    paths = [os.fspath(path) for path in ([given] if isinstance(given, (str, os.PathLike)) else given)]
-    made = data.read_binary_files(paths, include_paths=True, num_cpus=task_cpus)
-    return made
+def check_columns(data: Dataset, names: Iterable[str]) -> None:
+    """Check that a dataset has some columns; one without rows may not say which it has.
+
+    Raises:
+        ValueError: If it has not; the message names those that it has.
+    """
+    there = column_names(data)
+    for name in names:
+        if there is not None and name not in there:
+            msg = f"the dataset has no column {name!r}; it has: {', '.join(there)}"
+            raise ValueError(msg)
+
+
+def column_names(data: Dataset) -> list[str] | None:
+    """Return the names of the columns of a dataset, or None where there is no row to tell."""
+    schema = data.schema()
+    return list(schema.names) if schema is not None else None
 
 
 def is_dataset(given: Any) -> bool:
@@ -157,6 +170,13 @@ def _listed(url: str, policy: MediaPolicy) -> Iterable[str]:
         return [str(filesystem.unstrip_protocol(name)) for name in sorted(filesystem.find(path))]
     except Exception as error:  # every filesystem has its own errors
         raise MediaError(without_credentials(url), f"cannot be listed ({type(error).__name__})") from None
+
+
+def _label(source: Any) -> str | None:
+    """Return what a row is filed under, or None if its source is missing."""
+    if source is None or source != source:  # NaN stands for a missing value where pandas made the column
+        return None
+    return source.decode("utf-8", "replace") if isinstance(source, bytes) else str(source)
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from senseweave.errors import FingerprintError, MediaError
 from senseweave.extras import require
-from senseweave.media import MediaPolicy
+from senseweave.media import Media, MediaPolicy
+from senseweave.redaction import without_secrets
 from senseweave.retrieval.index_spaces import IndexSpaces
 from senseweave.retrieval.records.decoding import SHARED, shared_decoding
 from senseweave.retrieval.records.identity import record_id
@@ -21,6 +22,7 @@ from senseweave.retrieval.records.ingest import Ingest
 from senseweave.retrieval.records.writing import Chunk, Lane, Writer
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.memory import MemoryStore
+from senseweave.scale.deaths import Watch
 from senseweave.scale.inputs import PATH, Columns, column_values
 from senseweave.scale.known import Known
 from senseweave.scale.shipping import Outcome, ShippedChunk, decode, without_bytes
@@ -48,6 +50,7 @@ class Job:
         columns: Which columns of a dataset hold what; None where it is one of paths.
         options: Further options of `Ingest`.
         fingerprints: Of the spaces, as the driver computes them.
+        record: The actor that counts the deaths of processes; None where nothing is counted.
     """
 
     spaces: tuple[Space, ...]
@@ -56,6 +59,7 @@ class Job:
     columns: Columns | None = None
     options: dict[str, Any] = field(default_factory=dict)
     fingerprints: tuple[str, ...] = ()
+    record: Any = None
 
     def check_spaces(self) -> dict[str, Space]:
         """Return the spaces by name, after checking that this process gives the vectors of the driver.
@@ -77,13 +81,16 @@ def read_rows(rows: pa.Table, *, job: Any) -> Iterator[pa.Table]:
         job: The reference to the job in Ray's object store.
     """
     reader = _reader(job)
+    watch = reader.watch(rows)
     pending: list[bytes] = []
-    for shipped in reader.read(rows):
+    for shipped in reader.read(rows, watch):
         pending.append(pickle.dumps(shipped, protocol=5))
         if sum(map(len, pending)) >= BATCH_BYTES or len(pending) >= 512:
             yield packed(pending)
             pending = []
     yield packed(pending)
+    if watch is not None:
+        watch.end()
 
 
 def packed(rows: Sequence[bytes]) -> pa.Table:
@@ -103,13 +110,19 @@ class Reader:
         for space in job.check_spaces().values():
             self._spaces.add(space)
 
-    def read(self, rows: pa.Table) -> Iterator[ShippedChunk | Outcome]:
+    def watch(self, rows: pa.Table) -> Watch | None:
+        """Return what counts the deaths of processes that read some rows, or None if nothing does."""
+        return Watch(self._job.record, rows) if self._job.record is not None else None
+
+    def read(self, rows: pa.Table, watch: Watch | None = None) -> Iterator[ShippedChunk | Outcome]:
         """Yield the chunks of each row as they are read, and then its outcome."""
-        for given in self._inputs(rows):
+        for at, given in enumerate(self._inputs(rows)):
             if isinstance(given, MediaError):
                 yield Outcome(failed=[given])
-                continue
-            yield from in_background(partial(self._read, *given))
+            elif watch is not None and (reason := watch.reach(at)) is not None:
+                yield Outcome(failed=[MediaError(_input_name(given[0]), reason)])
+            else:
+                yield from in_background(partial(self._read, *given))
 
     def _inputs(self, rows: pa.Table) -> Iterator[tuple[Any, dict[str, Any]] | MediaError]:
         if self._job.columns is not None:
@@ -124,8 +137,7 @@ class Reader:
         try:
             ingest = ChunkIngest(self._collections, self._spaces.load(), ship=ship, known=self._job.known, **options)
         except ValueError as error:  # metadata that cannot be stored
-            name = given if isinstance(given, str) else getattr(given, "label", type(given).__name__)
-            ship(Outcome(failed=[MediaError(name, str(error))]))
+            ship(Outcome(failed=[MediaError(_input_name(given), str(error))]))
             return
         ingest.run([given], sync=False)
         ship(ingest.outcome())
@@ -259,6 +271,13 @@ def in_background(run: Callable[[Callable[[Any], None]], None]) -> Iterator[Any]
     finally:
         given_up.set()
         thread.join()
+
+
+def _input_name(given: Any) -> str:
+    """Return what an input is called in errors."""
+    if isinstance(given, Media):
+        return given.source
+    return without_secrets(given) if isinstance(given, str) else str(given.label)
 
 
 @lru_cache(maxsize=1)

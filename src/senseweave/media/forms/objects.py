@@ -27,8 +27,9 @@ _MIME_TYPES: dict[Modality, str] = {
 class DecodedSource(Source):
     """A decoded object, identified by the hash of its values."""
 
-    def __init__(self, value: object, modality: Modality) -> None:
+    def __init__(self, value: object, modality: Modality, label: str | None = None) -> None:
         super().__init__(DEFAULT_POLICY)
+        self._label = label
         self.value = value
         self.modality: Modality = modality
         if value is None or isinstance(value, bool | int | float | complex):
@@ -37,13 +38,13 @@ class DecodedSource(Source):
 
     @property
     def label(self) -> str:
-        """The type of the object and the first digits of its hash."""
-        return f"{self._kind}:{self.sha256[:12]}"
+        """The given label, or the type of the object and the first digits of its hash."""
+        return self._label or f"{self._kind}:{self.sha256[:12]}"
 
     @property
     def name(self) -> str:
-        """The type of the object."""
-        return self._kind
+        """The given label, or the type of the object."""
+        return self._label or self._kind
 
     @property
     def _kind(self) -> str:

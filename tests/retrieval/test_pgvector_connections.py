@@ -222,6 +222,22 @@ def test_a_role_that_may_only_read_searches_and_is_told_what_it_may_not_do(addre
         assert len(index) == 1
 
 
+@pytest.mark.parametrize("is_ours", [True, False], ids=["of the store", "in memory"])
+def test_words_are_found_where_nothing_may_be_written(address, open_store, role, space, is_ours):
+    with Index(open_store(), spaces=[space]) as index:
+        index.add([sw.Text("part 4711-B"), sw.Text("a note")])
+        if is_ours:
+            index.search("4711-B", words=True)
+    indexes = "SELECT indexname FROM pg_indexes WHERE schemaname = 'senseweave' AND indexname LIKE '%%words'"
+    for (name,) in run_sql(address, indexes):
+        run_sql(address, f"DROP INDEX senseweave.{name}")
+    run_sql(address, "GRANT USAGE ON SCHEMA senseweave TO reader")
+    run_sql(address, "GRANT SELECT ON ALL TABLES IN SCHEMA senseweave TO reader")
+    for reader in (role, f"{address}?options=-c%20default_transaction_read_only%3Don"):
+        with closing(sw.stores.PgVector(reader)) as store, Index(store, spaces=[space], create=False) as index:
+            assert index.search("4711-B", k=1, words=True)[0].text == "part 4711-B"
+
+
 def test_a_database_without_pgvector_says_what_to_do(postgres, role):
     run_sql(postgres.url("postgres"), "CREATE DATABASE bare")
     with pytest.raises(StoreError, match="install pgvector on the server, and run CREATE EXTENSION vector"):

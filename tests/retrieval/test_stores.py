@@ -13,6 +13,8 @@ from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.conditions import matches
 from senseweave.retrieval.stores.filters import parse_filter
 from senseweave.retrieval.stores.memory import MemoryStore
+from senseweave.spaces import Space
+from senseweave.testing.toys import ToyEncoder, toy_space
 
 
 class ListStore:
@@ -174,6 +176,44 @@ def test_records_are_listed_in_pages_and_searched_nearest_first(store):
 def test_a_missing_collection_is_a_store_error(store):
     with pytest.raises(StoreError):
         store.count("no-such-collection")
+
+
+def named_space(name):
+    return Space(name, {"text": ToyEncoder("text")})
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda store: Index(store, spaces=[named_space("a-b")]),
+        lambda store: Index(store, spaces=[named_space("b.")], prefix="a-"),
+        lambda store: Index(store, spaces=[named_space("b"), named_space("b_")], prefix="a-"),
+    ],
+    ids=["a prefix that goes on in a name", "names alike but for signs", "both in one index"],
+)
+def test_two_spaces_never_share_a_collection(second):
+    store = sw.stores.Memory()
+    first = Index(store, spaces=[named_space("b")], prefix="a-")
+    first.add(sw.Text("a note"))
+    with pytest.raises(StoreError, match=r"'a-b-text' holds the space 'b'.*another prefix.*another name"):
+        second(store).add(sw.Text("of another"))
+    assert [hit.text for hit in first.search("note", k=5)] == ["a note"]
+
+
+def test_indexes_whose_prefixes_begin_alike_are_apart(store):
+    prefixes = ["a", "a-", "A", "x" * 70 + "1", "x" * 70 + "2"]
+    indexes = [Index(store, spaces=[toy_space(modalities=("text",))], prefix=prefix) for prefix in prefixes]
+    for index, prefix in zip(indexes, prefixes, strict=True):
+        index.add(sw.Text(f"of {prefix}"))
+    found = [[hit.text for hit in index.search("of", k=9)] for index in indexes]
+    assert found == [[f"of {prefix}"] for prefix in prefixes]
+
+
+@pytest.mark.parametrize("prefix", ["\ud800", "ä" * 101, None, 3], ids=ascii)
+def test_a_prefix_that_no_store_takes_is_refused_before_anything_is_made(prefix, tmp_path):
+    with pytest.raises(ValueError, match="prefix must be a str of at most 200 bytes"):
+        Index(tmp_path / "index", spaces=[toy_space()], prefix=prefix)
+    assert not list(tmp_path.iterdir())
 
 
 def test_records_in_memory_are_searched_by_media_too(space, corpus_folder):

@@ -41,6 +41,7 @@ from senseweave.retrieval.search.words.store_words import open_words
 from senseweave.retrieval.stores.base import VectorStore
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.collections import Collections
+from senseweave.retrieval.stores.description import check_prefix
 from senseweave.retrieval.stores.filters import Filter, parse_filter
 from senseweave.retrieval.stores.local_client import holds_store
 from senseweave.spaces.recorded import Trust, parse_trust
@@ -84,7 +85,7 @@ class Index(Maintained, Judged, Explored):
                 spaces that the index was created with, or `starter` for a new index.
             create: Whether to create the index if there is none.
             policy: What may be read when inputs are paths or URLs, and when the media of a hit are read again.
-            prefix: Prefix of collection names, so that several indexes can share a client.
+            prefix: Prefix of collection names, of at most 200 bytes, so that several indexes can share a store.
             lock_timeout: Seconds to wait while another process writes to the folder.
             trust: What the recorded spaces of the index may ask for beyond what is harmless, see `senseweave.trust`.
             ocr: In which pictures `add` reads writing, where it is not told otherwise: `auto` in those that look as if
@@ -96,7 +97,9 @@ class Index(Maintained, Judged, Explored):
                 or if a new index has no other spaces than sparse spaces.
             TrustError: If `spaces` is None and the recorded spaces ask for more than is allowed.
             FingerprintError: If the index was created with a space of the same name that gives other vectors.
+            ValueError: If the prefix is longer.
         """
+        check_prefix(prefix)
         self._planner = Planner()
         self.policy = policy or MediaPolicy()
         self._ocr = PictureReading(ocr).ocr

@@ -136,7 +136,14 @@ class Collections:
             if not replace(description, copies=None).to_metadata().keys() <= metadata.keys():
                 msg = f"a collection {description.name!r} exists and is not senseweave's; give the index a prefix"
                 raise StoreError(msg)
-            known = self.descriptions[key] = Description.from_metadata(description.name, metadata)
+            made = Description.from_metadata(description.name, metadata)
+            if (made.space, made.modality) != key:  # `a-` before `b` is `a-b`, and names differ by more than letters
+                msg = (
+                    f"collection {made.name!r} holds the space {made.space!r}, of this index or of another one in the "
+                    f"store; give the index another prefix, or the space {description.space!r} another name"
+                )
+                raise StoreError(msg)
+            known = self.descriptions[key] = made
         if known.fingerprint != description.fingerprint:
             raise FingerprintError(known.name, known.fingerprint, description.fingerprint)
         return known

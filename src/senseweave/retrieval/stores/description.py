@@ -10,11 +10,15 @@ from typing import Any, Final
 
 from senseweave.errors import StoreError
 from senseweave.media import MODALITIES, Modality
+from senseweave.retrieval.records.values import is_unicode
+from senseweave.retrieval.stores.filter_size import shown
 
 FORMAT: Final = 2
 """Version of the records and metadata of a collection; raised when older code could not read them."""
 JUDGMENTS: Final = "judged searches of senseweave"
 """Under `holds` in the metadata of the collection of an index's judgments, whose vectors are all (1,)."""
+LONGEST_PREFIX: Final = 200
+"""Bytes of a prefix: Qdrant takes names of 255 characters, and a file of words in a folder is named by it."""
 MARK_DIGITS: Final = 10
 """Hexadecimal digits of the hash of a content that has several records."""
 Key = tuple[str, Modality]
@@ -145,6 +149,18 @@ def content_mark(sha256: str) -> str:
 
 def _read_marks(value: Any) -> frozenset[str] | None:
     return frozenset(value.split()) if isinstance(value, str) else None
+
+
+def check_prefix(prefix: str) -> str:
+    """Return a prefix of collection names after checking that a store could take it.
+
+    Raises:
+        ValueError: If none could.
+    """
+    if not isinstance(prefix, str) or not is_unicode(prefix) or len(prefix.encode()) > LONGEST_PREFIX:
+        msg = f"prefix must be a str of at most {LONGEST_PREFIX} bytes without lone surrogates, not {shown(prefix)}"
+        raise ValueError(msg)
+    return prefix
 
 
 def collection_name(prefix: str, space: str, modality: str) -> str:

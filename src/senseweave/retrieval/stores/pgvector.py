@@ -294,7 +294,7 @@ class PgVectorStore:
     @reported
     def find_words(self, name: str, words: Sequence[str], limit: int, *, is_prefix: bool = False) -> list[str]:
         """Return the ids of records whose text holds words that follow each other, by an index made at the first."""
-        if name not in self._searchable and self._read(name, index_texts):
+        if name not in self._searchable and self._read(name, self._index_texts):
             self._searchable.add(name)
         return self._read(
             name, lambda connection, table: find_texts(connection, table, words, limit, is_prefix=is_prefix)
@@ -368,6 +368,13 @@ class PgVectorStore:
             if table is not None and made:
                 self._changed(self._database.run(lambda connection: note(connection, table), transaction=True))
                 self._tables.pop(name, None)
+
+    def _index_texts(self, connection: Connection, table: Table) -> bool:
+        """Return whether the words of a collection are indexed, or can only be read as they are."""
+        try:
+            return index_texts(connection, table)
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
+            return True  # they are found all the same, more slowly
 
     def _sql(self, text: LiteralString, table: str) -> sql.Composed:
         """Return a statement about a table of the store."""

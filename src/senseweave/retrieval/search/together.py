@@ -39,7 +39,13 @@ MOST_RECORDS: Final = 10_000
 class _Search:
     request: SearchRequest
     embedded: Embedded
-    future: Future[Hits]
+
+
+@dataclass
+class _Queued(_Search):
+    """A search that waits for a thread."""
+
+    future: Future[Hits] = field(default_factory=Future)
     context: Context = field(default_factory=copy_context)
 
     @property
@@ -64,11 +70,11 @@ class SearchQueue:
         self._calibration = calibration
         self._lock = Lock()
         self._forks = forks()
-        self._waiting: dict[Hashable, list[_Search]] = {}
+        self._waiting: dict[Hashable, list[_Queued]] = {}
 
     def submit(self, request: SearchRequest, embedded: Embedded) -> Future[Hits]:
         """Queue a search and return its future; those of the same filter and modalities may be answered together."""
-        search = _Search(request, embedded, Future())
+        search = _Queued(request, embedded)
         # A reranking model works for long, while others would wait.
         key = request.group if request.plan.reranker is None else id(search)
         with self._lock:
@@ -83,7 +89,7 @@ class SearchQueue:
 
     def answer(self, request: SearchRequest, embedded: Embedded) -> Hits:
         """Return what a search finds, in the calling thread."""
-        (found,) = self._answer([_Search(request, embedded, Future())])
+        (found,) = self._answer([_Search(request, embedded)])
         if isinstance(found, BaseException):
             raise found
         return found
@@ -106,7 +112,7 @@ class SearchQueue:
                 else:
                     del self._waiting[key]
 
-    def _settle(self, searches: Sequence[_Search]) -> None:
+    def _settle(self, searches: Sequence[_Queued]) -> None:
         futures = [search.future for search in searches]
         found: Sequence[Hits | BaseException]
         try:

@@ -122,7 +122,7 @@ class ChromaStore:
         """How often the folder was opened again because another process had written; of a server, changes seen."""
         with self._guard:
             if not self._closed:
-                _ = self.client
+                self._keep_up()
             version = self._version
         # What one client of a server writes, another learns only by asking.
         return version if self._closed or self._lock is not None else version + self._watch.changes
@@ -138,25 +138,29 @@ class ChromaStore:
             if self._closed:
                 msg = "this index is closed"
                 raise StoreError(msg)
-            if self._lock is not None and time.monotonic() - self._probed > PROBED_EVERY:
-                database = self._lock.path.parent / DATABASE
-                wait_until_free(database, PATIENCE, writing=True, is_ours=self._lock.busy)
-                self._probed = time.monotonic()
-            if self._forked:
-                self._reopen_in_child()
-            if self._lock is not None and self._has_changed(self._lock):
-                folder = self._lock.path.parent
-                finish_swap(folder)
-                if not (folder / DATABASE).is_file():
-                    msg = f"{folder}: the index is gone from this folder; put it back, or create a new one"
-                    raise StoreError(msg)
-                # A local client keeps its vector index in memory; after another process has written it would miss
-                # records, and what it writes would undo theirs.
-                self._observe(self._lock)
-                self._client = reopen_client(self._client, self._place_to_open(folder))
-                self._handles.clear()
-                self._version += 1
+            self._keep_up()
             return self._client
+
+    def _keep_up(self) -> None:
+        """Open the client again if another process has written since; the caller holds the guard."""
+        if self._lock is not None and time.monotonic() - self._probed > PROBED_EVERY:
+            database = self._lock.path.parent / DATABASE
+            wait_until_free(database, PATIENCE, writing=True, is_ours=self._lock.busy)
+            self._probed = time.monotonic()
+        if self._forked:
+            self._reopen_in_child()
+        if self._lock is not None and self._has_changed(self._lock):
+            folder = self._lock.path.parent
+            finish_swap(folder)
+            if not (folder / DATABASE).is_file():
+                msg = f"{folder}: the index is gone from this folder; put it back, or create a new one"
+                raise StoreError(msg)
+            # A local client keeps its vector index in memory; after another process has written it would miss
+            # records, and what it writes would undo theirs.
+            self._observe(self._lock)
+            self._client = reopen_client(self._client, self._place_to_open(folder))
+            self._handles.clear()
+            self._version += 1
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

@@ -88,6 +88,8 @@ def start_ray(place):
     path = os.environ.get("PYTHONPATH", "")
     if str(Path(__file__).parent) not in path.split(os.pathsep):  # processes of Ray import this module, too
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), path]))
+    os.environ["RAY_enable_worker_prestart"] = "0"  # noqa: SIM112  (a process is started where there is work for it)
+    os.environ["RAY_idle_worker_killing_time_threshold_ms"] = "30000"  # noqa: SIM112  (and used again)
     # Ray would take the address of the network for that of this machine.
     ray._private.services.get_node_ip_address = lambda *_: "127.0.0.1"
     ray.init(

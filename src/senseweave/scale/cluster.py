@@ -127,7 +127,7 @@ def free_processors() -> float:
     ray = require_ray("senseweave.scale")
     total: float = ray.cluster_resources().get("CPU", 0.0)
     context = ray.get_runtime_context()
-    in_task = getattr(context, "worker", None) is not None and context.worker.mode == ray.WORKER_MODE
+    in_task = getattr(context.worker, "mode", None) == ray.WORKER_MODE  # a client of Ray has no mode
     held = context.get_assigned_resources().get("CPU", 0.0) if in_task else 0.0
     if 0 < total <= held:
         msg = f"this task of Ray holds all {total:g} processors of the cluster: start it with num_cpus=0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from senseweave.extras import require
@@ -47,7 +48,14 @@ class Record:
 
 
 def start_record() -> Any:
-    """Start the actor that holds the record of one call."""
+    """Return the actor that holds the record of this process's calls, which is started for the first of them."""
+    context = require("ray", extra="ray", feature="senseweave.scale").get_runtime_context()
+    return _record(context.get_node_id(), context.get_job_id())
+
+
+@lru_cache(maxsize=1)
+def _record(node: str, job: str) -> Any:
+    """Return the actor of a job of the cluster of a node; another cluster has other nodes."""
     ray = require("ray", extra="ray", feature="senseweave.scale")
     return ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Record).remote()
 

@@ -61,6 +61,44 @@ def test_a_question_in_words_imports_nothing_that_it_does_not_need(home: Path) -
     assert done.stderr.splitlines()[-1] == "[]"
 
 
+COUNT_COLLECTIONS = """
+import atexit, gc, sys
+from senseweave.cli import main
+gc.collect()
+counts = {"before": 0, "after": 0}
+
+def count(phase, information):
+    if phase == "start":
+        counts["after" if gc.get_freeze_count() else "before"] += 1
+
+gc.callbacks.append(count)
+atexit.register(lambda: print(*counts.values(), gc.isenabled(), file=sys.stderr))
+main()
+"""
+"""Counts collections of garbage before and after those that are alive are left out of them."""
+
+
+def collections(folder: Path, *arguments: str) -> tuple[int, int]:
+    command = [sys.executable, "-c", COUNT_COLLECTIONS, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=os.environ, check=True)
+    before, after, is_enabled = done.stderr.splitlines()[-1].split()
+    assert is_enabled == "True"
+    return int(before), int(after)
+
+
+@pytest.mark.parametrize("arguments", [("search", "index", "a cat"), ("list", "index"), ("info", "index"), ("models",)])
+def test_a_brief_command_collects_no_garbage_as_it_imports_libraries(home: Path, arguments: tuple[str, ...]) -> None:
+    before, after = collections(home, *arguments)
+    assert before == 0
+    assert after < 10
+
+
+def test_a_longer_command_collects_garbage(home: Path) -> None:
+    before, after = collections(home, "verify", "index")
+    assert before == 0
+    assert after > 20
+
+
 def test_pages_continue_where_the_last_ended(home: Path) -> None:
     whole = as_json(home, "a cat", "-k", 4)
     page = as_json(home, "a cat", "-k", 2, "--offset", 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from senseweave.cli.collector import no_collections
 from senseweave.cli.pipes import open_closed_streams
 
 
@@ -16,8 +17,9 @@ def main() -> None:
     """
     open_closed_streams()
     try:
-        from senseweave.cli.app import run
+        with no_collections():
+            from senseweave.cli.app import run
 
-        run()
+            run()
     except KeyboardInterrupt:  # while libraries are imported
         sys.exit(130)

@@ -16,6 +16,7 @@ from senseweave import __version__
 from senseweave.cli import render
 from senseweave.cli.agents import mcp
 from senseweave.cli.alignment import align
+from senseweave.cli.collector import BRIEF, resume_collections
 from senseweave.cli.contents import delete, export, import_command, info, list_command
 from senseweave.cli.exploring import clusters, duplicates, map_command
 from senseweave.cli.finetuning import finetune
@@ -69,10 +70,15 @@ DEBUG_VARIABLE = "SENSEWEAVE_DEBUG"
 
 
 @app.callback(invoke_without_command=True)
-def _main(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+def _main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
     if version:
         render.console.print(__version__)
         raise typer.Exit
+    if context.invoked_subcommand not in BRIEF:
+        resume_collections()
 
 
 @app.command("index")

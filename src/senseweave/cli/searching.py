@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from senseweave.cli import render
+from senseweave.cli.collector import resume_collections
 from senseweave.cli.filters import filter_fields, parse_filters
 from senseweave.cli.hits import hit_as_dict, print_hits, print_paths
 from senseweave.cli.options import (
@@ -96,6 +97,8 @@ def search(
     asked = _query(query, image, audio, video)
     condition = parse_filters(conditions)
     choose_device(device)
+    if rerank is not None:  # by a network that may take long, and much memory
+        resume_collections()
     modalities = chosen_modalities(modality)
     weights, quotas = numbers_by_modality("--weight", weight, float), numbers_by_modality("--quota", quota, int)
     with open_index(place, spaces=space or None, trust=trusted_kinds(trust)) as index:

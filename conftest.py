@@ -28,15 +28,16 @@ if "SENSEWEAVE_CACHE" not in os.environ:  # nor do tests meet graphs that the us
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported; what a test starts inherits it
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parent / "tests"))  # for helpers that several rooms' tests share
 
 import pytest
+from chroma_clients import close_clients, open_clients
 from pytest_socket import socket_allow_hosts
 
 if TYPE_CHECKING:
     from postgres_server import PostgresServer
 
 ROOT = Path(__file__).parent
-sys.path.insert(0, str(ROOT / "tests"))  # for helpers that several rooms' tests share
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,13 +63,23 @@ def _only_this_machine() -> None:
     socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
 
 
+@pytest.fixture(autouse=True)
+def _no_client_outlives_its_test() -> Iterator[None]:
+    """Close the Chroma clients that a test opened and left open, its stores' too: each keeps some six threads."""
+    before = open_clients()
+    yield
+    close_clients(kept=before)
+
+
 @pytest.fixture
-def own_chroma(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_chroma(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Chroma clients of this test's own: Chroma shares those of equal (also relative) paths within a process."""
     from chromadb.api.shared_system_client import SharedSystemClient
 
     monkeypatch.setattr(SharedSystemClient, "_identifier_to_system", {})
     monkeypatch.setattr(SharedSystemClient, "_identifier_to_refcount", {})
+    yield
+    close_clients()
 
 
 @pytest.fixture(scope="session")

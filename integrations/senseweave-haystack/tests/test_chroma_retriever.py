@@ -161,8 +161,8 @@ def test_an_embedding_of_another_length_names_the_collection_and_both_lengths():
         retriever.run(query_embedding=[1.0, 0.0, 0.0])
 
 
-def test_a_store_with_embeddings_of_two_spaces_is_refused_though_one_alone_is_near():
-    store = ChromaDocumentStore(collection_name="two-spaces", distance_function="cosine")
+def test_a_store_with_embeddings_of_two_spaces_is_refused_though_one_alone_is_near(tmp_path):
+    store = ChromaDocumentStore("two-spaces", persist_path=str(tmp_path), distance_function="cosine")
     of_a = [Document(id=f"a{i}", content="x", embedding=[1.0, i / 9], meta={"fingerprint": "aaaa"}) for i in range(9)]
     plain = Document(id="plain", content="x", embedding=[1.0, 0.1])
     store.write_documents([*of_a, plain])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import gc
 import subprocess
 import sys
 import threading
@@ -131,6 +132,16 @@ async def test_a_pool_that_was_closed_starts_again(pool):
     assert await run_in(pool, lambda: 1) == 1
     pool.close()
     assert await run_in(pool, lambda: 2) == 2
+
+
+def test_threads_end_with_the_last_reference_to_their_pool():
+    pool = Pool("senseweave-dropped", 2)
+    threads = {pool.submit(threading.current_thread).result() for _ in range(4)}
+    del pool
+    gc.collect()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 async def test_calls_of_a_queue_run_in_their_order_one_at_a_time(pool):

@@ -44,7 +44,8 @@ class Runner(Protocol):
 class Pool:
     """A bounded number of threads that start when they are needed; a forked child starts its own.
 
-    A process that ends waits for running calls until their next `checkpoint`, and drops those that wait.
+    A process that ends waits for running calls until their next `checkpoint`, and drops those that wait. A pool that
+    nothing refers to any more ends its threads when they have run what was queued.
     """
 
     def __init__(self, name: str, size: int = THREADS) -> None:
@@ -56,6 +57,7 @@ class Pool:
         """
         self._name = name
         self._size = size
+        self._mark = object()
         self._lock = Lock()
         self._forks = forks()
         self._executor: ThreadPoolExecutor | None = None
@@ -74,12 +76,13 @@ class Pool:
         with self._lock:
             if self._executor is None or self._forks != forks():
                 self._forks = forks()
-                self._executor = ThreadPoolExecutor(self._size, self._name, initializer=self._mark)
+                # Threads hold what they began with: if that was the pool, they would outlive it, and wait forever.
+                self._executor = ThreadPoolExecutor(self._size, self._name, _set_mark, ((self._mark, self._forks),))
             return self._executor.submit(function)
 
     def owns_this_thread(self) -> bool:
         """Return whether the calling thread is one of the pool's."""
-        return getattr(_own, "mark", None) == (id(self), forks())
+        return getattr(_own, "mark", None) == (self._mark, forks())
 
     def close(self) -> None:
         """End the threads after the calls already queued; the next call starts new threads."""
@@ -94,11 +97,8 @@ class Pool:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _run_apart(self, future: Future[T], function: Callable[[], T]) -> None:
-        self._mark()
+        _set_mark((self._mark, forks()))
         _settle(future, function)
-
-    def _mark(self) -> None:
-        _own.mark = (id(self), forks())
 
 
 class Queue:
@@ -199,6 +199,11 @@ def checkpoint() -> None:
     unwanted = _is_unwanted.get()
     if unwanted is not None and (_ending or unwanted()):
         raise CallAbandoned
+
+
+def _set_mark(mark: tuple[object, int]) -> None:
+    """Note in a thread to which pool it belongs, and of which process that is."""
+    _own.mark = mark
 
 
 def _settle(future: Future[T], function: Callable[[], T]) -> None:

@@ -1,11 +1,14 @@
 """The store under an index: rivals, shared clients, broken files, other working directories."""
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
+from chroma_clients import open_clients
 
 import senseweave as sw
 from senseweave.errors import SenseweaveError, StoreError
@@ -133,6 +136,42 @@ def test_a_broken_store_is_one_clear_line(tmp_path, space):
     (folder / "chroma.sqlite3").unlink()
     with Index(folder, spaces=[space]) as made:
         assert made.add(sw.Text("a note")).added == 1
+
+
+def test_a_closed_index_keeps_no_client_open(tmp_path, space):
+    with Index(tmp_path / "closed", spaces=[space]) as index:
+        index.add(sw.Text("penguins on ice"))
+        assert str(tmp_path / "closed") in open_clients()
+    assert str(tmp_path / "closed") not in open_clients()
+
+
+def test_an_index_that_was_dropped_unclosed_is_closed_when_another_is_opened(tmp_path, space):
+    index = Index(tmp_path / "dropped", spaces=[space])
+    index.add(sw.Text("penguins on ice"))
+    client = weakref.ref(index._store.store.client._server)
+    del index
+    gc.collect()
+    with Index(tmp_path / "next", spaces=[space]):
+        assert str(tmp_path / "dropped") not in open_clients()
+        gc.collect()
+        assert client() is None
+    with Index.open(tmp_path / "dropped", spaces=[space]) as again:
+        assert len(again) == 1
+
+
+def test_a_client_of_the_same_folder_goes_on_when_the_index_was_dropped(tmp_path, space, own_chroma):
+    import chromadb
+
+    theirs = chromadb.PersistentClient(str(tmp_path / "shared"))
+    index = Index(tmp_path / "shared", spaces=[space])
+    index.add(sw.Text("penguins on ice"))
+    del index
+    gc.collect()
+    with Index(tmp_path / "next", spaces=[space]):
+        assert str(tmp_path / "shared") in open_clients()
+        assert sum(collection.count() for collection in theirs.list_collections()) == 1
+    theirs.close()
+    assert str(tmp_path / "shared") not in open_clients()
 
 
 def test_a_collection_that_was_dropped_behind_the_index_is_one_clear_line(space, own_chroma):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from chroma_clients import open_clients
 from haystack import Document, Pipeline
 from haystack.components.joiners import DocumentJoiner
 from haystack.components.retrievers import MultiRetriever, TextEmbeddingRetriever
@@ -243,3 +244,5 @@ def test_what_another_process_adds_is_found(tmp_path):
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     found = retriever.run(query_embedding=[1.0, 0.0], filters=named)["documents"]
     assert [document.id for document in found] == ["east", "new", "north-east", "north"]
+    retriever.close()
+    assert str(tmp_path) not in open_clients()

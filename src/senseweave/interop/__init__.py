@@ -75,7 +75,7 @@ from senseweave.progress import Counter, Progress, ProgressOption, shown_progres
 from senseweave.redaction import without_secret_options, without_secrets
 from senseweave.retrieval import METHODS, Hit, Index, Query, Ranked, Statistics, merge
 from senseweave.retrieval.calibration.store_statistics import Sample, evenly_spaced
-from senseweave.retrieval.chroma_view import ChromaView, chroma_words, read_anew, reopen_in_child
+from senseweave.retrieval.chroma_view import ChromaView, chroma_words, close_replaced, read_anew, reopen_in_child
 from senseweave.retrieval.chroma_writer import FINGERPRINT, ChromaWriter
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
@@ -240,6 +240,7 @@ __all__ = [
     "chosen_modalities",
     "chunk_media",
     "chunk_record",
+    "close_replaced",
     "collect",
     "compile_filter",
     "content_cache_key",

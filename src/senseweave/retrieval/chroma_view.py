@@ -16,7 +16,7 @@ from senseweave.retrieval.store_ranking import SampledView
 from senseweave.retrieval.stores.chroma_bindings import is_parents
 from senseweave.retrieval.stores.conditions import NAMES
 from senseweave.retrieval.stores.filters import compile_filter, modality_filter
-from senseweave.retrieval.stores.local_client import client_in_child, fresh_client
+from senseweave.retrieval.stores.local_client import client_in_child, close_client, fresh_client
 
 T = TypeVar("T")
 
@@ -100,6 +100,15 @@ def read_anew(ask: Callable[[], T], collection: Callable[[], Any], replace: Call
             raise
         replace(client.get_collection(stale.name, embedding_function=None), client)
         return ask()
+
+
+def close_replaced(client: Any) -> None:
+    """Close the client that a store opened itself, after another has taken its place.
+
+    What others opened of the same folder stays open, and so does the client of a forked child's parent.
+    """
+    if not is_parents(client._server):
+        close_client(client)
 
 
 def reopen_in_child(collection: Any, replace: Callable[[Any, Any], None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from senseweave.retrieval.stores.local_client import (
     client_place,
     client_secrets,
     close_client,
+    close_with,
     holds_store,
     is_remote,
     open_client,
@@ -91,6 +92,7 @@ class ChromaStore:
         self._watch = Watch(lambda: self.collections())
         self._closed = False
         self._forked = False
+        self._disown: Callable[[], object] = lambda: None
         call_in_child(self._leave_to_parent)
         if self.folder is None:
             self._client = place
@@ -99,7 +101,7 @@ class ChromaStore:
             with readable(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._lock = FolderLock(self.folder)
-                self._client = self._open(self.folder, self._lock, there)
+                self._own(self._open(self.folder, self._lock, there))
 
     @property
     def place(self) -> str:
@@ -131,6 +133,8 @@ class ChromaStore:
     def client(self) -> Any:
         """The Chroma client, opened again if another process has written since.
 
+        That of a folder is closed with the store, and after a store that is dropped.
+
         Raises:
             StoreError: If the store is closed, or cannot be used in this forked process.
         """
@@ -158,7 +162,7 @@ class ChromaStore:
             # A local client keeps its vector index in memory; after another process has written it would miss
             # records, and what it writes would undo theirs.
             self._observe(self._lock)
-            self._client = reopen_client(self._client, self._place_to_open(folder))
+            self._own(reopen_client(self._client, self._place_to_open(folder)))
             self._handles.clear()
             self._version += 1
 
@@ -320,6 +324,7 @@ class ChromaStore:
         """Let go of the folder; a client that was given stays open."""
         with self._guard:
             if self.folder is not None and not self._closed and not self._forked:
+                self._disown()
                 close_client(self._client)
                 if self._copy is not None:
                     self._copy.close()
@@ -341,6 +346,12 @@ class ChromaStore:
             self._generation = lock.advance()
             return client
 
+    def _own(self, client: Any) -> None:
+        """Use a client that this store has opened, in place of the one before."""
+        self._disown()
+        self._client = client
+        self._disown = close_with(self, client)
+
     def _leave_to_parent(self) -> None:
         abandon(self._client)
         abandon(self._handles)
@@ -353,7 +364,7 @@ class ChromaStore:
             self._client = client_in_child(self._client.get_settings(), self._client)
         else:
             self._observe(self._lock)
-            self._client = open_client(self._place_to_open(self._lock.path.parent))
+            self._own(open_client(self._place_to_open(self._lock.path.parent)))
         self._forked = False
         self._version += 1
 

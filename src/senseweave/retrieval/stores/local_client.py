@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+import weakref
 from base64 import b64encode
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -26,6 +30,9 @@ DATABASE: Final = "chroma.sqlite3"
 HARMLESS_HEADERS: Final = ("accept", "content-type", "user-agent")
 SHORTEST_SECRET: Final = 6
 """Characters; what is shorter would be found in other words."""
+
+_dropped: deque[Any] = deque()
+"""Clients whose owners are gone."""
 
 
 def holds_store(place: Any, *, create: bool) -> bool:
@@ -73,6 +80,7 @@ def open_client(folder: Path) -> Any:
     os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
     chromadb = require("chromadb", extra="chroma", feature="an index")
     renew_bindings()
+    _close_dropped()
     try:
         with readable(folder):
             return _open_when_made(chromadb, folder)
@@ -208,3 +216,38 @@ def close_client(client: Any) -> None:
     close = getattr(client, "close", None)
     if close is not None:
         close()
+
+
+def close_with(owner: object, client: Any) -> Callable[[], object]:
+    """Close a client after its owner was dropped without being closed: when another client is opened.
+
+    Chroma keeps a client that nobody closes, with its threads and files, until the process ends. Nothing is closed
+    while the owner is collected: that may happen inside Chroma, under the lock that closing needs.
+
+    Args:
+        owner: The only one that uses the client.
+        client: The client that it has opened.
+
+    Returns:
+        Forgets this again, for owners that close the client themselves.
+    """
+    finalizer = weakref.finalize(owner, _dropped.append, client)
+    finalizer.atexit = False
+    return finalizer.detach
+
+
+def _close_dropped() -> None:
+    with contextlib.suppress(IndexError):  # another thread may take the last one
+        while _dropped:
+            close_client(_dropped.popleft())
+
+
+def _leave_to_parent() -> None:
+    """Keep what the parent of a forked child has yet to close: in the child, destructors would wait for threads."""
+    global _dropped
+    abandon(_dropped)
+    _dropped = deque()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)

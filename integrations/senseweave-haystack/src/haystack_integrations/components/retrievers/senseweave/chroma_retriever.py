@@ -146,7 +146,7 @@ class SenseweaveChromaRetriever(Lifecycle):
                 self._is_warm = True
 
     def close(self) -> None:
-        """Close the store; the next run opens it again."""
+        """Close the store; the next run opens it again. A store in memory is empty then, if nothing else used it."""
         self._is_warm = self._is_checked = False
         self._planner.rerankers.clear()
         self.document_store.close()

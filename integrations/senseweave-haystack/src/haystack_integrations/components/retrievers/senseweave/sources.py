@@ -34,6 +34,7 @@ from senseweave.interop import (
     check_fingerprints,
     check_recorded,
     chroma_words,
+    close_replaced,
     read_anew,
     remember,
     unit,
@@ -198,8 +199,9 @@ def replace_collection(store: Any, collection: Any, client: Any) -> None:
     :param collection: Its collection of the client that it had.
     :param client: The client that it is to use from now on.
     """
-    store._client = client
+    previous, store._client = store._client, client
     store._collection = client.get_collection(collection.name, embedding_function=store._embedding_func)
+    close_replaced(previous)
 
 
 def plan_options(component: Any, options: dict[str, Any], names: Collection[str]) -> dict[str, Any]:

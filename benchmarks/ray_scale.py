@@ -1,10 +1,11 @@
 """Indexing on a local Ray cluster: rates with one and with two actors, equality with one process, and memory.
 
-    python benchmarks/ray_scale.py [--texts 4000] [--pictures 400] [--quick]
+    python benchmarks/ray_scale.py [--texts 2000] [--pictures 200] [--quick]
 
 Texts are made of the words of the sample corpus, pictures are its photographs, each changed by a pixel. The index is in
-memory, so that what is measured is reading, embedding and the way of the vectors, not a store. For memory a corpus and
-one of three times its size are indexed, and the largest sum of the processes' own memory (PSS) is printed for both.
+memory, so that what is measured is reading, embedding and the way of the vectors, not a store. What two files take is
+printed as the start: of processes, and of models in each of them. For memory a corpus and one of three times its size
+are indexed, and the largest sum of the processes' own memory (PSS) is printed for both. The tables are Markdown.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ SAMPLE_SECONDS = 0.5
 
 
 def main() -> None:
-    """Print a row for one process, one actor and two, and then the memory of two sizes."""
+    """Print a table of one process, one actor and two, and one of the memory of two sizes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=4000)
-    parser.add_argument("--pictures", type=int, default=400)
+    parser.add_argument("--texts", type=int, default=2000)
+    parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--processors", type=int, default=os.cpu_count())
     parser.add_argument("--quick", action="store_true", help="a tenth of it")
     options = parser.parse_args()
@@ -39,6 +40,17 @@ def main() -> None:
     import senseweave as sw
     from senseweave.retrieval.stores.memory import MemoryStore
 
+    def fresh() -> Any:
+        return sw.Index(MemoryStore(), spaces="starter")
+
+    def index_on_ray(place: Path, actors: int) -> tuple[Any, float]:
+        index, begun = fresh(), time.perf_counter()
+        report = sw.scale.index(place, index, concurrency=actors, ocr="off", failures=None)
+        check_whole(report)
+        return index, time.perf_counter() - begun
+
+    texts, pictures = options.texts // share, options.pictures // share
+    whole = time.perf_counter()
     place = tempfile.mkdtemp(prefix="sw-ray-")
     ray.init(
         num_cpus=options.processors,
@@ -51,32 +63,46 @@ def main() -> None:
     ray.data.DataContext.get_current().enable_progress_bars = False
     try:
         with tempfile.TemporaryDirectory() as folder:
-            corpus = make_corpus(Path(folder) / "once", options.texts // share, options.pictures // share)
+            single = make_corpus(Path(folder) / "single", 1, 1)
+            corpus = make_corpus(Path(folder) / "once", texts, pictures)
+            three = make_corpus(Path(folder) / "three", 3 * texts, 3 * pictures)
+            print(
+                f"{texts:,} texts and {pictures:,} pictures, {options.processors} processors, Ray {ray.__version__}\n"
+            )
+            print("| way | records | start, s | all, s | records/s after the start | greatest difference |")
+            print("| --- | ---: | ---: | ---: | ---: | ---: |")
             begun = time.perf_counter()
-            alone = sw.Index(MemoryStore(), spaces="starter")
-            alone.add([corpus], ocr="off")
-            report("one process, Index.add", len(alone), time.perf_counter() - begun)
+            check_whole(fresh().add([single], ocr="off"))
+            start = time.perf_counter() - begun
+            alone, begun = fresh(), time.perf_counter()
+            check_whole(alone.add([corpus], ocr="off"))
+            print_rate("one process, `Index.add`", len(alone), start, time.perf_counter() - begun + start, "")
             for actors in (1, 2):
-                index = sw.Index(MemoryStore(), spaces="starter")
-                begun = time.perf_counter()
-                sw.scale.index(corpus, index, concurrency=actors, ocr="off", failures=None)
-                report(f"Ray, actors: {actors}", len(index), time.perf_counter() - begun)
-                print(f"    greatest difference of a number of a vector: {difference(index, alone):.1e}")
-            three = Path(folder) / "three"
-            make_corpus(three, 3 * options.texts // share, 3 * options.pictures // share)
-            for title, place_of in (("the corpus", corpus), ("three times the corpus", three)):
+                _, start = index_on_ray(single, actors)
+                index, seconds = index_on_ray(corpus, actors)
+                named = f"Ray, {actors} actor{'s' if actors > 1 else ''}"
+                print_rate(named, len(index), start, seconds, f"{difference(index, alone):.1e}")
+            print("\n| memory of all processes, 1 actor | records | at most, MiB |\n| --- | ---: | ---: |")
+            for title, chosen in (("the corpus", corpus), ("three times the corpus", three)):
                 with Watched() as watched:
-                    index = sw.Index(MemoryStore(), spaces="starter")
-                    sw.scale.index(place_of, index, concurrency=1, ocr="off", failures=None)
-                print(f"memory, {title}: {len(index)} records, at most {watched.most / 2**20:,.0f} MiB")
+                    index, _ = index_on_ray(chosen, 1)
+                print(f"| {title} | {len(index):,} | {watched.most / 2**20:,.0f} |", flush=True)
     finally:
         ray.shutdown()
         shutil.rmtree(place, ignore_errors=True)
+    print(f"\nAll of this took {time.perf_counter() - whole:.0f} s.")
 
 
-def report(title: str, records: int, seconds: float) -> None:
-    """Print a rate."""
-    print(f"{title}: {records} records in {seconds:.1f} s, {records / seconds:.1f} records/s")
+def check_whole(report: Any) -> None:
+    """End if an input could not be indexed, since rates of a part of a corpus say nothing."""
+    if report.failed:
+        raise SystemExit(str(report))
+
+
+def print_rate(way: str, records: int, start: float, seconds: float, difference: str) -> None:
+    """Print a row: the start is the time that two files take, all is with the start."""
+    rate = f"{records / (seconds - start):.1f}" if seconds > 2 * start else "too few records"
+    print(f"| {way} | {records:,} | {start:.1f} | {seconds:.1f} | {rate} | {difference} |", flush=True)
 
 
 def difference(index: Any, other: Any) -> float:

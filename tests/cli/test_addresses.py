@@ -49,9 +49,10 @@ def test_what_needs_a_folder_and_what_is_no_address_say_so(address: str, tmp_pat
     assert done.returncode == 2
     assert "SENSEWEAVE_CHROMA_TOKEN" in done.stderr
     assert "geheim-123" not in done.stderr
-    done = piped("index", Path(__file__), "--into", "ftp://127.0.0.1/x", folder=tmp_path)
-    assert done.returncode == 2
-    assert "not the address of a store" in done.stderr
+    for wrong, says in (("ftp://127.0.0.1/x", "not the address of a store"), ("http:/127.0.0.1", "not an address")):
+        done = piped("index", Path(__file__), "--into", wrong, folder=tmp_path)
+        assert done.returncode == 2
+        assert says in done.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -1,7 +1,9 @@
 """Stores by address: which addresses are known, what is refused, and that keys come from the environment alone."""
 
+import itertools
 import traceback
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
@@ -94,6 +96,8 @@ def test_databases_of_a_server_are_apart(address):
         ("http://", "not the address of a store"),
         ("http://localhost:port", "not an address"),
         ("notes/index", "not the address of a store"),
+        ("http:/127.0.0.1:9", "not an address"),
+        (f"postgresql:/ann:{quote(KEY, safe='')}@localhost/x", "not an address"),
         ("http://127.0.0.1:9", "does not answer"),
         ("http://127.0.0.1:", "does not answer"),
         ("http://127.0.0.1:00009", "does not answer"),
@@ -205,7 +209,13 @@ def test_a_server_without_tls_or_a_free_place_says_which(postgres):
 
 def test_an_index_takes_no_address_in_place_of_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for create in (True, False):
+    for place, create in itertools.product(
+        ("http://127.0.0.1:9", Path("http://127.0.0.1:9"), "HTTP:/host", "postgresql:/ann@host/x"), (True, False)
+    ):
         with pytest.raises(StoreError, match=r"senseweave\.stores\.connect"):
-            sw.Index("http://127.0.0.1:9", spaces=[toy_space()], create=create)
+            sw.Index(place, spaces=[toy_space()], create=create)
+    with pytest.raises(ValueError, match="not the URL of a Qdrant server"):
+        sw.stores.Qdrant(Path("http://127.0.0.1:9"))
     assert not list(tmp_path.iterdir())
+    with sw.Index(tmp_path / "http:" / "a folder", spaces=[toy_space()]) as index:
+        assert len(index) == 0

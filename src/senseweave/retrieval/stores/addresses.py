@@ -6,6 +6,7 @@ string: a pipeline file that holds the folder of an index cannot name a server i
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +16,7 @@ from senseweave.errors import StoreError
 from senseweave.redaction import has_secret, without_secrets
 
 _ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.\-]+://", re.IGNORECASE)
-"""A drive of Windows has one letter and no `//`."""
+"""A drive of Windows has one letter, and no `//` after it."""
 _SECRET_OPTIONS: Final = ("password", "sslpassword", "oauth_client_secret")
 """Of libpq, which refuses names that it does not know."""
 _PORT: Final = re.compile(r"[0-9]{0,5}")
@@ -60,8 +61,16 @@ SCHEMES: Final = {
 
 
 def is_address(place: object) -> bool:
-    """Return whether a place is an address such as `http://host:8000`, and not a folder."""
-    return isinstance(place, str) and _ADDRESS.match(place) is not None
+    """Return whether a place is an address such as `http://host:8000`, and not a folder.
+
+    One slash after a known scheme is an address too, which `read_address` refuses: `pathlib.Path` leaves one of two.
+    """
+    if not isinstance(place, (str, os.PathLike)):
+        return False
+    text = os.fspath(place)
+    if not isinstance(text, str):
+        return False
+    return _ADDRESS.match(text) is not None or (":/" in text and text.partition(":/")[0].lower() in SCHEMES)
 
 
 def read_address(address: str) -> tuple[Scheme, SplitResult]:
@@ -80,7 +89,12 @@ def read_address(address: str) -> tuple[Scheme, SplitResult]:
         forms = ", ".join(dict.fromkeys(known.form for known in SCHEMES.values()))
         msg = f"{shown}: not the address of a store; expected a folder or one of: {forms}"
         raise StoreError(msg)
-    if not address.isprintable() or " " in address or not _has_ports(parts, several=scheme.is_database):
+    if (
+        not _ADDRESS.match(address)
+        or not address.isprintable()
+        or " " in address
+        or not _has_ports(parts, several=scheme.is_database)
+    ):
         raise _unreadable(shown)
     if parts.password is not None or _has_key(scheme, parts):
         msg = f"{shown}: holds a password or a key; leave it out, and set it in the environment: {scheme.secret}"

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from senseweave.errors import StoreError
 from senseweave.extras import require
 from senseweave.redaction import has_secret, without_secrets
+from senseweave.retrieval.stores.addresses import is_address
 from senseweave.retrieval.stores.filter_size import shown
 
 MEMORY: Final = ":memory:"
@@ -62,11 +63,11 @@ class Place:
         self._arguments: dict[str, Any]
         if isinstance(place, (str, os.PathLike)) and str(place) == MEMORY:
             self.name, self._arguments = "Qdrant in memory", {"location": MEMORY}
-        elif isinstance(place, str) and "://" in place:
-            _check_url(place)
-            self.name = place
+        elif is_address(place) or (isinstance(place, str) and "://" in place):
+            url = self.name = str(place)
+            _check_url(url)
             self._arguments = {
-                "url": place,
+                "url": url,
                 "api_key": api_key,
                 "headers": dict(headers or {}) or None,
                 "timeout": timeout,

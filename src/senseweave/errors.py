@@ -39,9 +39,10 @@ class MediaError(SenseweaveError):
         total: Number of inputs in that batch, or None.
     """
 
-    def __init__(self, source: str, reason: str, *, position: int | None = None, total: int | None = None) -> None:
-        super().__init__(source, reason)
-        self.source = source
+    def __init__(self, source: object, reason: str, *, position: int | None = None, total: int | None = None) -> None:
+        # `str(source)` is the name: that of bytes is their hash, which nothing but an error needs.
+        self.source = str(source)
+        super().__init__(self.source, reason)
         self.reason = reason
         self.position = position
         self.total = total

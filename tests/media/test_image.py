@@ -195,6 +195,23 @@ def test_a_jpeg_of_a_thousand_scans_is_refused(make):
         Image(data[:scan] + data[scan : scan + 20] * 1000 + data[scan:]).decode()
 
 
+def test_a_sequential_jpeg_of_a_thousand_scans_of_one_component_is_refused(make):
+    data = make.image(make.picture(), "JPEG")
+    start, first = data.index(b"\xff\xda"), b"\xff\xda\0\x08\x01\x01\0\0?\0"
+    with pytest.raises(MediaError, match="scans"):
+        Image(data[:start] + first * 1000 + data[start:]).decode()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_scans_after_the_one_that_holds_a_sequential_jpeg_are_refused_unread(make, mode):
+    """libjpeg expects the end there, so that no scan need be looked for."""
+    data = make.image(PILImage.fromarray(make.picture()).convert(mode), "JPEG")
+    crafted = data[:-2] + data[data.index(b"\xff\xda") : -2] * 1000 + data[-2:]
+    assert jpeg.count_scans(crafted) == 1
+    with pytest.raises(MediaError, match="broken image/jpeg"):
+        Image(crafted).decode()
+
+
 def test_a_film_after_a_photo_is_none_of_its_scans(make):
     photo = make.image(make.picture(), "JPEG")
     film = b"\0\0\0\x18ftypmp42" + b"\xff\xda\x01" * 4000

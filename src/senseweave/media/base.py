@@ -197,7 +197,7 @@ class Media:
     def _content(self) -> Content:
         """Return the type of the content, after checking that it can have this modality."""
         content = self._source.content
-        confirm(content, self.modality, self.source)
+        confirm(content, self.modality, self._source)
         return content
 
     def _identity(self) -> Hashable:

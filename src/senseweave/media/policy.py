@@ -157,7 +157,7 @@ class MediaPolicy:
             raise
         return file, CheckedFile.from_status(real, status)
 
-    def check_bytes(self, source: str, size: int) -> None:
+    def check_bytes(self, source: object, size: int) -> None:
         """Raise PolicyError if `size` bytes exceed the policy's `max_bytes`."""
         if size > self.max_bytes:
             raise PolicyError(source, f"has {size:,} bytes; the policy allows {self.max_bytes:,} (max_bytes)")
@@ -175,7 +175,7 @@ class MediaPolicy:
             advice = "decode it in windows, or with fewer frames"
             raise PolicyError(source, f"needs {size:,} bytes decoded; {limit}; {advice}")
 
-    def check_pixels(self, source: str, width: int, height: int) -> None:
+    def check_pixels(self, source: object, width: int, height: int) -> None:
         """Raise PolicyError if an image of this size exceeds the policy's `max_pixels`."""
         if width * height > self.max_pixels:
             reason = f"has {width} x {height} pixels; the policy allows {self.max_pixels:,} in total (max_pixels)"
@@ -193,7 +193,7 @@ class MediaPolicy:
             reason = f"lasts {seconds:.1f} seconds; the policy allows {self.max_seconds:g} (max_seconds)"
             raise PolicyError(source, reason)
 
-    def check_mime_type(self, source: str, mime_type: str) -> None:
+    def check_mime_type(self, source: object, mime_type: str) -> None:
         """Raise PolicyError if the policy's `mime_types` do not include this type."""
         if self.mime_types is None or any(fnmatch.fnmatch(mime_type, pattern) for pattern in self.mime_types):
             return

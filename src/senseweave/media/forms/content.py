@@ -180,7 +180,7 @@ def _is_transport_stream(head: bytes) -> bool:
     return len(head) >= 377 and head[0] == head[188] == head[376] == 0x47
 
 
-def confirm(content: Content, modality: Modality, source: str) -> None:
+def confirm(content: Content, modality: Modality, source: object) -> None:
     """Check that content can have a modality.
 
     Raises:

@@ -94,7 +94,7 @@ class PartSource(Source):
         content = self._facts[0]
         if content is None:
             raise NoContentError(self.label, "is empty (0 bytes)")
-        self.policy.check_mime_type(self.label, content.mime_type)
+        self.policy.check_mime_type(self, content.mime_type)
         return content
 
     @cached_property

@@ -57,6 +57,10 @@ class Source:
         self.notes: list[str] = []
         """What reading has shown so far of a source that could be read only in part, or not as it is."""
 
+    def __str__(self) -> str:
+        """Return the label, made only when it is asked for: it may need the hash of all bytes."""
+        return self.label
+
     def note(self, text: str) -> None:
         """Keep what a user should know of the source, once."""
         if text not in self.notes:
@@ -104,7 +108,7 @@ class Source:
         """Return all bytes, within the policy's `max_bytes`."""
         with self.open() as file:
             data = file.read(self.policy.max_bytes + 1)
-        self.policy.check_bytes(self.label, len(data))
+        self.policy.check_bytes(self, len(data))
         return data
 
     @cached_property
@@ -118,7 +122,7 @@ class Source:
             content = identify(file)
         if content is None:
             raise NoContentError(self.label, "is empty (0 bytes)")
-        self.policy.check_mime_type(self.label, content.mime_type)
+        self.policy.check_mime_type(self, content.mime_type)
         return content
 
     @cached_property

@@ -11,6 +11,7 @@ from senseweave.extras import reading, require_reader
 from senseweave.media.base import Media
 from senseweave.media.forms.content import Content
 from senseweave.media.forms.objects import DecodedSource
+from senseweave.media.forms.source import Source
 from senseweave.media.modality import Modality
 from senseweave.media.policy import MediaPolicy
 from senseweave.media.reading.in_flight import claim_pixels
@@ -65,12 +66,12 @@ class Image(Media):
         if self.page is not None and (self.part_name is None or content.reader == "TIFF"):
             return self._page_image(data, content, self.page)
         try:
-            return decode_image(data, content, self.policy, self.source, at_least=at_least)
+            return decode_image(data, content, self.policy, self._source, at_least=at_least)
         except _CutError:
             mended = completed(data)
             if mended is None:
                 raise
-            image = decode_image(mended[0], content, self.policy, self.source)
+            image = decode_image(mended[0], content, self.policy, self._source)
             self._source.note(mended[1])
             return image
 
@@ -89,7 +90,7 @@ class Image(Media):
             return document_reader(content, self.source).page_count(self._source) or 1
         if content.reader != "TIFF":
             return 1
-        with _open_image(self._source.read(), content, self.policy, self.source) as image:
+        with _open_image(self._source.read(), content, self.policy, self._source) as image:
             return len(self._tiff_pages(image))
 
     def _tiff_pages(self, image: PILImage) -> list[int]:
@@ -100,16 +101,16 @@ class Image(Media):
         return pages
 
     def _page_image(self, data: bytes, content: Content, page: int) -> PILImage:
-        with _open_image(data, content, self.policy, self.source) as image:
+        with _open_image(data, content, self.policy, self._source) as image:
             pages = self._tiff_pages(image) if content.reader == "TIFF" else [0]
             if page > len(pages):
                 raise MediaError(self.source, f"has no page {page}; it has {len(pages)}")
             try:
                 image.seek(pages[page - 1])
-                self.policy.check_pixels(self.source, *image.size)
+                self.policy.check_pixels(self._source, *image.size)
                 claim_pixels(image.width * image.height)
                 image.load()
-                upright = upright_rgb(image, self.source)
+                upright = upright_rgb(image, self._source)
                 return upright.copy() if upright is image else upright
             except MediaError:
                 raise
@@ -125,12 +126,12 @@ class Image(Media):
         """
         if isinstance(self._source, DecodedSource) or self._content().is_document:
             return 1
-        with _open_image(self._source.read(), self._content(), self.policy, self.source) as image:
+        with _open_image(self._source.read(), self._content(), self.policy, self._source) as image:
             return int(getattr(image, "n_frames", 1))
 
 
 def decode_image(
-    data: bytes, content: Content, policy: MediaPolicy, source: str, *, at_least: tuple[int, int] | None = None
+    data: bytes, content: Content, policy: MediaPolicy, source: Source, *, at_least: tuple[int, int] | None = None
 ) -> PILImage:
     """Decode the bytes of an image file.
 
@@ -170,15 +171,15 @@ class _CutError(MediaError):
     """A JPEG whose end is missing."""
 
 
-def _open_image(data: bytes, content: Content, policy: MediaPolicy, source: str) -> PILImage:
+def _open_image(data: bytes, content: Content, policy: MediaPolicy, source: Source) -> PILImage:
     """Open an image with the plugin that the content names, and check the size in its header."""
     from PIL import Image as PILImage
     from PIL import UnidentifiedImageError
 
     if content.reader in PHOTO_READERS:
-        return open_photo(data, content, policy, source)
+        return open_photo(data, content, policy, source.label)
     if content.reader == "HEIF":
-        library = require_reader("pillow_heif", extra="heic", feature="reading HEIC images", source=source)
+        library = require_reader("pillow_heif", extra="heic", feature="reading HEIC images", source=source.label)
         library.register_heif_opener()
     try:
         image = PILImage.open(io.BytesIO(data), formats=[content.reader])
@@ -197,7 +198,7 @@ def _open_image(data: bytes, content: Content, policy: MediaPolicy, source: str)
     return image
 
 
-def _check_scans(data: bytes, source: str) -> None:
+def _check_scans(data: bytes, source: Source) -> None:
     scans = count_scans(data)
     if scans > MAX_JPEG_SCANS:
         limit = f"at most {MAX_JPEG_SCANS} are allowed"

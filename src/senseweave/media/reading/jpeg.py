@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _END: Final = b"\xff\xd9" * 32
 """Several marks of an end: Pillow waits for bytes beyond those that a decoder needs."""
 _SCAN: Final = b"\xff\xda"
+_SEQUENTIAL: Final = (0xC0, 0xC1)
+"""Frames, baseline and extended, whose scan of all components holds the whole picture."""
 _MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 _MOST_MARKERS: Final = 100_000
 _FILLING: Final = bytes(range(1, 200)) * 40
@@ -176,8 +178,12 @@ def completed(data: bytes) -> tuple[bytes, str] | None:
 
 
 def count_scans(data: bytes) -> int:
-    """Return the number of scans of a JPEG, without what follows its end: a phone appends a film to a photo."""
-    at, scans = 2, 0
+    """Return the number of scans of a JPEG that a decoder reads, without what follows its end: a phone appends a film.
+
+    Where the first scan holds all components of a sequential frame, libjpeg reads it in one pass and expects the end
+    after it, so that no more are looked for.
+    """
+    at, scans, components = 2, 0, b""
     for _ in range(_MOST_MARKERS):
         marker = _MARKER.search(data, at)
         if marker is None:
@@ -185,8 +191,12 @@ def count_scans(data: bytes) -> int:
         kind, at = data[marker.start() + 1], marker.end()
         if kind == _END[1]:
             break
+        if kind in _SEQUENTIAL:
+            components = data[at + 7 : at + 8]
         if kind == _SCAN[1]:
             scans += 1
+            if scans == 1 and components and data[at + 2 : at + 3] == components:
+                break
         if not 0xD0 <= kind <= 0xD8:  # these have no length
             at += int.from_bytes(data[at : at + 2], "big")
     else:

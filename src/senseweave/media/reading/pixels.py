@@ -17,7 +17,7 @@ ORIENTATION = 0x0112
 _WITH_ALPHA = {"RGBA", "LA", "PA", "La", "RGBa"}
 
 
-def upright_rgb(image: Image, source: str) -> Image:
+def upright_rgb(image: Image, source: object) -> Image:
     """Return an image upright and in mode RGB.
 
     EXIF orientation is applied; transparency is composited on white; 16-bit gray keeps its high byte; 32-bit gray and
@@ -25,7 +25,7 @@ def upright_rgb(image: Image, source: str) -> Image:
 
     Args:
         image: A PIL image of any mode and its first frame, loaded or not.
-        source: Name for messages.
+        source: What messages name, by its `str()`.
 
     Raises:
         MediaError: If the values are not gray levels.
@@ -46,7 +46,7 @@ def upright_rgb(image: Image, source: str) -> Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def gray_levels(values: np.ndarray, source: str) -> np.ndarray:
+def gray_levels(values: np.ndarray, source: object) -> np.ndarray:
     """Return numbers of any type as uint8 levels from 0 to 255.
 
     uint8 is unchanged; bool becomes 0 or 255; uint16 keeps its high byte, as in libpng; other integers are levels if
@@ -54,7 +54,7 @@ def gray_levels(values: np.ndarray, source: str) -> np.ndarray:
 
     Args:
         values: Array of any shape, which is also the shape of the result.
-        source: Name for messages.
+        source: What messages name, by its `str()`.
 
     Raises:
         MediaError: If a value is negative, not finite, or too large.

@@ -7,6 +7,7 @@ pytest.register_assert_rewrite(
     "senseweave.testing.contract",
     "senseweave.testing.media_contract",
     "senseweave.testing.store_contract",
+    "senseweave.testing.store_inputs",
     "senseweave.testing.store_samples",
 )
 

@@ -19,7 +19,6 @@ from senseweave.retrieval.stores.addresses import QDRANT_KEY, plain_address
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.conditions import Condition, matches
 from senseweave.retrieval.stores.given import check_vectors, checked_changes, checked_queries, checked_records
-from senseweave.retrieval.stores.qdrant_cursors import Cursors
 from senseweave.retrieval.stores.qdrant_errors import explain_qdrant
 from senseweave.retrieval.stores.qdrant_filters import QdrantFilters
 from senseweave.retrieval.stores.qdrant_places import Place, write_ahead
@@ -32,12 +31,11 @@ from senseweave.retrieval.stores.qdrant_points import (
     read_point,
     write_point,
 )
+from senseweave.retrieval.stores.qdrant_reading import PAGE, QdrantReader
 from senseweave.retrieval.stores.qdrant_tokens import TOKENS, QdrantTokens
 from senseweave.retrieval.stores.store_errors import readable, reported
 from senseweave.retrieval.stores.watching import Watch
 
-PAGE: Final = 1000
-"""Records of one request."""
 QUERIES: Final = 100
 """Query vectors of one request."""
 COUNTED_FROM: Final = 10_000
@@ -100,7 +98,7 @@ class QdrantStore:
         self._watch = Watch(lambda: self.collections())
         if self._place.is_local:
             self.writes = 0
-        self._cursors = Cursors()
+        self._reader = QdrantReader(self._ask, self._filters)
         self._indexed: set[str] = set()
         self._foreign: set[str] = set()
         self._closed = False
@@ -199,7 +197,7 @@ class QdrantStore:
     def update_metadata(self, name: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change metadata of records by id; a value of None removes a name."""
         checked = checked_changes(changes)
-        there = [record.id for record in self._retrieve(name, list(checked))]
+        there = [record.id for record in self._reader.by_id(name, list(checked))]
         for start in range(0, len(there), PAGE):
             operations = [
                 operation
@@ -223,10 +221,10 @@ class QdrantStore:
     ) -> list[StoredRecord]:
         """Return records by id, in the order of the ids, or by condition, in the order of Qdrant's own ids."""
         if ids is None:
-            return self._scroll(name, condition, limit, offset, vectors=vectors)
+            return self._reader.page(name, condition, limit, offset, vectors=vectors)
         found = [
             record
-            for record in self._retrieve(name, list(dict.fromkeys(ids)), vectors=vectors)
+            for record in self._reader.by_id(name, list(dict.fromkeys(ids)), vectors=vectors)
             if matches(condition, record.metadata)
         ]
         return found[offset : None if limit is None else offset + limit]
@@ -314,7 +312,7 @@ class QdrantStore:
         if self._place.is_local:
             with self._guard:
                 self.writes += 1
-        self._cursors.forget(name)
+        self._reader.forget(name)
 
     def _usable_client(self) -> Any:
         if self._closed:
@@ -366,50 +364,6 @@ class QdrantStore:
                 "create_payload_index", collection_name=name, field_name=field_path(field), field_schema=kind, wait=True
             )
         self._indexed.add(name)
-
-    def _retrieve(self, name: str, ids: Sequence[str], *, vectors: bool = False) -> list[StoredRecord]:
-        """Return those of some records that are there, in the order of their ids."""
-        found: dict[str, StoredRecord] = {}
-        for start in range(0, len(ids), PAGE):
-            points = self._ask(
-                "retrieve",
-                collection_name=name,
-                ids=list(map(point_id, ids[start : start + PAGE])),
-                with_payload=True,
-                with_vectors=vectors,
-            )
-            found.update((record.id, record) for record in map(read_point, points))
-        if not ids:
-            self.count(name)  # a collection that is gone is told all the same
-        return [found[identifier] for identifier in ids if identifier in found]
-
-    def _scroll(
-        self, name: str, condition: Condition | None, limit: int | None, offset: int, *, vectors: bool
-    ) -> list[StoredRecord]:
-        key = name, repr(condition)
-        where = self._filters.translate(condition)
-        found: list[StoredRecord] = []
-
-        def page(start: Any, size: int, *, whole: bool = True) -> tuple[list[Any], Any]:
-            points, following = self._ask(
-                "scroll",
-                collection_name=name,
-                scroll_filter=where,
-                limit=size,
-                offset=start,
-                with_payload=whole,
-                with_vectors=whole and vectors,
-            )
-            return points, following
-
-        start, is_end = self._cursors.find(key, offset, lambda start, size: page(start, size, whole=False))
-        while not is_end and (limit is None or len(found) < limit):
-            points, start = page(start, PAGE if limit is None else min(PAGE, limit - len(found)))
-            found += map(read_point, points)
-            is_end = start is None
-        if not is_end:
-            self._cursors.keep(key, offset + len(found), start)
-        return found
 
 
 def _vectors(dimension: int) -> Any:

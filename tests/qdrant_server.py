@@ -82,7 +82,9 @@ def answer(client, method, parts, request):
         return client.delete_collection(name)
     if not rest and method == "PUT":
         made = models.CreateCollection(**request)
-        return client.create_collection(name, vectors_config=made.vectors, metadata=made.metadata)
+        return client.create_collection(
+            name, vectors_config=made.vectors, sparse_vectors_config=made.sparse_vectors, metadata=made.metadata
+        )
     if not rest and method == "PATCH":
         return client.update_collection(name, metadata=models.UpdateCollection(**request).metadata)
     collection = local._get_collection(name)

@@ -53,9 +53,9 @@ def connect(address: str) -> VectorStore:
 
         return open_server(address, parts)
     if scheme.store == "Qdrant":
-        from senseweave.retrieval.stores.qdrant import open_address
+        from senseweave.retrieval.stores import qdrant_server
 
-        return open_address(parts)
+        return qdrant_server.open_server(parts)
     store: VectorStore = __getattr__(scheme.store)(plain_address(parts, parts.scheme))
     return store
 

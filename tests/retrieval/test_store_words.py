@@ -10,7 +10,7 @@ from word_notes import TEXTS, finds, note
 import senseweave as sw
 from senseweave.errors import StoreError
 from senseweave.retrieval import Index
-from senseweave.retrieval.search.words import store_words
+from senseweave.retrieval.search import rows_beside
 from senseweave.retrieval.search.words.store_words import StoreWords, words_name
 from senseweave.retrieval.stores.base import TextSearch
 from senseweave.retrieval.stores.chroma import ChromaStore
@@ -212,7 +212,7 @@ def test_a_client_killed_at_any_step_loses_no_word_and_finds_nothing_deleted(pla
 
 
 def test_words_of_records_that_are_gone_are_cleared_away(place, space, monkeypatch):
-    monkeypatch.setattr(store_words, "PAGE", 5)
+    monkeypatch.setattr(rows_beside, "PAGE", 5)
     index = Index(place, spaces=[space])
     index.add([note(number) for number in range(40)])
     assert finds(index, 7)

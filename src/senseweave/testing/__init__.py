@@ -5,6 +5,7 @@ import pytest
 # Has to come before the imports.
 pytest.register_assert_rewrite(
     "senseweave.testing.contract",
+    "senseweave.testing.further_vectors_contract",
     "senseweave.testing.media_contract",
     "senseweave.testing.store_contract",
     "senseweave.testing.store_inputs",

@@ -13,9 +13,10 @@ import pytest
 
 from senseweave.errors import StoreError
 from senseweave.retrieval.records.schema import Record
-from senseweave.retrieval.stores.base import TokenVectors, VectorStore
+from senseweave.retrieval.stores.base import VectorStore
 from senseweave.retrieval.stores.conditions import Compare, matches
 from senseweave.retrieval.stores.filters import COMPARISONS, parse_filter
+from senseweave.testing.further_vectors_contract import FurtherVectorsContract
 from senseweave.testing.store_inputs import StoreInputs
 from senseweave.testing.store_samples import (
     FRACTIONS,
@@ -26,7 +27,6 @@ from senseweave.testing.store_samples import (
     conditions,
     cosine,
     filter_records,
-    half_vectors,
     random_condition,
     random_metadata,
     random_records,
@@ -41,7 +41,7 @@ MANY = 1200
 WRITERS = 8
 
 
-class StoreContract(StoreInputs):
+class StoreContract(StoreInputs, FurtherVectorsContract):
     """Tests of a store; each makes collections of its own, and drops them.
 
         class TestMyStore(StoreContract):
@@ -297,56 +297,6 @@ class StoreContract(StoreInputs):
         with pytest.raises((ValueError, StoreError)):
             store.upsert(name, [*random_records(4)[2:], Record("broken", broken, "x", {})])
         assert store.count(name) == 2
-
-    def test_token_vectors_are_compared_by_maxsim(self, store: VectorStore, make: Callable[..., str]) -> None:
-        """Those of a model alone, with their metadata; larger vectors count for more, and a second save replaces."""
-        if not isinstance(store, TokenVectors):
-            pytest.skip("the store keeps no token vectors")
-        records = random_records(4)
-        name = make(records)
-        ids = [record.id for record in records]
-        vectors = half_vectors(4)
-        query = half_vectors(1)[0]
-        assert store.compare_tokens(name, "aa11", query, ids) == []
-        saved = [Record(each, vector, "", {"content": each}) for each, vector in zip(ids[:3], vectors, strict=False)]
-        store.save_tokens(name, "aa11", saved)
-        store.save_tokens(name, "bb22", [Record(ids[1], -3 * vectors[3], "", {"content": "other"})])
-        store.save_tokens(name, "aa11", [Record(ids[0], 2 * vectors[3], "", {"content": "new"})])
-        expected = {
-            ids[0]: ("new", (query @ (2 * vectors[3]).T).max(axis=1).sum()),
-            ids[2]: (ids[2], (query @ vectors[2].T).max(axis=1).sum()),
-        }
-        found = store.compare_tokens(name, "aa11", query, [ids[0], ids[2], ids[3], "no such id"])
-        assert {record.id: record.metadata["content"] for record in found} == {
-            each: content for each, (content, _) in expected.items()
-        }
-        for record in found:
-            assert record.similarity == pytest.approx(expected[record.id][1], rel=1e-3, abs=1e-3)
-        assert store.count(name) == 4
-
-    def test_token_vectors_go_with_their_record(self, store: VectorStore, make: Callable[..., str]) -> None:
-        """When it is deleted or replaced, and with the collection; of a record that is not there nothing is kept."""
-        if not isinstance(store, TokenVectors):
-            pytest.skip("the store keeps no token vectors")
-        records = random_records(4)
-        name = make(records)
-        ids = [record.id for record in records]
-        query = half_vectors(1)[0]
-
-        def kept() -> list[str]:
-            found = store.compare_tokens(name, "aa11", query, [*ids, "no such id"])
-            return sorted(record.id for record in found)
-
-        tokens = [Record(each, query, "", {"content": each}) for each in [*ids, "no such id"]]
-        store.save_tokens(name, "aa11", tokens)
-        assert kept() == sorted(ids)
-        store.delete(name, ids[:1])
-        store.upsert(name, records[1:2])
-        assert kept() == sorted(ids[2:])
-        store.drop(name)
-        store.make(name, METADATA, 8)
-        store.upsert(name, records)
-        assert kept() == []
 
     def test_a_collection_that_is_not_there_is_a_store_error(self, store: VectorStore) -> None:
         """Whatever is asked of it."""

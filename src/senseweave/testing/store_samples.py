@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.retrieval.records.schema import Record
-from senseweave.retrieval.stores.base import StoredRecord
+from senseweave.retrieval.stores.base import SparseRow, StoredRecord
 from senseweave.retrieval.stores.conditions import AllOf, AnyOf, Compare, Condition
 from senseweave.retrieval.stores.filters import COMPARISONS, parse_filter
 
@@ -175,6 +175,28 @@ def half_vectors(count: int, dimension: int = 8) -> list[np.ndarray]:
     generator = np.random.default_rng(7)
     shapes = [(2 + n % 3, dimension) for n in range(count)]
     return [generator.normal(size=shape).astype(np.float16).astype(np.float32) for shape in shapes]
+
+
+NOTHING: Final = np.zeros(0, np.int32), np.zeros(0, np.float32)
+"""The terms and weights of a sparse vector that has none."""
+
+
+def sparse_rows(count: int, seed: int = 0) -> list[SparseRow]:
+    """Return rows of 5 to 40 random terms each, of a vocabulary of 200 whose greatest number is large."""
+    random = np.random.default_rng(seed)
+    vocabulary = np.append(np.arange(199), 3_000_000).astype(np.int32)
+    rows = []
+    for number in range(count):
+        terms = np.sort(random.choice(vocabulary, random.integers(5, 40), replace=False))
+        weights = random.random(len(terms)).astype(np.float32) + np.float32(0.01)
+        rows.append(SparseRow(f"row {number}", terms, weights, {"digest": f"{number:032x}"}))
+    return rows
+
+
+def sparse_dot(row: SparseRow, other: SparseRow) -> float:
+    """Return the dot product of two sparse vectors; 0 where they share no term."""
+    _, at, other_at = np.intersect1d(row.terms, other.terms, return_indices=True)
+    return float(row.weights[at].astype(np.float64) @ other.weights[other_at])
 
 
 def same_direction(record: StoredRecord, vector: np.ndarray) -> bool:

@@ -35,6 +35,24 @@ class StoredRecord:
     vector: np.ndarray | None = None
 
 
+@redact_repr
+@dataclass(frozen=True)
+class SparseRow:
+    """A sparse vector as a store keeps it.
+
+    Attributes:
+        id: Its id in the collection.
+        terms: Positions of its weights, ascending, int32, shape (n,); with none of them the row is never found.
+        weights: Its weights, float32, shape (n,).
+        metadata: Flat values.
+    """
+
+    id: str
+    terms: np.ndarray
+    weights: np.ndarray
+    metadata: Mapping[str, Any]
+
+
 @runtime_checkable
 class VectorStore(Protocol):
     """Named collections of records with cosine search. Safe to use from several threads.
@@ -49,7 +67,8 @@ class VectorStore(Protocol):
     A store that lists ids faster than records may have `list_ids(name, condition, limit)`, which returns the ids of at
     most `limit` records that match a condition: searches by words under a filter that lets few records pass use it.
 
-    A store that can compare records by several vectors each may have the methods of `TokenVectors`.
+    A store that can compare records by several vectors each may have the methods of `TokenVectors`, and one elsewhere
+    that can compare sparse vectors those of `SparseVectors`: an index then keeps the vectors of sparse spaces in it.
 
     A store elsewhere that can search texts may have the method `find_words` of `TextSearch`: an index then keeps the
     words of its records in the store, for all who use it. Over a store without, each index keeps them in its own memory
@@ -173,3 +192,39 @@ class TokenVectors(Protocol):
         Their `similarity` is MaxSim, exact but for rounding to half precision: each vector of `query`, shape
         (m, dimension), takes its largest dot product with a vector of the record, and these are summed.
         """
+
+
+@runtime_checkable
+class SparseVectors(Protocol):
+    """What a store may be able to do besides, so that the vectors of sparse spaces are kept in it.
+
+    They are in collections of their own, of which `get` without vectors, `count`, `delete`, `drop`, `collections` and
+    `save_metadata` are asked as of others.
+
+    Attributes:
+        keeps_sparse: Whether an index shall keep them in the store, rather than in its memory.
+    """
+
+    keeps_sparse: bool
+
+    def make_sparse(self, name: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a collection for sparse vectors unless it is there, and return its metadata."""
+
+    def save_sparse(self, name: str, rows: Sequence[SparseRow]) -> None:
+        """Write sparse vectors; each replaces one of the same id as a whole."""
+
+    def find_sparse(self, name: str, terms: np.ndarray, weights: np.ndarray, k: int) -> list[tuple[str, float]]:
+        """Return the ids of the `k` rows with the greatest dot product with a query, each with it, greatest first.
+
+        The dot products are those of all rows, compared exactly but for rounding to single precision; rows that share
+        no term with the query are not returned.
+
+        Args:
+            name: Of the collection.
+            terms: Positions of the query's weights, ascending, at least one.
+            weights: Its weights, as many.
+            k: How many.
+        """
+
+    def sample_sparse(self, name: str, limit: int) -> list[SparseRow]:
+        """Return rows of which any is as likely as any other, at most `limit`; all of them if they are not more."""

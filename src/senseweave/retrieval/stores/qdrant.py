@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import SplitResult
 
 import numpy as np
 
 from senseweave.errors import StoreError
 from senseweave.forking import RLock, abandon, call_in_child
 from senseweave.retrieval.records.schema import Record
-from senseweave.retrieval.stores.addresses import QDRANT_KEY, plain_address
-from senseweave.retrieval.stores.base import StoredRecord
+from senseweave.retrieval.stores.base import SparseRow, StoredRecord
 from senseweave.retrieval.stores.conditions import Condition, matches
 from senseweave.retrieval.stores.given import check_vectors, checked_changes, checked_queries, checked_records
 from senseweave.retrieval.stores.qdrant_errors import explain_qdrant
@@ -32,6 +29,7 @@ from senseweave.retrieval.stores.qdrant_points import (
     write_point,
 )
 from senseweave.retrieval.stores.qdrant_reading import PAGE, QdrantReader
+from senseweave.retrieval.stores.qdrant_sparse import QdrantSparse, sparse_config
 from senseweave.retrieval.stores.qdrant_tokens import TOKENS, QdrantTokens
 from senseweave.retrieval.stores.store_errors import readable, reported
 from senseweave.retrieval.stores.watching import Watch
@@ -93,6 +91,7 @@ class QdrantStore:
         self._options = dict(options or {})
         self.keeps_tokens = keeps_tokens
         self._tokens = QdrantTokens(self._ask, self._create)
+        self._sparse = QdrantSparse(self._ask)
         self._guard = RLock()
         self._writing = RLock()
         self._watch = Watch(lambda: self.collections())
@@ -116,6 +115,11 @@ class QdrantStore:
     def secrets(self) -> tuple[str, ...]:
         """What errors do not show: the key and the headers that go to a server."""
         return self._place.secrets
+
+    @property
+    def keeps_sparse(self) -> bool:
+        """Whether an index keeps sparse vectors in the store: everywhere but in memory, where they are found slower."""
+        return self._place.lasts
 
     @property
     def is_exclusive(self) -> bool:
@@ -151,9 +155,17 @@ class QdrantStore:
         Raises:
             StoreError: If the server keeps no metadata with a collection, as before Qdrant 1.16.
         """
+        return self._make(name, metadata, _vectors(dimension))
+
+    @reported
+    def make_sparse(self, name: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a collection for sparse vectors unless it is there, and return its metadata; see `make`."""
+        return self._make(name, metadata, {}, sparse_vectors_config=sparse_config())
+
+    def _make(self, name: str, metadata: Mapping[str, Any], vectors: Any, **more: Any) -> dict[str, Any]:
         self._foreign.discard(name)
         made = not self._ask("collection_exists", collection_name=name) and self._create(
-            name, metadata, _vectors(dimension)
+            name, metadata, vectors, **more
         )
         kept = self._metadata(name)
         if made and kept is None:
@@ -289,6 +301,22 @@ class QdrantStore:
         """Return those of some records that have token vectors of a model, with their MaxSim as `similarity`."""
         return self._tokens.compare(name, fingerprint, query, ids)
 
+    @reported
+    def save_sparse(self, name: str, rows: Sequence[SparseRow]) -> None:
+        """Write sparse vectors; each replaces one of the same id as a whole."""
+        self._sparse.save(name, rows)
+        self._reader.forget(name)
+
+    @reported
+    def find_sparse(self, name: str, terms: np.ndarray, weights: np.ndarray, k: int) -> list[tuple[str, float]]:
+        """Return the ids of the `k` rows with the greatest dot product with a query, each with it, greatest first."""
+        return self._sparse.find(name, terms, weights, k)
+
+    @reported
+    def sample_sparse(self, name: str, limit: int) -> list[SparseRow]:
+        """Return at most `limit` sparse vectors, of which any is as likely as any other."""
+        return self._sparse.sample(name, limit)
+
     def close(self) -> None:
         """Let go of the folder or the connections; a client that was given stays open."""
         with self._guard:
@@ -329,7 +357,7 @@ class QdrantStore:
         abandon(self._client)  # closing it would release the parent's lock of the folder
         self._forked = True
 
-    def _create(self, name: str, metadata: Mapping[str, Any], vectors: Any) -> bool:
+    def _create(self, name: str, metadata: Mapping[str, Any], vectors: Any, **more: Any) -> bool:
         """Create a collection for vectors as described; return True, or False if another process was faster."""
         from qdrant_client import models
 
@@ -339,7 +367,11 @@ class QdrantStore:
                 collection_name=name,
                 vectors_config=vectors,
                 metadata={DESCRIPTION: json.dumps(dict(metadata))},
-                **{"hnsw_config": models.HnswConfigDiff(m=LINKS, ef_construct=EF_CONSTRUCTION), **self._options},
+                **{
+                    "hnsw_config": models.HnswConfigDiff(m=LINKS, ef_construct=EF_CONSTRUCTION),
+                    **self._options,
+                    **more,
+                },
             )
         except Exception:
             if self._ask("collection_exists", collection_name=name):
@@ -370,20 +402,3 @@ def _vectors(dimension: int) -> Any:
     from qdrant_client import models
 
     return models.VectorParams(size=dimension, distance=models.Distance.COSINE)
-
-
-def open_address(parts: SplitResult) -> QdrantStore:
-    """Open the store of a server whose key is in the environment.
-
-    Args:
-        parts: Of the address `qdrant+http://HOST:6333` or `qdrant+https://HOST:6333`.
-
-    Raises:
-        StoreError: If it holds more than a host, a port and a path.
-    """
-    try:
-        return QdrantStore(
-            plain_address(parts, parts.scheme.partition("+")[2]), api_key=os.environ.get(QDRANT_KEY) or None
-        )
-    except ValueError as error:
-        raise StoreError(str(error)) from None

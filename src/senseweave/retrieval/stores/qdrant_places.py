@@ -94,6 +94,11 @@ class Place:
             raise ValueError(msg)
 
     @property
+    def lasts(self) -> bool:
+        """Whether what is written is there when it is opened again."""
+        return not self.is_local or self._arguments.get("path") is not None
+
+    @property
     def path(self) -> str | None:
         """The folder, if `open` opens one."""
         return self._arguments.get("path") if self.opened_here else None

@@ -55,8 +55,11 @@ def write_point(record: Record) -> Any:
     return models.PointStruct(id=point_id(record.id), vector=vector, payload=payload)
 
 
-def read_point(point: Any, similarity: float = 0.0) -> StoredRecord:
-    """Return a point as a record; one that another program wrote has the point's own id."""
+def read_point(point: Any, similarity: float = 0.0, *, with_vector: bool = True) -> StoredRecord:
+    """Return a point as a record, with its dense vector if it has one that is wanted.
+
+    A point that another program wrote has its own id.
+    """
     payload = point.payload or {}
     metadata = payload.get("metadata")
     return StoredRecord(
@@ -64,7 +67,7 @@ def read_point(point: Any, similarity: float = 0.0) -> StoredRecord:
         metadata=_names(metadata) if isinstance(metadata, Mapping) else {},
         text=payload.get("page_content"),
         similarity=float(similarity),
-        vector=np.asarray(point.vector, np.float32) if point.vector is not None else None,
+        vector=np.asarray(point.vector, np.float32) if with_vector and point.vector is not None else None,
     )
 
 

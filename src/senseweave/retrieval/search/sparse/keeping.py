@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -13,10 +13,12 @@ from senseweave.retrieval.calibration.cells import Calibration
 from senseweave.retrieval.index_spaces import IndexSpaces
 from senseweave.retrieval.records.schema import Record, record_source
 from senseweave.retrieval.search.request import SearchRequest
-from senseweave.retrieval.search.sparse.scoring import for_scores
+from senseweave.retrieval.search.sparse.base import SparseVectorsOfSpace
 from senseweave.retrieval.search.sparse.space_vectors import SpaceVectors
+from senseweave.retrieval.search.sparse.store_vectors import StoreVectors
 from senseweave.retrieval.search.words.found_by_words import query_texts
 from senseweave.retrieval.search.words.word_source import WordSource
+from senseweave.retrieval.stores.base import SparseVectors
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.description import RecordedSparse
 from senseweave.spaces.sparse_space import SparseSpace
@@ -30,7 +32,7 @@ class KeptSparse:
         self._collections = collections
         self._spaces = spaces
         self._guard = RLock()
-        self._kept: dict[RecordedSparse, SpaceVectors] = {}
+        self._kept: dict[RecordedSparse, SparseVectorsOfSpace] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
         collections.observers.append(self)
 
@@ -47,13 +49,12 @@ class KeptSparse:
             yield
             return
         with self._collections.store.writing():
-            before = [vectors.stamp() for vectors in kept]
-            yield
-            known = any(description.name == collection for description in self._collections.descriptions.values())
-            for vectors, stamp in zip(kept, before, strict=True):
-                faults = vectors.follow(collection, records if known else (), ids if known else (), stamp)
-                sources = {record.id: record_source(record.id, record.metadata) for record in records}
-                for identifier, reason in faults.items():
+            with contextlib.ExitStack() as following:
+                faults = [following.enter_context(vectors.writing(collection, records, ids)) for vectors in kept]
+                yield
+            sources = {record.id: record_source(record.id, record.metadata) for record in records}
+            for vectors, reasons in zip(kept, faults, strict=True):
+                for identifier, reason in reasons.items():
                     note = f"{vectors.load().name}: {reason}"
                     self._notes[sources[identifier]] = (*self._notes.get(sources[identifier], ()), note)
 
@@ -74,26 +75,22 @@ class KeptSparse:
         weight = sum(part for _, part in texts)
         found = []
         for vectors in kept:
-            space, table = vectors.load(), vectors.table()
+            space = vectors.load()
             rows = space.compared(space.embed_text([text for text, _ in texts], role="query"))
-            scores = table.scores(rows.T @ np.array([part / weight for _, part in texts]))
+            search = vectors.search(rows.T @ np.array([part / weight for _, part in texts]))
             for description in self._collections.descriptions.values():
                 if description.modality not in request.modalities:
                     continue
-                known = vectors.statistics(description.name, table)
-                if known is not None:
-                    known = for_scores(known, table.collection_scores(description.name, scores))
-                search = partial(table.best, description.name, scores)
                 found.append(
                     WordSource(
                         space.name,
-                        search,
+                        partial(search.best, description.name),
                         self._collections,
                         calibration,
                         description,
                         request.condition,
                         weight,
-                        known,
+                        search.statistics(description.name),
                     )
                 )
         return found
@@ -104,7 +101,7 @@ class KeptSparse:
             for vectors in self._kept.values():
                 vectors.close()
 
-    def _all(self) -> list[SpaceVectors]:
+    def _all(self) -> list[SparseVectorsOfSpace]:
         recorded = self._collections.sparse
         if not recorded:
             return []
@@ -112,8 +109,15 @@ class KeptSparse:
             for known in recorded:
                 if known not in self._kept:
                     load = partial(self._load, known.space)
-                    self._kept[known] = SpaceVectors(load, known.fingerprint, self._collections)
+                    self._kept[known] = self._open(load, known.fingerprint)
             return [self._kept[known] for known in recorded]
+
+    def _open(self, load: Callable[[], SparseSpace], fingerprint: str) -> SparseVectorsOfSpace:
+        """Return the vectors of a space: in the index's folder, in its store where that keeps them, else in memory."""
+        store = self._collections.store
+        if store.folder is None and isinstance(store, SparseVectors) and store.keeps_sparse:
+            return StoreVectors(load, fingerprint, self._collections)
+        return SpaceVectors(load, fingerprint, self._collections)
 
     def _load(self, name: str) -> SparseSpace:
         return next(space for space in self._spaces.load_sparse() if space.name == name)

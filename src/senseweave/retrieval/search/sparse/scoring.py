@@ -29,11 +29,12 @@ def best_among(queries: Any, documents: Any) -> float:
     return max(float((others.max(axis=1) - others.mean(axis=1)).mean()), LEAST_BEST)
 
 
-def chance(scores: Sequence[np.ndarray], records: int, prior: float) -> Statistics:
+def chance(averages: Sequence[float], best_scores: Sequence[float], records: int, prior: float) -> Statistics:
     """Estimate what unrelated queries find among records.
 
     Args:
-        scores: Of each query those of all records, shape (records,).
+        averages: Of each query the mean of its scores with all records.
+        best_scores: Of each query its highest score.
         records: Their number.
         prior: What `best_among` says of the model.
 
@@ -41,15 +42,14 @@ def chance(scores: Sequence[np.ndarray], records: int, prior: float) -> Statisti
         `best` is how far above the mean unrelated queries find their best record, `spread` that of a normal
         distribution whose best of so many draws is there: most scores are near 0, and their own deviation says little.
     """
-    means = np.array([found.mean() for found in scores])
-    tops = np.array([found.max() for found in scores])
-    best = (float((tops - means).sum()) + PRIOR * prior) / (len(scores) + PRIOR)
+    means, tops = np.array(averages), np.array(best_scores)
+    best = (float((tops - means).sum()) + PRIOR * prior) / (len(tops) + PRIOR)
     spread = best / expected_best(max(records, LEAST_CHANCE))
     return Statistics(
         mean=float(means.mean()),
         std=spread,
         documents=records,
-        queries=len(scores),
+        queries=len(tops),
         spread=spread,
         best=best,
         top1_mean=float(tops.mean()),
@@ -58,12 +58,13 @@ def chance(scores: Sequence[np.ndarray], records: int, prior: float) -> Statisti
     )
 
 
-def for_scores(statistics: Statistics, scores: np.ndarray) -> Statistics:
+def for_query(statistics: Statistics, average: float, records: int) -> Statistics:
     """Return statistics with the mean that a query has over a collection: common words find a little everywhere.
 
     Args:
         statistics: Of unrelated queries.
-        scores: Of the query, those of all records; few of them say little, for most of their mean may be the answers.
+        average: The mean of the query's scores with all records.
+        records: Their number; few of them say little, for most of their mean may be the answers.
     """
-    share = len(scores) / (len(scores) + LEAST_CHANCE)
-    return replace(statistics, expected=statistics.mean + share * (float(scores.mean()) - statistics.mean))
+    share = records / (records + LEAST_CHANCE)
+    return replace(statistics, expected=statistics.mean + share * (average - statistics.mean))

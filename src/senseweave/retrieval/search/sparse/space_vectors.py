@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
-from senseweave.concurrency import checkpoint
+import numpy as np
+
 from senseweave.forking import RLock
-from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.calibration.store_statistics import outgrown
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.search.kept_file import KeptFile
-from senseweave.retrieval.search.sparse.scoring import best_among, chance
+from senseweave.retrieval.search.sparse.base import SparseSearch
+from senseweave.retrieval.search.sparse.encoding import GeneralPhrases, embed_texts, text_digest
+from senseweave.retrieval.search.sparse.scoring import chance, for_query
 from senseweave.retrieval.search.sparse.table import SparseTable
-from senseweave.retrieval.search.sparse.vector_file import SparseVector, VectorFile, sparse_path
+from senseweave.retrieval.search.sparse.vector_file import VectorFile, sparse_path
 from senseweave.retrieval.search.words.base import word_row
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.spaces.sparse_space import SparseSpace
@@ -48,7 +49,20 @@ class SpaceVectors(KeptFile[VectorFile]):
         self.load = load
         self._catching_up = RLock()
         self._table: SparseTable | None = None
-        self._probes: tuple[Any, float] | None = None
+        self._phrases = GeneralPhrases(load)
+
+    @contextlib.contextmanager
+    def writing(self, collection: str, records: Sequence[Record], ids: Sequence[str]) -> Iterator[dict[str, str]]:
+        """Follow a change of a collection; see `SparseVectorsOfSpace.writing`."""
+        before = self.stamp()
+        faults: dict[str, str] = {}
+        yield faults
+        known = any(description.name == collection for description in self._collections.descriptions.values())
+        faults.update(self.follow(collection, records if known else (), ids if known else (), before))
+
+    def search(self, query: np.ndarray) -> SparseSearch:
+        """Bring the vectors up to date, and return a query of them; see `SparseVectorsOfSpace.search`."""
+        return _TableSearch(self, self.table(), query)
 
     def follow(self, collection: str, records: Sequence[Record], ids: Sequence[str], before: str) -> dict[str, str]:
         """Keep the vectors of records that were written, and remove those of others.
@@ -113,10 +127,11 @@ class SpaceVectors(KeptFile[VectorFile]):
         with self._guard:
             known = self._opened().statistics(collection)
         if known is None or outgrown(known.documents, count):
-            queries, prior = self._known_probes()
+            queries, prior = self._phrases.vectors()
             rows = (queries[[at]].toarray()[0] for at in range(queries.shape[0]))
             scores = [table.collection_scores(collection, table.scores(row)) for row in rows]
-            known = chance(scores, count, prior)
+            averages, best_scores = [float(each.mean()) for each in scores], [float(each.max()) for each in scores]
+            known = chance(averages, best_scores, count, prior)
             with contextlib.suppress(sqlite3.Error), self._guard:
                 self._opened().set_statistics(collection, known)
         return known
@@ -186,9 +201,8 @@ class SpaceVectors(KeptFile[VectorFile]):
             part = dict(list(digests.items())[start : start + BATCH])
             with self._guard:
                 missing = self._opened().missing(part.values())
-            vectors = self._embed(
-                {part[identifier]: texts[identifier] for identifier in part if part[identifier] in missing}
-            )
+            new = {part[identifier]: texts[identifier] for identifier in part if part[identifier] in missing}
+            vectors = embed_texts(self.load(), new) if new else []
             reasons = {vector.digest: vector.fault for vector in vectors if vector.fault is not None}
             faults.update({identifier: reasons[digest] for identifier, digest in part.items() if digest in reasons})
             with self._guard:
@@ -199,29 +213,6 @@ class SpaceVectors(KeptFile[VectorFile]):
                     file.add_records(collection, {name: digest for name, digest in part.items() if digest not in lost})
             is_whole &= not lost
         return is_whole
-
-    def _embed(self, texts: Mapping[bytes, str]) -> list[SparseVector]:
-        """Return the vectors of texts by their digests."""
-        if not texts:
-            return []
-        checkpoint()
-        space = self.load()
-        rows = space.encode([text.encode("utf-8", "replace").decode() for text in texts.values()])
-        matrix = space.compared(rows.matrix)
-        matrix.sort_indices()
-        vectors = []
-        for at, digest in enumerate(texts):
-            inside = slice(matrix.indptr[at], matrix.indptr[at + 1])
-            vectors.append(SparseVector(digest, matrix.indices[inside], matrix.data[inside], rows.errors.get(at)))
-        return vectors
-
-    def _known_probes(self) -> tuple[Any, float]:
-        """Return the vectors of general phrases as queries, and what they find among themselves."""
-        if self._probes is None:
-            space = self.load()
-            queries, documents = (space.compared(space.encode(PROBES, role).matrix) for role in ("query", "document"))
-            self._probes = queries, best_among(queries, documents)
-        return self._probes
 
     def _is_damage(self, error: sqlite3.DatabaseError) -> bool:
         return not isinstance(error, sqlite3.OperationalError)
@@ -238,6 +229,22 @@ class SpaceVectors(KeptFile[VectorFile]):
             return copied
 
 
-def text_digest(text: str) -> bytes:
-    """Return what changes with a text."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+class _TableSearch:
+    """A query of the vectors in a table."""
+
+    def __init__(self, vectors: SpaceVectors, table: SparseTable, query: np.ndarray) -> None:
+        self._vectors = vectors
+        self._table = table
+        self._scores = table.scores(query)
+
+    def best(self, collection: str, k: int) -> list[tuple[str, float]]:
+        """Return the ids of the `k` records of a collection with the highest scores; see `SparseSearch.best`."""
+        return self._table.best(collection, self._scores, k)
+
+    def statistics(self, collection: str) -> Statistics | None:
+        """Return what unrelated queries find, with the mean of this one; None if no record has a vector."""
+        known = self._vectors.statistics(collection, self._table)
+        if known is None:
+            return None
+        scores = self._table.collection_scores(collection, self._scores)
+        return for_query(known, float(scores.mean()), len(scores))

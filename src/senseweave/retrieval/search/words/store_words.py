@@ -17,6 +17,7 @@ from senseweave.forking import RLock
 from senseweave.retrieval.calibration.statistics import LEAST_CHANCE, Statistics, expected_best
 from senseweave.retrieval.calibration.store_statistics import outgrown
 from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.search.rows_beside import are_enough, listed
 from senseweave.retrieval.search.words.base import IndexWords, WordRow, WordSearch, word_row
 from senseweave.retrieval.search.words.keeping import BATCH, KeptWords
 from senseweave.retrieval.search.words.scoring import MOST_ALONE, information, okapi, okapi_weight, scale, take_rarest
@@ -33,10 +34,6 @@ SAMPLED: Final = 20_000
 """Records that statistics are estimated from, at most."""
 WEIGHED: Final = 300
 """Records whose words are counted: those that hold most of the query. Of further matches it counts which they hold."""
-SURPLUS: Final = 1.1
-"""Words of so many times the records are compared with them: those of records that are gone take places of others."""
-PAGE: Final = 1000
-"""Rows that are listed at a time."""
 Phrase = tuple[str, ...]
 
 
@@ -235,11 +232,11 @@ class StoreWords:
         words = self._store.count(words_name(description.name))
         statistics = self._known[description.name].statistics
         known = statistics.documents if statistics is not None else 0
-        return records <= words <= records * SURPLUS + PAGE and (not records or not outgrown(known, records))
+        return are_enough(words, records) and (not records or not outgrown(known, records))
 
     def _go_through(self, description: Description, records: int) -> None:
         """Make the words those of every record, and estimate anew what is known of them."""
-        left = {row.id: row.metadata.get("digest") for row in self._listed(description.name)}
+        left = {row.id: row.metadata.get("digest") for row in listed(self._store, words_name(description.name))}
         step = max(math.ceil(records / SAMPLED), 1)
         lengths: list[int] = []
         batch: list[WordRow] = []
@@ -273,16 +270,6 @@ class StoreWords:
 
     def _rows(self, collection: str, ids: Sequence[str]) -> list[StoredRecord]:
         return self._store.get(words_name(collection), ids=ids) if ids else []
-
-    def _listed(self, collection: str) -> Iterator[StoredRecord]:
-        """Yield all rows, a page at a time."""
-        offset = 0
-        while True:
-            page = self._store.get(words_name(collection), limit=PAGE, offset=offset)
-            yield from page
-            offset += PAGE
-            if len(page) < PAGE:
-                return
 
     def _put(self, collection: str, rows: Sequence[WordRow]) -> None:
         if rows:

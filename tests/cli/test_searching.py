@@ -145,6 +145,14 @@ def test_a_device_is_used_or_refused(home: Path) -> None:
     assert "device 'gpu0' is not known to torch; expected cpu, cuda" in refused.stderr
 
 
+def test_several_devices_are_used_or_refused(home: Path) -> None:
+    one = as_json(home, "a cat", "--device", "cpu", "-k", 1)
+    assert as_json(home, "a cat", "--device", "cpu,cpu", "-k", 1) == one
+    twice = piped("search", home / "index", "a cat", "--device", "cuda:0,cuda")
+    assert twice.returncode == 2
+    assert "--device names 'cuda' twice ('cuda:0' is the same device)" in twice.stderr
+
+
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--paths"]])
 def test_an_empty_index_says_that_it_is_empty(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()

@@ -296,6 +296,7 @@ def test_bfloat16_of_torch_is_that_of_dtype(models):
         ),
         ({"backend": "onnx", "device": "cuda"}, "computes on the CPU, not on device='cuda'"),
         ({"precision": "int8", "device": "cuda:1"}, "computes on the CPU, not on device='cuda:1'"),
+        ({"backend": "openvino", "device": ["cuda:0", "cuda:1"]}, "computes on the CPU, not on device='cuda:0'"),
         ({"backend": "openvino", "dtype": "bfloat16"}, "does not take dtype='bfloat16'"),
         ({"precision": "int8", "dtype": "float32"}, "leave dtype out"),
     ],

@@ -247,6 +247,7 @@ def test_several_scores_per_pair_are_refused(tmp_path):
     [
         ({"kind": "dense"}, ValueError, "kind must be one of"),
         ({"pooling": "mean"}, TypeError, "has no option pooling; it has: kind, device"),
+        ({"device": ["cpu", "cuda:1"]}, ValueError, "a reranker .* computes on one device, not on cpu, cuda:1"),
         ({"batch_tokens": 0}, ValueError, "batch_tokens must be positive"),
         ({"dtype": "int8"}, ValueError, "dtype must be one of"),
         ({"prompts": {"question": "a"}}, ValueError, "question"),

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import senseweave as sw
 from senseweave.errors import FingerprintError, MediaError, PolicyError
 from senseweave.retrieval.stores.memory import MemoryStore
-from senseweave.scale.cluster import check_concurrency, processor_shares
+from senseweave.scale.cluster import check_concurrency, check_devices, processor_shares
 from senseweave.scale.deaths import Record, rows_key
 from senseweave.scale.indexing import _check_failures_file
 from senseweave.scale.inputs import PATH, Columns, list_inputs
@@ -52,6 +52,16 @@ def test_actors_and_a_reader_find_room_together(available, actors):
 def test_an_impossible_number_of_actors_is_refused(concurrency):
     with pytest.raises(ValueError, match="from 1"):
         check_concurrency(concurrency)
+
+
+def test_a_space_on_several_devices_is_refused_with_what_to_say_instead():
+    several = sw.load("starter", device=["cpu", "cpu"])
+    with pytest.raises(ValueError, match=r"starter is loaded on cpu, cpu, .* concurrency=2, num_gpus=1"):
+        check_devices([sw.load("starter", device="cpu"), several])
+    for place in ("notes", sw.Index(MemoryStore(), spaces=several)):
+        call = sw.scale.embed if isinstance(place, str) else sw.scale.index
+        with pytest.raises(ValueError, match="an actor computes on one device"):
+            call([], several) if isinstance(place, str) else call([], place)
 
 
 def test_what_an_index_holds_is_known_by_id_source_and_content(space, tmp_path):

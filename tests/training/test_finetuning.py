@@ -190,6 +190,11 @@ def test_bf16_trains_on_a_processor_that_has_it(model: str, tuned: Finetuned) ->
     assert np.isfinite(vectors(half)).all()
 
 
+def test_training_on_several_devices_is_refused(model: str) -> None:
+    with pytest.raises(ValueError, match=r"training computes on one device, not on cpu, cuda:0"):
+        tune(model, device=["cpu", "cuda:0"])
+
+
 def test_a_precision_that_the_device_has_not_is_refused(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 

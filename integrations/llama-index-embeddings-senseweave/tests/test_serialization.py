@@ -53,6 +53,12 @@ def test_every_option_survives_json_and_pickle() -> None:
     )
 
 
+def test_several_devices_survive_json_and_share_the_work() -> None:
+    model = rebuilt(SenseweaveEmbedding(device=["cpu", "cpu"]))
+    assert model.device == ["cpu", "cpu"]
+    assert model.space.devices == ("cpu", "cpu")
+
+
 def test_the_defaults_are_the_starter_without_network() -> None:
     model = SenseweaveEmbedding()
     assert model.model_name == "starter"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from haystack import Document
 from haystack.dataclasses import ByteStream, FileContent, ImageContent
+from haystack.utils import ComponentDevice, Device, DeviceMap
 from haystack_integrations.components.embedders.senseweave import SenseweaveMediaEmbedder
 
 import senseweave as sw
@@ -79,6 +80,15 @@ def test_what_is_no_media_is_an_error_that_says_so(tmp_path):
 def test_a_modality_that_there_is_not_is_refused_at_once():
     with pytest.raises(ValueError, match="modality must be 'text', 'image', 'audio' or 'video', not 'smell'"):
         SenseweaveMediaEmbedder(modality="smell")
+
+
+def test_several_devices_share_the_work_and_are_kept_in_yaml():
+    pair = ComponentDevice.from_multiple(DeviceMap({"first": Device.cpu(), "second": Device.cpu()}))
+    embedder = SenseweaveMediaEmbedder(device=pair)
+    again = SenseweaveMediaEmbedder.from_dict(embedder.to_dict())
+    again.warm_up()
+    assert again._loaded().devices == ("cpu", "cpu")
+    assert again._loaded() is embedder._loaded()
 
 
 def test_a_device_by_its_name_alone_says_what_it_must_be():

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from senseweave.cli import render
-from senseweave.cli.options import AsJson, Device
+from senseweave.cli.options import AsJson
 from senseweave.cli.output import print_json
 from senseweave.errors import SenseweaveError
 from senseweave.progress import shown_progress
@@ -49,7 +49,10 @@ def finetune(
         Path | None,
         typer.Option("--checkpoints", help="Folder in which an interrupted run goes on when it is called again."),
     ] = None,
-    device: Device = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="Where it trains: cpu, cuda, cuda:1 or mps. [default: the best there is]"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model on your own data, and say on rows that were held back whether it is better than its base.

@@ -64,7 +64,11 @@ OnlyModalities = Annotated[
 ]
 Device = Annotated[
     str | None,
-    typer.Option("--device", help="Where models compute: cpu, cuda, cuda:1 or mps. [default: the best there is]"),
+    typer.Option(
+        "--device",
+        help="Where models compute: cpu, cuda, cuda:1 or mps; or several, as cuda:0,cuda:1. "
+        "[default: the best there is]",
+    ),
 ]
 NamedSpaces = Annotated[
     list[str] | None,
@@ -257,8 +261,16 @@ def numbers_by_modality(option: str, entries: list[str] | None, number: type[N])
 
 
 def choose_device(device: str | None) -> None:
-    """Let every model that this process loads compute on a device; None leaves the choice as it is."""
-    if device is not None:
-        from senseweave.encoders.runtime.torch_runtime import DEVICE_VARIABLE
+    """Let every model that this process loads compute on a device, or on several; None leaves the choice as it is.
 
+    Raises:
+        SenseweaveError: If a list of devices names none, or one twice.
+    """
+    if device is not None:
+        from senseweave.encoders.runtime.devices import DEVICE_VARIABLE, parse_devices
+
+        try:
+            parse_devices(device, name="--device")
+        except ValueError as error:
+            raise SenseweaveError(str(error)) from None
         os.environ[DEVICE_VARIABLE] = device

@@ -133,6 +133,8 @@ def space(facts: Mapping[str, Any]) -> None:
     modalities = f"{', '.join(facts['modalities'])}{kind}"
     line = f"{facts['name']}: {modalities}; {facts['dimension']} dimensions; {facts['fingerprint']}"
     console.print(escape(line), highlight=False, soft_wrap=True)
+    if "devices" in facts:
+        console.print(escape(f"  devices: {', '.join(facts['devices'])}"), highlight=False, soft_wrap=True)
     for modality, backend in facts.get("backends", {}).items():
         shown = {**backend, "loss": "none"} if "loss" not in backend else dict(backend)
         if isinstance(loss := shown["loss"], dict):

@@ -54,7 +54,7 @@ def index_on_ray(
     Raises:
         SenseweaveError: If the cluster cannot be reached.
     """
-    from senseweave.encoders.runtime.torch_runtime import DEVICE_VARIABLE
+    from senseweave.encoders.runtime.devices import DEVICE_VARIABLE
     from senseweave.scale.cluster import require_ray
     from senseweave.scale.indexing import index as index_all
 

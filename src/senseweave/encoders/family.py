@@ -35,6 +35,7 @@ class Family:
         files: Whether it may be a local weight file, alone or after an architecture and `//`.
         earlier_defaults: Options that give what earlier versions computed by default, newest first; an index of theirs
             is opened with them.
+        on_processor: Whether its models compute on the CPU whatever `device` is, so that one serves several devices.
         space: `module:Class` of the space of its models, a subclass of `senseweave.Space`; a plain space if None.
     """
 
@@ -50,6 +51,7 @@ class Family:
     folders: bool = True
     files: bool = False
     earlier_defaults: tuple[Mapping[str, Any], ...] = ()
+    on_processor: bool = False
     space: str | None = None
 
     def options(self) -> dict[str, inspect.Parameter]:

@@ -21,13 +21,15 @@ class MtebModel:
     modalities that the space can embed, as in mteb's own wrappers of CLIP.
     """
 
-    def __init__(self, model: str | Space, revision: str | None = None, *, device: str | None = None) -> None:
+    def __init__(
+        self, model: str | Space, revision: str | None = None, *, device: str | Sequence[str] | None = None
+    ) -> None:
         """Take a space, or load one by name.
 
         Args:
             model: A name that `senseweave.load` takes, or a space.
             revision: Revision of the model on the hub, if `model` is a name.
-            device: torch device to load the model on, if `model` is a name.
+            device: torch device to load the model on, or several, if `model` is a name.
         """
         require("mteb", extra="eval", feature="evaluation with mteb")
         options: dict[str, Any] = {}

@@ -84,7 +84,7 @@ class RankingFields(BaseModel):
 class SpaceOptions(TypedDict, total=False):
     """The keyword arguments that set the fields of `SpaceFields`, which describes them."""
 
-    device: str | None
+    device: str | list[str] | None
     dtype: str | None
     revision: str | None
     dimensions: int | None
@@ -130,7 +130,10 @@ class SpaceFields(PolicyFields):
     # A key that is given under a name that does not exist, or among options that are refused, is not repeated.
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    device: str | None = Field(default=None, description="torch device (`cuda:0`); chosen by senseweave if None.")
+    device: str | list[str] | None = Field(
+        default=None,
+        description="torch device (`cuda:0`), or several that share the work; chosen by senseweave if None.",
+    )
     dtype: str | None = Field(default=None, description="Precision of the weights, for example `float16`.")
     revision: str | None = Field(default=None, description="Commit or tag of a model from a hub.")
     dimensions: int | None = Field(default=None, gt=0, description="How many leading dimensions are kept; None: all.")

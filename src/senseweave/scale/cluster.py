@@ -74,6 +74,21 @@ def processor_shares(available: float, actors: int) -> tuple[float, float]:
     return int((available - task) / actors * 1000) / 1000, task
 
 
+def check_devices(spaces: Iterable[Space]) -> None:
+    """Check that no space is loaded on several devices, which is not how actors share a machine.
+
+    Raises:
+        ValueError: If one is.
+    """
+    for space in spaces:
+        if space.devices:
+            msg = (
+                f"{space.name} is loaded on {', '.join(space.devices)}, and an actor computes on one device: load it "
+                f"without device=, and let actors share the GPUs by concurrency={len(space.devices)}, num_gpus=1"
+            )
+            raise ValueError(msg)
+
+
 def actor_options(concurrency: Concurrency, num_gpus: float, batch_size: int) -> tuple[dict[str, Any], float]:
     """Return the options of `map_batches` for actors, and the processors that a reading task takes.
 

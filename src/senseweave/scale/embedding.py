@@ -14,7 +14,7 @@ from senseweave.errors import MediaError
 from senseweave.extras import require
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media
-from senseweave.scale.cluster import Concurrency, actor_options, check_portable, require_ray
+from senseweave.scale.cluster import Concurrency, actor_options, check_devices, check_portable, require_ray
 from senseweave.scale.deaths import Watch, start_record
 from senseweave.scale.files import BYTES, FILE_PATH, file_dataset
 from senseweave.scale.inputs import check_columns, column_names, column_values, is_dataset
@@ -66,7 +66,8 @@ def embed(
     Raises:
         ImportError: If Ray is not installed.
         TypeError: If the space cannot be sent to other processes, or the input is neither a dataset nor paths.
-        ValueError: If the column is not there or its name is taken, or an argument is impossible.
+        ValueError: If the column is not there or its name is taken, the space is loaded on several devices, or an
+            argument is impossible.
     """
     check_choice("modality", modality, MODALITIES)
     check_choice("role", role, ROLES)
@@ -77,6 +78,7 @@ def embed(
         raise ValueError(msg)
     loaded = load(space) if isinstance(space, str) else space
     loaded.encoder(modality)
+    check_devices([loaded])
     check_portable([loaded])
     options, task_cpus = actor_options(concurrency, num_gpus, batch_size)
     chosen_policy = policy or loaded.policy

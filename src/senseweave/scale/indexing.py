@@ -17,7 +17,7 @@ from senseweave.retrieval.index import Index
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.stores.addresses import is_address
 from senseweave.scale.actors import ChunkEmbedder
-from senseweave.scale.cluster import Concurrency, actor_options, check_portable, require_ray
+from senseweave.scale.cluster import Concurrency, actor_options, check_devices, check_portable, require_ray
 from senseweave.scale.deaths import start_record
 from senseweave.scale.inputs import Columns, check_columns, is_dataset, list_inputs, path_dataset
 from senseweave.scale.known import read_known
@@ -90,7 +90,8 @@ def index(
         ImportError: If Ray is not installed.
         StoreError: If another process writes for longer than the index's lock timeout.
         TypeError: If a space cannot be sent to other processes.
-        ValueError: If an argument is impossible, such as a file of failures that cannot be written.
+        ValueError: If a space is loaded on several devices, or an argument is impossible, such as a file of failures
+            that cannot be written.
     """
     ray = require_ray("senseweave.scale.index")
     if isinstance(into, Index) and space is not None:
@@ -112,6 +113,7 @@ def index(
             "character_overlap": character_overlap,
         }
         spaces, store = opened.spaces, opened._store
+        check_devices(spaces.values())
         check_portable(spaces.values())
         with store.writing():
             ingest = EmbeddedIngest(store, spaces, policy=chosen, on_error="skip", **reading)

@@ -27,17 +27,23 @@ class _Request:
 
 
 class Coalescer:
-    """Runs requests on a worker thread; requests that wait while it is busy are answered together.
+    """Runs requests on a worker thread, or one for each device; what waits while all are busy is answered together.
 
     An item's vector does not depend on its batch, so a caller cannot tell whether its request was merged.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, workers: int = 1) -> None:
+        """Describe the threads, which start when they are needed.
+
+        Args:
+            run: Answers requests.
+            workers: How many requests, or groups of them, are answered at a time.
+        """
         self._run = run
         self._waiting: deque[_Request] = deque()
         self._lock = Lock()
         self._forks = forks()
-        self._worker = Pool("senseweave-encode", 1)
+        self._worker = Pool("senseweave-encode", workers)
 
     def submit(self, modality: Modality, media: Sequence[Media], role: Role) -> Future[Batch]:
         """Queue a request; its future holds a batch in which failures are collected, or an exception."""
@@ -50,7 +56,7 @@ class Coalescer:
         return future
 
     def close(self) -> None:
-        """Stop the worker after the requests already queued."""
+        """Stop the workers after the requests already queued."""
         self._worker.close()
 
     def _drain(self) -> None:

@@ -1,4 +1,4 @@
-"""The engine: decode in threads, drop duplicates, batch by cost, run an encoder, and restore the order of the input."""
+"""The engine: drop duplicates, decode and prepare in threads, compute in batches, and keep the order of the input."""
 
 from __future__ import annotations
 
@@ -8,23 +8,21 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Literal
 
 import numpy as np
 
 from senseweave.concurrency import checkpoint
-from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
-from senseweave.encoders.observation import join_descriptions
-from senseweave.encoders.runtime.failures import compute
-from senseweave.errors import EncodingError, MediaError, SilenceWarning, TruncationWarning, VectorError
-from senseweave.forking import Lock
+from senseweave.encoders.base import Encoder, Role
+from senseweave.errors import EncodingError, MediaError, SilenceWarning, TruncationWarning
 from senseweave.media import Media, Waveform
 from senseweave.media.reading.in_flight import decoding, managing_memory
 from senseweave.progress import Counter
-from senseweave.spaces.batch import Batch, unit_rows
+from senseweave.spaces.batch import Batch
 from senseweave.spaces.cache import CachedVector, VectorCache
+from senseweave.spaces.devices import Devices
+from senseweave.spaces.forwarding import Forwarding, Item, Unit
 from senseweave.spaces.held import HELD_BYTES, give_back_freed, held_bytes
 
 OnError = Literal["raise", "skip"]
@@ -36,47 +34,26 @@ UNIT_POOL = 64
 DECODE_THREADS = min(4, os.cpu_count() or 1)
 
 
-@dataclass
-class _Item:
-    """A distinct content of a call, with every position at which it occurs."""
-
-    media: Media
-    key: Hashable
-    positions: list[int]
-    total: np.ndarray | None = None
-    units: int = 0
-    expected: int | None = None
-    descriptions: list[str] = field(default_factory=list)
-    dropped: int = 0
-    silent: bool = False
-
-
-@dataclass
-class _Unit:
-    """A prepared item, or a window of a long item."""
-
-    item: _Item
-    prepared: Prepared
-    held: int = 0
-
-
 class Engine:
     """Runs encoders over media for one space."""
 
-    def __init__(self, finish: Callable[[np.ndarray], np.ndarray], cache: VectorCache) -> None:
+    def __init__(
+        self, normalize: Callable[[np.ndarray], np.ndarray], cache: VectorCache, devices: Devices | None = None
+    ) -> None:
         """Create an engine.
 
         Args:
-            finish: Turns raw vectors, shape (n, raw dimension), into truncated, normalized vectors of the space.
+            normalize: Turns raw vectors, shape (n, raw dimension), into truncated, normalized vectors of the space.
             cache: Where finished vectors are kept.
+            devices: Where encoders compute; None for one device, whatever it is.
         """
-        self._finish = finish
+        self._normalize = normalize
         self.cache = cache
-        self._lock = Lock()
+        self.devices = devices or Devices()
 
     def run(
         self,
-        encoder: Encoder,
+        encoders: Sequence[Encoder],
         media: Sequence[Media],
         *,
         role: Role,
@@ -84,24 +61,33 @@ class Engine:
         on_error: OnError = "raise",
         progress: Counter | None = None,
     ) -> Batch:
-        """Encode `media`, all of the encoder's modality.
+        """Encode media of one modality.
+
+        Args:
+            encoders: The encoder of that modality, once for each device.
+            media: What to encode.
+            role: Side of retrieval.
+            dimension: The length of finished vectors.
+            on_error: `raise`, or `skip` to collect failures in the batch.
+            progress: Called with (items done, items in all).
 
         Raises:
             MediaError: With `on_error="raise"`, for the first item that cannot be read, with its position; vectors
                 finished before it stay in the cache.
             VectorError: As `MediaError`, for an input whose vector is not finite or of a wrong shape.
         """
+        encoder = encoders[0]
         total = len(media)
         done: dict[int, CachedVector] = {}
         failed: dict[int, MediaError] = {}
 
-        def fail(item: _Item, error: MediaError) -> None:
+        def fail(item: Item, error: MediaError) -> None:
             for position in item.positions:
                 failed[position] = error.at(position, total)
             if on_error == "raise":
                 raise failed[item.positions[0]] from error
 
-        def finish(item: _Item, entry: CachedVector) -> None:
+        def finish(item: Item, entry: CachedVector) -> None:
             self.cache.put(item.key, entry)
             for position in item.positions:
                 done[position] = entry
@@ -109,12 +95,10 @@ class Engine:
                 progress(len(done) + len(failed), total)
 
         pending = self._distinct(encoder, media, role, fail, finish)
-        if pending and encoder.proof is not None:
-            encoder.proof.load()
-        for pool in self._pools(encoder, pending, role, fail):
-            self._forward_pool(encoder, pool, dimension, finish, fail)
-            if len(pool) >= UNIT_POOL:
-                give_back_freed()
+        if pending:
+            forwarding = Forwarding(encoders, self.devices, dimension, self._normalize, finish, fail)
+            forwarding.load()
+            forwarding.run(self._pools(encoder, pending, role, fail), _give_back_after)
 
         kept = sorted(done)
         batch = Batch(
@@ -132,23 +116,23 @@ class Engine:
         encoder: Encoder,
         media: Sequence[Media],
         role: Role,
-        fail: Callable[[_Item, MediaError], None],
-        finish: Callable[[_Item, CachedVector], None],
-    ) -> list[_Item]:
+        fail: Callable[[Item, MediaError], None],
+        finish: Callable[[Item, CachedVector], None],
+    ) -> list[Item]:
         """Return an item for each distinct content that is not cached; finish the cached contents."""
-        items: dict[Hashable, _Item] = {}
+        items: dict[Hashable, Item] = {}
         read_role = role if encoder.reads_role else None
         for position, item_media in enumerate(media):
             try:
                 encoding = item_media._source.encoding  # which decides the words of a text file
                 key = (encoder.modality, read_role, item_media.sha256, item_media.span, item_media.page, encoding)
             except MediaError as error:
-                fail(_Item(item_media, None, [position]), error)
+                fail(Item(item_media, None, [position]), error)
                 continue
             if key in items:
                 items[key].positions.append(position)
             else:
-                items[key] = _Item(item_media, key, [position])
+                items[key] = Item(item_media, key, [position])
         pending = []
         for item in items.values():
             cached = self.cache.get(item.key)
@@ -159,8 +143,8 @@ class Engine:
         return pending
 
     def _pools(
-        self, encoder: Encoder, items: list[_Item], role: Role, fail: Callable[[_Item, MediaError], None]
-    ) -> Iterator[list[_Unit]]:
+        self, encoder: Encoder, items: list[Item], role: Role, fail: Callable[[Item, MediaError], None]
+    ) -> Iterator[list[Unit]]:
         """Yield prepared units in pools; threads prepare the next ones while the caller encodes these."""
         if encoder.modality == "text":
             for start in range(0, len(items), TEXT_POOL):
@@ -176,12 +160,12 @@ class Engine:
                 units = []
                 for item, prepared in zip(chunk, encoder.prepare(texts, role), strict=True):
                     if prepared.error is None:
-                        units.append(_Unit(item, prepared))
+                        units.append(Unit(item, prepared))
                     else:
                         fail(item, MediaError(item.media.source, prepared.error))
                 yield units
             return
-        pool: list[_Unit] = []
+        pool: list[Unit] = []
         held = 0
         for unit in self._decoded_units(encoder, items, role, fail):
             pool.append(unit)
@@ -193,28 +177,31 @@ class Engine:
             yield pool
 
     def _decoded_units(
-        self, encoder: Encoder, items: list[_Item], role: Role, fail: Callable[[_Item, MediaError], None]
-    ) -> Iterator[_Unit]:
+        self, encoder: Encoder, items: list[Item], role: Role, fail: Callable[[Item, MediaError], None]
+    ) -> Iterator[Unit]:
         """Decode and prepare in threads, a bounded number of items ahead, and yield units in the order of items."""
 
-        def start(item: _Item) -> tuple[list[_Unit], Iterator[_Unit]]:
+        def start(item: Item) -> tuple[list[Unit], Iterator[Unit]]:
             units = _prepare_units(encoder, item, role)
             with decoding():
                 head = list(islice(units, UNIT_POOL))
             return head, units
 
-        waiting: deque[tuple[_Item, Future[tuple[list[_Unit], Iterator[_Unit]]]]] = deque()
+        count = DECODE_THREADS
+        if self.devices.count > 1:
+            count = min(count * self.devices.count, os.cpu_count() or 1)
+        waiting: deque[tuple[Item, Future[tuple[list[Unit], Iterator[Unit]]]]] = deque()
         todo = iter(items)
         memory = managing_memory() if encoder.modality == "image" else nullcontext()
-        with memory, ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="senseweave-decode") as threads:
+        with memory, ThreadPoolExecutor(count, thread_name_prefix="senseweave-decode") as threads:
             try:
-                for item in islice(todo, 2 * DECODE_THREADS):
+                for item in islice(todo, 2 * count):
                     waiting.append((item, threads.submit(start, item)))
                 while waiting:
                     checkpoint()
                     item, future = waiting.popleft()
                     if _held_ahead(waiting) < HELD_BYTES:
-                        while len(waiting) < 2 * DECODE_THREADS and (following := next(todo, None)) is not None:
+                        while len(waiting) < 2 * count and (following := next(todo, None)) is not None:
                             waiting.append((following, threads.submit(start, following)))
                     try:
                         yield from _count_units(item, chain(*future.result()))
@@ -225,120 +212,13 @@ class Engine:
                 for _, future in waiting:
                     future.cancel()
 
-    def _forward_pool(
-        self,
-        encoder: Encoder,
-        pool: list[_Unit],
-        dimension: int,
-        finish: Callable[[_Item, CachedVector], None],
-        fail: Callable[[_Item, MediaError], None],
-    ) -> None:
-        for batch in _batches(pool, encoder.batch_budget):
-            checkpoint()
-            try:
-                encoded = self._forward(encoder, batch)
-            except EncodingError as error:
-                self._forward_each(encoder, batch, error, dimension, finish, fail)
-                continue
-            self._collect(encoder, batch, encoded, dimension, finish, fail)
 
-    def _forward(self, encoder: Encoder, batch: list[_Unit]) -> Encoded:
-        with self._lock:
-            prepared = [unit.prepared for unit in batch]
-            encoded = compute(encoder, prepared)
-            if encoder.proof is not None:
-                encoder.proof.check(prepared, encoded)
-        shape = np.shape(encoded.vectors)
-        if shape != (len(batch), encoder.dimension):
-            expected = (len(batch), encoder.dimension)
-            msg = f"the {encoder.modality} encoder returned vectors of shape {shape}; expected {expected}"
-            raise EncodingError(msg)
-        return encoded
-
-    def _forward_each(
-        self,
-        encoder: Encoder,
-        batch: list[_Unit],
-        error: EncodingError,
-        dimension: int,
-        finish: Callable[[_Item, CachedVector], None],
-        fail: Callable[[_Item, MediaError], None],
-    ) -> None:
-        """Encode the units of a batch that failed each by itself, so that the error is of its item alone."""
-        for unit in batch:
-            checkpoint()
-            try:
-                encoded = self._forward(encoder, [unit]) if len(batch) > 1 else None
-            except EncodingError as own:
-                error, encoded = own, None
-            if encoded is not None:
-                self._collect(encoder, [unit], encoded, dimension, finish, fail)
-            else:
-                fail(unit.item, VectorError(unit.item.media.source, str(error)))
-
-    def _collect(
-        self,
-        encoder: Encoder,
-        batch: list[_Unit],
-        encoded: Encoded,
-        dimension: int,
-        finish: Callable[[_Item, CachedVector], None],
-        fail: Callable[[_Item, MediaError], None],
-    ) -> None:
-        """Finish the items whose vectors are complete, then report the items that failed."""
-        vectors = np.array(encoded.vectors, dtype=np.float32)
-        errors: dict[int, str | MediaError] = dict(encoded.errors)
-        has_direction, is_finite = vectors[:, :dimension].any(axis=1), np.isfinite(vectors).all(axis=1)
-        if not (has_direction & is_finite).all():
-            for row in np.flatnonzero(~has_direction):
-                errors.setdefault(int(row), "the model returned a vector of length 0, which has no direction")
-            for row in np.flatnonzero(~is_finite):
-                reason = (
-                    f"the {encoder.modality} encoder returned a vector that is not finite; a lower precision may "
-                    "overflow: try dtype='float32'"
-                )
-                errors.setdefault(int(row), VectorError(batch[row].item.media.source, reason))
-        if errors:
-            vectors[list(errors)] = 1.0
-        rows = self._finish(vectors)
-        parts = rows if encoded.unmapped is None else encoded.unmapped
-        for index, unit in enumerate(batch):
-            if index in errors:
-                continue
-            item = unit.item
-            item.total = parts[index] if item.total is None else item.total + parts[index]
-            item.units += 1
-            item.dropped += unit.prepared.dropped
-            if encoded.descriptions is not None and encoded.descriptions[index]:
-                item.descriptions.append(encoded.descriptions[index])
-            if item.units == item.expected:
-                try:
-                    mapped = encoded.unmapped is not None
-                    vector = rows[index] if item.units == 1 else self._mean(encoder, item, mapped=mapped)
-                except EncodingError:
-                    reason = "the vectors of its windows cancel each other out: their mean has no direction"
-                    fail(item, VectorError(item.media.source, reason))
-                    continue
-                description = join_descriptions(item.descriptions) if encoded.descriptions is not None else None
-                finish(item, CachedVector(vector, description, item.dropped))
-        for index in sorted(errors):
-            problem = errors[index]
-            kind, reason = (type(problem), problem.reason) if isinstance(problem, MediaError) else (MediaError, problem)
-            fail(batch[index].item, kind(batch[index].item.media.source, reason))
-
-    def _mean(self, encoder: Encoder, item: _Item, *, mapped: bool) -> np.ndarray:
-        """Return the vector of an item of several windows.
-
-        Raises:
-            EncodingError: If their mean has length 0.
-        """
-        assert item.total is not None
-        mean = (item.total / item.units)[None]
-        vector: np.ndarray = self._finish(encoder.map_mean(unit_rows(mean)) if mapped else mean)[0]
-        return vector
+def _give_back_after(pool: list[Unit]) -> None:
+    if len(pool) >= UNIT_POOL:
+        give_back_freed()
 
 
-def _held_ahead(waiting: Iterable[tuple[_Item, Future[tuple[list[_Unit], Iterator[_Unit]]]]]) -> int:
+def _held_ahead(waiting: Iterable[tuple[Item, Future[tuple[list[Unit], Iterator[Unit]]]]]) -> int:
     """Return the bytes that inputs hold which are prepared and not yet taken."""
     ready = (future for _, future in waiting if future.done() and not future.cancelled() and future.exception() is None)
     return sum(unit.held for future in ready for unit in future.result()[0])
@@ -359,9 +239,9 @@ def whole_characters(media: Media) -> str:
     return text
 
 
-def _count_units(item: _Item, units: Iterator[_Unit]) -> Iterator[_Unit]:
+def _count_units(item: Item, units: Iterator[Unit]) -> Iterator[Unit]:
     """Yield the units of an item, and set their number on the item before the last unit."""
-    last: _Unit | None = None
+    last: Unit | None = None
     count = 0
     for unit in units:
         if last is not None:
@@ -373,7 +253,7 @@ def _count_units(item: _Item, units: Iterator[_Unit]) -> Iterator[_Unit]:
     yield last
 
 
-def _prepare_units(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]:
+def _prepare_units(encoder: Encoder, item: Item, role: Role) -> Iterator[Unit]:
     """Decode and prepare an item, and yield its units in order."""
     media = item.media
     decoded: Any
@@ -391,7 +271,7 @@ def _prepare_units(encoder: Encoder, item: _Item, role: Role) -> Iterator[_Unit]
         except EncodingError as error:
             raise MediaError(media.source, str(error)) from error
         for prepared in units:
-            yield _Unit(item, prepared, held_bytes(prepared.data))
+            yield Unit(item, prepared, held_bytes(prepared.data))
 
 
 def _decode_windows(encoder: Encoder, media: Media, seconds: float) -> Iterator[Any]:
@@ -405,26 +285,7 @@ def _decode_windows(encoder: Encoder, media: Media, seconds: float) -> Iterator[
             yield decoded
 
 
-def _batches(pool: list[_Unit], budget: int) -> Iterator[list[_Unit]]:
-    """Sort by cost within each bucket and fill batches until padding them would exceed the budget."""
-    buckets: dict[Hashable, list[_Unit]] = {}
-    for unit in pool:
-        buckets.setdefault(unit.prepared.bucket, []).append(unit)
-    for units in buckets.values():
-        units.sort(key=lambda unit: -unit.prepared.cost)
-        batch: list[_Unit] = []
-        longest = 0
-        for unit in units:
-            longest = max(longest, unit.prepared.cost)
-            if batch and longest * (len(batch) + 1) > budget:
-                yield batch
-                batch, longest = [], unit.prepared.cost
-            batch.append(unit)
-        if batch:
-            yield batch
-
-
-def _warn_about_losses(encoder: Encoder, batch: Batch, silent: list[_Item]) -> None:
+def _warn_about_losses(encoder: Encoder, batch: Batch, silent: list[Item]) -> None:
     cut = sum(1 for dropped in batch.dropped if dropped)
     if cut:
         warnings.warn(

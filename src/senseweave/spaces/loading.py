@@ -10,15 +10,18 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from senseweave.display import shorten
+from senseweave.encoders.base import Encoder
 from senseweave.encoders.family import Family
 from senseweave.encoders.registry import build_family, family_for, find_family, is_scheme
 from senseweave.encoders.runtime.checkpoint import no_downloads
+from senseweave.encoders.runtime.devices import default_devices, parse_devices
 from senseweave.encoders.runtime.half_types import prove_half_types
 from senseweave.encoders.runtime.pinned_weights import allow_network
 from senseweave.encoders.runtime.torch_runtime import is_half
 from senseweave.errors import StoreError
 from senseweave.forking import RLock
-from senseweave.media import MediaPolicy
+from senseweave.media import MediaPolicy, Modality
+from senseweave.spaces.devices import Replica
 from senseweave.spaces.fast_decoding import decode_smaller
 from senseweave.spaces.presets import model_name
 from senseweave.spaces.recorded import Trust, allowing, check_folders, check_recorded, remember
@@ -57,6 +60,8 @@ def load(
             size, still at least twice as large as that. Faster for photos, and other vectors, which the fingerprint
             says. Other images are decoded as ever.
         **options: Options of the family, such as `device`, `dtype`, `revision`, `max_length`, `prompts` or `pooling`.
+            `device` may name several, as in `["cuda:0", "cuda:1"]`: the model is loaded on each, and they share the
+            batches of a call. The vectors are those of one device, and so is the fingerprint.
 
     Returns:
         The space. Equal arguments return the same space while it is in use anywhere. Weights are loaded on first use.
@@ -73,6 +78,9 @@ def load(
         msg = f"the name of a model must be a string such as 'starter', not {name!r}"
         raise TypeError(msg)
     name = _absolute_name(model_name(name))
+    if "device" in options:
+        devices = parse_devices(options["device"])
+        options["device"] = list(devices) if len(devices) > 1 else next(iter(devices), None)
     shared = {"normalize": normalize, "dimensions": dimensions, "cache_size": cache_size, "policy": policy}
     if not isinstance(fast_decode, bool):
         msg = f"fast_decode must be True or False, not {fast_decode!r}"
@@ -85,15 +93,18 @@ def load(
             family, model = find_family(name, revision=options.get("revision"))
             check_folders(name, options)
             with allow_network(policy is not None and policy.network):
-                encoders = build_family(family, model, options, dimensions)
-            if fast_decode:
+                chosen = _on_each_device(family, options)
+                built = [_build(family, model, own, dimensions) for own in chosen]
+            for encoders in built if fast_decode else []:
                 decode_smaller(name, encoders)
-            dtype = "bfloat16" if options.get("precision") == "bf16" else options.get("dtype")
-            if dtype is not None and is_half(dtype):
-                exact = {**{name: options[name] for name in options if name != "precision"}, "dtype": "float32"}
-                prove_half_types(model, encoders, dtype, lambda: build_family(family, model, exact, dimensions))
-            recipe = (load, (name,), {**shared, **kept})
-            space = _space_class(family)(name, encoders, recipe=recipe, **shared)  # type: ignore[arg-type]
+            replicas = [Replica(own.get("device", ""), encoders) for own, encoders in zip(chosen, built, strict=True)]
+            space = _space_class(family)(
+                name,
+                built[0],
+                recipe=(load, (name,), {**shared, **kept}),
+                replicas=replicas if len(replicas) > 1 else (),
+                **shared,  # type: ignore[arg-type]
+            )
             if dimensions is not None:
                 _ = space.dimension  # an impossible number of dimensions is an error here, not at the first vector
             _live[key] = space
@@ -134,6 +145,29 @@ def load_allowed(
         except (TypeError, ValueError) as error:  # an impossible option is a fault of the record, not of the caller
             msg = f"{place}: the recorded space {shorten(repr(name), 80)} cannot be loaded: {error}"
             raise StoreError(msg) from error
+
+
+def _on_each_device(family: Family, options: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the options with which a model is built on each of its devices."""
+    if "device" not in family.options():
+        return [options]
+    named = parse_devices(options.get("device"))
+    devices = named or default_devices()
+    if family.on_processor or len(devices) == 1:
+        devices = named[:1]
+    return [{**options, "device": device} for device in devices] or [options]
+
+
+def _build(
+    family: Family, model: str, options: Mapping[str, Any], dimensions: int | None
+) -> Mapping[Modality, Encoder]:
+    """Build the encoders of a model on one device; those in 16 bits are measured before they are used."""
+    encoders = build_family(family, model, options, dimensions)
+    dtype = "bfloat16" if options.get("precision") == "bf16" else options.get("dtype")
+    if dtype is not None and is_half(dtype):
+        exact = {**{name: options[name] for name in options if name != "precision"}, "dtype": "float32"}
+        prove_half_types(model, encoders, dtype, lambda: build_family(family, model, exact, dimensions))
+    return encoders
 
 
 def _space_class(family: Family) -> type[Space]:

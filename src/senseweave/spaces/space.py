@@ -33,6 +33,7 @@ from senseweave.spaces.batch import (
 from senseweave.spaces.cache import VectorCache
 from senseweave.spaces.coalescing import Coalescer
 from senseweave.spaces.describing import describe_all
+from senseweave.spaces.devices import Devices, Replica
 from senseweave.spaces.engine import Engine, OnError
 from senseweave.spaces.fast_decoding import decoded_at_least
 from senseweave.spaces.fused import encode_fused
@@ -45,6 +46,11 @@ class Space:
     """Encoders whose vectors can be compared with each other.
 
     Created by `senseweave.load`. Safe to use from several threads; pickled by name and options, without weights.
+
+    Attributes:
+        name: Its name in errors and hits.
+        encoders: The encoder of each modality; where there are several devices, on the first.
+        devices: The devices among which batches are dealt; empty where there is one.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Space:
         cache_size: int = 4096,
         policy: MediaPolicy | None = None,
         recipe: tuple[Any, ...] | None = None,
+        replicas: Sequence[Replica] = (),
     ) -> None:
         """Combine encoders of one dimension.
 
@@ -68,6 +75,8 @@ class Space:
             cache_size: How many finished vectors to keep, so that none is computed twice; 0 for none.
             policy: What may be read when media come as paths, URLs or bytes.
             recipe: How `pickle` builds the space again: `(function, arguments, keywords)`.
+            replicas: The same encoders on each of several devices, the first replica being `encoders`; none where
+                there is one device.
 
         Raises:
             ValueError: If there are no encoders.
@@ -83,8 +92,11 @@ class Space:
         self.dimensions = first.usual_dimensions if dimensions is None else dimensions
         self.policy = policy or MediaPolicy()
         self._recipe = recipe
-        self._engine = Engine(self._finish, VectorCache(cache_size))
-        self._coalescer = Coalescer(partial(self._run, on_error="skip", progress=None))
+        self.devices = tuple(replica.device for replica in replicas)
+        self._further = [replica.encoders for replica in replicas[1:]]
+        self._engine = Engine(self._finish, VectorCache(cache_size), Devices(self.devices))
+        run = partial(self._run, on_error="skip", progress=None)
+        self._coalescer = Coalescer(run, workers=max(1, len(self.devices)))
         self._fingerprint: str | None = None
 
     @property
@@ -235,6 +247,8 @@ class Space:
             tags: How many classes are named for an image or a window, at most.
             on_error: `raise`, or `skip` to leave out media that cannot be read.
 
+        A model on several devices describes on the first.
+
         Returns:
             A description for each media: tags with scores, captions or text in images, transcripts with the times of
             their words and the language, by windows of the source.
@@ -307,7 +321,8 @@ class Space:
         Returns:
             `name`, `modalities`, `dimension`, `fingerprint`, and by modality in `backends` the backend, its precision
             and threads, the plans that were timed, and the measured `loss` of a lower precision: the mean and the
-            lowest cosine to vectors of float32.
+            lowest cosine to vectors of float32. Where there are several devices, `devices` names them, and `backends`
+            says what computes on the first.
         """
         described = {modality: dict(encoder.describe_backend()) for modality, encoder in self.encoders.items()}
         return {
@@ -315,6 +330,7 @@ class Space:
             "modalities": list(self.modalities),
             "dimension": self.dimension,
             "fingerprint": self.fingerprint,
+            **({"devices": list(self.devices)} if self.devices else {}),
             "backends": {modality: facts for modality, facts in described.items() if facts},
         }
 
@@ -330,15 +346,19 @@ class Space:
         """
         named = (modalities,) if isinstance(modalities, str) else modalities
         chosen: Iterable[Modality] = self.modalities if named is None else named
-        for encoder in [self.encoder(modality) for modality in chosen]:
-            encoder.load()
+        for replicas in [self.replicas(modality) for modality in chosen]:
+            for device, encoder in enumerate(replicas):
+                with self._engine.devices.loading(device):
+                    encoder.load()
 
     def close(self) -> None:
         """Free the models and forget cached vectors; the next use loads them again."""
         self._coalescer.close()
+        self._engine.devices.close()
         self._engine.cache.clear()
-        for encoder in self.encoders.values():
-            encoder.close()
+        for encoders in (self.encoders, *self._further):
+            for encoder in encoders.values():
+                encoder.close()
 
     def __enter__(self) -> Space:
         return self
@@ -371,6 +391,10 @@ class Space:
         except KeyError:
             raise UnsupportedModalityError(self.name, modality, self.modalities) from None
 
+    def replicas(self, modality: Modality) -> list[Encoder]:
+        """Return the encoder of `modality` on each device; errors are those of `encoder`."""
+        return [self.encoder(modality), *(encoders[modality] for encoders in self._further)]
+
     @cached_property
     def _norms_before_cut(self) -> bool:
         first = next(iter(self.encoders.values()))
@@ -401,12 +425,12 @@ class Space:
     def _run(
         self, modality: Modality, media: Sequence[Media], role: Role, on_error: OnError, progress: Counter | None
     ) -> Batch:
-        encoder = self.encoder(modality)
+        replicas = self.replicas(modality)
         if any(isinstance(item, Fused) for item in media):
             encode = partial(self.encode, role=role, on_error="skip")
             return encode_fused(media, encode, self._unit, on_error=on_error, progress=progress)
         return self._engine.run(
-            encoder, media, role=role, dimension=self.dimension, on_error=on_error, progress=progress
+            replicas, media, role=role, dimension=self.dimension, on_error=on_error, progress=progress
         )
 
     def _finish(self, vectors: np.ndarray) -> np.ndarray:

@@ -23,9 +23,10 @@ import numpy as np
 import pytest
 
 import senseweave as sw
+from senseweave.encoders.base import Encoded, Prepared
 from senseweave.errors import TruncationWarning, UnsupportedModalityError, WeightsError
 from senseweave.media import MODALITIES
-from senseweave.spaces import Space
+from senseweave.spaces import Space, forwarding
 from senseweave.testing.case import Case
 from senseweave.testing.models import CaseModels, embed, unit
 
@@ -50,6 +51,16 @@ def applies_to(condition: Callable[[Case], bool]) -> Callable[[Test], Test]:
         return test
 
     return mark
+
+
+def _counting(forward: Callable[..., Encoded], number: int, computed: list[int]) -> Callable[..., Encoded]:
+    """Return a function that does what `forward` does, and notes the number of its encoder."""
+
+    def counted(batch: Sequence[Prepared]) -> Encoded:
+        computed.append(number)
+        return forward(batch)
+
+    return counted
 
 
 def is_text(case: Case) -> bool:
@@ -105,6 +116,21 @@ class EncoderContract:
         np.testing.assert_allclose(alone, vectors, atol=case.tolerance)
         shuffled = embed(space, case, items[::-1])[::-1]
         np.testing.assert_allclose(shuffled, vectors, atol=case.tolerance)
+
+    @applies_to(lambda case: not case.served)
+    def test_batches_on_several_devices_have_the_vectors_of_one(
+        self, case: Case, models: CaseModels, items: list[Any], vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Check that models on several devices share the batches of a call, and that this changes no vector."""
+        # An item a batch, so that there is something to share.
+        monkeypatch.setattr(forwarding, "batches", lambda pool, budget: [[unit] for unit in pool])
+        space = models.space(case, device=["cpu", "cpu"])
+        computed: list[int] = []
+        for number, encoder in enumerate(space.replicas(case.modality)):
+            monkeypatch.setattr(encoder, "forward", _counting(encoder.forward, number, computed))
+        np.testing.assert_allclose(embed(space, case, items), vectors, atol=case.tolerance)
+        assert set(computed) == set(range(len(space.devices) or 1))
+        assert space.fingerprint == models.space(case).fingerprint
 
     @applies_to(is_text)
     def test_a_text_that_is_empty_or_broken_has_a_vector_or_an_error_of_its_own(

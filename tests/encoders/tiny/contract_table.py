@@ -51,6 +51,8 @@ COLUMNS = {
 }
 """Contracts by the column that counts the models which they run for; `half` is counted by number type."""
 HALF = "test_half_types_stay_within_their_bound"
+DEVICES = "test_batches_on_several_devices_have_the_vectors_of_one"
+"""Runs for every case that `device` says `yes` of."""
 REAL_WEIGHTS = {
     "starter": "test_minilm.py",
     "speaker": "test_speaker.py",
@@ -61,7 +63,7 @@ REAL_WEIGHTS = {
 def render(cases: Sequence[Case], models: CaseModels) -> str:
     """Return both tables for the cases of the contract suite."""
     unknown = {name for name in dir(EncoderContract) if name.startswith("test_")}
-    unknown -= {HALF, *(name for names in COLUMNS.values() for name in names)}
+    unknown -= {HALF, DEVICES, *(name for names in COLUMNS.values() for name in names)}
     if unknown:
         raise LookupError(f"no column for {', '.join(sorted(unknown))}")
     rows: dict[tuple[str, str], list[Case]] = {}

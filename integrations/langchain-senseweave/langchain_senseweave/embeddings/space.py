@@ -31,7 +31,8 @@ class SenseweaveEmbeddings(SpaceFields, MediaEmbeddings):
 
     Key init args:
         model: Name of a space (`starter`, a hub id, a folder, `scheme:name`) or a loaded `Space`.
-        device: torch device, for example `cuda:0`; chosen by senseweave if None.
+        device: torch device, for example `cuda:0`, or a list of several that share the work; chosen by senseweave if
+            None.
         dtype: Precision of the weights, for example `float16`.
         revision: Commit or tag of a model from a hub.
         dimensions: Number of leading dimensions to keep; all if None.

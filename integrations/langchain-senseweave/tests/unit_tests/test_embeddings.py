@@ -133,6 +133,13 @@ def test_unknown_and_contradictory_options_are_refused(space):
         SenseweaveEmbeddings(load_options={"device": "cpu"})
 
 
+def test_several_devices_share_the_work():
+    embeddings = SenseweaveEmbeddings(model="starter", device=["cpu", "cpu"])
+    assert embeddings.space.devices == ("cpu", "cpu")
+    one = SenseweaveEmbeddings(model="starter", device="cpu").embed_query("a dog")
+    assert embeddings.embed_query("a dog") == pytest.approx(one, abs=1e-6)
+
+
 def test_the_repr_is_small_and_holds_no_weights(embeddings):
     assert len(repr(embeddings)) < 500
     assert "Space(" not in repr(embeddings)

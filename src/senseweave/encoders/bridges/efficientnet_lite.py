@@ -14,8 +14,9 @@ from senseweave.encoders.parts.efficientnet_graph import SIZE, EfficientNetGraph
 from senseweave.encoders.parts.efficientnet_torch import EfficientNetTorch
 from senseweave.encoders.parts.long_images import crop_middle
 from senseweave.encoders.parts.starter_weights import EFFICIENTNET_LITE0
+from senseweave.encoders.runtime.devices import is_processor
 from senseweave.encoders.runtime.pinned_weights import PinnedWeights
-from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, is_processor
+from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 
 CLASSES_FILE: Final = Path(__file__).parents[1] / "weights" / "imagenet_classes.txt"
 CROP = 0.875

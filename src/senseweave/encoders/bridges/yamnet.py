@@ -11,9 +11,10 @@ import numpy as np
 from senseweave.encoders.parts.starter_weights import YAMNET
 from senseweave.encoders.parts.yamnet_graph import SAMPLING_RATE, YamnetGraph
 from senseweave.encoders.parts.yamnet_torch import YamnetTorch
+from senseweave.encoders.runtime.devices import is_processor
 from senseweave.encoders.runtime.pinned_weights import FoundWeights, PinnedWeights
 from senseweave.encoders.runtime.tensor_files import MappedTensors
-from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, is_processor
+from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.media import Waveform
 
 WEIGHTS, USUAL_SCORES = YAMNET.files

@@ -32,9 +32,9 @@ from senseweave.encoders.parts.starter_weights import (
 )
 from senseweave.encoders.parts.universal_sentence import UniversalSentence
 from senseweave.encoders.runtime.checkpoint import Checkpoint
+from senseweave.encoders.runtime.devices import is_processor
 from senseweave.encoders.runtime.onnx_session import usual_batch_tokens
 from senseweave.encoders.runtime.pinned_weights import PinnedWeights
-from senseweave.encoders.runtime.torch_runtime import is_processor
 from senseweave.errors import ModelError
 from senseweave.media import Modality
 from senseweave.suggestions import did_you_mean

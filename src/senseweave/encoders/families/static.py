@@ -235,4 +235,5 @@ FAMILY = Family(
         Rule(has_model_type("model2vec"), BY_STATIC_TYPE),
         Rule(has_architecture("StaticModel"), BY_STATIC_TYPE),
     ),
+    on_processor=True,
 )

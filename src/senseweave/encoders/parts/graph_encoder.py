@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +41,8 @@ from senseweave.encoders.runtime.backends.precision import (
 )
 from senseweave.encoders.runtime.backends.quantizing import quantize
 from senseweave.encoders.runtime.checkpoint import Checkpoint
-from senseweave.encoders.runtime.torch_runtime import DEVICE_VARIABLE, Lazy, is_half
+from senseweave.encoders.runtime.devices import default_device
+from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.extras import require
 from senseweave.media import Modality
 
@@ -321,7 +321,7 @@ def source_key(source: GraphSource) -> GraphKey:
 
 def _is_ready(source: GraphSource, device: str | None) -> bool:
     """Return whether there is a graph of a model that torch would compute on the CPU in float32."""
-    device = device or os.environ.get(DEVICE_VARIABLE)
+    device = device or default_device()
     if device not in (None, "cpu") or is_half(source.dtype) or not is_installed("onnx"):
         return False
     try:

@@ -17,6 +17,7 @@ from senseweave.encoders.rerankers.multi_vector import MultiVectorModel
 from senseweave.encoders.rerankers.sparse import SparseModel
 from senseweave.encoders.rerankers.vision_language import VisionLanguageModel
 from senseweave.encoders.runtime.checkpoint import resolve
+from senseweave.encoders.runtime.devices import one_device
 from senseweave.errors import ModelError
 
 CLASSES: Final[Mapping[Kind, type[Scorer]]] = {
@@ -45,7 +46,8 @@ def load_scorer(name: str, options: Mapping[str, Any]) -> Scorer:
     if unknown := sorted(set(options) - set(known)):
         msg = f"a reranker has no option {', '.join(unknown)}; it has: {', '.join(known)}"
         raise TypeError(msg)
-    return build(name, **check_options(build, options))
+    chosen = {**options, "device": one_device(options.get("device"), "a reranker or a sparse encoder computes")}
+    return build(name, **check_options(build, chosen))
 
 
 def build(

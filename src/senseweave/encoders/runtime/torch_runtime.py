@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar
 
+from senseweave.encoders.runtime.devices import default_device, one_device
 from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.forking import RLock, abandon, call_in_child, forks
@@ -15,8 +16,6 @@ from senseweave.forking import RLock, abandon, call_in_child, forks
 T = TypeVar("T")
 
 DTYPES = ("float32", "bfloat16", "float16")
-DEVICE_VARIABLE = "SENSEWEAVE_DEVICE"
-"""Environment variable that names the device of models for which none is given."""
 
 
 class Lazy(Generic[T]):
@@ -107,14 +106,14 @@ def to_device(tensor: Any, device: Any) -> Any:
 
 
 def pick_device(device: str | None, *, extra: str = "text") -> str:
-    """Return `device`, or that of SENSEWEAVE_DEVICE, or the best device there is: cuda, mps or cpu.
+    """Return `device`, or the first of SENSEWEAVE_DEVICE, or the best device there is: cuda, mps or cpu.
 
     Raises:
         ModelError: If it is CUDA, and this process was forked from one that had used CUDA.
-        ValueError: If torch knows no such device.
+        ValueError: If torch knows no such device, this machine has none, or several are named.
     """
     torch = require("torch", extra=extra)
-    device = device or os.environ.get(DEVICE_VARIABLE)
+    device = one_device(device, "this computes") or default_device()
     if device:
         try:
             known = torch.device(device)
@@ -123,6 +122,7 @@ def pick_device(device: str | None, *, extra: str = "text") -> str:
             raise ValueError(msg) from error
         if known.type == "cuda":
             check_fork()
+            _check_cuda(device, known.index)
         return str(known)
     if torch.cuda.is_available():
         check_fork()
@@ -132,9 +132,18 @@ def pick_device(device: str | None, *, extra: str = "text") -> str:
     return "cpu"
 
 
-def is_processor(device: str | None) -> bool:
-    """Return whether a device, or that of SENSEWEAVE_DEVICE if it is None, is the CPU; without one it is, too."""
-    return (device or os.environ.get(DEVICE_VARIABLE) or "cpu").partition(":")[0] == "cpu"
+def _check_cuda(device: str, index: int | None) -> None:
+    """Check that torch sees a CUDA device, rather than let it fail while weights are moved.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    torch = require("torch", extra="text")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (index or 0) >= count:
+        seen = ", ".join(f"cuda:{number}" for number in range(count)) or "no CUDA device"
+        msg = f"device {device!r} is not there: torch {torch.__version__} sees {seen}"
+        raise ValueError(msg)
 
 
 def check_fork() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from senseweave.arguments import check_choice
 from senseweave.encoders.base import ROLES
 from senseweave.encoders.parts.heads import unit
+from senseweave.encoders.runtime.devices import one_device
 from senseweave.encoders.runtime.torch_runtime import pick_device
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -132,6 +133,7 @@ def finetune(
         epochs=epochs, batch_size=batch_size, batch_items=batch_items, learning_rate=learning_rate, warmup=warmup,
         weight_decay=weight_decay, patience=patience, hard_negatives=hard_negatives, distinct=LOSSES[loss].distinct,
     )  # fmt: skip
+    device = one_device(device, "training computes")
     check_precision(precision, (device or "cpu") if adapter == "head" else pick_device(device))
     name = os.fspath(model)
     if adapter == "head" and augment:

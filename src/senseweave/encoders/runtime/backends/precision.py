@@ -14,7 +14,8 @@ import numpy as np
 
 from senseweave.arguments import check_choice
 from senseweave.encoders.runtime.backends.base import GraphInputs, VectorBackend
-from senseweave.encoders.runtime.torch_runtime import DEVICE_VARIABLE, is_half
+from senseweave.encoders.runtime.devices import default_device
+from senseweave.encoders.runtime.torch_runtime import is_half
 from senseweave.extras import require
 
 Backend = Literal["auto", "torch", "onnx", "openvino"]
@@ -99,7 +100,7 @@ def check_backend(backend: str, precision: str, *, device: str | None, dtype: st
         able = " or ".join(f"backend={name!r}" for name, kinds in POSSIBLE.items() if precision in kinds)
         msg = f"backend={backend!r} does not compute in {precision}; use {able}"
         raise ValueError(msg)
-    device = device or os.environ.get(DEVICE_VARIABLE)
+    device = device or default_device()
     if backend in MODULES or precision == "int8":
         wanted = f"backend={backend!r}" if backend in MODULES else "precision='int8'"
         if device is not None and device != "cpu":

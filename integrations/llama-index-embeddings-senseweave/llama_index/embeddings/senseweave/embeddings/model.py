@@ -103,7 +103,8 @@ class SenseweaveEmbedding(EmbeddingMethods):
             model_name: Any name that `senseweave.load` takes: `starter`, a hub id, a folder, `scheme:name`.
             space: A loaded space instead of a name; load options and policy are then its own.
             **options: As follows.
-                device: torch device, for example `cuda:0`; chosen by senseweave if None.
+                device: torch device, for example `cuda:0`, or a list of several that share the work; chosen by
+                    senseweave if None.
                 dtype: Precision of the weights, for example `float16`.
                 revision: Commit or tag of a model from a hub.
                 dimensions: How many leading dimensions are kept; all if None.

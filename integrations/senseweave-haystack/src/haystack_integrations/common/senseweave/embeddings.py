@@ -60,7 +60,8 @@ class SpaceComponent(Lifecycle):
         :param model: A name that `senseweave.load` takes: `starter`, a hub id, a local folder, or `scheme:name`.
         :param dimensions: How many leading dimensions to keep, for models trained to allow it.
         :param normalize: Whether embeddings have length 1; what the model was saved with if None.
-        :param device: Where the model runs. If None, senseweave chooses when the model is loaded.
+        :param device: Where the model runs; several devices share the work. If None, senseweave chooses when the model
+            is loaded.
         :param api_key: Key of a model behind an API, as `Secret.from_env_var(...)`; its usual variable if None.
         :param load_options: Further options of `senseweave.load` for this family, for example `max_length`.
         :raises TypeError: If `device` is not a `ComponentDevice`, or `api_key` not a `Secret`.
@@ -153,7 +154,7 @@ class SpaceComponent(Lifecycle):
             if self._space is None:
                 options = dict(self.load_options)
                 if self.device is not None:
-                    options["device"] = self.device.to_torch_str()
+                    options["device"] = _device_names(self.device)
                 if self.api_key is not None:
                     options["key_variable"] = _read_key_variable(self.api_key)
                 space = sw.load(self.model, dimensions=self.dimensions, normalize=self.normalize, **options)
@@ -165,6 +166,20 @@ class SpaceComponent(Lifecycle):
     async def _loaded_async(self) -> sw.Space:
         """Like `_loaded`, in a thread if something must be loaded: even the configuration is read from files."""
         return self._space if self._space is not None else await in_thread(self._loaded)
+
+
+def _device_names(device: ComponentDevice) -> str | list[str]:
+    """Return the name of a device as `senseweave.load` takes it, or those of several, in the order of their map.
+
+    :param device: The device, or `ComponentDevice.from_multiple(DeviceMap({"first": ..., "second": ...}))`, whose keys
+        mean nothing here.
+    :returns: One name, or several.
+    """
+    if not device.has_multiple_devices:
+        name: str = device.to_torch_str()
+        return name
+    devices = ComponentDevice.to_dict(device)["device_map"]
+    return list(devices.values())
 
 
 def _read_key_variable(api_key: Secret) -> str:

@@ -24,6 +24,8 @@ if "SENSEWEAVE_DATA" not in os.environ:  # what tests name is not remembered for
 if "SENSEWEAVE_CACHE" not in os.environ:  # nor do tests meet graphs that the user made, which `backend="auto"` takes
     os.environ["SENSEWEAVE_CACHE"] = tempfile.mkdtemp(prefix="senseweave-cache-")
     atexit.register(shutil.rmtree, os.environ["SENSEWEAVE_CACHE"], ignore_errors=True)
+# Each test of graphs makes some, and torch and transformers take seconds to import; test_graph_process.py has the rest.
+os.environ["SENSEWEAVE_GRAPH_PROCESS"] = "same"
 # Tests are many small calls: threads that spin between them only take the processor from each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # set before torch is imported; what a test starts inherits it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from senseweave.encoders import plugins
@@ -13,6 +14,7 @@ from senseweave.encoders.detection import Signs, read_signs
 from senseweave.encoders.families import BUILT_IN
 from senseweave.encoders.family import Family
 from senseweave.encoders.options import check_options
+from senseweave.encoders.parts.graph_encoder import GraphEncoder
 from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.checkpoint import CONFIG_PATTERNS, resolve
 from senseweave.errors import ModelError
@@ -149,7 +151,19 @@ def build_family(
     checked = check_options(family.build, {**options, "dimensions": dimensions})
     if dimensions is None or "dimensions" not in known:  # a server can shorten vectors before they are sent
         del checked["dimensions"]
-    return family.build(model, **checked)
+    encoders = family.build(model, **checked)
+    for modality, encoder in encoders.items():
+        if isinstance(encoder, GraphEncoder):
+            encoder.build_again = partial(_build_again, family.scheme, model, dict(options), dimensions, modality)
+    return encoders
+
+
+def _build_again(
+    scheme: str, model: str, options: Mapping[str, Any], dimensions: int | None, modality: Modality
+) -> GraphEncoder[Any]:
+    encoder = build_family(family_for(scheme), model, options, dimensions)[modality]
+    assert isinstance(encoder, GraphEncoder)
+    return encoder
 
 
 def _built_in_families() -> tuple[Family, ...]:

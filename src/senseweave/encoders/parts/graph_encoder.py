@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -28,6 +29,7 @@ from senseweave.encoders.runtime.backends.export import (
     export_pipeline,
     write_proof,
 )
+from senseweave.encoders.runtime.backends.graph_process import GraphProcessError, Make, make_apart
 from senseweave.encoders.runtime.backends.onnx import Onnx
 from senseweave.encoders.runtime.backends.openvino import OpenVino
 from senseweave.encoders.runtime.backends.precision import (
@@ -43,6 +45,7 @@ from senseweave.encoders.runtime.backends.quantizing import quantize
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.encoders.runtime.devices import default_device
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
+from senseweave.errors import ModelError
 from senseweave.extras import require
 from senseweave.media import Modality
 
@@ -115,9 +118,15 @@ class Graph(Generic[Inputs]):
 
 
 class GraphEncoder(Encoder, Generic[Inputs]):
-    """An encoder as a graph, with the settings and the identity of the encoder that it is made of."""
+    """An encoder as a graph, with the settings and the identity of the encoder that it is made of.
+
+    Attributes:
+        build_again: Builds an equal encoder, and can be pickled: the graph is made of that in a process of its own.
+            None if there is no such function, and the graph is made in this process.
+    """
 
     batch_budget: int
+    build_again: Callable[[], GraphEncoder[Any]] | None = None
 
     def __init__(self, source: Any, engine: Engine, precision: Precision = "fp32", *, forgiving: bool = False) -> None:
         """Describe the encoder; the graph is made when it is first used, once for all processes.
@@ -126,7 +135,8 @@ class GraphEncoder(Encoder, Generic[Inputs]):
             source: The encoder in torch, a `GraphSource`, which is loaded only to make the graph.
             engine: What computes the graph.
             precision: In which it computes.
-            forgiving: Whether the encoder in torch computes if the graph cannot, which is logged.
+            forgiving: Whether the encoder in torch computes if the graph cannot, which is logged. In float32 it always
+                does if the process that makes the graph crashes.
         """
         self.source = source
         self.engine: Engine = engine
@@ -231,7 +241,7 @@ class GraphEncoder(Encoder, Generic[Inputs]):
         try:
             return self._open_graph()
         except Exception as error:
-            if not self._forgiving:
+            if not (self._forgiving or (isinstance(error, GraphProcessError) and self.precision == "fp32")):
                 raise
             name = printable(self.source.name)
             _log.warning("%s: torch computes it, because its graph cannot: %s", name, error)
@@ -253,6 +263,18 @@ class GraphEncoder(Encoder, Generic[Inputs]):
         return Graph(backend, inputs, exact.facts, reduced.facts["loss"])
 
     def _make(self, folder: Path) -> Mapping[str, object]:
+        if self.build_again is not None:
+            prepare = partial(_prepare, self.build_again, source_key(self.source).quick)
+            if (made := make_apart(printable(self.source.name), prepare, folder)) is not None:
+                return made
+        return self.make(folder)
+
+    def make(self, folder: Path) -> Mapping[str, object]:
+        """Write the graph into an empty folder, prove it, and return what is known of it.
+
+        Raises:
+            ModelError: If there can be no graph, or it does not compute what the model computes in torch.
+        """
         pipeline = self.source.pipeline()
         name = pipeline.name
         facts = {**pipeline.facts, **pipeline.inputs.save(folder)}
@@ -328,6 +350,19 @@ def _is_ready(source: GraphSource, device: str | None) -> bool:
         return find_entry(source_key(source)) is not None and (device == "cpu" or not has_accelerator())
     except OSError:
         return False
+
+
+def _prepare(build_again: Callable[[], GraphEncoder[Any]], quick: str) -> Make:
+    """Return what makes the graph of an encoder in another process.
+
+    Raises:
+        ModelError: If the encoder is another one there.
+    """
+    encoder = build_again()
+    if source_key(encoder.source).quick != quick:
+        msg = f"{encoder.source.name} is another model in this process"
+        raise ModelError(msg)
+    return encoder.make
 
 
 def _prove(name: str, engine: Engine, exact: Entry, inputs: GraphInputs) -> Mapping[str, object]:

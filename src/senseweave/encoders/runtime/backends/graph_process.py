@@ -1,0 +1,124 @@
+"""Make graphs in a process of their own: the user's survives a crash of the exporter, and keeps none of its memory.
+
+Torch, transformers and the exporter stay in a process that has made a graph: of a tiny model, it then holds 970 MB, and
+95 if it only reads the graph. The other process is a plain `python -c`: it works in daemons, in threads and below
+scripts without a guard of `__main__`, none of which it runs again. Where none can begin, graphs are made here.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from senseweave.errors import ModelError
+
+VARIABLE: Final = "SENSEWEAVE_GRAPH_PROCESS"
+"""Environment variable; `same` makes graphs in the process that needs them."""
+BEGUN: Final = "begun"
+GREATEST_EXIT_CODE: Final = 255
+"""On Windows a process that crashed ends with a greater one."""
+PROGRAM: Final = """
+import os, pickle, sys
+answers = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)
+sys.path[:] = pickle.load(sys.stdin.buffer)
+from senseweave.encoders.runtime.backends.graph_process import answer
+answer(sys.stdin.buffer, answers)
+"""
+
+Make = Callable[[Path], Mapping[str, object]]
+
+
+class GraphProcessError(ModelError):
+    """The process that made a graph ended before it was done."""
+
+
+def make_apart(name: str, prepare: Callable[[], Make], folder: Path) -> Mapping[str, object] | None:
+    """Make a graph in another process.
+
+    Args:
+        name: What errors call the model.
+        prepare: Returns what makes the graph; called in the other process, to which it is pickled.
+        folder: Where the files of the graph are to be.
+
+    Returns:
+        What is known of the graph; None if no other process could begin to make it.
+
+    Raises:
+        GraphProcessError: If the process ended while it made the graph.
+        Exception: Whatever making it raised.
+    """
+    python = _interpreter()
+    if python is None:
+        return None
+    try:
+        request = pickle.dumps(sys.path) + pickle.dumps((prepare, folder))
+        done = subprocess.run(  # noqa: S603
+            [python, "-P", "-c", PROGRAM], input=request, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+        )
+    except (OSError, pickle.PicklingError, TypeError, AttributeError):
+        return None
+    answers = list(_read(done.stdout))
+    if BEGUN not in answers and 0 <= done.returncode <= GREATEST_EXIT_CODE:
+        return None
+    if not answers or answers[-1] == BEGUN:
+        msg = f"{name}: the process that made its graph {_ending(done.returncode)}"
+        raise GraphProcessError(msg)
+    made = answers[-1]
+    if isinstance(made, Exception):
+        raise made
+    return made  # type: ignore[no-any-return]
+
+
+def answer(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Read a request of `make_apart`, and write that it is begun and what came of it."""
+    prepare, folder = pickle.load(requests)  # noqa: S301  (from the process that started this one)
+    make = prepare()
+    pickle.dump(BEGUN, answers)
+    answers.flush()
+    try:
+        result: object = dict(make(folder))
+    except Exception as error:
+        result = error
+    answers.write(_pickled(result))
+    answers.flush()
+
+
+def _pickled(result: object) -> bytes:
+    try:
+        pickled = pickle.dumps(result)
+        pickle.loads(pickled)  # noqa: S301  (its own; exceptions may be written and not read)
+    except Exception:
+        return pickle.dumps(ModelError(f"{type(result).__name__}: {result}"))
+    return pickled
+
+
+def _read(answers: bytes) -> list[Any]:
+    read, file = [], io.BytesIO(answers)
+    while True:
+        try:
+            read.append(pickle.load(file))  # noqa: S301  (of the process that this one started)
+        except (EOFError, pickle.UnpicklingError):
+            return read
+
+
+def _interpreter() -> str | None:
+    """Return the program to start; None where it is no Python, as in frozen and embedding programs, or not wanted."""
+    is_python = not getattr(sys, "frozen", False) and Path(sys.executable or "").stem.lower().startswith("python")
+    return sys.executable if is_python and os.environ.get(VARIABLE) != "same" else None
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"

@@ -1,7 +1,7 @@
 """Make graphs in a process of their own: the user's survives a crash of the exporter, and keeps none of its memory.
 
-Torch, transformers and the exporter stay in a process that has made a graph: of a tiny model, it then holds 970 MB, and
-95 if it only reads the graph. The other process is a plain `python -c`: it works in daemons, in threads and below
+Torch, transformers and the exporter stay in a process that has made a graph, and take ten times the memory of one that
+only reads it. The other process is a plain `python -c`: it works in daemons, in threads and below
 scripts without a guard of `__main__`, none of which it runs again. Where none can begin, graphs are made here.
 """
 

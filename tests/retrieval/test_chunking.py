@@ -9,7 +9,9 @@ import pytest
 
 from senseweave import Audio, Image, Text, UnsupportedModalityError
 from senseweave.encoders.base import Encoded, Encoder, Prepared
+from senseweave.retrieval import Index
 from senseweave.retrieval.records.chunking import chunk_media
+from senseweave.retrieval.stores.memory import MemoryStore
 from senseweave.spaces import Space, load
 
 
@@ -132,3 +134,39 @@ def test_without_a_space_pieces_have_common_lengths():
 def test_a_modality_that_the_space_lacks_is_an_error():
     with pytest.raises(UnsupportedModalityError, match="image"):
         list(chunk_media(Image(np.zeros((4, 4, 3), np.uint8)), Space("x", {"text": Plain("text")})))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"characters": 0}, "characters"),
+        ({"characters": -1}, "characters"),
+        ({"characters": 2.5}, "characters"),
+        ({"characters": True}, "characters"),
+        ({"character_overlap": -1}, "character_overlap"),
+        ({"overlap": -1}, "overlap"),
+        ({"overlap": float("nan")}, "overlap"),
+        ({"overlap": float("inf")}, "overlap"),
+        ({"seconds": -1}, "seconds"),
+        ({"seconds": "ten"}, "seconds"),
+    ],
+)
+def test_impossible_lengths_are_refused_before_anything_is_divided(options, named):
+    with pytest.raises(ValueError, match=f"^{named} must be a"):
+        chunk_media(Text("one two"), Space("texts", {"text": Plain("text")}), **options)
+    if "seconds" not in options:
+        with Index(MemoryStore(), spaces=[Space("texts", {"text": Plain("text")})]) as index:
+            with pytest.raises(ValueError, match=f"^{named} must be a"):
+                index.add([Text("one two")], **options)
+            assert len(index) == 0
+
+
+def test_windows_that_share_all_of_themselves_are_refused_before_anything_is_added():
+    space = Space("sounds", {"audio": Plain("audio", window_seconds=10)})
+    with Index(MemoryStore(), spaces=[space]) as index, pytest.raises(ValueError, match="0 <= overlap < seconds"):
+        index.add([Audio((np.zeros(16000, np.float32), 16000))], overlap=10)
+
+
+def test_numbers_of_numpy_are_lengths():
+    (chunk,) = chunk_media(Text("one two"), characters=np.int64(10), overlap=np.float32(0), seconds=np.float64(5))
+    assert chunk.decode() == "one two"

@@ -199,7 +199,8 @@ class Index(Maintained, Judged, Explored):
                 `error.report` is the report.
             MediaError: With `on_error="raise"`, for the first input that cannot be indexed.
             StoreError: If another process writes for longer than the index's lock timeout.
-            ValueError: If metadata use a reserved name or are not flat, or `encoding`, `ocr` or `pages` is unknown.
+            ValueError: If metadata use a reserved name or are not flat, `encoding`, `ocr` or `pages` is unknown,
+                or a length is impossible.
         """
         spaces = self.spaces
         with self._store.writing():

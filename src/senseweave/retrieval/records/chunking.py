@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from math import inf
+from numbers import Integral, Real
 from typing import Final, TypedDict
 
 from senseweave.encoders.base import Encoder
 from senseweave.media import Media, split
 from senseweave.media.headings import Measure
+from senseweave.media.reading.windows import check_window
 from senseweave.media.splitting import DEFAULT_CHARACTERS, DEFAULT_SECONDS
+from senseweave.redaction import quoted
 from senseweave.spaces.space import Space
 
 CHARACTERS_PER_TOKEN: Final = 4
@@ -61,7 +65,9 @@ def chunk_media(
     Raises:
         UnsupportedModalityError: If the space cannot embed the media.
         MediaError: If the media cannot be read.
+        ValueError: If a length is impossible.
     """
+    check_chunking(seconds, overlap, characters, character_overlap)
     if media.is_scan and space is not None and "text" not in space.modalities:
         return iter(())
     encoder = space.encoder(media.modality) if space is not None else None
@@ -80,6 +86,42 @@ def chunk_media(
         character_overlap=character_overlap,
         measure=measure,
     )
+
+
+def check_chunking(
+    seconds: float | None = None,
+    overlap: float = 0.0,
+    characters: int | None = None,
+    character_overlap: int = 0,
+    spaces: Iterable[Space] = (),
+) -> None:
+    """Check the options of `chunk_media` before any media is divided.
+
+    Args:
+        seconds: See `chunk_media`, like the others.
+        overlap: Also less than the windows of `spaces`.
+        characters: At least 1.
+        character_overlap: At least 0.
+        spaces: Which embed the chunks.
+
+    Raises:
+        ValueError: If one is impossible; the message names it.
+    """
+    counts = {"characters": (characters, 1), "character_overlap": (character_overlap, 0)}
+    for name, (count, least) in counts.items():
+        if count is not None and (isinstance(count, bool) or not isinstance(count, Integral) or count < least):
+            msg = f"{name} must be a whole number of at least {least}, not {quoted(count)}"
+            raise ValueError(msg)
+    lengths = {"seconds": seconds, "overlap": overlap}
+    for name, length in lengths.items():
+        if length is not None and (isinstance(length, bool) or not isinstance(length, Real) or not 0 <= length < inf):
+            msg = f"{name} must be a number of at least 0, not {quoted(length)}"
+            raise ValueError(msg)
+    if not overlap:
+        return
+    encoders = [space.encoders[kind] for space in spaces for kind in ("audio", "video") if kind in space.encoders]
+    for encoder in encoders:
+        check_window(seconds or encoder.window_seconds or DEFAULT_SECONDS, overlap)
 
 
 def _measure(encoder: Encoder, limit: int) -> Measure:

@@ -30,7 +30,7 @@ from senseweave.media.kinds.picture_text import Ocr, PictureReading, PictureText
 from senseweave.media.kinds.text import FILE_HASH, TextFile
 from senseweave.progress import Progress, ProgressOption, tracked
 from senseweave.redaction import quoted, without_secrets
-from senseweave.retrieval.records.chunking import chunk_media
+from senseweave.retrieval.records.chunking import check_chunking, chunk_media
 from senseweave.retrieval.records.forecast import Forecast
 from senseweave.retrieval.records.identity import is_picture_text, record_id
 from senseweave.retrieval.records.scans import remember_picture, remember_scan
@@ -90,8 +90,10 @@ class Ingest:
 
         Raises:
             TypeError: If `metadata` is neither a dict nor a function.
-            ValueError: If `on_error`, `encoding`, `ocr` or `pages` is unknown, or metadata cannot be stored.
+            ValueError: If `on_error`, `encoding`, `ocr` or `pages` is unknown, a length is impossible, or metadata
+                cannot be stored.
         """
+        check_chunking(None, overlap, characters, character_overlap, spaces.values())
         self._reading = PictureReading(ocr)
         check_choice("on_error", on_error, ON_INPUT_ERROR)
         check_choice("pages", pages, PAGES)

@@ -105,8 +105,8 @@ async def test_an_add_that_waits_for_another_process_stops_waiting_when_it_is_ca
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await until(lambda: index._store.store._lock._threads.acquire(timeout=0))
-            index._store.store._lock._threads.release()
+            await until(lambda: index._store.store._connection.lock._threads.acquire(timeout=0))
+            index._store.store._connection.lock._threads.release()
         await asyncio.wait_for(index.aadd([sw.Text("later")]), SECONDS)
         assert [hit.text for hit in index.search("later", k=5)] == ["later"]
 

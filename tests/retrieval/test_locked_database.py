@@ -12,7 +12,7 @@ import senseweave as sw
 from senseweave.errors import StoreError
 from senseweave.retrieval import Index
 from senseweave.retrieval.integrity import database, file_locks
-from senseweave.retrieval.stores import chroma
+from senseweave.retrieval.stores import chroma_connection
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists the locks of files")
 HOLD = """
@@ -39,7 +39,7 @@ def locked(folder, kind):
 
 @pytest.fixture(autouse=True)
 def _little_patience(monkeypatch):
-    monkeypatch.setattr(chroma, "PATIENCE", 0.3)
+    monkeypatch.setattr(chroma_connection, "PATIENCE", 0.3)
     monkeypatch.setattr(database, "PATIENCE", 0.3)
 
 
@@ -63,7 +63,7 @@ def refused(call, pid):
 def test_nothing_waits_for_a_program_that_keeps_the_database_locked(folder, space, kind):
     with Index(folder, spaces=[space], lock_timeout=0.3) as index:
         with locked(folder, kind) as pid:
-            time.sleep(2 * chroma.PROBED_EVERY)
+            time.sleep(2 * chroma_connection.PROBED_EVERY)
             refused(lambda: index.search("a dog"), pid)
             refused(lambda: len(index), pid)
             refused(lambda: index.add([sw.Text("a cat", source="cat")]), pid)
@@ -76,7 +76,7 @@ def test_nothing_waits_for_a_program_that_keeps_the_database_locked(folder, spac
 
 
 def test_a_lock_that_is_released_in_time_is_waited_for(folder, space, monkeypatch):
-    monkeypatch.setattr(chroma, "PATIENCE", 30)
+    monkeypatch.setattr(chroma_connection, "PATIENCE", 30)
     with Index(folder, spaces=[space], lock_timeout=30) as index, contextlib.ExitStack() as held:
         held.enter_context(locked(folder, "IMMEDIATE"))
         threading.Timer(0.5, held.pop_all().close).start()
@@ -87,7 +87,7 @@ def test_an_open_database_is_asked_for_its_locks_without_the_list_of_all(folder,
     with Index(folder, spaces=[space]) as index:
         monkeypatch.setattr(file_locks, "_LOCKS", folder / "nowhere")
         with locked(folder, "EXCLUSIVE") as pid:
-            index._store.store._probed = 0.0
+            index._store.store._connection._probed = 0.0
             refused(lambda: index.search("a dog"), pid)
 
 

@@ -25,19 +25,19 @@ sys.path.insert(0, sys.argv[1])
 import senseweave as sw
 from tiny_space import make_space
 index = sw.Index(sys.argv[2], spaces=[make_space()])
-real, counts = index._store.store._lock.advance, []
+real, counts = index._store.store._connection.lock.advance, []
 def advance():
     counts.append(real())
     if len(counts) == 1:
         print("counted", flush=True)
         sys.stdin.readline()
     return counts[-1]
-index._store.store._lock.advance = advance
-upsert = index._store.store._handle(index._store.descriptions["tiny", "text"].name).__class__.upsert
+index._store.store._connection.lock.advance = advance
+upsert = index._store.store._connection.handle(index._store.descriptions["tiny", "text"].name).__class__.upsert
 def last(self, **rows):
     upsert(self, **rows)
     os._exit(9)
-index._store.store._handle(index._store.descriptions["tiny", "text"].name).__class__.upsert = last
+index._store.store._connection.handle(index._store.descriptions["tiny", "text"].name).__class__.upsert = last
 index.add(sw.Text("penguins on ice"))
 """
 """Waits after it has counted its write, writes, and dies before it can count again."""
@@ -206,7 +206,7 @@ def test_a_write_that_is_cut_off_is_seen_by_open_readers(index, rival, monkeypat
     description = next(
         description for description in index._store.descriptions.values() if description.modality == hit.modality
     )
-    counts = iter([index._store.store._lock.advance])
+    counts = iter([index._store.store._connection.lock.advance])
 
     def advance():
         real = next(counts, None)
@@ -215,7 +215,7 @@ def test_a_write_that_is_cut_off_is_seen_by_open_readers(index, rival, monkeypat
         return real()
 
     with monkeypatch.context() as patched:
-        patched.setattr(index._store.store._lock, "advance", advance)
+        patched.setattr(index._store.store._connection.lock, "advance", advance)
         with pytest.raises(KeyboardInterrupt):
             index._store.delete(description, [hit.id])
     assert len(rival) == 11

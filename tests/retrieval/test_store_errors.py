@@ -44,7 +44,7 @@ if fault == "truncated":
 if fault == "gone":
     shutil.rmtree(folder)
 if fault == "closed":
-    index._store.store._client.close()
+    index._store.store._connection.given.close()
 
 uses = {
     "add": lambda: index.add([sw.Text(f"more {n} " + "x" * 200, source=f"m{n}") for n in range(600)]),

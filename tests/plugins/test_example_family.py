@@ -183,5 +183,5 @@ def test_the_example_keeps_the_contract_of_every_encoder(run: RUN, tmp_path: Pat
     done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-rA", str(tmp_path / "tests"))
     assert done.returncode == 0, done.stdout + done.stderr
     passed = [line for line in done.stdout.splitlines() if line.startswith("PASSED")]
-    assert len(passed) == 16, done.stdout
+    assert len(passed) == 17, done.stdout
     assert "skipped" not in done.stdout

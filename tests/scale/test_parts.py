@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -21,6 +22,12 @@ from senseweave.scale.reading import Job, Reader, in_background
 from senseweave.scale.shipping import Outcome, ShippedChunk
 
 arrow = pytest.importorskip("pyarrow", reason="needs senseweave[ray]")
+
+
+@pytest.fixture(autouse=True)
+def _no_cluster_is_started():
+    yield
+    assert "ray" not in sys.modules or not sys.modules["ray"].is_initialized()
 
 
 @pytest.fixture
@@ -138,9 +145,10 @@ def test_values_of_a_column_are_filed_under_their_source(value, modality, source
         value = {name: made.get(part, part) for name, part in value.items()}
     elif isinstance(value, str):
         value = made.get(value, value)
-    builder = pytest.importorskip("ray.data._internal.delegating_block_builder").DelegatingBlockBuilder()
-    builder.add({"content": value, "source": source})
-    rows = builder.build()
+    accessor = pytest.importorskip("ray.data.block", reason="needs senseweave[ray]").BlockAccessor
+    content = np.empty(1, object)
+    content[0] = value
+    rows = accessor.batch_to_block({"content": content, "source": [source]})
     columns = Columns(("content",), modality, "source")
     job_ = Job((space,), sw.MediaPolicy(), Known([]), columns, {}, (space.fingerprint,))
     chunk, outcome = Reader(job_).read(rows)

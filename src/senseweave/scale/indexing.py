@@ -100,6 +100,8 @@ def index(
     if failures is not None:
         _check_failures_file(failures)
     columns = _columns(data, column, modality, source, metadata)
+    if isinstance(into, Index):
+        check_devices(into.spaces.values())  # before Ray is started
     options, task_cpus = actor_options(concurrency, num_gpus, batch_size)
     with ExitStack() as stack:
         opened = into if isinstance(into, Index) else stack.enter_context(_opened(into, space, policy))

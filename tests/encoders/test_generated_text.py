@@ -77,7 +77,7 @@ def test_what_is_generated_is_the_same_with_any_number_of_threads(models, tmp_pa
     written = []
     for threads in (1, 2):
         arguments = [str(tmp_path / "jobs.json"), str(tmp_path / "written.json")]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         done = subprocess.run(
             [sys.executable, "-c", DESCRIBE, *arguments], env=environment, capture_output=True, text=True
         )

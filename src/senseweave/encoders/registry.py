@@ -14,7 +14,6 @@ from senseweave.encoders.detection import Signs, read_signs
 from senseweave.encoders.families import BUILT_IN
 from senseweave.encoders.family import Family
 from senseweave.encoders.options import check_options
-from senseweave.encoders.parts.graph_encoder import GraphEncoder
 from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.checkpoint import CONFIG_PATTERNS, resolve
 from senseweave.errors import ModelError
@@ -152,6 +151,8 @@ def build_family(
     if dimensions is None or "dimensions" not in known:  # a server can shorten vectors before they are sent
         del checked["dimensions"]
     encoders = family.build(model, **checked)
+    from senseweave.encoders.parts.graph_encoder import GraphEncoder  # not needed to list families
+
     for modality, encoder in encoders.items():
         if isinstance(encoder, GraphEncoder):
             encoder.build_again = partial(_build_again, family.scheme, model, dict(options), dimensions, modality)
@@ -160,10 +161,8 @@ def build_family(
 
 def _build_again(
     scheme: str, model: str, options: Mapping[str, Any], dimensions: int | None, modality: Modality
-) -> GraphEncoder[Any]:
-    encoder = build_family(family_for(scheme), model, options, dimensions)[modality]
-    assert isinstance(encoder, GraphEncoder)
-    return encoder
+) -> Any:
+    return build_family(family_for(scheme), model, options, dimensions)[modality]
 
 
 def _built_in_families() -> tuple[Family, ...]:

@@ -73,6 +73,10 @@ class Collections:
                 self.refresh()
             return self._descriptions
 
+    def holds(self, name: str) -> bool:
+        """Return whether a collection of the store is one of these, by its name."""
+        return any(description.name == name for description in self.descriptions.values())
+
     def refresh(self) -> None:
         """Read again which collections there are."""
         with self._guard:

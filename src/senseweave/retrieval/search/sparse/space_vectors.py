@@ -57,7 +57,7 @@ class SpaceVectors(KeptFile[VectorFile]):
         before = self.stamp()
         faults: dict[str, str] = {}
         yield faults
-        known = any(description.name == collection for description in self._collections.descriptions.values())
+        known = self._collections.holds(collection)
         faults.update(self.follow(collection, records if known else (), ids if known else (), before))
 
     def search(self, query: np.ndarray) -> SparseSearch:

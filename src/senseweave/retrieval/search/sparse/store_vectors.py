@@ -89,11 +89,11 @@ class Estimates:
 class StoreVectors:
     """The vectors of the texts of an index's records in collections of the store. Safe to use from several threads.
 
-    Beside each collection is one with a row for every record, without a vector where there is no text. Rows are written
-    before their records and removed after them, so that of a process that is killed at most rows of records that do
-    not exist are left, and these are no answers. Whoever removes rows looks afterwards whether the record is there
-    again, and whoever writes a record whether its row still is. Fewer rows than records are left by a program that
-    knows no sparse spaces; the next search goes through all records then, and embeds what is missing.
+    Each collection has another beside it, with a row for every record; the row of a record without text has no vector.
+    Rows are written before their records and removed after them: a process that is killed leaves at most rows of
+    records that do not exist, and these are no answers. Whoever removes rows looks afterwards whether the record is
+    there again, and whoever writes a record whether its row still is. Fewer rows than records are left by a program
+    that knows no sparse spaces; the next search goes through all records then, and embeds what is missing.
     """
 
     def __init__(self, load: Callable[[], SparseSpace], fingerprint: str, collections: Collections) -> None:
@@ -124,7 +124,7 @@ class StoreVectors:
                 yield faults
             return
         faults = {}
-        if not any(description.name == collection for description in self._collections.descriptions.values()):
+        if not self._collections.holds(collection):
             yield faults
             return
         texts = {record.id: word_row(record).text for record in records}

@@ -83,7 +83,7 @@ class KeptWords(KeptFile[SqliteWords]):
                 index = self._opened()
                 with index.changing(wait=PATIENCE):
                     is_current = index.stamp == before
-                    if any(description.name == collection for description in self._collections.descriptions.values()):
+                    if self._collections.holds(collection):
                         index.add(collection, map(word_row, records))
                         index.delete(collection, ids)
                     if is_current:

@@ -174,7 +174,7 @@ class StoreWords:
             with self._in_memory.writing(collection, records, ids):
                 yield
             return
-        if not any(description.name == collection for description in self._collections.descriptions.values()):
+        if not self._collections.holds(collection):
             yield
             return
         rows = list(map(word_row, records))

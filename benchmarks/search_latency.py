@@ -2,9 +2,9 @@
 
     python benchmarks/search_latency.py [--sizes 1000 10000 100000] [--queries 100] [--folder FOLDER] [--build-only]
 
-The space hashes words, so that the time is spent on searching, not in a model. `overhead` is what the index adds to a
-query of the collection: embedding the words with that space, statistics, merging and hits. The filter lets half of the
-records pass.
+The model looks up random vectors of words, so that the time is spent on searching, not in a model. Both begin with the
+question: of bare chromadb the vector is what the model returns, so that `overhead` is what the index adds: a space
+around the model, statistics, merging and hits. The filter lets half of the records pass.
 
 Building takes most of the time, and the graph, not the disk, is the cost: with 64 links a record (twice
 `max_neighbors`) and 200 candidates, an insertion compares a vector with up to ten thousand others, and with random
@@ -108,6 +108,20 @@ def record_metadata(number: int, text: str, fingerprint: str) -> dict[str, Any]:
     return write_metadata(provenance)
 
 
+def bare_search(index: Index) -> Callable[..., Any]:
+    """Return a search without the index: its collection, asked for the vector that the model makes of a question."""
+    collection = index._store.store.client.get_collection("words-text", embedding_function=None)
+    model = Words()
+
+    def search(question: str, where: Any = None) -> Any:
+        vectors = model.forward(model.prepare([question], "query")).vectors
+        return collection.query(
+            query_embeddings=vectors, n_results=10, include=["documents", "metadatas", "distances"], where=where
+        )
+
+    return search
+
+
 def measure(call: Callable[[str], Any], questions: list[str]) -> tuple[float, float]:
     """Return the median and the 95th percentile in milliseconds, after a few calls that do not count."""
     for question in questions[:5]:
@@ -141,20 +155,14 @@ def main() -> None:
             with Index(folder / f"words-{size}", spaces=[space]) as index:
                 fill(index, space, texts)
                 if options.json:
-                    report(index, space, size, questions, options)
+                    report(index, size, questions, options)
                 elif not options.build_only:
                     print(row(index, space, texts, questions), flush=True)
 
 
-def report(index: Index, space: Space, size: int, questions: list[str], options: argparse.Namespace) -> None:
+def report(index: Index, size: int, questions: list[str], options: argparse.Namespace) -> None:
     """Report how a search by the index compares with a query of its collection, in rounds that take turns."""
-    collection = index._store.store.client.get_collection("words-text", embedding_function=None)
-    vectors = {question: space.embed_text([question], role="query")[0] for question in questions}
-    include = ["documents", "metadatas", "distances"]
-
-    def bare(question: str) -> Any:
-        return collection.query(query_embeddings=[vectors[question]], n_results=10, include=include)
-
+    bare = bare_search(index)
     sides = {
         measuring.OURS: lambda: measure(lambda question: index.search(question, k=10), questions)[0],
         "bare chromadb": lambda: measure(bare, questions)[0],
@@ -169,13 +177,7 @@ def report(index: Index, space: Space, size: int, questions: list[str], options:
 
 def row(index: Index, space: Space, texts: list[str], questions: list[str]) -> str:
     """Measure an index and return its line of the table."""
-    collection = index._store.store.client.get_collection("words-text", embedding_function=None)
-    vectors = {question: space.embed_text([question], role="query")[0] for question in questions}
-    include = ["documents", "metadatas", "distances"]
-
-    def bare(question: str, where: Any = None) -> Any:
-        return collection.query(query_embeddings=[vectors[question]], n_results=10, include=include, where=where)
-
+    bare = bare_search(index)
     plain = measure(bare, questions)
     ours = measure(lambda question: index.search(question, k=10), questions)
     half = len(texts) // 2
@@ -184,7 +186,8 @@ def row(index: Index, space: Space, texts: list[str], questions: list[str]) -> s
     filtered = measure(lambda question: index.search(question, k=10, filter=below_half), questions[:20])
     table = space.embed_text(texts)
     found = [{hit.id for hit in index.search(question, k=10)} for question in questions]
-    exact = [{f"{i:08}" for i in np.argsort(-(table @ vectors[question]))[:10]} for question in questions]
+    asked = space.embed_text(questions, role="query")
+    exact = [{f"{i:08}" for i in np.argsort(-(table @ vector))[:10]} for vector in asked]
     recall = np.mean([len(a & b) / 10 for a, b in zip(found, exact, strict=True)])
     cells = [f"{pair[0]:.2f} ({pair[1]:.2f})" for pair in (plain, ours, bare_filtered, filtered)]
     return f"| {len(texts):,} | {' | '.join(cells)} | {ours[0] - plain[0]:+.2f} | {recall:.3f} |"

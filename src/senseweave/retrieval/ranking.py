@@ -178,19 +178,19 @@ def ranking_steps(
     while True:
         entries = yield from _fetch(sources, queries, max(depth, LEAST_FETCHED), plan)
 
-        @cache
         def ranked(most: int, entries: Mapping[str, list[_Entry]] = entries) -> list[Hit]:
             lists = {name: listed[: max(most, LEAST_FETCHED)] for name, listed in entries.items()}
             joined = _join(lists, queries, method, weights, own, paired)
             return [_hit(entry, method, policy) for entry in (joined if plan.quota else joined[:most])]
 
-        if is_plain or not plan.group or holds_sources(ranked(depth), depth, plan, plan.pages - 1):
+        if is_plain:
+            page = best_hits(ranked(depth), plan)[plan.offset : plan.page_end]
+            break
+        ranked = cache(ranked)
+        if not plan.group or holds_sources(ranked(depth), depth, plan, plan.pages - 1):
+            page = cut_page(ranked, plan, _reranking(query, plan))
             break
         depth *= 2
-    if is_plain:
-        page = best_hits(ranked(depth), plan)[plan.offset : plan.page_end]
-    else:
-        page = cut_page(ranked, plan, _reranking(query, plan))
     origins = [take_origin(hit) for hit in page]
     return [Ranking(hit, origin.lead.item, origin.source) for hit, origin in zip(page, origins, strict=True)]
 
@@ -308,6 +308,9 @@ def _join(
     for entry in ranked:
         if entry.own:  # a similarity near 1 is above what any calibrated score says of other records
             entry.score = best
+    scores = [-round(entry.score, DIGITS) for entry in ranked]
+    if len(set(scores)) == len(scores):
+        return [ranked[at] for at in sorted(range(len(ranked)), key=scores.__getitem__)]
     ranked.sort(key=_sort_key)
     return ranked
 

@@ -77,7 +77,10 @@ class Statistics:
             return self
         unit = np.asarray(vector, dtype=np.float64)
         length = max(math.sqrt(unit @ unit), 1e-12)
-        return replace(self, expected=self.offset + float(unit @ self.center) / length)
+        # Every search does this for every list, where `replace` would check again what was checked.
+        known: Statistics = object.__new__(type(self))
+        known.__dict__.update(self.__dict__, expected=self.offset + float(unit @ self.center) / length)
+        return known
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, without those that are not known; the center is packed into a string."""

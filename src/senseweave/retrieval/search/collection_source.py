@@ -36,7 +36,7 @@ class CollectionSource(RankingSource):
         self.modality = description.modality
         self._collections = collections
         self._calibration = calibration
-        self._description = description
+        self.description = description
         self._condition = condition
         self._is_empty: bool | None = None
 
@@ -48,7 +48,7 @@ class CollectionSource(RankingSource):
     def query_all(self, vectors: np.ndarray, k: int, *, with_vectors: bool) -> list[list[Candidate]]:
         """Return what `query` returns for each of some unit vectors, shape (n, dimension), asked for at once."""
         lists = self._collections.query(
-            self._description, vectors, k, condition=self._condition, with_vectors=with_vectors
+            self.description, vectors, k, condition=self._condition, with_vectors=with_vectors
         )
         return [
             [Candidate(record.id, record.metadata, record.text, record.similarity, record.vector) for record in records]
@@ -57,26 +57,33 @@ class CollectionSource(RankingSource):
 
     def statistics(self, query_modality: Modality) -> Statistics | None:
         """Return the calibration of the cell, or None."""
-        return self._calibration.statistics(self._description, query_modality)
+        return self._calibration.statistics(self.description, query_modality)
 
     def is_empty(self) -> bool:
         """Return whether the collection holds no records; False where it has statistics, and only a search would tell.
 
         It is counted once.
         """
-        if self._calibration.has_statistics(self._description):
+        if self._calibration.has_statistics(self.description):
             return False
         if self._is_empty is None:
-            self._is_empty = self._collections.count(self._description) == 0
+            self._is_empty = self._collections.count(self.description) == 0
         return self._is_empty
 
 
-def with_all_sources(collections: Collections, hits: Sequence[Hit]) -> list[Hit]:
-    """Attach to each hit all sources of its content, its own first and then the first added."""
+def with_all_sources(collections: Collections, hits: Sequence[Hit], searched: Sequence[Description]) -> list[Hit]:
+    """Attach to each hit all sources of its content, its own first and then the first added.
+
+    Args:
+        collections: Of the index.
+        hits: Of a search.
+        searched: The collections that they are from.
+    """
     sources: dict[object, list[tuple[float, str, str]]] = {}
-    for key, description in collections.descriptions.items():
+    for description in searched:
         if not holds_copies(description):
             continue
+        key = description.space, description.modality
         contents = {hit.sha256 for hit in hits if (hit.space, hit.modality) == key and hit.sha256}
         hashes = [sha256 for sha256 in contents if may_have_copies(description, sha256)]
         for condition in any_of("sha256", sorted(hashes)):

@@ -14,6 +14,7 @@ from senseweave.media import MODALITIES, Media, Modality
 from senseweave.retrieval.fusion import EmbeddedPart
 from senseweave.retrieval.fusion.composition import unit
 from senseweave.retrieval.query import Part, Query
+from senseweave.spaces.batch import row_lengths
 from senseweave.spaces.space import Space
 
 Embedded = dict[str, list[EmbeddedPart]]
@@ -114,7 +115,9 @@ def _media(parts: Sequence[Part]) -> list[Media]:
 
 def _unit_parts(parts: Sequence[Part], vectors: Any) -> list[EmbeddedPart]:
     rows = np.asarray(vectors, dtype=np.float32)
+    lengths = row_lengths(rows)
+    units = rows / np.where(lengths > 0, lengths, 1)
     return [
-        EmbeddedPart(unit(vector), media.modality, weight, float(np.linalg.norm(vector)))
-        for vector, (media, weight) in zip(rows, parts, strict=True)
+        EmbeddedPart(vector, media.modality, weight, length)
+        for vector, length, (media, weight) in zip(units, lengths[:, 0].tolist(), parts, strict=True)
     ]

@@ -143,7 +143,7 @@ class SearchQueue:
         sources = collection_sources(self._collections, self._calibration, first.modalities, first.condition)
         ranked = self._rank(searches, sources)
         hits = [ranking.hit for result in ranked if not isinstance(result, BaseException) for ranking in result]
-        found = iter(with_all_sources(self._collections, hits))
+        found = iter(with_all_sources(self._collections, hits, [source.description for source in sources]))
         return [
             result if isinstance(result, BaseException) else Hits([next(found) for _ in result]) for result in ranked
         ]
@@ -195,7 +195,7 @@ def _ask(requests: dict[int, list[Request]]) -> dict[int, list[Sequence[Candidat
     for group in groups.values():
         source, k, with_vectors = group[0][2].source, group[0][2].k, group[0][2].with_vectors
         assert isinstance(source, CollectionSource)
-        vectors = np.stack([request.vector for _, _, request in group])
+        vectors = group[0][2].vector[None] if len(group) == 1 else np.stack([request.vector for _, _, request in group])
         found = source.query_all(vectors, k, with_vectors=with_vectors)
         for (at, place, _), candidates in zip(group, found, strict=True):
             answers[at][place] = candidates

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-from senseweave.extras import require
+from senseweave.extras import TELEMETRY_SETTINGS, require
 
 pytestmark = pytest.mark.slow
 
@@ -75,3 +76,42 @@ def test_what_needs_a_broken_library_says_why_it_does_not_import(broken):
 def test_working_companions_are_left_alone(tmp_path):
     assert "True" in run("import senseweave.extras as e\ne.require('transformers', extra='text')\n"
                          "import torchvision\nprint(e._broken == {})", tmp_path)  # fmt: skip
+
+
+IMPORT_ONNXRUNTIME = """
+import os
+from senseweave.extras import TELEMETRY_SETTINGS, require
+
+{importing}
+child = os.fork()
+if not child:
+    sys.exit(7)
+print("ended:", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), "threads:", len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc, and forks")
+@pytest.mark.parametrize(
+    "importing",
+    [
+        "require('onnxruntime', extra='starter')",
+        "require('onnxruntime.quantization', extra='onnx')",
+        "require('faster_whisper', extra='speech'); import onnxruntime",
+    ],
+)
+def test_onnxruntime_starts_no_telemetry_and_lets_a_forked_child_end(tmp_path, monkeypatch, importing):
+    pytest.importorskip("onnxruntime")
+    for variable in (*TELEMETRY_SETTINGS, "CI", "GITHUB_ACTIONS"):  # in CI it starts none by itself
+        monkeypatch.delenv(variable, raising=False)
+    for variable in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    printed = run(IMPORT_ONNXRUNTIME.format(importing=importing), tmp_path)
+    assert "ended: 7 threads: 1" in printed
+    assert not list(tmp_path.rglob("*onnxruntime*"))
+
+
+def test_telemetry_of_onnxruntime_is_left_as_the_environment_says(monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv(TELEMETRY_SETTINGS[0], "0")
+    require("onnxruntime", extra="starter")
+    assert os.environ[TELEMETRY_SETTINGS[0]] == "0"

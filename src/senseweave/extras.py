@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 import warnings
@@ -20,6 +21,12 @@ COMPANIONS: Final = ("torchvision", "torchaudio")
 """Packages that work only with the torch they were built for, which their metadata does not always say."""
 ASKS_FOR_COMPANIONS: Final = ("transformers", "sentence_transformers", "timm", "open_clip", "mteb")
 """Libraries that import every installed companion, and do not import at all if a companion is broken."""
+TELEMETRY_SETTINGS: Final = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED")
+"""Environment variables, of different versions, that keep onnxruntime from starting its telemetry when it is imported:
+later it can only be told to send no more, when it has written an identifier below the home folder and started a thread,
+for which a forked child waits forever when it ends."""
+STARTS_TELEMETRY: Final = ("onnxruntime", "faster_whisper", "chromadb")
+"""Libraries that are onnxruntime, or import it later by themselves."""
 
 _broken: dict[str, str] = {}
 _checked = False
@@ -47,6 +54,9 @@ def require(module: str, *, extra: str, feature: str | None = None) -> ModuleTyp
     package = module.partition(".")[0]
     if package in ASKS_FOR_COMPANIONS:
         set_aside_broken_companions()
+    if package in STARTS_TELEMETRY:
+        for variable in TELEMETRY_SETTINGS:
+            os.environ.setdefault(variable, "1")
     try:
         return importlib.import_module(module)
     except Exception as error:  # a broken binary raises OSError or RuntimeError as readily as ImportError

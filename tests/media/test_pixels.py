@@ -88,6 +88,43 @@ def test_a_palette_with_a_transparent_colour_is_laid_on_white():
     assert rgb[1, 1].tolist() == [0, 128, 0]
 
 
+def _composited(picture):
+    layer = picture.convert("RGBA")
+    return np.asarray(PILImage.alpha_composite(PILImage.new("RGBA", layer.size, "white"), layer).convert("RGB"))
+
+
+def _every_level_at_every_opacity(mode):
+    level, opacity = np.mgrid[0:256, 0:256].astype(np.uint8)
+    return PILImage.merge(mode, [PILImage.fromarray(level)] * (len(mode) - 1) + [PILImage.fromarray(opacity)])
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+@pytest.mark.parametrize("form", ["object", "array", "file"])
+def test_transparency_has_the_numbers_of_pillows_composition(mode, form, make):
+    stored = _every_level_at_every_opacity(mode)
+    given = {"object": stored, "array": np.asarray(stored), "file": make.image(stored)}[form]
+    assert np.array_equal(decoded(given), _composited(stored))
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_an_opaque_picture_with_an_alpha_channel_keeps_its_levels(mode):
+    stored = _every_level_at_every_opacity(mode)
+    stored.putalpha(255)
+    assert np.array_equal(decoded(stored), np.asarray(stored.convert("RGB")))
+
+
+@pytest.mark.parametrize("transparency", [0, 7, bytes([0, 128, 255, 3]), bytes(range(40)), bytes(range(256))])
+@pytest.mark.parametrize("entries", [2, 40, 256])
+@pytest.mark.parametrize("size", [(64, 48), (3, 2)])
+def test_a_palette_is_composited_as_its_pixels_would_be(transparency, entries, size, make):
+    stored = PILImage.fromarray(make.picture(*size)).quantize(entries)
+    stored.putdata([number % 256 for number in range(size[0] * size[1])])  # also entries that it does not have
+    stored.info["transparency"] = transparency
+    before = stored.tobytes(), stored.getpalette(), dict(stored.info)
+    assert np.array_equal(decoded(stored), _composited(stored))
+    assert (stored.tobytes(), stored.getpalette(), stored.info) == before
+
+
 def test_one_bit_and_grey_pictures_become_rgb(make):
     bits = PILImage.fromarray(np.eye(8, dtype=np.uint8) * 255).convert("1")
     assert decoded(make.image(bits)).reshape(-1, 3).max(1).sum() == 8 * 255
@@ -107,6 +144,13 @@ def test_sixteen_bit_grey_keeps_its_high_byte(make):
         make.image(values.astype(np.int32), "TIFF"),
     ):
         assert np.array_equal(decoded(given), expected)
+
+
+def test_dark_sixteen_bit_grey_is_dark_in_either_byte_order(make):
+    values = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    stored = PILImage.frombytes("I;16B", (16, 16), values.astype(">u2").tobytes())
+    for given in (values, values.astype(">u2"), values.astype("<u2"), stored, make.image(stored, "TIFF")):
+        assert not decoded(given).any()
 
 
 def test_sixteen_bit_grey_with_a_transparent_value_is_read(make):

@@ -2,11 +2,15 @@
 
 import hashlib
 import io
+import tracemalloc
+import zipfile
 
 import pytest
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.media import Image, MediaPolicy, Text
+from senseweave.media.forms.source import Source
+from senseweave.media.policy import DEFAULT_POLICY
 
 
 def test_a_stream_is_read_once_from_its_current_position(make):
@@ -57,3 +61,48 @@ def test_a_data_uri_of_text_is_text():
 def test_no_bytes_are_an_error(kind, empty):
     with pytest.raises(MediaError, match="empty"):
         kind(empty).decode()
+
+
+@pytest.mark.parametrize("form", ["path", "kept open", "part"])
+def test_reading_takes_memory_for_the_file_and_not_for_the_limit(form, make, saved):
+    data = make.image(make.picture())
+    if form == "part":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("a.png", data)
+        image = Image(packed.getvalue(), part="a.png")
+    else:
+        image = Image(saved("a.png", data))
+    assert image.read() == data  # imports what it needs
+    with image._source.kept_open() if form == "kept open" else io.BytesIO():
+        tracemalloc.start()
+        try:
+            assert image.read() == data
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 1 << 20 < DEFAULT_POLICY.max_bytes
+
+
+class _Understated(Source):
+    """A file that holds more than it said, as one that is being written."""
+
+    label = "log"
+
+    def __init__(self, data, policy):
+        super().__init__(policy)
+        self.data = data
+
+    def open(self):
+        class File(io.BytesIO):
+            def seek(self, offset, whence=io.SEEK_SET):
+                return 3 if whence == io.SEEK_END else super().seek(offset, whence)
+
+        return File(self.data)
+
+
+def test_a_file_that_grows_is_read_whole_and_within_the_limit():
+    assert _Understated(b"0123456789", MediaPolicy(max_bytes=10)).read() == b"0123456789"
+    with pytest.raises(PolicyError, match="max_bytes"):
+        _Understated(b"0123456789", MediaPolicy(max_bytes=9)).read()
+    assert _Understated(b"012", MediaPolicy(max_bytes=3)).read() == b"012"

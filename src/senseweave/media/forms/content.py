@@ -76,6 +76,7 @@ _PREFIXES: tuple[tuple[bytes, Content], ...] = (
     (b"\x7fELF", Content("application/x-executable")),
     (b"SQLite format 3\x00", Content("application/vnd.sqlite3")),
 )
+_BEGINNINGS = tuple(prefix for prefix, _ in _PREFIXES)
 _RICH_TEXT = b"{\\rtf1", Content("application/rtf")
 _WRITTEN: tuple[tuple[bytes, Content], ...] = (
     (b"%!PS-", Content("application/postscript")),
@@ -107,14 +108,14 @@ def sniff(head: bytes) -> Content:
         return _PLAIN
     if head.startswith(_RICH_TEXT[0]):  # which may hold pictures as they are
         return _RICH_TEXT[1]
-    if any(byte in NOT_IN_TEXT for byte in head):
+    if NOT_IN_TEXT.search(head) is not None:
         return _binary(head) or (_PLAIN if wide_text(head) is not None else UNKNOWN)
     return _packets(head, certain=True) or _readable(head)
 
 
 def _binary(head: bytes) -> Content | None:
     """Return the type of content that is not text in an encoding of single bytes, or None if it is unknown."""
-    for prefix, content in _PREFIXES:
+    for prefix, content in _PREFIXES if head.startswith(_BEGINNINGS) else ():
         if head.startswith(prefix):
             return _matroska(head) if content.reader == "matroska,webm" else content
     if head[:4] in (b"RIFF", b"RF64", b"BW64"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.media.forms.local_names import url_path
@@ -29,14 +28,14 @@ def as_source(value: object, policy: MediaPolicy) -> Source | None:
     """
     if isinstance(value, Source):
         return value
-    if isinstance(value, Mapping) and (value.get("bytes") is not None or isinstance(value.get("path"), str)):
-        return as_source(value["bytes"] if value.get("bytes") is not None else value["path"], policy)
-    if isinstance(value, Path) or (not isinstance(value, str) and isinstance(value, os.PathLike)):
-        return FileSource(os.fspath(value), policy)
     if isinstance(value, str):
         return _from_string(value, policy)
     if isinstance(value, bytes | bytearray | memoryview):
         return BytesSource(bytes(value), policy)
+    if isinstance(value, os.PathLike):
+        return FileSource(os.fspath(value), policy)
+    if isinstance(value, Mapping) and (value.get("bytes") is not None or isinstance(value.get("path"), str)):
+        return as_source(value["bytes"] if value.get("bytes") is not None else value["path"], policy)
     if callable(getattr(value, "read", None)):
         return StreamSource(value, policy)  # type: ignore[arg-type]
     return None

@@ -106,8 +106,15 @@ class Source:
 
     def read(self) -> bytes:
         """Return all bytes, within the policy's `max_bytes`."""
+        limit = self.policy.max_bytes
         with self.open() as file:
-            data = file.read(self.policy.max_bytes + 1)
+            size = file.seek(0, io.SEEK_END)
+            self.policy.check_bytes(self, size)
+            file.seek(0)
+            # Not the whole limit: Python takes memory for as many bytes as it is asked for, whatever the file has.
+            data = file.read(size + 1)
+            if len(data) > size:  # it grew, or does not know its size
+                data += file.read(limit + 1 - len(data))
         self.policy.check_bytes(self, len(data))
         return data
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import collections
 import functools
+import re
 import unicodedata
 from typing import Final
 
-NOT_IN_TEXT: Final = frozenset(range(32)) - {7, 8, 9, 10, 11, 12, 13, 26, 27}
-"""Bytes that no text in an encoding of single bytes holds."""
+NOT_IN_TEXT: Final = re.compile(rb"[\x00-\x06\x0e-\x19\x1c-\x1f]")
+"""A byte that no text in an encoding of single bytes holds."""
 _SCRIPTS: Final = frozenset(
     {
         "LATIN",
@@ -46,7 +47,7 @@ def wide_text(head: bytes) -> str | None:
     Args:
         head: The first bytes of the content.
     """
-    if not any(byte in NOT_IN_TEXT for byte in head):
+    if NOT_IN_TEXT.search(head) is None:
         return None
     for encoding, zero in (("utf-32-le", 3), ("utf-32-be", 0)):
         units = head[: len(head) // 4 * 4]
@@ -57,7 +58,7 @@ def wide_text(head: bytes) -> str | None:
     if len(low) < _LEAST_LETTERS:
         return None
     for encoding, letters, zeros in (("utf-16-le", low, high), ("utf-16-be", high, low)):
-        if zeros.count(0) > 0.6 * len(zeros) and not any(byte in NOT_IN_TEXT for byte in letters):
+        if zeros.count(0) > 0.6 * len(zeros) and NOT_IN_TEXT.search(letters) is None:
             return encoding
     fitting = [encoding for encoding in ("utf-16-le", "utf-16-be") if _reads_well(pairs, encoding)]
     return fitting[0] if len(fitting) == 1 else None

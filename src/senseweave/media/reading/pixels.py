@@ -40,10 +40,37 @@ def upright_rgb(image: Image, source: object) -> Image:
     if image.mode == "La":  # the only conversion of premultiplied gray that Pillow has
         image = image.convert("LA")
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = PILImage.new("RGBA", layer.size, (255, 255, 255, 255))
-        return PILImage.alpha_composite(white, layer).convert("RGB")
+        return _on_white(image)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _on_white(image: Image) -> Image:
+    """Return an image composited on white, with the numbers of `PIL.Image.alpha_composite`, in less than half its time.
+
+    Args:
+        image: With an alpha channel, or with a color or palette entries that are transparent.
+    """
+    if image.mode == "P":
+        return _palette_on_white(image)
+    if image.mode not in ("LA", "RGBA"):
+        image = image.convert("RGBA")
+    from PIL import ImageChops
+
+    colors = image.convert("L" if image.mode == "LA" else "RGB")
+    white_share = ImageChops.invert(image.getchannel("A"))
+    if white_share.getbbox() is not None:  # something is transparent
+        colors.paste(255 if colors.mode == "L" else (255, 255, 255), (0, 0, *colors.size), white_share)
+    return colors if colors.mode == "RGB" else colors.convert("RGB")
+
+
+def _palette_on_white(image: Image) -> Image:
+    """Return an image of mode P composited on white: the 256 entries of its palette instead of its pixels."""
+    entries = image.crop((0, 0, 256, 1))
+    entries.putdata(range(256))
+    opaque = image.copy()
+    opaque.putpalette(_on_white(entries.convert("RGBA")).tobytes())
+    del opaque.info["transparency"]
+    return opaque.convert("RGB")
 
 
 def gray_levels(values: np.ndarray, source: object) -> np.ndarray:
@@ -63,6 +90,8 @@ def gray_levels(values: np.ndarray, source: object) -> np.ndarray:
         return values
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255)
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2:  # in either byte order
+        return (values >> 8).astype(np.uint8)
     if values.dtype.kind not in "iuf" or values.size == 0:
         raise MediaError(
             source, f"array of type {values.dtype} and shape {values.shape} is not an image; expected numbers"
@@ -77,7 +106,7 @@ def gray_levels(values: np.ndarray, source: object) -> np.ndarray:
         return np.rint(values * 255.0 if high <= 1 else values).astype(np.uint8)
     if low < 0 or high > 65535:
         raise MediaError(source, f"contains integer pixel values from {low:g} to {high:g}; expected 8 or 16 bits")
-    if values.dtype == np.uint16 or high > 255:
+    if high > 255:
         return (values.astype(np.uint16) >> 8).astype(np.uint8)
     return values.astype(np.uint8)
 
@@ -106,7 +135,7 @@ def array_to_rgb(value: Any, source: str) -> np.ndarray:
         levels = levels[:, :, None]
     channels = levels.shape[2]
     if channels in (2, 4):
-        levels = _on_white(levels)
+        levels = _levels_on_white(levels)
     return np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
 
 
@@ -120,10 +149,9 @@ def _channels_first(shape: tuple[int, ...], *, tensor: bool, source: str) -> boo
     return first
 
 
-def _on_white(levels: np.ndarray) -> np.ndarray:
-    """Composite levels of shape (h, w, 2 or 4) on white, with Pillow's arithmetic so that all forms agree."""
+def _levels_on_white(levels: np.ndarray) -> np.ndarray:
+    """Composite levels of shape (h, w, 2 or 4) on white, as `upright_rgb` does."""
     from PIL import Image as PILImage
 
-    layer = PILImage.fromarray(np.ascontiguousarray(levels), "LA" if levels.shape[2] == 2 else "RGBA").convert("RGBA")
-    white = PILImage.new("RGBA", layer.size, (255, 255, 255, 255))
-    return np.asarray(PILImage.alpha_composite(white, layer).convert("RGB"))
+    layer = PILImage.fromarray(np.ascontiguousarray(levels), "LA" if levels.shape[2] == 2 else "RGBA")
+    return np.asarray(_on_white(layer))

@@ -117,3 +117,64 @@ def test_a_cache_that_cannot_be_written_to_is_done_without(folder):
     entry = make_entry(KEY, make(b"whole"))
     assert (entry.folder / "model.onnx").read_bytes() == b"whole"
     assert (entry.folder / FACTS).is_file()
+
+
+def block(place: Path) -> None:
+    """Keep an entry from being locked, as a folder does that cannot be written to, for every user."""
+    lock = Path(f"{place}.lock")
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+
+
+def test_an_entry_in_a_folder_that_cannot_be_written_to_is_read():
+    entry = make_entry(KEY, make(b"first"))
+    block(entry.folder)
+    assert make_entry(KEY, make(b"second")).folder == entry.folder
+    assert (entry.folder / "model.onnx").read_bytes() == b"first"
+
+
+@pytest.mark.parametrize("cache", ["off", "blocked"])
+def test_without_a_cache_a_graph_is_made_once_a_process(folder, monkeypatch, cache):
+    if cache == "off":
+        monkeypatch.setenv("SENSEWEAVE_CACHE", "")
+    else:
+        block(make_entry(KEY, make(b"damaged")).folder)
+        (KEY.folder(folder.parent) / "model.onnx").unlink()
+    key = GraphKey(cache, KEY.content) if cache == "off" else KEY
+    first = make_entry(key, make(b"first"))
+    assert make_entry(key, make(b"second")).folder == first.folder
+    assert (first.folder / "model.onnx").read_bytes() == b"first"
+
+
+FORKING = """
+import os, sys
+from senseweave.encoders.runtime.backends.cache import GraphKey, make_entry
+
+def make(folder):
+    (folder / "model.onnx").write_bytes(b"whole")
+    return {}
+
+def make_twice():
+    entry = make_entry(GraphKey("quick", lambda: {}), make)
+    print(entry.folder, flush=True)
+    return entry
+
+entry = make_twice()
+child = os.fork()
+if not child:
+    make_twice()
+    sys.exit(0)
+os.waitpid(child, 0)
+print((entry.folder / "model.onnx").read_bytes())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_forked_child_leaves_its_parent_the_graphs_that_are_not_kept(monkeypatch):
+    monkeypatch.setenv("SENSEWEAVE_CACHE", "")
+    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=True)
+    parent, child, read = done.stdout.splitlines()
+    assert parent != child
+    assert read == "b'whole'"
+    assert not Path(parent).exists()
+    assert not Path(child).exists()

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,8 +17,10 @@ import pytest
 from tiny_image_text import make_clip
 
 import senseweave as sw
+from senseweave.encoders.parts import graph_encoder
 from senseweave.encoders.runtime.backends import graph_process
 from senseweave.encoders.runtime.backends.graph_process import VARIABLE, GraphProcessError, make_apart
+from senseweave.encoders.runtime.checkpoint import downloads_allowed
 
 pytest.importorskip("onnxscript")
 pytestmark = pytest.mark.slow
@@ -168,3 +171,51 @@ def test_an_error_that_cannot_be_read_elsewhere_arrives_as_text():
         pass
 
     assert str(pickle.loads(graph_process._pickled(OwnError("is broken")))) == "OwnError: is broken"
+
+
+def change_weights(folder: Path) -> None:
+    """Write other weights of the same size."""
+    from safetensors.numpy import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    other = {name: array[::-1].copy() if array.ndim == 2 else array for name, array in weights.items()}
+    save_file(other, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_a_name_that_leads_elsewhere_by_now_gives_no_graph_of_another_model(clip, tmp_path):
+    newer = shutil.copytree(clip, tmp_path / "newer")
+    change_weights(newer)
+    expected = sw.load(clip, device="cpu", backend="torch", cache_size=0).embed_text(TEXTS)
+    space, moved = (sw.load(name, backend="onnx", cache_size=0) for name in (clip, str(newer)))
+    space.encoders["text"].build_again = moved.encoders["text"].build_again
+    np.testing.assert_allclose(space.embed_text(TEXTS), expected, atol=1e-5)
+    assert np.abs(moved.embed_text(TEXTS) - expected).max() > 0.01
+
+
+def test_files_that_change_while_a_graph_is_made_are_an_error_and_nothing_is_kept(clip, tmp_path, cache, monkeypatch):
+    folder = shutil.copytree(clip, tmp_path / "changing")
+    encoder = sw.load(str(folder), backend="onnx", cache_size=0).encoders["text"]
+    encoder.build_again = None
+    make = encoder.make
+
+    def make_and_change(place: Path):
+        made = make(place)
+        change_weights(folder)
+        return made
+
+    monkeypatch.setattr(encoder, "make", make_and_change)
+    with pytest.raises(sw.ModelError, match="changing: its files changed while its graph was made; load it again"):
+        encoder.load()
+    assert not list(cache.rglob("*.onnx"))
+
+
+def test_nothing_is_downloaded_to_make_a_graph():
+    allowed = []
+
+    def build_again():
+        allowed.append(downloads_allowed())
+        raise sw.ModelError("is not here")
+
+    with pytest.raises(sw.ModelError, match="is not here"):
+        graph_encoder._prepare(build_again, Path("place"))
+    assert allowed == [False]

@@ -42,7 +42,7 @@ from senseweave.encoders.runtime.backends.precision import (
     measure_loss,
 )
 from senseweave.encoders.runtime.backends.quantizing import quantize
-from senseweave.encoders.runtime.checkpoint import Checkpoint
+from senseweave.encoders.runtime.checkpoint import Checkpoint, no_downloads
 from senseweave.encoders.runtime.devices import default_device
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.errors import ModelError
@@ -250,8 +250,8 @@ class GraphEncoder(Encoder, Generic[Inputs]):
     def _open_graph(self) -> Graph[Inputs]:
         name, engine, precision = self.source.name, self.engine, self.precision
         require(MODULES[engine], extra=engine, feature=f"backend={engine!r}")
-        key = source_key(self.source)
-        exact = make_entry(key, self._make)
+        key = source_key(self.source).fixed()
+        exact = make_entry(key, partial(self._make, key.folder()))
         inputs = self.read_inputs(exact.folder, exact.facts)
         proven = GraphKey(key.quick, key.content, f"proof-{engine}-{installed_version(MODULES[engine])}")
         make_entry(proven, lambda folder: _prove(name, engine, exact, inputs))
@@ -262,12 +262,22 @@ class GraphEncoder(Encoder, Generic[Inputs]):
         backend = _reduced_backend(name, engine, precision, exact, inputs, reduced.folder)
         return Graph(backend, inputs, exact.facts, reduced.facts["loss"])
 
-    def _make(self, folder: Path) -> Mapping[str, object]:
+    def _make(self, place: Path, folder: Path) -> Mapping[str, object]:
+        """Make the graph in another process if possible, of the files that decided its place in the cache.
+
+        Raises:
+            ModelError: If they have changed.
+        """
+        made = None
         if self.build_again is not None:
-            prepare = partial(_prepare, self.build_again, source_key(self.source).quick)
-            if (made := make_apart(printable(self.source.name), prepare, folder)) is not None:
-                return made
-        return self.make(folder)
+            prepare = partial(_prepare, self.build_again, place)
+            made = make_apart(printable(self.source.name), prepare, folder)
+        if made is None:
+            made = self.make(folder)
+        if source_key(self.source).folder() != place:
+            msg = f"{self.source.name}: its files changed while its graph was made; load it again"
+            raise ModelError(msg)
+        return made
 
     def make(self, folder: Path) -> Mapping[str, object]:
         """Write the graph into an empty folder, prove it, and return what is known of it.
@@ -352,14 +362,15 @@ def _is_ready(source: GraphSource, device: str | None) -> bool:
         return False
 
 
-def _prepare(build_again: Callable[[], GraphEncoder[Any]], quick: str) -> Make:
-    """Return what makes the graph of an encoder in another process.
+def _prepare(build_again: Callable[[], GraphEncoder[Any]], place: Path) -> Make:
+    """Return what makes the graph of an encoder in another process, which downloads nothing.
 
     Raises:
-        ModelError: If the encoder is another one there.
+        ModelError: If the encoder is another one there, as when its name leads to a newer revision by now.
     """
-    encoder = build_again()
-    if source_key(encoder.source).quick != quick:
+    with no_downloads():
+        encoder = build_again()
+    if source_key(encoder.source).folder() != place:
         msg = f"{encoder.source.name} is another model in this process"
         raise ModelError(msg)
     return encoder.make

@@ -7,6 +7,7 @@ from here, never from the folder of a model. The size of all is bounded, see `ev
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import shutil
@@ -21,13 +22,16 @@ from filelock import FileLock
 
 from senseweave.encoders.runtime.backends.eviction import evict, graphs_folder, keep_in_use, most_bytes
 from senseweave.encoders.runtime.checkpoint import hash_file
+from senseweave.forking import RLock, forks
 
 FORMAT: Final = 3
 """Raised whenever graphs are made in another way than before."""
 FACTS: Final = "facts.json"
 _MAKERS: Final = ("torch", "transformers", "sentence-transformers", "onnx", "onnxscript")
 """Packages whose versions decide what a graph looks like."""
-_temporary: list[tempfile.TemporaryDirectory[str]] = []
+_temporary: dict[int, Path] = {}
+"""The folder of graphs that are not kept, by the number of forks: each process has one of its own."""
+_making_temporary = RLock()
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,13 @@ class GraphKey:
     content: Callable[[], Mapping[str, object]]
     variant: str = "fp32"
 
-    def folder(self, root: Path) -> Path:
-        """Return the folder of the entry."""
+    def fixed(self) -> GraphKey:
+        """Return the key of what the files hold now, whatever they hold later."""
+        content = self.content()
+        return GraphKey(self.quick, lambda: content, self.variant)
+
+    def folder(self, root: Path = Path()) -> Path:
+        """Return the folder of the entry, below `root`."""
         return root / self.quick / f"{_digest(self.content())[:32]}-{self.variant}"
 
 
@@ -96,8 +105,8 @@ def make_entry(key: GraphKey, make: Callable[[Path], Mapping[str, object]]) -> E
         make: Writes files into an empty folder and returns facts about them. What it raises is passed on.
 
     Returns:
-        The entry; if the cache is turned off or its folder cannot be written to, in a folder that this process deletes
-        when it ends.
+        The entry; if the cache is turned off, or its folder cannot be written to and holds no such entry, in a folder
+        that this process deletes when it ends.
     """
     root = graphs_folder()
     if root is not None:
@@ -107,8 +116,9 @@ def make_entry(key: GraphKey, make: Callable[[Path], Mapping[str, object]]) -> E
             place.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(f"{place}.lock")
             lock.acquire()
-        except OSError:
-            pass  # a folder that cannot be written to; without a cache, then
+        except OSError:  # a folder that cannot be written to, where another user may have made the graph
+            if (entry := read_entry(place)) is not None:
+                return entry
         else:
             try:
                 keep_in_use(root, place)
@@ -119,8 +129,10 @@ def make_entry(key: GraphKey, make: Callable[[Path], Mapping[str, object]]) -> E
                 lock.release()
             evict(root)
             return entry
-    _temporary.append(tempfile.TemporaryDirectory(prefix="senseweave-graph-", ignore_cleanup_errors=True))
-    return _write_entry(Path(_temporary[-1].name) / "graph", make)
+    with _making_temporary:
+        place = key.folder(_temporary_folder())
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return read_entry(place) or _write_entry(place, make)
 
 
 def read_entry(folder: Path) -> Entry | None:
@@ -133,6 +145,20 @@ def read_entry(folder: Path) -> Entry | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return Entry(folder, facts) if whole else None
+
+
+def _temporary_folder() -> Path:
+    process = forks()
+    if process not in _temporary:
+        _temporary[process] = Path(tempfile.mkdtemp(prefix="senseweave-graph-"))
+        atexit.register(_remove_temporary, process)
+    return _temporary[process]
+
+
+def _remove_temporary(process: int) -> None:
+    """Remove the folder of a process when it ends, and not when a forked child does, which knows of it, too."""
+    if process == forks():
+        shutil.rmtree(_temporary.pop(process), ignore_errors=True)
 
 
 def _write_entry(place: Path, make: Callable[[Path], Mapping[str, object]]) -> Entry:

@@ -48,13 +48,15 @@ class Pool:
     nothing refers to any more ends its threads when they have run what was queued.
     """
 
-    def __init__(self, name: str, size: int = THREADS) -> None:
+    def __init__(self, name: str, size: int = THREADS, *, drops: bool = True) -> None:
         """Describe the pool; no thread starts yet.
 
         Args:
             name: What names of threads begin with.
             size: The most threads.
+            drops: Whether calls that wait are dropped when the process ends; not where threads wait for them.
         """
+        self._drops = drops
         self._name = name
         self._size = size
         self._mark = object()
@@ -92,13 +94,13 @@ class Pool:
                 executor.shutdown(wait=False)
 
     def end(self) -> None:
-        """Drop the calls that wait; called when the process ends."""
-        if self._executor is not None and self._forks == forks():
+        """Drop the calls that wait, if this pool does; called when the process ends."""
+        if self._drops and self._executor is not None and self._forks == forks():
             self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _run_apart(self, future: Future[T], function: Callable[[], T]) -> None:
         _set_mark((self._mark, forks()))
-        _settle(future, function)
+        settle(future, function)
 
 
 class Queue:
@@ -118,12 +120,12 @@ class Queue:
         """Queue a call and return its future."""
         future: Future[T] = Future()
         if self._pool.owns_this_thread():  # it may be this queue's, whose next call would wait for this one
-            _settle(future, function)
+            settle(future, function)
             return future
         with self._lock:
             if self._forks != forks():  # what waits here was asked for in the parent, which answers it
                 self._forks, self._running, self._waiting = forks(), False, deque()
-            self._waiting.append(lambda: _settle(future, function))
+            self._waiting.append(lambda: settle(future, function))
             if not self._running:
                 self._running = True
                 self._pool.start(self._run_next)
@@ -206,7 +208,8 @@ def _set_mark(mark: tuple[object, int]) -> None:
     _own.mark = mark
 
 
-def _settle(future: Future[T], function: Callable[[], T]) -> None:
+def settle(future: Future[T], function: Callable[[], T]) -> None:
+    """Call a function in this thread, and set what it returns or raises on a future; not if that is cancelled."""
     if not future.set_running_or_notify_cancel():
         return
     try:

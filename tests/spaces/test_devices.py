@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -285,6 +287,35 @@ def test_a_forked_child_computes_although_its_parent_was_computing(shared, repli
     assert os.waitpid(child, 0)[1] == 0
 
 
+ENDING = """
+import concurrent.futures.thread as pools
+import threading, time
+from senseweave.spaces import Space
+from senseweave.spaces.devices import Replica
+from senseweave.testing import ToyEncoder
+
+class Waiting(ToyEncoder):
+    batch_budget = 1
+
+    def forward(self, batch):
+        computing.set()
+        while not pools._shutdown:  # the process ends
+            time.sleep(0.001)
+        return super().forward(batch)
+
+computing = threading.Event()
+pair = [Replica(name, {"text": Waiting("text")}) for name in ("gpu:0", "gpu:1")]
+space = Space("toy", pair[0].encoders, replicas=pair)
+threading.Thread(target=lambda: print(space.embed_text([f"text {n}" for n in range(20)]).shape)).start()
+computing.wait()
+"""
+
+
+def test_a_thread_that_the_end_of_a_program_waits_for_computes_to_its_end():
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=300, check=False)
+    assert (done.stdout, done.stderr) == ("(20, 32)\n", "")
+
+
 def test_a_list_of_one_device_is_that_device():
     assert sw.load("starter", device=["cpu"]) is sw.load("starter", device="cpu")
 
@@ -322,6 +353,7 @@ def test_an_index_of_one_device_is_searched_with_several_and_the_other_way(tmp_p
         (["cpu", "cuda:0,cuda:1"], ValueError, r"device\[1\] must name one device"),
         ("cuda:0,,cuda:1", ValueError, r"device\[1\] must name one device"),
         (7, TypeError, "device must be a string such as 'cuda:0', or a list of such strings, not 7"),
+        (np.array(["cpu", "cpu"]), TypeError, r"device must be a string such as .*, not array\(\['cpu', 'cpu'\]"),
     ],
 )
 def test_an_impossible_list_is_refused_by_its_item(given, error, said):
@@ -370,6 +402,17 @@ def test_a_cuda_device_that_is_not_there_is_named_with_those_that_are(monkeypatc
     assert [pick_device(name) for name in ("cuda", "cuda:0", "cuda:1")] == ["cuda", "cuda:0", "cuda:1"]
     with pytest.raises(ValueError, match=r"device 'cuda:9' is not there: torch \S+ sees cuda:0, cuda:1"):
         pick_device("cuda:9")
+
+
+@pytest.mark.parametrize("device", ["mps", "xpu", "meta"])
+def test_a_device_on_which_torch_computes_nothing_here_is_named(device):
+    torch = pytest.importorskip("torch")
+    from senseweave.encoders.runtime.torch_runtime import pick_device
+
+    if torch.accelerator.is_available() and torch.accelerator.current_accelerator().type == device:
+        pytest.skip(f"this machine has {device}")
+    with pytest.raises(ValueError, match=rf"device '{device}' is not there: torch \S+ cannot compute on it \(\w+: "):
+        pick_device(device)
 
 
 def test_a_device_of_a_list_that_is_not_there_is_named_before_anything_is_computed(tmp_path):

@@ -10,7 +10,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from senseweave.concurrency import Pool
+from senseweave.concurrency import Pool, settle
 from senseweave.display import shorten
 from senseweave.encoders.base import Encoder
 from senseweave.errors import EncodingError, ModelError
@@ -62,7 +62,7 @@ class Devices:
         self.names = tuple(names)
         self._computing = Lock()
         self._counting = Lock()
-        self._pools = [Pool(f"senseweave-device-{name}", 1) for name in names]
+        self._pools = [Pool(f"senseweave-device-{name}", 1, drops=False) for name in names]
         self._forks = forks()
         self._waiting = [0] * len(names)
         self._turn = 0
@@ -100,6 +100,10 @@ class Devices:
 
         try:
             future = self._pools[number].submit(lambda: context.run(run))
+        except RuntimeError:  # the process ends and starts no threads; one of its own that still computes goes on
+            future = Future()
+            with self._computing:
+                settle(future, run)
         except BaseException:
             self._count_out(number)
             raise

@@ -23,7 +23,7 @@ def parse_devices(given: Any, *, name: str = "device") -> tuple[str, ...]:
         TypeError: If it is neither, or an item of the list is not a string.
         ValueError: If a list is empty or has an empty item, or a device other than the CPU is named twice.
     """
-    if given is None or given == "":
+    if given is None or (isinstance(given, str) and not given):
         return ()
     if isinstance(given, str):
         items: list[Any] = given.split(",")

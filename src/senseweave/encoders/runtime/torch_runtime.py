@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar
 
+from senseweave.display import shorten
 from senseweave.encoders.runtime.devices import default_device, one_device
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -123,6 +124,8 @@ def pick_device(device: str | None, *, extra: str = "text") -> str:
         if known.type == "cuda":
             check_fork()
             _check_cuda(device, known.index)
+        elif known.type != "cpu":
+            _check_computes(device)
         return str(known)
     if torch.cuda.is_available():
         check_fork()
@@ -144,6 +147,24 @@ def _check_cuda(device: str, index: int | None) -> None:
         seen = ", ".join(f"cuda:{number}" for number in range(count)) or "no CUDA device"
         msg = f"device {device!r} is not there: torch {torch.__version__} sees {seen}"
         raise ValueError(msg)
+
+
+def _check_computes(device: str) -> None:
+    """Check that torch computes on a device that it knows by name, such as `mps` or `xpu`.
+
+    Raises:
+        ValueError: If it does not, as where it was built without.
+    """
+    torch = require("torch", extra="text")
+    try:
+        torch.zeros(1, device=device).cpu()
+    except Exception as error:  # each kind of device fails in its own way
+        said = shorten(str(error).partition("\n")[0], 200)
+        msg = (
+            f"device {device!r} is not there: torch {torch.__version__} cannot compute on it "
+            f"({type(error).__name__}: {said})"
+        )
+        raise ValueError(msg) from error
 
 
 def check_fork() -> None:

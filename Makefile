@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS := .venv-docs
 RELEASE := .venv-release
+PEERS := .peers
 PACKAGES := integrations/langchain-senseweave integrations/llama-index-embeddings-senseweave \
 	integrations/llama-index-retrievers-senseweave integrations/senseweave-haystack
 MANIFESTS := pyproject.toml constraints.txt $(PACKAGES:%=%/pyproject.toml)
@@ -94,8 +95,14 @@ types: setup
 
 # benchmarks/mixed_retrieval, default_scene and speech_words.py need Debian's packages and a folder, rerank.py a wheel, and
 # words.py and quantized.py a library whose docstrings they take: see their first lines.
-bench: setup
-	$(BIN)/python benchmarks $(ARGS)
+bench: setup $(PEERS)/.installed
+	PYTHONPATH=$(CURDIR)/$(PEERS) $(BIN)/python benchmarks $(ARGS)
+
+# fastembed asks for an older huggingface-hub, which it needs only to fetch models.
+$(PEERS)/.installed: Makefile | setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(PEERS) --no-deps \
+		fastembed==0.9.1 loguru==0.7.3 mmh3==5.3.1 py-rust-stemmers==0.1.8
+	touch $@
 
 # An environment of its own: the reference is read from the sources, and nothing is imported.
 docs: $(DOCS)/.installed
@@ -124,4 +131,4 @@ constraints: setup
 		--group lint --group docs --group release constraints.in pyproject.toml --output-file constraints.txt
 
 clean:
-	rm -rf $(VENV) $(DOCS) $(RELEASE) .venv-minimum site dist .coverage .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(DOCS) $(RELEASE) $(PEERS) .venv-minimum site dist .coverage .pytest_cache .mypy_cache .ruff_cache

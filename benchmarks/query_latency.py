@@ -1,4 +1,4 @@
-"""Single queries: the starter's text encoder against sentence-transformers, the same weights and threads.
+"""Single queries: the starter's text encoder against sentence-transformers and fastembed, the same weights and threads.
 
 Run `python benchmarks/query_latency.py`. Queries take turns, ours and theirs, so that both meet the same load; nothing
 is cached. Two rows: the median of a round's queries, and the time below which 95 of 100 are.
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import random
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
+import fastembed_peer
 import measuring
 import numpy as np
 
@@ -34,14 +37,20 @@ def main() -> None:
 
     import senseweave as sw
 
-    reference = SentenceTransformer(str(get_model_path()), device="cpu")
+    checkpoint = Path(get_model_path())
+    reference = SentenceTransformer(str(checkpoint), device="cpu")
     space = sw.load("starter", cache_size=0)
     sides: dict[str, Embed] = {
         measuring.OURS: lambda query: space.embed_text([query], role="query")[0],
         "sentence-transformers": lambda query: reference.encode(query, show_progress_bar=False),
     }
+    if fastembed_peer.is_installed():
+        with tempfile.TemporaryDirectory() as folder:
+            embed = fastembed_peer.load(checkpoint, Path(folder), options.threads)
+        sides["fastembed"] = lambda query: embed([query])[0]
     queries = make_queries(QUICK_QUERIES if options.quick else QUERIES)
-    difference = max(float(np.abs(np.subtract(*(embed(query) for embed in sides.values()))).max()) for query in queries)
+    vectors = [np.stack([embed(query) for query in queries]) for embed in sides.values()]
+    difference = max(float(np.abs(other - vectors[0]).max()) for other in vectors[1:])
     if difference > TOLERANCE:
         sys.exit(f"the vectors differ by {difference:.1e}, more than {TOLERANCE:.0e}: nothing to compare")
     gate = f"components to {difference:.1e}"

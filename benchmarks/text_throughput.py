@@ -1,4 +1,4 @@
-"""Texts per second on the CPU: the starter's text encoder against sentence-transformers and transformers.
+"""Texts per second on the CPU: the starter's text encoder against sentence-transformers, transformers and fastembed.
 
 Run `python benchmarks/text_throughput.py`. All sides get the same all-MiniLM-L6-v2, the same mixed-length texts and
 the same threads, and take turns in one process, in shuffled order. Before anything is timed, the vectors of all must
@@ -13,10 +13,13 @@ import importlib
 import inspect
 import random
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
+import fastembed_peer
 import measuring
 import numpy as np
 
@@ -107,6 +110,9 @@ def main() -> None:
         "sentence-transformers": lambda batch: reference.encode(batch, show_progress_bar=False),
         "transformers": transformers,
     }
+    if fastembed_peer.is_installed():
+        with tempfile.TemporaryDirectory() as temporary:
+            sides["fastembed"] = fastembed_peer.load(Path(folder), Path(temporary), arguments.threads)
     compare("text, mixed lengths in bulk", sides, corpus, arguments)
     compare("short texts in bulk", sides, queries, arguments)
 

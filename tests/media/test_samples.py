@@ -5,7 +5,7 @@ import pytest
 
 from senseweave.errors import MediaError
 from senseweave.media import Audio
-from senseweave.media.reading.samples import check_rate, mono
+from senseweave.media.reading.samples import check_rate, joined, mono
 
 
 def samples(given):
@@ -49,3 +49,19 @@ def test_a_rate_that_no_recording_has_is_an_error(rate):
 def test_invalid_samples_are_an_error_that_says_why(given, said):
     with pytest.raises(MediaError, match=said):
         samples(given)
+
+
+@pytest.mark.parametrize("expected", [0, 7, 10, 12, 1 << 60])
+@pytest.mark.parametrize("lengths", [[], [10], [4, 6], [6, 4], [1] * 10, [0, 10]])
+def test_blocks_are_joined_whatever_number_of_samples_was_expected(lengths, expected):
+    whole = np.arange(sum(lengths), dtype=np.float32)
+    blocks = np.split(whole, np.cumsum(lengths)[:-1]) if lengths else []
+    found = joined(iter([block.copy() for block in blocks]), expected)
+    assert found.dtype == np.float32
+    assert np.array_equal(found, whole)
+
+
+def test_given_samples_stay_as_they_were():
+    loud = np.full(100_000, 1.5, np.float32)
+    assert samples((loud, 16_000)).max() == 1
+    assert (loud == 1.5).all()

@@ -1,5 +1,6 @@
 """Samples come out at the right scale, rate and second, by whichever library."""
 
+import av
 import numpy as np
 import pytest
 
@@ -131,3 +132,39 @@ def test_a_lossy_file_is_the_same_in_blocks_as_in_one_piece(make, kind, content)
     for begin, end in ((0.5, 1.5), (3, 4.25), (6.9, 8)):
         part = Audio(data, span=(begin, end)).decode().samples
         assert np.abs(part - heard[round(begin * 44_100) : round(end * 44_100)]).max() < 1e-6
+
+
+@pytest.mark.parametrize("loud_at", [None, 0.0, 0.95, 3.25, 4.02])
+def test_one_loud_tenth_of_a_second_is_enough_not_to_be_silent(loud_at):
+    rate = 16_000
+    samples = np.full(round(4.05 * rate), 0.0005, np.float32)
+    if loud_at is not None:
+        samples[round(loud_at * rate) :][: rate // 10] = 0.01
+    assert is_silent(samples, rate) == (loud_at is None)
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "MP3", "OGG", "AIFF", "CAF", "AU"])
+def test_a_local_file_sounds_like_its_bytes(kind, make, saved):
+    data = make.sound(make.noise(5, 16_000), 16_000, kind)
+    path = saved(f"a.{kind.lower()}", data)
+    whole = Audio(data).decode().samples
+    assert np.array_equal(Audio(path).decode().samples, whole)
+    shared = Audio(path)
+    with shared._source.kept_open():
+        assert np.array_equal(shared.decode().samples, whole)
+    assert np.array_equal(Audio(path, span=(2, 3)).decode().samples, Audio(data, span=(2, 3)).decode().samples)
+
+
+def test_a_codec_that_libsndfile_lacks_is_read_from_the_start_of_a_local_file(make, tmp_path):
+    path = tmp_path / "a.wav"
+    tone = make.tone(2, 16_000)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("adpcm_yamaha", rate=16_000)
+        stream.layout = "mono"
+        frame = av.AudioFrame.from_ndarray((tone[None] * 32_767).astype(np.int16), format="s16", layout="mono")
+        frame.sample_rate = 16_000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    heard = Audio(path).decode().samples
+    assert np.array_equal(heard, Audio(path.read_bytes()).decode().samples)
+    assert np.abs(heard[: len(tone)] - tone)[1000:].max() < 0.1  # once the codec has adapted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Self
@@ -16,7 +17,7 @@ from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.modality import Modality
 from senseweave.media.reading.pauses import RATE as PAUSE_RATE
 from senseweave.media.reading.pauses import pauses, spans_at_pauses
-from senseweave.media.reading.samples import as_samples, check_rate
+from senseweave.media.reading.samples import as_samples, check_rate, joined
 from senseweave.media.reading.sound import ArrayReader, SoundReader, count_seconds, is_silent, open_sound, stream
 from senseweave.media.reading.windows import Span, cut, window_spans
 
@@ -45,12 +46,10 @@ class Audio(Media):
         """
         with self._reader() as reader:
             rate = check_rate(sampling_rate, self.source) if sampling_rate else reader.rate
-            blocks, count = [], 0
-            for block in stream(reader, rate, self.span, self.policy, self.source):
-                blocks.append(block)
-                count += len(block)
-                self.policy.check_decoded(self.source, 4 * count)
-            samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+            start, end = self.span or (0.0, math.inf)
+            seconds = min(end, reader.duration if reader.duration is not None else 0.0) - start
+            blocks = self._within_limit(stream(reader, rate, self.span, self.policy, self.source))
+            samples = joined(blocks, max(0, math.ceil(seconds * rate)))
             if not len(samples):
                 raise MediaError(self.source, self._no_sound())
             return self._waveform(samples, rate, reader)
@@ -138,6 +137,13 @@ class Audio(Media):
     def _waveform(self, samples: np.ndarray, rate: int, reader: SoundReader) -> Waveform:
         whole = self if self.span is None else type(self)(self._source, policy=self.policy)
         return Waveform(samples, rate, is_silent(samples, rate), tuple(reader.notes), whole)
+
+    def _within_limit(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        count = 0
+        for block in blocks:
+            count += len(block)
+            self.policy.check_decoded(self.source, 4 * count)
+            yield block
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[SoundReader]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from senseweave.media.forms.objects import as_array
 _LOST_SHARE = 0.07
 """Of the energy of the loudest channel; the mean of two independent channels keeps at least a quarter."""
 _HEARD_SHARE = 0.01
+_MOST_EXPECTED = 1 << 24
+"""Samples, in 64 MB, for which memory is taken because a header promises them."""
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 
 
@@ -62,17 +64,42 @@ def mono(samples: np.ndarray) -> np.ndarray:
     """
     if samples.shape[1] == 1:
         return np.ascontiguousarray(samples[:, 0], dtype=np.float32)
-    if samples.shape[1] == 2:  # many times as fast as `mean` along a short axis
-        mean = np.asarray((samples[:, 0] + samples[:, 1]) * np.float32(0.5), np.float32)
+    if samples.shape[1] == 2:  # many times as fast as along a short axis
+        left, right = samples[:, 0], samples[:, 1]
+        mean = np.asarray((left + right) * np.float32(0.5), np.float32)
+        energies = np.array([left @ left, right @ right])
     else:
         mean = np.asarray(samples.mean(axis=1, dtype=np.float64), np.float32)
-    energies = np.einsum("nc,nc->c", samples, samples)
+        energies = np.einsum("nc,nc->c", samples, samples)
     loudest = int(energies.argmax())
     if not float(mean @ mean) < _LOST_SHARE * float(energies[loudest]):  # NaN is reported later
         return mean
     signs = np.where(samples.T @ samples[:, loudest] < 0, -1.0, 1.0)
     heard = energies >= _HEARD_SHARE * energies[loudest]
     return np.asarray(samples[:, heard] @ signs[heard] / heard.sum(), np.float32)
+
+
+def joined(blocks: Iterable[np.ndarray], expected: int) -> np.ndarray:
+    """Return blocks of float32 samples as one array; each block may be freed before the next is read.
+
+    Args:
+        blocks: Arrays of shape (n,), the first of which may be returned as it is.
+        expected: How many samples there are in all, as far as is known; any other number costs a copy and no more.
+    """
+    expected = min(expected, _MOST_EXPECTED)
+    samples, count = np.zeros(0, np.float32), 0
+    for block in blocks:
+        end = count + len(block)
+        if not count and end >= expected:
+            samples = block
+        else:
+            if end > len(samples):
+                grown = np.empty(max(end, expected, 2 * count), np.float32)
+                grown[:count] = samples[:count]
+                samples = grown
+            samples[count:end] = block
+        count = end
+    return samples[:count]
 
 
 def check_rate(rate: float, source: str) -> int:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
+import itertools
 import math
+import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -32,6 +35,8 @@ LOUDEST = 8.0
 """Overshoot of a decoder is clipped; samples 18 dB over full scale are unscaled integers instead."""
 SILENCE = 1e-3
 """-60 dBFS."""
+_STEPS_AT_A_TIME = 10
+"""Tenths of a second that are looked at together: most recordings are heard in their first second."""
 _SOUNDFILE = {"wav", "flac", "ogg", "mp3", "aiff", "au", "caf", "w64"}
 _PREROLL_SECONDS = 0.25
 """Sound before a span that the resampler needs to return the same samples as for the whole recording."""
@@ -175,8 +180,14 @@ def is_silent(samples: np.ndarray, rate: int) -> bool:
     """Return whether no tenth of a second of the samples is louder than -60 dBFS RMS."""
     step = max(1, rate // 10)
     whole = len(samples) // step * step
-    parts = [samples[:whole].reshape(-1, step), samples[whole:].reshape(1, -1)]
-    return all(np.mean(np.square(part, dtype=np.float64), axis=1).max() <= SILENCE**2 for part in parts if part.size)
+    ends = [*range(0, whole, _STEPS_AT_A_TIME * step), whole]
+    parts = (samples[start:end].reshape(-1, step) for start, end in itertools.pairwise(ends))
+    rest = samples[whole:].reshape(1, -1)
+    return all(
+        np.mean(np.square(part, dtype=np.float64), axis=1).max() <= SILENCE**2
+        for part in itertools.chain(parts, [rest])
+        if part.size
+    )
 
 
 def _checked(reader: SoundReader, start: int, policy: MediaPolicy, source: str) -> Iterator[np.ndarray]:
@@ -204,7 +215,7 @@ def _gathered(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
             yield np.concatenate(held) if len(held) > 1 else block
             held, count = [], 0
     if count:
-        yield np.concatenate(held)
+        yield np.concatenate(held) if len(held) > 1 else held[0]
 
 
 def _resampled(blocks: Iterator[np.ndarray], from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
@@ -236,7 +247,8 @@ class SoundfileReader:
         soundfile = require_reader("soundfile", extra="audio", feature="reading audio", source=source)
         self._source = source
         try:
-            self._sound = _sequential(soundfile)(file)
+            with _handed_over(file) as given:
+                self._sound = _sequential(soundfile)(given, closefd=False)
         except Exception as error:
             raise _UnknownToSoundfileError(str(error)) from error
         self._file = file
@@ -252,6 +264,7 @@ class SoundfileReader:
         """Yield mono float32 samples at `rate`, from the whole second `start`."""
         frames = self.rate if self._sound.channels > 1 else BLOCK_SAMPLES  # `mono` takes whole seconds
         position = int(start * self.rate)
+        total = None if self.duration is None else int(self._sound.frames)
         try:
             if start:
                 if self.duration is not None and start >= self.duration:
@@ -262,7 +275,7 @@ class SoundfileReader:
         except Exception as error:
             raise MediaError(self._source, f"cannot be decoded ({error})") from error
         while True:
-            block, failure = self._read(frames)
+            block, failure = self._read(frames if total is None else min(frames, max(0, total - position) + 1))
             if len(block):
                 position += len(block)
                 yield mono(block)
@@ -288,6 +301,25 @@ class SoundfileReader:
         """Release the file."""
         self._sound.close()
         self._file.close()
+
+
+@contextlib.contextmanager
+def _handed_over(file: BinaryIO) -> Iterator[BinaryIO | int]:
+    """Give libsndfile the descriptor of a local file, which it reads itself; anything else it reads through Python.
+
+    If it does not open the file, the descriptor is back where Python had left it.
+    """
+    if not (isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO)):
+        yield file
+        return
+    descriptor = file.fileno()
+    position = os.lseek(descriptor, 0, os.SEEK_CUR)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    try:
+        yield descriptor
+    except BaseException:
+        os.lseek(descriptor, position, os.SEEK_SET)
+        raise
 
 
 @functools.cache
@@ -318,7 +350,7 @@ class ArrayReader:
     def blocks(self, start: float) -> Iterator[np.ndarray]:
         """Yield mono float32 samples at `rate`, from the whole second `start`."""
         for position in range(int(start * self.rate), len(self._samples), BLOCK_SAMPLES):
-            yield self._samples[position : position + BLOCK_SAMPLES]
+            yield self._samples[position : position + BLOCK_SAMPLES].copy()  # `stream` clips in place
 
     def close(self) -> None:
         """Do nothing; an array needs no release."""

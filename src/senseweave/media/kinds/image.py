@@ -18,7 +18,7 @@ from senseweave.media.reading.in_flight import claim_pixels
 from senseweave.media.reading.jpeg import completed, count_scans, decode_jpeg, scaled_step
 from senseweave.media.reading.photos import READERS as PHOTO_READERS
 from senseweave.media.reading.photos import open_photo
-from senseweave.media.reading.pixels import ORIENTATION, array_to_rgb, upright_rgb
+from senseweave.media.reading.pixels import ORIENTATION, array_to_image, upright_rgb
 from senseweave.media.reading.tiff import tiff_pages
 
 if TYPE_CHECKING:
@@ -218,6 +218,6 @@ def _from_object(source: DecodedSource, policy: MediaPolicy) -> PILImage:
             raise
         except Exception as error:
             raise MediaError(source.name, f"cannot be decoded ({error})") from error
-    pixels = array_to_rgb(value, source.name)
-    policy.check_pixels(source.name, pixels.shape[1], pixels.shape[0])
-    return PILImage.fromarray(pixels)
+    image = array_to_image(value, source.name)
+    policy.check_pixels(source.name, *image.size)
+    return image

@@ -10,7 +10,7 @@ from senseweave.errors import MediaError
 from senseweave.extras import require_reader
 from senseweave.media.forms.content import Content
 from senseweave.media.policy import MediaPolicy
-from senseweave.media.reading.pixels import ORIENTATION, array_to_rgb
+from senseweave.media.reading.pixels import ORIENTATION, array_to_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,12 +41,10 @@ def open_photo(data: bytes, content: Content, policy: MediaPolicy, source: str) 
 
 
 def _jpeg_xl(data: bytes, policy: MediaPolicy, source: str) -> Image:
-    from PIL import Image as PILImage
-
     codecs = require_reader("imagecodecs", extra="photos", feature="reading JPEG XL", source=source)
     policy.check_pixels(source, *jpeg_xl_size(data))
     pixels = codecs.jpegxl_decode(data, index=0)
-    return PILImage.fromarray(array_to_rgb(pixels, source))
+    return array_to_image(pixels, source)
 
 
 def _preview(data: bytes, policy: MediaPolicy, source: str) -> Image:

@@ -103,7 +103,8 @@ def gray_levels(values: np.ndarray, source: object) -> np.ndarray:
         if low < 0 or high > 255:
             expected = "expected fractions in [0, 1] or levels in [0, 255]"
             raise MediaError(source, f"contains float pixel values from {low:g} to {high:g}; {expected}")
-        return np.rint(values * 255.0 if high <= 1 else values).astype(np.uint8)
+        scaled = values * 255.0 if high <= 1 else values.copy()
+        return np.rint(scaled, out=scaled).astype(np.uint8)
     if low < 0 or high > 65535:
         raise MediaError(source, f"contains integer pixel values from {low:g} to {high:g}; expected 8 or 16 bits")
     if high > 255:
@@ -111,8 +112,8 @@ def gray_levels(values: np.ndarray, source: object) -> np.ndarray:
     return values.astype(np.uint8)
 
 
-def array_to_rgb(value: Any, source: str) -> np.ndarray:
-    """Return an image in an array or tensor as uint8 RGB, shape (height, width, 3).
+def array_to_image(value: Any, source: str) -> Image:
+    """Return an image in an array or tensor as a PIL image in mode RGB.
 
     Args:
         value: Shape (height, width), or with 1 to 4 channels in the last or first axis. If both axes could be the
@@ -122,6 +123,8 @@ def array_to_rgb(value: Any, source: str) -> np.ndarray:
     Raises:
         MediaError: If the shape is not that of an image.
     """
+    from PIL import Image as PILImage
+
     array = as_array(value)
     if array is None:
         raise MediaError(source, f"{type(value).__name__} is not an image; expected a PIL image or an array")
@@ -131,12 +134,12 @@ def array_to_rgb(value: Any, source: str) -> np.ndarray:
     if array.ndim == 3 and _channels_first(array.shape, tensor=is_tensor(value), source=source):
         array = np.moveaxis(array, 0, -1)
     levels = gray_levels(array, source)
-    if levels.ndim == 2:
-        levels = levels[:, :, None]
-    channels = levels.shape[2]
-    if channels in (2, 4):
-        levels = _levels_on_white(levels)
-    return np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
+    if levels.ndim == 3 and levels.shape[2] == 1:
+        levels = levels[:, :, 0]
+    image = PILImage.fromarray(np.ascontiguousarray(levels))
+    if image.mode in _WITH_ALPHA:
+        return _on_white(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _channels_first(shape: tuple[int, ...], *, tensor: bool, source: str) -> bool:
@@ -147,11 +150,3 @@ def _channels_first(shape: tuple[int, ...], *, tensor: bool, source: str) -> boo
         expected = "expected 1 to 4 channels in the first or last axis"
         raise MediaError(source, f"array of shape {shape} is not an image: {expected}")
     return first
-
-
-def _levels_on_white(levels: np.ndarray) -> np.ndarray:
-    """Composite levels of shape (h, w, 2 or 4) on white, as `upright_rgb` does."""
-    from PIL import Image as PILImage
-
-    layer = PILImage.fromarray(np.ascontiguousarray(levels), "LA" if levels.shape[2] == 2 else "RGBA")
-    return np.asarray(_on_white(layer))

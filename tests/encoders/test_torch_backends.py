@@ -9,6 +9,7 @@ import torch
 from tiny_text import GPT2, MODERN, bpe_tokenizer, causal_tokenizer, wordpiece_tokenizer
 
 from senseweave.encoders.runtime.backends import choosing, torch_packed
+from senseweave.encoders.runtime.backends.attention import FLASH, change_attention
 from senseweave.encoders.runtime.backends.choosing import choose_backend
 from senseweave.encoders.runtime.backends.linears import LINEARS
 from senseweave.encoders.runtime.backends.timing import find_fastest
@@ -101,6 +102,44 @@ def test_a_packed_backend_that_is_wrong_or_broken_leaves_the_model_as_it_was(loa
 def test_lower_precision_stays_padded(loaded):
     model, tokenizer = loaded("Bert", wordpiece_tokenizer)
     assert isinstance(choose_backend("tiny", model.to(torch.bfloat16), tokenizer), Padded)
+
+
+@pytest.fixture
+def attending(loaded):
+    """A tiny model, what returns its states of texts of several lengths, and its kind of attention."""
+    model, tokenizer = loaded("Bert", wordpiece_tokenizer)
+    items = [item.data for item in tokenizer.prepare(TEXTS, 60)]
+    padded = Padded("tiny", model, tokenizer)
+    return model, lambda: padded.states(items, (-1,))[0], model.config._attn_implementation
+
+
+def test_attention_that_leaves_the_states_as_they_were_is_taken(attending):
+    model, states, before = attending
+    assert before != "eager"
+    assert change_attention("tiny", model, states, "eager")
+    assert model.config._attn_implementation == "eager"
+
+
+def test_attention_that_changes_the_states_is_not_taken(attending):
+    from transformers import AttentionInterface
+
+    def shifted(module, query, key, value, mask, **options):
+        return value.transpose(1, 2).contiguous(), None
+
+    AttentionInterface.register("sees_itself_alone", shifted)
+    model, states, before = attending
+    with torch.inference_mode():
+        expected = states()
+    assert not change_attention("tiny", model, states, "sees_itself_alone")
+    assert model.config._attn_implementation == before
+    with torch.inference_mode():
+        np.testing.assert_array_equal(states().numpy(), expected.numpy())
+
+
+def test_flash_attention_that_is_not_installed_leaves_the_model_as_it_was(attending):
+    model, states, before = attending
+    assert not change_attention("tiny", model, states, FLASH)
+    assert model.config._attn_implementation == before
 
 
 def test_threads_pack_their_own_batches(loaded):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from senseweave.display import printable
+from senseweave.encoders.runtime.backends.attention import use_flash_attention
 from senseweave.encoders.runtime.backends.base import TextBackend
 from senseweave.encoders.runtime.backends.torch_packed import Packed, Plan, plans_to_prove
 from senseweave.encoders.runtime.backends.torch_padded import Padded
@@ -38,6 +39,7 @@ def choose_backend(name: str, model: Any, tokenizer: Tokenizer) -> TextBackend:
     reason = why_not_packed(model)
     if reason is not None:
         log_padding(name, reason)
+        use_flash_attention(name, model, lambda: plain.states(_sample(tokenizer, model.config.to_dict()), (-1,))[0])
         return plain
     torch = require("torch", extra="text")
     sample = _sample(tokenizer, model.config.to_dict())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from senseweave.encoders.runtime.backends.attention import FLASH
 from senseweave.encoders.runtime.backends.base import Items, average_layers
 from senseweave.encoders.runtime.tokenization import Tokenizer, fixed_length
 from senseweave.errors import ModelError
@@ -37,11 +38,13 @@ class Padded:
         return states[mask], mask.sum(dim=1).tolist()
 
     def describe(self) -> dict[str, object]:
-        """Return the engine, the device and the number type."""
+        """Return the engine, the device and the number type, and the kind of attention where it is FlashAttention."""
         dtype = str(self.model.dtype).removeprefix("torch.")
+        attention = self.model.config._attn_implementation
         return {
             "backend": "torch",
             "device": str(self.model.device),
             "precision": PRECISIONS.get(dtype, dtype),
             "texts": "padded",
+            **({"attention": attention} if attention == FLASH else {}),
         }

@@ -169,6 +169,8 @@ def test_auto_takes_the_graph_of_each_tower_that_has_one(tmp_path):
     sw.load(name, backend="onnx", cache_size=0).encoders["image"].load()
     described = sw.load(name, device="cpu", cache_size=1).info()["backends"]
     assert {modality: facts["backend"] for modality, facts in described.items()} == {"text": "torch", "image": "onnx"}
+    shared = sw.load(name, device=["cpu", "cuda:0"], cache_size=0).replicas("image")
+    assert [type(encoder).__name__ for encoder in shared] == ["TowerImage"] * 2  # what one prepares, both compute
 
 
 def test_auto_computes_in_torch_if_the_graph_cannot_be_computed(clip, photos, monkeypatch, caplog):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -14,7 +14,7 @@ from senseweave.encoders.base import Encoder
 from senseweave.encoders.family import Family
 from senseweave.encoders.registry import build_family, family_for, find_family, is_scheme
 from senseweave.encoders.runtime.checkpoint import no_downloads
-from senseweave.encoders.runtime.devices import default_devices, parse_devices
+from senseweave.encoders.runtime.devices import default_devices, device_kind, parse_devices
 from senseweave.encoders.runtime.half_types import prove_half_types
 from senseweave.encoders.runtime.pinned_weights import allow_network
 from senseweave.encoders.runtime.torch_runtime import is_half
@@ -98,6 +98,7 @@ def load(
             for encoders in built if fast_decode else []:
                 decode_smaller(name, encoders)
             replicas = [Replica(own.get("device", ""), encoders) for own, encoders in zip(chosen, built, strict=True)]
+            _check_alike(name, replicas)
             space = _space_class(family)(
                 name,
                 built[0],
@@ -155,7 +156,32 @@ def _on_each_device(family: Family, options: Mapping[str, Any]) -> list[Mapping[
     devices = named or default_devices()
     if family.on_processor or len(devices) == 1:
         devices = named[:1]
+    kinds = {device_kind(device) for device in devices}
+    if len(kinds) > 1 and _may_differ(family, options):
+        options = {**options, "backend": "torch"}
     return [{**options, "device": device} for device in devices] or [options]
+
+
+def _may_differ(family: Family, options: Mapping[str, Any]) -> bool:
+    """Return whether a graph may be taken on one kind of device where torch computes on another."""
+    chosen = options.get("backend", "auto") == "auto" and options.get("precision") in (None, "fp32")
+    return chosen and "backend" in family.options()
+
+
+def _check_alike(name: str, replicas: Sequence[Replica]) -> None:
+    """Check that devices can share batches: what is prepared for one computes on each.
+
+    Raises:
+        ValueError: If a model is made of other encoders on one device than on another.
+    """
+    first = replicas[0]
+    for other in replicas[1:]:
+        if any(type(encoder) is not type(first.encoders[modality]) for modality, encoder in other.encoders.items()):
+            msg = (
+                f"{name} computes in another way on {other.device!r} than on {first.device!r}, so they cannot share "
+                "batches; name devices of one kind"
+            )
+            raise ValueError(msg)
 
 
 def _build(

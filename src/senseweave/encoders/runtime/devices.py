@@ -72,7 +72,12 @@ def default_device() -> str | None:
 
 def is_processor(device: str | None) -> bool:
     """Return whether a device, or that of SENSEWEAVE_DEVICE if it is None, is the CPU; without one it is, too."""
-    return _kind(device or default_device() or "cpu") == "cpu"
+    return device_kind(device or default_device() or "cpu") == "cpu"
+
+
+def device_kind(device: str) -> str:
+    """Return the kind of a device: its name without its number, such as `cuda` of `cuda:1`."""
+    return device.partition(":")[0]
 
 
 def _check_item(name: str, item: Any) -> None:
@@ -89,12 +94,8 @@ def _check_distinct(name: str, devices: tuple[str, ...]) -> None:
     seen: dict[str, str] = {}
     for device in devices:
         exact = device if ":" in device else f"{device}:0"
-        if exact in seen and _kind(device) != "cpu":
+        if exact in seen and device_kind(device) != "cpu":
             same = "" if seen[exact] == device else f" ({seen[exact]!r} is the same device)"
             msg = f"{name} names {device!r} twice{same}; name each device once"
             raise ValueError(msg)
         seen[exact] = device
-
-
-def _kind(device: str) -> str:
-    return device.partition(":")[0]

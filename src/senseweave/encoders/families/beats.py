@@ -12,7 +12,7 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.gated_transformer import Settings, build_network, encode_patches
 from senseweave.encoders.runtime.checkpoint import hash_file
-from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
+from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype, to_device
 from senseweave.encoders.runtime.weight_files import fill, find_weights, read_checkpoint
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
@@ -104,7 +104,9 @@ class Beats(Encoder):
         network, settings = self._model(), self._checkpoint()[1]
         parameter = next(network.parameters())
         with torch.inference_mode():
-            banks = torch.from_numpy(np.stack([item.data for item in batch])).to(parameter.device, parameter.dtype)
+            banks = to_device(
+                torch.from_numpy(np.stack([item.data for item in batch])).to(parameter.dtype), parameter.device
+            )
             states = encode_patches(network, banks, settings)
             return Encoded(states.float().mean(dim=1).cpu().numpy())
 

@@ -13,7 +13,7 @@ from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import BY_TYPE, Rule, has_file
 from senseweave.encoders.family import Family
 from senseweave.encoders.runtime.checkpoint import hash_file, resolve
-from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device
+from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, to_device
 from senseweave.encoders.runtime.weight_files import fill, read_tensors
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
@@ -103,7 +103,7 @@ class EcapaTdnn(Encoder):
         device = next(network.parameters()).device
         with torch.inference_mode():
             states = _convolve(
-                network["blocks"][0], torch.from_numpy(np.stack([item.data for item in batch])).to(device)
+                network["blocks"][0], to_device(torch.from_numpy(np.stack([item.data for item in batch])), device)
             )
             outputs = []
             for block in list(network["blocks"])[1:]:

@@ -20,7 +20,7 @@ from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
 from senseweave.encoders.runtime.networks import choose_ways
 from senseweave.encoders.runtime.padding import SAMPLES
-from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device
+from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, to_device
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -120,7 +120,7 @@ class OpenClipModel(TransformedModel):
         """Return the vectors of the image tower."""
         model = self._model()
         parameter = next(model.parameters())
-        return model.encode_image(pixels.to(parameter.device, parameter.dtype))
+        return model.encode_image(to_device(pixels.to(parameter.dtype), parameter.device))
 
     def on_processor(self) -> OpenClipModel:
         """Return the same model once more, which is loaded on the CPU and in float32."""
@@ -241,7 +241,7 @@ class OpenClipText(Encoder):
     def _compute(self, batch: Sequence[Prepared]) -> np.ndarray:
         torch = require("torch", extra="openclip")
         model = self.model()
-        tokens = torch.from_numpy(np.stack([item.data for item in batch])).to(next(model.parameters()).device)
+        tokens = to_device(torch.from_numpy(np.stack([item.data for item in batch])), next(model.parameters()).device)
         with torch.inference_mode():
             vectors: np.ndarray = model.encode_text(tokens).float().cpu().numpy()
         return vectors

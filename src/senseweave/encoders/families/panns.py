@@ -11,7 +11,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.family import Family
 from senseweave.encoders.runtime.checkpoint import hash_file
-from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device
+from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, to_device
 from senseweave.encoders.runtime.weight_files import fill, find_weights, read_tensors
 from senseweave.errors import WeightsError
 from senseweave.extras import require
@@ -105,7 +105,7 @@ class SoundEvents(Encoder):
         network = self._model()
         device = next(network.parameters()).device
         with torch.inference_mode():
-            bands = torch.from_numpy(np.stack([item.data for item in batch])).to(device)
+            bands = to_device(torch.from_numpy(np.stack([item.data for item in batch])), device)
             states = network["bn0"](bands.transpose(1, 2)[..., None]).permute(0, 3, 2, 1)
             for number in range(1, BLOCKS + 1):
                 block = network[f"conv_block{number}"]

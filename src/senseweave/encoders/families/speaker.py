@@ -12,7 +12,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.family import Family
 from senseweave.encoders.runtime.checkpoint import hash_file, verify_sha256
-from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device
+from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, to_device
 from senseweave.encoders.runtime.weight_files import fill, read_tensors
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -98,7 +98,7 @@ class SpeakerEncoder(Encoder):
         model = self._model()
         device = next(model.parameters()).device
         with torch.inference_mode():
-            partials = torch.from_numpy(np.concatenate([item.data for item in batch])).to(device)
+            partials = to_device(torch.from_numpy(np.concatenate([item.data for item in batch])), device)
             _, (hidden, _) = model["lstm"](partials)
             projected = torch.relu(model["linear"](hidden[-1]))
             units = (projected / projected.norm(dim=1, keepdim=True)).cpu().numpy()

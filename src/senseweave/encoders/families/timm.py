@@ -15,7 +15,7 @@ from senseweave.encoders.parts.image_model import ModelImage, TransformedModel
 from senseweave.encoders.parts.towers import BATCH_IMAGES
 from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
-from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
+from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype, to_device
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -144,7 +144,7 @@ class TimmModel(TransformedModel):
 
     def _on_device(self, pixels: Any) -> Any:
         parameter = next(self._model().parameters())
-        return pixels.to(parameter.device, parameter.dtype)
+        return to_device(pixels.to(parameter.dtype), parameter.device)
 
     def _make_transform(self) -> Any:
         data = require("timm.data", extra=self._extra, feature="preparing images for timm models")

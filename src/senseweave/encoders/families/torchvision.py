@@ -12,7 +12,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.family import Family
 from senseweave.encoders.runtime.checkpoint import hash_file
-from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
+from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype, to_device
 from senseweave.encoders.runtime.weight_files import fill, read_tensors
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -113,7 +113,9 @@ class VideoNetwork(Encoder):
         torch = require("torch", extra="video-models")
         model = self._model()
         parameter = next(model.parameters())
-        clips = torch.from_numpy(np.stack([item.data for item in batch])).to(parameter.device, parameter.dtype)
+        clips = to_device(
+            torch.from_numpy(np.stack([item.data for item in batch])).to(parameter.dtype), parameter.device
+        )
         with torch.inference_mode():
             return Encoded(model(clips).float().cpu().numpy())
 

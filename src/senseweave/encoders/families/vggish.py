@@ -11,7 +11,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.family import Family
 from senseweave.encoders.runtime.checkpoint import hash_file
-from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
+from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype, to_device
 from senseweave.encoders.runtime.weight_files import fill, find_weights, read_tensors
 from senseweave.errors import WeightsError
 from senseweave.extras import require
@@ -123,7 +123,7 @@ class Vggish(Encoder):
         torch = require("torch", extra=EXTRA)
         network = self._model()
         parameter = next(network.parameters())
-        states = examples.to(parameter.device, parameter.dtype)[:, None]
+        states = to_device(examples.to(parameter.dtype), parameter.device)[:, None]
         for block in BLOCKS:
             for number in block:
                 states = network["features"][str(number)](states).relu()

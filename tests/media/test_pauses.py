@@ -1,12 +1,15 @@
 """Windows that end where nobody speaks."""
 
+import importlib.util
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from senseweave.media import Audio
-from senseweave.media.reading.pauses import spans_at_pauses
+from senseweave.media.reading.pauses import _speech_probabilities, spans_at_pauses
 
 
 def covers(spans, start, end, seconds):
@@ -52,8 +55,6 @@ def test_a_tone_without_speech_is_still_cut_into_windows(make):
 
 
 def test_finding_pauses_loads_no_torch(make):
-    import subprocess
-
     pytest.importorskip("silero_vad")
     code = (
         "import numpy, sys; from senseweave.media import Audio;"
@@ -61,3 +62,38 @@ def test_finding_pauses_loads_no_torch(make):
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("blocks", [[80_000], [1, 511, 512, 513, 30_000, 48_463], [100] * 800])
+def test_the_detector_hears_what_it_hears_chunk_by_chunk_in_any_blocks(corpus, blocks):
+    samples = Audio(corpus / "audio" / "recording-01.wav").decode(sampling_rate=16_000).samples[:80_000]
+    heard = list(_speech_probabilities(np.split(samples, np.cumsum(blocks)[:-1])))
+    assert heard == pytest.approx(probabilities_chunk_by_chunk(samples), abs=1e-6)
+    assert max(heard) > 0.9
+    assert min(heard) < 0.1
+
+
+def probabilities_chunk_by_chunk(samples):
+    """Return what Silero's own wrapper computes: chunks of 512 samples, each after the 64 before it."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    folder = Path(importlib.util.find_spec("silero_vad").origin).parent / "data"
+    session = onnxruntime.InferenceSession(folder / "silero_vad.onnx", providers=["CPUExecutionProvider"])
+    state, padded = np.zeros((2, 1, 128), np.float32), np.pad(samples, (64, 0))
+    probabilities = []
+    for at in range(0, len(samples) - 511, 512):
+        inputs = {"input": padded[None, at : at + 576], "state": state, "sr": np.array(16_000)}
+        probability, state = session.run(None, inputs)
+        probabilities.append(float(probability[0, 0]))
+    return probabilities
+
+
+def test_a_silero_vad_that_is_too_old_is_named_with_the_way_out(tmp_path):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "silero_vad" / "data").mkdir(parents=True)
+    (tmp_path / "silero_vad" / "__init__.py").touch()
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import numpy; from senseweave.media import Audio;"
+        "Audio((numpy.zeros(48000, 'f4'), 16000)).pauses()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert 'silero-vad 6.2.2 or later; try: pip install --no-deps "silero-vad>=6.2.2"' in ran.stderr

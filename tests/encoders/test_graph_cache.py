@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from senseweave.encoders.runtime.backends.cache import FACTS, GraphKey, find_entry, make_entry
+from senseweave.errors import ModelError
 
 KEY = GraphKey("quick", lambda: {"model.safetensors": "0" * 64})
 CHILD = """
@@ -94,6 +95,18 @@ def test_a_maker_that_fails_leaves_nothing(folder):
     with pytest.raises(RuntimeError, match="no such operator"):
         make_entry(KEY, fail)
     assert find_entry(KEY) is None
+    assert [path for path in folder.iterdir() if path.suffix != ".lock"] == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_disk_is_named_with_the_folder_and_what_to_do(folder):
+    def fill(place: Path) -> dict[str, object]:
+        Path("/dev/full").write_bytes(b"graph")
+        return {}
+
+    with pytest.raises(ModelError, match=r"graphs: no space is left .*SENSEWEAVE_CACHE") as caught:
+        make_entry(KEY, fill)
+    assert str(folder.parent) in str(caught.value)
     assert [path for path in folder.iterdir() if path.suffix != ".lock"] == []
 
 

@@ -219,3 +219,10 @@ def test_nothing_is_downloaded_to_make_a_graph():
     with pytest.raises(sw.ModelError, match="is not here"):
         graph_encoder._prepare(build_again, Path("place"))
     assert allowed == [False]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_disk_is_no_failure_of_the_exporter(clip, tmp_path):
+    (tmp_path / "model.onnx").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left on device"):
+        sw.load(clip, backend="onnx", cache_size=0).encoders["text"].make(tmp_path)

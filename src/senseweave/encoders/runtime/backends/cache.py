@@ -8,6 +8,7 @@ from here, never from the folder of a model. The size of all is bounded, see `ev
 from __future__ import annotations
 
 import atexit
+import errno
 import hashlib
 import json
 import shutil
@@ -22,6 +23,8 @@ from filelock import FileLock
 
 from senseweave.encoders.runtime.backends.eviction import evict, graphs_folder, keep_in_use, most_bytes
 from senseweave.encoders.runtime.checkpoint import hash_file
+from senseweave.encoders.runtime.disk_cache import CACHE_VARIABLE
+from senseweave.errors import ModelError
 from senseweave.forking import RLock, forks
 
 FORMAT: Final = 3
@@ -102,11 +105,15 @@ def make_entry(key: GraphKey, make: Callable[[Path], Mapping[str, object]]) -> E
 
     Args:
         key: Of the graph.
-        make: Writes files into an empty folder and returns facts about them. What it raises is passed on.
+        make: Writes files into an empty folder and returns facts about them. What it raises is passed on, but for a
+            full disk.
 
     Returns:
         The entry; if the cache is turned off, or its folder cannot be written to and holds no such entry, in a folder
         that this process deletes when it ends.
+
+    Raises:
+        ModelError: If the disk is full.
     """
     root = graphs_folder()
     if root is not None:
@@ -174,6 +181,12 @@ def _write_entry(place: Path, make: Callable[[Path], Mapping[str, object]]) -> E
         if place.exists():
             shutil.rmtree(place)
         partial.rename(place)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        root = place.parent.parent
+        msg = f"{root}: no space is left for a graph; make some, or name another folder by {CACHE_VARIABLE}"
+        raise ModelError(msg) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Entry(place, facts)

@@ -52,6 +52,7 @@ def export_pipeline(pipeline: Pipeline, folder: Path) -> None:
     Raises:
         ModelError: If there can be no graph of it; the message says why.
         ImportError: If an exporter is missing; the message holds the install line.
+        OSError: If the folder cannot be written to, or the disk is full.
     """
     torch = require("torch", extra="onnx")
     require("onnx", extra="onnx", feature=f"a graph of {pipeline.name}")
@@ -71,6 +72,8 @@ def export_pipeline(pipeline: Pipeline, folder: Path) -> None:
                 verbose=False,
             )
             program.save(str(folder / GRAPH), external_data=weights > LARGEST_IN_ONE_FILE)
+    except OSError:  # of the disk, not of the model
+        raise
     except Exception as error:  # the exporter fails in as many ways as there are models
         msg = f"{pipeline.name}: torch cannot export it: {type(error).__name__}: {shorten(str(error), 300)}"
         raise ModelError(msg) from error

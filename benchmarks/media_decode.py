@@ -19,6 +19,10 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image as PILImage
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -82,6 +86,72 @@ def images(rounds: int) -> None:
         }
         apart = np.abs(by_pillow(data, 224).astype(int) - resized(data)).max()
         compare(f"JPEG of {title}: decoded and resized to 224 x 224 (at most {apart} levels apart)", resizing, rounds)
+
+
+def kinds(rounds: int) -> None:
+    """Time decoding of every kind of picture, from bytes and from a file, against Pillow's way to the same pixels."""
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, data in pictures().items():
+            path = Path(folder, "picture")
+            path.write_bytes(data)
+            if not np.array_equal(np.asarray(Image(data).decode()), np.asarray(upright_on_white(io.BytesIO(data)))):
+                raise SystemExit(f"{kind}: the pixels differ")
+            rows: dict[str, Work] = {
+                "Pillow, bytes": lambda data=data: upright_on_white(io.BytesIO(data)),
+                "senseweave, bytes": lambda data=data: Image(data).decode(),
+                "Pillow, file": lambda path=path: upright_on_white(path),
+                "senseweave, file": lambda path=path: Image(path).decode(),
+            }
+            compare(f"{kind} of 640 x 480", rows, rounds)
+
+
+def pictures() -> dict[str, bytes]:
+    """Return a picture of 640 x 480 pixels in every kind of file."""
+    from PIL import Image as PILImage
+
+    color = PILImage.open(io.BytesIO(photograph(640, 480)))
+    clear = color.convert("RGBA")
+    clear.putalpha(color.convert("L"))
+    deep = PILImage.fromarray(np.asarray(color.convert("L")).astype(np.uint16) * 257)
+    turned = PILImage.Exif()
+    turned[0x0112] = 6
+    saved: dict[str, tuple[PILImage.Image, str, dict[str, object]]] = {
+        "JPEG": (color, "JPEG", {}),
+        "JPEG, turned by EXIF": (color, "JPEG", {"exif": turned}),
+        "JPEG, progressive": (color, "JPEG", {"progressive": True}),
+        "JPEG, gray": (color.convert("L"), "JPEG", {}),
+        "JPEG, CMYK": (color.convert("CMYK"), "JPEG", {}),
+        "PNG": (color, "PNG", {}),
+        "PNG with transparency": (clear, "PNG", {}),
+        "PNG, gray with transparency": (clear.convert("LA"), "PNG", {}),
+        "PNG with a transparent palette": (color.quantize(255), "PNG", {"transparency": 0}),
+        "PNG, 16 bits": (deep, "PNG", {}),
+        "WebP": (color, "WEBP", {}),
+        "GIF": (color, "GIF", {}),
+        "TIFF": (color, "TIFF", {}),
+        "BMP": (color, "BMP", {}),
+        "PPM": (color, "PPM", {}),
+    }
+    files = {}
+    for kind, (picture, name, options) in saved.items():
+        file = io.BytesIO()
+        picture.save(file, name, **options)
+        files[kind] = file.getvalue()
+    return files
+
+
+def upright_on_white(file: Path | io.BytesIO) -> PILImage.Image:
+    """Decode by Pillow as senseweave does: turned upright, on white, 16 bits by their high byte."""
+    from PIL import Image as PILImage
+    from PIL import ImageOps
+
+    picture = ImageOps.exif_transpose(PILImage.open(file))
+    if picture.mode == "I;16":
+        picture = PILImage.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in ("LA", "RGBA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        picture = PILImage.alpha_composite(PILImage.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
 
 
 def by_pillow(data: bytes, size: int | None = None) -> np.ndarray:
@@ -218,6 +288,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     images(rounds)
+    kinds(rounds)
     sounds(rounds)
     videos(rounds)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import contextlib
 import os
@@ -169,6 +168,8 @@ async def run_in(runner: Runner, function: Callable[P, T], /, *args: P.args, **k
         with abandoned_when(unwanted.is_set):
             checkpoint()
             return function(*args, **kwargs)
+
+    import asyncio  # late, as it takes more than all of senseweave that a program without an event loop imports
 
     try:
         return await asyncio.wrap_future(runner.submit(lambda: context.run(call)))

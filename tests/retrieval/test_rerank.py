@@ -105,7 +105,7 @@ class Sees:
 @pytest.fixture
 def sees(monkeypatch):
     model = Sees()
-    monkeypatch.setattr("senseweave.retrieval.search.rerank.load_scorer", lambda name, options: model)
+    monkeypatch.setattr("senseweave.encoders.rerankers.loading.load_scorer", lambda name, options: model)
     return model
 
 

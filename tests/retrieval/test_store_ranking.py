@@ -142,7 +142,7 @@ def test_a_plan_keeps_the_reranker_of_a_name_and_gives_back_its_options(monkeypa
             self.name = name
             made.append(name)
 
-    monkeypatch.setattr("senseweave.retrieval.search.plan.as_reranker", Reranker)
+    monkeypatch.setattr("senseweave.retrieval.search.rerank.as_reranker", Reranker)
     planner = Planner(lists=("photos",))
     options = {"fusion": "weighted_rrf", "weights": {"photos": 2.0}, "rerank": "some-model", "offset": 3}
     plan = planner.plan(4, options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
@@ -162,6 +162,9 @@ class Encoder(Loadable, ABC):
         False where the model writes words and rounding can make it write others.
         """
         return True
+
+    def remember_build(self, build: Callable[[], Encoder]) -> None:
+        """Take a function that builds an equal encoder and can be pickled, for encoders that another process builds."""
 
     def map_mean(self, mean: np.ndarray) -> np.ndarray:
         """Return the vectors of long inputs of which `mean` holds the mean of their windows' `Encoded.unmapped`.

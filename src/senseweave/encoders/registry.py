@@ -151,11 +151,8 @@ def build_family(
     if dimensions is None or "dimensions" not in known:  # a server can shorten vectors before they are sent
         del checked["dimensions"]
     encoders = family.build(model, **checked)
-    from senseweave.encoders.parts.graph_encoder import GraphEncoder  # not needed to list families
-
     for modality, encoder in encoders.items():
-        if isinstance(encoder, GraphEncoder):
-            encoder.build_again = partial(_build_again, family.scheme, model, dict(options), dimensions, modality)
+        encoder.remember_build(partial(_build_again, family.scheme, model, dict(options), dimensions, modality))
     return encoders
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from senseweave.media.base import Media, Value, source_name
 from senseweave.media.documents import Context, Cue
-from senseweave.media.documents.transcripts import RECORDING, recording_beside
+from senseweave.media.documents.base import RECORDING
+from senseweave.media.documents.transcripts import recording_beside
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.headings import HEADING, Measure, context_passages, fitting_passages, passage_text
 from senseweave.media.kinds.image import Image

@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex, overload
 from senseweave.errors import MediaError
 from senseweave.media import MEDIA_CLASSES, Media, MediaPolicy, Modality
 from senseweave.media.collecting import first_media
-from senseweave.media.documents.transcripts import RECORDING
+from senseweave.media.documents.base import RECORDING
 from senseweave.media.fused import Fused
 from senseweave.media.kinds.image import Image
 from senseweave.notebook import hit_html, hits_html

@@ -27,7 +27,7 @@ from senseweave.retrieval.judging import Judged
 from senseweave.retrieval.maintenance import Maintained
 from senseweave.retrieval.query import as_query
 from senseweave.retrieval.records.deletion import Deletion
-from senseweave.retrieval.records.ingest import Ingest, Metadata
+from senseweave.retrieval.records.values import Metadata
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.search.embedding import aembed_query, embed_query
 from senseweave.retrieval.search.examples import QueryInput, read_query
@@ -202,6 +202,8 @@ class Index(Maintained, Judged, Explored):
             ValueError: If metadata use a reserved name or are not flat, `encoding`, `ocr` or `pages` is unknown,
                 or a length is impossible.
         """
+        from senseweave.retrieval.records.ingest import Ingest  # not needed to search
+
         spaces = self.spaces
         with self._store.writing():
             ingest = Ingest(

@@ -1,4 +1,4 @@
-"""What keeps an index: written to a file and read from it, verified, repaired."""
+"""What keeps an index: written to a file and read from it, verified, repaired; each imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from pathlib import Path
 
 from senseweave.media import MediaPolicy
 from senseweave.retrieval.index_spaces import IndexSpaces, check_descriptions
-from senseweave.retrieval.integrity.repair import repair_index
 from senseweave.retrieval.integrity.report import RepairReport, VerifyReport
-from senseweave.retrieval.integrity.verify import verify_index
-from senseweave.retrieval.records.transfer import export_index, import_index
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.spaces.recorded import Kind, Trust, parse_trust
 
@@ -32,6 +29,8 @@ class Maintained:
         Raises:
             StoreError: If the file cannot be written.
         """
+        from senseweave.retrieval.records.transfer import export_index
+
         return export_index(self._store, path)
 
     def import_(self, path: str | Path, *, trust: Trust = None) -> int:
@@ -49,12 +48,16 @@ class Maintained:
             StoreError: If the file is not an export or not whole; the message names the line.
             FingerprintError: If it holds vectors of another space under the name of a space of this index.
         """
+        from senseweave.retrieval.records.transfer import import_index
+
         allowed = self._trust | parse_trust(trust)
         known = self._spaces.loaded
         return import_index(self._store, path, lambda new: check_descriptions([new], str(path), allowed, known=known))
 
     def verify(self, *, sources: bool = False) -> VerifyReport:
         """Check the files of a local index and every record: vector, text, id, fingerprint; on request its source."""
+        from senseweave.retrieval.integrity.verify import verify_index
+
         return verify_index(self._store, sources=sources, policy=self.policy)
 
     def repair(self) -> RepairReport:
@@ -63,4 +66,6 @@ class Maintained:
         Raises:
             StoreError: If nothing can be rebuilt, or the index is not in a folder that can be written to.
         """
+        from senseweave.retrieval.integrity.repair import repair_index
+
         return repair_index(self._store, lambda description: self._spaces.load()[description.space], policy=self.policy)

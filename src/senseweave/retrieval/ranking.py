@@ -28,7 +28,6 @@ from senseweave.retrieval.search.composing import compose_sources
 from senseweave.retrieval.search.own_content import OwnContent, own_content
 from senseweave.retrieval.search.paging import best_hits, cut_page, holds_sources
 from senseweave.retrieval.search.plan import Plan
-from senseweave.retrieval.search.rerank import rerank
 from senseweave.retrieval.search.source import Candidate, RankingSource
 from senseweave.retrieval.search.words.pairing import PairedLists
 
@@ -202,6 +201,8 @@ def _reranking(query: Query | None, plan: Plan) -> Callable[[list[Hit]], list[Hi
     if query is None:
         msg = "a reranker reads the query, and only its vector is known here; pass the query, or no reranker"
         raise ValueError(msg)
+    from senseweave.retrieval.search.rerank import rerank  # not needed where nothing is reranked
+
     return partial(rerank, query, reranker=plan.reranker)
 
 

@@ -23,7 +23,6 @@ import platformdirs
 
 from senseweave.display import shorten
 from senseweave.encoders.families import BUILT_IN
-from senseweave.encoders.families.aligned import recorded_models
 from senseweave.encoders.registry import is_scheme
 from senseweave.encoders.runtime.checkpoint import is_cached
 from senseweave.encoders.runtime.disk_cache import chosen_folder
@@ -266,6 +265,8 @@ def _named(name: Any, revision: Any, *, depth: int = 0) -> list[Demand]:
 
 def _in_folder(path: str, depth: int) -> list[Demand]:
     """Return what the models ask for that an aligned space stands on; nothing for any other folder."""
+    from senseweave.encoders.families.aligned import recorded_models  # not needed for what has a name
+
     try:
         models = recorded_models(Path(path).expanduser())
     except (ModelError, OSError, ValueError, RuntimeError):  # a damaged folder or an impossible path: loading says so

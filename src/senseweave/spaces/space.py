@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -294,6 +293,8 @@ class Space:
 
     async def aencode(self, media: Sequence[Media], *, role: Role = "document", on_error: OnError = "raise") -> Batch:
         """Like `encode`, off the event loop."""
+        import asyncio
+
         check_choices(role, on_error)
         groups = await in_thread_if_many(media, group_by_modality, media, self.encoder)
         futures = {

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -16,8 +16,6 @@ from senseweave.concurrency import in_thread
 from senseweave.encoders.base import Role
 from senseweave.encoders.detection import Signs, read_signs
 from senseweave.encoders.refusals import find_scorer_kind
-from senseweave.encoders.rerankers.loading import load_scorer
-from senseweave.encoders.rerankers.sparse import SparseModel, SparseRows
 from senseweave.encoders.runtime.checkpoint import CONFIG_PATTERNS, resolve
 from senseweave.errors import EncodingError, MediaError, ModelError, TruncationWarning, VectorError
 from senseweave.extras import require
@@ -29,6 +27,9 @@ from senseweave.redaction import quoted
 from senseweave.spaces.batch import check_choices
 from senseweave.spaces.engine import OnError, whole_characters
 from senseweave.spaces.recorded import remember
+
+if TYPE_CHECKING:
+    from senseweave.encoders.rerankers.sparse import SparseModel, SparseRows
 
 COMPARED: Final = ("dot", "cosine")
 """Similarities that an index can rank by."""
@@ -235,6 +236,9 @@ def load_sparse(name: str | os.PathLike[str], **options: Any) -> SparseSpace:
             if not _is_sparse(_read_signs(name, options.get("revision"))):
                 msg = f"{name} is no sparse encoder (SPLADE); senseweave.load loads models of one vector per text"
                 raise ModelError(msg)
+            from senseweave.encoders.rerankers.loading import load_scorer
+            from senseweave.encoders.rerankers.sparse import SparseModel
+
             model = load_scorer(name, {**options, "kind": "sparse"})
             assert isinstance(model, SparseModel)
             space = _live[key] = SparseSpace(name, model, options)

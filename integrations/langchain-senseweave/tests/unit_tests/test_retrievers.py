@@ -288,7 +288,7 @@ def test_a_reranker_given_by_name_is_made_once(store, monkeypatch):
         made.append(name)
         return Longest()
 
-    monkeypatch.setattr("senseweave.retrieval.search.plan.as_reranker", make)
+    monkeypatch.setattr("senseweave.retrieval.search.rerank.as_reranker", make)
     retriever = SenseweaveRetriever(vector_stores=[store], rerank="a-model")
     retriever.invoke("sea")
     retriever.invoke("sea")

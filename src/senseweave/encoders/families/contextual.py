@@ -11,7 +11,7 @@ from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import Rule, has_model_type, read_signs
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.graph_encoder import BackendChoice, CheckpointSource
-from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS, GraphText, text_inputs
+from senseweave.encoders.parts.graph_text import GraphText, text_inputs
 from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool, pooling_module
 from senseweave.encoders.refusals import check_sentence_encoder
 from senseweave.encoders.runtime.adapters import adapter_identity, apply_adapter, find_adapter
@@ -23,6 +23,7 @@ from senseweave.encoders.runtime.backends.torch_packed import Packed
 from senseweave.encoders.runtime.backends.torch_padded import Padded
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained, resolve
 from senseweave.encoders.runtime.padding import (
+    DEFAULT_BATCH_TOKENS,
     SAMPLES,
     Batching,
     bucket,

@@ -10,7 +10,7 @@ from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role, Si
 from senseweave.encoders.detection import BY_TEXT_MODULES, Rule, Signs, read_signs
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.graph_encoder import BackendChoice, CheckpointSource
-from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS, GraphText
+from senseweave.encoders.parts.graph_text import GraphText
 from senseweave.encoders.parts.prompts import find_tasks
 from senseweave.encoders.parts.saved_settings import SavedSettings, read_settings
 from senseweave.encoders.parts.sentence_folders import PATTERNS, files_identity, folder_prompts, read_dimension
@@ -22,7 +22,14 @@ from senseweave.encoders.runtime.backends.export import Pipeline
 from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.backends.torch_padded import PRECISIONS
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
-from senseweave.encoders.runtime.padding import BATCHINGS, SAMPLES, Batching, bucket, find_batching
+from senseweave.encoders.runtime.padding import (
+    BATCHINGS,
+    DEFAULT_BATCH_TOKENS,
+    SAMPLES,
+    Batching,
+    bucket,
+    find_batching,
+)
 from senseweave.encoders.runtime.tokenization import least
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.errors import ModelError

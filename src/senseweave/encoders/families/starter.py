@@ -18,9 +18,7 @@ from senseweave.encoders.bridges.pooled_features import ImageFeatures, SoundFeat
 from senseweave.encoders.bridges.sounds import SoundEventLabels, SpeechAndSounds, hears_speech
 from senseweave.encoders.bridges.whisper_windows import Padding
 from senseweave.encoders.bridges.yamnet import Yamnet
-from senseweave.encoders.families.contextual import ContextualText
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.parts.minilm import MiniLM
 from senseweave.encoders.parts.starter_weights import (
     EFFICIENTNET_LITE0,
@@ -34,6 +32,7 @@ from senseweave.encoders.parts.universal_sentence import UniversalSentence
 from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.encoders.runtime.devices import is_processor
 from senseweave.encoders.runtime.onnx_session import usual_batch_tokens
+from senseweave.encoders.runtime.padding import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.runtime.pinned_weights import PinnedWeights
 from senseweave.errors import ModelError
 from senseweave.media import Modality
@@ -136,6 +135,8 @@ def _minilm(device: str | None, max_length: int, batch_tokens: int | None) -> En
     checkpoint = Checkpoint(weights.name, folder, pinned=tuple(weights.files.items()))
     if is_processor(device):
         return MiniLM(checkpoint, max_length=max_length, batch_tokens=batch_tokens or usual_batch_tokens())
+    from senseweave.encoders.families.contextual import ContextualText  # torch's way, which few take
+
     tokens = batch_tokens or DEFAULT_BATCH_TOKENS
     return ContextualText(checkpoint, pooling="mean", device=device, max_length=max_length, batch_tokens=tokens)
 

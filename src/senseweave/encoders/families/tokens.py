@@ -12,12 +12,17 @@ from senseweave.encoders.base import Encoded, Prepared
 from senseweave.encoders.detection import Rule, Signs
 from senseweave.encoders.families.contextual import ContextualText, is_causal
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.parts.pooling import Pooling, pool
 from senseweave.encoders.runtime.backends.base import average_layers
 from senseweave.encoders.runtime.backends.torch_padded import Padded
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
-from senseweave.encoders.runtime.padding import SAMPLES, Batching, find_batching, switches_attention
+from senseweave.encoders.runtime.padding import (
+    DEFAULT_BATCH_TOKENS,
+    SAMPLES,
+    Batching,
+    find_batching,
+    switches_attention,
+)
 from senseweave.encoders.runtime.tokenization import fixed_length
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.errors import ModelError

@@ -146,6 +146,10 @@ class GraphEncoder(Encoder, Generic[Inputs]):
         self._graph: Lazy[Graph[Inputs] | Literal["torch"]] = Lazy(self._open)
         self.parts = (self._graph,)
 
+    def remember_build(self, build: Callable[[], Any]) -> None:
+        """Take what builds an equal encoder, of which a process of its own makes the graph."""
+        self.build_again = build
+
     @staticmethod
     @abstractmethod
     def read_inputs(folder: Path, facts: Mapping[str, Any]) -> Inputs:

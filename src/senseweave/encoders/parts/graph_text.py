@@ -15,14 +15,11 @@ from senseweave.encoders.runtime.backends.base import VectorBackend
 from senseweave.encoders.runtime.backends.fast_tokenizer import FastTokenizer
 from senseweave.encoders.runtime.backends.precision import LOSS_TEXTS, Precision
 from senseweave.encoders.runtime.onnx_session import usual_batch_tokens
-from senseweave.encoders.runtime.padding import SAMPLES, bucket, find_batching
+from senseweave.encoders.runtime.padding import DEFAULT_BATCH_TOKENS, SAMPLES, bucket, find_batching
 from senseweave.encoders.runtime.tokenization import least
 from senseweave.errors import ModelError
 from senseweave.media import Modality
 
-DEFAULT_BATCH_TOKENS: Final = 2048
-"""Padded tokens per batch: enough for the kernels, few enough for the caches of a CPU; larger batches suit a GPU
-(`benchmarks/text_throughput.py --batch-tokens` compares)."""
 INT8_BATCH_TOKENS: Final = 1024
 """The same with weights of 8 bits, which are computed so fast that states must stay in nearer caches."""
 TOKENIZER: Final = "tokenizer.json"

@@ -14,11 +14,10 @@ from typing import Any, ClassVar, Literal, TypeVar
 import numpy as np
 
 from senseweave.encoders.base import Prepared, Role
-from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.parts.sentence_folders import files_identity
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.runtime.checkpoint import Checkpoint
-from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
+from senseweave.encoders.runtime.padding import DEFAULT_BATCH_TOKENS, SAMPLES, Batching, bucket, find_batching
 from senseweave.encoders.runtime.tokenization import least, position_limit
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, check_fork_failure, is_half
 from senseweave.errors import ModelError

@@ -8,7 +8,6 @@ from typing import Any, Final, get_args
 from senseweave.encoders.bridges.vision_language import is_image_text_to_text
 from senseweave.encoders.detection import Signs, read_signs
 from senseweave.encoders.options import check_options
-from senseweave.encoders.parts.graph_text import DEFAULT_BATCH_TOKENS
 from senseweave.encoders.parts.sentence_folders import PATTERNS
 from senseweave.encoders.refusals import LATE_INTERACTION, find_scorer_kind
 from senseweave.encoders.rerankers.base import Kind, Scorer
@@ -18,6 +17,7 @@ from senseweave.encoders.rerankers.sparse import SparseModel
 from senseweave.encoders.rerankers.vision_language import VisionLanguageModel
 from senseweave.encoders.runtime.checkpoint import resolve
 from senseweave.encoders.runtime.devices import one_device
+from senseweave.encoders.runtime.padding import DEFAULT_BATCH_TOKENS
 from senseweave.errors import ModelError
 
 CLASSES: Final[Mapping[Kind, type[Scorer]]] = {

@@ -14,6 +14,9 @@ from senseweave.display import printable
 from senseweave.encoders.base import Prepared
 from senseweave.errors import ModelError
 
+DEFAULT_BATCH_TOKENS: Final = 2048
+"""Padded tokens per batch: enough for the kernels, few enough for the caches of a CPU; larger batches suit a GPU
+(`benchmarks/text_throughput.py --batch-tokens` compares)."""
 Batching = Literal["any", "equal", "alone"]
 """Which texts may share a batch: any, those of equal length alone, or none."""
 BATCHINGS: Final[tuple[Batching, ...]] = ("any", "equal", "alone")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Final, Protocol
 
 from senseweave.errors import MediaError
 from senseweave.media.forms.source import Source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+RECORDING: Final = "recording"
+"""Metadata of a passage of a transcript: the path of the recording beside it."""
 
 
 @dataclass(frozen=True)

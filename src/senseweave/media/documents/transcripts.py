@@ -16,8 +16,6 @@ from senseweave.media.documents.subtitles import Said, read_ass, read_lrc, read_
 from senseweave.media.forms.local_names import stored_name
 from senseweave.media.forms.source import Source
 
-RECORDING: Final = "recording"
-"""Metadata of a passage of a transcript: the path of the recording beside it."""
 RECORDINGS: Final = (
     *(".mp3", ".m4a", ".wav", ".flac", ".ogg", ".opus", ".aac", ".wma", ".aiff", ".amr"),
     *(".mp4", ".mkv", ".webm", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp"),

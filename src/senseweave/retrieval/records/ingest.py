@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from senseweave.retrieval.records.identity import is_picture_text, record_id
 from senseweave.retrieval.records.scans import remember_picture, remember_scan
 from senseweave.retrieval.records.schema import OCR_READ, check_own, is_gone, read_metadata, record_source
 from senseweave.retrieval.records.tracking import Ticket, Tracker
-from senseweave.retrieval.records.values import is_unicode
+from senseweave.retrieval.records.values import Metadata, is_unicode
 from senseweave.retrieval.records.writing import BUFFER, Chunk, Lane, Writer, lanes
 from senseweave.retrieval.report import Report
 from senseweave.retrieval.stores.base import StoredRecord
@@ -44,8 +44,6 @@ from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import any_of
 from senseweave.retrieval.stores.description import Description
 from senseweave.spaces.space import Space
-
-Metadata = Mapping[str, Any] | Callable[[Media], Mapping[str, Any]] | None
 
 
 @dataclass

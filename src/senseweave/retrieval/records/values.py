@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from senseweave.media import Media
 from senseweave.redaction import quoted
+
+Metadata = Mapping[str, Any] | Callable[[Media], Mapping[str, Any]] | None
+"""What callers give for the media that they add: the same for all, or a function of each."""
 
 
 def check_stored(metadata: Mapping[Any, Any]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from senseweave.errors import UnsupportedModalityError
 from senseweave.media import MODALITIES, Modality
 from senseweave.redaction import quoted
 from senseweave.retrieval.fusion import find_method
-from senseweave.retrieval.search.rerank import as_reranker
 from senseweave.retrieval.search.reranker import Reranker
 
 
@@ -191,13 +190,17 @@ class Planner:
         Raises:
             TypeError: If it is neither.
         """
+        if given is None:
+            return None
+        from senseweave.retrieval.search.rerank import as_reranker  # not needed where nothing is reranked
+
         if not isinstance(given, str):
-            found = as_reranker(given) if given is not None else None
+            found = as_reranker(given)
         else:
             if given not in self.rerankers:
                 self.rerankers[given] = as_reranker(given)
             found = self.rerankers[given]
-        return found if found is None or self.attach is None else self.attach(found)
+        return found if self.attach is None else self.attach(found)
 
 
 def held_modalities(collections: Collection[tuple[str, Modality]]) -> tuple[Modality, ...]:

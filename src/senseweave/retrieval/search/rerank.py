@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.encoders.rerankers.base import Scorer, Scores
-from senseweave.encoders.rerankers.loading import load_scorer
 from senseweave.encoders.rerankers.multi_vector import MultiVectorModel
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.errors import MediaError, RerankWarning
@@ -46,7 +45,7 @@ class ModelReranker:
         self.model_name = name
         self.name = f"rerank:{name}"
         self._options = options
-        self._model: Lazy[Scorer] = Lazy(lambda: load_scorer(name, options))
+        self._model: Lazy[Scorer] = Lazy(lambda: _load(name, options))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.model_name, self._options)
@@ -266,6 +265,13 @@ def hit_words(candidate: Media | Hit) -> str:
     joined = candidate.origin.members if candidate.origin is not None else ()
     beside = [member.text for member in joined if member.provenance.modality != candidate.modality and member.text]
     return "\n".join(dict.fromkeys([candidate.text, *beside]))
+
+
+def _load(name: str, options: dict[str, Any]) -> Scorer:
+    # Imported late: most searches rerank by no model, and this brings the code of every kind.
+    from senseweave.encoders.rerankers.loading import load_scorer
+
+    return load_scorer(name, options)
 
 
 def _rebuild(name: str, options: dict[str, Any]) -> ModelReranker:

@@ -47,7 +47,7 @@ TOGETHER = [
 
 
 def modules_after(statement: str) -> set[str]:
-    code = f"import sys; {statement}; print(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+    code = f"import sys; {statement}; print(' '.join(sys.modules))"
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
@@ -65,9 +65,41 @@ def test_importing_loads_no_model_library(statement: str) -> None:
     assert not modules_after(statement) & HEAVY
 
 
+EMBED = "import senseweave as sw; sw.load('starter').embed_text(['a cat'], role='query')"
+NAMES_ALONE = {"numpy", "asyncio", "pydantic", "senseweave.errors", "senseweave.media", "senseweave.retrieval"}
+"""What a package needs nothing of that only says which names it has."""
+RETRIEVAL = {
+    "senseweave.retrieval.index",
+    "senseweave.retrieval.ranking",
+    "senseweave.retrieval.stores.base",
+    "sqlite3",
+}
+"""What embedding, and giving what is embedded to a framework, needs nothing of."""
+OTHER_MODELS = {
+    "senseweave.encoders.families.contextual",
+    "senseweave.encoders.parts.graph_encoder",
+    "senseweave.encoders.rerankers",
+    "senseweave.spaces.sparse_space",
+}
+"""What the starter's texts need nothing of."""
+
+
 @pytest.mark.slow
-def test_the_help_of_the_command_line_needs_no_arrays() -> None:
-    assert not modules_after("from senseweave.cli import app") & {"numpy", "PIL", "asyncio", "httpx", "pydantic"}
+@pytest.mark.parametrize(
+    ("statement", "unneeded"),
+    [
+        ("import senseweave", NAMES_ALONE),
+        ("import senseweave.interop, senseweave.spaces, senseweave.retrieval", NAMES_ALONE - {"senseweave.retrieval"}),
+        ("import langchain_senseweave", NAMES_ALONE | {"langchain_core"}),
+        ("from senseweave.cli import app", {"numpy", "PIL", "asyncio", "httpx", "pydantic"}),
+        (EMBED, HEAVY | RETRIEVAL | OTHER_MODELS | {"senseweave.retrieval", "PIL", "asyncio", "filelock", "pydantic"}),
+        ("from langchain_senseweave import SenseweaveEmbeddings", RETRIEVAL | OTHER_MODELS),
+        ("from senseweave.retrieval.fusion import find_method", RETRIEVAL | {"senseweave.spaces.space", "asyncio"}),
+        ("from senseweave import Index", (HEAVY | OTHER_MODELS | {"PIL"}) - {"senseweave.spaces.sparse_space"}),
+    ],
+)
+def test_a_start_imports_nothing_that_it_does_not_need(statement: str, unneeded: set[str]) -> None:
+    assert modules_after(statement) & unneeded == set()
 
 
 @pytest.mark.slow
@@ -99,16 +131,44 @@ def test_what_the_package_brings_is_found_without_looking_through_other_packages
             "llama_index.embeddings.senseweave",
         ),
         ("haystack", "haystack_integrations.components.embedders.senseweave"),
+        ("haystack", "haystack_integrations.components.converters.senseweave"),
     ],
 )
-def test_an_integration_loads_no_model_library_that_its_framework_does_not(framework: str, ours: str) -> None:
+def test_an_integration_loads_no_model_library_or_index_that_its_framework_does_not(framework: str, ours: str) -> None:
     before = modules_after(f"import {framework}")
-    assert not (modules_after(f"import {framework}, {ours}") - before) & HEAVY
+    assert (modules_after(f"import {framework}, {ours}") - before) & (HEAVY | RETRIEVAL | OTHER_MODELS) == set()
 
 
 def test_every_exported_name_exists() -> None:
     for name in senseweave.__all__:
         assert getattr(senseweave, name) is not None
+
+
+INTEGRATED = ROOT / "integrations" / "langchain-senseweave" / "langchain_senseweave"
+LAZY = [
+    ".".join(path.relative_to(folder.parent).parent.parts)
+    for folder in (SOURCE, INTEGRATED)
+    for path in sorted(folder.rglob("__init__.py"))
+    if "lazy_names(__name__" in path.read_text(encoding="utf-8")
+]
+"""Packages whose names are imported when they are first used."""
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_type_checkers_and_programs_get_a_late_name_from_the_same_module(package: str) -> None:
+    module = importlib.import_module(package)
+    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
+    checked = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    homes = {
+        alias.name: node.module
+        for block in checked
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    assert sorted({*homes, *vars(module)} & set(module.__all__)) == sorted(module.__all__) == dir(module)
+    for name, home in homes.items():
+        assert getattr(module, name) is getattr(importlib.import_module(home), name), name
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

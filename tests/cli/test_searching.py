@@ -43,7 +43,11 @@ def test_paths_are_for_other_programs(home: Path) -> None:
 HEAVY = {
     "torch", "torchvision", "transformers", "sentence_transformers", "timm", "scipy", "sklearn", "pandas", "sympy",
     "matplotlib", "av", "faster_whisper", "ctranslate2", "soundfile", "soxr", "silero_vad", "pypdfium2", "lxml",
-    "openpyxl", "resiliparse", "pillow_heif", "resvg_py", "simplejpeg", "huggingface_hub", "kubernetes",
+    "openpyxl", "resiliparse", "pillow_heif", "resvg_py", "simplejpeg", "huggingface_hub", "kubernetes", "PIL",
+    "senseweave.encoders.families.contextual", "senseweave.encoders.parts.graph_encoder",
+    "senseweave.encoders.rerankers.loading", "senseweave.media.splitting", "senseweave.retrieval.integrity.repair",
+    "senseweave.retrieval.records.ingest", "senseweave.retrieval.records.transfer",
+    "senseweave.retrieval.search.rerank",
 }  # fmt: skip
 """What a question in words needs nothing of; importing some of it takes seconds."""
 

@@ -35,10 +35,9 @@ from senseweave.retrieval.search.plan import Planner, chosen_modalities, held_mo
 from senseweave.retrieval.search.request import SearchRequest
 from senseweave.retrieval.search.reranker import Reranker
 from senseweave.retrieval.search.sparse.keeping import KeptSparse
-from senseweave.retrieval.search.stored_tokens import open_tokens
 from senseweave.retrieval.search.together import SearchQueue
 from senseweave.retrieval.search.words.store_words import open_words
-from senseweave.retrieval.stores.base import VectorStore
+from senseweave.retrieval.stores.base import TokenVectors, VectorStore
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.description import check_prefix
@@ -114,8 +113,10 @@ class Index(Maintained, Judged, Explored):
         store = place if isinstance(place, VectorStore) else ChromaStore(place, **options)
         self._store = Collections(store, prefix=prefix)
         self._words = open_words(self._store)
-        if (tokens := open_tokens(self._store)) is not None:
-            self._planner.attach = tokens.attach
+        if isinstance(store, TokenVectors) and store.keeps_tokens:
+            from senseweave.retrieval.search.stored_tokens import StoredTokens
+
+            self._planner.attach = StoredTokens(self._store, store).attach
         self._spaces = IndexSpaces(self._store, self._trust)
         self._sparse = KeptSparse(self._store, self._spaces)
         self._adding = Queue(WRITING)

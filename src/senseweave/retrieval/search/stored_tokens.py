@@ -110,12 +110,6 @@ class StoredTokens:
         return places
 
 
-def open_tokens(collections: Collections) -> StoredTokens | None:
-    """Return the token vectors of an index whose store keeps them; None if it does not."""
-    store = collections.store
-    return StoredTokens(collections, store) if isinstance(store, TokenVectors) and store.keeps_tokens else None
-
-
 def _rounded(vectors: np.ndarray) -> np.ndarray:
     """Return vectors rounded to half precision, as float32; as they are where that would not hold them."""
     with np.errstate(over="ignore"):

@@ -2,11 +2,12 @@
 
 Run `python benchmarks/cold_start.py`. The peer is sentence-transformers, which opens the same folder of weights. Files
 are in the page cache, byte code is kept. A process counts from its start to its end; peak memory is that of its
-resident pages, those of mapped files included.
+resident pages, those of mapped files included. With `--imports`, it prints what a search imports instead.
 """
 
 from __future__ import annotations
 
+import collections
 import functools
 import os
 import subprocess
@@ -30,6 +31,7 @@ from sentence_transformers import SentenceTransformer
 SentenceTransformer(str(get_model_path()), device="cpu").encode("a cat")
 """
 SEARCH = "from senseweave.cli import main; main()"
+QUESTION = "how do I bake bread"
 TEXTS = Path(__file__).parents[1] / "examples" / "data" / "texts"
 PEAK = f"""
 import atexit, sys
@@ -41,16 +43,21 @@ atexit.register(lambda: print(peak_megabytes(), file=sys.stderr))
 
 def main() -> None:
     """Measure both, by seconds and by memory."""
-    options = measuring.arguments(__doc__, rounds=5).parse_args()
+    parser = measuring.arguments(__doc__, rounds=5)
+    parser.add_argument("--imports", action="store_true", help="print the packages that a search imports, and exit")
+    options = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     measuring.set_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder) / "index"
         run_python(SEARCH, "index", str(TEXTS), "--into", str(index))
+        if options.imports:
+            print_imports(str(index))
+            return
         works: dict[str, dict[str, Sequence[str]]] = {
             "first vector of a process": {measuring.OURS: (OURS,), "sentence-transformers": (THEIRS,)},
             "senseweave search, cold": {
-                measuring.OURS: (SEARCH, "search", str(index), "how do I bake bread"),
+                measuring.OURS: (SEARCH, "search", str(index), QUESTION),
                 "sentence-transformers, one vector": (THEIRS,),
             },
         }
@@ -62,6 +69,22 @@ def main() -> None:
                 for side in sides.values():
                     side()  # fills the page cache
                 measuring.report(measuring.compare(work, sides, options, unit=unit, returns_figure=True), options)
+
+
+def print_imports(index: str) -> None:
+    """Print the packages that a search imports: their modules, and the milliseconds that these take by themselves."""
+    search = [sys.executable, "-X", "importtime", "-c", SEARCH, "search", index, QUESTION]
+    modules, microseconds = collections.Counter[str](), collections.Counter[str]()
+    for line in subprocess.run(search, check=True, capture_output=True, text=True).stderr.splitlines():
+        own, _, module = line.removeprefix("import time:").split("|")
+        if own.strip().isdecimal():
+            package = module.strip().partition(".")[0]
+            package = "the standard library" if package in sys.stdlib_module_names else package
+            modules[package] += 1
+            microseconds[package] += int(own)
+    print(f"all: {modules.total()} modules, {microseconds.total() / 1000:.0f} ms")
+    for package, taken in microseconds.most_common():
+        print(f"{package}: {modules[package]} modules, {taken / 1000:.1f} ms")
 
 
 def seconds(*program: str) -> float:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import command_line
 import pytest
 import warm_python
 
@@ -148,6 +149,8 @@ def test_what_is_read_only_in_part_is_told(tmp_path: Path) -> None:
     shown = senseweave("index", note, "--into", tmp_path / "another").stdout
     assert "1 partly read, 0 failed" in shown
     assert f"partly read {note}: {told[0]}" in " ".join(shown.split())
+    below = command_line.piped("index", "note.txt", "--into", "third", folder=tmp_path).stdout
+    assert f"partly read note.txt: {told[0]}" in " ".join(below.split())
 
 
 def test_a_search_as_json_gives_spans_of_recordings(index: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

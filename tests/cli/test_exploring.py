@@ -1,6 +1,7 @@
 """`duplicates`, `clusters` and `map`, in a pipe."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def test_duplicates_are_listed_with_the_best_first_and_deleted_only_when_told_to
     assert Path(group["best"]["source"]).name == "photo-02.jpg"
     assert [Path(copy["source"]).name for copy in group["others"]] == ["smaller.jpg"]
     assert (found["deleted"], found["size"]) == (0, 2)
+    assert "1 group of duplicates with 1 copy besides" in piped("duplicates", "index", folder=with_copies).stdout
     done = piped("duplicates", "index", "--modality", "image", "--delete", folder=with_copies)
     assert f"image, near: keep {Path('files') / 'photo-02.jpg'}" in done.stdout
     assert "1 records deleted; index holds 1 records" in done.stdout
@@ -73,3 +75,11 @@ def test_clusters_and_outliers_are_listed(home: Path) -> None:
     shown = piped("clusters", home / "index", "--min-size", "2", "--outliers", "1").stdout
     assert "far from everything" in shown
     assert "contents that belong to none" in shown
+
+
+def test_segments_of_one_video_are_told_apart_by_their_spans(corpus: Path, tmp_path: Path) -> None:
+    shutil.copy(corpus / "video" / "video-02.mp4", tmp_path)
+    piped("index", "video-02.mp4", "--into", "index", folder=tmp_path)
+    listed = piped("clusters", "index", "--outliers", "2", folder=tmp_path).stdout
+    far = re.findall(r"^far from everything \(.*\): video-02.mp4  (\d:[\d.]+)", listed, re.MULTILINE)
+    assert sorted(far) == ["0:00.0", "0:02.0"]

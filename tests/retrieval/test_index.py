@@ -317,3 +317,16 @@ async def test_async_calls_give_what_sync_calls_give(tmp_path, index, space, cor
     other = Index(tmp_path / "other", spaces=[space])
     report = await other.aadd(corpus_folder)
     assert report.added == 12
+
+
+def test_a_file_in_place_of_a_folder_is_refused_by_what_it_is(tmp_path, space):
+    (tmp_path / "photo.jpg").write_bytes(b"a photo")
+    for create in (True, False):
+        with pytest.raises(StoreError, match=r"photo\.jpg is a file; an index needs a folder"):
+            Index(tmp_path / "photo.jpg", [space], create=create)
+
+
+@pytest.mark.parametrize("place", [None, 7, ["my-index"]])
+def test_what_is_no_place_is_refused_with_what_is(place, space):
+    with pytest.raises(TypeError, match=r"an index takes a folder, an open Chroma client or a store"):
+        Index(place, [space])

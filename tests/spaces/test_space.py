@@ -77,6 +77,16 @@ def test_vectors_of_length_zero_cannot_be_compared(space):
         space.similarity(np.zeros((1, 3)), np.ones((1, 3)))
 
 
+def test_vectors_of_two_lengths_are_refused_with_both(space):
+    with pytest.raises(ValueError, match="vectors of 3 and of 4 dimensions cannot be compared"):
+        space.similarity(np.ones((1, 3)), np.ones((2, 4)))
+
+
+def test_texts_in_place_of_vectors_are_refused_with_what_embeds_them(space):
+    with pytest.raises(TypeError, match="compares vectors, not texts; embed them first"):
+        space.similarity("a cat", "a dog")
+
+
 def test_a_model_that_is_closed_by_another_thread_just_as_it_was_made_is_still_given():
     lazy: Lazy[Any] = Lazy(object)
 

@@ -10,7 +10,7 @@ import typer
 
 from senseweave.cli import render
 from senseweave.cli.filters import parse_filters
-from senseweave.cli.hits import print_paths, print_sources, relative, source_as_dict
+from senseweave.cli.hits import print_paths, print_sources, source_as_dict
 from senseweave.cli.options import (
     EMPTY,
     AsJson,
@@ -217,7 +217,7 @@ def _matching(index: Index, given: list[str]) -> list[SourceSummary]:
         names = (name, stored_name(path))
         found = [source for source in known if source in names or (source_path(source) or "").startswith(below)]
         if not found:
-            shown = [relative(source, None) for source in known]
+            shown = [render.relative(source, None) for source in known]
             msg = f"{name}: is not in the index; `senseweave list` shows what is"
             raise SenseweaveError(msg + did_you_mean(name, shown))
         chosen |= {source: known[source] for source in found}

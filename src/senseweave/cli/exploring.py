@@ -9,7 +9,7 @@ import typer
 
 from senseweave.cli import render
 from senseweave.cli.filters import parse_filters
-from senseweave.cli.hits import flat, relative
+from senseweave.cli.hits import flat
 from senseweave.cli.options import (
     AsJson,
     Filters,
@@ -24,6 +24,7 @@ from senseweave.redaction import without_secrets
 
 if TYPE_CHECKING:
     from senseweave.explore.duplicates.report import Duplicates
+    from senseweave.retrieval.listing import IndexRecord
 
 SHOWN = 5
 """Contents of a cluster that are listed."""
@@ -91,11 +92,11 @@ def clusters(
         kinds = ", ".join(f"{count} {name}" for name, count in cluster.modalities.items())
         render.line_of_outcome(f"{cluster.name} ({kinds})")
         for record in cluster.records[:SHOWN]:
-            render.line_of_outcome(f"  {relative(record.source, None)}")
+            render.line_of_outcome(f"  {_name(record)}")
         if len(cluster) > SHOWN:
             render.line_of_outcome(f"  and {len(cluster) - SHOWN} more")
     for outlier in far:
-        render.line_of_outcome(f"far from everything ({outlier.score:.1f}): {relative(outlier.record.source, None)}")
+        render.line_of_outcome(f"far from everything ({outlier.score:.1f}): {_name(outlier.record)}")
     render.line_of_outcome(str(found))
 
 
@@ -135,19 +136,26 @@ def map_command(
         mixing = {"vectors": before, "balanced": balanced, "map": placed}
         print_json({"path": str(made.path), "points": made.points, "space": made.space, "mixing": mixing})
         return
-    render.line_of_outcome(f"{made.points} contents drawn in {relative(str(made.path), None)}")
+    render.line_of_outcome(f"{made.points} contents drawn in {render.relative(str(made.path), None)}")
     if balanced is not None:
         render.line_of_outcome(
             f"neighbors of other modalities, 1 as by chance: {before} before the map was balanced, {placed} on it"
         )
 
 
+def _name(record: IndexRecord) -> str:
+    """Return the path of a content, with the span, page or file inside that tells it from others of its source."""
+    origin = record.provenance
+    where = render.span_or_page(origin.span, origin.page, origin.part)
+    return f"{flat(render.relative(record.source, None))}  {where}".rstrip()
+
+
 def _print_groups(found: Duplicates) -> None:
     for group in found:
-        best = flat(relative(group.best.name, None))
+        best = flat(render.relative(group.best.name, None))
         render.line_of_outcome(f"{group.modality}, {group.kind}: keep {best}")
         for copy in group.others:
-            render.line_of_outcome(f"  {copy.score:.2f} {flat(relative(copy.name, None))}")
+            render.line_of_outcome(f"  {copy.score:.2f} {flat(render.relative(copy.name, None))}")
     for source, reason in found.unread.items():
         render.warning(f"{source}: {reason}; compared by its hash alone")
     render.line_of_outcome(str(found))

@@ -68,7 +68,7 @@ def print_paths(sources: Iterable[str], *, null: bool) -> int:
     Names are escaped, as everything that is printed; into a pipe that takes NUL bytes they are written as they are.
     """
     named = list(dict.fromkeys(sources))
-    paths = [relative(path, None) for source in named if (path := source_path(source)) is not None]
+    paths = [render.relative(path, None) for source in named if (path := source_path(source)) is not None]
     if null and not sys.stdout.isatty():
         sys.stdout.flush()
         sys.stdout.buffer.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
@@ -110,7 +110,7 @@ def source_as_dict(entry: SourceSummary) -> Mapping[str, Any]:
 def linked(console: Console, source: str) -> Text:
     """Return a source as it is shown, linked to the file or page (OSC 8) where the terminal can."""
     target = link_target(source) if links_work(console) else None
-    return Text(printable(without_secrets(relative(source, None))), style=Style(link=target) if target else "")
+    return Text(printable(without_secrets(render.relative(source, None))), style=Style(link=target) if target else "")
 
 
 def links_work(console: Console) -> bool:
@@ -124,17 +124,6 @@ def link_target(source: str) -> str | None:
         return Path(path).as_uri()
     is_page = urlsplit(source).scheme in ("http", "https") and source.isascii() and source.isprintable()
     return source if is_page and " " not in source and not has_secret(source) else None
-
-
-def relative(source: str, folder: Path | None) -> str:
-    """Return a path relative to a folder (None for the current folder) if it is inside it, else the whole source."""
-    if not os.path.isabs(source):
-        return source
-    try:
-        inside = Path(source).relative_to(folder or Path.cwd())
-    except ValueError:
-        return source
-    return f"./{inside}" if str(inside).startswith("-") else str(inside)
 
 
 def flat(text: str) -> str:

@@ -101,7 +101,7 @@ def report(outcome: Report, place: str, size: int) -> None:
         soft_wrap=True,
     )
     for source, notes in outcome.partial.items():
-        line = f"  [yellow]partly read[/] {escape(source)}: {escape('; '.join(notes))}"
+        line = f"  [yellow]partly read[/] {escape(relative(source, None))}: {escape('; '.join(notes))}"
         console.print(line, soft_wrap=True, highlight=False)
     for error in outcome.failed:
         console.print(f"  [red]failed[/] {escape(str(error))}", soft_wrap=True, highlight=False)
@@ -252,19 +252,35 @@ def missing_answers(missing: Sequence[Mapping[str, Any]], questions: int, file: 
 
 def place(hit: Hit) -> str:
     """Return the span of a hit (with grouping all of them, best first), or the page and the file inside the source."""
-    if hit.span is not None:
-        dash = glyph("–", "-")  # noqa: RUF001
-        spans = hit.spans or (hit.span,)
-        more = f", {len(spans) - SPANS_SHOWN} more" if len(spans) > SPANS_SHOWN else ""
-        return ", ".join(f"{clock(start)}{dash}{clock(end)}" for start, end in spans[:SPANS_SHOWN]) + more
-    page = f"p. {hit.page}" if hit.page is not None else ""
-    return " ".join(filter(None, [page, hit.part]))
+    if hit.span is None:
+        return span_or_page(None, hit.page, hit.part)
+    spans = hit.spans or (hit.span,)
+    more = f", {len(spans) - SPANS_SHOWN} more" if len(spans) > SPANS_SHOWN else ""
+    return ", ".join(span_or_page(span) for span in spans[:SPANS_SHOWN]) + more
+
+
+def span_or_page(span: tuple[float, float] | None, page: int | None = None, part: str | None = None) -> str:
+    """Return where in its source a chunk is: its span, or its page and the file inside."""
+    if span is not None:
+        return f"{clock(span[0])}{glyph('–', '-')}{clock(span[1])}"  # noqa: RUF001
+    return " ".join(filter(None, [f"p. {page}" if page is not None else "", part]))
 
 
 def clock(seconds: float) -> str:
     """Return seconds as minutes and seconds, for example `1:05.0`."""
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes)}:{rest:04.1f}"
+
+
+def relative(source: str, folder: Path | None) -> str:
+    """Return a path relative to a folder (None for the current folder) if it is inside it, else the whole source."""
+    if not os.path.isabs(source):
+        return source
+    try:
+        inside = Path(source).relative_to(folder or Path.cwd())
+    except ValueError:
+        return source
+    return f"./{inside}" if str(inside).startswith("-") else str(inside)
 
 
 def glyph(preferred: str, plain: str) -> str:

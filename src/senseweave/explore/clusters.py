@@ -95,7 +95,8 @@ class Clusters(Sequence[Cluster]):
         return self.clusters[index]
 
     def __str__(self) -> str:
-        return f"{len(self.clusters)} clusters, and {len(self.rest)} contents that belong to none"
+        groups = "1 cluster" if len(self.clusters) == 1 else f"{len(self.clusters)} clusters"
+        return f"{groups}, and {len(self.rest)} contents that belong to none"
 
     def _repr_html_(self) -> str:
         return report_html(str(self), [f"{cluster.name}: {len(cluster)} {cluster.modalities}" for cluster in self])

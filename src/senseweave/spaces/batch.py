@@ -93,15 +93,34 @@ def compare(a: np.ndarray, b: np.ndarray, similarity: Similarity) -> np.ndarray:
         a: Shape (n, dimension).
         b: Shape (m, dimension).
         similarity: `cosine`, `dot`, or `euclidean` or `manhattan` for the negative distance.
+
+    Raises:
+        TypeError: If texts are given in place of vectors.
+        ValueError: If the dimensions differ.
     """
+    left, right = _rows(a), _rows(b)
+    if left.shape[-1] != right.shape[-1]:
+        msg = (
+            f"vectors of {left.shape[-1]} and of {right.shape[-1]} dimensions cannot be compared; embed both with "
+            "one space"
+        )
+        raise ValueError(msg)
     if similarity == "cosine":
-        return np.asarray(unit_rows(a) @ unit_rows(b).T)
-    left, right = np.atleast_2d(np.asarray(a, np.float32)), np.atleast_2d(np.asarray(b, np.float32))
+        return np.asarray(unit_rows(left) @ unit_rows(right).T)
     if similarity == "dot":
         return np.asarray(left @ right.T)
     order = 2 if similarity == "euclidean" else 1
     distances = [np.linalg.norm(right - row, ord=order, axis=1) for row in left]
     return -np.asarray(distances, np.float32).reshape(len(left), len(right))
+
+
+def _rows(vectors: np.ndarray) -> np.ndarray:
+    """Return vectors as rows, shape (n, dimension), float32."""
+    rows = np.asarray(vectors)
+    if rows.dtype.kind in "US":
+        msg = "similarity compares vectors, not texts; embed them first: space.similarity(space.embed_text([...]), ...)"
+        raise TypeError(msg)
+    return np.atleast_2d(rows.astype(np.float32, copy=False))
 
 
 def layer_norm(vectors: np.ndarray) -> np.ndarray:

@@ -313,6 +313,10 @@ class Space:
 
         It is the cosine, or for a space whose vectors keep their length, what its model was trained with
         (`similarity_fn`): the dot product, or the negative Euclidean or Manhattan distance.
+
+        Raises:
+            TypeError: If texts are given in place of vectors.
+            ValueError: If the dimensions differ.
         """
         return compare(a, b, self.similarity_fn)
 

@@ -133,7 +133,8 @@ class Duplicates(Sequence[DuplicateGroup]):
 
     def __str__(self) -> str:
         copies = sum(len(group.others) for group in self.groups)
-        return f"{len(self.groups)} groups of duplicates with {copies} copies besides the best"
+        groups = "1 group" if len(self.groups) == 1 else f"{len(self.groups)} groups"
+        return f"{groups} of duplicates with {copies} {'copy' if copies == 1 else 'copies'} besides the best"
 
     def _repr_html_(self) -> str:
         lines = [

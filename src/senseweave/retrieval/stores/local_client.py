@@ -40,8 +40,12 @@ def holds_store(place: Any, *, create: bool) -> bool:
 
     Raises:
         StoreError: If there is no store and `create` is False, the place cannot hold a store, or its database is gone.
+        TypeError: If the place is neither a path nor a client.
     """
     if not isinstance(place, (str, os.PathLike)):
+        if not hasattr(place, "list_collections"):
+            msg = f"an index takes a folder, an open Chroma client or a store of senseweave.stores, not {place!r:.80}"
+            raise TypeError(msg)
         return True
     if is_address(place):
         msg = (
@@ -50,6 +54,9 @@ def holds_store(place: Any, *, create: bool) -> bool:
         )
         raise StoreError(msg)
     folder = Path(os.path.abspath(place))
+    if folder.exists() and not folder.is_dir():
+        msg = f"{folder} is a file; an index needs a folder"
+        raise StoreError(msg)
     with readable(folder):
         finish_swap(folder)
         _check_database(folder)
@@ -62,9 +69,6 @@ def holds_store(place: Any, *, create: bool) -> bool:
             raise StoreError(msg)
     if not create:
         msg = f"{folder}: there is no index here; senseweave.Index({str(folder)!r}) creates one"
-        raise StoreError(msg)
-    if folder.exists() and not folder.is_dir():
-        msg = f"{folder} is a file; an index needs a folder"
         raise StoreError(msg)
     return False
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 
 from senseweave.encoders.runtime import networks
+from senseweave.encoders.runtime.backends.linears import prepacked_linear
 from senseweave.encoders.runtime.networks import choose_ways, ways_chosen
 
 nn = torch.nn
@@ -153,6 +156,27 @@ def test_linear_layers_are_prepacked_and_vectors_stay(always_faster, samples):
     assert ways_chosen(network) == ("prepacked",)
     assert not any(isinstance(module, nn.Linear) for module in network.modules())
     np.testing.assert_allclose(compute_by(network)(samples), expected, atol=1e-5)
+
+
+def test_a_bias_that_lies_with_gaps_gives_the_same_vectors():
+    linear = nn.Linear(8, 5)
+    linear.bias = nn.Parameter(torch.randn(10)[::2])
+    states = torch.randn(3, 8)
+    with torch.inference_mode():
+        torch.testing.assert_close(prepacked_linear(linear)(states), linear(states))
+
+
+def test_what_another_thread_computes_meanwhile_is_no_part_of_the_samples(always_faster, samples):
+    network = nn.ModuleDict({"image": convolutional(), "text": transformer()})
+    compute_text, compute_image = compute_by(network["text"]), compute_by(network["image"])
+
+    def compute_beside_another(pixels):
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(compute_image, pixels).result()
+        return compute_text(pixels)
+
+    assert choose_ways("net", network, lambda: samples, compute_beside_another, part="text") == ("prepacked",)
+    assert any(isinstance(module, nn.BatchNorm2d) for module in network["image"].modules())
 
 
 def test_a_layer_that_reads_another_layers_weights_keeps_them(always_faster, samples):

@@ -10,6 +10,7 @@ A network too small to gain by it stays as it is, in every process alike.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final, TypeVar
@@ -158,7 +159,10 @@ def _try_ways(
 
 
 class _Watched:
-    """Notes which layers of a network compute the samples, and which batch norms stand right behind a convolution."""
+    """Notes which layers of a network compute the samples, and which batch norms stand right behind a convolution.
+
+    Another thread may compute another part of the network meanwhile, which is not noted.
+    """
 
     def __init__(self, torch: Any, model: Any) -> None:
         self.convolutions: list[Any] = []
@@ -173,6 +177,7 @@ class _Watched:
         nn = torch.nn
         self._kinds = (nn.Conv2d, nn.Conv3d), (nn.BatchNorm2d, nn.BatchNorm3d), nn.Linear
         self._model = model
+        self._thread = threading.get_ident()
 
     def __enter__(self) -> None:
         kinds = (*self._kinds[0], *self._kinds[1], self._kinds[2])
@@ -187,6 +192,8 @@ class _Watched:
         self.norms = once
 
     def _note(self, module: Any, inputs: Any, output: Any) -> None:
+        if threading.get_ident() != self._thread:
+            return
         convolutions, norms, linear = self._kinds
         self._calls[module] = self._calls.get(module, 0) + 1
         if isinstance(module, convolutions):

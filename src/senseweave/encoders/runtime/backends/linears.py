@@ -45,6 +45,8 @@ def switchable_linear() -> type[Any]:
             super().__init__()
             self.in_features, self.out_features = linear.in_features, linear.out_features
             self.weight, self.bias = linear.weight, linear.bias
+            if self.bias is not None and not self.bias.is_contiguous():  # oneDNN reads it as if it were
+                self.bias = torch.nn.Parameter(self.bias.detach().contiguous(), self.bias.requires_grad)
             self.packed = operators._reorder_linear_weight(linear.weight.detach(), None)
 
         def forward(self, states: Any) -> Any:

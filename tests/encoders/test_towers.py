@@ -181,6 +181,18 @@ def test_open_clip_names_what_it_lacks(tmp_path):
         sw.load(f"open_clip:{tmp_path}")
 
 
+@pytest.mark.parametrize(
+    ("name", "lacking"),
+    [
+        ("open_clip:ViT-B-32/laion2b_s34b_b79k", "the weights of ViT-B-32/laion2b_s34b_b79k"),
+        ("open_clip:ViT-B-16-SigLIP/webli", "the files of the tokenizer of ViT-B-16-SigLIP/webli"),
+    ],
+)
+def test_open_clip_without_a_hub_says_what_to_do(name, lacking):
+    with pytest.raises(ModelError, match=f"^{lacking} are not in the local cache, and no model hub can be reached; "):
+        sw.load(name).embed_text(["a cat"])
+
+
 def test_timm_names_what_it_lacks(tmp_path):
     with pytest.raises(ModelError, match="no file"):
         sw.load("timm:resnet18//nowhere/weights.pt")

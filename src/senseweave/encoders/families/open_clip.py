@@ -154,6 +154,8 @@ class OpenClipModel(TransformedModel):
                 weights_only=True,
             )
         except RuntimeError as error:
+            if "Failed to download" in str(error):
+                raise ModelError(_not_reached(source.name, "weights")) from error
             if "state_dict" not in str(error):
                 msg = f"{source.name} cannot be loaded by open_clip: {error}"
                 raise ModelError(msg) from error
@@ -170,7 +172,10 @@ class OpenClipModel(TransformedModel):
 
     def _load_tokenizer(self) -> Any:
         library = require("open_clip", extra="openclip")
-        return library.get_tokenizer(self.source.architecture)
+        try:
+            return library.get_tokenizer(self.source.architecture)
+        except OSError as error:  # those of SigLIP and others are files on the hub
+            raise ModelError(_not_reached(self.source.name, "files of the tokenizer")) from error
 
     def _make_transform(self) -> Any:
         library = require("open_clip", extra="openclip")
@@ -249,6 +254,14 @@ class OpenClipText(Encoder):
     def identity(self) -> Mapping[str, object]:
         """Return the tower and the identity of the model."""
         return {"tower": "text", "model": self.model.identity()}
+
+
+def _not_reached(name: str, files: str) -> str:
+    """Return what is said where open_clip could not download files of a model."""
+    return (
+        f"the {files} of {name} are not in the local cache, and no model hub can be reached; load it once with a "
+        "network, give a local folder, or use 'starter', whose weights come as packages"
+    )
 
 
 def full_length(tokenizer: Any, text: str) -> int:

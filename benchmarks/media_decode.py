@@ -75,7 +75,7 @@ def images(rounds: int) -> None:
     small, large = photograph(640, 480), photograph(4000, 3000)
     for title, data in (("640 x 480", small), ("4000 x 3000", large)):
         decoding: dict[str, Work] = {
-            "Pillow": lambda data=data: by_pillow(data),
+            "Pillow": lambda data=data: upright_on_white(io.BytesIO(data)),
             "senseweave": lambda data=data: Image(data).decode(),
         }
         compare(f"JPEG of {title} ({len(data) / 1000:.0f} kB): decoded", decoding, rounds)
@@ -154,12 +154,12 @@ def upright_on_white(file: Path | io.BytesIO) -> PILImage.Image:
     return picture.convert("RGB")
 
 
-def by_pillow(data: bytes, size: int | None = None) -> np.ndarray:
+def by_pillow(data: bytes, size: int) -> np.ndarray:
     """Decode and resize as image processors do."""
     from PIL import Image as PILImage
 
     picture = PILImage.open(io.BytesIO(data)).convert("RGB")
-    return np.asarray(picture.resize((size, size), PILImage.Resampling.BICUBIC) if size is not None else picture)
+    return np.asarray(picture.resize((size, size), PILImage.Resampling.BICUBIC))
 
 
 def resized(data: bytes, at_least: tuple[int, int] | None = None) -> np.ndarray:

@@ -65,6 +65,20 @@ def test_a_window_has_the_same_words_alone_and_with_others(padding, windows, req
     assert [said.words for said in together] == [said.words for said in alone]
 
 
+def test_windows_of_one_length_are_found_among_others_of_the_space(windows, monkeypatch):
+    space, sizes = sw.load("starter", device="cpu"), []
+    decode = whisper_windows._Decoder.decode
+    monkeypatch.setattr(
+        whisper_windows._Decoder,
+        "decode",
+        lambda self, together, frames: sizes.append((frames, len(together))) or decode(self, together, frames),
+    )
+    spoken = [window.samples for window in windows if window.duration > 7][:4]
+    clips = [samples[at * RATE :][: seconds * RATE] for at in (0, 1) for samples in spoken for seconds in (3, 6)]
+    space.embed_audio([sw.Audio((clip, RATE)) for clip in clips])
+    assert sizes[:2] == [(400, 8), (800, 8)]
+
+
 def test_windows_are_given_to_the_decoder_together(recognizer, windows, encoded, monkeypatch):
     model, sizes = recognizer._model().model, []
 

@@ -11,7 +11,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.bridges.label_space import LabelSpace, encode_texts
 from senseweave.encoders.bridges.spoken_language import SpokenLanguages
-from senseweave.encoders.bridges.whisper_windows import DECODED_TOGETHER
+from senseweave.encoders.bridges.whisper_windows import HEARD_TOGETHER
 from senseweave.encoders.observation import Observation, with_labels
 from senseweave.media import Clip, Modality, Waveform
 
@@ -169,7 +169,7 @@ class Transcribe(Encoder):
     window_seconds: float
     decode_options: Mapping[str, object]
     cut_at_pauses = True
-    batch_budget = DECODED_TOGETHER
+    batch_budget = HEARD_TOGETHER
 
     def __init__(
         self,
@@ -276,7 +276,7 @@ class FramesAndSpeech(Encoder):
     window_seconds: float
     decode_options: Mapping[str, object]
     cut_at_pauses = True
-    batch_budget = DECODED_TOGETHER
+    batch_budget = HEARD_TOGETHER
 
     def __init__(
         self,

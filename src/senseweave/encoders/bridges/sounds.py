@@ -11,7 +11,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.bridges.base import Transcribe
 from senseweave.encoders.bridges.label_space import LabelSpace, encode_texts
-from senseweave.encoders.bridges.whisper_windows import DECODED_TOGETHER
+from senseweave.encoders.bridges.whisper_windows import HEARD_TOGETHER
 from senseweave.encoders.bridges.yamnet import Yamnet
 from senseweave.encoders.observation import Observation, Tag, with_labels
 from senseweave.encoders.runtime.torch_runtime import Loadable
@@ -105,7 +105,7 @@ class SpeechAndSounds(Encoder):
     window_seconds: float
     decode_options: Mapping[str, object]
     cut_at_pauses = True
-    batch_budget = DECODED_TOGETHER
+    batch_budget = HEARD_TOGETHER
 
     def __init__(self, speech: Transcribe, sounds: SoundEventLabels) -> None:
         """Join a speech bridge and a bridge of sound events of one text space; the windows are those of speech."""

@@ -301,7 +301,7 @@ def test_the_code_of_the_page_of_stores_runs(server, corpus, tmp_path, monkeypat
     (tmp_path / "notes").mkdir()
     shutil.copy(corpus / "images" / "photo-01.jpg", tmp_path / "notes" / "photo.jpg")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("QDRANT_KEY", KEY)
+    monkeypatch.setenv("SENSEWEAVE_QDRANT_KEY", KEY)
     assert sum("https://qdrant.internal:6333" in block for block in blocks) == 2
     for block in blocks:
         exec(block.replace("https://qdrant.internal:6333", server.url), {"__name__": "__page__"})

@@ -229,3 +229,11 @@ def test_modules_without_pooling_are_refused(sentences):
     (sentences / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(sw.ModelError, match="Pooling"):
         sw.load(str(sentences)).embed_text(["a dog"])
+
+
+def test_a_hub_model_offline_is_one_error_without_the_tracebacks_of_the_hubs_client(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(sw.ModelError, match=r"no model hub can be reached; load it once with a network") as raised:
+        sw.load("nobody/has-this-model")
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__

@@ -216,7 +216,9 @@ def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
             f"{name}{at} is neither a local folder nor in the local cache, and no model hub can be reached; "
             "load it once with a network, give a local folder, or use 'starter', whose weights come as packages"
         )
-        raise ModelError(msg) from error
+        # Three tracebacks of the hub's client say no more than that it was told to stay offline.
+        chosen = isinstance(error.__cause__ or error, errors.OfflineModeIsEnabled)
+        raise ModelError(msg) from None if chosen else error
 
 
 def verify_sha256(path: Path, expected: str) -> Path:

@@ -205,6 +205,40 @@ def test_a_copy_inside_a_document_is_listed_and_never_deleted(tmp_path, tiny, ph
         assert any(record.text.startswith("what we did") for record in index.records())
 
 
+def test_a_photo_is_kept_before_a_larger_drawing_of_the_page_that_it_was_printed_on(tmp_path, tiny, photo):
+    photo(1).save(tmp_path / "dog.png")
+    photo(1).save(tmp_path / "scan.pdf", resolution=72)  # drawn at 144 dots per inch: twice as wide as the photo
+    with Index(tmp_path / "scanned", spaces=[tiny.make_space()]) as index:
+        index.add([tmp_path / "dog.png", tmp_path / "scan.pdf"])
+        (group,) = index.duplicates(modalities={"image"})
+        assert group.best.source == str(tmp_path / "dog.png")
+        (page,) = group.others
+        assert page.page == 1
+        assert page.size > group.best.size
+        index.duplicates(delete=True)
+        assert str(tmp_path / "dog.png") in index.sources()
+
+
+def test_a_page_of_a_picture_is_kept_before_a_smaller_file(tmp_path, tiny, photo):
+    photo(1).resize((150, 100)).save(tmp_path / "small.png")
+    photo(1).save(tmp_path / "pages.tiff", save_all=True, append_images=[photo(2)])
+    with Index(tmp_path / "paged", spaces=[tiny.make_space()]) as index:
+        index.add([tmp_path / "small.png", tmp_path / "pages.tiff"])
+        (group,) = index.duplicates(modalities={"image"})
+        assert (group.best.source, group.best.page) == (str(tmp_path / "pages.tiff"), 1)
+
+
+def test_a_whole_file_is_kept_before_one_inside_an_archive(tmp_path, tiny, photo):
+    photo(1).save(tmp_path / "small.png", compress_level=9)
+    photo(1).save(tmp_path / "large.png", compress_level=0)
+    with zipfile.ZipFile(tmp_path / "bundle.zip", "w") as archive:
+        archive.write(tmp_path / "large.png", "dog.png")
+    with Index(tmp_path / "bundled", spaces=[tiny.make_space()]) as index:
+        index.add([tmp_path / "bundle.zip", tmp_path / "small.png"])
+        (group,) = index.duplicates()
+        assert group.best.source == str(tmp_path / "small.png")
+
+
 def test_a_file_that_is_gone_is_named_and_compared_by_its_hash(copied, copies):
     for name in ("dog-cropped.jpg", "other.jpg"):
         (copies / name).unlink()

@@ -99,10 +99,13 @@ def _groups(
     for at in range(len(leads)):
         together.setdefault(root(at), []).append(at)
     for members in together.values():
-        copies = [_copy(item, scores[at], comparison) for at in members for item in equal[at]]
-        if len(copies) > 1:
-            best = min(copies, key=lambda copy: (-round(copy.size), -copy.bytes, copy.added_at, copy.name))
-            others = sorted((copy for copy in copies if copy is not best), key=lambda copy: (-copy.score, copy.name))
+        ranked = sorted(
+            ((item, _copy(item, scores[at], comparison)) for at in members for item in equal[at]),
+            key=lambda pair: _preference(*pair),
+        )
+        best, *copies = (copy for _, copy in ranked)
+        if copies:
+            others = sorted(copies, key=lambda copy: (-copy.score, copy.name))
             yield DuplicateGroup(modality, "equal" if len(members) == 1 else "near", best, tuple(others))
 
 
@@ -121,6 +124,12 @@ def _candidates(items: Sequence[Item], modality: Modality) -> list[tuple[int, in
             first, second = int(at[row]), int(at[places[row, column]])
             found.add((min(first, second), max(first, second)))
     return sorted(found)
+
+
+def _preference(item: Item, copy: Copy) -> tuple[Any, ...]:
+    """Return what the copies of a group are sorted by, the one to keep first; see `DuplicateGroup.best`."""
+    inside = item.part is not None or item.page is not None
+    return item.is_drawn, -round(copy.size), inside, -copy.bytes, copy.added_at, copy.name
 
 
 def _copy(item: Item, score: float, comparison: Comparison) -> Copy:

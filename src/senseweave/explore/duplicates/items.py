@@ -42,6 +42,11 @@ class Item:
         return None if sha256 is None else (sha256, None if self.part else self.page)
 
     @property
+    def is_drawn(self) -> bool:
+        """Whether it is a page of a document: its pixels are those of its drawing, and not of the photo on it."""
+        return self.page is not None and not (self.records[0].provenance.mime_type or "").startswith("image/")
+
+    @property
     def texts(self) -> list[str]:
         """The passages of a text, each once, in order."""
         space = self.records[0].space

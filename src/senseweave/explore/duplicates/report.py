@@ -53,8 +53,9 @@ class DuplicateGroup:
     Attributes:
         modality: `text`, `image`, `audio` or `video`.
         kind: `equal` or `near`.
-        best: The copy to keep: the largest picture, longest recording or longest text; of equally large the one with
-            most bytes, that is the least compressed; of these the one that was added first.
+        best: The copy to keep: the largest picture, longest recording or longest text, and a page of a document, which
+            is as large as it is drawn, only if there is nothing else; of equally large ones a whole file before what is
+            inside another, then the one with most bytes, that is the least compressed, then the one added first.
         others: The other copies, the surest first.
     """
 

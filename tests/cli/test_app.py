@@ -242,6 +242,7 @@ def test_a_reader_that_stops_early_causes_no_error(index: tuple[Path, subprocess
         (["eval", "INDEX", "no-such.json"], "no-such.json: No such file"),
         (["models", "clop"], "'clop' is not a family"),
         (["index", "no-such-file", "--into", "somewhere"], "no-such-file"),
+        (["index", "The dog sleeps all day.", "--into", "somewhere"], "indexes files: write the text to a file"),
         (["search", "INDEX", "a cat", "--modality", "smell"], "'smell' is not a modality"),
         (["search", "INDEX"], "pass a query"),
         (["search", "INDEX", "--image", "no-such.jpg"], "no-such.jpg"),

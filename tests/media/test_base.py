@@ -32,6 +32,23 @@ def test_nothing_is_read_before_it_is_needed(kind):
         _ = media.sha256
 
 
+@pytest.mark.parametrize(
+    "text", ["The dog sleeps all day.", "tomatoes need water", "Is it and/or?", "The dog sleeps all day. " * 40]
+)
+def test_a_sentence_in_place_of_a_path_is_pointed_to_text(text):
+    with pytest.raises(MediaError, match=r"if it is the text itself, pass senseweave\.Text\(\.\.\.\)"):
+        Text.open(text).decode()
+
+
+@pytest.mark.parametrize(
+    "path", ["dog.jpg", "my holiday photo.jpg", "/my files/photos of dogs", "dog", r"C:\My Files\a b"]
+)
+def test_a_path_that_leads_nowhere_is_only_no_such_file(path):
+    with pytest.raises(MediaError) as error:
+        Image(path).decode()
+    assert error.value.reason == "no such file"
+
+
 def test_a_file_object_is_not_read_by_the_constructor():
     stream = io.BytesIO(b"abc")
     Image(stream)

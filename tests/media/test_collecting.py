@@ -130,7 +130,9 @@ def test_one_input_needs_no_list(make, saved):
 def test_a_string_is_a_path_and_never_words():
     (item,) = collect("a dog on the grass")
     assert isinstance(item, MediaError)
-    assert item.reason == "no such file"
+    assert item.reason == (
+        "no such file; a string is a path or URL; if it is the text itself, pass senseweave.Text(...)"
+    )
 
 
 def test_media_keep_their_own_policy_and_others_get_the_given_one(make, saved):

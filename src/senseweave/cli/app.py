@@ -45,6 +45,7 @@ from senseweave.display import wants_plain_text
 from senseweave.errors import AddError, SenseweaveError
 from senseweave.extras import require
 from senseweave.progress import shown_progress
+from senseweave.suggestions import looks_like_text
 
 if TYPE_CHECKING:
     from senseweave.media.forms.source import Pages
@@ -135,7 +136,9 @@ def index_command(
 
     missing = [path for path in paths if not path.exists()]
     if missing:
-        msg = f"{missing[0]}: no such file or folder"
+        is_text = looks_like_text(str(missing[0]))
+        hint = "; this command indexes files: write the text to a file, or use senseweave.Text in Python"
+        msg = f"{missing[0]}: no such file or folder{hint if is_text else ''}"
         raise SenseweaveError(msg)
     if os.path.exists(into) and not os.path.isdir(into):
         msg = f"{into}: is a file; --into expects the folder of the index, which is created if it does not exist"

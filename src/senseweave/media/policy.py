@@ -13,6 +13,9 @@ from typing import BinaryIO
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.redaction import quoted, redact_repr
+from senseweave.suggestions import looks_like_text
+
+_TEXT_HINT = "a string is a path or URL; if it is the text itself, pass senseweave.Text(...)"
 
 
 @dataclass(frozen=True)
@@ -106,10 +109,12 @@ class MediaPolicy:
         try:
             real = self._current(path).resolve(strict=True)
         except FileNotFoundError:
-            raise MediaError(path, "no such file") from None
+            hint = f"; {_TEXT_HINT}" if looks_like_text(path) else ""
+            raise MediaError(path, f"no such file{hint}") from None
         except (OSError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise MediaError(_shortened(path), f"is not a valid path ({reason})") from error
+            hint = f"; {_TEXT_HINT}" if looks_like_text(path) else ""
+            raise MediaError(_shortened(path), f"is not a valid path ({reason}){hint}") from error
         if self.root is not None and not real.is_relative_to(Path(self.root).resolve()):
             raise PolicyError(path, f"is outside the policy's root {str(self.root)!r} (symbolic links are resolved)")
         return real

@@ -81,6 +81,30 @@ def test_a_folder_without_any_configuration_is_an_error_that_says_what_it_holds(
         detect(signs(files=frozenset({"notes.txt"})))
 
 
+def test_a_folder_of_ordinary_files_is_pointed_to_indexing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "garden.txt").write_text("tomatoes need water")
+    with pytest.raises(sw.ModelError, match=r"is a folder without a model \(it holds: garden.txt\)") as error:
+        sw.load("notes")
+    assert f"index.add({str(folder)!r})" in str(error.value)
+    assert f"senseweave index {folder}" in str(error.value)
+    assert "contextual:" not in str(error.value)
+
+
+def test_a_folder_of_weights_without_a_configuration_is_pointed_to_a_family(tmp_path):
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(sw.ModelError, match=r"neither config.json nor modules.json .* name the family"):
+        sw.load(str(tmp_path))
+
+
+def test_the_folder_of_an_index_is_no_model(tmp_path):
+    sw.Index(tmp_path / "index", spaces=["starter"]).close()
+    with pytest.raises(sw.ModelError, match=r"is the folder of an index, not of a model; open it with Index.open"):
+        sw.load(str(tmp_path / "index"))
+
+
 def test_a_configuration_that_is_not_json_is_an_error_that_names_the_file(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(sw.ModelError, match=r"config\.json is not valid JSON"):

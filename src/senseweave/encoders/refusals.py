@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from typing import Final, Literal
 
 from senseweave.display import shorten
 from senseweave.encoders.detection import Signs
 from senseweave.encoders.parts.prompts import own_name
+from senseweave.encoders.runtime.checkpoint import WEIGHT_SUFFIXES
 from senseweave.errors import ModelError
+from senseweave.media.collecting import INDEX_MARK
 
 SPARSE_MODULES: Final = frozenset(
     {"SpladePooling", "MLMTransformer", "SparseStaticEmbedding", "SparseAutoEncoder", "CSRSparsity"}
@@ -26,6 +30,7 @@ _KINDS: Final = {
     "multi-vector": "a multi-vector model (ColBERT, ColPali), which compares token by token",
     "cross-encoder": "a cross-encoder, which scores pairs of texts and makes no vectors",
 }
+_MODEL_SUFFIXES: Final = (*WEIGHT_SUFFIXES, ".ckpt", ".gguf", ".h5", ".msgpack", ".npz")
 _CLASSIFIES: Final = (
     "ForSequenceClassification",
     "ForTokenClassification",
@@ -40,6 +45,26 @@ TEXT_TYPES: Final = (
 _NAMED_SPARSE: Final = re.compile(r"(^|[-_/\\])splade")
 _ADAPTER_FILES: Final = frozenset({"adapter_config.json"})
 _BASE_WEIGHTS: Final = re.compile(r"(model|pytorch_model)[\w.-]*\.(safetensors|bin)")
+
+
+def check_holds_model(signs: Signs) -> None:
+    """Refuse a local folder of other files, which was probably meant to be indexed.
+
+    Raises:
+        ModelError: If it is a folder here that has no file of weights; the message says what to do with its files.
+    """
+    if not os.path.isdir(signs.name) or any(file.endswith(_MODEL_SUFFIXES) for file in signs.files):
+        return
+    name = repr(signs.name)
+    if INDEX_MARK in signs.files:
+        msg = f"{signs.name} is the folder of an index, not of a model; open it with Index.open({name})"
+        raise ModelError(msg)
+    held = ", ".join(sorted(signs.files)[:6]) or "nothing"
+    msg = (
+        f"{signs.name} is a folder without a model (it holds: {held}); to search its files, index them: "
+        f"index.add({name}), or on the command line: senseweave index {shlex.quote(signs.name)}"
+    )
+    raise ModelError(msg)
 
 
 def check_sentence_encoder(signs: Signs, *, named: bool = False, adapter: bool = False) -> None:

@@ -14,7 +14,7 @@ from senseweave.encoders.detection import Signs, read_signs
 from senseweave.encoders.families import BUILT_IN
 from senseweave.encoders.family import Family
 from senseweave.encoders.options import check_options
-from senseweave.encoders.refusals import check_sentence_encoder
+from senseweave.encoders.refusals import check_holds_model, check_sentence_encoder
 from senseweave.encoders.runtime.checkpoint import CONFIG_PATTERNS, resolve
 from senseweave.errors import ModelError
 from senseweave.media import Modality
@@ -107,6 +107,7 @@ def detect(signs: Signs) -> Family:
     if found is not None:
         return found
     if not signs.files & {"config.json", "modules.json"}:
+        check_holds_model(signs)
         seen = ", ".join(sorted(signs.files)[:6]) or "nothing"
         msg = f"{signs.name} holds neither config.json nor modules.json (it holds: {seen}), so its family is unknown"
         raise ModelError(f"{msg}; name the family as in 'contextual:{signs.name}'")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from command_line import piped
 
+from senseweave.retrieval.stores.lock import FolderLock
+
 pytestmark = pytest.mark.slow
 
 CAT = Path("files") / "photographs of animals, taken at home" / "in the long summer of the year 2023" / "photo-01.jpg"
@@ -165,3 +167,14 @@ def test_an_empty_index_says_that_it_is_empty(arguments: list[str], tmp_path: Pa
     assert done.returncode == 1
     assert "the index is empty; add files with: senseweave index FILES --into" in done.stderr
     assert done.stdout == ""
+
+
+def test_an_empty_index_that_is_being_written_to_says_so(tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    assert piped("index", tmp_path / "nothing", "--into", tmp_path / "index").returncode == 1
+    with FolderLock(tmp_path / "index").held(10):
+        searched = piped("search", tmp_path / "index", "a cat")
+        listed = piped("list", tmp_path / "index")
+    assert searched.returncode == listed.returncode == 1
+    assert "the index is empty; another process is writing to it: try again" in searched.stderr
+    assert "is empty; another process is writing to it" in listed.stderr

@@ -23,6 +23,7 @@ from senseweave.cli.options import (
     OnlyPaths,
     Trusted,
     chosen_modalities,
+    is_being_written,
     load_space,
     open_index,
     opened_place,
@@ -130,7 +131,9 @@ def list_command(
     else:
         print_sources(render.console, sources)
     if not sources:
-        render.warning(f"{place} holds nothing of this kind" if chosen or conditions else f"{place} is empty")
+        found = "holds nothing of this kind" if chosen or conditions else "is empty"
+        writing = "; another process is writing to it" if is_being_written(place) else ""
+        render.warning(f"{place} {found}{writing}")
         raise typer.Exit(EMPTY)
 
 

@@ -100,6 +100,14 @@ def open_index(place: str, **options: Any) -> Iterator[Index]:
             yield index
 
 
+def is_being_written(place: str) -> bool:
+    """Return whether another process is writing to an index in a folder at this moment."""
+    from senseweave.retrieval.stores.addresses import is_address
+    from senseweave.retrieval.stores.lock import FolderLock
+
+    return not is_address(place) and FolderLock(Path(place)).busy()
+
+
 @contextmanager
 def opened_place(place: str) -> Iterator[Any]:
     """Give a folder as a path, and the store at an address for the duration of a block."""

@@ -25,6 +25,7 @@ from senseweave.cli.options import (
     Trusted,
     choose_device,
     chosen_modalities,
+    is_being_written,
     numbers_by_modality,
     open_index,
     trusted_kinds,
@@ -103,7 +104,11 @@ def search(
     weights, quotas = numbers_by_modality("--weight", weight, float), numbers_by_modality("--quota", quota, int)
     with open_index(place, spaces=space or None, trust=trusted_kinds(trust)) as index:
         if len(index) == 0:
-            render.failure(f"{place}: the index is empty; add files with: senseweave index FILES --into {place}")
+            if is_being_written(place):
+                advice = "another process is writing to it: try again when its first files are in"
+            else:
+                advice = f"add files with: senseweave index FILES --into {place}"
+            render.failure(f"{place}: the index is empty; {advice}")
             raise typer.Exit(EMPTY)
         hits = index.search(
             asked,

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import in_terminal
+from command_line import in_terminal, piped
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")]
 
@@ -61,3 +61,16 @@ def test_indexing_sends_no_escape_sequences_where_plain_text_is_wanted(
     output = in_terminal("index", home / "files" / "library.txt", "--into", tmp_path / "i", columns=80, **environment)
     assert "\x1b" not in output
     assert "1 added" in output
+
+
+def test_commands_that_explore_say_in_a_terminal_what_they_are_doing(home: Path, tmp_path: Path) -> None:
+    for arguments, said in (
+        (("duplicates", home / "index"), "comparing contents"),
+        (("clusters", home / "index"), "grouping contents"),
+        (("map", home / "index", tmp_path / "map.html"), "drawing the map"),
+    ):
+        assert said in in_terminal(*arguments, columns=80)
+        plain = in_terminal(*arguments, columns=80, NO_COLOR="1")
+        assert said in plain
+        assert "\x1b" not in plain
+        assert said not in piped(*arguments).stderr

@@ -50,9 +50,10 @@ def duplicates(
     """List copies: equal, encoded again, resized, cropped or cut, and nearly equal texts; the best of each first."""
     with open_index(place, spaces=[]) as index:
         try:
-            found = index.duplicates(
-                threshold=threshold, modalities=chosen_modalities(modality), filter=parse_filters(conditions)
-            )
+            with render.at_work("comparing contents"):
+                found = index.duplicates(
+                    threshold=threshold, modalities=chosen_modalities(modality), filter=parse_filters(conditions)
+                )
         except ValueError as error:
             raise SenseweaveError(str(error)) from None
         deleted = found.delete() if delete else 0
@@ -80,8 +81,9 @@ def clusters(
     with open_index(place, spaces=[]) as index:
         chosen, condition = chosen_modalities(modality), parse_filters(conditions)
         try:
-            found = index.clusters(min_size=min_size, space=space, modalities=chosen, filter=condition)
-            far = index.outliers(outliers, space=space, modalities=chosen, filter=condition) if outliers else []
+            with render.at_work("grouping contents"):
+                found = index.clusters(min_size=min_size, space=space, modalities=chosen, filter=condition)
+                far = index.outliers(outliers, space=space, modalities=chosen, filter=condition) if outliers else []
         except ValueError as error:
             raise SenseweaveError(str(error)) from None
     if as_json:
@@ -121,14 +123,15 @@ def map_command(
 
     with open_index(place, spaces=[]) as index:
         try:
-            made = index.map(
-                out,
-                color=color,
-                title=without_secrets(place) if is_address(place) else Path(place).absolute().name,
-                space=space,
-                modalities=chosen_modalities(modality),
-                filter=parse_filters(conditions),
-            )
+            with render.at_work("drawing the map"):
+                made = index.map(
+                    out,
+                    color=color,
+                    title=without_secrets(place) if is_address(place) else Path(place).absolute().name,
+                    space=space,
+                    modalities=chosen_modalities(modality),
+                    filter=parse_filters(conditions),
+                )
         except ValueError as error:
             raise SenseweaveError(str(error)) from None
     before, balanced, placed = (None if value != value else round(value, 3) for value in made.mixing)

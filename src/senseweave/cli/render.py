@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,19 @@ def failure(message: str) -> None:
 def warning(message: str) -> None:
     """Print a note on one line."""
     errors.print(f"[yellow]note:[/] {escape(' '.join(message.split()))}", soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def at_work(message: str) -> Iterator[None]:
+    """Say on standard error what a command is doing during a block, if that is a terminal."""
+    if not errors.is_terminal:
+        yield
+    elif wants_plain_text():
+        errors.print(escape(message), soft_wrap=True, highlight=False)
+        yield
+    else:
+        with errors.status(escape(message)):
+            yield
 
 
 def line_of_outcome(message: str) -> None:

@@ -11,7 +11,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from senseweave.cli import render
-from senseweave.cli.hits import relative
 from senseweave.demo.corpus import Question, corpus_folder, questions
 from senseweave.progress import ProgressOption
 from senseweave.retrieval import Hit, Index
@@ -104,5 +103,5 @@ def print_answer(console: Console, question: Question, hits: list[Hit], folder: 
     console.print(f"[bold]answer[/]    {escape(reply)}  [dim]({chat.name}, offline)[/]", highlight=False)
     for number, hit in enumerate(context, start=1):
         where = f" {render.place(hit)}" if render.place(hit) else ""
-        source = render.escape(relative(hit.source, folder))
+        source = render.escape(render.relative(hit.source, folder))
         console.print(f"[bold]source {number}[/]  {hit.modality} {source}{where}", highlight=False)

@@ -309,9 +309,9 @@ def _join(
     for entry in ranked:
         if entry.own:  # a similarity near 1 is above what any calibrated score says of other records
             entry.score = best
-    scores = [-round(entry.score, DIGITS) for entry in ranked]
-    if len(set(scores)) == len(scores):
-        return [ranked[at] for at in sorted(range(len(ranked)), key=scores.__getitem__)]
+    keys = [-round(entry.score, DIGITS) for entry in ranked]
+    if len(set(keys)) == len(keys):
+        return [ranked[at] for at in sorted(range(len(ranked)), key=keys.__getitem__)]
     ranked.sort(key=_sort_key)
     return ranked
 

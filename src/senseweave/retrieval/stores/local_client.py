@@ -54,10 +54,10 @@ def holds_store(place: Any, *, create: bool) -> bool:
         )
         raise StoreError(msg)
     folder = Path(os.path.abspath(place))
-    if folder.exists() and not folder.is_dir():
-        msg = f"{folder} is a file; an index needs a folder"
-        raise StoreError(msg)
     with readable(folder):
+        if folder.exists() and not folder.is_dir():
+            msg = f"{folder} is a file; an index needs a folder"
+            raise StoreError(msg)
         finish_swap(folder)
         _check_database(folder)
         if (folder / DATABASE).is_file():

@@ -262,3 +262,19 @@ def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path: Path, content: byt
     path.write_bytes(content)
     with pytest.raises(WeightsError, match=rf"damaged\.safetensors cannot be read as safetensors: .*{problem}"):
         MappedTensors(path)["t"]
+
+
+@pytest.mark.parametrize(
+    ("version", "spins"), [("1.31.1", True), ("2.0.0rc1", True), ("1.30.9", False), ("1.9", False)]
+)
+def test_threads_look_for_more_work_only_where_that_has_a_bound(monkeypatch, version, spins):
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "__version__", version)
+    options = onnx_session.session_options(onnxruntime, 2)
+    name, value = (
+        ("session.intra_op.spin_duration_us", str(onnx_session.SPIN_MICROSECONDS))
+        if spins
+        else ("session.intra_op.allow_spinning", "0")
+    )
+    assert options.get_session_config_entry(name) == value

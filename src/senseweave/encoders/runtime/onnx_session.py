@@ -22,6 +22,11 @@ THREADS_VARIABLE: Final = "OMP_NUM_THREADS"
 CORE_TOKENS, MOST_TOKENS = 512, 2048
 """Tokens per batch for each core, and at most: on one core 512 took a fifth less processor time than 2,048 with short
 texts, and a sixth less with texts of mixed lengths: there is less padding, and states stay in the core's caches."""
+SPIN_MICROSECONDS: Final = 50
+"""How long a thread that has computed its share looks for more before it sleeps: longer than what lies between two
+operators of a run, so that a single query took a sixth less time on two cores, and no more processor time."""
+BOUNDED_SPINNING: Final = (1, 31)
+"""The version of onnxruntime that was seen to take a bound; earlier ones may spin for milliseconds, and do not here."""
 PROVIDERS: Final = ("CPUExecutionProvider",)
 _ERRORS: Final = 3
 """onnxruntime's level of logging."""
@@ -132,13 +137,17 @@ class OnnxSession:
 
 
 def session_options(onnxruntime: Any, threads: int) -> Any:
-    """Return options under which threads that wait sleep: spinning, as is usual, takes a core from everything else."""
+    """Return options under which threads that wait soon sleep: spinning for long takes a core from everything else."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS
     options.enable_mem_pattern = False  # which holds memory for every shape that was seen
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    version = tuple(int(number) for number in re.findall(r"\d+", onnxruntime.__version__)[:2])
+    if version >= BOUNDED_SPINNING:
+        options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_MICROSECONDS))
+    else:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 

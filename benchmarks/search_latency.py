@@ -122,16 +122,19 @@ def bare_search(index: Index) -> Callable[..., Any]:
     return search
 
 
-def measure(call: Callable[[str], Any], questions: list[str]) -> tuple[float, float]:
-    """Return the median and the 95th percentile in milliseconds, after a few calls that do not count."""
-    for question in questions[:5]:
-        call(question)
-    times = []
-    for question in questions:
-        began = time.perf_counter()
-        call(question)
-        times.append(1000 * (time.perf_counter() - began))
-    return float(np.median(times)), float(np.quantile(times, 0.95))
+def measure(calls: Sequence[Callable[[str], Any]], questions: list[str]) -> list[tuple[float, float]]:
+    """Return the median and the 95th percentile of each call in milliseconds, after a few that do not count.
+
+    The calls take turns with every question, so that all meet the same load.
+    """
+    times: list[list[float]] = [[] for _ in calls]
+    for at, question in enumerate([*questions[:5], *questions]):
+        for call, taken in zip(calls, times, strict=True):
+            began = time.perf_counter()
+            call(question)
+            if at >= 5:
+                taken.append(1000 * (time.perf_counter() - began))
+    return [(float(np.median(taken)), float(np.quantile(taken, 0.95))) for taken in times]
 
 
 def main() -> None:
@@ -164,8 +167,8 @@ def report(index: Index, size: int, questions: list[str], options: argparse.Name
     """Report how a search by the index compares with a query of its collection, in rounds that take turns."""
     bare = bare_search(index)
     sides = {
-        measuring.OURS: lambda: measure(lambda question: index.search(question, k=10), questions)[0],
-        "bare chromadb": lambda: measure(bare, questions)[0],
+        measuring.OURS: lambda: measure([lambda question: index.search(question, k=10)], questions)[0][0],
+        "bare chromadb": lambda: measure([bare], questions)[0][0],
     }
     row = measuring.compare(f"search of {size:,} records, p50", sides, options, unit="ms", returns_figure=True)
     added = row.figures[measuring.OURS] - row.figures["bare chromadb"]
@@ -178,12 +181,16 @@ def report(index: Index, size: int, questions: list[str], options: argparse.Name
 def row(index: Index, space: Space, texts: list[str], questions: list[str]) -> str:
     """Measure an index and return its line of the table."""
     bare = bare_search(index)
-    plain = measure(bare, questions)
-    ours = measure(lambda question: index.search(question, k=10), questions)
+    plain, ours = measure([bare, lambda question: index.search(question, k=10)], questions)
     half = len(texts) // 2
-    bare_filtered = measure(lambda question: bare(question, {"number": {"$lt": half}}), questions[:20])
     below_half = {"number": {"lt": half}}
-    filtered = measure(lambda question: index.search(question, k=10, filter=below_half), questions[:20])
+    bare_filtered, filtered = measure(
+        [
+            lambda question: bare(question, {"number": {"$lt": half}}),
+            lambda question: index.search(question, k=10, filter=below_half),
+        ],
+        questions[:20],
+    )
     table = space.embed_text(texts)
     found = [{hit.id for hit in index.search(question, k=10)} for question in questions]
     asked = space.embed_text(questions, role="query")

@@ -164,7 +164,7 @@ class Encoder(Loadable, ABC):
         return True
 
     def remember_build(self, build: Callable[[], Encoder]) -> None:
-        """Take a function that builds an equal encoder and can be pickled, for encoders that another process builds."""
+        """Take a function that builds an equal encoder and can be pickled; kept where another process needs it."""
 
     def map_mean(self, mean: np.ndarray) -> np.ndarray:
         """Return the vectors of long inputs of which `mean` holds the mean of their windows' `Encoded.unmapped`.

@@ -15,8 +15,6 @@ from senseweave.errors import MediaError, PolicyError
 from senseweave.redaction import quoted, redact_repr
 from senseweave.suggestions import looks_like_text
 
-_TEXT_HINT = "a string is a path or URL; if it is the text itself, pass senseweave.Text(...)"
-
 
 @dataclass(frozen=True)
 class CheckedFile:
@@ -109,12 +107,10 @@ class MediaPolicy:
         try:
             real = self._current(path).resolve(strict=True)
         except FileNotFoundError:
-            hint = f"; {_TEXT_HINT}" if looks_like_text(path) else ""
-            raise MediaError(path, f"no such file{hint}") from None
+            raise MediaError(path, f"no such file{_text_hint(path)}") from None
         except (OSError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or error
-            hint = f"; {_TEXT_HINT}" if looks_like_text(path) else ""
-            raise MediaError(_shortened(path), f"is not a valid path ({reason}){hint}") from error
+            raise MediaError(_shortened(path), f"is not a valid path ({reason}){_text_hint(path)}") from error
         if self.root is not None and not real.is_relative_to(Path(self.root).resolve()):
             raise PolicyError(path, f"is outside the policy's root {str(self.root)!r} (symbolic links are resolved)")
         return real
@@ -243,6 +239,12 @@ def _reopen(checked: CheckedFile) -> BinaryIO | None:
 
 def _version(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _text_hint(path: str) -> str:
+    """Return what to do with a text in place of a path; nothing if it does not look like one."""
+    hint = "; a string is a path or URL; if it is the text itself, pass senseweave.Text(...)"
+    return hint if looks_like_text(path) else ""
 
 
 def _shortened(text: str, limit: int = 80) -> str:

@@ -105,7 +105,7 @@ class Beats(Encoder):
         parameter = next(network.parameters())
         with torch.inference_mode():
             banks = to_device(
-                torch.from_numpy(np.stack([item.data for item in batch])).to(parameter.dtype), parameter.device
+                torch.from_numpy(np.stack([item.data for item in batch])), parameter.device, parameter.dtype
             )
             states = encode_patches(network, banks, settings)
             return Encoded(states.float().mean(dim=1).cpu().numpy())

@@ -17,7 +17,7 @@ from senseweave.encoders.parts.graph_encoder import BackendChoice
 from senseweave.encoders.parts.image_model import ModelImage, TransformedModel
 from senseweave.encoders.parts.towers import BATCH_IMAGES, scalar
 from senseweave.encoders.runtime.backends.precision import Backend, Precision
-from senseweave.encoders.runtime.checkpoint import Checkpoint, hash_file, resolve
+from senseweave.encoders.runtime.checkpoint import NO_HUB, Checkpoint, hash_file, resolve
 from senseweave.encoders.runtime.networks import choose_ways
 from senseweave.encoders.runtime.padding import SAMPLES
 from senseweave.encoders.runtime.torch_runtime import Lazy, pick_device, to_device
@@ -120,7 +120,7 @@ class OpenClipModel(TransformedModel):
         """Return the vectors of the image tower."""
         model = self._model()
         parameter = next(model.parameters())
-        return model.encode_image(to_device(pixels.to(parameter.dtype), parameter.device))
+        return model.encode_image(to_device(pixels, parameter.device, parameter.dtype))
 
     def on_processor(self) -> OpenClipModel:
         """Return the same model once more, which is loaded on the CPU and in float32."""
@@ -258,10 +258,7 @@ class OpenClipText(Encoder):
 
 def _not_reached(name: str, files: str) -> str:
     """Return what is said where open_clip could not download files of a model."""
-    return (
-        f"the {files} of {name} are not in the local cache, and no model hub can be reached; load it once with a "
-        "network, give a local folder, or use 'starter', whose weights come as packages"
-    )
+    return f"the {files} of {name} are not in the local cache, {NO_HUB}"
 
 
 def full_length(tokenizer: Any, text: str) -> int:

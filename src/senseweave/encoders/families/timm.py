@@ -144,7 +144,7 @@ class TimmModel(TransformedModel):
 
     def _on_device(self, pixels: Any) -> Any:
         parameter = next(self._model().parameters())
-        return to_device(pixels.to(parameter.dtype), parameter.device)
+        return to_device(pixels, parameter.device, parameter.dtype)
 
     def _make_transform(self) -> Any:
         data = require("timm.data", extra=self._extra, feature="preparing images for timm models")

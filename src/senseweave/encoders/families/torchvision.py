@@ -113,9 +113,7 @@ class VideoNetwork(Encoder):
         torch = require("torch", extra="video-models")
         model = self._model()
         parameter = next(model.parameters())
-        clips = to_device(
-            torch.from_numpy(np.stack([item.data for item in batch])).to(parameter.dtype), parameter.device
-        )
+        clips = to_device(torch.from_numpy(np.stack([item.data for item in batch])), parameter.device, parameter.dtype)
         with torch.inference_mode():
             return Encoded(model(clips).float().cpu().numpy())
 

@@ -123,7 +123,7 @@ class Vggish(Encoder):
         torch = require("torch", extra=EXTRA)
         network = self._model()
         parameter = next(network.parameters())
-        states = to_device(examples.to(parameter.dtype), parameter.device)[:, None]
+        states = to_device(examples, parameter.device, parameter.dtype)[:, None]
         for block in BLOCKS:
             for number in block:
                 states = network["features"][str(number)](states).relu()

@@ -163,9 +163,7 @@ class ClipNetwork(Encoder):
         torch = require("torch", extra=EXTRA)
         network = self._model()
         parameter = next(network.parameters())
-        clips = to_device(
-            torch.from_numpy(np.stack([item.data for item in batch])).to(parameter.dtype), parameter.device
-        )
+        clips = to_device(torch.from_numpy(np.stack([item.data for item in batch])), parameter.device, parameter.dtype)
         with torch.inference_mode():
             return Encoded(self._recipe().run(network, clips).float().cpu().numpy())
 

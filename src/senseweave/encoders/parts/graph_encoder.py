@@ -147,7 +147,7 @@ class GraphEncoder(Encoder, Generic[Inputs]):
         self.parts = (self._graph,)
 
     def remember_build(self, build: Callable[[], Any]) -> None:
-        """Take what builds an equal encoder, of which a process of its own makes the graph."""
+        """Take a function that builds an equal encoder, from which another process makes the graph."""
         self.build_again = build
 
     @staticmethod

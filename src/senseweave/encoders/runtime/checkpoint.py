@@ -18,6 +18,11 @@ from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
 from senseweave.redaction import has_secret
 
+NO_HUB: Final = (
+    "and no model hub can be reached; load it once with a network, give a local folder, or use 'starter', whose "
+    "weights come as packages"
+)
+"""What errors say of files that are not here and cannot be downloaded, and what to do."""
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".onnx")
 _SNAPSHOT: Final = re.compile(r"checkpoint-\d+")
 _OTHERS: Final = re.compile(r"training_args|optimizer|scheduler|scaler|adapter_model|rng_state(_\d+)?")
@@ -212,10 +217,7 @@ def _download(name: str, revision: str | None, patterns: list[str]) -> Path:
         raise ModelError(msg) from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError) as error:
         at = f" at revision {revision!r}" if revision else ""
-        msg = (
-            f"{name}{at} is neither a local folder nor in the local cache, and no model hub can be reached; "
-            "load it once with a network, give a local folder, or use 'starter', whose weights come as packages"
-        )
+        msg = f"{name}{at} is neither a local folder nor in the local cache, {NO_HUB}"
         # Three tracebacks of the hub's client say no more than that it was told to stay offline.
         chosen = isinstance(error.__cause__ or error, errors.OfflineModeIsEnabled)
         raise ModelError(msg) from None if chosen else error

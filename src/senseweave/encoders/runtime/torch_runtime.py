@@ -96,11 +96,18 @@ class Loadable:
             part.close()
 
 
-def to_device(tensor: Any, device: Any) -> Any:
+def to_device(tensor: Any, device: Any, dtype: Any = None) -> Any:
     """Return a tensor on a device; to a CUDA device from pinned memory, while the caller goes on.
 
     What the device computes next waits for the copy, and torch keeps the pinned memory until it is done.
+
+    Args:
+        tensor: The tensor.
+        device: Where it goes.
+        dtype: Its number type there; as it is if None.
     """
+    if dtype is not None:
+        tensor = tensor.to(dtype)
     if tensor.device.type == "cpu" and str(device).startswith("cuda"):
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

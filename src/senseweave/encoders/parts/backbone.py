@@ -90,7 +90,7 @@ class Backbone(Loadable):
     def to_device(self, tensor: Any) -> Any:
         """Move a tensor to the model's device, and a floating-point tensor to its number type, see `to_device`."""
         model = self._model()
-        return to_device(tensor, model.device, model.dtype if tensor.is_floating_point() else None)
+        return to_device(tensor.to(model.dtype) if tensor.is_floating_point() else tensor, model.device)
 
     def identity(self) -> dict[str, object]:
         """Return the checksums of the files, the class and the number type."""

@@ -2,12 +2,13 @@
 
 import io
 import pickle
+import zipfile
 
 import pypdfium2
 import pytest
 
 from senseweave.errors import MediaError, PartError, PolicyError
-from senseweave.media import Image, MediaPolicy, Text, collect
+from senseweave.media import Image, MediaPolicy, Text, collect, split
 from senseweave.media.base import local_path, source_name
 
 
@@ -27,6 +28,18 @@ def test_a_picture_in_a_document_is_media_of_its_own(make, report):
     assert local_path(picture) is None
     assert picture.sha256 == Image(make.image(make.picture())).sha256
     assert picture.decode().size == (64, 48)
+
+
+def test_the_words_of_a_part_have_its_source_and_are_stored_under_the_file_around_it(monkeypatch, tmp_path):
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+        archive.writestr("bees.txt", "The bees fly. " * 20)
+    monkeypatch.chdir(tmp_path)
+    (text,) = collect("notes.zip")
+    passages = list(split(text, characters=50))
+    assert len(passages) > 1
+    assert {passage.source for passage in passages} == {text.source} == {"notes.zip!/bees.txt"}
+    assert {passage.part_name for passage in passages} == {"!/bees.txt"}
+    assert {source_name(passage) for passage in passages} == {str(tmp_path / "notes.zip")}
 
 
 def test_a_part_is_read_again_from_its_source_and_name(report):

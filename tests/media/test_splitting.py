@@ -1,6 +1,7 @@
 """The pieces that an index stores."""
 
 import itertools
+import pickle
 import sys
 
 import pytest
@@ -9,12 +10,15 @@ from hypothesis import strategies as st
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from senseweave.media import Audio, Image, Text, Video, split
+from senseweave.media.base import source_name
 from senseweave.media.passages import passage_spans
 
 STORY = (
     "The dog ran over the grass. It barked at the cat!\n\nThe cat sat on the wall, and did not care. Who would?\n"
     "Later it rained. Both went home, and slept by the fire until the morning came.\n\n"
 ) * 12
+
+SUBTITLES = b"1\n00:00:01,000 --> 00:00:03,000\nThe dog runs.\n\n2\n00:00:04,000 --> 00:00:06,000\nThe cat sits.\n"
 
 
 def words(draw):
@@ -72,12 +76,27 @@ def test_repeated_words_do_not_confuse_the_offsets():
     assert all(later[0] == former[1] for former, later in itertools.pairwise(spans))
 
 
-def test_passages_of_a_relative_path_name_their_file_from_everywhere(saved, monkeypatch, tmp_path):
+@pytest.mark.parametrize("kind", ["txt", "srt"])
+def test_passages_of_a_relative_path_have_the_source_that_was_given(saved, monkeypatch, tmp_path, kind):
+    name = f"notes.{kind}"
+    path = saved(name, SUBTITLES if kind == "srt" else b"One. " * 100)
+    monkeypatch.chdir(tmp_path)
+    whole = Text.open(name)
+    passages = list(split(whole, characters=20))
+    assert len(passages) > 1
+    assert {passage.source for passage in passages} == {whole.source} == {name}
+    assert passages == list(split(Text.open(path), characters=20))
+    assert list(map(hash, passages)) == list(map(hash, split(Text.open(path), characters=20)))
+
+
+def test_passages_of_a_relative_path_are_stored_under_its_absolute_path_from_everywhere(saved, monkeypatch, tmp_path):
     path = saved("notes.txt", b"One. " * 100)
     monkeypatch.chdir(tmp_path)
     passages = list(split(Text.open("notes.txt"), characters=100))
-    assert len(passages) > 1
-    assert {passage.source for passage in passages} == {path}
+    monkeypatch.chdir("/")
+    assert {source_name(passage) for passage in passages} == {path}
+    assert {source_name(passage) for passage in pickle.loads(pickle.dumps(passages))} == {path}
+    assert {source_name(again) for passage in passages for again in split(passage, characters=50)} == {path}
 
 
 def test_text_carries_its_place_and_its_source(saved):

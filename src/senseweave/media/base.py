@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, ClassVar, Self, TypeAlias
 from senseweave.errors import MediaError
 from senseweave.media.forms.content import Content, confirm
 from senseweave.media.forms.inputs import as_source
-from senseweave.media.forms.local_names import stored_name
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.forms.parts import open_parts
 from senseweave.media.forms.source import Source
@@ -247,6 +246,4 @@ def source_name(media: Media) -> str:
 
     A path that is not Unicode is a file URL, see `stored_name`.
     """
-    root = media._source.root
-    path = getattr(root, "path", None)
-    return stored_name(path) if path is not None else root.label
+    return media._source.root.stored

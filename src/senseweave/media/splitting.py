@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from senseweave.media.base import Media, Value, source_name
+from senseweave.media.base import Media, Value
 from senseweave.media.documents import Context, Cue
 from senseweave.media.documents.base import RECORDING
 from senseweave.media.documents.transcripts import recording_beside
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.headings import HEADING, Measure, context_passages, fitting_passages, passage_text
 from senseweave.media.kinds.image import Image
-from senseweave.media.kinds.text import FILE_HASH, OCR, PAGE_PICTURE, Text, TextFile
+from senseweave.media.kinds.text import FILE_HASH, OCR, PAGE_PICTURE, Text, TextFile, passage_of
 from senseweave.media.passages import passage_spans
 
 DEFAULT_SECONDS = 30.0
@@ -101,15 +101,7 @@ def _passages(media: Text, characters: int, overlap: int, measure: Measure | Non
         place: dict[str, Value] = {} if whole else {"character_start": start, "character_end": end}
         if context:
             place[HEADING] = context
-        yield Text(
-            passage_text(text, passage),
-            source=source_name(media),
-            mime_type=media.mime_type,
-            page=media.page,
-            part=media.part_name,
-            metadata={**chosen, **media.metadata, **place},
-            policy=media.policy,
-        )
+        yield passage_of(media, passage_text(text, passage), metadata={**chosen, **media.metadata, **place})
 
 
 def _said(media: Text, text: str, cues: Sequence[Cue], characters: int, measure: Measure | None) -> Iterator[Media]:
@@ -125,14 +117,11 @@ def _said(media: Text, text: str, cues: Sequence[Cue], characters: int, measure:
         groups.append(cues[first:at])
     for group in groups if measure is None else _divided(text, groups, measure):
         start, end = group[0], group[-1]
-        yield Text(
+        yield passage_of(
+            media,
             text[start.start : end.end],
-            source=source_name(media),
-            mime_type=media.mime_type,
             span=(start.span[0], max(end.span[1], start.span[1])),
-            part=media.part_name,
             metadata={**media.metadata, "character_start": start.start, "character_end": end.end, **beside},
-            policy=media.policy,
         )
 
 

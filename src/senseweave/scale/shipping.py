@@ -10,9 +10,9 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from senseweave.errors import MediaError
-from senseweave.media import Media, Text
-from senseweave.media.base import source_name
+from senseweave.media import Media
 from senseweave.media.forms.source import FileSource, Source
+from senseweave.media.kinds.text import passage_of
 from senseweave.retrieval.records.ingest import SourceState
 from senseweave.retrieval.records.writing import Chunk
 from senseweave.spaces.held import held_bytes
@@ -62,7 +62,7 @@ class ReadSource(Source):
     def __init__(self, source: Source) -> None:
         """Take what is known of a source, which has been read."""
         super().__init__(source.policy)
-        self._label, self._part = source.label, source.part
+        self._label, self._stored, self._part = source.label, source.stored, source.part
         self._root = self if source.root is source else ReadSource(source.root)
         self.encoding = source.encoding
         self.notes = list(source.notes)
@@ -75,6 +75,11 @@ class ReadSource(Source):
     def label(self) -> str:
         """The path, the URL or a short name."""
         return self._label
+
+    @property
+    def stored(self) -> str:
+        """The name under which records keep it."""
+        return self._stored
 
     @property
     def identity(self) -> Hashable:
@@ -145,16 +150,7 @@ def without_bytes(media: Media, text: str | None = None) -> Media:
         text: Its words, if it is a text.
     """
     if text is not None:
-        words = Text(
-            text,
-            source=source_name(media),
-            mime_type=media.mime_type,
-            span=media.span,
-            page=media.page,
-            part=media.part_name,
-            metadata=media.metadata,
-            policy=media.policy,
-        )
+        words = passage_of(media, text, span=media.span, metadata=media.metadata)
         words._source.__dict__["sha256"] = media.sha256  # of a whole file, that of its bytes
         words._source.encoding = media._source.encoding
         words._source.notes = list(media._source.notes)

@@ -17,6 +17,7 @@ from urllib.parse import unquote, unquote_to_bytes
 from senseweave.errors import MediaError, NoContentError
 from senseweave.forking import Lock, forks
 from senseweave.media.forms.content import Content
+from senseweave.media.forms.local_names import stored_name
 from senseweave.media.forms.recognition import identify
 from senseweave.media.forms.shared_file import SharedFile
 from senseweave.media.modality import Modality
@@ -74,6 +75,11 @@ class Source:
     @property
     def name(self) -> str:
         """The label, or where that would need reading, a substitute for `repr`."""
+        return self.label
+
+    @property
+    def stored(self) -> str:
+        """The name under which records keep it, valid in every folder: an absolute path, a URL or the label."""
         return self.label
 
     @property
@@ -161,6 +167,11 @@ class FileSource(Source):
     def label(self) -> str:
         """The path."""
         return self.path
+
+    @property
+    def stored(self) -> str:
+        """The absolute path, as a file URL if it is not Unicode."""
+        return stored_name(self.path)
 
     @property
     def identity(self) -> Hashable:

@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from senseweave.errors import MediaError
 from senseweave.extras import reading
-from senseweave.media.base import Encoded, Media, Value
+from senseweave.media.base import Encoded, Media, Value, source_name
 from senseweave.media.forms.content import Content
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.modality import Modality
@@ -165,12 +165,47 @@ class TextFile(Text):
             return document_reader(self._content(), self.source).text(self._source, self.page)
 
 
+def passage_of(
+    media: Media, text: str, *, span: tuple[float, float] | None = None, metadata: Mapping[str, Value]
+) -> Text:
+    """Return words of a media as a text of their own, of the same source, page and part.
+
+    Args:
+        media: A text, or what `text` was read from.
+        text: The words.
+        span: `(start, end)` in seconds of the recording that says them, or None.
+        metadata: All values of the passage; those of `media` are not added.
+
+    Raises:
+        MediaError: If the source cannot be read.
+    """
+    passage = Text(
+        text,
+        source=media.source,
+        mime_type=media.mime_type,
+        span=span,
+        page=media.page,
+        part=media.part_name,
+        metadata=metadata,
+        policy=media.policy,
+    )
+    source = passage._source
+    assert isinstance(source, _StringSource)
+    source.stored_as = source_name(media)
+    return passage
+
+
 class _StringSource(DecodedSource):
-    """A string, with the label and MIME type of the file it comes from."""
+    """A string, with the label and MIME type of the file it comes from.
+
+    Attributes:
+        stored_as: The name under which records keep the file, where that is not its label.
+    """
 
     def __init__(self, text: str, label: str | None, mime_type: str | None, part: str | None) -> None:
         super().__init__(text, "text")
         self._part = part
+        self.stored_as: str | None = None
         self.text = text
         self._label = label
         self._mime_type = mime_type
@@ -179,6 +214,11 @@ class _StringSource(DecodedSource):
     def label(self) -> str:
         """The file it comes from, or the first digits of its hash."""
         return self._label or f"text:{self.sha256[:12]}"
+
+    @property
+    def stored(self) -> str:
+        """The name under which records keep the file it comes from."""
+        return self.stored_as or self.label
 
     @property
     def part(self) -> str | None:
@@ -193,7 +233,7 @@ class _StringSource(DecodedSource):
     @property
     def identity(self) -> tuple[str, str | None, str | None, str]:
         """The hash of the text and the file it comes from."""
-        return "text", self._label, self._part, self.sha256
+        return "text", self.stored_as or self._label, self._part, self.sha256
 
     @property
     def content(self) -> Content:

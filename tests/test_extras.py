@@ -115,3 +115,20 @@ def test_telemetry_of_onnxruntime_is_left_as_the_environment_says(monkeypatch):
     monkeypatch.setenv(TELEMETRY_SETTINGS[0], "0")
     require("onnxruntime", extra="starter")
     assert os.environ[TELEMETRY_SETTINGS[0]] == "0"
+
+
+REPORTING = """
+import os, sys, threading
+from senseweave.extras import require
+openvino = require("openvino", extra="openvino")
+print(openvino.Core().available_devices, os.listdir(os.environ["HOME"]), threading.active_count())
+import openvino_telemetry  # which other programs still find
+"""
+
+
+def test_openvino_does_not_report_that_it_is_imported(tmp_path, monkeypatch):
+    pytest.importorskip("openvino_telemetry")
+    for variable in ("CI", "TF_BUILD", "JENKINS_URL"):  # where it reports nothing by itself
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run(REPORTING, tmp_path) == "['CPU'] [] 1\n"

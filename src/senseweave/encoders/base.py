@@ -166,6 +166,15 @@ class Encoder(Loadable, ABC):
     def remember_build(self, build: Callable[[], Encoder]) -> None:
         """Take a function that builds an equal encoder and can be pickled; kept where another process needs it."""
 
+    def compute_as(self, first: Encoder) -> None:
+        """Take the encoder of the first of several devices, for encoders that decide late how they compute.
+
+        What one of them prepares, the others compute, so that all must decide alike.
+
+        Args:
+            first: Of the same model, on another device.
+        """
+
     def map_mean(self, mean: np.ndarray) -> np.ndarray:
         """Return the vectors of long inputs of which `mean` holds the mean of their windows' `Encoded.unmapped`.
 

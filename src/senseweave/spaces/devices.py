@@ -31,10 +31,12 @@ class Replica:
     Attributes:
         device: Name of the device, such as `cuda:1`.
         encoders: The encoder of each modality there.
+        check: Called before any encoder of the space is loaded; raises an error if the device is not there.
     """
 
     device: str
     encoders: Mapping[Modality, Encoder]
+    check: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,14 @@ class Task(Generic[T]):
 class Devices:
     """What computes on the devices of a space: the calling thread where there is one device, else a thread for each."""
 
-    def __init__(self, names: Sequence[str] = ()) -> None:
+    def __init__(self, replicas: Sequence[Replica] = ()) -> None:
         """Describe the devices; threads start when they are needed.
 
         Args:
-            names: Of several devices, in the order of their encoders; none where there is one, whatever it is.
+            replicas: On each of several devices; none where there is one, whatever it is.
         """
-        self.names = tuple(names)
+        names = self.names = tuple(replica.device for replica in replicas)
+        self._checks = [replica.check for replica in replicas]
         self._computing = Lock()
         self._counting = Lock()
         self._pools = [Pool(f"senseweave-device-{name}", 1, drops=False) for name in names]
@@ -109,6 +112,18 @@ class Devices:
             raise
         future.add_done_callback(lambda done: self._count_out(number))
         return Task(number, future)
+
+    def check(self) -> None:
+        """Check that each of several devices is there, before the first takes the time to load a model.
+
+        Raises:
+            ValueError: If one is not.
+        """
+        for device, check in enumerate(self._checks):
+            if check is not None:
+                with self.loading(device):
+                    check()
+        self._checks.clear()
 
     def loading(self, device: int) -> AbstractContextManager[None]:
         """Return a block in which an encoder is loaded; its errors name the device where there are several."""

@@ -71,6 +71,7 @@ class Forwarding:
         load a model, with which no other model should compute.
         """
         several = len(self.encoders) > 1
+        self.devices.check()
         for device, encoder in enumerate(self.encoders):
             with self.devices.loading(device):
                 if several:

@@ -6,18 +6,20 @@ import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from senseweave.display import shorten
 from senseweave.encoders.base import Encoder
+from senseweave.encoders.families import BUILT_IN
 from senseweave.encoders.family import Family
 from senseweave.encoders.registry import build_family, family_for, find_family, is_scheme
 from senseweave.encoders.runtime.checkpoint import no_downloads
 from senseweave.encoders.runtime.devices import default_devices, device_kind, parse_devices
 from senseweave.encoders.runtime.half_types import prove_half_types
 from senseweave.encoders.runtime.pinned_weights import allow_network
-from senseweave.encoders.runtime.torch_runtime import is_half
+from senseweave.encoders.runtime.torch_runtime import check_device, is_half
 from senseweave.errors import StoreError
 from senseweave.forking import RLock
 from senseweave.media import MediaPolicy, Modality
@@ -97,8 +99,8 @@ def load(
                 built = [_build(family, model, own, dimensions) for own in chosen]
             for encoders in built if fast_decode else []:
                 decode_smaller(name, encoders)
-            replicas = [Replica(own.get("device", ""), encoders) for own, encoders in zip(chosen, built, strict=True)]
-            _check_alike(name, replicas)
+            replicas = [_replica(family, own, encoders) for own, encoders in zip(chosen, built, strict=True)]
+            _make_alike(name, replicas)
             space = _space_class(family)(
                 name,
                 built[0],
@@ -162,14 +164,21 @@ def _on_each_device(family: Family, options: Mapping[str, Any]) -> list[Mapping[
     return [{**options, "device": device} for device in devices] or [options]
 
 
+def _replica(family: Family, options: Mapping[str, Any], encoders: Mapping[Modality, Encoder]) -> Replica:
+    """Return encoders with their device, and with what checks it where the library that computes there is known."""
+    device = options.get("device", "")
+    checked = family.scheme in BUILT_IN and device not in ("", None, "cpu", "cpu:0")
+    return Replica(device, encoders, partial(check_device, device) if checked else None)
+
+
 def _may_differ(family: Family, options: Mapping[str, Any]) -> bool:
     """Return whether a graph may be taken on one kind of device where torch computes on another."""
     chosen = options.get("backend", "auto") == "auto" and options.get("precision") in (None, "fp32")
     return chosen and "backend" in family.options()
 
 
-def _check_alike(name: str, replicas: Sequence[Replica]) -> None:
-    """Check that devices can share batches: what is prepared for one computes on each.
+def _make_alike(name: str, replicas: Sequence[Replica]) -> None:
+    """Let devices share batches: what is prepared for one computes on each.
 
     Raises:
         ValueError: If a model is made of other encoders on one device than on another.
@@ -182,6 +191,8 @@ def _check_alike(name: str, replicas: Sequence[Replica]) -> None:
                 "batches; name devices of one kind"
             )
             raise ValueError(msg)
+        for modality, encoder in other.encoders.items():
+            encoder.compute_as(first.encoders[modality])
 
 
 def _build(

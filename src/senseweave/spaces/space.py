@@ -93,7 +93,7 @@ class Space:
         self._recipe = recipe
         self.devices = tuple(replica.device for replica in replicas)
         self._further = [replica.encoders for replica in replicas[1:]]
-        self._engine = Engine(self._finish, VectorCache(cache_size), Devices(self.devices))
+        self._engine = Engine(self._finish, VectorCache(cache_size), Devices(replicas))
         run = partial(self._run, on_error="skip", progress=None)
         self._coalescer = Coalescer(run, workers=max(1, len(self.devices)))
         self._fingerprint: str | None = None
@@ -351,7 +351,9 @@ class Space:
         """
         named = (modalities,) if isinstance(modalities, str) else modalities
         chosen: Iterable[Modality] = self.modalities if named is None else named
-        for replicas in [self.replicas(modality) for modality in chosen]:
+        chosen_replicas = [self.replicas(modality) for modality in chosen]
+        self._engine.devices.check()
+        for replicas in chosen_replicas:
             for device, encoder in enumerate(replicas):
                 with self._engine.devices.loading(device):
                     encoder.load()

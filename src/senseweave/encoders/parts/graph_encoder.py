@@ -150,6 +150,12 @@ class GraphEncoder(Encoder, Generic[Inputs]):
         """Take a function that builds an equal encoder, from which another process makes the graph."""
         self.build_again = build
 
+    def compute_as(self, first: Encoder) -> None:
+        """Compute by the graph of the first of several devices, or in torch if that does."""
+        if isinstance(first, GraphEncoder):
+            self._graph = Lazy(first._graph)
+            self.parts = (self._graph,)
+
     @staticmethod
     @abstractmethod
     def read_inputs(folder: Path, facts: Mapping[str, Any]) -> Inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -140,6 +141,17 @@ def pick_device(device: str | None, *, extra: str = "text") -> str:
     if torch.backends.mps.is_available():
         return "mps"
     return "cpu"
+
+
+def check_device(device: str) -> None:
+    """Check that a device is there, if torch is installed, without which nothing computes on it.
+
+    Raises:
+        ModelError: As `pick_device`.
+        ValueError: As `pick_device`.
+    """
+    if importlib.util.find_spec("torch") is not None:
+        pick_device(device)
 
 
 def _check_cuda(device: str, index: int | None) -> None:

@@ -19,7 +19,7 @@ from tiny_image_text import make_clip
 import senseweave as sw
 from senseweave.encoders.parts import graph_encoder
 from senseweave.encoders.runtime.backends import graph_process
-from senseweave.encoders.runtime.backends.graph_process import VARIABLE, GraphProcessError, make_apart
+from senseweave.encoders.runtime.backends.graph_process import LIMIT_VARIABLE, VARIABLE, GraphProcessError, make_apart
 from senseweave.encoders.runtime.checkpoint import downloads_allowed
 
 pytest.importorskip("onnxscript")
@@ -91,6 +91,40 @@ def test_torch_computes_what_the_exporter_crashed_on_and_the_cache_stays_clean(c
     assert named in caplog.text
     np.testing.assert_array_equal(found, expected)
     assert [path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+
+
+def test_torch_computes_where_the_exporter_hangs(clip, cache, crash, caplog, monkeypatch):
+    monkeypatch.setenv(LIMIT_VARIABLE, "2")
+    expected = sw.load(clip, device="cpu", backend="torch", cache_size=0).embed_text(TEXTS)
+    crash("signal.pause()")
+    with sw.load(clip, backend="onnx", cache_size=0) as space, caplog.at_level(logging.WARNING):
+        np.testing.assert_array_equal(space.embed_text(TEXTS), expected)
+    assert "torch computes it, because its graph cannot" in caplog.text
+    assert "the process that made its graph was not done after 2 seconds (SENSEWEAVE_GRAPH_SECONDS)" in caplog.text
+    assert [path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+
+
+@pytest.mark.parametrize("named", ["0", "-1", "nan", "inf", "soon"])
+def test_an_impossible_limit_is_an_error_before_anything_is_made(tmp_path, monkeypatch, named):
+    monkeypatch.setenv(LIMIT_VARIABLE, named)
+    with pytest.raises(sw.SenseweaveError, match=f"SENSEWEAVE_GRAPH_SECONDS must be a number .* not '{named}'"):
+        make_apart("tiny", prepare_note, tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="ends a process by a signal")
+def test_all_devices_compute_in_torch_if_the_graph_of_the_first_crashed(clip, tmp_path, crash):
+    expected = sw.load(clip, device="cpu", backend="torch", cache_size=0).embed_text(TEXTS)
+    mark = tmp_path / "crashed"
+    crash(
+        f"from pathlib import Path\nmark = Path({str(mark)!r})\n"
+        "if not mark.exists():\n    mark.touch()\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "raise ImportError('crashes no more')"
+    )
+    with sw.load(clip, backend="onnx", device=["cpu", "cpu"], cache_size=0) as space:
+        space.load("text")
+        assert mark.exists()
+        assert [encoder.describe_backend()["backend"] for encoder in space.replicas("text")] == ["torch", "torch"]
+        np.testing.assert_array_equal(space.embed_text(TEXTS), expected)
 
 
 def test_a_precision_that_torch_does_not_have_is_an_error_after_a_crash(clip, crash):

@@ -1,13 +1,15 @@
 """Make graphs in a process of their own: the user's survives a crash of the exporter, and keeps none of its memory.
 
 Torch, transformers and the exporter stay in a process that has made a graph, and take ten times the memory of one that
-only reads it. The other process is a plain `python -c`: it works in daemons, in threads and below
-scripts without a guard of `__main__`, none of which it runs again. Where none can begin, graphs are made here.
+only reads it. The other process is a plain `python -c`: it works in daemons, in threads and below scripts without a
+guard of `__main__`, none of which it runs again. If it hangs it is ended after a while. Where none can begin, graphs
+are made here.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import os
 import pickle
 import signal
@@ -17,10 +19,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from senseweave.errors import ModelError
+from senseweave.errors import ModelError, SenseweaveError
+from senseweave.redaction import quoted
 
 VARIABLE: Final = "SENSEWEAVE_GRAPH_PROCESS"
 """Environment variable; `same` makes graphs in the process that needs them."""
+LIMIT_VARIABLE: Final = "SENSEWEAVE_GRAPH_SECONDS"
+"""Environment variable for the most seconds that the other process may take."""
+USUAL_SECONDS: Final = 1800.0
+"""Far more than any model has been seen to take; a process that takes longer waits for something that never comes."""
 BEGUN: Final = "begun"
 GREATEST_EXIT_CODE: Final = 255
 """On Windows a process that crashed ends with a greater one."""
@@ -37,7 +44,7 @@ Make = Callable[[Path], Mapping[str, object]]
 
 
 class GraphProcessError(ModelError):
-    """The process that made a graph ended before it was done."""
+    """The process that made a graph ended before it was done, or had to be ended because it took too long."""
 
 
 def make_apart(name: str, prepare: Callable[[], Make], folder: Path) -> Mapping[str, object] | None:
@@ -52,17 +59,26 @@ def make_apart(name: str, prepare: Callable[[], Make], folder: Path) -> Mapping[
         What is known of the graph; None if no other process could begin to make it.
 
     Raises:
-        GraphProcessError: If the process ended while it made the graph.
+        GraphProcessError: If the process ended while it made the graph, or was ended after `most_seconds()`.
+        SenseweaveError: If the environment holds an impossible limit.
         Exception: Whatever making it raised.
     """
-    python = _interpreter()
+    python, seconds = _interpreter(), most_seconds()
     if python is None:
         return None
     try:
         request = pickle.dumps(sys.path) + pickle.dumps((prepare, folder))
         done = subprocess.run(  # noqa: S603
-            [python, "-P", "-c", PROGRAM], input=request, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+            [python, "-P", "-c", PROGRAM],
+            input=request,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=seconds,
         )
+    except subprocess.TimeoutExpired as error:
+        msg = f"{name}: the process that made its graph was not done after {seconds:g} seconds ({LIMIT_VARIABLE})"
+        raise GraphProcessError(msg) from error
     except (OSError, pickle.PicklingError, TypeError, AttributeError):
         return None
     answers = list(_read(done.stdout))
@@ -75,6 +91,24 @@ def make_apart(name: str, prepare: Callable[[], Make], folder: Path) -> Mapping[
     if isinstance(made, Exception):
         raise made
     return made  # type: ignore[no-any-return]
+
+
+def most_seconds() -> float:
+    """Return how long the other process may take.
+
+    Raises:
+        SenseweaveError: If the environment variable holds no number greater than 0.
+    """
+    named = os.environ.get(LIMIT_VARIABLE) or str(USUAL_SECONDS)
+    try:
+        seconds = float(named)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds > 0):
+        usual = f"{USUAL_SECONDS:g}"
+        msg = f"{LIMIT_VARIABLE} must be a number of seconds greater than 0, such as {usual}, not {quoted(named)}"
+        raise SenseweaveError(msg)
+    return seconds
 
 
 def answer(requests: BinaryIO, answers: BinaryIO) -> None:

@@ -238,6 +238,10 @@ class RerankWarning(_Shown, UserWarning):
     """A reranker could not score some hits, or did not read all of them."""
 
 
+class SpaceWarning(_Shown, UserWarning):
+    """Records of an index are not in a space that was named for it, and cannot be found through it."""
+
+
 class SilenceWarning(_Shown, UserWarning):
     """Silent audio was embedded; its vector means little."""
 

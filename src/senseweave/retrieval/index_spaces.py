@@ -5,11 +5,12 @@ A dense space has a collection for each modality. A sparse space has none: it is
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from senseweave.encoders.registry import find_family
-from senseweave.errors import FingerprintError, ModelError, StoreError
+from senseweave.errors import FingerprintError, ModelError, SpaceWarning, StoreError
 from senseweave.forking import RLock
 from senseweave.redaction import without_secret_options
 from senseweave.retrieval.stores.collections import Collections
@@ -44,6 +45,39 @@ class IndexSpaces:
             TrustError: If a space asks for more.
         """
         check_descriptions(self._store.descriptions.values(), self._store.store.place, self._trust)
+
+    def add_all(self, spaces: Sequence[AnySpace]) -> None:
+        """Use spaces, in place of those that are recorded if the index holds no record.
+
+        Warns, with `SpaceWarning`, of records that a space lacks and others have.
+
+        Raises:
+            FingerprintError: If there are records of a space of the same name that gives other vectors.
+            StoreError: If the similarity of the vectors of a space is none that an index ranks by.
+        """
+        dense = {space.name: space.fingerprint for space in spaces if isinstance(space, Space)}
+        if dense:
+            self._store.drop_empty(dense)
+        for space in spaces:
+            self.add(space)
+        for name in dense:
+            self._warn_of_missing(name)
+
+    def _warn_of_missing(self, name: str) -> None:
+        """Warn if a space has no record of a modality of which other spaces have some."""
+        descriptions = self._store.descriptions
+        missing = 0
+        for modality in self.loaded[name].modalities:
+            others = [known for (space, kind), known in descriptions.items() if kind == modality and space != name]
+            if others and self._store.is_empty(descriptions[name, modality]):
+                missing += max(map(self._store.count, others))
+        if missing:
+            msg = (
+                f"{self._store.store.place}: {missing} {'records' if missing > 1 else 'record'} of this index "
+                f"{'are' if missing > 1 else 'is'} not in the space {name!r}, and cannot be found through it; add "
+                "their files again: this embeds what the space lacks, and nothing else"
+            )
+            warnings.warn(msg, SpaceWarning, stacklevel=4)
 
     def add(self, space: AnySpace) -> None:
         """Use a space, and make its collections where there are none; a sparse space has none.
@@ -83,7 +117,9 @@ class IndexSpaces:
                 if name not in self.loaded:
                     recorded = [description for (space, _), description in descriptions.items() if space == name]
                     self.add(load_recorded(recorded, self._store.store.place, self._trust))
-            return dict(self.loaded)
+            present = {space for space, _ in self._store.descriptions}
+            # Where the index held no record, another process may have put other spaces in the place of its own.
+            return {name: space for name, space in self.loaded.items() if name in present or not present}
 
     def load_sparse(self) -> list[SparseSpace]:
         """Return every sparse space, loaded from the record if it is not yet.

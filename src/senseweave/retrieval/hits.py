@@ -229,54 +229,6 @@ class Hits(list[Hit]):
         return Hits(found) if isinstance(found, list) else found
 
 
-def hit_from_record(
-    identifier: str,
-    provenance: Provenance,
-    text: str | None,
-    *,
-    score: float,
-    raw_score: float,
-    space: str,
-    calibration: str,
-    policy: MediaPolicy | None,
-    sources: tuple[str, ...],
-    origin: Any,
-) -> Hit:
-    """Return a hit for a record of a store.
-
-    Args:
-        identifier: The record's id.
-        provenance: What its metadata say, with the modality of its collection if they name none.
-        text: Its text.
-        score: Its calibrated score.
-        raw_score: Its cosine similarity to the query.
-        space: Name of the space that found it.
-        calibration: Name of the fusion method that made `score`.
-        policy: What may be read when the hit's media are used.
-        sources: All sources of the same content, its own first.
-        origin: What the hit is made from, while the search is running.
-    """
-    return Hit(
-        id=identifier,
-        score=score,
-        raw_score=raw_score,
-        modality=provenance.modality,
-        source=provenance.source or identifier,
-        text=text or "",
-        space=space,
-        calibration=calibration,
-        mime_type=provenance.mime_type,
-        span=provenance.span,
-        page=provenance.page,
-        part=provenance.part,
-        sha256=provenance.sha256,
-        metadata=provenance.own,
-        policy=policy,
-        sources=sources,
-        origin=origin,
-    )
-
-
 def take_origin(hit: Hit) -> Any:
     """Return what a hit was made from, and let go of it: the search that made the hit returns it."""
     origin = hit.origin

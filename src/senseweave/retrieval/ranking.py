@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Final
 
@@ -20,11 +20,10 @@ from senseweave.concurrency import checkpoint, in_thread
 from senseweave.media import MediaPolicy
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.fusion import EmbeddedPart, FusionMethod
-from senseweave.retrieval.hits import Hit, hit_from_record, take_origin
+from senseweave.retrieval.hits import Hit, take_origin
 from senseweave.retrieval.query import Query
-from senseweave.retrieval.records.identity import content_key, picture_provenance
-from senseweave.retrieval.records.schema import Provenance, read_metadata
 from senseweave.retrieval.search.composing import compose_sources
+from senseweave.retrieval.search.distinct import Entry, distinct
 from senseweave.retrieval.search.own_content import OwnContent, own_content
 from senseweave.retrieval.search.paging import best_hits, cut_page, holds_sources
 from senseweave.retrieval.search.plan import Plan
@@ -33,8 +32,6 @@ from senseweave.retrieval.search.words.pairing import PairedLists
 
 LEAST_FETCHED: Final = 10
 """Records requested from every source, so that the methods that look at one list see more than its tip."""
-EQUAL_SIMILARITY: Final = 1e-4
-"""Equal content has equal vectors; stores round their similarities by less than this."""
 DIGITS: Final = 6
 """Scores that differ by less are ties, which stores return in any order."""
 
@@ -124,24 +121,6 @@ async def arank(
         answers = list(await asyncio.gather(*searches))
 
 
-@dataclass
-class _Entry:
-    """Records of equal content, as one list or the whole ranking holds them; the first leads."""
-
-    source: RankingSource
-    members: list[Candidate]
-    key: tuple[Any, ...]
-    places: list[str]
-    lists: set[str] = field(default_factory=set)
-    score: float = 0.0
-    own: float = 0.0
-
-    @property
-    def lead(self) -> Candidate:
-        """The record that stands for all."""
-        return self.members[0]
-
-
 Steps = Generator[list[Request], list[Sequence[Candidate]], list[Ranking]]
 
 
@@ -177,7 +156,7 @@ def ranking_steps(
     while True:
         entries = yield from _fetch(sources, queries, max(depth, LEAST_FETCHED), plan)
 
-        def ranked(most: int, entries: Mapping[str, list[_Entry]] = entries) -> list[Hit]:
+        def ranked(most: int, entries: Mapping[str, list[Entry]] = entries) -> list[Hit]:
             lists = {name: listed[: max(most, LEAST_FETCHED)] for name, listed in entries.items()}
             joined = _join(lists, queries, method, weights, own, paired)
             return [_hit(entry, method, policy) for entry in (joined if plan.quota else joined[:most])]
@@ -211,9 +190,9 @@ def _fetch(
     queries: Mapping[str, tuple[np.ndarray, Statistics | None]],
     depth: int,
     plan: Plan,
-) -> Generator[list[Request], list[Sequence[Candidate]], dict[str, list[_Entry]]]:
+) -> Generator[list[Request], list[Sequence[Candidate]], dict[str, list[Entry]]]:
     """Search every source until it has answered with `depth` different contents, or with all that it holds."""
-    entries: dict[str, list[_Entry]] = {source.name: [] for source in sources}
+    entries: dict[str, list[Entry]] = {source.name: [] for source in sources}
     open_sources, k = list(sources), depth
     while open_sources:
         answers = yield [
@@ -221,7 +200,7 @@ def _fetch(
         ]
         still = []
         for source, answer in zip(open_sources, answers, strict=True):
-            found = _distinct(source, answer)
+            found = distinct(source, answer)
             entries[source.name] = found[:depth]
             if len(found) < depth and len(answer) >= k:
                 still.append(source)
@@ -229,58 +208,16 @@ def _fetch(
     return entries
 
 
-def _distinct(source: RankingSource, answer: Sequence[Candidate]) -> list[_Entry]:
-    """Put records of equal content at different files together; chunks of one file stay apart.
-
-    The words that OCR read in a picture share its key, so that they are one result with it, led by the better.
-    """
-    entries: list[_Entry] = []
-    by_key: dict[tuple[Any, ...], list[_Entry]] = {}
-    for candidate in answer:
-        provenance = candidate.provenance
-        picture = picture_provenance(provenance)
-        key = content_key(picture or provenance, candidate.text)
-        place = provenance.source or candidate.id
-        if picture is not None and any(place in entry.places for entry in by_key.get(key or (), ())):
-            continue  # more words of a picture that is there already
-        if key is not None:
-            for entry in by_key.get(key, ()):
-                # Words say the same of equal content, but for the names of its files.
-                near = source.by_words or abs(entry.lead.similarity - candidate.similarity) < EQUAL_SIMILARITY
-                if near and place not in entry.places:
-                    entry.members.append(candidate)
-                    entry.places.append(place)
-                    break
-            else:
-                entries.append(_Entry(source, [candidate], key, [place], {source.name}))
-                by_key.setdefault(key, []).append(entries[-1])
-        else:
-            entries.append(_Entry(source, [candidate], _lone_key(candidate, provenance), [place], {source.name}))
-    for entry in entries:
-        if len(entry.members) > 1:
-            order = sorted(range(len(entry.members)), key=lambda at: _arrival(entry.members[at]))
-            entry.members = [entry.members[at] for at in order]
-            entry.places = [entry.places[at] for at in order]
-    return entries
-
-
-def _lone_key(candidate: Candidate, provenance: Provenance) -> tuple[Any, ...]:
-    """Return what a record without a hash shares with records of other lists alone: a text its words."""
-    if provenance.modality == "text" and candidate.text:
-        return "text", candidate.text, provenance.page, provenance.span
-    return candidate.id, candidate.text, provenance.modality, provenance.source, provenance.page, provenance.span
-
-
 def _join(
-    entries: Mapping[str, list[_Entry]],
+    entries: Mapping[str, list[Entry]],
     queries: Mapping[str, tuple[np.ndarray, Statistics | None]],
     method: FusionMethod,
     weights: Mapping[str, float],
     own: OwnContent | None,
     paired: PairedLists,
-) -> list[_Entry]:
+) -> list[Entry]:
     """Score every list, join equal content of different lists, and sort, the query's own content first."""
-    joined: dict[tuple[Any, ...], list[_Entry]] = {}
+    joined: dict[tuple[Any, ...], list[Entry]] = {}
     for name, listed in entries.items():
         if not listed:
             continue
@@ -291,19 +228,17 @@ def _join(
         scores = method.score(raw, queries[name][1], weight=weights.get(name, 1.0))
         scores = paired.add(listed[0].source, [entry.lead for entry in listed], scores)
         evidence = _evidence(listed, queries[name][1], own)
-        for entry, score, surely in zip(listed, scores, evidence, strict=True):
-            scored = _Entry(
-                entry.source, entry.members, entry.key, entry.places, entry.lists, score=float(score), own=surely
-            )
+        for entry, score, surely in zip(listed, scores.tolist(), evidence, strict=True):
+            entry.score, entry.own = score, surely  # of this ranking; another one scores the entries again
             slots = joined.get(entry.key)
             if slots is None:
-                joined[entry.key] = [scored]
+                joined[entry.key] = [entry]
                 continue
-            at = next((i for i, slot in enumerate(slots) if not slot.lists & scored.lists), None)
+            at = next((i for i, slot in enumerate(slots) if not slot.lists & entry.lists), None)
             if at is None:
-                slots.append(scored)
+                slots.append(entry)
             else:
-                slots[at] = _unite(slots[at], scored, additive=method.additive)
+                slots[at] = _unite(slots[at], entry, additive=method.additive)
     ranked = [entry for slots in joined.values() for entry in slots]
     best = max((entry.score for entry in ranked), default=0.0)
     for entry in ranked:
@@ -316,7 +251,7 @@ def _join(
     return ranked
 
 
-def _evidence(listed: Sequence[_Entry], statistics: Statistics | None, own: OwnContent | None) -> list[float]:
+def _evidence(listed: Sequence[Entry], statistics: Statistics | None, own: OwnContent | None) -> list[float]:
     """Return for each entry of a list how surely it is the query's own content."""
     if own is None or not listed or listed[0].source.by_words:
         return [0.0] * len(listed)
@@ -324,10 +259,8 @@ def _evidence(listed: Sequence[_Entry], statistics: Statistics | None, own: OwnC
     def evidence(unrelated: float | None) -> list[float]:
         return [
             max(
-                [
-                    own.evidence(_provenance(member, entry.source), member.similarity, unrelated)
-                    for member in entry.members
-                ]
+                own.evidence(provenance, member.similarity, unrelated)
+                for provenance, member in zip(entry.provenances, entry.members, strict=True)
             )
             for entry in listed
         ]
@@ -339,25 +272,19 @@ def _evidence(listed: Sequence[_Entry], statistics: Statistics | None, own: OwnC
     return evidence(known.mean) if known is not None else found
 
 
-def _provenance(candidate: Candidate, source: RankingSource) -> Provenance:
-    """Return where a record is from, with the modality of its source if its metadata name none."""
-    if "modality" in candidate.metadata:
-        return candidate.provenance
-    return read_metadata({"modality": source.modality, **candidate.metadata})
-
-
-def _sort_key(entry: _Entry) -> tuple[float, float, float, str]:
+def _sort_key(entry: Entry) -> tuple[float, float, float, str]:
     """Return the key that sorts entries, so that ties come in the same order in every store."""
     similarity = entry.members[0].similarity
     return -round(entry.score, DIGITS), -round(entry.own, DIGITS), -round(similarity, DIGITS), entry.places[0]
 
 
-def _unite(first: _Entry, second: _Entry, *, additive: bool) -> _Entry:
+def _unite(first: Entry, second: Entry, *, additive: bool) -> Entry:
     """Return equal content of two lists as one entry, led by the better score."""
     better, other = (second, first) if second.score > first.score else (first, second)
-    return _Entry(
+    return Entry(
         better.source,
         [*better.members, *other.members],
+        [*better.provenances, *other.provenances],
         better.key,
         list(dict.fromkeys([*better.places, *other.places])),
         first.lists | second.lists,
@@ -366,19 +293,27 @@ def _unite(first: _Entry, second: _Entry, *, additive: bool) -> _Entry:
     )
 
 
-def _hit(entry: _Entry, method: FusionMethod, policy: MediaPolicy | None) -> Hit:
-    lead = entry.lead
-    provenance = _provenance(lead, entry.source)
-    return hit_from_record(
-        lead.id,
-        provenance,
-        lead.text,
+def _hit(entry: Entry, method: FusionMethod, policy: MediaPolicy | None) -> Hit:
+    """Return the hit of an entry, which is its `origin`."""
+    lead, provenance = entry.lead, entry.provenances[0]
+    source = provenance.source or lead.id
+    return Hit(
+        id=lead.id,
         score=entry.score,
         raw_score=lead.similarity if lead.cosine is None else lead.cosine,
+        modality=provenance.modality,
+        source=source,
+        text=lead.text or "",
         space=entry.source.space,
         calibration=method.name,
+        mime_type=provenance.mime_type,
+        span=provenance.span,
+        page=provenance.page,
+        part=provenance.part,
+        sha256=provenance.sha256,
+        metadata=provenance.own,
+        sources=tuple(dict.fromkeys([source, *entry.places])) if len(entry.places) > 1 else (source,),
         policy=policy,
-        sources=tuple(dict.fromkeys([provenance.source or lead.id, *entry.places])),
         origin=entry,
     )
 
@@ -401,8 +336,3 @@ def _first_weight(given: Mapping[str, float], names: Sequence[str | None]) -> fl
 def _length(embedded: Mapping[str, Sequence[EmbeddedPart]]) -> float:
     """Return the length of the weights of a query whose vectors alone are known."""
     return max((math.hypot(*(part.weight for part in parts)) for parts in embedded.values()), default=1.0)
-
-
-def _arrival(candidate: Candidate) -> tuple[float, str]:
-    provenance = candidate.provenance
-    return provenance.added_at or 0.0, provenance.source or candidate.id

@@ -81,6 +81,15 @@ class Pool:
                 self._executor = ThreadPoolExecutor(self._size, self._name, _set_mark, ((self._mark, self._forks),))
             return self._executor.submit(function)
 
+    def submit_or_call(self, function: Callable[[], T]) -> Future[T]:
+        """Queue a call like `submit`; a process that is ending starts no threads, and calls it here."""
+        try:
+            return self.submit(function)
+        except RuntimeError:
+            future: Future[T] = Future()
+            settle(future, function)
+            return future
+
     def owns_this_thread(self) -> bool:
         """Return whether the calling thread is one of the pool's."""
         return getattr(_own, "mark", None) == (self._mark, forks())

@@ -7,12 +7,15 @@ import sys
 import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
 from chroma_clients import open_clients
 
 import senseweave as sw
 from senseweave.errors import SenseweaveError, StoreError
 from senseweave.retrieval import Index
+from senseweave.retrieval.records.schema import Record
+from senseweave.retrieval.stores import chroma
 from senseweave.retrieval.stores.chroma import ChromaStore
 from senseweave.retrieval.stores.lock import FolderLock
 
@@ -41,6 +44,27 @@ index._store.store._connection.handle(index._store.descriptions["tiny", "text"].
 index.add(sw.Text("penguins on ice"))
 """
 """Waits after it has counted its write, writes, and dies before it can count again."""
+
+SEARCH_AT_EXIT = """
+import atexit, sys
+import numpy as np
+from senseweave.retrieval.stores import chroma
+chroma.CORES = 2
+store = chroma.ChromaStore(sys.argv[1], create=False)
+atexit.register(lambda: print([rows[0].id for rows in store.query("points", np.eye(32, dtype=np.float32), 1)]))
+"""
+
+
+@pytest.fixture
+def points(tmp_path):
+    """A store of the 32 unit vectors of 32 dimensions, named by their numbers."""
+    store = ChromaStore(tmp_path / "points")
+    store.make("points", {"of": "test"}, 32)
+    store.upsert(
+        "points", [Record(str(at), row, "point", {"number": at}) for at, row in enumerate(np.eye(32, dtype=np.float32))]
+    )
+    yield store
+    store.close()
 
 
 @pytest.fixture
@@ -243,3 +267,24 @@ def test_making_nothing_where_an_index_is_only_opened(tmp_path):
     with pytest.raises(StoreError, match="there is no index here"):
         ChromaStore(tmp_path / "none", create=False)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 31, 32])
+def test_queries_that_share_the_cores_are_answered_in_their_order(points, monkeypatch, count):
+    monkeypatch.setattr(chroma, "CORES", 3)
+    asked = np.eye(32, dtype=np.float32)[::-1][:count]
+    found = points.query("points", asked, 2)
+    assert [rows[0].id for rows in found] == [str(31 - at) for at in range(count)]
+    assert all(len(rows) == 2 for rows in found)
+
+
+def test_an_error_of_queries_that_share_the_cores_is_one_clear_line(points, monkeypatch):
+    monkeypatch.setattr(chroma, "CORES", 2)
+    with pytest.raises(StoreError, match=r"points: .*refuses a request"):
+        points.query("points", np.ones((32, 5), np.float32), 1)
+
+
+def test_many_queries_are_answered_while_the_process_ends(points, tmp_path):
+    command = [sys.executable, "-c", SEARCH_AT_EXIT, str(tmp_path / "points")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert ended.stdout.strip() == str([str(at) for at in range(32)]), ended.stderr

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from senseweave.concurrency import Pool
 from senseweave.retrieval.records.schema import Record
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.chroma_connection import ChromaConnection
@@ -24,8 +27,14 @@ PAGE: Final = 1000
 """Records that are listed at a time."""
 MOST: Final = 2**31 - 1
 """Most records to request from Chroma at once."""
+CORES: Final = os.cpu_count() or 1
+"""Calls to a local client that share the queries of one search at most."""
+QUERIES_PER_CORE: Final = 8
+"""Fewest queries of such a call: they take some milliseconds, and to hand them to a thread takes a tenth of one."""
 HNSW: Final = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 400}
 """Chroma's defaults (100, 16, 100) miss some of the true nearest; benchmarks/search_latency.py prints how many."""
+
+_ASKING: Final = Pool("senseweave-chroma", CORES, drops=False)
 
 
 class ChromaStore:
@@ -205,14 +214,12 @@ class ChromaStore:
         if not len(queries):
             return []
         include = ["metadatas", "documents", "distances", *(["embeddings"] if with_vectors else [])]
-        where = chroma_where(condition)
-        result = ask_again(
-            lambda: self._connection.handle(name).query(
-                query_embeddings=queries, n_results=min(max(k, 1), MOST), where=where, include=include
-            )
-        )
-        columns = {column: values for column, values in result.items() if values is not None and column != "included"}
-        return [_rows({column: values[at] for column, values in columns.items()}) for at in range(len(result["ids"]))]
+        asked = {"n_results": min(max(k, 1), MOST), "where": chroma_where(condition), "include": include}
+        # A local client answers the queries of one call one after another, and lets other threads run meanwhile.
+        cores = 1 if self._is_sent else min(CORES, len(queries) // QUERIES_PER_CORE)
+        own, *others = np.array_split(queries, cores) if cores > 1 else [queries]
+        waiting = [_ASKING.submit_or_call(partial(self._nearest, name, part, asked)) for part in others]
+        return [*self._nearest(name, own, asked), *(rows for part in waiting for rows in part.result())]
 
     @reported
     def list_ids(self, name: str, condition: Condition | None, limit: int) -> list[str]:
@@ -242,6 +249,12 @@ class ChromaStore:
     def close(self) -> None:
         """Let go of the folder; a client that was given stays open."""
         self._connection.close()
+
+    def _nearest(self, name: str, queries: np.ndarray, asked: Mapping[str, Any]) -> list[list[StoredRecord]]:
+        """Return the records nearest to each query, asked for at once."""
+        result = ask_again(lambda: self._connection.handle(name).query(query_embeddings=queries, **asked))
+        columns = {column: values for column, values in result.items() if values is not None and column != "included"}
+        return [_rows({column: values[at] for column, values in columns.items()}) for at in range(len(result["ids"]))]
 
     def _read(self, name: str, **asked: Any) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = ask_again(lambda: self._connection.handle(name).get(**asked))

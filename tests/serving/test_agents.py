@@ -1,6 +1,7 @@
 """An agent searches and looks at an index, through the client of the protocol's own SDK."""
 
 import base64
+import contextlib
 import inspect
 import io
 import os
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image as PillowImage
 
 import senseweave as sw
+from senseweave.retrieval.stores.lock import FolderLock
 from senseweave.serving.settings import ServeSettings
 from senseweave.testing import toy_space
 
@@ -298,3 +300,15 @@ async def test_agents_by_http_must_be_known(index, headers, status):
         accepted = {"accept": "application/json, text/event-stream"}
         answer = httpx.post(f"{url}/mcp", json=body, headers=accepted | headers, trust_env=False)
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_an_agent_learns_whether_an_empty_index_is_being_written_to(tmp_path, written):
+    with sw.Index(tmp_path / "index", spaces=[toy_space()]) as empty:
+        async with agent(empty) as session:
+            with FolderLock(tmp_path / "index").held(10) if written else contextlib.nullcontext():
+                found = (await call(session, "search", query="a dog")).structuredContent
+                listed = (await call(session, "list_sources")).structuredContent
+    assert found["hits"] == listed["sources"] == []
+    assert found["note"] == listed["note"]
+    assert ("files are being added to it" in found["note"]) == written

@@ -1,6 +1,7 @@
 """Searching over HTTP finds what `Index.search` finds, with all of its options."""
 
 import base64
+import contextlib
 import inspect
 import json
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from loopback_server import Start
 
 import senseweave as sw
+from senseweave.retrieval.stores.lock import FolderLock
+from senseweave.testing import toy_space
 
 
 def found(answer: httpx.Response) -> list[tuple[str, float]]:
@@ -180,3 +183,23 @@ def test_a_search_has_few_files(client: httpx.Client, files: Path) -> None:
 def test_a_filter_of_many_levels_in_an_address_is_an_error_of_the_client(client: httpx.Client) -> None:
     for path in ("/api/records", "/api/sources"):
         assert client.get(path, params={"filter": "[" * 20_000}).status_code == 422
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_an_empty_index_says_whether_it_is_being_written_to(tmp_path: Path, start: Start, written: bool) -> None:
+    with sw.Index(tmp_path / "index", spaces=[toy_space()]) as empty:
+        client = start(empty)
+        with FolderLock(tmp_path / "index").held(10) if written else contextlib.nullcontext():
+            info = client.get("/api/info").json()
+            found = client.post("/api/search", json={"query": "a dog"}).json()
+        assert found["hits"] == []
+        assert info["note"] == found["note"]
+        assert info["note"].startswith("The index is empty")
+        assert ("files are being added to it" in info["note"]) == written
+
+
+def test_an_index_with_records_is_not_called_empty(client: httpx.Client) -> None:
+    assert "note" not in client.get("/api/info").json()
+    nothing = client.post("/api/search", json={"query": "a dog", "filter": {"source": "nowhere"}}).json()
+    assert nothing["hits"] == []
+    assert "note" not in nothing

@@ -31,7 +31,7 @@ from senseweave.serving.errors import ApiError
 from senseweave.serving.files import has_file, shown_provenance
 from senseweave.serving.guard import Guard
 from senseweave.serving.inputs import read_query
-from senseweave.serving.schemas import QUIET, QueryPart
+from senseweave.serving.schemas import EMPTY_NOTE, QUIET, QueryPart
 from senseweave.serving.services import Services
 from senseweave.serving.settings import ServeSettings
 from senseweave.serving.work import FILES, off_loop
@@ -90,6 +90,7 @@ class Found(BaseModel):
     """The hits of a search, best first."""
 
     hits: list[FoundHit]
+    note: str | None = Field(None, description=EMPTY_NOTE)
 
 
 class Source(BaseModel):
@@ -105,6 +106,7 @@ class Sources(BaseModel):
     sources: list[Source]
     total: int
     next_offset: int | None = Field(None, description="Where the next page begins; null on the last page.")
+    note: str | None = Field(None, description=EMPTY_NOTE)
 
 
 def make_agent_server(services: Services, **options: Any) -> FastMCP:
@@ -239,7 +241,8 @@ class AgentTools:
         page = listed[offset : offset + limit]
         following = offset + limit if offset + limit < len(listed) else None
         shown = [Source(source=redacted(entry.source), records=entry.records) for entry in page]
-        return Sources(sources=shown, total=len(listed), next_offset=following)
+        note = None if listed else await off_loop(self._services.empty_note)
+        return Sources(sources=shown, total=len(listed), next_offset=following, note=note)
 
     async def _found(self, words: str | None, parts: Sequence[QueryPart], k: int, options: dict[str, Any]) -> Found:
         try:
@@ -247,7 +250,8 @@ class AgentTools:
             hits = await self._services.index.asearch(query, k=k, **options)
         except (ApiError, SenseweaveError, TypeError, ValueError) as error:
             raise ToolError(str(error)) from None
-        return Found(hits=[_found_hit(rank, hit) for rank, hit in enumerate(hits, start=1 + options.get("offset", 0))])
+        found = [_found_hit(rank, hit) for rank, hit in enumerate(hits, start=1 + options.get("offset", 0))]
+        return Found(hits=found, note=None if found else await off_loop(self._services.empty_note))
 
     def _looked(self, identifier: str, neighbors: int) -> list[ContentBlock]:
         record = self._services.files.find(identifier)

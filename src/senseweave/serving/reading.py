@@ -39,6 +39,7 @@ Seconds = Annotated[float | None, Query(ge=0, description="Seconds of the source
 async def info(shared: Shared) -> Any:
     """Return how many records there are, of which modalities, and what the server allows."""
     facts = await off_loop(shared.index.info)
+    note = None if facts["records"] else await off_loop(shared.empty_note)
     return PlainJSON(
         {
             "records": facts["records"],
@@ -49,6 +50,7 @@ async def info(shared: Shared) -> Any:
             "rerankers": list(shared.settings.rerankers),
             "methods": {name: _summary(method) for name, method in METHODS.items()},
             "max_upload_bytes": shared.settings.upload_policy.max_bytes,
+            **({"note": note} if note else {}),
         }
     )
 

@@ -95,11 +95,15 @@ class HitModel(RecordModel):
     matched_words: list[str] = Field(default_factory=list, description="With `words`: the words that it matches.")
 
 
+EMPTY_NOTE: Final = "Of an index that holds nothing: that it is empty, and whether files are being added to it."
+
+
 class SearchAnswer(BaseModel):
     """The hits of a search, best first."""
 
     hits: list[HitModel]
     seconds: float = Field(description="Time that the search took.")
+    note: str | None = Field(None, description=EMPTY_NOTE)
 
 
 class RecordsAnswer(BaseModel):
@@ -176,6 +180,7 @@ class InfoAnswer(BaseModel):
     rerankers: list[str] = Field(description="Names that `rerank` may have.")
     methods: dict[str, str] = Field(description="What each fusion method makes of scores.")
     max_upload_bytes: int
+    note: str | None = Field(None, description=EMPTY_NOTE)
 
 
 class WaveformAnswer(BaseModel):

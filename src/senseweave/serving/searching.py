@@ -55,4 +55,7 @@ async def _answer(shared: Services, asked: SearchRequest, uploads: Sequence[byte
     except (MediaError, TypeError, ValueError) as error:
         raise input_error(error) from None
     shown = [hit_as_dict(rank, hit) for rank, hit in enumerate(hits, start=1 + options["offset"])]
-    return PlainJSON({"hits": shown, "seconds": round(time.perf_counter() - started, 4)})
+    answer = {"hits": shown, "seconds": round(time.perf_counter() - started, 4)}
+    if not shown and (note := await off_loop(shared.empty_note)):
+        answer["note"] = note
+    return PlainJSON(answer)

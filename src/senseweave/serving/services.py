@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from senseweave.retrieval import Index
+from senseweave.retrieval.stores.lock import FolderLock
 from senseweave.serving.explorer import Explorer
 from senseweave.serving.files import RecordFiles
 from senseweave.serving.guard import Doorkeeper
@@ -69,6 +70,15 @@ class Services:
     def spaces(self) -> dict[str, Space]:
         """The spaces that embed for clients, by name: those of the index first."""
         return {**self.index.spaces, **self.settings.spaces}
+
+    def empty_note(self) -> str | None:
+        """Return why nothing can be found, if the index holds no record, and whether records are on their way."""
+        if len(self.index):
+            return None
+        folder = self.index._store.store.folder
+        if folder is not None and FolderLock(folder).busy():
+            return "The index is empty; files are being added to it: try again when the first ones are in."
+        return "The index is empty."
 
     def load(self) -> None:
         """Load the models, so that the first request is as quick as later requests."""

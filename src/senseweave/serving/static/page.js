@@ -76,7 +76,7 @@ function draw(found, offset) {
   shownHits = offset + cards.length;
   next.hidden = cards.length < PAGE;
   const count = `${shownHits} ${shownHits === 1 ? "hit" : "hits"}`;
-  status.textContent = shownHits ? `${count} in ${found.seconds.toFixed(2)} seconds` : "Nothing found. Fewer filters may help.";
+  status.textContent = shownHits ? `${count} in ${found.seconds.toFixed(2)} seconds` : found.note || "Nothing found. Fewer filters may help.";
   if (offset && cards.length) cards[0].focus();
 }
 
@@ -105,7 +105,7 @@ function empty() {
   find("meaning").textContent = "";
   next.hidden = true;
   const kinds = info.modalities.join(", ") || "nothing";
-  status.textContent = info.records ? `${info.records} ${info.records === 1 ? "record" : "records"} of ${kinds}.` : "The index is empty.";
+  status.textContent = info.records ? `${info.records} ${info.records === 1 ? "record" : "records"} of ${kinds}.` : info.note;
   return undefined;
 }
 

@@ -1,5 +1,6 @@
 """Embedding and indexing on a local Ray cluster of two processors: equal to one process, and whole after deaths."""
 
+import faulthandler
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from filelock import FileLock
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -35,7 +37,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.integration]
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(tmp_path_factory, pytestconfig):
     """Ray, once for the tests of this file; other processes of this run of pytest wait for it to end."""
     root = tmp_path_factory.getbasetemp()
     place = tempfile.mkdtemp(prefix="sw-ray-")  # sockets have short names
@@ -45,6 +47,10 @@ def cluster(tmp_path_factory):
         finally:
             ray.shutdown()
             shutil.rmtree(place, ignore_errors=True)
+            # Ray takes over the signals of crashes, and lets go of them: nothing would tell where a later one happened.
+            if (standard_error := pytestconfig.stash.get(fault_handler_stderr_fd_key, None)) is not None:
+                faulthandler.disable()
+                faulthandler.enable(standard_error)
 
 
 @pytest.fixture

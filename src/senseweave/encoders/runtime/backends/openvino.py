@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ from senseweave.encoders.runtime.backends.base import Collate
 from senseweave.encoders.runtime.onnx_session import compute_threads
 from senseweave.errors import ModelError
 from senseweave.extras import require
-from senseweave.forking import Lock, abandon, call_in_child
+from senseweave.forking import Lock, abandon, call_in_child, forks
+
+_making = Lock()
+_cores: dict[int, Any] = {}
+"""By number of forks; more than one where a parent's is left in its child."""
 
 
 class OpenVino:
@@ -74,7 +79,7 @@ class OpenVino:
             "ENABLE_CPU_PINNING": False,
         }
         try:
-            core = openvino.Core()
+            core = _core(openvino)
             return core.compile_model(core.read_model(str(self._graph)), "CPU", options)
         except Exception as error:  # OpenVINO raises RuntimeError for everything
             said = shorten(str(error), 300)
@@ -85,3 +90,24 @@ class OpenVino:
         """Forget the model in a forked child, where its threads do not exist."""
         abandon(self._compiled)
         self._compiled = None
+
+
+def _core(openvino: Any) -> Any:
+    """Return this process's OpenVINO, which is made once and stays until the process ends.
+
+    Its plugin for processors gives the thread that loads it another stack for signals. Where several plugins are freed,
+    the thread may be left with a stack that is freed too, and the next signal, such as Ctrl-C, would end the process.
+    One that stays, and is loaded by a thread that ends, changes no other thread.
+    """
+    with _making:
+        if forks() not in _cores:
+            with ThreadPoolExecutor(1, "senseweave-openvino") as thread:
+                _cores[forks()] = thread.submit(_make_core, openvino).result()
+            abandon(_cores[forks()])
+        return _cores[forks()]
+
+
+def _make_core(openvino: Any) -> Any:
+    core = openvino.Core()
+    core.get_versions("CPU")  # loads the plugin
+    return core

@@ -219,6 +219,29 @@ def test_a_photo_is_kept_before_a_larger_drawing_of_the_page_that_it_was_printed
         assert str(tmp_path / "dog.png") in index.sources()
 
 
+def test_a_page_that_is_a_clearly_larger_scan_is_kept_before_a_small_picture_of_it(tmp_path, tiny, photo):
+    scan = photo(1)
+    width, height = scan.size
+    scan.resize((width // 2, height // 2)).save(tmp_path / "thumbnail.png")
+    scan.save(tmp_path / "scan.pdf", resolution=144)
+    with Index(tmp_path / "scanned", spaces=[tiny.make_space()]) as index:
+        index.add([tmp_path / "thumbnail.png", tmp_path / "scan.pdf"])
+        (group,) = index.duplicates(modalities={"image"})
+        assert (group.best.source, group.best.page) == (str(tmp_path / "scan.pdf"), 1)
+        assert [copy.source for copy in group.others] == [str(tmp_path / "thumbnail.png")]
+
+
+def test_a_slightly_smaller_photo_is_kept_before_the_page_that_it_was_printed_on(tmp_path, tiny, photo):
+    printed = photo(1)
+    width, height = printed.size
+    printed.resize((width * 4 // 5, height * 4 // 5)).save(tmp_path / "dog.png")
+    printed.save(tmp_path / "printed.pdf", resolution=72)
+    with Index(tmp_path / "printed", spaces=[tiny.make_space()]) as index:
+        index.add([tmp_path / "dog.png", tmp_path / "printed.pdf"])
+        (group,) = index.duplicates(modalities={"image"})
+        assert group.best.source == str(tmp_path / "dog.png")
+
+
 def test_a_page_of_a_picture_is_kept_before_a_smaller_file(tmp_path, tiny, photo):
     photo(1).resize((150, 100)).save(tmp_path / "small.png")
     photo(1).save(tmp_path / "pages.tiff", save_all=True, append_images=[photo(2)])

@@ -64,6 +64,17 @@ class Comparison:
             self.unread.setdefault(item.name, error.reason)
             return 0.0, 0
 
+    def scan_pixels(self, item: Item) -> int:
+        """Return the number of pixels of the picture that fills a page of a document; 0 if none does."""
+        from senseweave.media.documents import document_reader
+
+        try:
+            media = item.media()
+            return document_reader(media._source.content, media.source).picture_pixels(media._source, media.page or 1)
+        except MediaError as error:
+            self.unread.setdefault(item.name, error.reason)
+            return 0
+
     def _kept(self, item: Item) -> Any:
         self._items[id(item)] = item  # keeps the id its own
         return self._features(id(item))

@@ -26,6 +26,8 @@ NEIGHBORS: Final = 12
 """Nearest items of each item, in every space, that may be its copies."""
 NEAR: Final = 0.3
 """Least similarity of a candidate, as a share of the way from unrelated items to equal ones."""
+CLEARLY_LARGER: Final = 2
+"""How many times the pixels of a picture the scan on a page must have, to be kept in its place."""
 COMPARED: Final[Mapping[Modality, int]] = {"text": 300, "image": 40, "audio": 100, "video": 20}
 """Up to this number of items all pairs are compared, whatever their vectors say."""
 
@@ -101,7 +103,7 @@ def _groups(
     for members in together.values():
         ranked = sorted(
             ((item, _copy(item, scores[at], comparison)) for at in members for item in equal[at]),
-            key=lambda pair: _preference(*pair),
+            key=lambda pair: _preference(pair[0], pair[1], comparison),
         )
         best, *copies = (copy for _, copy in ranked)
         if copies:
@@ -126,10 +128,11 @@ def _candidates(items: Sequence[Item], modality: Modality) -> list[tuple[int, in
     return sorted(found)
 
 
-def _preference(item: Item, copy: Copy) -> tuple[Any, ...]:
+def _preference(item: Item, copy: Copy, comparison: Comparison) -> tuple[Any, ...]:
     """Return what the copies of a group are sorted by, the one to keep first; see `DuplicateGroup.best`."""
     inside = item.part is not None or item.page is not None
-    return item.is_drawn, -round(copy.size), inside, -copy.bytes, copy.added_at, copy.name
+    size = comparison.scan_pixels(item) / CLEARLY_LARGER if item.is_drawn else copy.size
+    return -round(size), item.is_drawn, -round(copy.size), inside, -copy.bytes, copy.added_at, copy.name
 
 
 def _copy(item: Item, score: float, comparison: Comparison) -> Copy:

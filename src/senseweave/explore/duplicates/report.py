@@ -54,7 +54,8 @@ class DuplicateGroup:
         modality: `text`, `image`, `audio` or `video`.
         kind: `equal` or `near`.
         best: The copy to keep: the largest picture, longest recording or longest text, and a page of a document, which
-            is as large as it is drawn, only if there is nothing else; of equally large ones a whole file before what is
+            is as large as it is drawn, only if there is nothing else, or a picture that fills it has more than twice
+            the pixels of the others; of equally large ones a whole file before what is
             inside another, then the one with most bytes, that is the least compressed, then the one added first.
         others: The other copies, the surest first.
     """

@@ -117,6 +117,14 @@ class DocumentReader(Protocol):
         """
         return ()
 
+    def picture_pixels(self, source: Source, page: int) -> int:
+        """Return the number of pixels of the picture that fills most of a page, such as a scan; 0 if none does.
+
+        Raises:
+            MediaError: If the document or the page cannot be read.
+        """
+        return 0
+
     def page_count(self, source: Source) -> int | None:
         """Return the number of pages, or None for a document without pages.
 

@@ -95,6 +95,24 @@ class PDFReader(DocumentReader):
             finally:
                 opened.close()
 
+    def picture_pixels(self, source: Source, page: int) -> int:
+        """Return the number of pixels of the picture that fills most of a page; 0 if none does."""
+        from pypdfium2 import raw
+
+        with open_pdf(source) as document:
+            opened = _page(document, page, source.label)
+            try:
+                width, height = opened.get_size()
+                for drawn in itertools.islice(opened.get_objects(max_depth=1), _MOST_OBJECTS):
+                    if drawn.type == raw.FPDF_PAGEOBJ_IMAGE and _area(drawn, width, height) >= _MOST * width * height:
+                        columns, rows = drawn.get_px_size()
+                        return int(columns * rows)
+                return 0
+            except Exception as error:
+                raise MediaError(source.label, f"page {page} cannot be read ({error})") from error
+            finally:
+                opened.close()
+
     def parts(self, source: Source) -> list[Part]:
         """Return the files that are attached to a PDF."""
         with open_pdf(source) as document:
@@ -176,14 +194,19 @@ def _drawn(page: Any) -> tuple[float, int]:
         area, outlines = 0.0, 0
         for drawn in itertools.islice(page.get_objects(max_depth=1), _MOST_OBJECTS):
             if drawn.type in (raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM):
-                left, bottom, right, top = drawn.get_bounds()
-                area += max(0, min(right, width) - max(left, 0)) * max(0, min(top, height) - max(bottom, 0))
+                area += _area(drawn, width, height)
             outlines += drawn.type == raw.FPDF_PAGEOBJ_PATH
         return area / max(width * height, 1), outlines
     except Exception:  # what it draws is not known, and is left to those who draw it
         return 0.0, 0
     finally:
         page.close()
+
+
+def _area(drawn: Any, width: float, height: float) -> float:
+    """Return the area of what is drawn, as far as it is on a page of this size, in square points."""
+    left, bottom, right, top = drawn.get_bounds()
+    return float(max(0, min(right, width) - max(left, 0)) * max(0, min(top, height) - max(bottom, 0)))
 
 
 def _page_text(document: Any, number: int, label: str) -> str:

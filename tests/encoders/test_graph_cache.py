@@ -87,6 +87,15 @@ def test_an_entry_whose_files_changed_is_no_entry_and_is_made_again(damage):
     assert file.read_bytes() == b"second"
 
 
+def test_an_entry_whose_facts_changed_is_no_entry_and_is_made_again():
+    entry = make_entry(KEY, make(b"first"))
+    file = entry.folder / FACTS
+    file.write_text(file.read_text().replace('"limit": 64', '"limit": 61'))
+    assert find_entry(KEY) is None
+    assert make_entry(KEY, make(b"second")).facts["limit"] == 64
+    assert (entry.folder / "model.onnx").read_bytes() == b"second"
+
+
 def test_a_maker_that_fails_leaves_nothing(folder):
     def fail(place: Path) -> dict[str, object]:
         (place / "model.onnx").write_bytes(b"half")

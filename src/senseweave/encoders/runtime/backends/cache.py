@@ -1,8 +1,8 @@
 """Graphs that are made once of a checkpoint and kept in the user's cache folder, under the checksums of what made them.
 
 An entry is a folder, written beside its place and renamed: a process that is killed leaves a folder that nobody reads.
-Its `facts.json` holds the checksum of every other file, and an entry that differs is made again. Graphs are only read
-from here, never from the folder of a model. The size of all is bounded, see `eviction`.
+Its `facts.json` holds the checksums of every other file and of the facts, and an entry that differs is made again.
+Graphs are only read from here, never from the folder of a model. The size of all is bounded, see `eviction`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from senseweave.encoders.runtime.disk_cache import CACHE_VARIABLE
 from senseweave.errors import ModelError
 from senseweave.forking import RLock, forks
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Raised whenever graphs are made in another way than before."""
 FACTS: Final = "facts.json"
 _MAKERS: Final = ("torch", "transformers", "sentence-transformers", "onnx", "onnxscript")
@@ -145,9 +145,12 @@ def make_entry(key: GraphKey, make: Callable[[Path], Mapping[str, object]]) -> E
 def read_entry(folder: Path) -> Entry | None:
     """Return the entry in a folder if every file is as it was written, else None."""
     try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        whole = facts["format"] == FORMAT and all(
-            hash_file(folder / name) == checksum for name, checksum in facts["files"].items()
+        written = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        facts = written["facts"]
+        whole = (
+            written["checksum"] == _digest(facts)
+            and facts["format"] == FORMAT
+            and all(hash_file(folder / name) == checksum for name, checksum in facts["files"].items())
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -177,7 +180,8 @@ def _write_entry(place: Path, make: Callable[[Path], Mapping[str, object]]) -> E
         made = make(partial)
         files = {path.name: hash_file(path) for path in sorted(partial.iterdir())}
         facts = {"format": FORMAT, **made, "files": files}
-        (partial / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        written = {"facts": facts, "checksum": _digest(json.loads(json.dumps(facts)))}
+        (partial / FACTS).write_text(json.dumps(written, indent=1), encoding="utf-8")
         if place.exists():
             shutil.rmtree(place)
         partial.rename(place)

@@ -174,6 +174,25 @@ def test_auto_takes_a_graph_that_is_there_and_makes_none(tmp_path, cache_folder)
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_the_cpu_may_be_named_with_its_number(models, monkeypatch, how):
+    named = {"device": "cpu:0"} if how == "option" else {}
+    if how == "environment":
+        monkeypatch.setenv("SENSEWEAVE_DEVICE", "cpu:0")
+    for number, backend in enumerate(("onnx", "openvino", "auto")):
+        space = sw.load(models("bert"), backend=backend, cache_size=20 + number, **named)
+        assert space.info()["backends"]["text"]["backend"] == ("onnx" if backend == "auto" else backend)
+    assert sw.load(models("bert"), precision="int8", cache_size=23, **named).encoders["text"].engine == "onnx"
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_bfloat16_on_the_cpu_is_refused_also_beside_a_graphics_card(models, monkeypatch, device):
+    monkeypatch.setattr(precision, "processor_flags", frozenset)
+    monkeypatch.setattr(precision, "has_accelerator", lambda: True)
+    with pytest.raises(ValueError, match="this processor has no bfloat16"):
+        sw.load(models("bert"), device=device, precision="bf16", cache_size=24)
+
+
 def test_auto_leaves_other_devices_to_torch(models, monkeypatch):
     sw.load(models("bert"), backend="onnx").load()
     monkeypatch.setenv("SENSEWEAVE_DEVICE", "cuda")

@@ -103,7 +103,7 @@ def read_anew(ask: Callable[[], T], collection: Callable[[], Any], replace: Call
 
 
 def close_replaced(client: Any) -> None:
-    """Close the client that a store opened itself, after another has taken its place.
+    """Close the client that a store opened itself, after another has taken its place, or with the store.
 
     What others opened of the same folder stays open, and so does the client of a forked child's parent.
     """

@@ -29,6 +29,7 @@ from senseweave.interop import (
     Record,
     check_choice,
     check_filter_size,
+    close_replaced,
     embed_documents,
     failure_summary,
     filter_parts,
@@ -107,6 +108,8 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
         if chroma.get("collection_configuration") is None and "hnsw:space" not in metadata:
             chroma["collection_configuration"] = {"hnsw": {"space": "cosine"}}
         super().__init__(collection_name, embedding, collection_metadata=metadata or None, **chroma)
+        self._is_closed = False
+        self._owns_client = chroma.get("client") is None
         self.failed: list[MediaError] = []
         """What the last call that added something left out, with the reasons."""
         self._writer.check_fingerprint(given)
@@ -114,6 +117,9 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
     @property
     def _collection(self) -> Any:
         """The collection, opened anew in a forked child, where the parent's would hang."""
+        if getattr(self, "_is_closed", False):  # the base class asks before there is anything of this one
+            msg = "this store is closed; open it again with SenseweaveChroma(...)"
+            raise ValueError(msg)
         if self._chroma_collection is not None:
             reopen_in_child(self._chroma_collection, self._replace_collection)
         return super()._collection
@@ -123,7 +129,24 @@ class SenseweaveChroma(MediaSearch, OffLoop, Chroma):
         return ChromaWriter(self._collection)
 
     def _replace_collection(self, collection: Any, client: Any) -> None:
-        self._chroma_collection, self._client = collection, client
+        self._chroma_collection, self._client, self._owns_client = collection, client, True
+
+    def close(self) -> None:
+        """Close the files and threads of the client that this store opened; a `client` that was given stays open.
+
+        What other stores of this process have open of the same folder stays open. A store in memory is empty then, if
+        nothing else uses it. Closing again does nothing.
+        """
+        if not self._is_closed:
+            self._is_closed = True
+            if self._owns_client:
+                close_replaced(self._client)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def add_texts(
         self,

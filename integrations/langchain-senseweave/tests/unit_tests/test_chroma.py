@@ -6,7 +6,9 @@ import re
 import uuid
 from pathlib import Path
 
+import chromadb
 import pytest
+from chroma_clients import open_clients
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
@@ -390,3 +392,26 @@ def test_documents_of_a_modality_that_the_model_lacks_do_not_take_the_others_wit
     with pytest.raises(AddError, match="is image, which the model does not embed; it embeds: text"):
         words.add_documents([image, Document("a note")])
     assert words.get()["documents"] == ["a note"]
+
+
+def test_closing_lets_go_of_the_folder_once_and_keeps_what_was_added(embeddings, tmp_path):
+    folder = str(tmp_path / "closed")
+    with SenseweaveChroma("media", embeddings, persist_directory=folder) as store:
+        store.add_texts(["a red apple"])
+        other = SenseweaveChroma("media", embeddings, persist_directory=folder)
+    store.close()
+    assert folder in open_clients()
+    assert len(other.get()["ids"]) == 1
+    other.close()
+    assert folder not in open_clients()
+    with pytest.raises(ValueError, match="this store is closed"):
+        store.similarity_search("apple")
+    with SenseweaveChroma("media", embeddings, persist_directory=folder) as again:
+        assert len(again.get()["ids"]) == 1
+
+
+def test_a_client_that_was_given_stays_open_when_the_store_is_closed(embeddings, tmp_path):
+    client = chromadb.PersistentClient(str(tmp_path / "given"))
+    with SenseweaveChroma("media", embeddings, client=client) as store:
+        store.add_texts(["a red apple"])
+    assert client.get_collection("media").count() == 1

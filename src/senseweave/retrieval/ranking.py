@@ -259,8 +259,10 @@ def _evidence(listed: Sequence[Entry], statistics: Statistics | None, own: OwnCo
     def evidence(unrelated: float | None) -> list[float]:
         return [
             max(
-                own.evidence(provenance, member.similarity, unrelated)
-                for provenance, member in zip(entry.provenances, entry.members, strict=True)
+                [
+                    own.evidence(provenance, member.similarity, unrelated)
+                    for provenance, member in zip(entry.provenances, entry.members, strict=True)
+                ]
             )
             for entry in listed
         ]

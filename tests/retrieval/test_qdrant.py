@@ -166,7 +166,7 @@ def test_what_a_server_refuses_is_one_line_without_the_key(server, store, status
     ]
     for act in acts:
         message = failure(act)
-        assert message.startswith(f"{server.url}: ")
+        assert message.startswith(f"qdrant+{server.url}: ")
         assert expected in message
     server.refusal = None
 
@@ -189,6 +189,8 @@ def test_a_server_is_opened_by_its_address_with_the_key_of_the_environment(serve
     store = sw.stores.connect(address)
     assert isinstance(store, qdrant.QdrantStore)
     assert store.collections() == {}
+    assert store.place == sw.stores.Qdrant(server.url, api_key=KEY).place == address
+    assert sw.stores.Qdrant(store.place, api_key=KEY).collections() == {}
     store.close()
     for given in (f"qdrant+http://ann:{KEY}@host:6333", f"qdrant+https://host?api_key={KEY}"):
         assert QDRANT_KEY in failure(lambda given=given: sw.stores.connect(given))
@@ -288,7 +290,7 @@ def test_a_client_that_was_given_stays_open(server):
     assert client.collection_exists("notes")
     remote = QdrantClient(url=server.url, api_key=KEY, check_compatibility=False)
     given = sw.stores.Qdrant(remote)
-    assert given.place == server.url
+    assert given.place == f"qdrant+{server.url}"
     assert given.secrets == (KEY,)
     given.close()
     assert remote.get_collections().collections == []

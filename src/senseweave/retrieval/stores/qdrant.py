@@ -70,7 +70,8 @@ class QdrantStore:
         """Open a place; a server is first asked when it is needed.
 
         Args:
-            place: The URL of a server (port 6333 where it names none), a folder, `:memory:`, or an open `QdrantClient`.
+            place: The URL or address of a server (port 6333 where it names none), a folder, `:memory:`, or an open
+                `QdrantClient`.
             api_key: Key of the server. It is never shown or stored.
             headers: Further headers for a server, for example of a proxy in front of it. Never shown either.
             timeout: Seconds that one request to a server may take.

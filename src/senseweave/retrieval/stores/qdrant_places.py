@@ -20,6 +20,8 @@ from senseweave.retrieval.stores.addresses import is_address
 from senseweave.retrieval.stores.filter_size import shown
 
 MEMORY: Final = ":memory:"
+ADDRESS: Final = "qdrant+"
+"""Before the URL of a server in its address, which the commands take; `http://host` alone is a Chroma server there."""
 CATALOG: Final = "meta.json"
 """The file that every folder of local Qdrant holds."""
 POINTS: Final = "storage.sqlite"
@@ -45,7 +47,7 @@ class Place:
     """A place, checked, and what is sent to it.
 
     Attributes:
-        name: What errors call it, without secrets.
+        name: What errors call it, without secrets: the address of a server, as the commands take it.
         is_local: Whether it is in a folder or in memory, rather than on a server.
         opened_here: Whether `open` makes the client, rather than the caller.
     """
@@ -64,8 +66,9 @@ class Place:
         if isinstance(place, (str, os.PathLike)) and str(place) == MEMORY:
             self.name, self._arguments = "Qdrant in memory", {"location": MEMORY}
         elif is_address(place) or (isinstance(place, str) and "://" in place):
-            url = self.name = str(place)
+            url = str(place).removeprefix(ADDRESS)
             _check_url(url)
+            self.name = f"{ADDRESS}{url}"
             self._arguments = {
                 "url": url,
                 "api_key": api_key,
@@ -223,7 +226,10 @@ def _check_url(url: str) -> None:
 def _client_name(client: Any) -> str:
     inner = client._client
     location = getattr(inner, "rest_uri", None) or getattr(inner, "location", None)
-    return "Qdrant in memory" if location == MEMORY else str(location or type(client).__name__)
+    if location == MEMORY:
+        return "Qdrant in memory"
+    shown = str(location or type(client).__name__)
+    return shown if _is_local(client) else f"{ADDRESS}{shown}"
 
 
 def _is_local(client: Any) -> bool:

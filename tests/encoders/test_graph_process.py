@@ -104,6 +104,24 @@ def test_torch_computes_where_the_exporter_hangs(clip, cache, crash, caplog, mon
     assert [path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 
 
+def hangs(folder: Path) -> dict[str, object]:
+    threading.Event().wait()
+    return {}
+
+
+def prepare_hanging():
+    return hangs
+
+
+def test_a_process_that_hangs_ends_also_if_nobody_waits_for_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(LIMIT_VARIABLE, "1")
+    request = pickle.dumps(sys.path) + pickle.dumps((prepare_hanging, tmp_path))
+    command = [sys.executable, "-P", "-c", graph_process.PROGRAM]
+    done = subprocess.run(command, input=request, capture_output=True, timeout=300, check=False)
+    assert done.returncode == 1
+    assert "Timeout (0:00:01)!" in done.stderr.decode()
+
+
 @pytest.mark.parametrize("named", ["0", "-1", "nan", "inf", "soon"])
 def test_an_impossible_limit_is_an_error_before_anything_is_made(tmp_path, monkeypatch, named):
     monkeypatch.setenv(LIMIT_VARIABLE, named)

@@ -8,6 +8,7 @@ are made here.
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import math
 import os
@@ -112,7 +113,11 @@ def most_seconds() -> float:
 
 
 def answer(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Read a request of `make_apart`, and write that it is begun and what came of it."""
+    """Read a request of `make_apart`, and write that it is begun and what came of it.
+
+    This process ends after `most_seconds()` by itself, too, for whoever started it may have been killed meanwhile.
+    """
+    faulthandler.dump_traceback_later(most_seconds(), exit=True)
     prepare, folder = pickle.load(requests)  # noqa: S301  (from the process that started this one)
     make = prepare()
     pickle.dump(BEGUN, answers)

@@ -1,16 +1,21 @@
 """Which files of a folder decide the fingerprint of its space: those that decide vectors, and no others."""
 
+import os
 import shutil
 
+import numpy as np
 import pytest
 from tiny_clap import clap_maker
 from tiny_image import PATCHES, make_timm, maker
 from tiny_image_text import make_clip, make_open_clip, make_sentence_transformers_clip
+from tiny_models import import_tiny
 from tiny_omni import maker as omni_maker
 from tiny_sentence import save_sentence_model
 from tiny_text import save_model
 
 import senseweave as sw
+from senseweave.encoders.rerankers.loading import load_scorer
+from senseweave.errors import ModelError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 MAKERS = {
@@ -67,6 +72,82 @@ def test_every_file_of_a_model_is_in_its_fingerprint(folder, fingerprint):
         path.write_bytes(content + b" " if is_text else content[:-1] + bytes([content[-1] ^ 1]))
         assert fingerprint(folder) != before, path
         path.write_bytes(content)
+
+
+def change(folder):
+    """Change a weight, as training again into the same folder would."""
+    path = min(folder.rglob("*.safetensors"))
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1_000_000))  # clocks of files are coarse
+
+
+def use(space):
+    return (
+        space.embed_text(["rain"]) if "text" in space.modalities else space.embed_image([np.zeros((30, 40, 3), "u1")])
+    )
+
+
+def test_a_model_does_not_take_the_fingerprint_of_files_that_were_written_since(folder):
+    space = sw.load(str(folder), device="cpu")
+    use(space)
+    change(folder)
+    with pytest.raises(ModelError, match="files of this model have been written since it was loaded; load it again"):
+        _ = space.fingerprint
+    again = sw.load(str(folder), device="cpu")
+    assert again is not space
+    assert again is sw.load(str(folder), device="cpu")
+    use(again)
+    assert len(again.fingerprint) == 16
+
+
+def test_a_model_that_is_freed_does_not_compute_with_other_files_than_those_of_its_fingerprint(folder):
+    space = sw.load(str(folder), device="cpu")
+    before = space.fingerprint
+    space.close()
+    use(space)
+    space.close()
+    change(folder)
+    for call in (space.load, lambda: use(space)):
+        with pytest.raises(ModelError, match="files of this model have been written since it was loaded"):
+            call()
+    assert sw.load(str(folder), device="cpu").fingerprint != before
+
+
+def test_files_that_are_written_again_as_they_were_are_the_same_model(folder):
+    space = sw.load(str(folder), device="cpu")
+    before = space.fingerprint
+    space.close()
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        os.utime(path, ns=(0, 0))
+    use(space)
+    assert sw.load(str(folder), device="cpu") is space
+    assert space.fingerprint == before
+
+
+@pytest.mark.parametrize("save", ["save_splade", "save_colbert", "save_cross_encoder"])
+def test_scorers_do_not_take_the_fingerprint_of_files_that_were_written_since(tmp_path, save):
+    folder = getattr(import_tiny("tiny_rerankers"), save)(tmp_path)
+    model = load_scorer(str(folder), {})
+    model.load()
+    change(folder)
+    with pytest.raises(ModelError, match="files of this model have been written since it was loaded"):
+        _ = model.fingerprint
+    again = load_scorer(str(folder), {})
+    assert len(again.fingerprint) == 16
+    change(folder)
+    with pytest.raises(ModelError, match="files of this model have been written since it was loaded"):
+        again.load()
+
+
+def test_a_sparse_space_of_files_that_were_written_since_is_loaded_anew(tmp_path):
+    folder = import_tiny("tiny_rerankers").save_splade(tmp_path)
+    space = sw.load_sparse(folder)
+    before = space.fingerprint
+    assert sw.load_sparse(folder) is space
+    change(folder)
+    assert sw.load_sparse(folder) is not space
+    assert sw.load_sparse(folder).fingerprint != before
 
 
 @pytest.mark.parametrize("name", ["bpe.codes", "vocab.bpe", "own.py", "prophetnet.tokenizer", "spiece.spm"])

@@ -66,7 +66,8 @@ def load(
             batches of a call. The vectors are those of one device, and so is the fingerprint.
 
     Returns:
-        The space. Equal arguments return the same space while it is in use anywhere. Weights are loaded on first use.
+        The space. Equal arguments return the same space while it is in use anywhere and its files stay as they are.
+        Weights are loaded on first use.
 
     Raises:
         ModelError: If the model does not exist or cannot be loaded.
@@ -91,7 +92,7 @@ def load(
     key = repr((name, sorted(shared.items()), sorted(kept.items())))
     with _lock:
         space = _live.get(key)
-        if space is None:
+        if space is None or space._files.have_changed():
             family, model = find_family(name, revision=options.get("revision"))
             check_folders(name, options)
             with allow_network(policy is not None and policy.network):

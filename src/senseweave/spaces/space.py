@@ -14,6 +14,7 @@ import numpy as np
 from senseweave.concurrency import in_thread_if_many
 from senseweave.encoders.base import Encoder, Role, Similarity
 from senseweave.encoders.observation import MediaDescription
+from senseweave.encoders.runtime.model_files import ModelFiles
 from senseweave.errors import UnsupportedModalityError, placed_among
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media
@@ -96,6 +97,7 @@ class Space:
         self._engine = Engine(self._finish, VectorCache(cache_size), Devices(replicas))
         run = partial(self._run, on_error="skip", progress=None)
         self._coalescer = Coalescer(run, workers=max(1, len(self.devices)))
+        self._files = ModelFiles(name, self._identities)
         self._fingerprint: str | None = None
 
     @property
@@ -121,7 +123,11 @@ class Space:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that are equal for spaces whose vectors can be compared, and for no others."""
+        """16 hexadecimal digits that are equal for spaces whose vectors can be compared, and for no others.
+
+        Raises:
+            ModelError: If the files of a model have changed since it was loaded.
+        """
         if self._fingerprint is None:
             described = {
                 "version": FINGERPRINT_VERSION,
@@ -129,7 +135,7 @@ class Space:
                 "normalize": self.normalize,
                 **({"layer_norm": True} if self._norms_before_cut else {}),
                 **({"fast_decode": smaller} if (smaller := decoded_at_least(self.encoders)) else {}),
-                "encoders": {modality: dict(encoder.identity()) for modality, encoder in self.encoders.items()},
+                "encoders": self._files.identity(),
             }
             canonical = json.dumps(described, sort_keys=True, default=str)
             self._fingerprint = hashlib.sha256(canonical.encode()).hexdigest()[:16]
@@ -347,12 +353,13 @@ class Space:
 
         Raises:
             UnsupportedModalityError: If the space lacks one of the modalities; nothing is loaded then.
-            ModelError: If a model cannot be loaded.
+            ModelError: If a model cannot be loaded, or its files have changed since it was loaded before.
         """
         named = (modalities,) if isinstance(modalities, str) else modalities
         chosen: Iterable[Modality] = self.modalities if named is None else named
         chosen_replicas = [self.replicas(modality) for modality in chosen]
         self._engine.devices.check()
+        self._files.check_once()
         for replicas in chosen_replicas:
             for device, encoder in enumerate(replicas):
                 with self._engine.devices.loading(device):
@@ -366,6 +373,7 @@ class Space:
         for encoders in (self.encoders, *self._further):
             for encoder in encoders.values():
                 encoder.close()
+        self._files.forget()
 
     def __enter__(self) -> Space:
         return self
@@ -436,9 +444,13 @@ class Space:
         if any(isinstance(item, Fused) for item in media):
             encode = partial(self.encode, role=role, on_error="skip")
             return encode_fused(media, encode, self._unit, on_error=on_error, progress=progress)
+        self._files.check_once()
         return self._engine.run(
             replicas, media, role=role, dimension=self.dimension, on_error=on_error, progress=progress
         )
+
+    def _identities(self) -> dict[str, object]:
+        return {modality: dict(encoder.identity()) for modality, encoder in self.encoders.items()}
 
     def _finish(self, vectors: np.ndarray) -> np.ndarray:
         """Truncate and normalize raw vectors."""

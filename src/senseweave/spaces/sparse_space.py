@@ -214,7 +214,8 @@ def load_sparse(name: str | os.PathLike[str], **options: Any) -> SparseSpace:
             what the folder was saved with if left out) and `trust_remote_code`.
 
     Returns:
-        The space. Equal arguments return the same space while it is in use anywhere. Weights are loaded on first use.
+        The space. Equal arguments return the same space while it is in use anywhere and its files stay as they are.
+        Weights are loaded on first use.
 
     Raises:
         ModelError: If there is no such model, or it is no sparse encoder.
@@ -232,7 +233,7 @@ def load_sparse(name: str | os.PathLike[str], **options: Any) -> SparseSpace:
     key = repr((name, sorted(options.items())))
     with _lock:
         space = _live.get(key)
-        if space is None:
+        if space is None or space.model._files.have_changed():
             if not _is_sparse(_read_signs(name, options.get("revision"))):
                 msg = f"{name} is no sparse encoder (SPLADE); senseweave.load loads models of one vector per text"
                 raise ModelError(msg)

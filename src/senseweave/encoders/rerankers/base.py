@@ -17,6 +17,7 @@ from senseweave.encoders.base import Prepared, Role
 from senseweave.encoders.parts.sentence_folders import files_identity
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.runtime.checkpoint import Checkpoint
+from senseweave.encoders.runtime.model_files import ModelFiles
 from senseweave.encoders.runtime.padding import DEFAULT_BATCH_TOKENS, SAMPLES, Batching, bucket, find_batching
 from senseweave.encoders.runtime.tokenization import least, position_limit
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, check_fork_failure, is_half
@@ -101,6 +102,7 @@ class Scorer(Loadable):
         self._prompts = dict(prompts) if prompts is not None else None
         self._trust_remote_code = trust_remote_code
         self._lock = Lock()
+        self._files = ModelFiles(checkpoint.name, self._identity)
         self._loaded: Lazy[Any] = Lazy(self._load)
         self._batching: Lazy[Batching] = Lazy(self._find_batching)
         self.parts = (self._loaded, self._batching)
@@ -112,8 +114,12 @@ class Scorer(Loadable):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything that decides the scores: files, prompts, length and number type."""
-        return hashlib.sha256(json.dumps(self._identity(), sort_keys=True).encode()).hexdigest()[:16]
+        """A hash of everything that decides the scores: files, prompts, length and number type.
+
+        Raises:
+            ModelError: If the files have changed since the model was loaded.
+        """
+        return hashlib.sha256(json.dumps(self._files.identity(), sort_keys=True).encode()).hexdigest()[:16]
 
     def _identity(self) -> dict[str, object]:
         """Return everything that decides the scores."""
@@ -236,6 +242,7 @@ class Scorer(Loadable):
         return text if set(self._loaded().modalities) <= {"text"} else {"text": text}
 
     def _load(self) -> Any:
+        self._files.check()
         model = load_modules(
             self.checkpoint,
             device=self._device,

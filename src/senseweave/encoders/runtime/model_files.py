@@ -1,0 +1,85 @@
+"""Whether the files of a model are still those that it was loaded from, of which its fingerprint speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from senseweave.display import printable
+from senseweave.encoders.runtime.checkpoint import by_stat
+from senseweave.errors import ModelError
+
+
+class ModelFiles:
+    """The files that decide what a model computes, as they were when it was first loaded or identified.
+
+    A model that is trained again into the same folder would otherwise get the fingerprint of weights that it does not
+    compute with, or, freed and loaded again, weights that are not those of its fingerprint.
+    """
+
+    def __init__(self, name: str, identity: Callable[[], object]) -> None:
+        """Look at nothing yet.
+
+        Args:
+            name: What errors call the model.
+            identity: Returns what decides the vectors, with the checksum of every file by `hash_file`.
+        """
+        self._name = name
+        self._identity = identity
+        self._first: object = None
+        self._hashed: object = None
+        self._is_checked = False
+
+    def have_changed(self) -> bool:
+        """Return whether a file differs from what it was at first; before that they are looked at for the first time.
+
+        Size and time of change are looked at, and the content where it is known and these differ.
+        """
+        try:
+            with by_stat():
+                found = self._identity()
+        except Exception:  # of a model that cannot be loaded, whose own error says why
+            return self._first is not None
+        if self._first is None:
+            self._first = found
+        if found == self._first:
+            return False
+        if self._hashed is None or self._identity() != self._hashed:
+            return True
+        self._first = found  # written again as they were
+        return False
+
+    def check(self) -> None:
+        """Check that no file has changed.
+
+        Raises:
+            ModelError: If one has.
+        """
+        if self.have_changed():
+            msg = (
+                f"{printable(self._name)}: the files of this model have been written since it was loaded; load it "
+                "again, so that its vectors and its fingerprint are those of the new files"
+            )
+            raise ModelError(msg)
+
+    def check_once(self) -> None:
+        """Do what `check` does, once until `forget`."""
+        if not self._is_checked:
+            self.check()
+            self._is_checked = True
+
+    def forget(self) -> None:
+        """Take it that the model is freed: what loads it again is to check its files again."""
+        self._is_checked = False
+
+    def identity(self) -> object:
+        """Return what decides the vectors, with the checksums of the files as they were at first.
+
+        Raises:
+            ModelError: If a file has changed since.
+        """
+        if self._hashed is None:
+            self.check()
+            hashed = self._identity()
+            self.check()
+            self._hashed = hashed
+        return self._hashed

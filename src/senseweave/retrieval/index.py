@@ -81,9 +81,9 @@ class Index(Maintained, Judged, Explored):
                 `VectorStore`. A client or store that you pass stays open when the index is closed.
             spaces: Names that `senseweave.load` takes, presets (`senseweave info --presets`), or loaded spaces. A
                 sparse space (see `senseweave.load_sparse`) or its name ranks texts beside the others. None takes the
-                spaces that the index was created with, or `starter` for a new index. An index that holds no record
-                takes them in place of its own; to any other they are added, and a `SpaceWarning` counts the records
-                that a space lacks until their files are added again.
+                spaces that the index was created with, or `starter` for a new index. An index in a folder that
+                holds no record takes them in place of its own; to any other they are added, and a `SpaceWarning` counts
+                the records that a space lacks until their files are added again.
             create: Whether to create the index if there is none.
             policy: What may be read when inputs are paths or URLs, and when the media of a hit are read again.
             prefix: Prefix of collection names, of at most 200 bytes, so that several indexes can share a store.

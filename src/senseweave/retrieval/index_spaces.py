@@ -47,7 +47,7 @@ class IndexSpaces:
         check_descriptions(self._store.descriptions.values(), self._store.store.place, self._trust)
 
     def add_all(self, spaces: Sequence[AnySpace]) -> None:
-        """Use spaces, in place of those that are recorded if the index holds no record.
+        """Use spaces, in place of those that are recorded if the index holds no record and nobody else may be adding.
 
         Warns, with `SpaceWarning`, of records that a space lacks and others have.
 
@@ -57,7 +57,7 @@ class IndexSpaces:
         """
         dense = {space.name: space.fingerprint for space in spaces if isinstance(space, Space)}
         if dense:
-            self._store.drop_empty(dense)
+            _drop_others(self._store, dense)
         for space in spaces:
             self.add(space)
         for name in dense:
@@ -314,3 +314,28 @@ def load_options(space: Space) -> dict[str, Any] | None:
         if isinstance(value, (str, int, float, bool, list, tuple, dict)):
             kept[name] = value
     return without_secret_options(kept)
+
+
+def _drop_others(collections: Collections, kept: Mapping[str, str]) -> None:
+    """Remove the collections of other spaces from an index that holds no record; from any other index none.
+
+    Nor from a store to which several clients write side by side: one of them may be about to add.
+
+    Args:
+        collections: Of the index.
+        kept: Fingerprints by the names of the spaces whose collections stay.
+    """
+    if not collections.is_exclusive or not _droppable(collections, kept):
+        return
+    with collections.store.writing():
+        collections.refresh()  # of several that wait for the lock, the first removes them, or adds records
+        for description in _droppable(collections, kept):
+            with collections.observed(description):
+                collections.store.drop(description.name)
+        collections.refresh()
+
+
+def _droppable(collections: Collections, kept: Mapping[str, str]) -> list[Description]:
+    known = collections.descriptions.values()
+    others = [description for description in known if kept.get(description.space) != description.fingerprint]
+    return others if others and all(map(collections.is_empty, known)) else []

@@ -152,30 +152,6 @@ class Collections:
             raise FingerprintError(known.name, known.fingerprint, description.fingerprint)
         return known
 
-    def drop_empty(self, kept: Mapping[str, str]) -> None:
-        """Remove the collections of other spaces from an index that holds no record; from any other index none.
-
-        Args:
-            kept: Fingerprints by the names of the spaces whose collections stay.
-        """
-        if not self._droppable(kept):
-            return
-        with self.store.writing():
-            self.refresh()  # of several that wait for the lock, the first removes them, or adds records
-            for description in self._droppable(kept):
-                with self.observed(description):
-                    try:
-                        self.store.drop(description.name)
-                    except StoreError:  # on a server, another client may have removed it
-                        if description.name in self.store.collections():
-                            raise
-            self.refresh()
-
-    def _droppable(self, kept: Mapping[str, str]) -> list[Description]:
-        known = self.descriptions.values()
-        others = [description for description in known if kept.get(description.space) != description.fingerprint]
-        return others if others and all(map(self.is_empty, known)) else []
-
     @property
     def sparse(self) -> list[RecordedSparse]:
         """The sparse spaces of the index, the first named first, as its collections were when they were last read."""

@@ -1,10 +1,13 @@
 """Which files of a folder decide the fingerprint of its space: those that decide vectors, and no others."""
 
+import json
 import os
 import shutil
 
 import numpy as np
 import pytest
+from tiny_aligned import make_aligned
+from tiny_bridges import bridged, image_classifier
 from tiny_clap import clap_maker
 from tiny_image import PATCHES, make_timm, maker
 from tiny_image_text import make_clip, make_open_clip, make_sentence_transformers_clip
@@ -78,7 +81,11 @@ def change(folder):
     """Change a weight, as training again into the same folder would."""
     path = min(folder.rglob("*.safetensors"))
     content = path.read_bytes()
-    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    rewrite(path, content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def rewrite(path, content):
+    path.write_bytes(content)
     os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1_000_000))  # clocks of files are coarse
 
 
@@ -123,6 +130,59 @@ def test_files_that_are_written_again_as_they_were_are_the_same_model(folder):
     use(space)
     assert sw.load(str(folder), device="cpu") is space
     assert space.fingerprint == before
+
+
+def make_bridge(folder):
+    name = bridged(image_classifier)(folder)
+    return sw.load(name, image=f"labels:{folder / 'other'}"), folder / "other"
+
+
+def make_aligned_space(folder):
+    sides = {"source": (make_clip, ("image",), {}), "target": (save_sentence_model, ("text",), {})}
+    return sw.load(make_aligned(sides)(folder)), folder / "source"
+
+
+@pytest.mark.parametrize("make", [make_bridge, make_aligned_space])
+def test_a_part_that_is_loaded_later_is_that_of_the_fingerprint(tmp_path, make):
+    space, later = make(tmp_path)
+    space.embed_text(["rain"])
+    before = space.fingerprint
+    change(later)
+    with pytest.raises(ModelError, match="files of this model have been written since it was loaded"):
+        space.embed_image([np.zeros((30, 40, 3), "u1")])
+    with pytest.raises(ModelError, match="files of this model have been written since it was loaded"):
+        space.load("image")
+    assert space.embed_text(["snow"]).shape[0] == 1
+    assert space.fingerprint == before
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"prompts": {"query": "find: ", "document": ""}}, {"similarity_fn_name": "dot"}, {"truncate_dim": 8}],
+    ids=lambda setting: next(iter(setting)),
+)
+def test_settings_that_were_saved_again_are_those_of_the_next_load(tmp_path, setting):
+    folder = save_sentence_model(tmp_path / "model")
+    space = sw.load(folder, device="cpu")
+    use(space)
+    before = space.fingerprint
+    path = tmp_path / "model" / "config_sentence_transformers.json"
+    rewrite(path, json.dumps({**json.loads(path.read_text()), **setting}).encode())
+    again = sw.load(folder, device="cpu")
+    assert again is not space
+    shutil.copytree(folder, tmp_path / "copy")
+    assert again.fingerprint == sw.load(str(tmp_path / "copy"), device="cpu").fingerprint
+    assert space.fingerprint == before
+
+
+def test_settings_that_were_written_again_as_they_were_are_the_same_model(tmp_path):
+    folder = save_sentence_model(tmp_path / "model")
+    space = sw.load(folder, device="cpu")
+    _ = space.fingerprint
+    path = tmp_path / "model" / "config_sentence_transformers.json"
+    rewrite(path, path.read_bytes())
+    assert sw.load(folder, device="cpu") is space
+    use(space)
 
 
 @pytest.mark.parametrize("save", ["save_splade", "save_colbert", "save_cross_encoder"])

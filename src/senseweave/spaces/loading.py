@@ -92,7 +92,7 @@ def load(
     key = repr((name, sorted(shared.items()), sorted(kept.items())))
     with _lock:
         space = _live.get(key)
-        if space is None or space._files.have_changed():
+        if space is None or space._files.is_outdated():
             family, model = find_family(name, revision=options.get("revision"))
             check_folders(name, options)
             with allow_network(policy is not None and policy.network):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -356,10 +356,10 @@ class Space:
             ModelError: If a model cannot be loaded, or its files have changed since it was loaded before.
         """
         named = (modalities,) if isinstance(modalities, str) else modalities
-        chosen: Iterable[Modality] = self.modalities if named is None else named
+        chosen: Collection[Modality] = self.modalities if named is None else tuple(named)
         chosen_replicas = [self.replicas(modality) for modality in chosen]
         self._engine.devices.check()
-        self._files.check_once()
+        self._files.check_once(chosen)
         for replicas in chosen_replicas:
             for device, encoder in enumerate(replicas):
                 with self._engine.devices.loading(device):
@@ -444,7 +444,7 @@ class Space:
         if any(isinstance(item, Fused) for item in media):
             encode = partial(self.encode, role=role, on_error="skip")
             return encode_fused(media, encode, self._unit, on_error=on_error, progress=progress)
-        self._files.check_once()
+        self._files.check_once((modality,))
         return self._engine.run(
             replicas, media, role=role, dimension=self.dimension, on_error=on_error, progress=progress
         )

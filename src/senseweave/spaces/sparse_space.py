@@ -233,7 +233,7 @@ def load_sparse(name: str | os.PathLike[str], **options: Any) -> SparseSpace:
     key = repr((name, sorted(options.items())))
     with _lock:
         space = _live.get(key)
-        if space is None or space.model._files.have_changed():
+        if space is None or space.model._files.is_outdated():
             if not _is_sparse(_read_signs(name, options.get("revision"))):
                 msg = f"{name} is no sparse encoder (SPLADE); senseweave.load loads models of one vector per text"
                 raise ModelError(msg)

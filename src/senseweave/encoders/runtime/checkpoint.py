@@ -35,6 +35,8 @@ UNDECIDING: Final = re.compile(
     r"|(trainer|training)_\w+\.json|(all|eval|train|test|predict)_results\.(json|txt)"
 )
 """Names of files that lie beside a model and change no vector; what is in the first of them is identified by itself."""
+SETTINGS: Final = "config_sentence_transformers.json"
+"""The first of them: prompts, similarity and dimensions, which are read when a model is loaded."""
 HUB_PATTERNS = ["*.safetensors", *sorted(f"*{suffix}" for suffix in DECIDING - {".py"})]
 """What is fetched from a hub: safetensors, configurations and tokenizers, in all folders."""
 PICKLE_PATTERNS = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
@@ -121,6 +123,8 @@ class Checkpoint:
             kept = sorted(path for path in texts if not UNDECIDING.fullmatch(path.name))
             for path in (*weight_files(folder), *kept):
                 identity[str(path.relative_to(self.folder))] = hash_file(path)
+        if _settings_alone.get():
+            identity[SETTINGS] = self.json(SETTINGS)
         return identity
 
 
@@ -133,6 +137,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 _local_only: ContextVar[bool] = ContextVar("senseweave_local_only", default=False)
 _by_stat: ContextVar[bool] = ContextVar("senseweave_by_stat", default=False)
+_settings_alone: ContextVar[bool] = ContextVar("senseweave_settings_alone", default=False)
 
 
 def resolve(
@@ -241,6 +246,8 @@ def verify_sha256(path: Path, expected: str) -> Path:
 
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's content, computed once per size and time of change."""
+    if _settings_alone.get():
+        return ""
     stat = os.stat(path)
     if _by_stat.get():
         return f"{stat.st_size} bytes at {stat.st_mtime_ns}"
@@ -255,6 +262,16 @@ def by_stat() -> Iterator[None]:
         yield
     finally:
         _by_stat.reset(token)
+
+
+@contextmanager
+def settings_alone() -> Iterator[None]:
+    """Let identities hold what `SETTINGS` says in place of checksums of other files, within a `with` block."""
+    token = _settings_alone.set(True)
+    try:
+        yield
+    finally:
+        _settings_alone.reset(token)
 
 
 @lru_cache(maxsize=1024)

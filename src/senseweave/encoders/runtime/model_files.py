@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from senseweave.display import printable
-from senseweave.encoders.runtime.checkpoint import by_stat
+from senseweave.encoders.runtime.checkpoint import by_stat, settings_alone
 from senseweave.errors import ModelError
 
 
@@ -26,8 +26,9 @@ class ModelFiles:
         self._name = name
         self._identity = identity
         self._first: object = None
+        self._settings: object = None
         self._hashed: object = None
-        self._is_checked = False
+        self._checked: set[str] = set()
 
     def have_changed(self) -> bool:
         """Return whether a file differs from what it was at first; before that they are looked at for the first time.
@@ -40,13 +41,20 @@ class ModelFiles:
         except Exception:  # of a model that cannot be loaded, whose own error says why
             return self._first is not None
         if self._first is None:
-            self._first = found
+            self._first, self._settings = found, self._read_settings()
         if found == self._first:
             return False
         if self._hashed is None or self._identity() != self._hashed:
             return True
         self._first = found  # written again as they were
         return False
+
+    def is_outdated(self) -> bool:
+        """Return whether the model would be another if it were loaded now: its files have changed, or its settings.
+
+        Prompts, similarity and dimensions that were saved beside a model are read when it is loaded, and kept.
+        """
+        return self.have_changed() or (self._first is not None and self._read_settings() != self._settings)
 
     def check(self) -> None:
         """Check that no file has changed.
@@ -61,15 +69,19 @@ class ModelFiles:
             )
             raise ModelError(msg)
 
-    def check_once(self) -> None:
-        """Do what `check` does, once until `forget`."""
-        if not self._is_checked:
+    def check_once(self, parts: Iterable[str]) -> None:
+        """Do what `check` does before each part is loaded, once until `forget`.
+
+        Args:
+            parts: Names of what is loaded together, such as modalities; others may be loaded much later.
+        """
+        if not self._checked.issuperset(parts):
             self.check()
-            self._is_checked = True
+            self._checked.update(parts)
 
     def forget(self) -> None:
         """Take it that the model is freed: what loads it again is to check its files again."""
-        self._is_checked = False
+        self._checked.clear()
 
     def identity(self) -> object:
         """Return what decides the vectors, with the checksums of the files as they were at first.
@@ -83,3 +95,11 @@ class ModelFiles:
             self.check()
             self._hashed = hashed
         return self._hashed
+
+    def _read_settings(self) -> object:
+        """Return what identities hold of saved settings; None if they cannot be read, which is an error elsewhere."""
+        try:
+            with settings_alone():
+                return self._identity()
+        except Exception:  # as above
+            return None

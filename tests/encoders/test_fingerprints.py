@@ -200,6 +200,17 @@ def test_scorers_do_not_take_the_fingerprint_of_files_that_were_written_since(tm
         again.load()
 
 
+@pytest.mark.parametrize("save", ["save_splade", "save_colbert"])
+def test_prompts_that_a_scorer_was_saved_with_are_in_its_fingerprint(tmp_path, save):
+    folder = getattr(import_tiny("tiny_rerankers"), save)(tmp_path)
+    before = load_scorer(str(folder), {}).fingerprint
+    given = load_scorer(str(folder), {"prompts": {}}).fingerprint
+    settings = folder / "config_sentence_transformers.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "prompts": {"query": "find: "}}))
+    assert load_scorer(str(folder), {}).fingerprint != before
+    assert load_scorer(str(folder), {"prompts": {}}).fingerprint == given
+
+
 def test_a_sparse_space_of_files_that_were_written_since_is_loaded_anew(tmp_path):
     folder = import_tiny("tiny_rerankers").save_splade(tmp_path)
     space = sw.load_sparse(folder)

@@ -16,7 +16,7 @@ import numpy as np
 from senseweave.encoders.base import Prepared, Role
 from senseweave.encoders.parts.sentence_folders import files_identity
 from senseweave.encoders.parts.sentence_modules import load_modules
-from senseweave.encoders.runtime.checkpoint import Checkpoint
+from senseweave.encoders.runtime.checkpoint import SETTINGS, Checkpoint
 from senseweave.encoders.runtime.model_files import ModelFiles
 from senseweave.encoders.runtime.padding import DEFAULT_BATCH_TOKENS, SAMPLES, Batching, bucket, find_batching
 from senseweave.encoders.runtime.tokenization import least, position_limit
@@ -129,7 +129,14 @@ class Scorer(Loadable):
             "prompts": self._prompts,
             "max_length": self._max_length,
             "dtype": self._dtype or "float32",
+            **self._saved_prompts(),
         }
+
+    def _saved_prompts(self) -> dict[str, object]:
+        """Return the prompts that the folder was saved with and the name of the usual one, where they are used."""
+        saved = self.checkpoint.json(SETTINGS) if self._prompts is None else {}
+        prompts = {name: prompt for name, prompt in (saved.get("prompts") or {}).items() if prompt}
+        return {"saved_prompts": prompts, "default_prompt": saved.get("default_prompt_name")} if prompts else {}
 
     def reads(self, role: Role) -> frozenset[Modality]:
         """Return the modalities that queries or documents may have: `text`, and `image` where the model sees."""

@@ -44,6 +44,9 @@ UNREAD = ("README.md", "config_sentence_transformers.json", "modules.json")
 """Files that are in the identity by what they say, or that decide nothing where a single module is read."""
 
 
+CHANGED = "files of this model have been written, moved or deleted since it was loaded"
+
+
 @pytest.fixture(params=MAKERS)
 def folder(request, tmp_path):
     folder = tmp_path / "model"
@@ -99,7 +102,7 @@ def test_a_model_does_not_take_the_fingerprint_of_files_that_were_written_since(
     space = sw.load(str(folder), device="cpu")
     use(space)
     change(folder)
-    with pytest.raises(ModelError, match="files of this model have been written since it was loaded; load it again"):
+    with pytest.raises(ModelError, match=f"{CHANGED}; load it again"):
         _ = space.fingerprint
     again = sw.load(str(folder), device="cpu")
     assert again is not space
@@ -116,9 +119,22 @@ def test_a_model_that_is_freed_does_not_compute_with_other_files_than_those_of_i
     space.close()
     change(folder)
     for call in (space.load, lambda: use(space)):
-        with pytest.raises(ModelError, match="files of this model have been written since it was loaded"):
+        with pytest.raises(ModelError, match=CHANGED):
             call()
     assert sw.load(str(folder), device="cpu").fingerprint != before
+
+
+def test_a_model_whose_folder_was_moved_computes_until_it_is_freed(folder):
+    space = sw.load(str(folder), device="cpu", cache_size=0)
+    before = use(space)
+    _ = space.fingerprint
+    folder.rename(folder.with_name("elsewhere"))
+    np.testing.assert_allclose(use(space), before, atol=1e-5)
+    space.close()
+    with pytest.raises(ModelError, match=CHANGED):
+        use(space)
+    folder.with_name("elsewhere").rename(folder)
+    np.testing.assert_allclose(use(space), before, atol=1e-5)
 
 
 def test_files_that_are_written_again_as_they_were_are_the_same_model(folder):
@@ -148,9 +164,9 @@ def test_a_part_that_is_loaded_later_is_that_of_the_fingerprint(tmp_path, make):
     space.embed_text(["rain"])
     before = space.fingerprint
     change(later)
-    with pytest.raises(ModelError, match="files of this model have been written since it was loaded"):
+    with pytest.raises(ModelError, match=CHANGED):
         space.embed_image([np.zeros((30, 40, 3), "u1")])
-    with pytest.raises(ModelError, match="files of this model have been written since it was loaded"):
+    with pytest.raises(ModelError, match=CHANGED):
         space.load("image")
     assert space.embed_text(["snow"]).shape[0] == 1
     assert space.fingerprint == before
@@ -191,12 +207,12 @@ def test_scorers_do_not_take_the_fingerprint_of_files_that_were_written_since(tm
     model = load_scorer(str(folder), {})
     model.load()
     change(folder)
-    with pytest.raises(ModelError, match="files of this model have been written since it was loaded"):
+    with pytest.raises(ModelError, match=CHANGED):
         _ = model.fingerprint
     again = load_scorer(str(folder), {})
     assert len(again.fingerprint) == 16
     change(folder)
-    with pytest.raises(ModelError, match="files of this model have been written since it was loaded"):
+    with pytest.raises(ModelError, match=CHANGED):
         again.load()
 
 

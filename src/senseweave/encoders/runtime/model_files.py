@@ -64,8 +64,8 @@ class ModelFiles:
         """
         if self.have_changed():
             msg = (
-                f"{printable(self._name)}: the files of this model have been written since it was loaded; load it "
-                "again, so that its vectors and its fingerprint are those of the new files"
+                f"{printable(self._name)}: the files of this model have been written, moved or deleted since it was "
+                "loaded; load it again, so that its vectors and its fingerprint are those of the new files"
             )
             raise ModelError(msg)
 

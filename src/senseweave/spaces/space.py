@@ -97,7 +97,7 @@ class Space:
         self._engine = Engine(self._finish, VectorCache(cache_size), Devices(replicas))
         run = partial(self._run, on_error="skip", progress=None)
         self._coalescer = Coalescer(run, workers=max(1, len(self.devices)))
-        self._files = ModelFiles(name, self._identities)
+        self._files = ModelFiles(name, {modality: encoder.identity for modality, encoder in self.encoders.items()})
         self._fingerprint: str | None = None
 
     @property
@@ -448,9 +448,6 @@ class Space:
         return self._engine.run(
             replicas, media, role=role, dimension=self.dimension, on_error=on_error, progress=progress
         )
-
-    def _identities(self) -> dict[str, object]:
-        return {modality: dict(encoder.identity()) for modality, encoder in self.encoders.items()}
 
     def _finish(self, vectors: np.ndarray) -> np.ndarray:
         """Truncate and normalize raw vectors."""

@@ -102,7 +102,7 @@ class Scorer(Loadable):
         self._prompts = dict(prompts) if prompts is not None else None
         self._trust_remote_code = trust_remote_code
         self._lock = Lock()
-        self._files = ModelFiles(checkpoint.name, self._identity)
+        self._files = ModelFiles(checkpoint.name, {"model": self._identity})
         self._loaded: Lazy[Any] = Lazy(self._load)
         self._batching: Lazy[Batching] = Lazy(self._find_batching)
         self.parts = (self._loaded, self._batching)
@@ -119,7 +119,7 @@ class Scorer(Loadable):
         Raises:
             ModelError: If the files have changed since the model was loaded.
         """
-        return hashlib.sha256(json.dumps(self._files.identity(), sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self._files.identity()["model"], sort_keys=True).encode()).hexdigest()[:16]
 
     def _identity(self) -> dict[str, object]:
         """Return everything that decides the scores."""

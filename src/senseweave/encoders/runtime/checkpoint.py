@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from senseweave.errors import ModelError, WeightsError
 from senseweave.extras import require
@@ -123,7 +123,7 @@ class Checkpoint:
             kept = sorted(path for path in texts if not UNDECIDING.fullmatch(path.name))
             for path in (*weight_files(folder), *kept):
                 identity[str(path.relative_to(self.folder))] = hash_file(path)
-        if _settings_alone.get():
+        if _seen.get() == "settings":
             identity[SETTINGS] = self.json(SETTINGS)
         return identity
 
@@ -136,8 +136,8 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 _local_only: ContextVar[bool] = ContextVar("senseweave_local_only", default=False)
-_by_stat: ContextVar[bool] = ContextVar("senseweave_by_stat", default=False)
-_settings_alone: ContextVar[bool] = ContextVar("senseweave_settings_alone", default=False)
+Seen = Literal["content", "stat", "settings"]
+_seen: ContextVar[Seen] = ContextVar("senseweave_seen", default="content")
 
 
 def resolve(
@@ -235,7 +235,8 @@ def verify_sha256(path: Path, expected: str) -> Path:
     Raises:
         WeightsError: If it has another; the file is then not loaded.
     """
-    found = hash_file(path)
+    with seeing("content"):
+        found = hash_file(path)
     if found != expected:
         msg = (
             f"{path.name} has SHA-256 {found}, but {expected} is pinned; it is damaged or not the file that was tested"
@@ -245,33 +246,29 @@ def verify_sha256(path: Path, expected: str) -> Path:
 
 
 def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file's content, computed once per size and time of change."""
-    if _settings_alone.get():
+    """Return the SHA-256 of a file's content, computed once per size and time of change; but see `seeing`."""
+    seen = _seen.get()
+    if seen == "settings":
         return ""
     stat = os.stat(path)
-    if _by_stat.get():
+    if seen == "stat":
         return f"{stat.st_size} bytes at {stat.st_mtime_ns}"
     return _sha256(str(path.resolve()), stat.st_size, stat.st_mtime_ns)
 
 
 @contextmanager
-def by_stat() -> Iterator[None]:
-    """Let `hash_file` return size and time of change, which takes no reading, within a `with` block."""
-    token = _by_stat.set(True)
+def seeing(what: Seen) -> Iterator[None]:
+    """Choose what identities hold of files, within a `with` block.
+
+    Args:
+        what: `content` for checksums, `stat` for size and time of change in their place, which takes no reading, or
+            `settings` for what `SETTINGS` says and nothing else.
+    """
+    token = _seen.set(what)
     try:
         yield
     finally:
-        _by_stat.reset(token)
-
-
-@contextmanager
-def settings_alone() -> Iterator[None]:
-    """Let identities hold what `SETTINGS` says in place of checksums of other files, within a `with` block."""
-    token = _settings_alone.set(True)
-    try:
-        yield
-    finally:
-        _settings_alone.reset(token)
+        _seen.reset(token)
 
 
 @lru_cache(maxsize=1024)

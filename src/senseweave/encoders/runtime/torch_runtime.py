@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar
 
 from senseweave.display import shorten
+from senseweave.encoders.runtime.checkpoint import seeing
 from senseweave.encoders.runtime.devices import default_device, one_device
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -45,7 +46,8 @@ class Lazy(Generic[T]):
             with self._lock:
                 value = self._value
                 if value is None:
-                    value = self._value = self._made_in_child() if self._forked else self._make()
+                    with seeing("content"):  # what is made for an identity is made as for any other use
+                        value = self._value = self._made_in_child() if self._forked else self._make()
         return value
 
     def load(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from senseweave.encoders.runtime.checkpoint import SETTINGS
 from senseweave.errors import ModelError
 
 
@@ -115,7 +116,7 @@ def read_signs(name: str, folder: Path) -> Signs:
         home = folder / str(listed[0].get("path") or "")
         first = _read_json(name, home / "sentence_bert_config.json") or _read_json(name, home / "config.json")
     config = _read_json(name, folder / "config.json")
-    library = _read_json(name, folder / "config_sentence_transformers.json")
+    library = _read_json(name, folder / SETTINGS)
     return Signs(
         name=name,
         files=frozenset(path.name for path in folder.iterdir()),

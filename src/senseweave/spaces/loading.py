@@ -16,7 +16,7 @@ from senseweave.encoders.families import BUILT_IN
 from senseweave.encoders.family import Family
 from senseweave.encoders.registry import build_family, family_for, find_family, is_scheme
 from senseweave.encoders.runtime.checkpoint import no_downloads
-from senseweave.encoders.runtime.devices import default_devices, device_kind, parse_devices
+from senseweave.encoders.runtime.devices import default_devices, device_kind, is_processor, parse_devices
 from senseweave.encoders.runtime.half_types import prove_half_types
 from senseweave.encoders.runtime.pinned_weights import allow_network
 from senseweave.encoders.runtime.torch_runtime import check_device, is_half
@@ -168,7 +168,7 @@ def _on_each_device(family: Family, options: Mapping[str, Any]) -> list[Mapping[
 def _replica(family: Family, options: Mapping[str, Any], encoders: Mapping[Modality, Encoder]) -> Replica:
     """Return encoders with their device, and with what checks it where the library that computes there is known."""
     device = options.get("device", "")
-    checked = family.scheme in BUILT_IN and device not in ("", None, "cpu", "cpu:0")
+    checked = family.scheme in BUILT_IN and device and not is_processor(device)
     return Replica(device, encoders, partial(check_device, device) if checked else None)
 
 

@@ -16,7 +16,7 @@ from senseweave.concurrency import in_thread
 from senseweave.encoders.base import Role
 from senseweave.encoders.detection import Signs, read_signs
 from senseweave.encoders.refusals import find_scorer_kind
-from senseweave.encoders.runtime.checkpoint import CONFIG_PATTERNS, resolve
+from senseweave.encoders.runtime.checkpoint import CONFIG_PATTERNS, SETTINGS, resolve
 from senseweave.errors import EncodingError, MediaError, ModelError, TruncationWarning, VectorError
 from senseweave.extras import require
 from senseweave.forking import RLock
@@ -72,7 +72,7 @@ class SparseSpace:
     @cached_property
     def similarity_fn(self) -> str:
         """By what the model compares its vectors: `dot` unless it was saved with another."""
-        return str(self.model.checkpoint.json("config_sentence_transformers.json").get("similarity_fn_name") or "dot")
+        return str(self.model.checkpoint.json(SETTINGS).get("similarity_fn_name") or "dot")
 
     def embed_text(
         self,

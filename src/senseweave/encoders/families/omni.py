@@ -14,7 +14,7 @@ from senseweave.encoders.parts.saved_settings import with_settings
 from senseweave.encoders.parts.sentence_folders import files_identity
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.refusals import check_sentence_encoder
-from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
+from senseweave.encoders.runtime.checkpoint import SETTINGS, Checkpoint, resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -78,7 +78,7 @@ class OmniModel(Loadable):
 
     def identity(self) -> dict[str, object]:
         """Return weights, configuration and number type."""
-        saved = self.checkpoint.json("config_sentence_transformers.json")
+        saved = self.checkpoint.json(SETTINGS)
         prompts = {name: prompt for name, prompt in (saved.get("prompts") or {}).items() if prompt}
         return {"checkpoint": files_identity(self.checkpoint), "prompts": prompts, "dtype": self._dtype or "float32"}
 

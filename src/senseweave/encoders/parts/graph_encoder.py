@@ -43,7 +43,7 @@ from senseweave.encoders.runtime.backends.precision import (
 )
 from senseweave.encoders.runtime.backends.quantizing import quantize
 from senseweave.encoders.runtime.checkpoint import Checkpoint, no_downloads
-from senseweave.encoders.runtime.devices import default_device, device_kind
+from senseweave.encoders.runtime.devices import default_device, is_processor
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -364,11 +364,10 @@ def source_key(source: GraphSource) -> GraphKey:
 def _is_ready(source: GraphSource, device: str | None) -> bool:
     """Return whether there is a graph of a model that torch would compute on the CPU in float32."""
     device = device or default_device()
-    kind = None if device is None else device_kind(device)
-    if kind not in (None, "cpu") or is_half(source.dtype) or not is_installed("onnx"):
+    if not is_processor(device) or is_half(source.dtype) or not is_installed("onnx"):
         return False
     try:
-        return find_entry(source_key(source)) is not None and (kind == "cpu" or not has_accelerator())
+        return find_entry(source_key(source)) is not None and (device is not None or not has_accelerator())
     except OSError:
         return False
 

@@ -9,7 +9,7 @@ from typing import Any, Final, cast, get_args
 
 from senseweave.encoders.base import Encoder, Similarity
 from senseweave.encoders.parts.prompts import Prompts, last_name, saved_by_role
-from senseweave.encoders.runtime.checkpoint import Checkpoint
+from senseweave.encoders.runtime.checkpoint import SETTINGS, Checkpoint
 from senseweave.errors import ModelError
 from senseweave.media import Modality
 
@@ -42,7 +42,7 @@ def read_settings(checkpoint: Checkpoint) -> SavedSettings:
     Raises:
         ModelError: If a setting has an impossible value.
     """
-    saved = checkpoint.json("config_sentence_transformers.json")
+    saved = checkpoint.json(SETTINGS)
     similarity: Any = saved.get("similarity_fn_name") or "cosine"
     if similarity not in get_args(Similarity):
         msg = f"{checkpoint.name} compares vectors by {similarity!r}; expected one of {', '.join(get_args(Similarity))}"
@@ -61,7 +61,7 @@ def read_settings(checkpoint: Checkpoint) -> SavedSettings:
 
 def read_prompts(checkpoint: Checkpoint) -> Prompts:
     """Return the prompts that a folder was saved with: by role, else by `default_prompt_name`, else none."""
-    config = checkpoint.json("config_sentence_transformers.json")
+    config = checkpoint.json(SETTINGS)
     saved = config.get("prompts") or {}
     default = saved.get(config.get("default_prompt_name") or "") or ""
     return saved_by_role(saved) or Prompts(default, default, "config" if default else "none")

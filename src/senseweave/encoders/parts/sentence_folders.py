@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from senseweave.encoders.parts.prompts import Prompts, find_prompts
-from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, Checkpoint
+from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, SETTINGS, Checkpoint
 
 PATTERNS = [*HUB_PATTERNS, "README.md", "*/pytorch_model.bin"]
 """Files of a hub model. Older models keep the weights of their dense layers, and of those alone, in a pickle; it is
@@ -60,7 +60,7 @@ def _routes(name: str, folder: Path) -> Iterator[Path]:
 
 def folder_prompts(checkpoint: Checkpoint, prompts: Mapping[str, str] | None) -> Prompts:
     """Return the prompts of a sentence-transformers folder: `prompts`, else saved in it, else by its names."""
-    saved = checkpoint.json("config_sentence_transformers.json")
+    saved = checkpoint.json(SETTINGS)
     card = checkpoint.folder / "README.md"
     routed = any(kind == "Router" for _, kind in module_folders(checkpoint))
     if routed and prompts is None and not any((saved.get("prompts") or {}).values()):

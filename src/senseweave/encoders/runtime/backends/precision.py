@@ -14,7 +14,7 @@ import numpy as np
 
 from senseweave.arguments import check_choice
 from senseweave.encoders.runtime.backends.base import GraphInputs, VectorBackend
-from senseweave.encoders.runtime.devices import default_device, device_kind
+from senseweave.encoders.runtime.devices import default_device, is_processor
 from senseweave.encoders.runtime.torch_runtime import is_half
 from senseweave.extras import require
 
@@ -103,7 +103,7 @@ def check_backend(backend: str, precision: str, *, device: str | None, dtype: st
     device = device or default_device()
     if backend in MODULES or precision == "int8":
         wanted = f"backend={backend!r}" if backend in MODULES else "precision='int8'"
-        if device is not None and device_kind(device) != "cpu":
+        if not is_processor(device):
             msg = (
                 f"{wanted} computes on the CPU, not on device={device!r}; leave the device out, or use backend='torch'"
             )
@@ -111,7 +111,7 @@ def check_backend(backend: str, precision: str, *, device: str | None, dtype: st
         if is_half(dtype):
             msg = f"{wanted} does not take dtype={dtype!r}; use precision='bf16' with backend='torch' or 'openvino'"
             raise ValueError(msg)
-    named_processor = device is not None and device_kind(device) == "cpu"
+    named_processor = device is not None and is_processor(device)
     on_processor = backend == "openvino" or named_processor or not has_accelerator()
     if precision == "bf16" and on_processor and not processor_has("avx512_bf16", "amx_bf16"):
         msg = "this processor has no bfloat16 (avx512_bf16, amx_bf16), which would be slow here; use fp32 or int8"

@@ -114,6 +114,23 @@ def test_a_table_that_may_answer_differently_each_time_is_not_read(folder):
     assert "is not kept as Qdrant keeps it" in failure(lambda: sw.stores.Qdrant(folder))
 
 
+@pytest.mark.parametrize(
+    "name", ["meta.json", ".lock", "collection", "collection/notes", "collection/notes/storage.sqlite"]
+)
+def test_a_folder_with_links_is_not_opened(folder, tmp_path, name):
+    (folder / name).rename(tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+    assert f"{name} is a link" in failure(lambda: sw.stores.Qdrant(folder))
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/elsewhere", "..", ""])
+def test_a_collection_that_is_kept_elsewhere_is_not_opened(folder, tmp_path, name):
+    catalog = json.loads((folder / "meta.json").read_text())
+    catalog["collections"][name] = catalog["collections"]["notes"]
+    (folder / "meta.json").write_text(json.dumps(catalog))
+    assert "is not the name of a folder in it" in failure(lambda: sw.stores.Qdrant(folder))
+
+
 def test_folders_of_others_are_left_alone(tmp_path, folder):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")

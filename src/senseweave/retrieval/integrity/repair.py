@@ -14,6 +14,7 @@ from senseweave.media import MediaPolicy
 from senseweave.media.collecting import INDEX_MARK
 from senseweave.retrieval.integrity.database import ESSENTIAL, RawCollection, open_database
 from senseweave.retrieval.integrity.folder import check_folder
+from senseweave.retrieval.integrity.links import check_links
 from senseweave.retrieval.integrity.read_only import is_read_only, read_only_error
 from senseweave.retrieval.integrity.rebuild import LoadSpace, Rebuild, Write
 from senseweave.retrieval.integrity.report import RepairReport
@@ -70,6 +71,7 @@ def repair_folder(
         StoreError: If nothing can be rebuilt, or the folder cannot be replaced; it is then as it was.
     """
     finish_swap(folder)
+    check_links(folder)
     if is_read_only(folder):
         raise read_only_error(folder)
     with FolderLock(folder).held(lock_timeout):

@@ -9,6 +9,7 @@ from pathlib import Path
 from senseweave.media import MediaPolicy
 from senseweave.retrieval.integrity.child import judge_in_child
 from senseweave.retrieval.integrity.database import ESSENTIAL, Database, RawCollection, open_database
+from senseweave.retrieval.integrity.links import check_links
 from senseweave.retrieval.integrity.read_only import ReadOnlyCopy, is_read_only
 from senseweave.retrieval.integrity.records import Sources, record_problems
 from senseweave.retrieval.integrity.report import Problems, VerifyReport
@@ -59,6 +60,7 @@ def verify_folder(
         names: Of the collections whose records are checked; None for all of senseweave's.
         lock_timeout: Seconds to wait for another process that writes to the folder.
     """
+    check_links(folder)
     if is_read_only(folder):
         with contextlib.closing(ReadOnlyCopy(folder)) as copy:  # Chroma writes to what it loads
             return verify_unlocked(copy.folder, sources=sources, policy=policy, names=names, named=folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from senseweave.forking import RLock, abandon
+from senseweave.retrieval.integrity.links import check_links
 from senseweave.retrieval.integrity.read_only import is_read_only
 from senseweave.retrieval.search.sqlite_file import SqliteFile, remove_file
 from senseweave.retrieval.stores.collections import Collections
@@ -36,6 +37,8 @@ class KeptFile(ABC, Generic[File]):
             locate: Returns the path of the file in the folder of the index.
         """
         folder = collections.store.folder
+        if folder is not None:
+            check_links(folder)
         self._collections = collections
         self._kind = kind
         self._guard = RLock()

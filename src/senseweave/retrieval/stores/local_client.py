@@ -17,6 +17,7 @@ from senseweave.errors import StoreError
 from senseweave.extras import require
 from senseweave.forking import abandon
 from senseweave.redaction import without_secrets
+from senseweave.retrieval.integrity.links import check_links
 from senseweave.retrieval.integrity.swap import finish_swap
 from senseweave.retrieval.stores.addresses import is_address
 from senseweave.retrieval.stores.chroma_bindings import renew_bindings
@@ -39,7 +40,8 @@ def holds_store(place: Any, *, create: bool) -> bool:
     """Return whether there is a Chroma store at a place, without creating anything; a client always has a store.
 
     Raises:
-        StoreError: If there is no store and `create` is False, the place cannot hold a store, or its database is gone.
+        StoreError: If there is no store and `create` is False, the place cannot hold a store, its database is gone, or
+            one of its files is a link.
         TypeError: If the place is neither a path nor a client.
     """
     if not isinstance(place, (str, os.PathLike)):
@@ -59,6 +61,8 @@ def holds_store(place: Any, *, create: bool) -> bool:
             msg = f"{folder} is a file; an index needs a folder"
             raise StoreError(msg)
         finish_swap(folder)
+        if folder.exists():
+            check_links(folder)
         _check_database(folder)
         if (folder / DATABASE).is_file():
             return True

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from senseweave.errors import StoreError
 from senseweave.extras import require
 from senseweave.redaction import has_secret, without_secrets
+from senseweave.retrieval.integrity.links import check_all_links
 from senseweave.retrieval.stores.addresses import is_address
 from senseweave.retrieval.stores.filter_size import shown
 
@@ -154,7 +155,8 @@ def check_folder(folder: Path) -> None:
     """Check a folder before Qdrant opens it: a new one, or one of Qdrant's that holds points and nothing else.
 
     Raises:
-        StoreError: If it is a file, holds something else, or a pickle in it asks for more than points are made of.
+        StoreError: If it is a file, holds something else, names files elsewhere, or a pickle in it
+            asks for more than points are made of.
     """
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is a file; a local Qdrant store needs a folder"
@@ -170,7 +172,11 @@ def check_folder(folder: Path) -> None:
     except (ValueError, KeyError, TypeError) as error:
         msg = f"{folder}: {CATALOG} is damaged ({type(error).__name__}); restore the folder from a backup or an export"
         raise StoreError(msg) from error
+    check_all_links(folder)
     for name in names:
+        if os.path.basename(name) in ("", ".", "..") or os.path.basename(name) != name:
+            msg = f"{folder}: collection {name!r:.80} is not the name of a folder in it; it is not opened"
+            raise StoreError(msg)
         database = folder / "collection" / name / POINTS
         if database.is_file():
             _check_points(folder, name, database)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from senseweave.encoders.bridges.speech_workers import share_threads
 from senseweave.encoders.bridges.spoken_language import DESCRIPTION, HEARD_SECONDS
 from senseweave.encoders.bridges.whisper_windows import (
     GREATEST_COMPRESSION,
@@ -27,6 +28,8 @@ from senseweave.media import Waveform
 
 SAMPLING_RATE = 16_000
 """What Whisper was trained on, in Hz (Radford et al. 2022, arXiv 2212.04356, section 2.2)."""
+MODEL_FILE: Final = "model.bin"
+"""Where CTranslate2 keeps the weights."""
 EARLIER_SPEECH: Final[Mapping[str, Any]] = {"speech_padding": "exact", "speech_timestamps": False}
 """Options of families that give the transcripts of earlier versions."""
 
@@ -168,7 +171,7 @@ class FasterWhisper(Loadable):
         weights = self.weights
         return {
             "recognizer": "faster-whisper",
-            "sha256": weights.sha256 if isinstance(weights, PinnedWeights) else hash_file(weights / "model.bin"),
+            "sha256": weights.sha256 if isinstance(weights, PinnedWeights) else hash_file(weights / MODEL_FILE),
             "language": self.language or DESCRIPTION,
             "compute_type": self.compute_type,
             "checks": {"no_speech": NO_SPEECH_PROBABILITY, "compression": GREATEST_COMPRESSION},
@@ -181,10 +184,19 @@ class FasterWhisper(Loadable):
         if isinstance(self.weights, PinnedWeights):
             found = self.weights.find()
             folder, files = found.folder, None if found.folder else {file: found.read(file) for file in found.files}
+            size = sum(path.stat().st_size for path in found.files[MODEL_FILE])
         else:
             folder, files = self.weights, None
+            size = (self.weights / MODEL_FILE).stat().st_size
+        workers, threads = share_threads(size)
         model = whisper.WhisperModel(
-            str(folder), device="cpu", compute_type=self.compute_type, local_files_only=True, files=files
+            str(folder),
+            device="cpu",
+            compute_type=self.compute_type,
+            cpu_threads=threads,
+            num_workers=workers,
+            local_files_only=True,
+            files=files,
         )
         model.feature_extractor.mel_filters = MelFilters(model.feature_extractor.mel_filters)
         return model

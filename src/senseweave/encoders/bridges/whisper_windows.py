@@ -7,6 +7,8 @@ Whisper was trained on 30 seconds, and a shorter window is filled up to them, wh
 `padding="short"` a window gets a quarter of its length instead; where the words that come out may be wrong, by
 Whisper's own measures or because much of the window has none, it is decoded once more in 30 seconds.
 `benchmarks/speech_words.py` counts the words.
+
+Batches of windows are decoded at the same time where the model has several workers; `speech_workers.py` says how many.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final, Literal
 
 import numpy as np
 
+from senseweave.encoders.bridges.speech_workers import at_once, usable_workers
 from senseweave.encoders.observation import Transcript
 from senseweave.extras import require
 
@@ -115,11 +119,8 @@ def transcribe_windows(
         padding: `exact` fills every window to 30 seconds, `short` by a quarter of its length.
         timestamps: Whether Whisper writes its tokens of time. Without them no more than 30 seconds are heard.
     """
-    windows = []
-    for sound, language in zip(sounds, languages, strict=True):
-        samples = np.ascontiguousarray(sound, dtype=np.float32)
-        # The last frame is of the padding alone.
-        windows.append(_Window(model.feature_extractor(samples)[:, :-1], language))
+    spectrograms = at_once([partial(_spectrogram, model, sound) for sound in sounds], usable_workers(model))
+    windows = [_Window(*each) for each in zip(spectrograms, languages, strict=True)]
     waiting = [window for window in windows if window.rest]
     while waiting:
         decoded = _decode_all(model, waiting, padding, timestamps)
@@ -150,6 +151,12 @@ def is_spoken(text: str, no_speech: float, compression: float) -> bool:
     return bool(no_speech <= NO_SPEECH_PROBABILITY and compression <= GREATEST_COMPRESSION)
 
 
+def _spectrogram(model: Any, sound: np.ndarray) -> np.ndarray:
+    """Return the features of samples, shape (bands, frames); the last frame is of the padding alone."""
+    features = model.feature_extractor(np.ascontiguousarray(sound, dtype=np.float32))
+    return np.asarray(features[:, :-1])
+
+
 def _decode_all(model: Any, windows: Sequence[_Window], padding: Padding, timestamps: bool) -> list[_Decoded]:
     """Return what is said next in each window; what is doubtful after short padding is decoded again.
 
@@ -172,12 +179,17 @@ def _decode_in_batches(
     groups: dict[tuple[int, str], list[int]] = defaultdict(list)
     for place, frames in lengths.items():
         groups[frames, windows[place].language].append(place)
-    decoded: dict[int, _Decoded] = {}
-    for (frames, language), places in groups.items():
+    workers = usable_workers(model)
+    size = min(DECODED_TOGETHER, math.ceil(len(lengths) / workers)) or 1
+    batches, calls = [], []
+    for (frames, language), places in sorted(groups.items(), reverse=True):  # what takes longest begins first
         decoder = _Decoder(model, language, timestamps=timestamps, beam=beam)
-        for start in range(0, len(places), DECODED_TOGETHER):
-            batch = places[start : start + DECODED_TOGETHER]
-            decoded |= dict(zip(batch, decoder.decode([windows[place] for place in batch], frames), strict=True))
+        for start in range(0, len(places), size):
+            batches.append(places[start : start + size])
+            calls.append(partial(decoder.decode, [windows[place] for place in batches[-1]], frames))
+    decoded: dict[int, _Decoded] = {}
+    for batch, found in zip(batches, at_once(calls, workers), strict=True):
+        decoded |= dict(zip(batch, found, strict=True))
     return decoded
 
 

@@ -1,5 +1,7 @@
 """Text is text."""
 
+from pathlib import Path
+
 import pytest
 
 from senseweave.errors import MediaError
@@ -40,3 +42,11 @@ def test_an_image_given_as_text_is_an_error(make):
 
 def test_lone_surrogates_do_not_stop_hashing():
     assert len(Text("\ud800").sha256) == 64
+
+
+def test_the_source_of_a_text_is_a_label_or_a_path_and_nothing_else():
+    assert Text("words", source=Path("notes/a.txt")).source == "notes/a.txt"
+    assert Text("words", source="letter").source == "letter"
+    for wrong in (5, b"a.txt", ["a.txt"]):
+        with pytest.raises(TypeError, match=f"source must be a str or a path, not {type(wrong).__name__}"):
+            Text("words", source=wrong)

@@ -1,5 +1,6 @@
 """Adding to an index, opening it again, deleting from it."""
 
+import os
 import pickle
 import re
 from pathlib import Path
@@ -77,6 +78,13 @@ def test_files_that_are_gone_are_removed_with_sync_alone(index, corpus_folder):
     assert len(index) == 12
     assert index.add(corpus_folder, sync=True).deleted == 1
     assert len(index) == 11
+
+
+def test_sync_of_a_folder_that_is_gone_names_it_and_removes_nothing(index, corpus_folder, tmp_path):
+    corpus_folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=f"there is no folder in .*{corpus_folder.name}"):
+        index.add(corpus_folder, sync=True)
+    assert len(index) == 12
 
 
 def test_sync_keeps_content_that_lives_on_under_another_name(index, corpus_folder):
@@ -273,6 +281,19 @@ def test_one_id_may_be_given_alone_and_ids_more_than_once(index):
     assert len(index) == 10
 
 
+@pytest.mark.parametrize("wrong", [5, b"red.png", [5], [b"red.png"]])
+def test_sources_to_delete_are_strings_or_paths(index, wrong):
+    with pytest.raises(TypeError, match="sources must be a str, a path or a list of them, not"):
+        index.delete(sources=wrong)
+
+
+def test_a_text_of_a_path_is_deleted_by_it(tmp_path, space):
+    with Index(tmp_path / "index", spaces=[space]) as index:
+        index.add([sw.Text("red", source=Path("notes/a.txt")), sw.Text("blue", source="letter")])
+        assert index.delete(sources=Path("notes/a.txt")) == 1
+        assert len(index) == 1
+
+
 def test_a_hit_gives_back_its_media_under_the_indexs_policy(tmp_path, index, space, corpus_folder):
     (picture,) = index.search("green", k=1, modalities={"image"})
     assert picture.media.decode().size == (8, 8)
@@ -330,3 +351,11 @@ def test_a_file_in_place_of_a_folder_is_refused_by_what_it_is(tmp_path, space):
 def test_what_is_no_place_is_refused_with_what_is(place, space):
     with pytest.raises(TypeError, match=r"an index takes a folder, an open Chroma client or a store"):
         Index(place, [space])
+
+
+def test_a_folder_whose_path_is_not_unicode_is_refused_in_a_line_that_a_terminal_shows(tmp_path, space):
+    place = os.path.join(tmp_path, os.fsdecode(b"caf\xe9"))
+    for use in (lambda: Index(place, spaces=[space]), lambda: Index(place), lambda: Index.open(place)):
+        with pytest.raises(StoreError, match=r"caf\\xe9: Chroma keeps no index in a folder whose path is not Unicode"):
+            use()
+    assert not os.path.exists(place)

@@ -2,6 +2,7 @@
 
 import pickle
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,6 +61,21 @@ def test_hits_come_in_the_order_of_the_cross_encoder(index, cross_encoder):
     assert {hit.id: hit.score for hit in hits} == pytest.approx(by_id, abs=1e-5)
     assert [hit.id for hit in hits] != [hit.id for hit in plain]
     assert hits[0].calibration == f"rerank:{cross_encoder}"
+
+
+@pytest.mark.parametrize("name", ["", "  ", None, 5])
+def test_a_reranker_has_a_name(index, name):
+    with pytest.raises(TypeError, match="str"):
+        sw.load_reranker(name)
+    if isinstance(name, str):
+        with pytest.raises(TypeError, match="the name of a reranker must be a string"):
+            index.search("red", rerank=name)
+
+
+def test_a_folder_of_a_reranker_may_be_a_path(cross_encoder):
+    loaded = sw.load_reranker(Path(cross_encoder))
+    assert loaded.name == sw.load_reranker(str(cross_encoder)).name
+    assert pickle.loads(pickle.dumps(loaded)).name == loaded.name
 
 
 def test_only_the_best_hits_are_read_again(index, cross_encoder):

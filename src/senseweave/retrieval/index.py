@@ -325,7 +325,7 @@ class Index(Maintained, Judged, Explored):
         that match, and the content stays under its other sources; deleting by id removes all records of the content.
 
         Raises:
-            TypeError: If `ids` are not strings.
+            TypeError: If `ids` are not strings, or `sources` neither strings nor paths.
             ValueError: If not exactly one of the three is given.
         """
         chosen = Deletion(ids=ids, sources=sources, filter=filter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Final, Self
@@ -30,7 +31,7 @@ class Text(Media):
 
     Args:
         text: The text itself.
-        source: Where the text comes from; by default a label made from its hash.
+        source: Where the text comes from, a path or any other label; by default one made from its hash.
         metadata: The user's own flat values.
         policy: Policy of media derived from this; a string itself needs no permission.
         span: `(start, end)` in seconds of the recording that says it, of a transcript; else None.
@@ -38,7 +39,7 @@ class Text(Media):
         part: Path of the file inside `source` that it comes from, or None.
 
     Raises:
-        TypeError: If `text` is not a string.
+        TypeError: If `text` is not a string, or `source` is neither a string nor a path.
     """
 
     modality: Modality = "text"  # type: ignore[misc]
@@ -47,7 +48,7 @@ class Text(Media):
         self,
         text: str,
         *,
-        source: str | None = None,
+        source: str | os.PathLike[str] | None = None,
         mime_type: str | None = None,
         span: tuple[float, float] | None = None,
         page: int | None = None,
@@ -58,7 +59,7 @@ class Text(Media):
         if not isinstance(text, str):
             msg = f"text must be a str, not {type(text).__name__}; to read a file, use Text.open"
             raise TypeError(msg)
-        content = _StringSource(text, source, mime_type, part)
+        content = _StringSource(text, _as_label(source), mime_type, part)
         super().__init__(content, span=span, page=page, metadata=metadata, policy=policy)
 
     @classmethod
@@ -193,6 +194,14 @@ def passage_of(
     assert isinstance(source, _StringSource)
     source.stored_as = source_name(media)
     return passage
+
+
+def _as_label(source: str | os.PathLike[str] | None) -> str | None:
+    label = os.fspath(source) if isinstance(source, os.PathLike) else source
+    if label is not None and not isinstance(label, str):
+        msg = f"source must be a str or a path, not {type(source).__name__}"
+        raise TypeError(msg)
+    return label
 
 
 class _StringSource(DecodedSource):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from senseweave.media.forms.local_names import stored_name
 from senseweave.media.kinds.text import FILE_HASH
@@ -14,6 +15,7 @@ from senseweave.retrieval.search.collection_source import equal_content
 from senseweave.retrieval.stores.base import StoredRecord
 from senseweave.retrieval.stores.collections import Collections
 from senseweave.retrieval.stores.conditions import Condition, any_of
+from senseweave.retrieval.stores.filter_size import shown
 from senseweave.retrieval.stores.filters import Filter, parse_filter
 from senseweave.retrieval.stores.ids import listed_ids
 
@@ -31,7 +33,7 @@ class Deletion:
         """Choose records by exactly one of the three.
 
         Raises:
-            TypeError: If `ids` are not strings.
+            TypeError: If `ids` are not strings, or `sources` neither strings nor paths.
             ValueError: If not exactly one is given, or the filter is empty.
         """
         if sum(argument is not None for argument in (ids, sources, filter)) != 1:
@@ -40,10 +42,7 @@ class Deletion:
         self._ids = listed_ids(ids) if ids is not None else None
         self._conditions: list[Condition] = []
         if sources is not None:
-            listed = [sources] if isinstance(sources, (str, Path)) else list(sources)
-            self._conditions = any_of(
-                "source", sorted({n for s in listed for n in (str(s), stored_name(os.fspath(s)))})
-            )
+            self._conditions = any_of("source", _source_names(sources))
         elif filter is not None:
             condition = parse_filter(filter)
             if condition is None:
@@ -79,6 +78,26 @@ class Deletion:
                 listed |= {record.id for record in found if _picture_place(record) in pictures}
             store.delete(description, sorted(listed))
         return sum(map(len, chosen))
+
+
+def _source_names(sources: Any) -> list[str]:
+    """Return the names under which records may keep sources.
+
+    Raises:
+        TypeError: If they are neither strings nor paths.
+    """
+    given = [sources] if isinstance(sources, (str, os.PathLike)) else sources
+    if not isinstance(given, Iterable) or isinstance(given, (bytes, bytearray, memoryview)):
+        msg = f"sources must be a str, a path or a list of them, not {shown(sources)}"
+        raise TypeError(msg)
+    names = set()
+    for source in given:
+        name = os.fspath(source) if isinstance(source, os.PathLike) else source
+        if not isinstance(name, str):
+            msg = f"sources must be a str, a path or a list of them, not a list with {shown(source)}"
+            raise TypeError(msg)
+        names |= {name, stored_name(name)}
+    return sorted(names)
 
 
 def _picture_place(record: StoredRecord) -> tuple[str, str | None, int | None, str | None] | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from senseweave.arguments import check_choice
 from senseweave.concurrency import checkpoint
-from senseweave.display import printable
+from senseweave.display import printable, shorten
 from senseweave.errors import AddError, MediaError, NoContentError, PartError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality
 from senseweave.media.base import source_name
@@ -130,7 +130,7 @@ class Ingest:
         given = [inputs] if is_single(inputs) else list(inputs)
         folders = [item for item in given if _is_folder(item, self._policy)]
         if sync and not folders:
-            msg = "sync=True removes what is gone from a folder: give a folder"
+            msg = f"sync=True removes what is gone from a folder; there is no folder in {shorten(quoted(given), 200)}"
             raise ValueError(msg)
         with tracked(self._progress, "indexing") as progress:
             return self._run(given, folders, progress, sync=sync)

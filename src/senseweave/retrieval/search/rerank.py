@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -35,13 +36,20 @@ class ModelReranker:
     scored comes last and is warned of (`RerankWarning`), the rest is ranked without it.
     """
 
-    def __init__(self, name: str, **options: Any) -> None:
+    def __init__(self, name: str | os.PathLike[str], **options: Any) -> None:
         """Create a reranker from a model's name; the model is found and loaded when it is first used.
 
         Args:
             name: A hub id or a local folder.
             **options: As for `load_reranker`.
+
+        Raises:
+            TypeError: If the name is neither a string nor a path, or is blank.
         """
+        name = os.fspath(name)
+        if not isinstance(name, str) or not name.strip():
+            msg = f"the name of a reranker must be a string such as 'cross-encoder/ms-marco-MiniLM-L6-v2', not {name!r}"
+            raise TypeError(msg)
         self.model_name = name
         self.name = f"rerank:{name}"
         self._options = options
@@ -169,7 +177,7 @@ class ModelReranker:
         return MediaError(candidate.source, reason)
 
 
-def load_reranker(name: str, **options: Any) -> ModelReranker:
+def load_reranker(name: str | os.PathLike[str], **options: Any) -> ModelReranker:
     """Load a reranker: cross-encoder, multi-vector model (ColBERT, ColPali), SPLADE or vision-language model.
 
         reranker = sw.load_reranker("lightonai/GTE-ModernColBERT-v1", device="cuda")
@@ -186,12 +194,12 @@ def load_reranker(name: str, **options: Any) -> ModelReranker:
 
     Raises:
         ModelError: If there is no such model, or it is none of these.
-        TypeError: If there is no such option, or a value has the wrong type.
+        TypeError: If there is no such option, or the name or a value has the wrong type.
         ValueError: If a value is impossible.
     """
     reranker = ModelReranker(name, **options)
     _ = reranker.model  # a wrong name or option is an error here, not at the first search
-    remember(name, options)
+    remember(reranker.model_name, options)
     return reranker
 
 

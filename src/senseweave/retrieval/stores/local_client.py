@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from senseweave.display import printable
 from senseweave.errors import StoreError
 from senseweave.extras import require
 from senseweave.forking import abandon
 from senseweave.redaction import without_secrets
 from senseweave.retrieval.integrity.links import check_links
 from senseweave.retrieval.integrity.swap import finish_swap
+from senseweave.retrieval.records.values import is_unicode
 from senseweave.retrieval.stores.addresses import is_address
 from senseweave.retrieval.stores.chroma_bindings import renew_bindings
 from senseweave.retrieval.stores.lock import FolderLock
@@ -56,6 +58,11 @@ def holds_store(place: Any, *, create: bool) -> bool:
         )
         raise StoreError(msg)
     folder = Path(os.path.abspath(place))
+    if not is_unicode(str(folder)):
+        msg = (
+            f"{printable(str(folder))}: Chroma keeps no index in a folder whose path is not Unicode; rename the folder"
+        )
+        raise StoreError(msg)
     with readable(folder):
         if folder.exists() and not folder.is_dir():
             msg = f"{folder} is a file; an index needs a folder"

@@ -167,3 +167,28 @@ def test_a_film_in_avi_that_was_cut_says_so(make):
     complete = Video(whole)
     complete.decode(frames=2)
     assert complete.notes == ()
+
+
+@pytest.mark.parametrize("filling", [bytes(20_000), np.random.default_rng(1).bytes(20_000)], ids=["zeros", "noise"])
+@pytest.mark.parametrize("kind", ["FLAC", "MP3"])
+def test_damage_in_the_middle_costs_no_more_than_is_damaged(make, kind, filling):
+    data = make.sound(speech(make, 40), kind=kind)
+    half = len(data) // 2
+    recording = Audio(data[:half] + filling + data[half + len(filling) :])
+    assert recording.duration > 36
+    heard = recording.decode().samples
+    assert len(heard) / RATE == pytest.approx(recording.duration, abs=1e-3)
+    assert any("cannot be decoded" in note for note in recording.notes)
+    assert np.allclose(heard[:RATE], Audio(data).decode().samples[:RATE], atol=1e-3)
+    assert heard[-RATE:].std() > 0.05  # the last second is loud
+    for window in recording.windows(5):
+        assert window.decode().duration == pytest.approx(5, abs=0.01)
+
+
+def test_a_flac_file_is_read_from_within_its_damage(make):
+    data = make.sound(make.noise(20), kind="FLAC")
+    half = len(data) // 2
+    damaged = data[: half - 50_000] + bytes(100_000) + data[half + 50_000 :]
+    seconds = Audio(damaged, span=(10, 14)).decode().samples
+    assert len(seconds) == 4 * RATE
+    assert np.array_equal(seconds[2 * RATE :], Audio(data, span=(12, 14)).decode().samples)

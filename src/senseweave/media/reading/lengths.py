@@ -19,6 +19,8 @@ _MOST_CHUNKS: Final = 10_000
 _UNKNOWN_SIZE: Final = 0x7FFFFF00
 """A program that cannot go back to the header writes this size or a larger one, or 0."""
 
+_TAGS: Final = (b"TAG", b"APET", b"LYRI", b"ID3")
+"""How tags begin that may end an MP3."""
 _CORRECTED: Final = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 """How libsndfile says that it has corrected a size."""
 
@@ -26,8 +28,9 @@ _CORRECTED: Final = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\
 def states_length(file: BinaryIO, reader: str) -> bool:
     """Return whether libsndfile can know the length of a file without decoding it.
 
-    It cannot of an MP3 without the header of LAME, of which it reads as many packets as it estimates, nor of what
-    follows the first of several files that were joined, nor of a WAV file whose recorder never wrote the size.
+    It cannot of an MP3 without the header of LAME, of which it reads as many packets as it estimates, nor of one with
+    damage between its packets, where it stops, nor of what follows the first of several files that were joined, nor of
+    a WAV file whose recorder never wrote the size.
 
     Args:
         file: Seekable; its position is lost.
@@ -109,7 +112,30 @@ def _has_header(file: BinaryIO) -> bool:
         return False
     file.seek(start + size)
     following = file.read(_TAIL_BYTES)
-    return mpeg_packet(following[tag_length(following) :]) is None
+    return mpeg_packet(following[tag_length(following) :]) is None and _is_unbroken(file, start, start + size)
+
+
+def _is_unbroken(file: BinaryIO, start: int, end: int) -> bool:
+    """Return whether packets of MPEG audio follow each other from one place in a file to another, or to its end."""
+    lengths: dict[bytes, int] = {}
+    while start + 4 <= end:
+        file.seek(start)
+        block = file.read(min(_SCAN_BYTES, end - start))
+        if len(block) < 4:
+            break
+        at = 0
+        while at + 4 <= len(block):
+            header = block[at : at + 4]
+            if header not in lengths:
+                packet = mpeg_packet(header)
+                if packet is None:
+                    return header.startswith(_TAGS)
+                if not packet.length:  # a free bit rate, which the header does not tell
+                    return True
+                lengths[header] = packet.length
+            at += lengths[header]
+        start += at
+    return True
 
 
 def _is_chained(file: BinaryIO) -> bool:

@@ -77,9 +77,11 @@ def open_sound(source: Source, content: Content, policy: MediaPolicy) -> SoundRe
         states = content.reader not in _SOUNDFILE or _states_length(source, file, content.reader)
         if content.reader in _SOUNDFILE and states:
             try:
-                return SoundfileReader(file, source.label)
+                sound = SoundfileReader(file, source.label)
             except _UnknownToSoundfileError:
                 file.seek(0)
+            else:
+                return sound if content.reader != "flac" else _ResumedReader(sound, source, content)
         reader = FFmpegSoundReader(file, content, source.label, counted=not states)
         return reader if len(reader.tracks) < 2 else _mixed(reader, source, content)
     except BaseException:
@@ -301,6 +303,48 @@ class SoundfileReader:
         """Release the file."""
         self._sound.close()
         self._file.close()
+
+
+class _ResumedReader:
+    """A FLAC file that FFmpeg reads on where damage makes libsndfile stop: packets after it can be read."""
+
+    def __init__(self, sound: SoundfileReader, source: Source, content: Content) -> None:
+        self._sound, self._source, self._content = sound, source, content
+        self.rate, self.duration, self.notes = sound.rate, sound.duration, sound.notes
+
+    def blocks(self, start: float) -> Iterator[np.ndarray]:
+        """Yield mono float32 samples at `rate`, from the whole second `start`; silence in place of what is damaged."""
+        known, position = len(self.notes), int(start * self.rate)
+        failure: MediaError | None = None
+        try:
+            for block in self._sound.blocks(start):
+                position += len(block)
+                yield block
+        except MediaError as error:
+            failure = error
+        if failure is None and self._ends(position):
+            return
+        stopped = position
+        with contextlib.closing(FFmpegSoundReader(self._source.open(), self._content, self._source.label)) as rest:
+            skipped = position % self.rate
+            for block in rest.blocks(position // self.rate):
+                samples, skipped = block[skipped:], max(0, skipped - len(block))
+                position += len(samples)
+                if len(samples):
+                    yield samples
+        if failure is not None and position == stopped:
+            raise failure
+        if self._ends(position):
+            self.notes[known:] = []  # that the sound ends where libsndfile stopped
+        if position > stopped:
+            self.notes.append(f"the sound cannot be decoded at {stopped / self.rate:.2f} seconds")
+
+    def _ends(self, position: int) -> bool:
+        return self.duration is None or position >= (self.duration - _SHORTFALL) * self.rate
+
+    def close(self) -> None:
+        """Release the file."""
+        self._sound.close()
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ class FB2Reader(ParsedReader):
 
 def _root(source: Source) -> _Element:
     source.policy.check_text(source.label, source.size)
-    return parse_xml(source.read(), source.label, KIND)
+    return parse_xml(source.read(), source, KIND)
 
 
 def _add(chapter: _Element, builder: Builder) -> None:

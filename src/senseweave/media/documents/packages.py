@@ -9,7 +9,7 @@ import tempfile
 import weakref
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from senseweave.errors import MediaError, PolicyError
@@ -28,6 +28,8 @@ does a thousand times."""
 SWOLLEN_FROM: Final = 64 * 1024**2
 MAX_ELEMENTS: Final = 2_000_000
 """Elements of one XML file: 500 pages of prose have about 200,000, and each takes 120 bytes of libxml2's memory."""
+_HARMLESS: Final = {"ERR_UNDECLARED_ENTITY", "ERR_ATTRIBUTE_REDEFINED", "ERR_DOCUMENT_END"}
+"""Errors in XML that lose no words: names of letters that HTML has, and what follows the end."""
 _DRAWN_TEXT: Final = "{http://schemas.openxmlformats.org/drawingml/2006/main}t"
 _DIRECTORY_ENTRY: Final = 46
 """Smallest size of an entry in the directory of a ZIP file, in bytes."""
@@ -143,8 +145,8 @@ class Package:
             MediaError: If there is no such file, or it is not XML.
             PolicyError: If it has too many elements, or declares entities.
         """
-        _etree(self.source.label, self.kind)
-        return parse_xml(transitional(self.read(name)), f"{self.source.label}, {name}", self.kind)
+        _etree(self.source, self.kind)
+        return parse_xml(transitional(self.read(name)), self.source, self.kind, name)
 
     def main_part(self, otherwise: str) -> str:
         """Return the name of the main file of an Office package; some programs number it."""
@@ -216,14 +218,23 @@ def transitional(data: bytes) -> bytes:
     return re.sub(rb"http://purl\.oclc\.org/ooxml/(\w+)/", rb"http://schemas.openxmlformats.org/\1/2006/", data)
 
 
-def parse_xml(data: bytes, label: str, kind: str) -> _Element:
+def parse_xml(data: bytes, source: Source, kind: str, name: str | None = None) -> _Element:
     """Return the root of an XML document, read without entities, network or a limit on depth that crashes.
+
+    One that is damaged is read as far as it can be, and the source has a note.
+
+    Args:
+        data: The document.
+        source: The file that it is, or is in.
+        kind: What the file is called in messages.
+        name: Of the document in the file; None for the file itself.
 
     Raises:
         MediaError: If it is not XML.
         PolicyError: If it has too many elements, or declares entities.
     """
-    etree = _etree(label, kind)
+    etree = _etree(source, kind)
+    label = f"{source.label}, {name}" if name is not None else source.label
     check_elements(data, label)
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True)
     try:
@@ -232,11 +243,25 @@ def parse_xml(data: bytes, label: str, kind: str) -> _Element:
         raise MediaError(label, f"is not valid XML ({error})") from error
     if root is None:
         raise MediaError(label, "is not valid XML")
+    note_damage(source, parser.error_log, name)
     return cast("_Element", root)
 
 
-def _etree(label: str, kind: str) -> Any:
-    return require_reader("lxml.etree", extra="documents", feature=f"reading a {kind}", source=label)
+def note_damage(source: Source, errors: Iterable[Any], name: str | None = None) -> None:
+    """Note on a source where its XML is damaged, by the errors of a parser that went on after them.
+
+    Args:
+        source: The file.
+        errors: The parser's `error_log`.
+        name: Of the XML in the file; None for the file itself.
+    """
+    lines = [error.line for error in errors if error.level_name == "FATAL" and error.type_name not in _HARMLESS]
+    if lines:
+        source.note(f"{name or 'the XML'} is damaged in line {lines[0]:,}: words may be missing")
+
+
+def _etree(source: Source, kind: str) -> Any:
+    return require_reader("lxml.etree", extra="documents", feature=f"reading a {kind}", source=source.label)
 
 
 def check_elements(data: bytes, label: str) -> None:

@@ -65,7 +65,7 @@ def read_ttml(source: Source) -> Iterator[Said]:
     Raises:
         MediaError: If it is not XML.
     """
-    root = parse_xml(source.read(), source.label, KIND)
+    root = parse_xml(source.read(), source, KIND)
     rates = {str(name).rpartition("}")[2]: value for name, value in root.attrib.items()}
     frames, ticks = _rate(rates.get("frameRate"), 30.0), _rate(rates.get("tickRate"), 1.0)
     waiting: list[tuple[_Element, float]] = [(root, 0.0)]

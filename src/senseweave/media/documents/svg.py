@@ -90,7 +90,7 @@ class SVGReader(ParsedReader):
 
 def _root(source: Source) -> _Element:
     source.policy.check_text(source.label, source.size)
-    return parse_xml(source.read(), source.label, KIND)
+    return parse_xml(source.read(), source, KIND)
 
 
 def _cut_links(root: _Element) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from senseweave.errors import PolicyError
 from senseweave.extras import require_reader
 from senseweave.media.documents.docx import relations
-from senseweave.media.documents.packages import Package
+from senseweave.media.documents.packages import Package, note_damage
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -93,6 +93,7 @@ class Workbook:
                 element.clear()
                 while element.getprevious() is not None:
                     del element.getparent()[0]
+            note_damage(self._package.source, parsed.error_log, name)
 
     def _value(self, cell: _Element) -> Any:
         """Return what a cell shows: of a formula, the value that was kept with it."""

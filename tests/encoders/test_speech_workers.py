@@ -9,6 +9,7 @@ from senseweave.encoders.bridges import speech_workers
 from senseweave.encoders.bridges.faster_whisper import FasterWhisper
 from senseweave.encoders.bridges.speech_workers import MOST_WORKERS, SMALL_BYTES, at_once, share_threads, usable_workers
 from senseweave.encoders.parts.starter_weights import WHISPER_TINY
+from senseweave.encoders.runtime.onnx_session import count_cores
 
 RATE = 16_000
 
@@ -91,6 +92,26 @@ def test_an_error_in_any_call_is_raised_when_the_others_have_ended(workers, at):
     with pytest.raises(ValueError, match=f"window {at}"):
         at_once([lambda place=place: call(place) for place in range(10)], workers)
     assert not running
+
+
+def test_a_caller_does_not_wait_for_threads_that_are_busy_for_others():
+    end, begun = threading.Event(), threading.Semaphore(0)
+
+    def occupy():
+        begun.release()
+        assert end.wait(60)
+
+    cores = count_cores()
+    others = [threading.Thread(target=at_once, args=([occupy] * 2, 2)) for _ in range(cores)]  # all of the pool
+    for other in others:
+        other.start()
+    for _ in range(2 * cores):
+        assert begun.acquire(timeout=60)
+    assert at_once([lambda: 1, lambda: 2], 2) == [1, 2]
+    assert not end.is_set()
+    end.set()
+    for other in others:
+        other.join()
 
 
 def test_nothing_to_do_is_nothing():

@@ -70,7 +70,8 @@ def at_once(calls: Sequence[Callable[[], T]], workers: int) -> list[T]:
     try:
         work()
     finally:
-        wait(others)
-    for other in others:
+        begun = [other for other in others if not other.cancel()]  # the rest would find nothing left to do
+        wait(begun)
+    for other in begun:
         other.result()
     return [results[place] for place in range(len(calls))]

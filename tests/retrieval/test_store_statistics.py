@@ -100,6 +100,12 @@ def test_a_part_is_known_to_be_empty_once_it_was_looked_at_and_until_something_c
     assert not known.is_empty("image")
 
 
+def test_a_part_whose_vectors_the_store_does_not_give_is_not_empty():
+    known = StoreStatistics(lambda _: (np.zeros((0, DIMENSION), np.float32), 20), lambda _: PHRASES)
+    assert known.find("text", "text") is None
+    assert not known.is_empty("text")
+
+
 def test_a_single_document_gives_scores_of_sane_size():
     store = PlainStore(image=1)
     known = store.statistics().find("image", "image")

@@ -18,7 +18,7 @@ from langchain_senseweave.retrieval.sources import (
     document_modality,
     stretch,
 )
-from senseweave.interop import MODALITIES, Candidate, Modality, Sample, StoreCall, evenly_spaced
+from senseweave.interop import MODALITIES, Candidate, Modality, Sample, Statistics, StoreCall, evenly_spaced
 
 _METHODS: Final = (
     "similarity_search_with_score_by_vector",
@@ -91,10 +91,24 @@ class FaissView(CalibratedView, VectorView):
         is_product = self.store.index.metric_type == 0
         return [(document, float(score if is_product else 1.0 - score / 2.0)) for document, score in scored]
 
+    def statistics(self, modality: Modality | None, query_modality: Modality) -> Statistics | None:
+        """Return what is known of similarities; nothing of a metric that tells no cosine, such as L1."""
+        known = super().statistics(modality, query_modality)
+        return known if self.store.index.metric_type in (0, 1) else None  # METRIC_INNER_PRODUCT, METRIC_L2
+
     def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
-        """Return the stored vectors of what was found."""
+        """Return the stored vectors of what was found.
+
+        Raises:
+            ValueError: If the index does not give them.
+        """
         rows = {identifier: row for row, identifier in self.store.index_to_docstore_id.items()}
-        return [self.store.index.reconstruct(rows[candidate.id]) for candidate in found]
+        try:
+            return [self.store.index.reconstruct(rows[candidate.id]) for candidate in found]
+        except RuntimeError as error:
+            kind = type(self.store.index).__name__
+            msg = f"{kind} does not give the vectors of documents, which `diversity` compares; an IVF index gives them"
+            raise ValueError(f"{msg} after store.index.make_direct_map()") from error
 
     def count(self) -> int:
         """Return how many vectors the store holds."""
@@ -106,8 +120,8 @@ class FaissView(CalibratedView, VectorView):
         rows = [row for row, key in kept if document_modality(self.store.docstore.search(key)) == modality]
         try:
             return as_matrix([self.store.index.reconstruct(row) for row in evenly_spaced(rows)]), len(rows)
-        except RuntimeError:  # an index of compressed vectors
-            return as_matrix([]), 0
+        except RuntimeError:  # an index of inverted lists without a direct map
+            return as_matrix([]), len(rows)
 
 
 class QdrantView(CalibratedView, VectorView):
@@ -122,9 +136,17 @@ class QdrantView(CalibratedView, VectorView):
         return scored
 
     def similarities(self, scored: Scored) -> list[tuple[Document, float]]:
-        """Return products as they are, and distances of unit vectors as their cosine."""
-        is_distance = self.store.distance.value == "Euclid"
-        return [(document, 1.0 - score**2 / 2.0 if is_distance else score) for document, score in scored]
+        """Return products as they are, and distances of unit vectors as their cosine, or at least in its order."""
+        if self.store.distance.value == "Euclid":
+            return [(document, 1.0 - score**2 / 2.0) for document, score in scored]
+        if self.store.distance.value == "Manhattan":
+            return [(document, 1.0 - score) for document, score in scored]
+        return list(scored)
+
+    def statistics(self, modality: Modality | None, query_modality: Modality) -> Statistics | None:
+        """Return what is known of similarities; nothing of Manhattan distances, which tell no cosine."""
+        known = super().statistics(modality, query_modality)
+        return known if self.store.distance.value != "Manhattan" else None
 
     def vectors(self, found: Sequence[Candidate]) -> Sequence[np.ndarray]:
         """Return the stored vectors of what was found."""

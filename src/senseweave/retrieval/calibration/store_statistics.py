@@ -43,8 +43,8 @@ class StoreStatistics(Generic[Part]):
         """Take the functions that read the store; each is called when it is first needed.
 
         Args:
-            sample: Returns for a part of the store a sample of its vectors, shape (n, dimension), n = 0 if it is empty,
-                and the number of vectors it holds in all.
+            sample: Returns for a part of the store a sample of its vectors, shape (n, dimension), n = 0 if it is empty
+                or the store does not give them, and the number of vectors it holds in all.
             probes: Returns for a part the vectors of general phrases in its space, shape (q, dimension): embed
                 `senseweave.retrieval.calibration.probes.PROBES` as queries. Called at every estimate, so cache the
                 result.
@@ -68,7 +68,7 @@ class StoreStatistics(Generic[Part]):
         store changes, since the missing documents may have been added.
 
         Returns:
-            The statistics, or None while the part is empty or nothing can stand in for the queries.
+            The statistics, or None while there is no sample of the part, or nothing can stand in for the queries.
 
         Raises:
             ValueError: If the vectors of the store and of the queries have different dimensions.
@@ -103,7 +103,7 @@ class StoreStatistics(Generic[Part]):
 
     def _estimate(self, part: Part, query_modality: Modality) -> Statistics | None:
         documents, size = self._sample(part)
-        self._sizes[part] = size if len(documents) else 0
+        self._sizes[part] = size
         if not len(documents):
             return None
         if query_modality == "text":

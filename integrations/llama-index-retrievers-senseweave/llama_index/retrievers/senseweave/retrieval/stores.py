@@ -300,6 +300,8 @@ class QdrantView(LlamaIndexView):
     """A view of `QdrantVectorStore`, where "not in" holds for no node without the key."""
 
     store: Any
+    distance: str | None = None
+    """The name of the collection's distance, once it was asked for."""
 
     @property
     def is_asynchronous(self) -> bool:
@@ -309,6 +311,25 @@ class QdrantView(LlamaIndexView):
     def modality_filter(self, modality: Modality) -> MetadataFilter | MetadataFilters | None:
         """Return the condition by which Qdrant gives nodes of a modality."""
         return modality_filter(modality, missing=False)
+
+    async def _ask(self, steps: Steps, query: VectorStoreQuery) -> VectorStoreQueryResult:
+        result = await super()._ask(steps, query)
+        if self.distance is None:  # the store has seen by now that there is a collection
+            client, aclient = self.store._client, self.store._aclient
+            name = self.store.collection_name
+            ask, aask = (each and each.get_collection for each in (client, aclient))
+            self.distance = self._distance((await steps.ask(ask, aask or ask, name)).config.params.vectors)
+        return result
+
+    def _distance(self, vectors: Any) -> str:
+        """Return the name of the distance of the vectors that the store asks for."""
+        named = vectors.get(self.store.dense_vector_name) if isinstance(vectors, Mapping) else vectors
+        return str(named.distance.value) if named is not None else "Cosine"
+
+    def _cosine(self, score: float) -> float:
+        if self.distance == "Euclid":
+            return 1.0 - score**2 / 2.0  # of unit vectors
+        return 1.0 - score if self.distance == "Manhattan" else score  # in the order of the cosines, at least
 
 
 class LanceView(LlamaIndexView):
@@ -344,7 +365,10 @@ class FaissView(LlamaIndexView):
     takes_filters = False
 
     def _cosine(self, score: float) -> float:
-        return 1.0 - score / 2 if self.store.client.metric_type == 1 else score  # METRIC_L2, of unit vectors
+        metric = self.store.client.metric_type
+        if metric == 0:  # METRIC_INNER_PRODUCT
+            return score
+        return 1.0 - score / 2 if metric == 1 else 1.0 - score  # METRIC_L2, of unit vectors; or others in their order
 
 
 def view_store(

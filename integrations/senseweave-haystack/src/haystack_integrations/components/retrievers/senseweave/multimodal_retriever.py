@@ -108,8 +108,8 @@ class SenseweaveMultimodalRetriever(Container):
 
         :param index: The folder of an index made with `senseweave.Index` or `senseweave index`, or an open index. It
             knows its models and its calibration.
-        :param retrievers: Instead of an index: embedding retrievers by name. Their scores must be similarities, as
-            those of `SenseweaveChromaRetriever` and `InMemoryEmbeddingRetriever` are.
+        :param retrievers: Instead of an index: embedding retrievers by name. Scores that are distances, as those of
+            `ChromaEmbeddingRetriever`, are taken for the similarities that they stand for.
         :param embedders: The text embedder of the retrievers, or one for each by the retriever's name. If None,
             `SenseweaveTextEmbedder()`.
         :param modalities: Only Documents of these modalities, by their `meta["modality"]`; with retrievers,

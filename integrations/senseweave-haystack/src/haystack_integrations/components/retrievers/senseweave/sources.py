@@ -97,7 +97,8 @@ class RetrieverView(StoreView):
         """Like `find`, by the retriever's own `run_async` where it has one."""
         with_vectors = _with_vectors(call)
         inputs = self._inputs(vector, k, modality, call.filters, with_vectors)
-        return self._candidates((await call_async(self.retriever, "run", **inputs))["documents"], with_vectors)
+        found = (await call_async(self.retriever, "run", **inputs))["documents"]
+        return self._candidates(found, self._similarities(found, vector), with_vectors)
 
     def find_with_vectors(self, vector: np.ndarray, k: int, modality: Modality | None) -> list[Candidate]:
         """Return the `k` Documents nearest to a vector, with embeddings where the retriever can return them."""
@@ -123,7 +124,7 @@ class RetrieverView(StoreView):
         documents = self._store._get_result_to_documents(found)
         if filters:
             documents = [document for document in documents if matches(filters, document)]
-        return self._candidates(documents, with_vectors=True)
+        return self._candidates(documents, [0.0] * len(documents), with_vectors=True)
 
     def is_empty(self, call: StoreCall, modality: Modality | None) -> bool:
         """Return whether nothing is found in this call, so that no statistics are needed."""
@@ -134,11 +135,23 @@ class RetrieverView(StoreView):
 
     @property
     def _store(self) -> Any:
-        return getattr(self.retriever, "document_store", None)
+        return getattr(self.retriever, "document_store", None) or getattr(self.retriever, "_document_store", None)
 
     @property
     def _is_chroma(self) -> bool:
-        return any(base.__name__ == "ChromaDocumentStore" for base in type(self._store).__mro__)
+        return _is_a(self._store, "ChromaDocumentStore")
+
+    @cached_property
+    def _gives_distances(self) -> bool:
+        """Whether the scores of the retriever are known to be distances, of which smaller is nearer."""
+        function = getattr(self.retriever, "vector_function", None)  # of PostgreSQL
+        similarity = getattr(self._store, "similarity", None)  # of Qdrant
+        return _is_a(self.retriever, "ChromaEmbeddingRetriever") or function == "l2_distance" or similarity == "l2"
+
+    @cached_property
+    def _accepted(self) -> Collection[str]:
+        """Names of the arguments of the retriever's `run`."""
+        return inspect.signature(self.retriever.run).parameters
 
     def _ask(self, question: Callable[[Any], Any]) -> Any:
         """Return the answer of the store's collection."""
@@ -154,7 +167,8 @@ class RetrieverView(StoreView):
         self, vector: np.ndarray, k: int, modality: Modality | None, filters: Any, *, with_vectors: bool
     ) -> list[Candidate]:
         inputs = self._inputs(vector, k, modality, filters, with_vectors)
-        return self._candidates(self.retriever.run(**inputs)["documents"], with_vectors)
+        found = self.retriever.run(**inputs)["documents"]
+        return self._candidates(found, self._similarities(found, vector), with_vectors)
 
     def _inputs(
         self, vector: np.ndarray, k: int, modality: Modality | None, filters: Any, with_vectors: bool
@@ -170,24 +184,40 @@ class RetrieverView(StoreView):
         # A retriever replaces its own filters with those of the call, so these hold both.
         joined = join_filters(own, given) if given else None
         inputs: dict[str, Any] = {"query_embedding": vector.tolist(), "filters": joined, "top_k": k}
-        if with_vectors and "return_embedding" in inspect.signature(self.retriever.run).parameters:
+        if self._asks_for_embeddings(with_vectors):
             inputs["return_embedding"] = True
+        if "scale_score" in self._accepted:
+            inputs["scale_score"] = False
         return inputs
 
-    def _candidates(self, documents: list[Document], with_vectors: bool) -> list[Candidate]:
+    def _asks_for_embeddings(self, with_vectors: bool) -> bool:
+        return (with_vectors or self._gives_distances) and "return_embedding" in self._accepted
+
+    def _similarities(self, documents: list[Document], vector: np.ndarray) -> list[float]:
+        """Return the scores of Documents, nearest first; those that rise are distances, for which the cosines stand."""
+        scores = [float(document.score or 0.0) for document in documents]
+        rises = len(scores) > 1 and scores[0] < scores[-1]
+        if not self._gives_distances and not rises:
+            return scores
+        if any(document.embedding is None for document in documents):
+            return [1.0 - score for score in scores]
+        return [float(unit(np.asarray(document.embedding)) @ vector) for document in documents]
+
+    def _candidates(self, documents: list[Document], similarities: list[float], with_vectors: bool) -> list[Candidate]:
         fingerprint = self.embedder.fingerprint if isinstance(self.embedder, SpaceComponent) else None
         check_fingerprints(fingerprints(documents), self.name, fingerprint)
-        drops_embeddings = with_vectors and not getattr(self.retriever, "return_embedding", False)
+        asked = with_vectors or self._asks_for_embeddings(with_vectors)
+        drops_embeddings = asked and not getattr(self.retriever, "return_embedding", False)
         candidates = [
             Candidate(
                 document.id,
                 document.meta,
                 document.content,
-                float(document.score or 0.0),
+                similarity,
                 unit(np.asarray(document.embedding)) if document.embedding is not None else None,
                 replace(document, embedding=None) if drops_embeddings else document,
             )
-            for document in documents
+            for document, similarity in zip(documents, similarities, strict=True)
         ]
         return sorted(candidates, key=lambda candidate: -candidate.similarity)
 
@@ -249,6 +279,11 @@ def ranked_document(place: Ranking) -> Document:
         return hit_to_document(place.hit)
     document: Document = place.item
     return replace(document, score=place.hit.score, meta=with_result(document.meta, result_meta(place.hit)))
+
+
+def _is_a(value: Any, name: str) -> bool:
+    """Return whether a value is of a class of a name, whose package may be missing, or of a subclass."""
+    return any(base.__name__ == name for base in type(value).__mro__)
 
 
 def _with_vectors(call: StoreCall) -> bool:

@@ -220,3 +220,16 @@ def test_haystack(address: str, space: sw.Space) -> None:
     result = model.run(TEXTS[0])
     np.testing.assert_allclose(result["embedding"], space.embed_text(TEXTS)[0], atol=1e-6)
     assert result["meta"]["usage"]["prompt_tokens"] == 5
+
+
+def test_words_are_counted_in_a_thread(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def count(text: str) -> int:
+        threads.append(threading.current_thread().name)
+        return 1
+
+    monkeypatch.setattr("senseweave.serving.embeddings.count_words", count)
+    answer = client.post("/v1/embeddings", json={"input": ["a dog", "a cat"]})
+    assert answer.json()["usage"]["prompt_tokens"] == 2
+    assert all(name.startswith("senseweave-serve") for name in threads)

@@ -27,6 +27,16 @@ def test_a_server_is_ready_once_its_models_are_loaded(client: httpx.Client) -> N
     assert client.get("/readyz").json() == {"status": "ready"}
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+def test_what_watches_a_server_may_ask_for_headers_alone(client: httpx.Client, path: str) -> None:
+    while client.get("/readyz").status_code == 503:
+        time.sleep(0.01)
+    answer = client.head(path)
+    assert answer.status_code == 200
+    assert answer.content == b""
+    assert answer.headers["content-type"] == client.get(path).headers["content-type"]
+
+
 def test_requests_are_counted_by_route_and_not_by_path(client: httpx.Client, index: sw.Index) -> None:
     client.get("/api/records/does-not-exist")
     client.get("/nowhere/at/all")

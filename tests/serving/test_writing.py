@@ -100,6 +100,19 @@ def test_a_read_only_server_has_no_routes_that_change_anything(
     assert client.get("/api/info").json()["uploads"] is False
 
 
+def test_an_upload_that_cannot_be_kept_is_a_line_in_the_log_and_the_server_goes_on(
+    start: Start, own_index: sw.Index, own_files: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = start(own_index, uploads=own_files / "dogs.txt" / "uploads")  # below a file: no folder can be made
+    answer = client.post("/api/files", files={"files": ("fox.txt", b"Foxes run.")})
+    assert answer.status_code == 507
+    assert answer.json()["error"]["code"] == "not_kept"
+    assert str(own_files) not in answer.text
+    assert "an upload cannot be kept: [Errno 20] Not a directory" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert client.get("/api/info").status_code == 200
+
+
 def test_a_server_without_a_folder_takes_no_uploads(start: Start, own_index: sw.Index) -> None:
     client = start(own_index)
     assert client.post("/api/files", files=[("files", ("a.txt", b"a"))]).status_code == 403

@@ -16,12 +16,14 @@ from senseweave.serving.work import off_loop
 router = APIRouter(tags=["operation"])
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", response_model=MessageAnswer)
 async def healthz() -> Any:
     """Return that the server lives."""
     return PlainJSON({"status": "ok"})
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=MessageAnswer)
 async def readyz(shared: Shared) -> Any:
     """Return whether models are loaded and the index can be read."""

@@ -29,6 +29,7 @@ MESSAGE: Final = "<!-- message -->"
 WRONG: Final = '<p class="error" role="alert">That is not the token of this server.</p>'
 
 
+@router.head("/")
 @router.get("/")
 async def page() -> HTMLResponse:
     """Return the page."""

@@ -84,7 +84,8 @@ async def _blocks(opened: OpenFile, start: int, end: int) -> AsyncIterator[bytes
 
 
 def _names(header: str, etag: str) -> bool:
-    return etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
+    """Return whether a list of entity tags holds one; `*` is any (RFC 9110, 13.1.2)."""
+    return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
 
 
 def _media_type(opened: OpenFile) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import secrets
 from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -15,6 +17,7 @@ from senseweave.forking import Lock
 from senseweave.media.forms.local_names import source_path
 from senseweave.retrieval import Index
 
+LOG = logging.getLogger("senseweave.serving")
 HASH: Final = re.compile(r"[0-9a-f]{16}")
 """Name of the folder of an upload: the beginning of its SHA-256."""
 STEM_BYTES: Final = 160
@@ -74,9 +77,7 @@ class Uploads:
         for path in idle:
             del self._adding[path]
             if str(path) not in used:
-                path.unlink(missing_ok=True)
-                if path.parent.is_dir() and not any(path.parent.iterdir()):
-                    path.parent.rmdir()
+                _remove(path)
 
     def _is_upload(self, path: Path) -> bool:
         """Return whether a path is of a file that `keep` wrote; one with `..` in it leads anywhere."""
@@ -99,6 +100,16 @@ def _cut(name: str) -> str:
     return name.encode()[:STEM_BYTES].decode(errors="ignore").strip(". ")
 
 
+def _remove(path: Path) -> None:
+    """Remove an upload with its folder; what cannot be removed stays, and the log says so."""
+    try:
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+    except OSError as error:
+        LOG.warning("an upload that nothing needs cannot be removed: %s", error)
+
+
 def _write(file: BinaryIO, place: Path) -> None:
     """Write a file at once: whoever reads the place sees all of it or what was there."""
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -110,4 +121,5 @@ def _write(file: BinaryIO, place: Path) -> None:
                 target.write(block)
         new.replace(place)
     finally:
-        new.unlink(missing_ok=True)
+        with suppress(OSError):  # the error of writing says why
+            new.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from senseweave.serving.schemas import AddAnswer, DeleteAnswer, TextsRequest
 from senseweave.serving.services import Services, Shared
 from senseweave.serving.work import off_loop
 
+LOG = logging.getLogger("senseweave.serving")
 router = APIRouter(prefix="/api", tags=["changes"], route_class=JSONRoute)
 
 
@@ -54,7 +56,11 @@ async def add_files(
         raise ApiError(422, "invalid_metadata", "metadata is not JSON") from None
     if not isinstance(values, dict):
         raise ApiError(422, "invalid_metadata", "metadata must be an object of flat values")
-    kept = await off_loop(uploads.keep, [(file.filename, file.file) for file in files])
+    try:
+        kept = await off_loop(uploads.keep, [(file.filename, file.file) for file in files])
+    except OSError as error:
+        LOG.error("an upload cannot be kept: %s", error)
+        raise ApiError(507, "not_kept", "the server cannot keep uploads now; its log says why") from None
     try:
         report = await shared.index.aadd(kept, metadata=values, on_error="skip", **options)
     except (TypeError, ValueError) as error:

@@ -93,6 +93,8 @@ def serve(
         )
     except ValueError as error:
         raise SenseweaveError(str(error)) from None
+    for name in settings.rerankers:
+        _find_reranker(name)
     with open_index(place, spaces=space or None, trust=trusted_kinds(trust)) as index:
         models = ", ".join(index.spaces)  # what the index asks for is judged before anybody can connect
         what = f"{len(index)} records of {place} ({models})"
@@ -101,3 +103,16 @@ def serve(
             settings,
             lambda url: render.line_of_outcome(f"serving {what} on {url}; Ctrl-C ends it"),
         )
+
+
+def _find_reranker(name: str) -> None:
+    """Find a reranker, so that a wrong name ends the command and not the searches of clients.
+
+    Raises:
+        SenseweaveError: If there is no such model.
+    """
+    from senseweave.retrieval.search.rerank import ModelReranker, as_reranker
+
+    found = as_reranker(name)
+    if isinstance(found, ModelReranker):
+        _ = found.model

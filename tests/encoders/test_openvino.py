@@ -1,10 +1,12 @@
 """What OpenVINO leaves of the process that uses it."""
 
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from tiny_sentence import save_sentence_model
 
 from senseweave.encoders.runtime.backends.openvino import OpenVino
 
@@ -34,6 +36,15 @@ signal.raise_signal(signal.SIGINT)
 """
 
 
+EMBEDDING = """
+import sys
+import numpy as np
+import senseweave as sw
+
+np.save(sys.argv[3], sw.load(sys.argv[1], backend=sys.argv[2], cache_size=0).embed_text(["a dog", "rain"]))
+"""
+
+
 @pytest.fixture
 def graph(tmp_path):
     operators = openvino.opset13
@@ -57,3 +68,26 @@ def test_models_that_are_opened_again_compute_the_same(graph):
     for _ in range(2):
         np.testing.assert_array_equal(model.vectors(rows), [[0.0, 0.0, 0.5, 2.0]])
         model.close()
+
+
+def test_a_graph_is_made_where_the_other_engine_is_installed_but_broken(tmp_path):
+    pytest.importorskip("onnxscript")
+    broken = tmp_path / "packages" / "onnxruntime"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('libonnxruntime.so.1: cannot open shared object file')")
+    folder = save_sentence_model(tmp_path / "model")
+    paths = os.pathsep.join([str(broken.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": paths, "SENSEWEAVE_CACHE": str(tmp_path / "cache")}
+    vectors = []
+    for backend in ("torch", "openvino"):
+        file = tmp_path / f"{backend}.npy"
+        done = subprocess.run(
+            [sys.executable, "-c", EMBEDDING, folder, backend, str(file)],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        vectors.append(np.load(file))
+    np.testing.assert_allclose(*vectors, atol=1e-5)

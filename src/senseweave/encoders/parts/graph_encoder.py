@@ -300,7 +300,7 @@ class GraphEncoder(Encoder, Generic[Inputs]):
         facts = {**pipeline.facts, **pipeline.inputs.save(folder)}
         export_pipeline(pipeline, folder)
         inputs = self.read_inputs(folder, facts)
-        backend = _backend(name, "onnx" if is_installed("onnx") else "openvino", folder, inputs)
+        backend = _backend(name, self.engine, folder, inputs)
         dimension = write_proof(pipeline, folder / PROOF)
         check_proof(name, backend, inputs, folder / PROOF)
         found = self.examine(name, backend, inputs)

@@ -1,6 +1,7 @@
 """Cross-encoders, multi-vector models and sparse encoders as rerankers: the scores are those of their library."""
 
 import json
+import shutil
 import warnings
 
 import numpy as np
@@ -187,6 +188,34 @@ def test_the_folders_prompts_are_used_unless_others_are_given(tmp_path):
     assert len({model.fingerprint for model in (saved, same, other)}) == 3
 
 
+SETTINGS = {
+    "cross-encoder": [{"activation_fn": "torch.nn.modules.linear.Identity"}],
+    "multi-vector": [{"similarity_fn_name": "meanmaxsim"}],
+    "sparse": [{"similarity_fn_name": "cosine"}, {"max_active_dims": 4}],
+}
+
+
+def test_settings_that_decide_scores_are_in_the_fingerprint(saved, tmp_path):
+    kind, folder = saved
+    plain = sw.load_reranker(str(folder))
+    for at, changes in enumerate(SETTINGS[kind]):
+        other = shutil.copytree(folder, tmp_path / str(at))
+        path = other / "config_sentence_transformers.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+        changed = sw.load_reranker(str(other))
+        assert not np.allclose(changed.score(QUERY, TEXTS).values, plain.score(QUERY, TEXTS).values)
+        assert changed.model.fingerprint != plain.model.fingerprint
+
+
+def test_the_usual_similarity_leaves_the_fingerprint_as_it_is(tmp_path):
+    for save, usual in ((save_splade, "dot"), (save_colbert, "maxsim")):
+        folder = save(tmp_path / usual)
+        before = sw.load_reranker(str(folder)).model.fingerprint
+        path = folder / "config_sentence_transformers.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "similarity_fn_name": usual}))
+        assert sw.load_reranker(str(folder)).model.fingerprint == before
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_ranks_alike(saved, dtype):
     _, folder = saved
@@ -196,8 +225,6 @@ def test_half_precision_ranks_alike(saved, dtype):
 
 
 def test_weights_that_are_missing_are_an_error(saved, tmp_path):
-    import shutil
-
     from safetensors.torch import load_file, save_file
 
     _, folder = saved

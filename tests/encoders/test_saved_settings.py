@@ -8,7 +8,7 @@ import pytest
 from tiny_clap import clap_maker
 from tiny_image_text import make_blip, make_clip, make_sentence_transformers_clip, make_siglip
 from tiny_omni import maker
-from tiny_sentence import save_static
+from tiny_sentence import save_sentence_model, save_static
 from tiny_text import texts
 
 import senseweave as sw
@@ -110,3 +110,36 @@ def test_a_layer_behind_a_clip_is_not_left_out(tmp_path):
     assert space.embed_image(pictures(tmp_path)).shape == (4, 8)
     with pytest.raises(sw.ModelError, match="has Dense behind its CLIP"):
         sw.load(f"clip:{tmp_path}")
+
+
+DAMAGED = {
+    "prompts": [["query: "], "query: ", {"query": 3}, {"own": ["a: "]}],
+    "default_prompt_name": [["own"], 3],
+    "truncate_dim": [True, 0, "16"],
+    "similarity_fn_name": [3, ["dot"]],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in DAMAGED.items() for value in values])
+def test_a_setting_of_another_type_is_an_error_that_names_the_folder(folder, key, value):
+    save_settings(folder, **{key: value})
+    with pytest.raises(sw.ModelError, match="model.*" + ("prompts" if "prompt" in key else "")):
+        sw.load(str(folder), cache_size=1, device="cpu").embed_text(["a dog"])
+
+
+@pytest.mark.parametrize("module", [{"idx": 0, "path": ""}, {"path": 3, "type": "sentence_transformers.models.Dense"}])
+def test_a_module_without_type_or_path_is_an_error_that_names_the_file(tmp_path, module):
+    save_sentence_model(tmp_path / "model")
+    (tmp_path / "model" / "modules.json").write_text(json.dumps([module]))
+    with pytest.raises(sw.ModelError, match=r"model: modules\.json must hold a path and a type"):
+        sw.load(str(tmp_path / "model")).embed_text(["a dog"])
+
+
+def test_the_usual_prompt_of_a_model_of_several_modalities_is_in_its_fingerprint(tmp_path):
+    MAKERS["omni"](tmp_path)
+    prompts = {"prompts": {"one": "a: ", "other": "b: "}}
+    found = []
+    for at, usual in enumerate((None, "one", "other")):
+        save_settings(tmp_path, **prompts, default_prompt_name=usual)
+        found.append(sw.load(str(tmp_path), cache_size=at, device="cpu").fingerprint)
+    assert len(set(found)) == 3

@@ -10,11 +10,11 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import BY_OTHER_MODULES, Rule, Signs, read_signs
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.saved_settings import with_settings
+from senseweave.encoders.parts.saved_settings import named_prompts, with_settings
 from senseweave.encoders.parts.sentence_folders import files_identity
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.refusals import check_sentence_encoder
-from senseweave.encoders.runtime.checkpoint import SETTINGS, Checkpoint, resolve
+from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -77,10 +77,14 @@ class OmniModel(Loadable):
         return np.asarray(vector, np.float32)
 
     def identity(self) -> dict[str, object]:
-        """Return weights, configuration and number type."""
-        saved = self.checkpoint.json(SETTINGS)
-        prompts = {name: prompt for name, prompt in (saved.get("prompts") or {}).items() if prompt}
-        return {"checkpoint": files_identity(self.checkpoint), "prompts": prompts, "dtype": self._dtype or "float32"}
+        """Return weights, configuration, prompts and number type."""
+        prompts, usual = named_prompts(self.checkpoint)
+        return {
+            "checkpoint": files_identity(self.checkpoint),
+            "prompts": prompts,
+            "dtype": self._dtype or "float32",
+            **({"default_prompt": usual} if usual in prompts else {}),
+        }
 
 
 class OmniEncoder(Encoder):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast, get_args
 
+from senseweave.display import shorten
 from senseweave.encoders.base import Encoder, Similarity
 from senseweave.encoders.parts.prompts import Prompts, last_name, saved_by_role
 from senseweave.encoders.runtime.checkpoint import SETTINGS, Checkpoint
@@ -51,7 +52,7 @@ def read_settings(checkpoint: Checkpoint) -> SavedSettings:
     if modules and modules[-1] == "Normalize":
         similarity = "cosine"
     dimensions = saved.get("truncate_dim")
-    if dimensions is not None and (not isinstance(dimensions, int) or dimensions < 1):
+    if dimensions is not None and (type(dimensions) is not int or dimensions < 1):
         msg = f"{checkpoint.name} was saved with truncate_dim={dimensions!r}, expected a positive number"
         raise ModelError(msg)
     called = (checkpoint.name, str(checkpoint.json("config.json").get("_name_or_path") or ""))
@@ -59,11 +60,28 @@ def read_settings(checkpoint: Checkpoint) -> SavedSettings:
     return SavedSettings(cast("Similarity", similarity), dimensions, layer_norm)
 
 
+def named_prompts(checkpoint: Checkpoint) -> tuple[dict[str, str], str | None]:
+    """Return the prompts that a folder was saved with by name, but the empty ones, and the name of the usual one.
+
+    Raises:
+        ModelError: If they are not strings.
+    """
+    saved = checkpoint.json(SETTINGS)
+    prompts, usual = saved.get("prompts") or {}, saved.get("default_prompt_name")
+    strings = isinstance(prompts, dict) and all(isinstance(prompt, str | None) for prompt in prompts.values())
+    if not strings or not isinstance(usual, str | None):
+        msg = (
+            f"{checkpoint.name}: {SETTINGS} must hold prompts as strings by name, and the name of one of them as "
+            f"default_prompt_name, not {shorten(repr(prompts), 60)} and {shorten(repr(usual), 60)}"
+        )
+        raise ModelError(msg)
+    return {name: prompt for name, prompt in prompts.items() if prompt}, usual
+
+
 def read_prompts(checkpoint: Checkpoint) -> Prompts:
     """Return the prompts that a folder was saved with: by role, else by `default_prompt_name`, else none."""
-    config = checkpoint.json(SETTINGS)
-    saved = config.get("prompts") or {}
-    default = saved.get(config.get("default_prompt_name") or "") or ""
+    saved, usual = named_prompts(checkpoint)
+    default = saved.get(usual or "", "")
     return saved_by_role(saved) or Prompts(default, default, "config" if default else "none")
 
 

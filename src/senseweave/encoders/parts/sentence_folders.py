@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from senseweave.encoders.parts.prompts import Prompts, find_prompts
-from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, SETTINGS, Checkpoint
+from senseweave.encoders.parts.saved_settings import named_prompts
+from senseweave.encoders.runtime.checkpoint import HUB_PATTERNS, Checkpoint
+from senseweave.errors import ModelError
 
 PATTERNS = [*HUB_PATTERNS, "README.md", "*/pytorch_model.bin"]
 """Files of a hub model. Older models keep the weights of their dense layers, and of those alone, in a pickle; it is
@@ -33,9 +35,19 @@ def read_dimension(checkpoint: Checkpoint) -> int | None:
 
 
 def module_folders(checkpoint: Checkpoint) -> list[tuple[Path, str]]:
-    """Return folder and class name of every module in `modules.json`, in order."""
-    modules = checkpoint.json_list("modules.json")
-    return [(checkpoint.folder / module.get("path", ""), str(module["type"]).rpartition(".")[2]) for module in modules]
+    """Return folder and class name of every module in `modules.json`, in order.
+
+    Raises:
+        ModelError: If one has no type, or a folder that is not a string.
+    """
+    modules = []
+    for module in checkpoint.json_list("modules.json"):
+        path, kind = module.get("path", ""), module.get("type")
+        if not isinstance(path, str) or not isinstance(kind, str):
+            msg = f"{checkpoint.name}: modules.json must hold a path and a type, both strings, for each module"
+            raise ModelError(msg)
+        modules.append((checkpoint.folder / path, kind.rpartition(".")[2]))
+    return modules
 
 
 def files_identity(checkpoint: Checkpoint) -> dict[str, object]:
@@ -60,17 +72,17 @@ def _routes(name: str, folder: Path) -> Iterator[Path]:
 
 def folder_prompts(checkpoint: Checkpoint, prompts: Mapping[str, str] | None) -> Prompts:
     """Return the prompts of a sentence-transformers folder: `prompts`, else saved in it, else by its names."""
-    saved = checkpoint.json(SETTINGS)
+    saved, usual = named_prompts(checkpoint)
     card = checkpoint.folder / "README.md"
     routed = any(kind == "Router" for _, kind in module_folders(checkpoint))
-    if routed and prompts is None and not any((saved.get("prompts") or {}).values()):
+    if routed and prompts is None and not saved:
         prompts = {}  # queries and documents take different modules, which separate them without prompts
     aliases = [checkpoint.folder.resolve().name, str(checkpoint.json("config.json").get("_name_or_path") or "")]
     return find_prompts(
         checkpoint.name,
         aliases=[alias for alias in aliases if alias],
-        saved=saved.get("prompts"),
-        default_name=saved.get("default_prompt_name"),
+        saved=saved,
+        default_name=usual,
         card=card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
         prompts=prompts,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from senseweave.encoders.parts.saved_settings import named_prompts
 from senseweave.encoders.runtime.checkpoint import Checkpoint, quiet_loading, require_whole
 from senseweave.encoders.runtime.torch_runtime import pick_device, pick_dtype
 from senseweave.errors import ModelError
@@ -40,6 +41,7 @@ def load_modules(
         WeightsError: If the checkpoint lacks weights.
         ModelError: If the folder cannot be loaded, for example because it needs `trust_remote_code`.
     """
+    named_prompts(checkpoint)  # whose error is clearer than the library's, which takes some of what is wrong
     library = require("sentence_transformers", extra="text", feature=f"loading {checkpoint.name}")
     options: dict[str, Any] = {"dtype": pick_dtype(dtype)}
     modules = checkpoint.json_list("modules.json")

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from threading import Lock
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 import numpy as np
 
 from senseweave.encoders.base import Prepared, Role
+from senseweave.encoders.parts.saved_settings import named_prompts
 from senseweave.encoders.parts.sentence_folders import files_identity
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.runtime.checkpoint import SETTINGS, Checkpoint
@@ -26,6 +27,8 @@ from senseweave.extras import require
 from senseweave.media import Modality
 
 Kind = Literal["cross-encoder", "multi-vector", "sparse", "vision-language"]
+DECIDING: Final = ("similarity_fn_name", "max_active_dims", "activation_fn", "keep_in_fp32_modules")
+"""Settings of `config_sentence_transformers.json`, beside prompts, that decide vectors or scores of these models."""
 T = TypeVar("T")
 
 
@@ -72,6 +75,7 @@ class Scorer(Loadable):
     kind: ClassVar[Kind]
     library_class: ClassVar[str]
     unused: ClassVar[tuple[str, ...]] = ("pooler.",)
+    usual_similarity: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -130,13 +134,18 @@ class Scorer(Loadable):
             "max_length": self._max_length,
             "dtype": self._dtype or "float32",
             **self._saved_prompts(),
+            **self._saved_settings(),
         }
 
     def _saved_prompts(self) -> dict[str, object]:
         """Return the prompts that the folder was saved with and the name of the usual one, where they are used."""
-        saved = self.checkpoint.json(SETTINGS) if self._prompts is None else {}
-        prompts = {name: prompt for name, prompt in (saved.get("prompts") or {}).items() if prompt}
-        return {"saved_prompts": prompts, "default_prompt": saved.get("default_prompt_name")} if prompts else {}
+        prompts, usual = named_prompts(self.checkpoint) if self._prompts is None else ({}, None)
+        return {"saved_prompts": prompts, "default_prompt": usual} if prompts else {}
+
+    def _saved_settings(self) -> dict[str, object]:
+        """Return what else the folder was saved with that decides scores, where it is not what it usually is."""
+        saved = self.checkpoint.json(SETTINGS)
+        return {name: saved[name] for name in DECIDING if saved.get(name) not in (None, self.usual_similarity)}
 
     def reads(self, role: Role) -> frozenset[Modality]:
         """Return the modalities that queries or documents may have: `text`, and `image` where the model sees."""

@@ -33,6 +33,7 @@ class MultiVectorModel(VectorScorer):
 
     kind: ClassVar[Kind] = "multi-vector"
     library_class: ClassVar[str] = "MultiVectorEncoder"
+    usual_similarity: ClassVar[str] = "maxsim"
 
     @property
     def averages(self) -> bool:

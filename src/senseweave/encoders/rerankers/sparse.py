@@ -41,6 +41,7 @@ class SparseModel(VectorScorer):
 
     kind: ClassVar[Kind] = "sparse"
     library_class: ClassVar[str] = "SparseEncoder"
+    usual_similarity: ClassVar[str] = "dot"
 
     @cached_property
     def dimension(self) -> int:

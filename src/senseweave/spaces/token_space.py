@@ -10,7 +10,9 @@ import numpy as np
 from senseweave.encoders.base import Prepared
 from senseweave.encoders.families.tokens import Layer, TokenText, TokenVectors, check_layer
 from senseweave.encoders.runtime.failures import computing
-from senseweave.errors import EncodingError, TruncationWarning
+from senseweave.errors import EncodingError, MediaError, TruncationWarning
+from senseweave.media import Text
+from senseweave.spaces.engine import whole_characters
 from senseweave.spaces.space import Space
 
 
@@ -30,6 +32,7 @@ class TokenSpace(Space):
 
         Raises:
             TypeError: If `texts` is a single string, or an item is not a string.
+            MediaError: For the first text that is no Unicode, or of which the model would read nothing.
             ModelError: If the model has no fast tokenizer.
             ValueError: If there is no such layer.
 
@@ -44,7 +47,11 @@ class TokenSpace(Space):
             encoder.proof.load()
         chosen = encoder.layer if layer is None else layer
         check_layer(chosen)
-        prepared = encoder.prepare_tokens(texts)
+        media = [Text(text) for text in texts]
+        prepared = encoder.prepare_tokens([whole_characters(text) for text in media])
+        for at, item in enumerate(prepared):
+            if item.error is not None and item.dropped:
+                raise MediaError(media[at].source, item.error).at(at, len(media))
         vectors: dict[int, np.ndarray] = {}
         full = [index for index, item in enumerate(prepared) if item.error is None]
         for places in _batches([prepared[index] for index in full], encoder.batch_budget):

@@ -10,6 +10,7 @@ from senseweave.encoders.bridges.greedy import Greedy
 from senseweave.encoders.bridges.image_to_text import CAPTION_TOKENS, CAPTIONERS, Captioner, Writer
 from senseweave.encoders.parts.backbone import Backbone, model_type, transformers_class
 from senseweave.encoders.runtime.checkpoint import Checkpoint, resolve
+from senseweave.encoders.runtime.tokenization import require_vocabulary
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -78,7 +79,7 @@ def load_chat_processor(checkpoint: Checkpoint) -> Any:
     """Load what prepares images and chats for a model.
 
     Raises:
-        ModelError: If the checkpoint has none, or no chat template.
+        ModelError: If the checkpoint has none, no chat template, or no vocabulary.
     """
     loader = transformers_class("AutoProcessor", checkpoint, "image")
     load = partial(loader.from_pretrained, str(checkpoint.folder), local_files_only=True)
@@ -93,6 +94,7 @@ def load_chat_processor(checkpoint: Checkpoint) -> Any:
     if not getattr(processor, "chat_template", None):
         msg = f"{checkpoint.name} has no chat template, so it takes no prompt about an image"
         raise ModelError(msg)
+    require_vocabulary(checkpoint.name, processor.tokenizer)
     return processor
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from senseweave.display import printable
 from senseweave.encoders.runtime.checkpoint import Checkpoint, from_pretrained
+from senseweave.encoders.runtime.tokenization import require_vocabulary
 from senseweave.encoders.runtime.torch_runtime import Lazy, Loadable, pick_device, pick_dtype, to_device
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -198,9 +199,11 @@ def tokenizer(checkpoint: Checkpoint, extra: str) -> Any:
     """Load the tokenizer of a checkpoint.
 
     Raises:
-        ModelError: If the checkpoint has none.
+        ModelError: If the checkpoint has none, or its vocabulary is missing.
     """
-    return _processor("AutoTokenizer", checkpoint, extra, "text")
+    loaded = _processor("AutoTokenizer", checkpoint, extra, "text")
+    require_vocabulary(checkpoint.name, loaded)
+    return loaded
 
 
 def _processor(class_name: str, checkpoint: Checkpoint, extra: str, what: str, **options: Any) -> Any:

@@ -13,6 +13,7 @@ from senseweave.encoders.runtime.checkpoint import Checkpoint
 from senseweave.encoders.runtime.onnx_graph import MICROSOFT, Graph
 from senseweave.encoders.runtime.onnx_session import OnnxSession, describe_session
 from senseweave.encoders.runtime.tensor_files import MappedTensors
+from senseweave.encoders.runtime.tokenization import why_unread
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -105,8 +106,12 @@ class WordPieces:
             dropped = max(0, len(ids) - limit)
             if dropped:
                 ids = [*ids[: limit - 1], ids[-1]]
-            prepared.append(Prepared(ids, len(ids), None, dropped))
+            error = why_unread(len(ids), dropped, limit, self._special)
+            prepared.append(Prepared(ids, len(ids), None, dropped, error))
         return prepared
+
+    def _special(self) -> int:
+        return int(self._tokenizer.num_special_tokens_to_add(is_pair=False))
 
 
 class BertNetwork:

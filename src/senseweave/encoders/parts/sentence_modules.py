@@ -7,6 +7,7 @@ from typing import Any
 
 from senseweave.encoders.parts.saved_settings import named_prompts
 from senseweave.encoders.runtime.checkpoint import Checkpoint, quiet_loading, require_whole
+from senseweave.encoders.runtime.tokenization import require_vocabulary
 from senseweave.encoders.runtime.torch_runtime import pick_device, pick_dtype
 from senseweave.errors import ModelError
 from senseweave.extras import require
@@ -39,7 +40,8 @@ def load_modules(
 
     Raises:
         WeightsError: If the checkpoint lacks weights.
-        ModelError: If the folder cannot be loaded, for example because it needs `trust_remote_code`.
+        ModelError: If the folder cannot be loaded, for example because it needs `trust_remote_code`, or a tokenizer has
+            no vocabulary.
     """
     named_prompts(checkpoint)  # whose error is clearer than the library's, which takes some of what is wrong
     library = require("sentence_transformers", extra="text", feature=f"loading {checkpoint.name}")
@@ -64,6 +66,11 @@ def load_modules(
             hint = "; read the checkpoint's Python files, and load it with trust_remote_code=True if you trust them"
         msg = f"{checkpoint.name} cannot be loaded by sentence-transformers: {type(error).__name__}: {error}{hint}"
         raise ModelError(msg) from error
+    tokenizer_class = require("transformers", extra="text").PreTrainedTokenizerBase
+    for module in model.modules():
+        tokenizer = getattr(module, "tokenizer", None)
+        if isinstance(tokenizer, tokenizer_class):
+            require_vocabulary(checkpoint.name, tokenizer)
     if any("pooler_output" in str(getattr(module, "modality_config", "")) for module in model):
         unused = ()
     require_loaded(checkpoint.name, model, unused=unused)

@@ -20,6 +20,7 @@ from senseweave.encoders.runtime.backends.export import Pipeline
 from senseweave.encoders.runtime.backends.torch_padded import PRECISIONS
 from senseweave.encoders.runtime.networks import choose_ways, sample_views
 from senseweave.encoders.runtime.padding import SAMPLES, Batching, bucket, find_batching
+from senseweave.encoders.runtime.tokenization import why_unread
 from senseweave.encoders.runtime.torch_runtime import Lazy, is_half
 from senseweave.extras import require
 from senseweave.forking import Lock
@@ -169,7 +170,8 @@ class TowerText(CheckpointSource, Encoder):
                 if dropped:
                     features = dict(tokenize(items[index], padding=False, truncation=True, max_length=limit))
                 cost = limit if limit is not None and self.fixed_length else len(features["input_ids"])
-                prepared.append(Prepared(features, cost=cost, dropped=dropped))
+                error = why_unread(len(features["input_ids"]), dropped, limit, tokenize.num_special_tokens_to_add)
+                prepared.append(Prepared(features, cost=cost, dropped=dropped, error=error))
         return prepared
 
     def load(self) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.parts.starter_weights import UNIVERSAL_SENTENCE
 from senseweave.encoders.runtime.pinned_weights import FoundWeights, PinnedWeights
+from senseweave.encoders.runtime.tokenization import why_unread
 from senseweave.encoders.runtime.torch_runtime import Lazy
 from senseweave.extras import require
 from senseweave.media import Modality
@@ -21,6 +22,8 @@ LANGUAGES: Final = (
 DIMENSION: Final = 512
 NGRAMS: Final = ((2, 0), (3, 1), (5, 2))
 """Tokens that each of the three convolutions sees, and how many of them come before its place."""
+MARKS: Final = 2
+"""Tokens around a text: its beginning and its end."""
 WEIGHTS, VOCABULARY = UNIVERSAL_SENTENCE.files
 
 
@@ -62,12 +65,15 @@ class UniversalSentence(Encoder):
     def prepare(self, items: Sequence[str], role: Role) -> list[Prepared]:
         """Split into word pieces between the marks of beginning and end, counting what the limit removes."""
         tokenizer = self._tokenizer()
-        kept = self.max_length - 2
+        kept = max(0, self.max_length - MARKS)
         begin, end = tokenizer.bos_id(), tokenizer.eos_id()
-        return [
-            Prepared([begin, *ids[:kept], end], cost=min(len(ids), kept) + 2, dropped=max(0, len(ids) - kept))
-            for ids in tokenizer.encode(list(items), out_type=int)
-        ]
+        prepared = []
+        for ids in tokenizer.encode(list(items), out_type=int):
+            data = [begin, *ids[:kept], end]
+            dropped = max(0, len(ids) - kept)
+            error = why_unread(len(data), dropped, self.max_length, lambda: MARKS)
+            prepared.append(Prepared(data, cost=len(data), dropped=dropped, error=error))
+        return prepared
 
     def forward(self, batch: Sequence[Prepared]) -> Encoded:
         """Compute the vectors of texts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from senseweave.encoders.base import Prepared
@@ -14,6 +14,8 @@ from senseweave.forking import Lock
 
 WITHOUT_TOKENS = "it holds no token that the model has a vector for"
 """The error of an empty text where a tokenizer puts no special token around it, as GPT-2's."""
+SMALLEST_VOCABULARY = 1000
+"""A tokenizer of fewer tokens is looked at: is there more than special ones, and a space, among them?"""
 UNBOUNDED = 1_000_000
 """Tokenizers without a limit say so by a very large number; from here on it is taken for none."""
 OFFSET_POSITIONS = (
@@ -60,6 +62,7 @@ class Tokenizer:
         except Exception as error:  # tokenizers raise whatever their parser does
             msg = f"{checkpoint.name} has no tokenizer that can be read (tokenizer.json or a vocabulary): {error}"
             raise ModelError(msg) from error
+        require_vocabulary(checkpoint.name, tokenizer)
         tokenizer.padding_side = "right"  # so that positions count from 0 whatever the batch
         return cls(tokenizer)
 
@@ -96,7 +99,7 @@ class Tokenizer:
                 if dropped:
                     data = dict(self.tokenizer(texts[index], truncation=True, max_length=limit, **options))
                 cost = len(data["input_ids"])
-                error = None if cost else WITHOUT_TOKENS
+                error = why_unread(cost, dropped, limit, self.tokenizer.num_special_tokens_to_add)
                 prepared.append(Prepared(data, max(1, cost), bucket, dropped, error))
         return prepared
 
@@ -109,6 +112,39 @@ class Tokenizer:
         how: dict[str, Any] = {"padding": True} if to is None else {"padding": "max_length", "max_length": to}
         padded = self.tokenizer.pad([dict(text) for text in batch], return_tensors="pt", verbose=False, **how)
         return {name: to_device(tensor, device) for name, tensor in padded.items()}
+
+
+def require_vocabulary(name: str, tokenizer: Any) -> None:
+    """Check that a tokenizer of transformers knows words.
+
+    Where the files of its vocabulary are missing, transformers 5 makes most tokenizers of special tokens alone, to
+    which all words are unknown.
+
+    Raises:
+        ModelError: If it does not.
+    """
+    if len(tokenizer) < SMALLEST_VOCABULARY and len({*tokenizer.get_vocab()} - {*tokenizer.all_special_tokens}) <= 1:
+        msg = (
+            f"{name} has no vocabulary: its files lack that of {type(tokenizer).__name__} (tokenizer.json, or "
+            f"{', '.join(sorted(set(tokenizer.vocab_files_names.values()) - {'tokenizer.json'})) or 'another'})"
+        )
+        raise ModelError(msg)
+
+
+def why_unread(tokens: int, dropped: int, limit: int | None, special: Callable[[], int]) -> str | None:
+    """Return why the model would read nothing of a text, or None.
+
+    Args:
+        tokens: Tokens of the text that are kept, special tokens included.
+        dropped: Tokens that truncation removes.
+        limit: Tokens that are kept at most; None for all.
+        special: Returns the number of special tokens that are put around a text.
+    """
+    if not tokens:
+        return WITHOUT_TOKENS
+    if not dropped or limit is None or limit > (around := special()):
+        return None
+    return f"max_length={limit} leaves no token of a text beside the {around} special tokens around it"
 
 
 def position_limit(config: Mapping[str, Any]) -> int | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from senseweave.encoders.base import Prepared
-from senseweave.encoders.runtime.tokenization import WITHOUT_TOKENS
+from senseweave.encoders.runtime.tokenization import why_unread
 from senseweave.extras import require
 from senseweave.forking import Lock
 
@@ -65,9 +65,12 @@ class FastTokenizer:
                 dropped = 0 if limit is None else max(0, len(ids) - limit)
                 if dropped:
                     ids = self._cut(text, limit)
-                error = None if ids else WITHOUT_TOKENS
+                error = why_unread(len(ids), dropped, limit, self._special)
                 prepared.append(Prepared({"input_ids": ids}, max(1, len(ids)), bucket, dropped, error))
         return prepared
+
+    def _special(self) -> int:
+        return int(self._tokenizer.num_special_tokens_to_add(is_pair=False))
 
     def _cut(self, text: str, limit: int | None) -> list[int]:
         self._tokenizer.enable_truncation(limit)

@@ -1,5 +1,6 @@
 """Mail: the words that were written and the files that were sent, read without any library."""
 
+import base64
 import email.policy
 import mailbox
 from email.message import EmailMessage
@@ -231,3 +232,36 @@ def test_letters_that_stand_in_a_header_unencoded_are_read(charset, declared, na
     lines = [f"From: {name} <a@b.c>", "Subject: Hallo", "Message-ID: <2@b>", kind]
     (text,) = read("\r\n".join([*lines, "", "words"]).encode(charset))
     assert f"From: {name} <a@b.c>" in text.decode()
+
+
+@pytest.mark.parametrize(
+    ("words", "declared", "written"),
+    [
+        ("“Zoë”, 20 €", "iso-8859-1", "cp1252"),
+        ("朱镕基来信", "gb2312", "gbk"),
+        ("髙島屋①", "shift_jis", "cp932"),
+        ("똠방각하", "euc-kr", "cp949"),
+        ("Zoë", "x-unknown", "utf-8"),
+    ],
+)
+def test_letters_beyond_the_declared_charset_are_read_as_its_programs_write_them(words, declared, written):
+    packed = f"=?{declared}?b?{base64.b64encode(words.encode(written)).decode()}?="
+    head = (
+        f"From: Ann {packed} <a@b.org>\nSubject: Re: {packed}\nMIME-Version: 1.0\n"
+        f'Content-Type: multipart/mixed; boundary=B\n\n--B\nContent-Type: text/plain; charset="{declared}"\n\n'
+    )
+    file = f'\n--B\nContent-Type: text/csv; name="{packed}"\nContent-Disposition: attachment\n\na,b\n--B--\n'
+    text, attached = collect(head.encode() + words.encode(written) + file.encode())
+    assert text.decode() == f"Re: {words}\n\nFrom: Ann {words} <a@b.org>\n\n{words}"
+    assert attached.part_name == f"!/{words}"
+
+
+def test_a_subject_of_bare_and_encoded_words_is_read():
+    head = "From: a@b.org\nSubject: Grüße =?utf-8?q?f=C3=BCr?= Åsa\nMIME-Version: 1.0\n\nThe bees fly.\n"
+    (text,) = collect(head.encode())
+    assert text.decode().startswith("Grüße für Åsa\n")
+
+
+def test_a_subject_in_broken_base64_costs_no_message():
+    (text,) = collect(b"From: a@b.org\nSubject: =?utf-8?b?abcde?=\nMIME-Version: 1.0\n\nThe bees fly.\n")
+    assert text.decode() == "=?utf-8?b?abcde?=\n\nFrom: a@b.org\n\nThe bees fly."

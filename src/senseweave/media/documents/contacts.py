@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, NamedTuple
 from senseweave.errors import MediaError
 from senseweave.media.documents.base import Part, no_part
 from senseweave.media.documents.parsed import Builder, ParsedDocument, ParsedReader, check_pages, clean
-from senseweave.media.documents.plain import read_text
+from senseweave.media.documents.plain import decode_declared, read_text
 from senseweave.media.forms.source import Source
 
 LABELS: Final = {
@@ -32,6 +32,7 @@ LABELS: Final = {
 }
 """Fields that are shown, in this order, by what they are called; the name stands above them."""
 _FILES = ("photo", "logo", "sound")
+_CHARSET = re.compile(r"CHARSET=\"?([A-Z0-9_-]{2,30})")
 
 
 class Field(NamedTuple):
@@ -89,7 +90,9 @@ def _contacts(source: Source) -> Iterator[list[Field]]:
             value = value[:-1] + lines[at]
             at += 1
         if quoted:
-            value = quopri.decodestring(value.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
+            charset = _CHARSET.search(parameters)
+            data = quopri.decodestring(value.encode("utf-8", "surrogateescape"))
+            value = decode_declared(data, charset[1] if charset is not None else None)
         name = name.rpartition(".")[2].lower()
         if name == "begin":
             fields = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import email
+import email.errors
 import email.header
 import email.policy
 import io
@@ -19,7 +20,7 @@ from senseweave.errors import MediaError
 from senseweave.media.documents.base import Part, no_part
 from senseweave.media.documents.html import html_words
 from senseweave.media.documents.parsed import Builder, Page, ParsedDocument, ParsedReader, check_pages, clean
-from senseweave.media.documents.plain import decode_text
+from senseweave.media.documents.plain import declared_encoding, decode_declared, decode_text
 from senseweave.media.forms.source import Source
 
 SHOWN: Final = ("From", "To", "Cc", "Date")
@@ -141,17 +142,35 @@ def _header(message: Message, name: str) -> str:
     value = next((str(value) for given, value in message.raw_items() if given.lower() == name.lower()), "")
     value = _with_bare_letters(value[:LONGEST_HEADER], message)
     try:
-        return clean(str(email.header.make_header(email.header.decode_header(value))))
-    except (ValueError, LookupError):  # an unknown encoding, or none at all
+        return clean(_words(value))
+    except (ValueError, email.errors.HeaderParseError):  # broken base64
         return clean(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+
+
+def _words(value: str) -> str:
+    """Return a header with its encoded words decoded.
+
+    Raises:
+        HeaderParseError: If one is broken.
+        ValueError: If one holds surrogates.
+    """
+    found: list[tuple[str, str | None]] = []
+    for data, charset in email.header.decode_header(value):
+        if isinstance(data, str):
+            found.append((data, None))
+        elif charset is None:
+            found.append((data.decode("raw-unicode-escape"), None))
+        else:
+            found.append((decode_declared(data, charset), "utf-8"))
+    return str(email.header.make_header(found))
 
 
 def _with_bare_letters(value: str, message: Message) -> str:
     """Return a header with the letters that stand in it unencoded, as old programs wrote them."""
     data = value.encode("utf-8", "surrogateescape")
     for charset in ("utf-8", message.get_content_charset() or "utf-8"):
-        with contextlib.suppress(ValueError, LookupError):
-            return data.decode(charset)
+        with contextlib.suppress(ValueError):
+            return data.decode(declared_encoding(charset))
     return decode_text(data)
 
 
@@ -208,7 +227,7 @@ def _is_text(part: Message) -> bool:
 def _texts(message: Message, source: Source) -> Iterator[str]:
     for part in _leaves(message, source):
         if _is_text(part):
-            text = _decoded(part, source)
+            text = decode_declared(_bytes(part), part.get_content_charset())
             html = part.get_content_type() == "text/html"
             yield html_words(text, source.label) if html else text.replace("\r\n", "\n")
 
@@ -225,15 +244,6 @@ def _is_encrypted(part: Message) -> bool:
     return kind == "multipart/encrypted" or (kind.endswith("pkcs7-mime") and sealed)
 
 
-def _decoded(part: Message, source: Source) -> str:
-    data = _bytes(part)
-    charset = part.get_content_charset()
-    try:
-        return data.decode(charset or "utf-8")
-    except (ValueError, LookupError):  # a name that holds zeros is a ValueError
-        return decode_text(data)
-
-
 def _bytes(part: Message) -> bytes:
     """Return the content of a part; of a message inside a message, that message."""
     payload = part.get_payload()
@@ -246,8 +256,8 @@ def _bytes(part: Message) -> bytes:
 def _given(part: Message) -> str:
     """Return the file name that a part gives itself, without folders."""
     name = part.get_filename() or ""
-    with contextlib.suppress(ValueError, LookupError):
-        name = str(email.header.make_header(email.header.decode_header(name)))
+    with contextlib.suppress(ValueError, email.errors.HeaderParseError):
+        name = _words(name)
     return posixpath.basename(clean(name.encode("utf-8", "replace").decode()).replace("\\", "/"))
 
 

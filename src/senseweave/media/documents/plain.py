@@ -106,6 +106,14 @@ def decode_text(data: bytes) -> str:
     return data.decode(encoding, "replace").removeprefix("\ufeff")
 
 
+def decode_declared(data: bytes, declared: str | None) -> str:
+    """Return the text of some bytes in the encoding that is declared for them, or else in the one that fits best."""
+    try:
+        return data.decode(declared_encoding(declared or "utf-8"))
+    except ValueError:
+        return decode_text(data)
+
+
 def check_encoding(name: str) -> str:
     """Return the name of a codec as Python spells it.
 
@@ -118,6 +126,16 @@ def check_encoding(name: str) -> str:
     except LookupError:
         msg = f"encoding {quoted(name)} is unknown; use one of Python's text encodings, for example 'cp1252'"
         raise ValueError(msg) from None
+
+
+def declared_encoding(name: str) -> str:
+    """Return the encoding that a declaration stands for, which may be wider than its name.
+
+    Raises:
+        ValueError: If Python has no text encoding of that name.
+    """
+    encoding = check_encoding(name)
+    return _WIDER.get(encoding, encoding)
 
 
 def text_encoding(data: bytes) -> tuple[str, str | None]:
@@ -138,8 +156,7 @@ def text_encoding(data: bytes) -> tuple[str, str | None]:
     declared = _DECLARATION.search(data[:HEAD_BYTES])
     if declared is not None:
         with contextlib.suppress(ValueError):
-            encoding = check_encoding((declared[1] or declared[2]).decode("ascii"))
-            encoding = _WIDER.get(encoding, encoding)
+            encoding = declared_encoding((declared[1] or declared[2]).decode("ascii"))
             if _is_valid(data, encoding):
                 return encoding, None
     return choose_encoding(data)

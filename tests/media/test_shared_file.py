@@ -15,6 +15,8 @@ def test_readers_of_a_shared_file_have_positions_of_their_own(tmp_path):
         first, second = shared.reader(), shared.reader()
         assert first.read(3) == b"\0\1\2"
         assert second.seek(-1, 2) == 199_999
+        with pytest.raises(OSError, match="Invalid argument"):
+            second.seek(-200_001, 2)
         with path.open("ab") as more:
             more.write(b"later")
         assert second.read() == bytes([199])  # it ends where it ended when it was opened

@@ -51,9 +51,17 @@ def test_a_notebook_has_a_page_for_each_cell_under_its_headings(make):
     assert found[4].decode().size == found[5].decode().size == (64, 48)
 
 
-def test_a_notebook_of_the_old_form_is_read():
-    (text,) = collect(json.dumps({"worksheets": [{"cells": [code("1 + 1")]}], "nbformat": 3}).encode())
-    assert text.decode() == "1 + 1"
+def test_a_notebook_of_the_old_form_is_read(make):
+    drawn = base64.b64encode(make.image(make.picture())).decode()
+    cells = [
+        {"cell_type": "code", "input": ["1 + 1"], "outputs": [{"output_type": "pyout", "text": ["2"]}]},
+        {"cell_type": "code", "input": ["draw()"], "outputs": [{"output_type": "display_data", "png": drawn}]},
+        {"cell_type": "code", "input": ["1 / 0"], "outputs": [{"output_type": "pyerr", "ename": "E", "evalue": "no"}]},
+    ]
+    found = list(collect(json.dumps({"worksheets": [{"cells": cells}], "nbformat": 3}).encode()))
+    assert [media.decode() for media in found[:3]] == ["1 + 1\n\n2", "draw()", "1 / 0\n\nE: no"]
+    assert found[3].part_name == "!/2/output-1.png"
+    assert found[3].decode().size == (64, 48)
 
 
 def test_a_broken_notebook_is_told():
@@ -84,6 +92,13 @@ def test_an_address_book_has_a_page_for_each_contact(make):
     assert [(media.page, media.part_name) for media in found[3:]] == [(1, "!/1/photo"), (3, "!/3/photo")]
     assert found[3].decode().size == found[4].decode().size == (64, 48)
     assert photo[:40] not in Text.open(cards.encode()).decode()
+
+
+def test_the_letters_of_a_contact_are_those_of_its_charset():
+    (text,) = collect(
+        b"BEGIN:VCARD\nVERSION:2.1\nFN;CHARSET=ISO-8859-1;ENCODING=QUOTED-PRINTABLE:J=F6rg =80\nEND:VCARD\n"
+    )
+    assert text.decode() == "J\u00f6rg \u20ac"
 
 
 def archive(files, compression=zipfile.ZIP_DEFLATED):
@@ -119,6 +134,19 @@ def test_the_files_of_an_archive_are_media_of_their_own(make):
     assert found[1].decode() == "The bees fly."
     assert found[5].decode().strip() == "two"
     assert Image(data, part="report.pdf", page=2).decode().size == found[6].decode().size
+
+
+def test_files_of_an_archive_that_was_made_of_a_path_are_not_hidden():
+    found = list(collect(archive({"./bees.txt": b"The bees fly.", "../up.txt": b"up", "./.hidden": b"secret"})))
+    assert [media.part_name for media in found] == ["!/../up.txt", "!/./bees.txt"]
+
+
+def test_an_archive_without_files_says_so(tmp_path):
+    path = tmp_path / "empty.zip"
+    path.write_bytes(archive({}))
+    for given in (path, path.read_bytes()):
+        (error,) = collect(given)
+        assert "is a ZIP archive without any files" in str(error)
 
 
 def test_an_archive_has_no_text_of_its_own():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO, Final
 
-from senseweave.errors import MediaError
+from senseweave.errors import MediaError, NoContentError
 from senseweave.media.documents.base import Part, reject_page
 from senseweave.media.documents.packages import open_package
 from senseweave.media.documents.parsed import ParsedDocument, ParsedReader
@@ -21,9 +21,16 @@ class ZIPReader(ParsedReader):
     is_archive = True
 
     def parse(self, source: Source) -> ParsedDocument:
-        """Return the names of the files, without hidden files and those that macOS adds."""
+        """Return the names of the files, without hidden files and those that macOS adds.
+
+        Raises:
+            MediaError: If it is broken or empty.
+        """
         with open_package(source, KIND) as package:
-            return ParsedDocument([], [Part(name) for name in sorted(package.names) if not _is_hidden(name)])
+            parts = [Part(name) for name in sorted(package.names) if not _is_hidden(name)]
+            if not package.names:
+                raise NoContentError(source.label, f"is a {KIND} without any files")
+            return ParsedDocument([], parts)
 
     def text(self, source: Source, page: int | None) -> str:
         """Raise MediaError: an archive has no text of its own."""
@@ -39,4 +46,5 @@ class ZIPReader(ParsedReader):
 
 def _is_hidden(name: str) -> bool:
     folders = name.replace("\\", "/").split("/")
-    return "__MACOSX" in folders or any(folder.startswith(".") for folder in folders) or folders[-1] == "Thumbs.db"
+    dotted = any(folder.startswith(".") and folder not in (".", "..") for folder in folders)
+    return dotted or "__MACOSX" in folders or folders[-1] == "Thumbs.db"

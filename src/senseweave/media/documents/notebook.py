@@ -18,6 +18,14 @@ from senseweave.media.forms.source import Source
 
 LONGEST_OUTPUT: Final = 10_000
 """Characters of what a cell printed that are read; logs and tables of numbers may have millions."""
+_FORMS: Final = {
+    "text": "text/plain",
+    "latex": "text/latex",
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "svg": "image/svg+xml",
+}
+"""Forms of an output that stand in it without their MIME type: what is printed, and all of notebooks before 2015."""
 _TEXT_TYPES = ("text/markdown", "text/plain", "text/latex")
 
 
@@ -33,7 +41,7 @@ class NotebookReader(ParsedReader):
         path: list[str] = []
         for number, cell in enumerate(_cells(source), 1):
             builder = Builder(source, *path)
-            words = _joined(cell.get("source"))
+            words = _joined(cell.get("source", cell.get("input")))  # before 2015 code was `input`
             builder.paragraph(words)
             for output in _outputs(cell):
                 printed = _output_text(output)
@@ -79,26 +87,31 @@ def _outputs(cell: dict[str, Any]) -> list[dict[str, Any]]:
     return [output for output in outputs if isinstance(output, dict)] if isinstance(outputs, list) else []
 
 
-def _output_text(output: dict[str, Any]) -> str:
-    """Return what a cell printed; of a result in several forms, one."""
-    if output.get("output_type") == "error":
-        return f"{_joined(output.get('ename'))}: {_joined(output.get('evalue'))}"
+def _data(output: dict[str, Any]) -> dict[str, Any]:
+    """Return the forms of an output by MIME type."""
     data = output.get("data")
     if isinstance(data, dict):
-        pictured = any(str(kind).startswith("image/") for kind in data)
-        forms = [_joined(data.get(kind)) for kind in _TEXT_TYPES if kind in data]
-        return "" if pictured or not forms else forms[0]  # beside a picture stands `<Figure size 640x480>`
-    return _joined(output.get("text"))
+        return {str(kind): value for kind, value in data.items()}
+    return {kind: output[name] for name, kind in _FORMS.items() if name in output}
+
+
+def _output_text(output: dict[str, Any]) -> str:
+    """Return what a cell printed; of a result in several forms, one."""
+    if output.get("output_type") in ("error", "pyerr"):
+        return f"{_joined(output.get('ename'))}: {_joined(output.get('evalue'))}"
+    data = _data(output)
+    pictured = any(kind.startswith("image/") for kind in data)
+    forms = [_joined(data[kind]) for kind in _TEXT_TYPES if kind in data]
+    return "" if pictured or not forms else forms[0]  # beside a picture stands `<Figure size 640x480>`
 
 
 def _files(cell: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield names and base64 of the pictures in the outputs of a cell, and of what is attached to it."""
     for number, output in enumerate(_outputs(cell), 1):
-        data = output.get("data")
-        forms = [str(kind) for kind in data] if isinstance(data, dict) else []
-        files = [kind for kind in forms if kind.startswith(("image/", "audio/", "video/"))]
+        data = _data(output)
+        files = [kind for kind in data if kind.startswith(("image/", "audio/", "video/"))]
         for kind in files:
-            value = _joined(data[kind]) if isinstance(data, dict) else ""
+            value = _joined(data[kind])
             if kind == "image/svg+xml":
                 if len(files) > 1:  # the same picture in pixels stands beside it
                     continue

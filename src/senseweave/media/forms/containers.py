@@ -70,7 +70,7 @@ _NAMED = {"application/epub+zip": "epub"} | {
 
 def is_container(head: bytes) -> bool:
     """Return whether content begins as a ZIP or OLE file, whose first bytes do not say what it is."""
-    return head.startswith((b"PK\x03\x04", _OLE))
+    return head.startswith((b"PK\x03\x04", b"PK\x05\x06\0", _OLE))
 
 
 def identify_container(file: BinaryIO, head: bytes, content: Content) -> Content | None:

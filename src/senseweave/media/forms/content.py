@@ -68,6 +68,7 @@ _PREFIXES: tuple[tuple[bytes, Content], ...] = (
     (b"\x00\x00\x01\xba", Content("video/mpeg", ("video", "audio"), "mpeg")),
     (b"\x1aE\xdf\xa3", Content("video/x-matroska", ("video", "audio"), "matroska,webm")),
     (b"PK\x03\x04", Content("application/zip")),
+    (b"PK\x05\x06\0", Content("application/zip")),  # without any files
     (b"\x1f\x8b", Content("application/gzip")),
     *((b"BZh%d1AY&SY" % level, Content("application/x-bzip2")) for level in range(1, 10)),
     (b"\xfd7zXZ\x00", Content("application/x-xz")),

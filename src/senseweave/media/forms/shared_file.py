@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Callable
@@ -90,8 +91,7 @@ class _Reader(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._shared.end()}[whence]
         if start + offset < 0:
-            msg = f"position {start + offset} is before the beginning of the file"
-            raise ValueError(msg)
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))  # as any file does; zipfile waits for it
         self._position = start + offset
         return self._position
 

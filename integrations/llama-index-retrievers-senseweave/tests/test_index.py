@@ -95,6 +95,24 @@ def test_filters_are_put_in_the_language_of_the_index(index: sw.Index) -> None:
         )
 
 
+def test_nodes_are_found_by_the_file_path_that_they_show(index: sw.Index) -> None:
+    (first, *_) = SenseweaveRetriever(index=index, similarity_top_k=1).retrieve("green")
+    path = MetadataFilter(key="file_path", value=first.node.metadata["file_path"])
+    found = SenseweaveRetriever(index=index, filters=MetadataFilters(filters=[path])).retrieve("green")
+    assert [hit.node.metadata["file_path"] for hit in found] == [first.node.metadata["file_path"]]
+    others = MetadataFilters(filters=[path], condition=FilterCondition.NOT)
+    left = SenseweaveRetriever(index=index, filters=others, similarity_top_k=100).retrieve("green")
+    assert first.node.metadata["file_path"] not in {hit.node.metadata["file_path"] for hit in left}
+    assert len(left) > 0
+
+
+def test_a_file_path_of_the_user_is_asked_for_by_the_name_that_nodes_show(index: sw.Index) -> None:
+    index.add([sw.Text("a green door", metadata={"file_path": "shelf 3"})])
+    own = MetadataFilters(filters=[MetadataFilter(key="user_file_path", value="shelf 3")])
+    (found,) = SenseweaveRetriever(index=index, filters=own).retrieve("green")
+    assert found.node.metadata["user_file_path"] == "shelf 3"
+
+
 def test_a_vector_alone_cannot_ask_an_index(index: sw.Index) -> None:
     with pytest.raises(ValueError, match="cannot be asked by the bundle's embedding"):
         SenseweaveRetriever(index=index).retrieve(QueryBundle("", embedding=[0.1] * 32))

@@ -199,6 +199,17 @@ def test_filters_of_an_index_keep_their_meaning():
         for_index(_is("content", "contains", "dog"))
 
 
+@pytest.mark.parametrize("name", ["score", "content", "id"])
+def test_meta_named_as_a_field_of_a_document_is_a_condition_of_an_index(name):
+    assert for_index(_is(f"meta.{name}", "==", 3)) == {name: {"eq": 3}}
+    with pytest.raises(FilterError, match="no condition"):
+        for_index(_is(name, "==", 3))
+
+
+def test_a_file_path_of_the_user_is_asked_for_by_the_name_that_documents_show():
+    assert for_index(_is("meta.user_file_path", "==", "shelf 3")) == {"file_path": {"eq": "shelf 3"}}
+
+
 def _nested(levels):
     filters = _is("meta.kind", "==", "a")
     for level in range(levels):

@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from senseweave.retrieval.records.loading import ChunkLoader, LoadedChunk, check_modality, failure_summary
     from senseweave.retrieval.records.schema import (
         FILE_PATH,
+        INDEX_NAMES,
         Provenance,
         Record,
         media_provenance,
@@ -150,6 +151,7 @@ __all__ = [
     "DESCRIPTION",
     "DIRECT",
     "FILE_PATH",
+    "INDEX_NAMES",
     "MEDIA_CLASSES",
     "METHODS",
     "MODALITIES",

@@ -101,6 +101,7 @@ _NAMES: Final = {
     "senseweave.retrieval.records.loading": ("ChunkLoader", "LoadedChunk", "check_modality", "failure_summary"),
     "senseweave.retrieval.records.schema": (
         "FILE_PATH",
+        "INDEX_NAMES",
         "Provenance",
         "Record",
         "media_provenance",

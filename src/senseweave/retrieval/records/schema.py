@@ -32,6 +32,8 @@ FILE_PATH: Final = "file_path"
 """The same value as `source`, which components of Haystack and LlamaIndex look for."""
 DISPLACED: Final = "user_"
 """Beginning of the name under which a user's value is kept where the record itself needs the name: `user_page`."""
+INDEX_NAMES: Final = {FILE_PATH: "source", f"{DISPLACED}{FILE_PATH}": FILE_PATH}
+"""What an index calls metadata of documents that carry `file_path`, for conditions on them."""
 PASSAGE: Final = ("character_start", "character_end")
 """Metadata of a passage of a text: its position, which chunking writes and not the user."""
 OCR_READ: Final = "ocr_read"

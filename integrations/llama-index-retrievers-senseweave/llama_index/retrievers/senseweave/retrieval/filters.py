@@ -6,7 +6,7 @@ from typing import Any
 
 from llama_index.core.vector_stores.types import FilterCondition, FilterOperator, MetadataFilter, MetadataFilters
 
-from senseweave.interop import COMPARISONS, NOT_TEXT, Modality, check_filter_size, listed_values
+from senseweave.interop import COMPARISONS, INDEX_NAMES, NOT_TEXT, Modality, check_filter_size, listed_values
 
 
 def index_condition(filters: MetadataFilters | None) -> dict[str, Any] | None:
@@ -48,7 +48,7 @@ def _condition(filters: MetadataFilters | None) -> dict[str, Any] | None:
             operators = ", ".join(FilterOperator[name.upper()].value for name in COMPARISONS)
             msg = f"an index has no filter {entry.operator.value!r} (on {entry.key!r}); use one of {operators}"
             raise ValueError(msg)
-        conditions.append({entry.key: {comparison: entry.value}})
+        conditions.append({INDEX_NAMES.get(entry.key, entry.key): {comparison: entry.value}})
     if filters.condition is FilterCondition.NOT:
         return {"not": {"or": conditions}}
     return {"or" if filters.condition is FilterCondition.OR else "and": conditions}

@@ -113,7 +113,7 @@ class SenseweaveChromaRetriever(Lifecycle):
         :param modalities: Only Documents of these modalities, by their `meta["modality"]`; those that name none are
             text.
         :param quota: By modality, the smallest number of Documents of each page while there are as many.
-        :param min_score: Leave out Documents with a lower `score`, after reranking.
+        :param min_score: Leave out Documents with a lower cosine similarity, before reranking.
         :param offset: How many of the best Documents to leave out, for the next page.
         :param group: Whether chunks of one source become one Document, the best of them.
         :param diversity: From 0 to 1: how much Documents should differ from each other.

@@ -12,7 +12,15 @@ from haystack.document_stores.types import FilterPolicy
 from haystack.errors import FilterError
 from haystack.utils.filters import document_matches_filter
 
-from senseweave.interop import COMPARISONS, MODALITIES, NOT_TEXT, Modality, check_filter_size, listed_values
+from senseweave.interop import (
+    COMPARISONS,
+    INDEX_NAMES,
+    MODALITIES,
+    NOT_TEXT,
+    Modality,
+    check_filter_size,
+    listed_values,
+)
 
 Filters: TypeAlias = dict[str, Any]
 
@@ -31,8 +39,6 @@ _WORDS = {"contains": "$contains", "not contains": "$not_contains"}
 holds."""
 _DOCUMENT_FIELDS = {field.name for field in fields(Document)}
 _INDEX_COMPARISONS = dict(zip(("==", "!=", ">", ">=", "<", "<=", "in", "not in"), COMPARISONS, strict=True))
-_INDEX_NAMES = {"file_path": "source"}
-"""Meta fields of Documents that an index stores under another name."""
 
 
 def join_filters(*filters: Filters | None) -> Filters | None:
@@ -177,10 +183,10 @@ def _for_index(filters: Filters | None) -> Filters | None:
             return None
         return {"not": {"and": conditions}} if operator == "NOT" else {operator.lower(): conditions}
     name = filters["field"].removeprefix("meta.")
-    if operator not in _INDEX_COMPARISONS or name in _DOCUMENT_FIELDS:
+    if operator not in _INDEX_COMPARISONS or filters["field"] in _DOCUMENT_FIELDS:
         msg = f"a senseweave index has no condition {operator!r} on {filters['field']!r}"
         raise FilterError(msg)
-    return {_INDEX_NAMES.get(name, name): {_INDEX_COMPARISONS[operator]: _entry(filters, "value")}}
+    return {INDEX_NAMES.get(name, name): {_INDEX_COMPARISONS[operator]: _entry(filters, "value")}}
 
 
 def _for_chroma(condition: Filters, *, negated: bool) -> Filters | None:

@@ -105,6 +105,46 @@ def test_any_object_with_scores_can_rerank(index):
     assert {hit.calibration for hit in hits} == {"by length"}
 
 
+def test_a_reranker_knows_the_words_that_a_hit_holds(index):
+    known = {}
+
+    class ByWords:
+        name = "by words"
+
+        def scores(self, query, hits):
+            known.update({hit.id: hit.matched_words for hit in hits})
+            return [len(hit.matched_words) for hit in hits]
+
+    hits = index.search("red sunset", k=3, words=True, rerank=ByWords())
+    assert hits[0].matched_words
+    assert [known[hit.id] for hit in hits] == [hit.matched_words for hit in hits]
+
+
+@pytest.mark.parametrize("scores", [["a"], {1: 2}, (score for score in [1.0]), object()])
+def test_scores_that_are_no_numbers_are_an_error_that_names_the_reranker(index, scores):
+    class Odd:
+        name = "odd"
+
+        def scores(self, query, hits):
+            return scores
+
+    with pytest.raises(ValueError, match="odd must return a list or an array of numbers, not "):
+        index.search("red", k=3, rerank=Odd())
+
+
+def test_a_tensor_that_has_no_array_is_an_error_that_names_the_reranker(index):
+    torch = pytest.importorskip("torch")
+
+    class Learned:
+        name = "learned"
+
+        def scores(self, query, hits):
+            return torch.ones(len(hits), requires_grad=True)
+
+    with pytest.raises(ValueError, match="learned must return a list or an array of numbers, not tensor"):
+        index.search("red", k=3, rerank=Learned())
+
+
 class Sees:
     """Stands where a model that sees would, and keeps what it is given."""
 
@@ -282,3 +322,8 @@ def longest(name):
 
 def test_a_name_becomes_a_reranker():
     assert as_reranker("some/model").name == "rerank:some/model"
+
+
+def test_a_class_of_rerankers_is_no_reranker():
+    with pytest.raises(TypeError, match="rerank must be the name of a cross-encoder"):
+        as_reranker(ByLength)

@@ -28,7 +28,9 @@ from senseweave.retrieval.search.own_content import OwnContent, own_content
 from senseweave.retrieval.search.paging import best_hits, cut_page, holds_sources
 from senseweave.retrieval.search.plan import Plan
 from senseweave.retrieval.search.source import Candidate, RankingSource
+from senseweave.retrieval.search.words.found_by_words import query_words
 from senseweave.retrieval.search.words.pairing import PairedLists
+from senseweave.retrieval.search.words.tokens import Term
 
 LEAST_FETCHED: Final = 10
 """Records requested from every source, so that the methods that look at one list see more than its tip."""
@@ -146,6 +148,7 @@ def ranking_steps(
     sources = [source for source in sources if source.name in queries]
     weights = _weights(sources, plan, method)
     own = own_content(query, embedded)
+    terms = tuple(query_words(query)[0]) if plan.words else ()
     word_pairs: dict[str, list[RankingSource]] = {}
     for source in sources:
         if source.by_words and source.pair is not None:
@@ -159,7 +162,7 @@ def ranking_steps(
         def ranked(most: int, entries: Mapping[str, list[Entry]] = entries) -> list[Hit]:
             lists = {name: listed[: max(most, LEAST_FETCHED)] for name, listed in entries.items()}
             joined = _join(lists, queries, method, weights, own, paired)
-            return [_hit(entry, method, policy) for entry in (joined if plan.quota else joined[:most])]
+            return [_hit(entry, method, policy, terms) for entry in (joined if plan.quota else joined[:most])]
 
         if is_plain:
             page = best_hits(ranked(depth), plan)[plan.offset : plan.page_end]
@@ -295,7 +298,7 @@ def _unite(first: Entry, second: Entry, *, additive: bool) -> Entry:
     )
 
 
-def _hit(entry: Entry, method: FusionMethod, policy: MediaPolicy | None) -> Hit:
+def _hit(entry: Entry, method: FusionMethod, policy: MediaPolicy | None, terms: tuple[Term, ...]) -> Hit:
     """Return the hit of an entry, which is its `origin`."""
     lead, provenance = entry.lead, entry.provenances[0]
     source = provenance.source or lead.id
@@ -316,6 +319,7 @@ def _hit(entry: Entry, method: FusionMethod, policy: MediaPolicy | None) -> Hit:
         metadata=provenance.own,
         sources=tuple(dict.fromkeys([source, *entry.places])) if len(entry.places) > 1 else (source,),
         policy=policy,
+        terms=terms,
         origin=entry,
     )
 

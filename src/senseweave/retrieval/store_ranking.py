@@ -267,8 +267,7 @@ class StoreRanking:
         """
         if query is not None and embedded is None:
             embedded = embed_parts(query, self._embedders)
-        found = rank(query, *self._request(query, plan, filters, embedded or {}), plan, policy=policy)
-        return _with_terms(found, query) if plan.words else found
+        return rank(query, *self._request(query, plan, filters, embedded or {}), plan, policy=policy)
 
     async def arank(
         self,
@@ -282,8 +281,7 @@ class StoreRanking:
         """Like `rank`, off the event loop; models and stores work side by side."""
         if query is not None and embedded is None:
             embedded = await aembed_parts(query, await in_thread(lambda: self._embedders))
-        found = await arank(query, *self._request(query, plan, filters, embedded or {}), plan, policy=policy)
-        return _with_terms(found, query) if plan.words else found
+        return await arank(query, *self._request(query, plan, filters, embedded or {}), plan, policy=policy)
 
     @property
     def _embedders(self) -> Mapping[str, StoreView]:
@@ -324,12 +322,6 @@ def _words(view: StoreView) -> Mapping[bool, DocumentWords]:
         )
         raise ValueError(msg)
     return view.words
-
-
-def _with_terms(found: list[Ranking], query: Query | None) -> list[Ranking]:
-    """Return results whose hits know the words that were searched for."""
-    terms = tuple(query_words(query)[0])
-    return [replace(ranking, hit=replace(ranking.hit, terms=terms)) for ranking in found]
 
 
 @dataclass(frozen=True)

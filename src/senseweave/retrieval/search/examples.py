@@ -57,6 +57,12 @@ def read_query(
         return None, query.embedded
     if isinstance(query, Example) or is_vector(query):
         return None, embed_examples([(query, 1.0)], collections, spaces)
+    if isinstance(query, np.ndarray):
+        msg = (
+            f"a vector as a query must have real numbers and the shape (dimension,), not {query.dtype} and "
+            f"{query.shape}; pass a picture or a recording as sw.Image(...) or sw.Audio(...)"
+        )
+        raise TypeError(msg)
     return as_query(query), {}
 
 
@@ -152,9 +158,9 @@ def source_names(source: str | Path) -> list[str]:
 
 
 def is_vector(query: Any) -> bool:
-    """Return whether a query is a vector: an array, or a list or tuple of numbers."""
+    """Return whether a query is a vector: an array of real numbers, or a list or tuple of them."""
     if isinstance(query, np.ndarray):
-        return query.ndim == 1
+        return query.ndim == 1 and query.dtype.kind in "iuf"
     return isinstance(query, (list, tuple)) and bool(query) and all(isinstance(value, numbers.Real) for value in query)
 
 

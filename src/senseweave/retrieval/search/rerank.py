@@ -237,7 +237,7 @@ def rerank(query: Query, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
     """
     if not hits:
         return []
-    values = np.array(reranker.scores(query, hits), dtype=np.float64)
+    values = _numbers(reranker, reranker.scores(query, hits))
     if values.shape != (len(hits),):
         msg = f"{reranker.name} must return one score per hit, but returned {values.shape} for {len(hits)} hits"
         raise ValueError(msg)
@@ -253,6 +253,19 @@ def rerank(query: Query, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
         values[unscored] = np.nextafter(values[~unscored].min(), -np.inf)
     order = np.argsort(-values, kind="stable")
     return [replace(hits[i], score=float(values[i]), calibration=reranker.name) for i in order]
+
+
+def _numbers(reranker: Reranker, scores: Any) -> np.ndarray:
+    """Return what a reranker gave as an array of float64.
+
+    Raises:
+        ValueError: If it is no array or list of numbers.
+    """
+    try:
+        return np.array(scores, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:  # tensors that have no array raise the last
+        msg = f"{reranker.name} must return a list or an array of numbers, not {quoted(scores)}: {error}"
+        raise ValueError(msg) from error
 
 
 def _picture(candidate: Media | Hit, *, of_text: bool) -> Media | None:

@@ -72,4 +72,4 @@ def plugin_reranker(name: str) -> Reranker | None:
 
 def is_reranker(value: Any) -> bool:
     """Return whether a value follows the protocol."""
-    return isinstance(value, Reranker) and callable(value.scores)
+    return isinstance(value, Reranker) and callable(value.scores) and not isinstance(value, type)

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final
 
@@ -24,8 +24,6 @@ from senseweave.retrieval.search.request import SearchRequest
 from senseweave.retrieval.search.source import Candidate, RankingSource
 from senseweave.retrieval.search.sparse.keeping import KeptSparse
 from senseweave.retrieval.search.words.base import IndexWords
-from senseweave.retrieval.search.words.found_by_words import query_words
-from senseweave.retrieval.search.words.tokens import Term
 from senseweave.retrieval.search.words.word_source import word_sources
 from senseweave.retrieval.stores.collections import Collections
 
@@ -173,12 +171,9 @@ class SearchQueue:
         """Return the steps of a search, which opens the index of words where it is asked for."""
         asked = search.request
         words: Sequence[RankingSource] = self._sparse.sources(self._calibration, asked)
-        terms: tuple[Term, ...] = ()
         if asked.plan.words:
             words = [*word_sources(self._words, self._collections, self._calibration, asked), *words]
-            terms = tuple(query_words(asked.query)[0])
-        found = yield from ranking_steps(asked.query, [*sources, *words], search.embedded, asked.plan, asked.policy)
-        return [replace(ranking, hit=replace(ranking.hit, terms=terms)) for ranking in found] if terms else found
+        return (yield from ranking_steps(asked.query, [*sources, *words], search.embedded, asked.plan, asked.policy))
 
 
 def _ask(requests: dict[int, list[Request]]) -> dict[int, list[Sequence[Candidate]]]:

@@ -74,6 +74,16 @@ def test_a_vector_of_no_space_is_refused(index):
         index.search(np.ones(3))
 
 
+@pytest.mark.parametrize(
+    "array",
+    [np.ones((1, 64)), np.ones(64, complex), np.array(["a"] * 64), np.array(3.0)],
+    ids=lambda array: array.dtype,
+)
+def test_an_array_that_is_no_vector_of_real_numbers_is_refused_by_its_shape_and_type(index, array):
+    with pytest.raises(TypeError, match=r"a vector as a query must have real numbers and the shape \(dimension,\)"):
+        index.search(array)
+
+
 def test_a_search_by_a_hit_finds_it_first_and_embeds_nothing(index, space, names, monkeypatch):
     hit = index.search("tomatoes need sun", k=1)[0]
     monkeypatch.setattr(type(space), "encode", None)

@@ -178,6 +178,12 @@ def test_a_named_file_that_cannot_be_read_is_an_error_after_the_rest_is_added(tm
     assert (str(again), len(again.report.failed)) == (str(raised.value), 3)
 
 
+def test_an_empty_string_among_the_inputs_is_a_named_input_that_cannot_be_read(tmp_path, space):
+    index = Index(tmp_path / "index", spaces=[space])
+    with pytest.raises(AddError, match="an empty string is not a path or URL"):
+        index.add("")
+
+
 def test_files_that_cannot_be_read_in_a_folder_are_listed_and_the_rest_is_added(tmp_path, space, corpus_folder):
     (corpus_folder / "cut.png").write_bytes((corpus_folder / "red.png").read_bytes()[:60])
     (corpus_folder / "Thumbs.db").write_bytes(bytes(range(256)) * 4)
@@ -345,6 +351,15 @@ def test_a_file_in_place_of_a_folder_is_refused_by_what_it_is(tmp_path, space):
     for create in (True, False):
         with pytest.raises(StoreError, match=r"photo\.jpg is a file; an index needs a folder"):
             Index(tmp_path / "photo.jpg", [space], create=create)
+
+
+@pytest.mark.parametrize("place", ["", "my\0index"])
+@pytest.mark.parametrize("create", [True, False])
+def test_an_impossible_path_is_no_index_in_the_working_directory(place, create, tmp_path, space, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match="is not the path of a folder"):
+        Index(place, [space], create=create)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("place", [None, 7, ["my-index"]])

@@ -355,6 +355,7 @@ def test_methods_that_need_statistics_say_so_beforehand():
         ({"weights": {"image": -1.0}, "fusion": "weighted_rrf"}, ValueError, "the weight of image must be at least 0"),
         ({"fusion": "best"}, ValueError, "unknown fusion method 'best'; there are"),
         ({"fusion": 5}, ValueError, "unknown fusion method 5"),
+        ({"fusion": ["rrf"]}, ValueError, "unknown fusion method ['rrf']"),
         ({"modalities": 5}, TypeError, "modalities must be a set of text, image"),
         ({"modalities": []}, ValueError, "modalities is empty; expected some of text, image"),
         ({"modalities": ["picture"]}, ValueError, "unknown modality 'picture'"),

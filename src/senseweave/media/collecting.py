@@ -324,7 +324,7 @@ def is_named(given: Any, found: Media | MediaError) -> bool:
     if not isinstance(given, (str, os.PathLike)):
         return True
     path = os.fspath(given)
-    return found.source == path or not (os.path.isdir(path) or found.source.startswith(path))
+    return not path or found.source == path or not (os.path.isdir(path) or found.source.startswith(path))
 
 
 def is_single(inputs: Any) -> bool:

@@ -62,7 +62,7 @@ class MethodRegistry(Mapping[str, FusionMethod]):
         Raises:
             ValueError: If there is none; the message lists the names.
         """
-        if name not in self:
+        if not isinstance(name, str) or name not in self:
             msg = f"unknown fusion method {quoted(name)}; there are {', '.join(self)}"
             raise ValueError(msg)
         return self[name]

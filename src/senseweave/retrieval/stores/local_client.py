@@ -57,6 +57,10 @@ def holds_store(place: Any, *, create: bool) -> bool:
             "senseweave.stores.connect(...), and pass it"
         )
         raise StoreError(msg)
+    path = os.fspath(place)
+    if not path or "\0" in path:
+        msg = f"{path!r} is not the path of a folder; an index needs a folder, such as 'my-index' or '.'"
+        raise StoreError(msg)
     folder = Path(os.path.abspath(place))
     if not is_unicode(str(folder)):
         msg = (

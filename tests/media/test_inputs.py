@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from senseweave.errors import MediaError
-from senseweave.media import Image
+from senseweave.media import Audio, Image, collect
 
 
 def forms(data, path):
@@ -48,3 +48,15 @@ def test_every_form_of_a_file_is_the_same_picture(make, saved, form):
 def test_an_empty_name_is_an_error():
     with pytest.raises(MediaError, match="empty string"):
         Image("")
+
+
+def test_decoded_sound_of_the_datasets_library_is_read_whatever_its_path(make):
+    samples = make.tone(0.5, 16_000)
+    sounds = [
+        Audio({"path": path, "array": samples, "sampling_rate": 16_000}) for path in (None, "clip.wav", "/a/clip.wav")
+    ]
+    for sound in sounds:
+        assert np.array_equal(sound.decode().samples, samples)
+        assert sound.sha256 == sounds[0].sha256
+    (error,) = collect([{"path": "clip.wav", "array": samples, "sampling_rate": 16_000}])
+    assert "name its modality" in str(error)

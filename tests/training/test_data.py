@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 
 import senseweave as sw
 from senseweave.errors import MediaError
-from senseweave.training.data.pairs import read_pairs, read_unpaired
+from senseweave.training.data.pairs import cell_media, read_pairs, read_unpaired
 from senseweave.training.data.splits import find_leaks, folds, group_rows, hold_out, media_keys
 from senseweave.training.data.tables import read_table
 from senseweave.training.destination import check_destination
@@ -219,6 +219,13 @@ def test_a_cell_may_hold_a_book(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(f"query,answer\nbook,{book}\n")
     assert [row["answer"] for row in read_table(tmp_path / "rows.csv")] == [book]
     assert csv.field_size_limit() == before
+
+
+def test_a_cell_may_hold_sound_that_the_datasets_library_has_decoded() -> None:
+    sound = {"path": "clip.wav", "array": np.zeros(800, np.float32), "sampling_rate": 8000}
+    media = cell_media(sound, "audio", None, None)
+    assert media.modality == "audio"
+    assert media.duration == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from senseweave.errors import MediaError
 from senseweave.extras import require
 from senseweave.media import Image, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import MEDIA_CLASSES, input_sources
+from senseweave.media.forms.inputs import undecoded
 from senseweave.media.forms.objects import DecodedSource
 from senseweave.media.forms.remote import RemoteSource
 from senseweave.media.forms.source import BytesSource, FileSource
@@ -64,8 +65,9 @@ class Columns:
                     yield MediaError(label or name, reason)
 
     def _input(self, value: Any, source: str | None, policy: MediaPolicy) -> Any:
-        if isinstance(value, Mapping) and {"bytes", "path"} & value.keys():  # undecoded media of the datasets library
-            source, value = source or value.get("path"), value.get("bytes") or value.get("path")
+        if isinstance(value, Mapping):  # media of the datasets library
+            encoded = undecoded(value)
+            source, value = source or value.get("path"), value if encoded is None else encoded
         if self.modality == "text" and isinstance(value, str):
             return Text(value, source=source)
         if isinstance(value, bytes | bytearray | memoryview):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.media.forms.local_names import url_path
@@ -12,6 +13,7 @@ from senseweave.media.forms.remote import RemoteSource
 from senseweave.media.forms.source import BytesSource, DataURISource, FileSource, Source, StreamSource
 from senseweave.media.policy import MediaPolicy
 
+_DECODED = ("array", "samples", "frames")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*)(://|::)")
 
 
@@ -34,11 +36,21 @@ def as_source(value: object, policy: MediaPolicy) -> Source | None:
         return BytesSource(bytes(value), policy)
     if isinstance(value, os.PathLike):
         return FileSource(os.fspath(value), policy)
-    if isinstance(value, Mapping) and (value.get("bytes") is not None or isinstance(value.get("path"), str)):
-        return as_source(value["bytes"] if value.get("bytes") is not None else value["path"], policy)
+    if (encoded := undecoded(value)) is not None:
+        return as_source(encoded, policy)
     if callable(getattr(value, "read", None)):
         return StreamSource(value, policy)  # type: ignore[arg-type]
     return None
+
+
+def undecoded(value: object) -> Any:
+    """Return the bytes or the path of media as the datasets library gives them undecoded, or None for anything else.
+
+    Beside samples that it has decoded stands a path, too, which may be the name of a file in an archive.
+    """
+    if not isinstance(value, Mapping) or any(value.get(name) is not None for name in _DECODED):
+        return None
+    return value["bytes"] if value.get("bytes") is not None else value.get("path")
 
 
 def _from_string(text: str, policy: MediaPolicy) -> Source:

@@ -121,7 +121,7 @@ def _values(value: object) -> Iterable[bytes | memoryview]:
         if value.sound is not None:
             yield from _values(value.sound)
     elif isinstance(value, Mapping):
-        for key in sorted(value, key=str):
+        for key in sorted(value.keys() - {"path"}, key=str):  # where it was decoded from
             yield f"{key}=".encode()
             yield from _values(value[key])
     elif hasattr(value, "tobytes") and hasattr(value, "mode"):  # a PIL image

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, cast
 from senseweave.errors import MediaError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media, first_media
+from senseweave.media.forms.inputs import undecoded
 from senseweave.training.data.tables import TABLES, names_file, read_table
 
 OnError = Literal["raise", "skip"]
@@ -225,8 +226,8 @@ def cell_media(
         raise MediaError("pair", "has an empty cell; expected media in both columns")
     if isinstance(cell, Media):
         return cell
-    if isinstance(cell, Mapping) and ("bytes" in cell or "path" in cell):  # as the datasets library stores media
-        cell = cell["bytes"] if cell.get("bytes") is not None else cell.get("path")
+    if (encoded := undecoded(cell)) is not None:
+        cell = encoded
     if isinstance(cell, str) and kind != "text":
         cell = str((base or Path()) / cell) if "://" not in cell and not cell.startswith("data:") else cell
     try:

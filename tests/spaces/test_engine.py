@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import types
@@ -91,6 +92,18 @@ def test_a_file_that_cannot_be_read_as_text_is_skipped_or_raised(space, tmp_path
     assert batch.kept == [1]
     with pytest.raises(sw.MediaError, match="item 2 of 2"):
         space.encode([sw.Text("a"), missing])
+
+
+@pytest.mark.parametrize("value", [None, 3, {"caption": "a dog"}])
+def test_an_item_that_is_no_media_at_all_is_skipped_or_raised_with_its_place(value):
+    space = sw.load("starter")
+    picture = np.zeros((8, 8, 3), np.uint8)
+    given = [picture, value, picture]
+    assert space.embed_image(given, on_error="skip").shape == (2, 384)
+    assert asyncio.run(space.aembed_image(given, on_error="skip")).shape == (2, 384)
+    with pytest.raises(sw.MediaError, match=r"item 2 of 3\)") as caught:
+        space.embed_image(given)
+    assert caught.value.position == 1
 
 
 def test_half_a_character_fails_its_text_alone_and_says_where_it_is(space, counts):

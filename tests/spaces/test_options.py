@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
+import senseweave as sw
 from senseweave.encoders.options import check_options
 
 
@@ -90,3 +91,10 @@ def test_annotations_that_only_a_type_checker_knows_are_left_to_the_family():
 def test_other_values_are_refused_with_what_was_expected(options, error, message):
     with pytest.raises(error, match=message):
         check_options(build, options)
+
+
+@pytest.mark.parametrize("value", ["no", 1, 0.0])
+@pytest.mark.parametrize("option", ["normalize", "fast_decode"])
+def test_what_is_neither_yes_nor_no_is_refused(option, value):
+    with pytest.raises(TypeError, match=f"{option} must be True or False, not {value!r}"):
+        sw.load("starter", **{option: value})

@@ -85,9 +85,10 @@ def load(
         devices = parse_devices(options["device"])
         options["device"] = list(devices) if len(devices) > 1 else next(iter(devices), None)
     shared = {"normalize": normalize, "dimensions": dimensions, "cache_size": cache_size, "policy": policy}
-    if not isinstance(fast_decode, bool):
-        msg = f"fast_decode must be True or False, not {fast_decode!r}"
-        raise TypeError(msg)
+    for option, value in (("fast_decode", fast_decode), ("normalize", normalize)):
+        if not isinstance(value, bool) and not (option == "normalize" and value is None):
+            msg = f"{option} must be True or False, not {value!r}"
+            raise TypeError(msg)
     kept = {**options, **({"fast_decode": True} if fast_decode else {})}
     key = repr((name, sorted(shared.items()), sorted(kept.items())))
     with _lock:

@@ -15,7 +15,7 @@ from senseweave.concurrency import in_thread_if_many
 from senseweave.encoders.base import Encoder, Role, Similarity
 from senseweave.encoders.observation import MediaDescription
 from senseweave.encoders.runtime.model_files import ModelFiles
-from senseweave.errors import UnsupportedModalityError, placed_among
+from senseweave.errors import MediaError, UnsupportedModalityError, placed_among
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media
 from senseweave.media.fused import Fused
@@ -422,7 +422,14 @@ class Space:
         if isinstance(items, (str, bytes, Path, Media)) or is_array or not isinstance(items, Iterable):
             msg = f"embed_{modality} takes a list of items; put the single {type(items).__name__} into a list"
             raise TypeError(msg)
-        return [self.media(modality, item) for item in items]
+        given, media = list(items), []
+        for at, item in enumerate(given):
+            try:
+                media.append(self.media(modality, item))
+            except MediaError as error:
+                if on_error == "raise":
+                    raise error.at(at, len(given)) from error
+        return media
 
     def _embed_one(
         self, modality: Modality, items: Sequence[Any], role: Role, on_error: OnError, progress: Counter | None

@@ -88,3 +88,26 @@ def test_pickles_and_copies_hold_a_given_space_but_none_that_was_loaded(monkeypa
 
 def given_space() -> sw.Space:
     return sw.Space("given", toy_space().encoders, recipe=(given_space, (), {}))
+
+
+def test_a_model_that_is_changed_loads_what_it_says_and_leaves_its_copies_alone(monkeypatch):
+    monkeypatch.setattr("senseweave.interop.fields.load", lambda name, **options: [name, options])
+    first = Model(name="a")
+    copied, wider = first.model_copy(update={"name": "b"}), first.model_copy(update={"dimensions": 8})
+    assert (copied.space, wider.space) == (["b", {}], ["a", {"dimensions": 8}])
+    assert first.space == ["a", {}]
+    assert first.model_copy().space is first.space
+    first.name = "c"
+    assert first.space == ["c", {}]
+
+
+async def test_a_model_that_is_changed_no_longer_uses_the_space_that_was_given(monkeypatch):
+    monkeypatch.setattr("senseweave.interop.fields.load", lambda name: [name])
+    space = sw.load("starter")
+    given = Model()
+    given.use_space(space)
+    restored = pickle.loads(pickle.dumps(given))
+    for model in (given, restored):
+        assert model.model_copy(update={"name": "b"}).space == ["b"]
+        assert await model.model_copy(update={"name": "c"}).aspace() == ["c"]
+    assert given.space is space

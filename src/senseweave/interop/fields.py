@@ -98,18 +98,37 @@ class SpaceOptions(TypedDict, total=False):
     policy: MediaPolicy | dict[str, Any] | None
 
 
-class LazySpace:
-    """A space that is given, or loaded when it is first used; pickles and copies hold a given space alone."""
+Settings = tuple[str, dict[str, Any]]
+"""The name of a space and the options with which it is loaded."""
 
-    def __init__(self, given: Space | None = None) -> None:
+
+class LazySpace:
+    """A space that is given, or loaded when it is first used; pickles and copies hold a given space alone.
+
+    Attributes:
+        given: The space that was given.
+        settings: The name and the options that the space was given or loaded for; None until there is one.
+        space: The space.
+    """
+
+    def __init__(self, given: Space | None = None, settings: Settings | None = None) -> None:
         self.given = given
+        self.settings = settings
         self.space = given
 
-    def get(self, load: Callable[[], Space]) -> Space:
+    def fits(self, settings: Settings) -> bool:
+        """Return whether the space is what a name and options say; a given space has options of its own."""
+        if self.settings is None:
+            return True
+        return self.settings[0] == settings[0] if self.given is not None else self.settings == settings
+
+    def get(self, settings: Settings, load: Callable[[], Space]) -> Space:
         """Return the space, loading it if need be; no lock, because `senseweave.load` gives all threads one space."""
-        if self.space is None:
-            self.space = load()
-        return self.space
+        space = self.space
+        if space is None:
+            space = load()
+            self.settings, self.space = settings, space
+        return space
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LazySpace) and self.given is other.given
@@ -118,7 +137,7 @@ class LazySpace:
         return id(self.given)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return LazySpace, (self.given,)
+        return LazySpace, ((self.given, self.settings) if self.given is not None else ())
 
 
 class SpaceFields(PolicyFields):
@@ -161,13 +180,12 @@ class SpaceFields(PolicyFields):
             ImportError: If an extra is missing; the message holds the install line.
             TypeError: If the model's family has no such option.
         """
-        return self._lazy.get(self._load_space)
+        return self._held.get(self._settings, self._load_space)
 
     async def aspace(self) -> Space:
         """Return the space, loaded in a thread if it is not loaded yet, which would block the event loop."""
-        if self._lazy.space is not None:
-            return self._lazy.space
-        return await in_thread(self._lazy.get, self._load_space)
+        held = self._held
+        return held.space if held.space is not None else await in_thread(held.get, self._settings, self._load_space)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -189,8 +207,8 @@ class SpaceFields(PolicyFields):
         """What may be read when media are given as paths or URLs: as the fields say, else as the space does."""
         if self.given_policy is not None:
             return self.given_policy
-        if self._lazy.given is not None:
-            return self._lazy.given.policy
+        if self._held.given is not None:
+            return self._held.given.policy
         return self.load_options.get("policy") or MediaPolicy()
 
     @property
@@ -217,7 +235,18 @@ class SpaceFields(PolicyFields):
         if options := self.set_options:
             msg = f"{', '.join(options)} cannot be changed on a loaded space; pass them to senseweave.load"
             raise ValueError(msg)
-        self._lazy = LazySpace(space)
+        self._lazy = LazySpace(space, self._settings)
+
+    @property
+    def _settings(self) -> Settings:
+        return self.space_name, self.set_options
+
+    @property
+    def _held(self) -> LazySpace:
+        """What holds the space that the fields say: copies share it until one of them names another model."""
+        if not self._lazy.fits(self._settings):
+            self._lazy = LazySpace()
+        return self._lazy
 
     def _load_space(self) -> Space:
         return load(self.space_name, **self.set_options)

@@ -83,8 +83,8 @@ class SenseweaveEmbeddings(SpaceFields, MediaEmbeddings):
     def _take_space(self) -> Self:
         """Keep a given space aside, so that the fields stay plain values."""
         if isinstance(self.model, Space):
-            self.use_space(self.model)
-            self.model = self.model.name
+            space, self.model = self.model, self.model.name
+            self.use_space(space)
         return self
 
     @property

@@ -118,7 +118,7 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
         default="text", description="What `invoke` takes: text, or the path of a file of another modality."
     )
 
-    _views: list[LangChainView] = PrivateAttr(default_factory=list)
+    _viewed: list[LangChainView] = PrivateAttr(default_factory=list)
     _planner: Planner = PrivateAttr(default_factory=Planner)
 
     @model_validator(mode="before")
@@ -139,7 +139,6 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
                 msg = f"{type(store).__name__} has no embeddings, so that a query cannot be embedded for it"
                 raise ValueError(msg)
         self._settings({})
-        self._views = [view_store(store, number) for number, store in enumerate(self._stores)]
         return self
 
     def invoke(self, input: Question, config: Config = None, **kwargs: Any) -> list[Document]:  # noqa: A002
@@ -215,6 +214,14 @@ class SenseweaveRetriever(PolicyFields, RankingFields, BaseRetriever):
     @property
     def _stores(self) -> Sequence[VectorStore]:
         return [self.vector_stores] if isinstance(self.vector_stores, VectorStore) else self.vector_stores
+
+    @property
+    def _views(self) -> list[LangChainView]:
+        """Views of the stores, which are kept for what they know of them until the field has other stores."""
+        stores, viewed = self._stores, self._viewed
+        if [id(view.store) for view in viewed] != [id(store) for store in stores]:
+            self._viewed = viewed = [view_store(store, number) for number, store in enumerate(stores)]
+        return viewed
 
     @property
     def media_policy(self) -> MediaPolicy:

@@ -343,3 +343,15 @@ def test_media_of_equal_captions_get_their_own_vectors(embeddings, red_png, blue
     ids = add_media_documents(store, images)
     for identifier, vector in zip(ids, embeddings.embed_image([red_png, blue_png]), strict=True):
         assert store.store[identifier]["vector"] == pytest.approx(vector, abs=1e-6)
+
+
+def test_a_retriever_that_is_given_other_stores_searches_those(embeddings):
+    first, second = InMemoryVectorStore(embeddings), InMemoryVectorStore(embeddings)
+    first.add_texts(TEXTS[:1])
+    second.add_texts(TEXTS[1:])
+    retriever = SenseweaveRetriever(vector_stores=[first])
+    copied = retriever.model_copy(update={"vector_stores": [second]})
+    assert [document.page_content for document in retriever.invoke("the dog")] == TEXTS[:1]
+    assert {document.page_content for document in copied.invoke("the dog")} == set(TEXTS[1:])
+    retriever.vector_stores = [first, second]
+    assert {document.page_content for document in retriever.invoke("the dog")} == set(TEXTS)

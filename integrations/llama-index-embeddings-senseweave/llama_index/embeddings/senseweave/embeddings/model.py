@@ -235,4 +235,4 @@ class SenseweaveEmbedding(EmbeddingMethods):
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how a pickle builds the model again: from the fields that can be pickled, and from a given space."""
         fields = self.__getstate__()["__dict__"]
-        return partial(type(self), **fields, space=self._lazy.given), ()
+        return partial(type(self), **fields, space=self._held.given), ()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from senseweave.errors import MediaError, PolicyError
-from senseweave.media import Image, MediaPolicy, Text
+from senseweave.media import Image, MediaPolicy, Text, collect
 
 # ruff: noqa: RUF001  (Cyrillic letters are meant)
 GERMAN = "Die Straße führt über die Brücke zum Schloß; dort öffnet um zwölf Uhr die Küche für müde Gäste. " * 4
@@ -88,6 +88,27 @@ def test_html_that_declares_a_strange_encoding_is_read_all_the_same(charset):
 def test_html_may_declare_its_encoding():
     page = f'<html><head><meta charset="koi8-r"></head><body>{RUSSIAN[:40]}</body></html>'
     assert words(page.encode("koi8-r")) == RUSSIAN[:40].strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "mime_type"),
+    [
+        ("<html><body><p>{}</p></body></html>", "text/html"),
+        (
+            '<?xml version="1.0" encoding="utf-16"?><svg xmlns="http://www.w3.org/2000/svg"><text>{}</text></svg>',
+            "image/svg+xml",
+        ),
+        (
+            '<?xml version="1.0" encoding="utf-16"?><FictionBook><body><p>{}</p></body></FictionBook>',
+            "application/x-fictionbook+xml",
+        ),
+    ],
+    ids=["html", "svg", "fb2"],
+)
+def test_marked_up_text_in_utf_16_is_read_without_its_tags(text, mime_type):
+    media = next(iter(collect([text.format("Brød og smør").encode("utf-16")])))
+    assert media.mime_type == mime_type
+    assert media.decode() == "Brød og smør"
 
 
 @pytest.mark.parametrize(

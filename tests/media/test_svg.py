@@ -50,6 +50,28 @@ def test_entities_and_endless_use_are_refused():
         Image(svg(f"{circle}{RED}")).decode()
 
 
+def test_entities_that_illustrator_declares_are_read():
+    declared = (
+        '<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd" [\n'
+        '\t<!ENTITY ns_svg "http://www.w3.org/2000/svg">\n\t<!ENTITY st0 "fill:#FF0000;">\n]>\n'
+    )
+    drawing = f'{declared}<svg xmlns="&ns_svg;" width="40" height="20"><title>Flag</title>'
+    drawing += '<rect width="20" height="20" style="&st0;"/></svg>'
+    for data in (drawing.encode(), f'<?xml version="1.0"?>\n{drawing}'.encode()):
+        text, image = collect(data)
+        assert text.decode() == "Flag"
+        assert np.asarray(image.decode())[256, 100].tolist() == [255, 0, 0]
+
+
+def test_entities_that_would_swell_are_refused():
+    long = f'<!DOCTYPE svg [<!ENTITY a "{"a" * 900}">]>{HEAD}{RED}<text>{"&a;" * 90_000}</text></svg>'
+    with pytest.raises(PolicyError, match="max_text_bytes"):
+        Image(long.encode()).decode()
+    nested = f'<!DOCTYPE svg [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>{HEAD}{RED}<text>&b;</text></svg>'
+    with pytest.raises(PolicyError, match="XML entities"):
+        Image(nested.encode()).decode()
+
+
 @pytest.mark.parametrize(
     "size", ['width="1e9" height="1"', 'width="1" height="1e9"', 'width="0" height="9"', 'viewBox="0 0 9 90000000"', ""]
 )

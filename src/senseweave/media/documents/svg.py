@@ -44,6 +44,8 @@ sys.stdout.buffer.write(bytes(drawn))
 """
 _LENGTH = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(?:px|pt|mm|cm|in|pc)?\s*$")
 _WORDS = ("title", "desc", "text")
+_DECLARED = re.compile(rb"""<!ENTITY\s+([A-Za-z_][\w.-]{0,99})\s+("[^"'&<%]{0,999}"|'[^"'&<%]{0,999}')\s*>""")
+_NAMED = re.compile(rb"&([A-Za-z_][\w.-]{0,99});")
 _REFERENCE = re.compile(r"url\(\s*['\"]?#([^)'\"]+)['\"]?\s*\)")
 
 
@@ -90,7 +92,29 @@ class SVGReader(ParsedReader):
 
 def _root(source: Source) -> _Element:
     source.policy.check_text(source.label, source.size)
-    return parse_xml(source.read(), source, KIND)
+    return parse_xml(_without_names(source.read(), source), source, KIND)
+
+
+def _without_names(data: bytes, source: Source) -> bytes:
+    """Return a drawing with the words that entities stand for in place of them, where those are words alone.
+
+    Illustrator declares the addresses of its namespaces and its styles so. An entity of any other kind stays, and the
+    drawing is refused.
+
+    Raises:
+        PolicyError: If this would make it longer than the policy allows.
+    """
+    values: dict[bytes, bytes] = {}
+
+    def keep(declared: re.Match[bytes]) -> bytes:
+        values.setdefault(declared[1], declared[2][1:-1])
+        return b""
+
+    bare = _DECLARED.sub(keep, data)
+    if not values:
+        return data
+    source.policy.check_text(source.label, len(bare) + bare.count(b"&") * max(map(len, values.values())))
+    return _NAMED.sub(lambda named: values.get(named[1], named[0]), bare)
 
 
 def _cut_links(root: _Element) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 import zipfile
 import zlib
 from typing import BinaryIO
 
 from senseweave.media.forms.content import HEAD_BYTES, Content
-from senseweave.media.forms.markup import after_comments, markup
+from senseweave.media.forms.markup import after_comments, markup, narrow
 from senseweave.media.forms.refusals import refused_type
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
@@ -100,7 +99,7 @@ def identify_container(file: BinaryIO, head: bytes, content: Content) -> Content
 
 def _identify_text(file: BinaryIO, head: bytes) -> Content | None:
     """Return what a text is that has a structure, or None."""
-    start = _narrow(head).lstrip(b"\r\n")
+    start = narrow(head).lstrip(b"\r\n")
     if start[:11].upper() == b"BEGIN:VCARD":
         return Content("text/vcard", ("text",), "contacts")
     if start.startswith(b"WEBVTT") and start[6:7] in b" \t\r\n":
@@ -113,11 +112,11 @@ def _identify_text(file: BinaryIO, head: bytes) -> Content | None:
         return Content("application/ttml+xml", ("text",), "transcript")
     if _NOTEBOOK.match(start) and b'"nbformat"' in (head + _tail(file)):
         return Content("application/x-ipynb+json", ("text",), "notebook")
-    if b"<FictionBook" in head[:1000]:
+    if b"<FictionBook" in start[:1000]:
         return Content("application/x-fictionbook+xml", ("text",), "fb2")
-    if b"<?mso-application" in head[:500]:
+    if b"<?mso-application" in start[:500]:
         return Content("application/vnd.ms-office-xml")
-    if b":mimetype=" in head and b"office:document" in head[:500]:
+    if b":mimetype=" in start and b"office:document" in start[:500]:
         return Content("application/vnd.oasis.opendocument.flat-xml")
     if _MBOX.match(start):
         return Content("application/mbox", ("text",), "mbox")
@@ -126,13 +125,6 @@ def _identify_text(file: BinaryIO, head: bytes) -> Content | None:
     if _HEADER.match(start) and len(names) >= 2 and (_MAIL & set(names) or _DATE.search(start)):
         return Content("message/rfc822", ("text",), "mail")
     return None
-
-
-def _narrow(head: bytes) -> bytes:
-    """Return the first bytes of a text without a byte order mark, in UTF-8 where it is UTF-16."""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return head.decode("utf-16", "ignore").encode("utf-8", "ignore")
-    return head.removeprefix(codecs.BOM_UTF8)
 
 
 def _identify_ole(file: BinaryIO) -> Content:

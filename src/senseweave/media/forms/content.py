@@ -106,7 +106,7 @@ def sniff(head: bytes) -> Content:
     What holds no byte that text never holds is text, whatever word it begins with.
     """
     if head.startswith(_MARKS):  # the UTF-16 mark also begins MP3 packets
-        return _PLAIN
+        return _marked_up(head) or _PLAIN
     if head.startswith(_RICH_TEXT[0]):  # which may hold pictures as they are
         return _RICH_TEXT[1]
     if NOT_IN_TEXT.search(head) is not None:
@@ -208,12 +208,15 @@ def _readable(head: bytes) -> Content:
         return PDF
     if _is_written_anymap(head):
         return _PORTABLE_ANYMAP
+    return _marked_up(head) or _PLAIN
+
+
+def _marked_up(head: bytes) -> Content | None:
+    """Return HTML or SVG, or None for any other text."""
     kind = markup(head)
     if kind == "html":
         return Content("text/html", ("text",), "html")
-    if kind == "svg":
-        return Content("image/svg+xml")
-    return _PLAIN
+    return Content("image/svg+xml") if kind == "svg" else None
 
 
 def is_late_pdf(head: bytes) -> bool:

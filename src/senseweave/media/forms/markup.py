@@ -25,12 +25,19 @@ def after_comments(text: bytes) -> bytes:
     return text[_BEFORE.match(text).end() :]  # type: ignore[union-attr]
 
 
+def narrow(head: bytes) -> bytes:
+    """Return the first bytes of a text without a byte order mark, in UTF-8 where it is UTF-16."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return head.decode("utf-16", "ignore").encode("utf-8", "ignore")
+    return head.removeprefix(codecs.BOM_UTF8)
+
+
 def markup(head: bytes) -> str | None:
     """Return `html` or `svg` for the first bytes of such a text, and None for any other text."""
-    text = head.removeprefix(codecs.BOM_UTF8)
+    text = narrow(head)
     start = after_comments(text)
     opening = start[:256].lower()
-    if opening.startswith(b"<svg") or (text.lstrip().startswith(b"<?xml") and b"<svg" in head):
+    if opening.startswith((b"<svg", b"<!doctype svg")) or (text.lstrip().startswith(b"<?xml") and b"<svg" in text):
         return "svg"
     if opening.startswith((b"<!doctype html", b"<html")) or (opening[:1] == b"<" and b"<html" in opening):
         return "html"

@@ -51,6 +51,30 @@ def test_a_folder_stands_for_all_that_is_below_it(home: Path, own_index: Path) -
     assert json.loads(piped("delete", own_index, folder, "--json").stdout) == {"deleted": 1, "size": 3}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("delete", "index", ""), "argument 3 is empty"),
+        (("index", "", "--into", "index"), "argument 2 is empty"),
+        (("index", "files", "--into", ""), "--into is empty"),
+        (("index", "files", "--into="), "--into is empty"),
+        (("search", "", "cat"), "argument 2 is empty"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_variable_that_is_not_set_is_not_the_current_folder(
+    tmp_path: Path, own_index: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "note.txt").write_text("a cat")
+    before = sources(own_index)
+    done = piped(*arguments, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {says}, as a variable that is not set; the current folder is '.'\n"
+    assert sources(own_index) == before
+    assert not (tmp_path / "chroma.sqlite3").exists()
+
+
 def test_records_are_deleted_by_metadata_and_by_id(home: Path, own_index: Path) -> None:
     (text,) = json.loads(piped("search", home / "index", "cat", "--modality", "text", "--json").stdout)
     assert piped("delete", own_index, "--id", text["id"]).returncode == 0

@@ -45,7 +45,7 @@ def test_it_does_not_let_strangers_in(home: Path, arguments: tuple[str, ...], sa
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize(("name", "says"), [("no/such-model", "no/such-model"), ("", "the name of a reranker")])
+@pytest.mark.parametrize(("name", "says"), [("no/such-model", "no/such-model"), ("", "--rerank is empty")])
 def test_a_reranker_that_is_not_there_is_said_before_anybody_is_let_in(home: Path, name: str, says: str) -> None:
     done = command_line.piped("serve", home / "index", "--port", "0", "--rerank", name)
     assert done.returncode == 2

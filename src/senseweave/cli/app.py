@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import warnings
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -323,6 +325,7 @@ def run() -> None:
     with without_decoder_notes():
         try:
             try:
+                _check_arguments(sys.argv[1:])
                 code = app(standalone_mode=False) or 0
             finally:
                 sys.stdout.flush()
@@ -340,6 +343,20 @@ def run() -> None:
                 raise
             render.failure(f"{type(error).__name__}: {error} (set {DEBUG_VARIABLE}=1 for the traceback)")
             sys.exit(FAILURE)
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    """Refuse empty arguments, as variables that are not set leave them: as paths they are the current folder.
+
+    Raises:
+        SenseweaveError: If there is one; the message says where.
+    """
+    for number, (before, argument) in enumerate(pairwise(["", *arguments]), 1):
+        if argument == "" or re.fullmatch(r"--[a-z-]+=", argument):
+            option = argument.rstrip("=") or before
+            name = option if re.fullmatch(r"--[a-z-]+", option) else f"argument {number}"
+            msg = f"{name} is empty, as a variable that is not set; the current folder is '.'"
+            raise SenseweaveError(msg)
 
 
 def _usage_error(error: Any) -> None:

@@ -7,7 +7,13 @@ import soundfile
 
 import senseweave as sw
 from senseweave.encoders.bridges.base import Transcribe
-from senseweave.encoders.bridges.spoken_language import ENOUGH_WINDOWS, MOST_PLACES, choose, spread_spans
+from senseweave.encoders.bridges.spoken_language import (
+    ENOUGH_WINDOWS,
+    MOST_PLACES,
+    WHISPER_LANGUAGES,
+    choose,
+    spread_spans,
+)
 from senseweave.encoders.families import starter
 from senseweave.encoders.observation import Observation, Word
 from senseweave.media import Waveform
@@ -140,3 +146,16 @@ def test_a_language_needs_a_recognizer_of_several_languages():
         starter.build(language="de")
     with pytest.raises(ValueError, match="speech must be 'tiny' or 'base', not 'large'"):
         starter.build(speech="large")
+
+
+@pytest.mark.parametrize("language", ["german", "DE", "zh-CN", "xx", "auto", ""])
+def test_a_language_that_whisper_does_not_have_is_refused_before_anything_is_heard(language):
+    with pytest.raises(ValueError, match="Whisper's codes, such as 'de'"):
+        sw.load("starter", speech="base", language=language)
+    with pytest.raises(ValueError, match="Whisper's codes, such as 'de'"):
+        sw.load("starter:multilingual", language=language)
+
+
+def test_the_languages_are_those_of_whisper():
+    tokenizer = pytest.importorskip("faster_whisper.tokenizer", reason="needs senseweave[starter]")
+    assert sorted(WHISPER_LANGUAGES | {"yue"}) == sorted(tokenizer._LANGUAGE_CODES)

@@ -22,6 +22,13 @@ ENOUGH_WINDOWS: Final = 3
 REMEMBERED: Final = 4096
 DESCRIPTION: Final = f"of the recording, from {ENOUGH_WINDOWS} of {MOST_PLACES} windows of {HEARD_SECONDS:g} s"
 """Decides transcripts, so that it is in fingerprints."""
+_CODES: Final = (
+    "af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy "
+    "id is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru "
+    "sa sd si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo zh"
+)
+WHISPER_LANGUAGES: Final = frozenset(_CODES.split())
+"""Codes of the languages of Whisper base (`LANGUAGES` in its authors' tokenizer.py; `yue` came with large-v3)."""
 
 
 class SpokenLanguages:

@@ -16,6 +16,7 @@ from senseweave.encoders.bridges.efficientnet_lite import EfficientNetLite0, ima
 from senseweave.encoders.bridges.faster_whisper import EARLIER_SPEECH, FasterWhisper
 from senseweave.encoders.bridges.pooled_features import ImageFeatures, SoundFeatures
 from senseweave.encoders.bridges.sounds import SoundEventLabels, SpeechAndSounds, hears_speech
+from senseweave.encoders.bridges.spoken_language import WHISPER_LANGUAGES
 from senseweave.encoders.bridges.whisper_windows import Padding
 from senseweave.encoders.bridges.yamnet import Yamnet
 from senseweave.encoders.family import Family
@@ -84,6 +85,7 @@ def build(
         ImportError: If the extra `starter` is not installed; the message holds the install line.
         ModelError: If there is no relative of that name.
         TypeError: If the relative does not have a given option; the message lists those it has.
+        ValueError: If an option is none of those it may be, for example `language="german"`.
         WeightsError: If no package, folder or, where that is allowed, author has weights with the pinned checksums.
     """
     if name in FEATURES:
@@ -160,6 +162,9 @@ def _speech_recognizer(speech: str, language: str | None, padding: Padding, time
     check_choice("speech", speech, ("tiny", "base"))
     check_choice("speech_padding", padding, get_args(Padding))
     if speech == "base":
+        if language is not None and language not in WHISPER_LANGUAGES:
+            msg = f"language must be one of Whisper's codes, such as 'de' or 'zh', not {language!r}"
+            raise ValueError(msg)
         return FasterWhisper(_weights(WHISPER_BASE), language=language, padding=padding, timestamps=timestamps)
     if language not in (None, "en"):
         msg = f"language={language!r} needs a recognizer of several languages; choose speech='base'"

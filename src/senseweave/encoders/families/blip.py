@@ -9,7 +9,7 @@ from senseweave.encoders.base import Encoder
 from senseweave.encoders.detection import BY_IMAGE_TEXT_TYPE, Rule, has_model_type
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, class_for
-from senseweave.encoders.parts.graph_encoder import BackendChoice
+from senseweave.encoders.parts.backend_choice import BackendChoice
 from senseweave.encoders.parts.saved_settings import read_prompts, with_settings
 from senseweave.encoders.parts.towers import BATCH_IMAGES, BATCH_TOKENS, TowerImage, TowerText
 from senseweave.encoders.runtime.backends.precision import Backend, Precision

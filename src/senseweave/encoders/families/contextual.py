@@ -10,7 +10,8 @@ import numpy as np
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import Rule, has_model_type, read_signs
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.graph_encoder import BackendChoice, CheckpointSource
+from senseweave.encoders.parts.backend_choice import BackendChoice
+from senseweave.encoders.parts.graph_encoder import CheckpointSource
 from senseweave.encoders.parts.graph_text import GraphText, text_inputs
 from senseweave.encoders.parts.pooling import POOLINGS, Pooling, pool, pooling_module
 from senseweave.encoders.refusals import check_sentence_encoder

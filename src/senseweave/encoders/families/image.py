@@ -10,7 +10,7 @@ from senseweave.encoders.base import Encoder
 from senseweave.encoders.detection import BY_IMAGE_TYPE, Rule, has_model_type
 from senseweave.encoders.family import Family
 from senseweave.encoders.parts.backbone import Backbone, model_type
-from senseweave.encoders.parts.graph_encoder import BackendChoice
+from senseweave.encoders.parts.backend_choice import BackendChoice
 from senseweave.encoders.parts.towers import BATCH_IMAGES, TowerImage
 from senseweave.encoders.runtime.backends.precision import Backend, Precision
 from senseweave.encoders.runtime.checkpoint import resolve

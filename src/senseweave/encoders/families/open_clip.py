@@ -13,7 +13,7 @@ import numpy as np
 from senseweave.encoders.base import Encoded, Encoder, Prepared, Role
 from senseweave.encoders.detection import BY_OPEN_CLIP_CONFIG, Rule, has_file
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.graph_encoder import BackendChoice
+from senseweave.encoders.parts.backend_choice import BackendChoice
 from senseweave.encoders.parts.image_model import ModelImage, TransformedModel
 from senseweave.encoders.parts.towers import BATCH_IMAGES, scalar
 from senseweave.encoders.runtime.backends.precision import Backend, Precision

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from senseweave.encoders.base import ROLES, Encoded, Encoder, Prepared, Role, Similarity
 from senseweave.encoders.detection import BY_TEXT_MODULES, Rule, Signs, read_signs
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.graph_encoder import BackendChoice, CheckpointSource
+from senseweave.encoders.parts.backend_choice import BackendChoice
+from senseweave.encoders.parts.graph_encoder import CheckpointSource
 from senseweave.encoders.parts.graph_text import GraphText
 from senseweave.encoders.parts.prompts import find_tasks
 from senseweave.encoders.parts.saved_settings import SavedSettings, read_settings

@@ -10,7 +10,7 @@ from typing import Any
 from senseweave.encoders.base import Encoder
 from senseweave.encoders.detection import BY_TIMM_CONFIG, Rule, has_config_keys
 from senseweave.encoders.family import Family
-from senseweave.encoders.parts.graph_encoder import BackendChoice
+from senseweave.encoders.parts.backend_choice import BackendChoice
 from senseweave.encoders.parts.image_model import ModelImage, TransformedModel
 from senseweave.encoders.parts.towers import BATCH_IMAGES
 from senseweave.encoders.runtime.backends.precision import Backend, Precision

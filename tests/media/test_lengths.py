@@ -192,3 +192,16 @@ def test_a_flac_file_is_read_from_within_its_damage(make):
     seconds = Audio(damaged, span=(10, 14)).decode().samples
     assert len(seconds) == 4 * RATE
     assert np.array_equal(seconds[2 * RATE :], Audio(data, span=(12, 14)).decode().samples)
+
+
+def test_a_wav_file_behind_another_is_told(make):
+    data = make.sound(make.noise(2))
+    recording = Audio(data + data)
+    assert recording.duration == pytest.approx(2)
+    assert recording.notes == ("another WAV file follows the first and is not read; put each into a file of its own",)
+
+
+def test_a_wav_file_that_lacks_a_sample_has_no_note(make):
+    recording = Audio(make.sound(make.noise(2))[:-1])
+    assert recording.duration == pytest.approx(2, abs=0.01)
+    assert recording.decode().notes == recording.notes == ()

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, Final
 from senseweave.media.forms.content import HEAD_BYTES, tag_length
 from senseweave.media.forms.packets import mpeg_packet
 
+SHORTFALL: Final = 0.1
+"""Seconds by which sound may end before the time in its header without a note."""
 _TAIL_BYTES: Final = 1 << 16
 """The longest page of Ogg; a tag at the end of an MP3 is shorter."""
 _SCAN_BYTES: Final = 1 << 20
@@ -55,7 +57,34 @@ def shortfall_note(log: str, seconds: float) -> str | None:
     for promised, actual in _CORRECTED.findall(log):
         if int(actual) < int(promised) < _UNKNOWN_SIZE:
             header = seconds * int(promised) / max(1, int(actual))
+            if header - seconds < SHORTFALL:
+                return None
             return f"the sound ends at {seconds:.2f} seconds, not at {header:.2f} as in its header"
+    return None
+
+
+def end_note(file: BinaryIO, reader: str) -> str | None:
+    """Return what a user should know of the end of a sound file, by its headers, or None.
+
+    Args:
+        file: Seekable; its position is lost.
+        reader: The reader of its content.
+    """
+    if reader == "ogg" and _lacks_end(file):
+        return "the file has no mark of its end: it may have been cut"
+    if reader == "wav":
+        return _joined_note(file)
+    return cut_note(file, reader) if reader == "caf" else None
+
+
+def _joined_note(file: BinaryIO) -> str | None:
+    """Return what a user should know of a WAV file behind which another begins, or None; its position is lost."""
+    file.seek(4)
+    size = int.from_bytes(file.read(4), "little")
+    file.seek(8 + size + size % 2)
+    following = file.read(12)
+    if following[:4] == b"RIFF" and following[8:] == b"WAVE":
+        return "another WAV file follows the first and is not read; put each into a file of its own"
     return None
 
 
@@ -74,7 +103,7 @@ def cut_note(file: BinaryIO, reader: str) -> str | None:
     return None
 
 
-def lacks_end(file: BinaryIO) -> bool:
+def _lacks_end(file: BinaryIO) -> bool:
     """Return whether the last page of an Ogg file is not marked as the last; the position of the file is lost."""
     page = _last_page(file)
     return page is not None and not page[5] & 4

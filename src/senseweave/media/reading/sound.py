@@ -20,9 +20,9 @@ from senseweave.media.forms.source import Source
 from senseweave.media.policy import MediaPolicy
 from senseweave.media.reading.ffmpeg import FFmpegSoundReader
 from senseweave.media.reading.lengths import (
+    SHORTFALL,
     ReplacedStart,
-    cut_note,
-    lacks_end,
+    end_note,
     lacks_long_size,
     shortfall_note,
     states_length,
@@ -43,8 +43,6 @@ _PREROLL_SECONDS = 0.25
 _LOSSY_PREROLL_SECONDS = 2.0
 """An MP3 packet may depend on half a second of packets before it (bit reservoir), an Opus packet on 80 ms."""
 _LAST_SECONDS = 2.0
-_SHORTFALL = 0.1
-"""Seconds by which sound may end before the time in its header without a note."""
 
 
 class SoundReader(Protocol):
@@ -110,9 +108,7 @@ def _states_length(source: Source, file: BinaryIO, reader: str) -> bool:
     """Return whether libsndfile can know the length of a file, which is looked into once."""
     if source.states_length is None:
         source.states_length = states_length(file, reader)
-        if reader == "ogg" and lacks_end(file):
-            source.note("the file has no mark of its end: it may have been cut")
-        if reader == "caf" and (note := cut_note(file, reader)) is not None:
+        if (note := end_note(file, reader)) is not None:
             source.note(note)
         file.seek(0)
     return source.states_length
@@ -146,9 +142,9 @@ def _confirmed_end(reader: SoundReader, policy: MediaPolicy, source: str) -> flo
         end = start + sum(map(len, stream(reader, None, (start, math.inf), policy, source))) / reader.rate
     except MediaError:  # raised again where the sound is decoded from its start
         return None
-    if end < stated - _SHORTFALL:
+    if end < stated - SHORTFALL:
         return None
-    return end if end > stated + _SHORTFALL else stated
+    return end if end > stated + SHORTFALL else stated
 
 
 def stream(
@@ -285,7 +281,7 @@ class SoundfileReader:
                 raise MediaError(self._source, f"cannot be decoded ({failure})") from failure
             if failure is not None or not len(block):
                 break
-        if failure is not None or (self.duration is not None and position < (self.duration - _SHORTFALL) * self.rate):
+        if failure is not None or (self.duration is not None and position < (self.duration - SHORTFALL) * self.rate):
             promised = f", not at {self.duration:.2f} as in its header" if self.duration is not None else ""
             self.notes.append(f"the sound ends at {position / self.rate:.2f} seconds{promised}")
 
@@ -340,7 +336,7 @@ class _ResumedReader:
             self.notes.append(f"the sound cannot be decoded at {stopped / self.rate:.2f} seconds")
 
     def _ends(self, position: int) -> bool:
-        return self.duration is None or position >= (self.duration - _SHORTFALL) * self.rate
+        return self.duration is None or position >= (self.duration - SHORTFALL) * self.rate
 
     def close(self) -> None:
         """Release the file."""

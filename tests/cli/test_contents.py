@@ -75,6 +75,15 @@ def test_a_variable_that_is_not_set_is_not_the_current_folder(
     assert not (tmp_path / "chroma.sqlite3").exists()
 
 
+def test_a_url_is_named_as_it_was_given_and_not_fetched(tmp_path: Path) -> None:
+    done = piped("index", "https://example.org/a.txt", "--into", tmp_path / "index")
+    assert done.returncode == 2
+    assert "https://example.org/a.txt: no such file or folder; this command fetches no URLs" in done.stderr
+    with_key = piped("index", "https://example.org/a.txt?token=abcdef0123456789", "--into", tmp_path / "index")
+    assert "[redacted]" in with_key.stderr
+    assert "abcdef" not in with_key.stderr
+
+
 def test_records_are_deleted_by_metadata_and_by_id(home: Path, own_index: Path) -> None:
     (text,) = json.loads(piped("search", home / "index", "cat", "--modality", "text", "--json").stdout)
     assert piped("delete", own_index, "--id", text["id"]).returncode == 0

@@ -131,6 +131,13 @@ def test_a_collection_that_is_kept_elsewhere_is_not_opened(folder, tmp_path, nam
     assert "is not the name of a folder in it" in failure(lambda: sw.stores.Qdrant(folder))
 
 
+def test_an_empty_path_is_not_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="the path of the Qdrant store is empty"):
+        sw.stores.Qdrant("")
+    assert os.listdir() == []
+
+
 def test_folders_of_others_are_left_alone(tmp_path, folder):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")

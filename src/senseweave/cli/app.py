@@ -86,7 +86,7 @@ def _main(
 
 @app.command("index")
 def index_command(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders to add.")],
+    paths: Annotated[list[str], typer.Argument(help="Files and folders to add.")],
     into: IntoPlace,
     space: Annotated[
         list[str] | None,
@@ -136,11 +136,10 @@ def index_command(
     """
     from senseweave.retrieval import Index
 
-    missing = [path for path in paths if not path.exists()]
-    if missing:
-        is_text = looks_like_text(str(missing[0]))
-        hint = "; this command indexes files: write the text to a file, or use senseweave.Text in Python"
-        msg = f"{missing[0]}: no such file or folder{hint if is_text else ''}"
+    places = [Path(path) for path in paths]
+    missing = next((path for path, place in zip(paths, places, strict=True) if not place.exists()), None)
+    if missing is not None:
+        msg = f"{missing}: no such file or folder{_hint(missing)}"
         raise SenseweaveError(msg)
     if os.path.exists(into) and not os.path.isdir(into):
         msg = f"{into}: is a file; --into expects the folder of the index, which is created if it does not exist"
@@ -162,24 +161,24 @@ def index_command(
         spaces = [load_space(name, option) for name in space or ["starter"]] if option else space or None
         options: dict[str, Any] = {"spaces": spaces, "trust": trusted_kinds(trust), "ocr": chosen_ocr(ocr)}
         with opened_place(into) as opened, Index(opened, **options) as index:
-            sync = sync or (watch and any(path.is_dir() for path in paths))
+            sync = sync or (watch and any(place.is_dir() for place in places))
             failed = False
             if ray is not None:
                 from senseweave.cli.scaling import failures_file, index_on_ray
 
                 report, failed = index_on_ray(
-                    ray, paths, index, failures_file(into), actors, gpus, encoding, chosen_ocr(ocr), chosen
+                    ray, places, index, failures_file(into), actors, gpus, encoding, chosen_ocr(ocr), chosen
                 )
             else:
                 with nullcontext() if as_json else shown_progress("indexing", console=render.errors) as step:
                     try:
-                        report = index.add(paths, sync=sync, progress=step, encoding=encoding, pages=chosen)
+                        report = index.add(places, sync=sync, progress=step, encoding=encoding, pages=chosen)
                     except AddError as error:
                         report, failed = error.report, True
             size = len(index)
             if watch:
                 render.report(report, into, size)
-                _watch(index, paths, into, encoding, chosen)
+                _watch(index, places, into, encoding, chosen)
                 return
     except KeyboardInterrupt:
         render.failure(f"interrupted; what was added to {into} is kept, and the same command continues from there")
@@ -191,7 +190,7 @@ def index_command(
     else:
         render.report(report, into, size)
     if not any(report.counts.values()) and not report.failed:
-        render.warning(f"nothing to add in {', '.join(map(str, paths))}; hidden files are skipped")
+        render.warning(f"nothing to add in {', '.join(paths)}; hidden files are skipped")
     if failed or not any(report.counts.values()):
         raise typer.Exit(NOTHING_ADDED)
 
@@ -306,6 +305,15 @@ def demo(
     with shown_progress("indexing the sample corpus", console=render.errors) as step:
         run_rest = tour(render.console, into=into, progress=step)
     run_rest(llm)
+
+
+def _hint(missing: str) -> str:
+    """Return what to do with what is no file but looks like something else that can be indexed."""
+    if missing.lower().startswith(("http://", "https://")):
+        return "; this command fetches no URLs: download the file, or use a senseweave.MediaPolicy in Python"
+    if looks_like_text(missing):
+        return "; this command indexes files: write the text to a file, or use senseweave.Text in Python"
+    return ""
 
 
 def _watch(index: Index, paths: list[Path], into: str, encoding: str | None, pages: Pages) -> None:

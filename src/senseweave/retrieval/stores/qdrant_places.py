@@ -79,6 +79,9 @@ class Place:
                 "check_compatibility": False,  # asks in a thread, and warns whenever it gets no answer
             }
         elif isinstance(place, (str, os.PathLike)):
+            if not os.fspath(place):
+                msg = "the path of the Qdrant store is empty; name a folder, '.' for the current one"
+                raise ValueError(msg)
             # Absolute, so that the folder is still found after the process has changed its working directory.
             self.name = os.path.abspath(place)
             self._arguments = {"path": self.name, "force_disable_check_same_thread": True}  # the store has a lock

@@ -31,6 +31,12 @@ def test_several_channels_are_their_mean(channels):
     assert np.abs(heard - voices.mean(axis=1)).max() < 2e-7
 
 
+@pytest.mark.parametrize("rate", ["16k", {"rate": 16_000}])
+def test_a_rate_that_is_no_number_is_an_error_of_the_recording(rate):
+    with pytest.raises(MediaError, match=r"has a sampling rate of .*; expected a number of Hz"):
+        samples((np.zeros(8, np.float32), rate))
+
+
 @pytest.mark.parametrize("rate", [999, 768_001, 16_000.5, float("nan"), 0])
 def test_a_rate_that_no_recording_has_is_an_error(rate):
     with pytest.raises(MediaError, match="expected a whole number from 1,000 to 768,000 Hz"):

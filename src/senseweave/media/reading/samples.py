@@ -49,7 +49,10 @@ def as_samples(value: Any, source: str) -> tuple[np.ndarray, int]:
         expected = "expected (n,), (channels, n) or (n, channels)"
         raise MediaError(source, f"array of shape {array.shape} is not sound; {expected}")
     scaled = _full_scale(array, source)
-    checked = check_rate(float(rate), source)
+    try:
+        checked = check_rate(float(rate), source)
+    except (TypeError, ValueError) as error:
+        raise MediaError(source, f"has a sampling rate of {rate!r}; expected a number of Hz") from error
     if scaled.ndim == 2:
         channels = scaled.T if scaled.shape[0] < scaled.shape[1] else scaled
         scaled = np.concatenate([mono(channels[at : at + checked]) for at in range(0, len(channels), checked)])

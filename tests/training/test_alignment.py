@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 import senseweave as sw
@@ -150,6 +151,19 @@ def test_failures_name_what_was_found_instead() -> None:
         ({"pairs": twins(10)}, ValueError, "10 pairs of 10 different documents are too few"),
         ({"pairs": [(f"{n} x", "the same") for n in range(50)]}, ValueError, "50 pairs of 1 different documents"),
         ({"validation": 0.0}, ValueError, "validation must be a share between 0 and 1"),
+        ({"validation": "0.2"}, ValueError, "validation must be a share .* not '0.2'"),
+        ({"seed": -1}, ValueError, "seed must be a whole number from 0 to 4294967295, not -1"),
+        ({"seed": "x"}, ValueError, "seed must be a whole number .* not 'x'"),
+        ({"modalities": ("text",)}, ValueError, "modalities must be two of text, image, audio, video"),
+        ({"modalities": "text"}, ValueError, "modalities must be two of"),
+        ({"pairs": [*twins(40), {"a": "x", "b": "y"}]}, ValueError, "pair 41 is dict, unlike those before"),
+        ({"pairs": [{"a": "x", "b": "y"}, ("x", "y")]}, ValueError, "pair 2 is tuple, unlike those before"),
+        ({"pairs": pandas.DataFrame(twins(40))}, TypeError, "DataFrame gives its columns in place of its rows"),
+        (
+            {"pairs": [(f"{n} \ud800", f"{n}") for n in range(40)]},
+            ValueError,
+            r"none of the 40 pairs can be embedded; .*\(item 1 of 40\): holds half a character",
+        ),
         ({"method": "magic", "source": "no/model"}, ValueError, "method must be one of auto, blend, ridge"),
         ({"validation": 0.9}, ValueError, "validation=0.9 leaves 4 of 40 pairs to learn from; hold out fewer"),
         ({"source": toy_space(0, ["image"])}, UnsupportedModalityError, "cannot embed text"),

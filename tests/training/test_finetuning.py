@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import tiny_training
 import warm_python
@@ -384,6 +385,29 @@ def test_forgetting_is_measured_on_other_data(model: str) -> None:
         ([("a", "b")], {"learning_rate": 0}, "learning_rate must be a number above 0, not 0"),
         ([("a", "b")], {"hard_negatives": -1}, "hard_negatives must be a whole number of at least 0, not -1"),
         ([("a", "b")], {"warmup": 2}, "warmup must be a share from 0 to 1, not 2"),
+        ([("a", "b", 0.5)], {"loss": "contrastive"}, r"row 1: label is 0\.5; expected 1 for a pair"),
+        ([("a", "b", 1), ("c", "d", -1)], {"loss": "contrastive"}, "row 2: label is -1; expected 1 for a pair"),
+        ([("a", "b", 4.6)], {"loss": "cosine"}, r"label is 4\.6; expected how alike .*from 0 to 5 are divided by 5"),
+        ([("a", None)], {}, "row 1 has no positive.*fewer values, or None"),
+        (pandas.DataFrame([("a", "b")]), {}, "DataFrame gives its columns in place of its rows; pass frame.to_dict"),
+        (3, {}, "expected rows, or the path of a table, not int"),
+        (
+            [("a", "b")],
+            {"columns": {"ancor": "q"}},
+            "columns must give .* by anchor, positive,.*not by 'ancor'",
+        ),
+        ([("a", "b")], {"columns": ["q", "a"]}, "columns must give the data's names by"),
+        ([("a", "b")], {"validation": "0.2"}, "validation must be a share between 0 and 1, such as 0.2, not '0.2'"),
+        ([("a", "b")], {"seed": -1}, "seed must be a whole number from 0 to 4294967295, not -1"),
+        ([("a", "b")], {"seed": 1.5}, "seed must be a whole number"),
+        ([("a", "b")], {"seed": 2**32}, "seed must be a whole number"),
+        ([("a", "b")], {"matryoshka": (0,)}, r"matryoshka must be a list of numbers of dimensions, .* not \(0,\)"),
+        ([("a", "b")], {"matryoshka": 8}, "matryoshka must be a list"),
+        ([("a", "b")], {"matryoshka": "8"}, "matryoshka must be a list"),
+        ([("a", "b")], {"augment": {"smell": len}}, "augment must give a change by modality .text, image"),
+        ([("a", "b")], {"augment": {"text": 1}}, "augment must give a change by modality"),
+        ([("a", "b")] * 9, {"evaluation": []}, "evaluation: there are no rows"),
+        ([("a", "b")] * 9, {"general": [("a",)]}, "general: row 1 has no positive"),
         ([("a", "b"), ("c", "d", "e")], {}, "row 2 has the columns anchor, positive, negative, and the first"),
     ],
 )

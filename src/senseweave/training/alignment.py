@@ -19,7 +19,7 @@ from senseweave.progress import Counter
 from senseweave.retrieval.index_spaces import load_options
 from senseweave.spaces import Space, load
 from senseweave.training.data.pairs import OnError, PairData, read_pairs, read_unpaired
-from senseweave.training.data.splits import hold_out
+from senseweave.training.data.splits import check_split, hold_out
 from senseweave.training.embedding import EmbeddedPairs, embed_pairs
 from senseweave.training.measuring import measure
 from senseweave.training.methods import Heads
@@ -130,9 +130,7 @@ def align(
         MediaError: With `on_error="raise"`, for the first pair that cannot be read or embedded.
         UnsupportedModalityError: If a model does not embed the modality of its column.
     """
-    if not 0 < validation < 1:
-        msg = f"validation must be a share between 0 and 1, such as 0.2, not {validation!r}"
-        raise ValueError(msg)
+    check_split(validation, seed)
     check_method(method)
     spaces = (_space(source), _space(target))
     data = read_pairs(pairs, columns=columns, modalities=modalities, group=group, on_error=on_error, policy=policy)

@@ -63,6 +63,7 @@ def embed_pairs(
 
     Raises:
         UnsupportedModalityError: If a space does not embed the modality of its side.
+        ValueError: If no pair can be embedded.
         MediaError: With `on_error="raise"`, for the first media that cannot be embedded.
     """
     total = 2 * len(data.pairs) + len(unpaired)
@@ -78,6 +79,10 @@ def embed_pairs(
             keys[at] = [(side, key) for side, found in sides.items() for key in found]
     usable = list(keys)
     broken = tuple(errors[at].at(data.pairs[at].row - 1, data.rows) for at in sorted(errors))
+    if not usable:
+        reasons = "".join(f"; {error}" for error in (*data.failed, *broken)[:3])
+        msg = f"none of the {len(data.pairs)} pairs can be embedded{reasons}"
+        raise ValueError(msg)
     vectors = [batch.vectors[np.searchsorted(batch.kept, usable)] for batch in (first, second)]
     groups = group_rows(list(keys.values()))
     paired = PairVectors.of(unit(vectors[0]), unit(vectors[1]), groups)

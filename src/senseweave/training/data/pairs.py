@@ -12,7 +12,7 @@ from senseweave.errors import MediaError
 from senseweave.media import MODALITIES, Media, MediaPolicy, Modality, Text
 from senseweave.media.collecting import as_media, first_media
 from senseweave.media.forms.inputs import undecoded
-from senseweave.training.data.tables import TABLES, names_file, read_table
+from senseweave.training.data.tables import TABLES, as_rows, names_file, read_table
 
 OnError = Literal["raise", "skip"]
 CAPTION_SUFFIXES: Final = (".txt", ".caption")
@@ -94,6 +94,9 @@ def read_pairs(
         ValueError: If the input or a column is not of this form.
         MediaError: With `on_error="raise"`, for the first row that cannot be read.
     """
+    if modalities is not None and (isinstance(modalities, str) or len(modalities) != 2):
+        msg = f"modalities must be two of {', '.join(MODALITIES)}, not {modalities!r}"
+        raise ValueError(msg)
     base: Path | None = None
     if isinstance(pairs, (str, os.PathLike)):
         path = Path(pairs)
@@ -153,11 +156,16 @@ def read_unpaired(given: Iterable[Any] | str | os.PathLike[str] | None, policy: 
 
 
 def _checked_rows(pairs: Iterable[Any]) -> Iterator[Any]:
-    for number, row in enumerate(pairs, 1):
+    named: bool | None = None
+    for number, row in enumerate(as_rows(pairs), 1):
         is_row = isinstance(row, Mapping) or (isinstance(row, (tuple, list)) and len(row) in (2, 3))
         if not is_row:
             msg = f"pair {number} is {type(row).__name__}; expected (source, target), or a mapping of columns"
             raise ValueError(msg)
+        if named is not None and named != isinstance(row, Mapping):
+            msg = f"pair {number} is {type(row).__name__}, unlike those before; expected all tuples, or all mappings"
+            raise ValueError(msg)
+        named = isinstance(row, Mapping)
         yield row
 
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Final
 
 import numpy as np
@@ -17,8 +18,24 @@ from senseweave.media.base import source_name
 NEAR_DUPLICATE: Final = 0.98
 """Cosine of centered vectors from which on two media count as the same: a crop, another scale or format, another case.
 Different pictures of one thing stay far below it."""
+LARGEST_SEED: Final = 2**32 - 1
+"""Of NumPy's legacy generator, which trainers seed."""
 CELLS_AT_ONCE: Final = 1 << 24
 """Cosines that are in memory at once."""
+
+
+def check_split(validation: float, seed: int) -> None:
+    """Check the share of rows that is held out, and the seed.
+
+    Raises:
+        ValueError: If the share is not between 0 and 1, or the seed no whole number from 0 to `LARGEST_SEED`.
+    """
+    if isinstance(validation, bool) or not isinstance(validation, Real) or not 0 < validation < 1:
+        msg = f"validation must be a share between 0 and 1, such as 0.2, not {validation!r}"
+        raise ValueError(msg)
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= LARGEST_SEED:
+        msg = f"seed must be a whole number from 0 to {LARGEST_SEED}, not {seed!r}"
+        raise ValueError(msg)
 
 
 def media_keys(media: Media) -> list[Hashable]:

@@ -6,7 +6,7 @@ import codecs
 import csv
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,25 @@ DELIMITERS: Final = ",;\t|"
 """Of a CSV: the first that its heading has. Spreadsheets write `;` where the decimal mark is a comma."""
 LONGEST_CELL: Final = 1 << 27
 """Characters; the csv module refuses more than 131,072 if it is not told otherwise."""
+
+
+def as_rows(data: Iterable[Any]) -> Iterable[Any]:
+    """Return rows as they are given, after checking that they are rows.
+
+    Raises:
+        TypeError: If they are none, or a data frame, which gives its columns.
+    """
+    columns = getattr(data, "columns", None)
+    if columns is not None and not callable(columns):
+        msg = (
+            f"a {type(data).__name__} gives its columns in place of its rows; pass frame.to_dict('records') of pandas, "
+            "frame.to_dicts() of polars or table.to_pylist() of pyarrow"
+        )
+        raise TypeError(msg)
+    if not isinstance(data, Iterable) or isinstance(data, (bytes, Mapping)):
+        msg = f"expected rows, or the path of a table, not {type(data).__name__}"
+        raise TypeError(msg)
+    return data
 
 
 def read_table(path: Path) -> Iterator[Mapping[str, Any]]:

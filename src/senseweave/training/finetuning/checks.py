@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
+
+from senseweave.media import MODALITIES
 
 
 def check_numbers(
@@ -53,6 +56,28 @@ def _check(name: str, value: Any, expected: str, fits: Callable[[Any], bool]) ->
     kinds = (int,) if expected.startswith("a whole") else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not math.isfinite(value) or not fits(value):
         msg = f"{name} must be {expected}, not {value!r}"
+        raise ValueError(msg)
+
+
+def check_changes(matryoshka: Any, augment: Any) -> None:
+    """Check numbers of dimensions and changes of items.
+
+    Raises:
+        ValueError: If a number of dimensions is impossible, or a change is none, or of no modality.
+    """
+    listed = isinstance(matryoshka, Sequence) and not isinstance(matryoshka, str)
+    if not listed or not all(isinstance(size, Integral) and int(size) > 0 for size in matryoshka):
+        msg = f"matryoshka must be a list of numbers of dimensions, such as [64, 128], not {matryoshka!r}"
+        raise ValueError(msg)
+    if augment is None:
+        return
+    if not isinstance(augment, Mapping) or not all(
+        modality in MODALITIES and callable(change) for modality, change in augment.items()
+    ):
+        msg = (
+            f"augment must give a change by modality ({', '.join(MODALITIES)}), such as {{'text': drop_words(0.1)}} of "
+            f"senseweave.training.data.augmentation, not {augment!r}"
+        )
         raise ValueError(msg)
 
 

@@ -17,15 +17,16 @@ from senseweave.encoders.base import ROLES
 from senseweave.encoders.parts.heads import unit
 from senseweave.encoders.runtime.devices import one_device
 from senseweave.encoders.runtime.torch_runtime import pick_device
-from senseweave.errors import ModelError
+from senseweave.errors import MediaError, ModelError
 from senseweave.extras import require
 from senseweave.media import Media
 from senseweave.progress import ProgressOption, tracked
 from senseweave.spaces import Space, load
 from senseweave.training.curves import TrainingCurve
 from senseweave.training.data.augmentation import Augment
+from senseweave.training.data.splits import check_split
 from senseweave.training.finetuning import comparison, tasks
-from senseweave.training.finetuning.checks import check_loss_options, check_numbers
+from senseweave.training.finetuning.checks import check_changes, check_loss_options, check_numbers
 from senseweave.training.finetuning.comparison import Embed, Retrieval
 from senseweave.training.finetuning.dataset import Collator, ItemTable, column_role, make_dataset
 from senseweave.training.finetuning.finetuned import Finetuned, write_report
@@ -133,6 +134,8 @@ def finetune(
         epochs=epochs, batch_size=batch_size, batch_items=batch_items, learning_rate=learning_rate, warmup=warmup,
         weight_decay=weight_decay, patience=patience, hard_negatives=hard_negatives, distinct=LOSSES[loss].distinct,
     )  # fmt: skip
+    check_split(validation, seed)
+    check_changes(matryoshka, augment)
     device = one_device(device, "training computes")
     check_precision(precision, (device or "cpu") if adapter == "head" else pick_device(device))
     name = os.fspath(model)
@@ -141,6 +144,7 @@ def finetune(
         raise ValueError(msg)
     check_loss_options(loss, teacher=teacher, guide=guide, hard_negatives=hard_negatives, batch_items=batch_items)
     rows = make_rows(data, loss, columns=columns)
+    judged, kept = _pairs("evaluation", evaluation), _pairs("general", general)
     trained, stopping, heldout = split_rows(rows, validation, seed, stop=patience > 0)
     base = load(name)
     with _own_randomness(seed), _working_folder(folder) as (work, keep):
@@ -151,12 +155,12 @@ def finetune(
         compared = trainable.vectors if isinstance(trainable, FrozenModel) else before
         leaks: list[str] = []
         notes: list[str] = []
-        if evaluation is None:
+        if judged is None:
             heldout, leaks = leave_out_leaks(heldout, learned_from, compared)
             task, measured = _heldout_task(loss, heldout, rows, labels), len(heldout)
         else:
-            task, measured, notes = _given_task(evaluation, learned_from, compared)
-        general_task = _general(general, trainable, seed)
+            task, measured, notes = _given_task(judged, learned_from, compared)
+        general_task = _general(kept, trainable, seed)
         if hard_negatives:
             trained = _mined(trained, before, hard_negatives)
         learned = _columns(loss, trained) if labels is None else labels.add(trained)
@@ -242,14 +246,30 @@ def _sample(rows: Sequence[Mapping[str, Any]]) -> list[Media]:
     return [item for row in rows[:8] for name, item in row.items() if name != LABEL]
 
 
+def _pairs(name: str, given: Iterable[Any] | None) -> list[dict[str, Any]] | None:
+    """Return the pairs of an argument as rows, None if there are none to read.
+
+    Raises:
+        ValueError: If they are no pairs; the message names the argument.
+    """
+    if given is None:
+        return None
+    try:
+        return make_rows(given, "mnrl")
+    except MediaError:
+        raise
+    except ValueError as error:
+        msg = f"{name}: {error}"
+        raise ValueError(msg) from error
+
+
 def _given_task(
-    evaluation: Iterable[Any], learned: Sequence[dict[str, Any]], embed: Embed
+    rows: Sequence[dict[str, Any]], learned: Sequence[dict[str, Any]], embed: Embed
 ) -> tuple[tasks.Task, int, list[str]]:
     """Return the task of pairs that were given, their number, and a note if their queries are trained on.
 
     Other queries of documents that are trained on are a fair measure. Pairs that were chosen are all measured.
     """
-    rows = make_rows(evaluation, "mnrl")
     leaks = describe_leaks(rows, learned, embed, columns=["anchor"])
     notes = []
     if leaks:
@@ -268,11 +288,11 @@ def _heldout_task(
 
 
 def _general(
-    general: Iterable[Any] | None, trainable: TrainableModel | FrozenModel, seed: int
+    general: Sequence[dict[str, Any]] | None, trainable: TrainableModel | FrozenModel, seed: int
 ) -> tuple[Retrieval, str] | None:
     """Return the task that measures forgetting, and what its data are."""
     if general is not None:
-        pairs = [(row["anchor"], row["positive"]) for row in make_rows(general, "mnrl")]
+        pairs = [(row["anchor"], row["positive"]) for row in general]
         return tasks.retrieval(pairs, []), "the general pairs that were given"
     task = tasks.general_task(seed) if "text" in trainable.modalities else None
     return None if task is None else (task, f"{len(task.queries)} of ImageNet's names and WordNet's definitions")

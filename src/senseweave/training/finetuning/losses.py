@@ -13,6 +13,9 @@ LABEL: Final = "label"
 TRIPLET_MARGIN: Final = 0.3
 """Of cosine distances, between 0 and 2; the library's default of 5 is one of Euclidean distances of long vectors."""
 
+ROUNDING: Final = 1e-3
+"""By which a similarity that was computed may be greater than 1."""
+
 
 @dataclass(frozen=True)
 class LossOptions:
@@ -36,6 +39,7 @@ class Loss:
     Attributes:
         columns: Columns of a row that are embedded; further negatives may follow where the last is `negative`.
         label: What the label of a row is, for errors; None where there is none.
+        fits: Whether a finite number is such a label.
         source: The paper.
         build: Takes the model and the options, and returns the module.
         distinct: Whether other rows of a batch serve as negatives, so that no batch may hold an item twice.
@@ -46,6 +50,7 @@ class Loss:
     source: str
     build: Callable[[Any, LossOptions], Any]
     distinct: bool = False
+    fits: Callable[[float], bool] = lambda label: True
 
 
 def _library() -> Any:
@@ -102,12 +107,14 @@ LOSSES: Final[Mapping[str, Loss]] = {
         "1 for a pair that belongs together, 0 for one that does not",
         "Hadsell, Chopra and LeCun, CVPR 2006",
         _contrastive,
+        fits=lambda label: label in (0, 1),
     ),
     "cosine": Loss(
         ("anchor", "other"),
-        "how alike the two are, from -1 to 1",
+        "how alike the two are, from -1 to 1 (scores from 0 to 5 are divided by 5)",
         "Reimers and Gurevych 2019, arXiv 1908.10084",
         _cosine,
+        fits=lambda label: abs(label) <= 1 + ROUNDING,
     ),
     "simcse": Loss(("anchor",), None, "Gao et al. 2021, arXiv 2104.08821", _ranking, distinct=True),
     "distill": Loss(("anchor",), None, "Reimers and Gurevych 2020, arXiv 2004.09813", _vectors),

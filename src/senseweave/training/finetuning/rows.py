@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from senseweave.errors import MediaError
 from senseweave.media import Media, MediaPolicy, Text
 from senseweave.training.data.pairs import cell_media, column_kind, is_empty
 from senseweave.training.data.splits import group_rows, hold_out, media_keys
-from senseweave.training.data.tables import read_table
+from senseweave.training.data.tables import as_rows, read_table
 from senseweave.training.finetuning.losses import LABEL, LOSSES
 
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -54,7 +55,8 @@ def make_rows(
         policy: Of media that are made here.
 
     Raises:
-        ValueError: If there are no rows, a column is missing, or a label is not a number; the message names the row.
+        ValueError: If there are no rows, a column is missing, or a label is none of the loss; the message names
+            the row.
         TypeError: If an item is neither a string nor media.
         MediaError: If a file of a table cannot be read as what its column holds.
     """
@@ -62,22 +64,33 @@ def make_rows(
     needed = [name for name in wanted if name not in OPTIONAL.get(loss, frozenset())]
     if LOSSES[loss].label is not None:
         wanted, needed = [*wanted, LABEL], [*needed, LABEL]
+    _check_columns(columns, wanted)
     rows: list[dict[str, Any]] = []
-    given_rows = _table(Path(data), policy) if isinstance(data, (str, os.PathLike)) else data
+    given_rows = _table(Path(data), policy) if isinstance(data, (str, os.PathLike)) else as_rows(data)
     for number, given in enumerate(given_rows, 1):
         found = _named(given, wanted, columns) if isinstance(given, Mapping) else _placed(given, wanted)
         missing = [name for name in needed if found.get(name) is None]
         if missing:
             label = f"; {LABEL} is {LOSSES[loss].label}" if LABEL in missing else ""
-            there = f"the row has {', '.join(map(str, given))}" if isinstance(given, Mapping) else "it has fewer values"
+            there = (
+                f"the row has {', '.join(map(str, given))}"
+                if isinstance(given, Mapping)
+                else "it has fewer values, or None"
+            )
             msg = (
                 f"row {number} has no {', '.join(missing)}, which the loss {loss!r} needs{label}; {there}, and "
                 f"columns= (--column {missing[0]}=NAME) says where a column is"
             )
             raise ValueError(msg)
-        rows.append({name: _item(name, value, number, policy) for name, value in found.items() if value is not None})
+        rows.append(
+            {
+                name: _label(loss, value, number) if name == LABEL else _item(name, value, number, policy)
+                for name, value in found.items()
+                if value is not None
+            }
+        )
     if not rows:
-        msg = "there are no rows to train on"
+        msg = "there are no rows"
         raise ValueError(msg)
     names = set(rows[0])
     for number, row in enumerate(rows, 1):
@@ -85,6 +98,19 @@ def make_rows(
             msg = f"row {number} has the columns {', '.join(row)}, and the first {', '.join(rows[0])}"
             raise ValueError(msg)
     return rows
+
+
+def _check_columns(columns: Mapping[str, str] | None, wanted: Sequence[str]) -> None:
+    """Check that columns are named by the loss's names for them."""
+    if columns is None:
+        return
+    if not isinstance(columns, Mapping) or (unknown := sorted(set(columns) - set(wanted))):
+        given = ", ".join(map(repr, unknown)) if isinstance(columns, Mapping) else repr(columns)
+        msg = (
+            f"columns must give the data's names by {', '.join(wanted)}, such as {{{wanted[0]!r}: 'title'}}, "
+            f"not by {given}"
+        )
+        raise ValueError(msg)
 
 
 def _table(path: Path, policy: MediaPolicy | None) -> Iterator[Mapping[str, Any]]:
@@ -130,16 +156,21 @@ def _placed(given: Any, wanted: Sequence[str]) -> dict[str, Any]:
     return dict(zip(wanted, values, strict=False))
 
 
+def _label(loss: str, value: Any, number: int) -> float:
+    try:
+        label = float(value)
+    except (TypeError, ValueError):
+        label = math.nan
+    if not math.isfinite(label):
+        msg = f"row {number}: {LABEL} must be a finite number, not {value!r}"
+        raise ValueError(msg)
+    if not LOSSES[loss].fits(label):
+        msg = f"row {number}: {LABEL} is {value!r}; expected {LOSSES[loss].label}"
+        raise ValueError(msg)
+    return label
+
+
 def _item(name: str, value: Any, number: int, policy: MediaPolicy | None) -> Any:
-    if name == LABEL:
-        try:
-            label = float(value)
-        except (TypeError, ValueError):
-            label = float("nan")
-        if label != label or label in (float("inf"), float("-inf")):
-            msg = f"row {number}: {LABEL} must be a finite number, not {value!r}"
-            raise ValueError(msg)
-        return label
     if isinstance(value, Media):
         return value
     if isinstance(value, str):
@@ -159,9 +190,6 @@ def split_rows(
     Raises:
         ValueError: If too few rows can be held back.
     """
-    if not 0 < validation < 1:
-        msg = f"validation must be a share between 0 and 1, not {validation}"
-        raise ValueError(msg)
     groups = group_rows([_keys(row) for row in rows])
     heldout, trained = _parted(rows, groups, validation, seed)
     stopping: list[dict[str, Any]] = []

@@ -150,6 +150,7 @@ def test_a_saved_web_page_gives_its_words_and_pictures(make):
         "Shopping: milk\nBread: two\nTime: noon\n",
         "From: the garden\nTo: the house\nDistance: 5 m\n",
         "From then on 2020 was odd\nReally: it was\n",
+        "From the desk of Ann, 10:00\nTo: everyone\n\nThe bees fly.\n",
     ],
 )
 def test_notes_with_colons_stay_notes(note):

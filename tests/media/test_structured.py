@@ -69,6 +69,11 @@ def test_a_broken_notebook_is_told():
     assert "broken notebook" in str(error)
 
 
+def test_a_note_that_begins_like_an_address_book_stays_text():
+    (text,) = collect(b"BEGIN:VCARDS are what phones send.")
+    assert text.decode() == "BEGIN:VCARDS are what phones send."
+
+
 def test_json_that_is_no_notebook_stays_text():
     (text,) = collect(b'{"cells": 4}')
     assert text.mime_type == "text/plain"

@@ -112,7 +112,9 @@ def test_a_recording_outside_the_root_is_not_named(make, saved, tmp_path):
     assert all("recording" not in chunk.metadata for chunk in split(text))
 
 
-@pytest.mark.parametrize("text", ["1\nnot a time\n", "WEBVTTX\n", "00:01 --> there\n"])
+@pytest.mark.parametrize(
+    "text", ["1\nnot a time\n", "WEBVTTX\n", "WEBVTT is a format\nfor subtitles\n", "00:01 --> there\n"]
+)
 def test_other_texts_are_no_transcripts(text):
     (found,) = collect(text.encode())
     assert found.mime_type == "text/plain"
@@ -139,3 +141,20 @@ def test_what_resembles_subtitles_is_read_as_what_it_is(text):
     (found,) = collect(text.encode())
     assert found.mime_type in ("text/plain", "text/html")
     assert [chunk.span for chunk in split(found)] == [None]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "WEBVTT\n\n",
+        "WEBVTT - Talk\r\n\r\n",
+        "WEBVTT\nKind: captions\nLanguage: en\n\n",
+        "WEBVTT\nX-MAP=0\n\n",
+        "WEBVTT\n",
+        "WEBVTT\n1\n",
+    ],
+)
+def test_webvtt_is_recognized_by_what_follows_its_first_line(head):
+    (text,) = collect(f"{head}00:01.000 --> 00:02.000\nThey fly.\n".encode())
+    assert text.mime_type == "text/vtt"
+    assert [chunk.decode() for chunk in split(text)] == ["They fly."]

@@ -19,7 +19,12 @@ _HEADERS = re.compile(rb"(?m)^([A-Za-z][A-Za-z0-9-]*):[ \t]")
 _MAIL = {b"message-id", b"mime-version", b"received", b"return-path", b"delivered-to", b"x-mailer"}
 """A message has at least one of these headers; a note, too, may begin with lines such as `From:` and `To:`."""
 _DATE = re.compile(rb"(?im)^Date:[ \t]+(\w{3},[ \t]+)?\d{1,2}[ \t]+[A-Z][a-z]{2}[ \t]+\d{4}[ \t]")
-_MBOX = re.compile(rb"From [^\r\n]{1,200}\d\d:\d\d[^\r\n]{0,40}\r?\n[A-Za-z][A-Za-z0-9-]*:[ \t]")
+_MBOX = re.compile(rb"From [^\r\n]{1,200}\d\d:\d\d[^\r\n]{0,40}\d{4}[ \t]*\r?\n[A-Za-z][A-Za-z0-9-]*:[ \t]")
+_VCARD = re.compile(rb"BEGIN:VCARD[ \t]*[\r\n]", re.IGNORECASE)
+_VTT = re.compile(
+    rb"WEBVTT(?:[ \t][^\r\n]*)?(?:\r\n?|\n)(?:[ \t]*[\r\n]|[\w-]+[:=]|(?:[^\r\n]*(?:\r\n?|\n))?[^\r\n]*-->)"
+)
+"""A blank line follows the first, what programs say of the file, or a cue, which may have a name."""
 _SRT = re.compile(rb"(?:\d{1,6}[ \t]*\r?\n)?[ \t]*\d{1,4}:\d\d:\d\d[,.]\d{1,3}[ \t]*-->[ \t]*\d")
 _LYRIC = rb"\[\d{1,3}:\d\d[.:]\d{2,3}\][^\r\n]*\r?\n"
 """With fractions of seconds, which logs of chats do not have."""
@@ -100,9 +105,9 @@ def identify_container(file: BinaryIO, head: bytes, content: Content) -> Content
 def _identify_text(file: BinaryIO, head: bytes) -> Content | None:
     """Return what a text is that has a structure, or None."""
     start = narrow(head).lstrip(b"\r\n")
-    if start[:11].upper() == b"BEGIN:VCARD":
+    if _VCARD.match(start):
         return Content("text/vcard", ("text",), "contacts")
-    if start.startswith(b"WEBVTT") and start[6:7] in b" \t\r\n":
+    if _VTT.match(start):
         return Content("text/vtt", ("text",), "transcript")
     if _SRT.match(start):
         return Content("application/x-subrip", ("text",), "transcript")

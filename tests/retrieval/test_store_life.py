@@ -116,6 +116,16 @@ def test_an_index_lives_as_it_does_in_a_folder_of_chroma(life, index, corpus_fol
         assert again.info()["place"] == store.place
 
 
+def test_indexes_over_one_open_store_know_its_statistics(life, store, space, prefix):
+    with sw.Index(store, spaces=[space], prefix=prefix) as other:
+        life.add([sw.Text("the last train", source="trains"), sw.Text("a loaf of bread", source="bread")])
+        assert shown(other.search("last train")) == shown(life.search("last train"))
+        assert {hit.calibration for hit in other.search("last train")} == {"above_chance"}
+        other.calibrate(["when does it leave?", "what do I bake?"])
+        found = life.search("last train", fusion="pseudo_positive")
+        assert shown(found) == shown(other.search("last train", fusion="pseudo_positive"))
+
+
 def test_an_index_is_verified_record_by_record(life, corpus_folder, store, prefix):
     life.add(corpus_folder)
     report = life.verify(sources=True)

@@ -108,6 +108,19 @@ class StoreContract(StoreInputs, FurtherVectorsContract):
         store.save_metadata(name, changed)
         assert store.collections()[name] == changed
 
+    def test_the_version_tells_of_what_is_made_described_and_dropped(
+        self, store: VectorStore, make: Callable[..., str]
+    ) -> None:
+        """Several indexes may share an open store: what one of them changes, the others read again."""
+        versions = [store.version]
+        name = make(random_records(1))
+        versions.append(store.version)
+        store.save_metadata(name, {"about": "new"})
+        versions.append(store.version)
+        store.drop(name)
+        versions.append(store.version)
+        assert len(set(versions)) == len(versions)
+
     def test_a_dropped_collection_is_gone_and_made_anew_empty(
         self, store: VectorStore, make: Callable[..., str]
     ) -> None:

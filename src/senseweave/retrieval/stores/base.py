@@ -86,7 +86,7 @@ class VectorStore(Protocol):
 
     @property
     def version(self) -> int:
-        """A number that changes when another process may have changed collections or their metadata."""
+        """A number that changes when collections or their metadata may have changed, whoever changed them."""
 
     def writing(self) -> AbstractContextManager[None]:
         """Keep other writers out where the store does not order writes itself; may be entered again."""

@@ -65,6 +65,7 @@ class ChromaStore:
         self._name = name
         self._is_sent = self.folder is None and is_remote(place)
         self._pace = Pace()
+        self._described = 0
         self._watch = Watch(lambda: self.collections())
 
     @property
@@ -90,8 +91,11 @@ class ChromaStore:
     @property
     @reported
     def version(self) -> int:
-        """How often the folder was opened again because another process had written; of a server, changes seen."""
-        version = self._connection.version
+        """How often collections changed here, or the folder was opened again because another process had written.
+
+        Of a server, how often they were seen to have changed.
+        """
+        version = self._connection.version + self._described
         # What one client of a server writes, another learns only by asking.
         return version if self._connection.is_closed or self.is_exclusive else version + self._watch.changes
 
@@ -127,6 +131,7 @@ class ChromaStore:
             handle = client.get_or_create_collection(
                 name, metadata=dict(metadata), configuration={"hnsw": dict(HNSW)}, embedding_function=None
             )
+            self._described += 1
         return dict(handle.metadata or {})
 
     @reported
@@ -134,6 +139,7 @@ class ChromaStore:
         """Replace the metadata of a collection."""
         with self._connection.write():
             self._connection.handle(name).modify(metadata=dict(metadata))
+            self._described += 1
 
     @reported
     def drop(self, name: str) -> None:
@@ -141,6 +147,7 @@ class ChromaStore:
         with self._connection.write() as client:
             client.delete_collection(name)
             self._connection.forget(name)
+            self._described += 1
 
     @reported
     def upsert(self, name: str, records: Sequence[Record]) -> None:

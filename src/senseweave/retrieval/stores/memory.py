@@ -23,10 +23,10 @@ class MemoryStore:
 
     folder = None
     place = "memory"
-    version = 0
 
     def __init__(self) -> None:
         """Make an empty store."""
+        self.version = 0
         self.writes = 0
         self._metadata: dict[str, dict[str, Any]] = {}
         self._records: dict[str, dict[str, Record]] = {}
@@ -48,6 +48,7 @@ class MemoryStore:
         """Make a collection for vectors of a dimension unless it is there, and return its metadata."""
         with self._guard:
             self.writes += 1
+            self.version += name not in self._metadata
             self._records.setdefault(name, {})
             self._dimensions.setdefault(name, dimension)
             return dict(self._metadata.setdefault(name, dict(metadata)))
@@ -57,6 +58,7 @@ class MemoryStore:
         with self._guard:
             self.writes += 1
             self._collection(name)
+            self.version += 1
             self._metadata[name] = dict(metadata)
 
     def drop(self, name: str) -> None:
@@ -64,6 +66,7 @@ class MemoryStore:
         with self._guard:
             self.writes += 1
             self._collection(name)
+            self.version += 1
             del self._records[name], self._metadata[name], self._dimensions[name]
 
     def upsert(self, name: str, records: Sequence[Record]) -> None:

@@ -117,7 +117,7 @@ class PgVectorStore:
     @property
     @reported
     def version(self) -> int:
-        """How often others were seen to have made, described or removed a collection; up to 0.1 s old."""
+        """How often collections were seen to have been made, described or removed, by others up to 0.1 s late."""
         if not self._database.is_closed and time.monotonic() - self._looked > SEEN_WITHIN:
             self._look()
         return self._version
@@ -398,8 +398,10 @@ class PgVectorStore:
         return int(version)
 
     def _changed(self, version: int | None) -> None:
-        """Take a change as seen, unless others changed something before."""
+        """Count a change of this store, which is seen with it unless others changed something before."""
         with self._guard:
+            if version is not None:
+                self._version += 1
             if version == self._seen + 1:
                 self._seen = version
 

@@ -96,6 +96,7 @@ class QdrantStore:
         self._guard = RLock()
         self._writing = RLock()
         self._watch = Watch(lambda: self.collections())
+        self._described = 0
         if self._place.is_local:
             self.writes = 0
         self._reader = QdrantReader(self._ask, self._filters)
@@ -130,8 +131,8 @@ class QdrantStore:
     @property
     @reported
     def version(self) -> int:
-        """How often others' changes of the collections of a server were seen; nobody else changes a folder."""
-        return 0 if self._place.is_local or self._closed else self._watch.changes
+        """How often collections changed here and, of a server, were seen to have changed."""
+        return self._described + (0 if self._place.is_local or self._closed else self._watch.changes)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -168,6 +169,7 @@ class QdrantStore:
         made = not self._ask("collection_exists", collection_name=name) and self._create(
             name, metadata, vectors, **more
         )
+        self._described += made
         kept = self._metadata(name)
         if made and kept is None:
             self._ask("delete_collection", collection_name=name)
@@ -179,6 +181,7 @@ class QdrantStore:
     def save_metadata(self, name: str, metadata: Mapping[str, Any]) -> None:
         """Replace the metadata of a collection."""
         self._ask("update_collection", collection_name=name, metadata={DESCRIPTION: json.dumps(dict(metadata))})
+        self._described += 1
 
     @reported
     def drop(self, name: str) -> None:
@@ -189,6 +192,7 @@ class QdrantStore:
                 self._ask("delete_collection", collection_name=beside)
                 self._tokens.forget(beside)
         self._ask("delete_collection", collection_name=name)
+        self._described += 1
         self._has_written(name)
         self._indexed.discard(name)
 

@@ -1,11 +1,13 @@
 """How the sparse vectors of an index are kept: by writers, through kills, damage and other media."""
 
+import contextlib
 import pickle
 import random
 import sqlite3
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from children import check_search_and_add_in_child
 from damage import cut, scribble
@@ -87,6 +89,41 @@ def test_a_damaged_file_is_made_anew(sparse_folder, harm, space):
     harm(path)
     with Index(sparse_folder, spaces=[space]) as index:
         assert finds(index, 7)
+        assert held(sparse_folder) == kept(index)
+
+
+def int32(*values):
+    return np.array(values, "<i4").tobytes()
+
+
+def float32(*values):
+    return np.array(values, "<f4").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        ("UPDATE texts SET terms = ?, weights = ?", (int32(2**31 - 1), float32(1))),
+        ("UPDATE texts SET terms = ?, weights = ?", (int32(-1_000_000), float32(1))),
+        ("UPDATE texts SET terms = ?, weights = ?", (int32(1, 0), float32(1, 1))),
+        ("UPDATE texts SET terms = ?, weights = ?", (int32(1, 2, 3), float32(1))),
+        ("UPDATE texts SET terms = ?, weights = ?", (int32(1), float32(np.nan))),
+        ("UPDATE texts SET terms = ?", (b"abc",)),
+        ("UPDATE texts SET weights = ?", ("text",)),
+        ("UPDATE notes SET value = ? WHERE name = 'revision'", ("many",)),
+        ("UPDATE notes SET value = ? WHERE name LIKE 'statistics %'", ("{",)),
+    ],
+)
+def test_a_wrong_value_in_the_file_is_damage_and_never_reaches_scipy(sparse_folder, space, statement, values):
+    with Index(sparse_folder, spaces=[space]) as index:
+        assert finds(index, 7)
+    (path,) = sparse_files(sparse_folder)
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        assert file.execute(statement, values).rowcount > 0
+    with Index(sparse_folder, spaces=[space]) as index:
+        assert all(finds(index, number) for number in range(60))
+        index.add(note(60))
+        assert finds(index, 60)
         assert held(sparse_folder) == kept(index)
 
 

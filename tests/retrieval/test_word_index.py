@@ -115,6 +115,40 @@ def test_damage_is_verified_and_repaired(folder, space):
         assert finds(index, 59)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE collections SET statistics = '{'",
+        "UPDATE collections SET statistics = '[1]'",
+        """UPDATE collections SET statistics = '{"mean": "x", "std": 1}'""",
+        """UPDATE collections SET statistics = '{"mean": 0, "std": NaN}'""",
+        """UPDATE collections SET statistics = '{"mean": 0}'""",
+        "UPDATE collections SET records = 'many'",
+        "UPDATE collections SET records = -5",
+        "UPDATE collections SET records = 9000000000000000000",
+    ],
+)
+def test_a_wrong_value_in_the_file_is_damage(folder, space, statement):
+    with contextlib.closing(sqlite3.connect(words_path(folder))) as file, file:
+        file.execute(statement)
+    with Index(folder, spaces=[space]) as index:
+        assert {problem.kind for problem in index.verify().problems} == {"words"}
+        assert all(finds(index, number) for number in range(60))
+        index.add(note(60))
+        assert finds(index, 60)
+        assert index.verify().ok
+
+
+def test_a_wrong_number_of_frequent_words_is_damage(folder, space):
+    with contextlib.closing(sqlite3.connect(words_path(folder))) as file, file:
+        words = {word for number in range(60) for word in note(number).decode().lower().split()}
+        numbers = [number for (number,) in file.execute("SELECT number FROM collections")]
+        rows = [(number, word, -5) for number in numbers for word in words]
+        file.executemany("INSERT OR REPLACE INTO frequent VALUES (?, ?, ?)", rows)
+    with Index(folder, spaces=[space]) as index:
+        assert finds(index, 7)
+
+
 def test_a_file_of_a_later_format_is_made_anew(folder, space):
     with contextlib.closing(sqlite3.connect(words_path(folder))) as file, file:
         file.execute("UPDATE values_ SET value = 'of the future' WHERE name = 'format'")

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import os
 import sqlite3
 from abc import ABC, abstractmethod
@@ -15,6 +17,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from senseweave.forking import RLock, forks
+from senseweave.retrieval.calibration.statistics import Statistics
 
 WAIT: Final = 600.0
 """Seconds to wait for another process that makes or changes the file: making it oneself would take as long."""
@@ -150,6 +153,24 @@ def find_fault(kind: type[SqliteFile], path: Path) -> str | None:
             return file.check()
     except sqlite3.Error as error:
         return str(error)
+
+
+def read_statistics(written: str | None) -> Statistics | None:
+    """Return statistics that a file holds as JSON; None if there are none.
+
+    Raises:
+        sqlite3.DatabaseError: If they are damaged.
+    """
+    try:
+        values = json.loads(written) if written else None
+        statistics = Statistics.from_dict(values) if values else None
+        figures = statistics.to_dict() if statistics is not None else {}
+        if all(math.isfinite(figure) for name, figure in figures.items() if name != "origin"):
+            return statistics
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        pass
+    msg = "the statistics of a collection are damaged"
+    raise sqlite3.DatabaseError(msg)
 
 
 def remove_file(path: Path) -> None:

@@ -124,7 +124,8 @@ class SpaceVectors(KeptFile[VectorFile]):
         count = table.count(collection)
         if not count:
             return None
-        with self._guard:
+        known = None
+        with contextlib.suppress(sqlite3.DatabaseError), self._guard:
             known = self._opened().statistics(collection)
         if known is None or outgrown(known.documents, count):
             queries, prior = self._phrases.vectors()

@@ -41,7 +41,7 @@ class SparseTable:
             newest = int(self._numbers[-1]) if len(self._numbers) else 0
             table = SparseTable(self._rows.shape[1])
             table.revision = file.revision
-            table._take(self, np.array(file.numbers(), np.int64), list(file.vectors(newest)))
+            table._take(self, np.array(file.numbers(), np.int64), list(file.vectors(newest, self._rows.shape[1])))
             for name in file.collections():
                 listed = file.records(name)
                 rows = np.searchsorted(table._numbers, [number for _, number in listed])

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.retrieval.calibration.statistics import Statistics
-from senseweave.retrieval.search.sqlite_file import WAIT, SqliteFile, find_fault, locate_file
+from senseweave.retrieval.search.sqlite_file import WAIT, SqliteFile, find_fault, locate_file, read_statistics
 
 FORMAT: Final = "1"
 """Version of the tables; a file of another version is made anew."""
@@ -69,7 +70,11 @@ class VectorFile(SqliteFile):
     @property
     def revision(self) -> int:
         """The number of changes so far, by any process."""
-        return int(self._value("revision") or 0)
+        written = self._value("revision") or "0"
+        if not written.isdecimal():
+            msg = "the number of changes is damaged"
+            raise sqlite3.DatabaseError(msg)
+        return int(written)
 
     def collections(self) -> list[str]:
         """Return the names of the collections whose records have texts here."""
@@ -119,13 +124,17 @@ class VectorFile(SqliteFile):
         """Return the number of each text that has a vector, ascending; numbers are never given again."""
         return [number for (number,) in self._all("SELECT number FROM texts WHERE fault IS NULL ORDER BY number")]
 
-    def vectors(self, after: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Yield the number, the terms and the weights of texts whose number is higher, ascending."""
+    def vectors(self, after: int, dimension: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Yield the number, the terms and the weights of texts whose number is higher, ascending.
+
+        Raises:
+            sqlite3.DatabaseError: If one is no vector of `dimension` terms; SciPy would write outside of its memory.
+        """
         found = self._all(
             "SELECT number, terms, weights FROM texts WHERE number > ? AND fault IS NULL ORDER BY number", [after]
         )
         for number, terms, weights in found:
-            yield number, np.frombuffer(terms, "<i4"), np.frombuffer(weights, "<f4")
+            yield number, *_checked_vector(terms, weights, dimension)
 
     def records(self, collection: str) -> list[tuple[str, int]]:
         """Return the id of each record of a collection and the number of its text."""
@@ -137,8 +146,7 @@ class VectorFile(SqliteFile):
 
     def statistics(self, collection: str) -> Statistics | None:
         """Return what was kept by `set_statistics`."""
-        values = self._value(f"statistics {collection}")
-        return Statistics.from_dict(json.loads(values)) if values else None
+        return read_statistics(self._value(f"statistics {collection}"))
 
     def set_statistics(self, collection: str, statistics: Statistics) -> None:
         """Keep what unrelated queries find in a collection."""
@@ -187,6 +195,24 @@ def sparse_files(folder: Path) -> list[Path]:
 def sparse_fault(path: Path) -> str | None:
     """Return what is wrong with a file of sparse vectors, or None."""
     return find_fault(VectorFile, path)
+
+
+def _checked_vector(terms: Any, weights: Any, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        found = np.frombuffer(terms, "<i4"), np.frombuffer(weights, "<f4")
+    except (ValueError, TypeError):
+        found = np.zeros(1, "<i4"), np.zeros(0, "<f4")
+    positions, values = found
+    is_inside = not len(positions) or (positions[0] >= 0 and positions[-1] < dimension)
+    if (
+        len(positions) != len(values)
+        or not is_inside
+        or (np.diff(positions) <= 0).any()
+        or not np.isfinite(values).all()
+    ):
+        msg = "a vector is damaged"
+        raise sqlite3.DatabaseError(msg)
+    return found
 
 
 def _bytes(values: np.ndarray, kind: str) -> bytes:

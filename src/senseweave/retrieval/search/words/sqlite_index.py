@@ -7,13 +7,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from senseweave.errors import StoreError
 from senseweave.retrieval.calibration.probes import PROBES
 from senseweave.retrieval.calibration.statistics import Statistics
 from senseweave.retrieval.calibration.store_statistics import outgrown
-from senseweave.retrieval.search.sqlite_file import SqliteFile
+from senseweave.retrieval.search.sqlite_file import SqliteFile, read_statistics
 from senseweave.retrieval.search.words.base import WordRow
 from senseweave.retrieval.search.words.scoring import (
     NAMES_WEIGHT,
@@ -104,9 +104,8 @@ class SqliteWords(SqliteFile):
     def statistics(self, collection: str) -> Statistics | None:
         """Return the distribution of the scores of unrelated queries, or None for an empty collection."""
         with self._guard:
-            found = self._all("SELECT number, statistics FROM collections WHERE name = ?", [collection])
-            values = json.loads(found[0][1]) if found else None
-            return Statistics.from_dict(values) if values else None
+            found = self._all("SELECT statistics FROM collections WHERE name = ?", [collection])
+            return read_statistics(found[0][0]) if found else None
 
     def estimate(self, collection: str) -> None:
         """Estimate the statistics of a collection, and count frequent words, if it has doubled or halved since."""
@@ -133,8 +132,10 @@ class SqliteWords(SqliteFile):
         with self._guard:
             if (fault := self._quick_check()) is not None:
                 return fault
-            for (number,) in self._all("SELECT number FROM collections"):
+            for number, name in self._all("SELECT number, name FROM collections"):
                 try:
+                    self._count(number)
+                    self.statistics(name)
                     self._connection.execute(f"INSERT INTO words_{number} (words_{number}) VALUES ('integrity-check')")
                 except sqlite3.DatabaseError as error:
                     return str(error)
@@ -214,7 +215,7 @@ class SqliteWords(SqliteFile):
             if known is None:
                 asked = f"SELECT count(*) FROM words_{number} WHERE words_{number} MATCH ?"
                 known = self._all(asked, [_syntax(phrase, term)])[0]
-            counts.append(int(known[0]))
+            counts.append(_checked_count(known[0]))
         return counts
 
     def _list_frequent(self, number: int) -> None:
@@ -238,7 +239,21 @@ class SqliteWords(SqliteFile):
 
     def _count(self, number: int) -> int:
         """Return the number of rows, which is kept: SQLite counts by walking through them."""
-        return int(self._all("SELECT records FROM collections WHERE number = ?", [number])[0][0])
+        asked = f"SELECT records, (SELECT max(rowid) FROM rows_{number}) FROM collections WHERE number = ?"
+        records, last = self._all(asked, [number])[0]
+        return _checked_count(records, most=last or 0)
+
+
+def _checked_count(value: Any, most: int | None = None) -> int:
+    """Return a count that the file holds.
+
+    Raises:
+        sqlite3.DatabaseError: If it is no count, or higher than it can be.
+    """
+    if not isinstance(value, int) or value < 0 or (most is not None and value > most):
+        msg = "a number of rows is damaged"
+        raise sqlite3.DatabaseError(msg)
+    return value
 
 
 def _syntax(phrase: Sequence[str], term: Term) -> str:

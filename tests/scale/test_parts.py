@@ -157,12 +157,15 @@ def test_values_of_a_column_are_filed_under_their_source(value, modality, source
     assert chunk.source.startswith(stored[1].replace("{file}", str(tmp_path / "file.txt")))
 
 
-def test_an_input_with_metadata_that_cannot_be_stored_is_named(space):
-    columns = Columns(("content",), "text", "source", ("tags",))
+@pytest.mark.parametrize(("name", "value"), [("tags", ["a", "b"]), ("page", 3), ("sha256", "x"), ("$odd", 1)])
+def test_an_input_with_metadata_that_cannot_be_stored_is_named(name, value, space):
+    columns = Columns(("content",), "text", "source", (name,))
     job_ = Job((space,), sw.MediaPolicy(), Known([]), columns, {}, (space.fingerprint,))
-    rows = arrow.table({"content": ["words"], "source": ["row 1"], "tags": [["a", "b"]]})
-    (outcome,) = Reader(job_).read(rows)
-    assert [(error.source, "'tags'" in error.reason) for error in outcome.failed] == [("row 1", True)]
+    rows = arrow.table({"content": ["words", "more words"], "source": ["row 1", "row 2"], name: [value, None]})
+    *read, outcome = Reader(job_).read(rows)
+    first, *_ = [found for found in read if isinstance(found, Outcome)]
+    assert [(error.source, f"'{name}'" in error.reason) for error in first.failed] == [("row 1", True)]
+    assert outcome.failed == []
 
 
 def test_failures_need_a_place_that_can_be_written(tmp_path):

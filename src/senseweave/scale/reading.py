@@ -136,10 +136,10 @@ class Reader:
         options = {**self._job.options, "metadata": own or None, "policy": self._job.policy, "on_error": "skip"}
         try:
             ingest = ChunkIngest(self._collections, self._spaces.load(), ship=ship, known=self._job.known, **options)
-        except ValueError as error:  # metadata that cannot be stored
+            ingest.run([given], sync=False)
+        except ValueError as error:  # metadata that cannot be stored, or not on records of this modality
             ship(Outcome(failed=[MediaError(_input_name(given), str(error))]))
             return
-        ingest.run([given], sync=False)
         ship(ingest.outcome())
 
 

@@ -16,6 +16,7 @@ import tiny_training
 import warm_python
 from PIL import Image
 from safetensors.numpy import load_file
+from tiny_sentence import save_static
 from tiny_training import SETTINGS, pairs
 
 import senseweave as sw
@@ -495,3 +496,21 @@ def test_an_untrained_head_is_the_encoder_itself(model: str) -> None:
     assert np.allclose(tuned.space.embed_text(sample), sw.load(model).embed_text(sample), atol=1e-5)
     with pytest.raises(ValueError, match="not run again"):
         tune(model, adapter="head", augment={"text": lambda text, draw: text})
+
+
+@pytest.mark.parametrize("kind", ["sentence-transformers", "model2vec"])
+def test_a_static_model_learns_and_is_what_was_saved(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "static").mkdir()
+    base = save_static(tmp_path / "static", kind=kind)
+    tuned = tune(base, learning_rate=0.05, epochs=3, batch_size=16)
+    tuned.save(tmp_path / "tuned")
+    texts = ["a small dog", "/etc/hostname", "rain"]
+    assert np.abs(tuned.space.embed_text(texts) - sw.load(base).embed_text(texts)).max() > 0.01
+    saved = sw.load(str(tmp_path / "tuned"), cache_size=0).embed_text(texts)
+    np.testing.assert_allclose(saved, tuned.space.embed_text(texts), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["contextual:{}", "tokens:{}", "sentence:{}", "starter:image-features"])
+def test_a_name_with_a_family_says_how_it_is_trained(model: str, name: str) -> None:
+    with pytest.raises(ModelError, match=r"named without a family before it; .*adapter='head'"):
+        tune(name.format(model), pairs(40))

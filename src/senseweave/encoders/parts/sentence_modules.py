@@ -67,9 +67,10 @@ def load_modules(
         msg = f"{checkpoint.name} cannot be loaded by sentence-transformers: {type(error).__name__}: {error}{hint}"
         raise ModelError(msg) from error
     tokenizer_class = require("transformers", extra="text").PreTrainedTokenizerBase
-    for module in model.modules():
+    for module in list(model.modules())[1:]:  # the model itself has the tokenizer of its first module
         tokenizer = getattr(module, "tokenizer", None)
-        if isinstance(tokenizer, tokenizer_class):
+        reads_text = {"text", "message"} & set(getattr(module, "modality_config", ["text"]))
+        if reads_text and isinstance(tokenizer, tokenizer_class):
             require_vocabulary(checkpoint.name, tokenizer)
     if any("pooler_output" in str(getattr(module, "modality_config", "")) for module in model):
         unused = ()

@@ -14,6 +14,7 @@ from senseweave.encoders.parts.prompts import Prompts
 from senseweave.encoders.parts.sentence_folders import PATTERNS, folder_prompts
 from senseweave.encoders.parts.sentence_modules import load_modules
 from senseweave.encoders.parts.starter_weights import MINILM
+from senseweave.encoders.registry import find_family
 from senseweave.encoders.runtime.checkpoint import Checkpoint, quiet_loading, resolve
 from senseweave.encoders.runtime.torch_runtime import pick_device
 from senseweave.errors import ModelError
@@ -64,6 +65,10 @@ class TrainableModel:
     def preprocess(self, items: Sequence[Any], role: Role) -> dict[str, Any]:
         """Return the tensors of one batch of strings or pictures; a string is a text whatever it looks like."""
         prompt = self.prompts.get(role) if items and isinstance(items[0], str) else ""
+        first = self.modules[0]
+        if not hasattr(first, "modality_config") and not hasattr(first, "sub_modules"):  # StaticEmbedding, by words
+            plain: dict[str, Any] = self.modules.preprocess([prompt + item for item in items])
+            return plain
         marked = [{"text" if isinstance(item, str) else "image": item} for item in items]
         features: dict[str, Any] = self.modules.preprocess(marked, prompt=prompt or None, task=role)
         return features
@@ -126,7 +131,7 @@ def open_trainable(name: str, *, device: str | None = None) -> TrainableModel:
         device: torch device; the best available if None.
 
     Raises:
-        ModelError: If sentence-transformers cannot open it whole.
+        ModelError: If sentence-transformers cannot open it whole, or the name chooses a family of its own.
     """
     checkpoint = _checkpoint(name)
     modules = load_modules(checkpoint, device=pick_device(device))
@@ -160,4 +165,11 @@ def _checkpoint(name: str) -> Checkpoint:
         folder = weights.find().folder
         assert folder is not None  # no file of it comes in parts
         return Checkpoint(weights.name, folder, pinned=tuple(weights.files.items()))
+    _, model = find_family(name)
+    if model != name:
+        msg = (
+            f"{name}: weights are trained as sentence-transformers opens a hub id or a folder, which is named without "
+            "a family before it; any other space is trained by a head over it (adapter='head')"
+        )
+        raise ModelError(msg)
     return resolve(name, patterns=PATTERNS)

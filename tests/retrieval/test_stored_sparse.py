@@ -1,6 +1,7 @@
 """Sparse vectors of an index on Qdrant: kept in the store for all who use it, through every change."""
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import senseweave as sw
 from senseweave.errors import StoreError
 from senseweave.retrieval import Index
 from senseweave.retrieval.search import rows_beside
-from senseweave.retrieval.search.sparse.store_vectors import NOTES, StoreVectors
+from senseweave.retrieval.search.sparse.store_vectors import NOTES, NOTHING, StoreVectors
+from senseweave.retrieval.stores.base import SparseRow
 from senseweave.retrieval.stores.qdrant import QdrantStore
 
 pytest.importorskip("sentence_transformers")
@@ -255,3 +257,18 @@ def test_damaged_notes_are_made_anew(place, open_index):
     store.close()
     again = open_index(place)
     assert finds(again, 7)
+
+
+@pytest.mark.parametrize("term", [2**31 - 1, 2**32 - 1])
+def test_a_vector_beyond_the_vocabulary_never_reaches_scipy(place, open_index, term):
+    index = open_index(place)
+    index.add([note(number) for number in range(20)])
+    store = index._store.store
+    (name,) = [name for name in store.collections() if "-sparse-" in name]
+    strange = [
+        replace(row, terms=np.array([term], np.int64), weights=np.ones(1, np.float32)) for row in rows(index).values()
+    ]
+    store.save_sparse(
+        name, [*strange[:5], SparseRow(NOTES, *NOTHING, {})]
+    )  # what is known of all rows is estimated anew
+    assert sum(finds(index, number) for number in range(20)) >= 15

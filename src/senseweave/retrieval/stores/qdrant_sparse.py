@@ -99,7 +99,8 @@ def _write_row(row: SparseRow) -> Any:
 def _read_row(point: Any) -> SparseRow:
     kept = (point.vector or {}).get(TERMS)
     record = read_point(point, with_vector=False)
-    terms = np.array(kept.indices if kept is not None else [], np.int32)
+    positions = np.array(kept.indices if kept is not None else [], np.int64)
+    terms = np.minimum(positions, np.iinfo(np.int32).max).astype(np.int32)  # Qdrant takes 32 bits without a sign
     weights = np.array(kept.values if kept is not None else [], np.float32)
     order = np.argsort(terms, kind="stable")
     return SparseRow(record.id, terms[order], weights[order], record.metadata)

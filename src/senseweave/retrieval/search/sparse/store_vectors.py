@@ -22,6 +22,7 @@ from senseweave.retrieval.search.sparse.base import SparseSearch
 from senseweave.retrieval.search.sparse.encoding import GeneralPhrases, embed_texts, text_digest
 from senseweave.retrieval.search.sparse.scoring import chance, for_query
 from senseweave.retrieval.search.sparse.space_vectors import BATCH, SpaceVectors
+from senseweave.retrieval.search.sparse.vector_file import is_vector
 from senseweave.retrieval.search.words.base import word_row
 from senseweave.retrieval.stores.base import SparseRow, SparseVectors, VectorStore
 from senseweave.retrieval.stores.collections import Collections
@@ -231,7 +232,9 @@ class StoreVectors:
         """Estimate what unrelated queries find in a collection of rows, and the mean of its vectors."""
         sample = self._sparse.sample_sparse(name, SAMPLED)
         is_whole = len(sample) < SAMPLED
+        dimension = self.load().dimension
         rows = [row for row in sample if row.metadata.get("digest") and "fault" not in row.metadata]
+        rows = [row for row in rows if is_vector(row.terms, row.weights, dimension)]
         if not rows:
             return Estimates(records)
         sparse = require("scipy.sparse", extra="text")
@@ -241,7 +244,7 @@ class StoreVectors:
                 np.concatenate([row.terms for row in rows]),
                 np.cumsum([0, *(len(row.terms) for row in rows)]),
             ),
-            shape=(len(rows), self.load().dimension),
+            shape=(len(rows), dimension),
         )
         means = np.asarray(matrix.mean(axis=0), np.float32).ravel()
         terms = np.flatnonzero(means).astype(np.int32)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -182,6 +182,19 @@ class VectorFile(SqliteFile):
         self._check_format(FORMAT)
 
 
+def is_vector(terms: np.ndarray, weights: np.ndarray, dimension: int) -> bool:
+    """Return whether terms and weights, as data say them, are a vector: SciPy believes them, and writes where they say.
+
+    Args:
+        terms: Positions, shape (n,), integers.
+        weights: Shape (m,), float32.
+        dimension: Of the space.
+    """
+    if len(terms) != len(weights) or not np.isfinite(weights).all():
+        return False
+    return not len(terms) or bool(terms[0] >= 0 and terms[-1] < dimension and (np.diff(terms) > 0).all())
+
+
 def sparse_path(folder: Path, prefix: str, fingerprint: str) -> Path:
     """Return where the vectors of a space are kept in the folder of an index."""
     return locate_file(folder, SPARSE_FILE, prefix, fingerprint)
@@ -198,21 +211,12 @@ def sparse_fault(path: Path) -> str | None:
 
 
 def _checked_vector(terms: Any, weights: Any, dimension: int) -> tuple[np.ndarray, np.ndarray]:
-    try:
+    with suppress(ValueError, TypeError):
         found = np.frombuffer(terms, "<i4"), np.frombuffer(weights, "<f4")
-    except (ValueError, TypeError):
-        found = np.zeros(1, "<i4"), np.zeros(0, "<f4")
-    positions, values = found
-    is_inside = not len(positions) or (positions[0] >= 0 and positions[-1] < dimension)
-    if (
-        len(positions) != len(values)
-        or not is_inside
-        or (np.diff(positions) <= 0).any()
-        or not np.isfinite(values).all()
-    ):
-        msg = "a vector is damaged"
-        raise sqlite3.DatabaseError(msg)
-    return found
+        if is_vector(*found, dimension):
+            return found
+    msg = "a vector is damaged"
+    raise sqlite3.DatabaseError(msg)
 
 
 def _bytes(values: np.ndarray, kind: str) -> bytes:

@@ -1,5 +1,7 @@
 """Retrieval measures against ranx and by hand, and the bootstrap."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,8 @@ def test_bootstraps_refuse_what_is_not_paired_or_empty():
         paired_bootstrap([1.0], [1.0, 2.0])
     with pytest.raises(ValueError, match="at least one"):
         bootstrap([])
+    for broken in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="that of query 1 is not"):
+            paired_bootstrap([1.0, broken], [1.0, 0.5])
+        with pytest.raises(ValueError, match="that of query 1 is not"):
+            bootstrap([1.0, broken])

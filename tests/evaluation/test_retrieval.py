@@ -81,6 +81,14 @@ def test_questions_are_read_from_json_and_json_lines(tmp_path, corpus_folder):
         assert third.query.decode().size == (8, 8)
 
 
+@pytest.mark.parametrize("layout", ["{}", "[{}]"])
+def test_questions_may_begin_with_a_byte_order_mark_and_hold_any_character(tmp_path, layout):
+    query = "red\u2028or\x85blue"
+    entry = json.dumps({"query": query, "relevant": ["red.png"]}, ensure_ascii=False)
+    (tmp_path / "questions.json").write_text(layout.replace("{}", entry), encoding="utf-8-sig")
+    assert [question.query for question in read_questions(tmp_path / "questions.json")] == [query]
+
+
 @pytest.mark.parametrize(
     "text", ['[{"query": "red"}]', '[{"relevant": ["a"]}]', "[1]", "[", '{"query": "a", "relevant": []}']
 )

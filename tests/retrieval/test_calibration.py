@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import senseweave as sw
-from senseweave.retrieval import Index
+from senseweave.retrieval import Index, background
 from senseweave.retrieval.calibration.cells import KEPT_QUERIES, VERSION
 from senseweave.retrieval.calibration.learning import fit_logistic
 from senseweave.retrieval.calibration.probes import PROBES
@@ -184,3 +184,18 @@ def test_separable_labels_do_not_run_off():
 def test_what_cannot_be_learned_from_is_named(index, asked, says):
     with pytest.raises(TypeError, match=says):
         index.calibrate(**asked)
+
+
+@pytest.mark.parametrize(
+    ("queries", "documents", "says"),
+    [
+        (np.zeros((0, 4)), np.ones((3, 4)), "at least one query and one document"),
+        (np.ones((2, 5)), np.ones((3, 4)), "queries have 5 dimensions, and documents 4"),
+        (np.full((2, 4), np.nan), np.ones((3, 4)), "vectors of queries must be finite"),
+        (np.ones((2, 4)), np.full((3, 4), np.inf), "vectors of documents must be finite"),
+    ],
+    ids=["none", "dimensions", "nan", "infinity"],
+)
+def test_vectors_that_say_nothing_of_chance_are_refused(queries, documents, says):
+    with pytest.raises(ValueError, match=says):
+        background(queries, documents)

@@ -89,11 +89,11 @@ def read_questions(path: str | Path, *, base: str | Path | None = None) -> list[
     folder = Path(base) if base is not None else file.parent
     named = printable(str(file))
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # some editors begin files with a byte order mark
         entries = (
             json.loads(text)
             if text.lstrip().startswith("[")
-            else [json.loads(line) for line in text.splitlines() if line.strip()]
+            else [json.loads(line) for line in text.split("\n") if line.strip()]
         )
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
         msg = f"{named}: expected a JSON list or JSON lines of questions ({error})"

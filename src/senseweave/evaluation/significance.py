@@ -55,7 +55,7 @@ def bootstrap(values: Sequence[float], *, samples: int = 2000, confidence: float
         seed: Seed of the random sampling.
 
     Raises:
-        ValueError: If there are no values.
+        ValueError: If there are no values, or one is not finite.
     """
     data = np.asarray(values, dtype=np.float64)
     means = _means(data, samples, seed)
@@ -79,7 +79,7 @@ def paired_bootstrap(
         The mean of `first - second` with its interval and p-value.
 
     Raises:
-        ValueError: If the lengths differ or there are no values.
+        ValueError: If the lengths differ, there are no values, or one is not finite.
     """
     if len(first) != len(second):
         msg = f"paired values must be of the same queries, but there are {len(first)} and {len(second)} values"
@@ -95,6 +95,10 @@ def paired_bootstrap(
 def _means(data: np.ndarray, samples: int, seed: int) -> np.ndarray:
     if not data.size:
         msg = "a bootstrap needs at least one value"
+        raise ValueError(msg)
+    if not np.isfinite(data).all():
+        at = int(np.flatnonzero(~np.isfinite(data))[0])
+        msg = f"values must be finite numbers; that of query {at} is not: {data[at]}"
         raise ValueError(msg)
     rng = np.random.default_rng(seed)
     means = np.empty(samples)

@@ -123,11 +123,18 @@ def background(
         much as one document: a single document, or content that meets only itself, says little or nothing.
 
     Raises:
-        ValueError: If either is empty.
+        ValueError: If either is empty or holds what is not finite, or their dimensions differ.
     """
+    for name, vectors in (("queries", queries), ("documents", documents)):
+        if not np.isfinite(vectors).all():
+            msg = f"vectors of {name} must be finite numbers"
+            raise ValueError(msg)
     probes, stored = (unit_rows(vectors, allow_zero=True) for vectors in (queries, documents))
     if not probes.size or not stored.size:
         msg = "statistics need at least one query and one document"
+        raise ValueError(msg)
+    if probes.shape[1] != stored.shape[1]:
+        msg = f"queries have {probes.shape[1]} dimensions, and documents {stored.shape[1]}; embed both by one space"
         raise ValueError(msg)
     count = size if size is not None else len(stored)
     table = (probes @ stored.T).astype(np.float64)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
@@ -11,10 +14,11 @@ from typing import Any
 import pytest
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.ingestion import IngestionPipeline
+from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.rate_limiter import TokenBucketRateLimiter
 from llama_index.core.schema import TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
-from llama_index.embeddings.senseweave import SenseweaveEmbedding, media_node
+from llama_index.embeddings.senseweave import MediaNodeParser, SenseweaveEmbedding, media_node
 from sensible import embedded
 
 import senseweave as sw
@@ -108,3 +112,26 @@ def test_a_pipeline_with_workers_embeds_alike(embed_model: SenseweaveEmbedding, 
 
     parallel = IngestionPipeline(transformations=[embed_model]).run(nodes=nodes(), num_workers=2)
     assert [node.embedding for node in parallel] == [node.embedding for node in embed_model(nodes())]
+
+
+def test_the_parser_is_read_from_a_pickle_without_a_network(tmp_path: Any) -> None:
+    (tmp_path / "parser.pickle").write_bytes(pickle.dumps(MediaNodeParser()))
+    program = "import pickle, sys; print(type(pickle.load(open(sys.argv[1], 'rb')).text_parser).__name__)"
+    nowhere = dict.fromkeys(["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"], "http://127.0.0.1:9")
+    child = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "parser.pickle")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **nowhere},
+        check=False,
+    )
+    assert child.stdout.strip() == "SentenceSplitter", child.stderr
+
+
+def test_a_pickle_holds_the_parser_of_text_that_was_given_or_changed() -> None:
+    given = MediaNodeParser(text_parser=SentenceSplitter(chunk_size=64, chunk_overlap=8))
+    changed = MediaNodeParser()
+    changed.text_parser.include_metadata = False
+    for parser in (given, changed):
+        again = pickle.loads(pickle.dumps(parser))
+        assert again.text_parser.to_dict() == parser.text_parser.to_dict()

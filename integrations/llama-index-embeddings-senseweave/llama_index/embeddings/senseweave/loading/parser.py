@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -37,6 +38,18 @@ class MediaNodeParser(TransformComponent):
     def class_name(cls) -> str:
         """Return the name under which LlamaIndex serializes the class."""
         return "SenseweaveMediaNodeParser"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how a pickle builds the parser again.
+
+        The default parser of text is made anew: its tokenizer is pickled by name, and without a network a process that
+        reads the pickle fails to fetch it; the pool of `IngestionPipeline.run(num_workers=...)` then waits forever.
+        """
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        is_given = "text_parser" in self.model_fields_set
+        if not is_given and self.text_parser.to_dict() == SentenceSplitter().to_dict():
+            del fields["text_parser"]
+        return partial(type(self), **fields), ()
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[BaseNode]:
         """Return the nodes in order, files in chunks and text in passages.

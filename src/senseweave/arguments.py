@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from senseweave.redaction import quoted
@@ -22,4 +23,18 @@ def check_choice(name: str, given: Any, known: Sequence[str] = ("raise", "skip")
     if given not in known:
         *first, last = map(repr, known)
         msg = f"{name} must be {', '.join(first)} or {last}, not {quoted(given)}"
+        raise ValueError(msg)
+
+
+def check_count(name: str, given: Any) -> None:
+    """Check that an argument is a whole number of at least 1.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if isinstance(given, bool) or not isinstance(given, Integral):
+        msg = f"{name} must be a whole number, not {quoted(given)}"
+        raise ValueError(msg)
+    if int(given) < 1:
+        msg = f"{name} must be at least 1, not {given}"
         raise ValueError(msg)

@@ -91,3 +91,14 @@ def test_a_shift_moves_and_brings_silence() -> None:
 def test_impossible_shares_are_refused(make: Any) -> None:
     with pytest.raises(ValueError, match=r"must be .* not 1\.5"):
         make(1.5)
+
+
+def test_impossible_decibels_are_refused() -> None:
+    for make, values in (
+        (augmentation.change_gain, (-6.0, float("nan"), float("inf"))),
+        (augmentation.add_noise, (float("nan"), float("-inf"))),
+    ):
+        for value in values:
+            with pytest.raises(ValueError, match="decibels must be a finite number of at least 0"):
+                make(value)
+    augmentation.add_noise(-3.0)

@@ -107,6 +107,7 @@ def test_bad_options_are_named(index: sw.Index) -> None:
         ({"loss": "cosine"}, "loss must be"),
         ({"documents": "captions"}, "documents must be"),
         ({"negatives": 0}, "negatives must be at least 1"),
+        ({"negatives": 1.5}, "negatives must be a whole number"),
     ):
         with pytest.raises(ValueError, match=error):
             judged_pairs(index, **options)  # type: ignore[arg-type]

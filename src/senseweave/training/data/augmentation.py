@@ -6,6 +6,7 @@ epoch, the same way for the same seed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -89,6 +90,7 @@ def change_pictures(
 
 def change_gain(decibels: float = 6.0) -> Augment:
     """Return a change of the loudness of a waveform by up to a number of decibels, louder or softer."""
+    _check_decibels(decibels)
 
     def change(waveform: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         return _like(waveform, waveform * 10 ** (draw.uniform(-decibels, decibels) / 20))
@@ -102,6 +104,7 @@ def add_noise(decibels: float = 30.0) -> Augment:
     Args:
         decibels: How far the noise lies below the mean power of the sound; silence stays silent.
     """
+    _check_decibels(abs(decibels))  # noise may be louder than the sound
 
     def change(waveform: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         power = float(np.sqrt(np.mean(np.square(waveform, dtype=np.float64)))) if waveform.size else 0.0
@@ -167,6 +170,12 @@ def _like(waveform: np.ndarray, changed: np.ndarray) -> np.ndarray:
     """Return samples of the waveform's own type, between -1 and 1."""
     clipped: np.ndarray = np.clip(changed, -1, 1).astype(waveform.dtype)
     return clipped
+
+
+def _check_decibels(value: float) -> None:
+    if not 0 <= value < math.inf:
+        msg = f"decibels must be a finite number of at least 0, not {value}"
+        raise ValueError(msg)
 
 
 def _check_share(name: str, value: float, *, whole: bool = False) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from senseweave.arguments import check_choice
+from senseweave.arguments import check_choice, check_count
 from senseweave.errors import MediaError
 from senseweave.media import Media, Text
 from senseweave.retrieval import Index
@@ -41,13 +41,11 @@ def judged_pairs(
         The rows, with a report of what was left out.
 
     Raises:
-        ValueError: If `negatives` is less than 1.
+        ValueError: If `negatives` is no whole number of at least 1.
     """
     check_choice("loss", loss, list(LOSSES))
     check_choice("documents", documents, ["media", "text"])
-    if negatives < 1:
-        msg = f"negatives must be at least 1, not {negatives}"
-        raise ValueError(msg)
+    check_count("negatives", negatives)
     report = SelectionReport()
     judged = list(_readable(index, documents, report))
     queries: dict[Media, _Answers] = {}

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from senseweave.arguments import check_choice
+from senseweave.arguments import check_choice, check_count
 from senseweave.boundaries import data_text, enclose, find_boundary
 from senseweave.display import shorten
 from senseweave.errors import MediaError
@@ -92,9 +92,8 @@ def synthetic_queries(
     check_choice("documents", documents, ["media", "text"])
     check_choice("on_error", on_error)
     for name, value in {"per_passage": per_passage, "keep": keep, "characters": characters, "most": most}.items():
-        if value is not None and value < 1:
-            msg = f"{name} must be at least 1, not {value}"
-            raise ValueError(msg)
+        if value is not None or name != "most":
+            check_count(name, value)
     write = as_writer(model)
     report = SelectionReport()
     found = _collect(passages, report)

@@ -66,6 +66,13 @@ class _Shown(BaseModel):
 class ShownNode(_Shown, WholeNode):
     """A node of media."""
 
+    @property
+    def hash(self) -> str:
+        """The hash of the node as LlamaIndex's own retrievers give it, so that fusion retrievers see that it is one."""
+        values = {name: getattr(self, name) for name in Node.model_fields}
+        values["metadata"] = {name: value for name, value in self.metadata.items() if name != MATCHED_WORDS}
+        return Node(**values).hash
+
 
 class ShownTextNode(_Shown, TextNode):
     """A node of text."""

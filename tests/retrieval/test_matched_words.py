@@ -23,6 +23,8 @@ from senseweave.retrieval.search.words.tokens import parse_words
         ("muller", "Zoë Müller", ("Müller",)),
         ("水漏れ", "ポンプは水漏れしています", ("水漏れ",)),
         ("バルブ", "工場の ﾊﾞﾙﾌﾞ", ("ﾊﾞﾙﾌﾞ",)),
+        ("dampfschiff", "Ein Dampf\u00adschiff!", ("Dampf\u00adschiff",)),
+        ("Dampf\u00adschiff", "Ein Dampfschiff!", ("Dampfschiff",)),
         ("bear", "bearing", ()),
         ("", "text", ()),
         ("text", "", ()),

@@ -25,6 +25,8 @@ LONGEST: Final = 64
 """Characters of an identifier that is kept whole."""
 ACCENTS: Final = "\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0670"
 """Marks that people leave out: accents of Latin, Greek and Cyrillic, points of Hebrew, vowels of Arabic."""
+INVISIBLE: Final = "\u00ad\u2060"
+"""What stands in words and is not seen there: the soft hyphen, at which they may be divided, and the word joiner."""
 LETTERS: Final = str.maketrans(
     {"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ı": "i", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE"}
 )
@@ -170,10 +172,10 @@ def _pairs(piece: str) -> list[str]:
 
 
 def _folded(text: str) -> str:
-    """Return a text without accents and in one form of its characters; case stays, for it parts identifiers."""
+    """Return a text without accents and what is not seen, in one form of its characters; case parts identifiers."""
     if text.isascii():
         return text
-    bare = re.sub(f"[{ACCENTS}]+", "", unicodedata.normalize("NFKD", text))
+    bare = re.sub(f"[{ACCENTS}{INVISIBLE}]+", "", unicodedata.normalize("NFKD", text))
     return unicodedata.normalize("NFC", bare).translate(LETTERS)
 
 
@@ -210,7 +212,8 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     """
     marks = _ranges([code for code in range(0x300, 0x12000) if unicodedata.category(chr(code)) in ("Mn", "Mc")])
     word = rf"[\w{marks}]"
-    compounds = re.compile(rf"{word}+(?:[{CONNECTORS}]+{word}+)*")
+    seen = rf"[\w{marks}{INVISIBLE}]"
+    compounds = re.compile(rf"{seen}+(?:[{CONNECTORS}]+{seen}+)*")
     return compounds, re.compile(rf"([{UNSPACED}]+)|(\d+)|((?:(?![{UNSPACED}\d_]){word})+)")
 
 

@@ -80,8 +80,7 @@ async def test_scores_are_taken_for_the_similarities_that_they_stand_for(documen
     store.write_documents(documents)
     retriever = SenseweaveMultimodalRetriever(retrievers={"all": inner})
     _check_cosines(retriever.run(query=QUESTION)["documents"], documents)
-    if make is not chroma and make is not unlabelled:  # whose run_async needs a server
-        _check_cosines((await retriever.run_async(query=QUESTION))["documents"], documents)
+    _check_cosines((await retriever.run_async(query=QUESTION))["documents"], documents)
 
 
 @pytest.mark.parametrize("make", [chroma, qdrant])

@@ -125,10 +125,11 @@ async def call_async(component: Any, method: str, **inputs: Any) -> Any:
     """Return what a component's method gives, called in a thread where there is none of the same name with `_async`.
 
     Nor is that of a retriever over a local Qdrant called: it opens a second client, which cannot see the first one's
-    Documents.
+    Documents. That of a retriever over a local Chroma raises.
     """
     twin = getattr(component, f"{method}_async", None)
-    if callable(twin) and not _is_local_qdrant(getattr(component, "_document_store", None)):
+    stores = [getattr(component, name, None) for name in ("document_store", "_document_store")]
+    if callable(twin) and not any(_is_local_qdrant(store) or _is_local_chroma(store) for store in stores):
         return await twin(**inputs)
     return await in_thread(getattr(component, method), **inputs)
 
@@ -180,6 +181,12 @@ def check_list(given: Any, kinds: Any, expected: str, instead: str = "") -> None
         found = f"{'a list with ' if isinstance(given, list) else ''}{type(wrong[0]).__name__}"
         msg = f"{expected}, not {found}.{instead and f' {instead}'}"
         raise TypeError(msg)
+
+
+def _is_local_chroma(store: Any) -> bool:
+    """Return whether a store is Haystack's of a Chroma in this process, in memory or in a folder."""
+    is_chroma = any(base.__name__ == "ChromaDocumentStore" for base in type(store).__mro__)
+    return is_chroma and (store._host is None or store._port is None)
 
 
 def _is_local_qdrant(store: Any) -> bool:

@@ -293,3 +293,34 @@ def test_records_are_deleted_although_the_space_of_the_index_cannot_be_loaded(tm
             index.search("text")
     with sw.Index.open(tmp_path / "index", spaces=[space]) as index:
         assert [hit.text for hit in index.search("text", k=5)] == ["text 39"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cells": 5},
+        {"cells": {"text": {"mean": 0.1, "std": "x"}}},
+        {"cells": {"text": {"mean": 0.1, "std": -1.0}}},
+        {"cells": {"text": {"mean": [], "std": 1.0}}},
+        {"cells": {"text": {}}},
+        {"centre": "<f4:AAAA"},
+        {"centre": 5},
+        {"documents": "many"},
+        {"queries": {"text": 5}},
+    ],
+    ids=repr,
+)
+def test_statistics_that_no_index_writes_are_passed_over_and_made_anew(theirs: Path, change: dict[str, Any]) -> None:
+    import chromadb
+
+    client = chromadb.PersistentClient(str(theirs))
+    for collection in client.list_collections():
+        kept = json.loads(collection.metadata["calibration"])
+        metadata = {key: value for key, value in collection.metadata.items() if not key.startswith("hnsw:")}
+        collection.modify(metadata={**metadata, "calibration": json.dumps({**kept, **change})})
+    client.close()
+    with sw.Index.open(theirs, spaces=[toy_space(modalities=("text",))]) as index:
+        assert index.search("their text")[0].text == "their text"
+        assert index.info()["records"] == 1
+        index.add([sw.Text("another text")])
+        assert index.search("their text")[0].text == "their text"

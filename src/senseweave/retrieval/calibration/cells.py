@@ -15,6 +15,7 @@ from senseweave.retrieval.calibration.learning import fit_logistic
 from senseweave.retrieval.calibration.probes import embed_probes
 from senseweave.retrieval.calibration.statistics import SAME, Statistics, background, pack, unpack
 from senseweave.retrieval.calibration.store_statistics import outgrown
+from senseweave.retrieval.calibration.stored import check_calibration
 from senseweave.retrieval.fusion.above_chance import AboveChance
 from senseweave.retrieval.fusion.composition import EmbeddedPart
 from senseweave.retrieval.stores.collections import Collections
@@ -24,8 +25,6 @@ from senseweave.spaces.space import Space
 
 VERSION: Final = 3
 """Version of the meaning of stored statistics; the next `add` estimates those of another version again."""
-READABLE: Final = (2, 3)
-"""Versions of stored statistics that are usable until they are estimated again."""
 SAMPLE: Final = 1024
 """Largest number of records, evenly spaced over the collection, that are compared with the sample queries."""
 PROBE_RECORDS: Final = 96
@@ -64,13 +63,12 @@ class Calibration:
         self._spaces = spaces
         self._probes: dict[str, np.ndarray] = {}
         self._decoded: dict[tuple[str, Modality], tuple[dict[str, Any], Statistics]] = {}
+        self._checked: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
 
     def statistics(self, description: Description, query_modality: Modality) -> Statistics | None:
         """Return the statistics of queries of a modality against a collection, or None if there are none."""
-        stored = description.calibration
-        if stored.get("version") not in READABLE:
-            return None
-        values = stored["cells"].get(query_modality)
+        stored = self._usable(description)
+        values = stored["cells"].get(query_modality) if stored else None
         if values is None:
             return None
         values = {**values, "centre": stored["centre"]}
@@ -82,8 +80,20 @@ class Calibration:
 
     def has_statistics(self, description: Description) -> bool:
         """Return whether there are statistics of queries of any modality against a collection."""
-        stored = description.calibration
-        return stored.get("version") in READABLE and bool(stored["cells"])
+        stored = self._usable(description)
+        return bool(stored and stored["cells"])
+
+    def _usable(self, description: Description) -> dict[str, Any]:
+        """Return what a collection keeps; an empty dict if that is of another version, or damaged: it is made anew."""
+        kept = description.calibration
+        known = self._checked.get(description.name)
+        if known is None or known[0] is not kept:
+            try:
+                usable = check_calibration(kept, description.dimension)
+            except ValueError:
+                usable = {}
+            known = self._checked[description.name] = kept, usable
+        return known[1]
 
     def renew(self, *, if_loadable: bool = False) -> None:
         """Estimate the statistics of every stale collection again.
@@ -104,7 +114,7 @@ class Calibration:
 
     def is_stale(self, description: Description) -> bool:
         """Return whether a collection has no statistics, or has doubled or halved since they were estimated."""
-        stored = description.calibration
+        stored = self._usable(description)
         count = self._store.count(description)
         known = int(stored.get("documents", 0)) if stored.get("version") == VERSION else 0
         return count > 0 and outgrown(known, count)
@@ -116,7 +126,7 @@ class Calibration:
         sample = self._sample(description, count, SAMPLE)
         if not len(sample):
             return
-        old = description.calibration if description.calibration.get("version") in READABLE else {}
+        old = self._usable(description)
         cells: dict[str, Any] = {}
         center = np.zeros(description.dimension)
         for modality in space.modalities:

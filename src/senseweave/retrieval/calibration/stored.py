@@ -1,4 +1,4 @@
-"""Check statistics that come from a file, before a collection keeps them."""
+"""Check statistics that come from a file or a store, before they are used."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from senseweave.media import MODALITIES
-from senseweave.retrieval.calibration.cells import READABLE
 from senseweave.retrieval.calibration.statistics import Statistics, unpack
 
+READABLE: Final = (2, 3)
+"""Versions of stored statistics that are usable until they are estimated again."""
 _PACKED: Final = ("<f4:", "<f2:")
 _KEYS: Final = {"version", "documents", "centre", "cells", "queries"}
 LARGEST: Final = 1e30

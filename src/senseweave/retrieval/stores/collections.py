@@ -189,7 +189,7 @@ class Collections:
                 "records": self.count(description),
                 "dimension": description.dimension,
                 "fingerprint": description.fingerprint,
-                "calibrated": sorted(description.calibration.get("cells", {})),
+                "calibrated": sorted(cells) if isinstance(cells := description.calibration.get("cells"), dict) else [],
             }
             for description in self.descriptions.values()
         ]

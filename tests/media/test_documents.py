@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from senseweave.errors import MediaError, PolicyError
-from senseweave.media import Image, MediaPolicy, Text, collect
+from senseweave.media import Image, MediaPolicy, Text, collect, split
 
 # ruff: noqa: RUF001  (Cyrillic letters are meant)
 GERMAN = "Die Straße führt über die Brücke zum Schloß; dort öffnet um zwölf Uhr die Küche für müde Gäste. " * 4
@@ -254,3 +254,14 @@ def test_pages_can_be_read_in_threads(make):
         sizes = set(pool.map(lambda page: Image(data, page=page).decode().size, range(1, 9)))
     assert texts == [f"page {number}" for number in range(8)]
     assert sizes == {(400, 200)}
+
+
+def test_a_page_of_many_headings_and_of_tables_in_tables_is_read():
+    """It would take minutes if each element were looked for anew."""
+    many = "".join(f"<h2>Place {at}</h2><table><tr><th>a<tr><td>{at}<tr><td>b</table>" for at in range(2000))
+    passages = [
+        chunk.decode() for chunk in split(Text.open(f"<html><body>{many}</body></html>".encode()), characters=60)
+    ]
+    assert passages[-1].startswith("Place 1999")
+    nested = Text.open(f"<html><body>{'<table><tr><td>x' * 2000}</body></html>".encode())
+    assert sum(chunk.decode().count("x") for chunk in split(nested)) == 2000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Final
 
 from senseweave.extras import require_reader
 from senseweave.media.documents.base import Context, DocumentReader, reject_page
@@ -13,6 +13,9 @@ from senseweave.media.documents.parsed import clean, heading_path
 from senseweave.media.documents.plain import read_text
 from senseweave.media.forms.source import Source
 
+MAX_NESTED_TABLES: Final = 8
+"""Tables in tables whose headers are looked for: the words of the outermost are read once for each level."""
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _UNSEEN = ["[hidden]", "iframe", "input", "math", "noscript", "object", "svg", "template"]
 """CSS selectors of what a browser does not show as words."""
 
@@ -57,12 +60,12 @@ def html_contexts(html: str, words: str, source: str) -> list[Context]:
     contexts: list[Context] = []
     path: list[tuple[int, str]] = []
     at = 0
-    for element in body.query_selector_all("h1, h2, h3, h4, h5, h6, table") if body is not None else ():
+    for element in _titled(body) if body is not None else ():
         above = heading_path([title for _, title in path])
         if element.tag == "table":
             rows = [
-                clean(" ".join(cell.text for cell in row.query_selector_all("th, td")))
-                for row in element.query_selector_all("tr")
+                clean(" ".join(cell.text for cell in _outermost(row, ("th", "td"))))
+                for row in _outermost(element, ("tr",))
             ]
             rows = [row for row in rows if row]
             header = place(rows[0], at) if len(rows) > 2 else None
@@ -81,6 +84,43 @@ def html_contexts(html: str, words: str, source: str) -> list[Context]:
             contexts.append(Context(start, above, heading_path([known for _, known in path])))
             at = start
     return contexts
+
+
+def _titled(body: Any) -> Iterator[Any]:
+    """Yield the headings and tables of a page, in order.
+
+    The collections of `query_selector_all` and `child_nodes` take as long as all of them for each (resiliparse 2.0).
+    """
+    waiting = [(body, 0)]
+    while waiting:
+        element, depth = waiting.pop()
+        if element.tag in _HEADINGS or element.tag == "table":
+            yield element
+        depth += element.tag == "table"
+        if depth < MAX_NESTED_TABLES:
+            waiting += [(child, depth) for child in reversed(_children(element))]
+
+
+def _children(element: Any) -> list[Any]:
+    found = []
+    child = element.first_child
+    while child is not None:
+        found.append(child)
+        child = child.next
+    return found
+
+
+def _outermost(element: Any, tags: Collection[str]) -> list[Any]:
+    """Return the elements below one that have some tags, in order, without those inside each other or inner tables."""
+    found = []
+    waiting = [*reversed(_children(element))]
+    while waiting:
+        each = waiting.pop()
+        if each.tag in tags:
+            found.append(each)
+        elif each.tag != "table":
+            waiting += reversed(_children(each))
+    return found
 
 
 def html_words(html: str, source: str) -> str:

@@ -225,3 +225,16 @@ def test_a_drawing_of_a_cell_is_an_image_unless_it_is_there_in_pixels(make):
     found = list(collect(notebook(code("draw()", output), code("draw()", both))))
     assert [media.part_name for media in found] == [None, None, "!/1/output-1.svg", "!/2/output-1.png"]
     assert [media.decode().size for media in found[2:]] == [(1024, 512), (64, 48)]
+
+
+def test_an_address_book_is_parsed_once_for_all_of_its_photos(make, monkeypatch):
+    from senseweave.media.documents.contacts import ContactsReader
+
+    parsed = []
+    parse = ContactsReader.parse
+    monkeypatch.setattr(ContactsReader, "parse", lambda reader, source: parsed.append(source) or parse(reader, source))
+    photo = base64.b64encode(make.image(make.picture(), "JPEG")).decode()
+    card = f"BEGIN:VCARD\nVERSION:3.0\nFN:Ann\nPHOTO;ENCODING=b:{photo}\nEND:VCARD\n"
+    found = list(collect((card * 20).encode()))
+    assert [media.decode().size for media in found if media.modality == "image"] == [(64, 48)] * 20
+    assert len(parsed) == 1

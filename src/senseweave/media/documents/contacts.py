@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
 import quopri
 import re
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
 
-from senseweave.errors import MediaError
-from senseweave.media.documents.base import Part, no_part
-from senseweave.media.documents.parsed import Builder, ParsedDocument, ParsedReader, check_pages, clean
+from senseweave.media.documents.base import Part
+from senseweave.media.documents.parsed import Builder, ParsedDocument, ParsedReader, check_pages, clean, open_packed
 from senseweave.media.documents.plain import decode_declared, read_text
 from senseweave.media.forms.source import Source
 
@@ -59,20 +55,15 @@ class ContactsReader(ParsedReader):
             values = [(label, field) for name, label in LABELS.items() for field in fields if field.name == name]
             builder.paragraph("\n".join(f"{label}: {_words(field)}" for label, field in values if _words(field)))
             found.pages.append(builder.page())
-            found.parts += [Part(f"{number}/{field.name}", number) for field in fields if _data(field) is not None]
+            for field in fields:
+                if (data := _data(field)) is not None:
+                    found.parts.append(Part(f"{number}/{field.name}", number))
+                    found.packed.setdefault(found.parts[-1].name, data)
         return found
 
     def open_part(self, source: Source, name: str) -> BinaryIO:
         """Open a photo, a logo or a sound."""
-        number, _, kind = name.partition("/")
-        for position, fields in enumerate(_contacts(source), 1):
-            for field in fields if str(position) == number else ():
-                if field.name == kind and (data := _data(field)) is not None:
-                    try:
-                        return io.BytesIO(base64.b64decode(data))
-                    except (binascii.Error, ValueError) as error:
-                        raise MediaError(f"{source.label}, {name}", f"contains invalid base64 ({error})") from error
-        raise no_part(source, name)
+        return open_packed(source, self.parse, name)
 
 
 def _contacts(source: Source) -> Iterator[list[Field]]:

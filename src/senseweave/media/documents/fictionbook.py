@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from senseweave.errors import MediaError
-from senseweave.media.documents.base import Part, no_part
+from senseweave.media.documents.base import Part
 from senseweave.media.documents.packages import parse_xml
-from senseweave.media.documents.parsed import Builder, ParsedDocument, ParsedReader, check_pages, clean
+from senseweave.media.documents.parsed import Builder, ParsedDocument, ParsedReader, check_pages, clean, open_packed
 from senseweave.media.forms.source import Source
 
 if TYPE_CHECKING:
@@ -43,19 +39,15 @@ class FB2Reader(ParsedReader):
             found.pages.append(builder.page())
             for image in chapter.iter("{*}image"):
                 shown.setdefault(image.get(_HREF, "").removeprefix("#"), number)
-        names = dict.fromkeys(binary.get("id", "") for binary in root.iter("{*}binary"))
-        found.parts = [Part(name, shown.get(name)) for name in names if name]
+        for binary in root.iter("{*}binary"):
+            if name := binary.get("id", ""):
+                found.packed.setdefault(name, binary.text or "")
+        found.parts = [Part(name, shown.get(name)) for name in found.packed]
         return found
 
     def open_part(self, source: Source, name: str) -> BinaryIO:
         """Open a picture."""
-        for binary in _root(source).iter("{*}binary"):
-            if binary.get("id") == name:
-                try:
-                    return io.BytesIO(base64.b64decode(binary.text or ""))
-                except (binascii.Error, ValueError) as error:
-                    raise MediaError(f"{source.label}, {name}", f"contains invalid base64 ({error})") from error
-        raise no_part(source, name)
+        return open_packed(source, self.parse, name)
 
 
 def _root(source: Source) -> _Element:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import io
 import weakref
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from senseweave.errors import MediaError, PolicyError
 from senseweave.forking import Lock
-from senseweave.media.documents.base import Context, DocumentReader, Part, reject_page
+from senseweave.media.documents.base import Context, DocumentReader, Part, no_part, reject_page
 from senseweave.media.forms.source import Source
 
 REMEMBERED: Final = 4
@@ -38,10 +41,13 @@ class ParsedDocument:
     Attributes:
         pages: Its pages; a single one where the document has no pages.
         parts: The files inside it.
+        packed: Such files in base64 by the names of their parts, where a document of text holds them, which is then not
+            read again for each.
     """
 
     pages: list[Page]
     parts: list[Part] = field(default_factory=list)
+    packed: dict[str, str] = field(default_factory=dict)
 
 
 class ParsedReader(DocumentReader):
@@ -186,6 +192,21 @@ def row_line(cells: Sequence[str]) -> str:
 def clean(text: str) -> str:
     """Return a text with single spaces between its words."""
     return " ".join(text.split())
+
+
+def open_packed(source: Source, parse: Callable[[Source], ParsedDocument], name: str) -> BinaryIO:
+    """Open a file that a document holds in base64.
+
+    Raises:
+        MediaError: If there is no such file, or it is broken.
+    """
+    data = recall(source, parse).packed.get(name)
+    if data is None:
+        raise no_part(source, name)
+    try:
+        return io.BytesIO(base64.b64decode(data))
+    except (binascii.Error, ValueError) as error:
+        raise MediaError(f"{source.label}, {name}", f"contains invalid base64 ({error})") from error
 
 
 def check_pages(source: Source, count: int) -> None:

@@ -81,7 +81,7 @@ class XLSReader(ParsedReader):
                 workbook.unload_sheet(number)
             drawn = {picture.name: picture for picture in _pictures(source)}
             source.policy.check_parts(source.label, len(drawn))
-            return OldWorkbook(pages, [Part(name, picture.page) for name, picture in drawn.items()], drawn)
+            return OldWorkbook(pages, [Part(name, picture.page) for name, picture in drawn.items()], pictures=drawn)
         except MediaError:
             raise
         except Exception as error:  # xlrd raises whatever a broken record leads to

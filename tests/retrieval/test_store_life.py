@@ -126,6 +126,18 @@ def test_indexes_over_one_open_store_know_its_statistics(life, store, space, pre
         assert shown(found) == shown(other.search("last train", fusion="pseudo_positive"))
 
 
+def test_who_searches_does_not_wait_for_a_writer_in_another_thread(life, store, space, prefix):
+    life.add([sw.Text("the last train", source="trains")])
+    with sw.Index(store, spaces=[space], prefix=prefix) as other, store.writing():
+        other.add([sw.Text("a loaf of bread", source="bread")])
+        found = []
+        thread = threading.Thread(target=lambda: found.append(life.search("train", k=1)), daemon=True)
+        thread.start()
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+    assert [hit.source for hit in found[0]] == ["trains"]
+
+
 def test_an_index_is_verified_record_by_record(life, corpus_folder, store, prefix):
     life.add(corpus_folder)
     report = life.verify(sources=True)

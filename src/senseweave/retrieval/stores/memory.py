@@ -32,11 +32,12 @@ class MemoryStore:
         self._records: dict[str, dict[str, Record]] = {}
         self._dimensions: dict[str, int] = {}
         self._guard = RLock()
+        self._writing = RLock()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Keep other threads out."""
-        with self._guard:
+        """Keep other writers out; who reads meanwhile waits for single writes alone."""
+        with self._writing:
             yield
 
     def collections(self) -> dict[str, dict[str, Any]]:

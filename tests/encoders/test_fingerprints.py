@@ -111,6 +111,18 @@ def test_a_model_does_not_take_the_fingerprint_of_files_that_were_written_since(
     assert len(again.fingerprint) == 16
 
 
+def test_a_model_of_which_only_the_dimension_was_read_is_not_another_of_other_files(tmp_path):
+    folder = save_sentence_model(tmp_path / "model")
+    space = sw.load(folder, device="cpu")
+    before = space.dimension
+    shutil.rmtree(folder)
+    save_sentence_model(tmp_path / "model", dense=2 * before)
+    with pytest.raises(ModelError, match=CHANGED):
+        use(space)
+    again = sw.load(folder, device="cpu")
+    assert again.dimension == use(again).shape[1] == 2 * before
+
+
 def test_a_model_that_is_freed_does_not_compute_with_other_files_than_those_of_its_fingerprint(folder):
     space = sw.load(str(folder), device="cpu")
     before = space.fingerprint

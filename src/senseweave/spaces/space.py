@@ -108,7 +108,9 @@ class Space:
     @property
     def dimension(self) -> int:
         """The length of every vector of the space."""
-        full = next(iter(self.encoders.values())).dimension
+        first = self.modalities[0]
+        self._files.note(first)
+        full = self.encoders[first].dimension
         if self.dimensions is None:
             return full
         if not 0 < self.dimensions <= full:
@@ -119,7 +121,10 @@ class Space:
     @property
     def max_length(self) -> int | None:
         """The most tokens of a text that the model reads; None if there is no limit or no text encoder."""
-        return self.encoders["text"].max_length if "text" in self.encoders else None
+        if "text" not in self.encoders:
+            return None
+        self._files.note("text")
+        return self.encoders["text"].max_length
 
     @property
     def fingerprint(self) -> str:
@@ -335,6 +340,8 @@ class Space:
             lowest cosine to vectors of float32. Where there are several devices, `devices` names them, and `backends`
             says what computes on the first.
         """
+        for modality in self.modalities:
+            self._files.note(modality)
         described = {modality: dict(encoder.describe_backend()) for modality, encoder in self.encoders.items()}
         return {
             "name": self.name,

@@ -55,6 +55,10 @@ class ModelFiles:
                 )
                 raise ModelError(msg)
 
+    def note(self, part: str) -> None:
+        """Look at the files of a part that something is read of, unless they were looked at before."""
+        self._parts[part].note()
+
     def check_once(self, parts: Iterable[str]) -> None:
         """Do what `check` does before parts are loaded, once for each until `forget`."""
         unchecked = [part for part in parts if part not in self._checked]
@@ -86,6 +90,7 @@ class _Part:
         self._first: dict[str, object] | None = None
         self._settings: dict[str, object] | None = None
         self._hashed: dict[str, object] | None = None
+        self._is_noted = False
 
     @property
     def is_hashed(self) -> bool:
@@ -97,6 +102,13 @@ class _Part:
         if self._hashed is None:
             self._hashed = self._identity()
         return self._hashed
+
+    def note(self) -> None:
+        """Look at the files for the first time, unless that was done."""
+        if not self._is_noted:
+            self._is_noted = True
+            if self._first is None:
+                self.has_changed()
 
     def has_changed(self) -> bool:
         """Return whether a file differs from what it was at first; before that they are looked at for the first time.

@@ -1,9 +1,9 @@
 """How a recognizer of CTranslate2 shares out the cores: workers that each decode a batch, with some threads each.
 
 Whisper writes token by token. A step is too little work for two cores, so two batches at the same time, each on one
-core, are done sooner than one after the other on both, which share the weights. On an AMD EPYC with two
-cores, four windows of 30 seconds took .71, .69 and .67 of the time (Whisper tiny, base and small; the latter two with
-random weights), four of 8 seconds .38, .49 and .62. One window of 30 seconds alone takes 1.2 to 1.3 times as long.
+core, are done sooner than one after the other on both; workers share the weights. On an AMD EPYC with two cores, four
+windows of 30 seconds took .71, .69 and .67 of the time (Whisper tiny, base and small; the latter two with random
+weights), four of 8 seconds .38, .49 and .62. One window of 30 seconds alone takes up to 1.3 times as long.
 """
 
 from __future__ import annotations

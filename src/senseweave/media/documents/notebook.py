@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import io
 import json
 import mimetypes
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
 from senseweave.errors import MediaError
-from senseweave.media.documents.base import Part, no_part
+from senseweave.media.documents.base import Part
 from senseweave.media.documents.outlines import headings
-from senseweave.media.documents.parsed import Builder, ParsedDocument, ParsedReader, check_pages
+from senseweave.media.documents.parsed import Builder, ParsedDocument, ParsedReader, check_pages, unpacked
 from senseweave.media.forms.source import Source
 
 LONGEST_OUTPUT: Final = 10_000
@@ -61,13 +59,7 @@ class NotebookReader(ParsedReader):
         number, _, rest = name.partition("/")
         cells = _cells(source)
         cell = cells[int(number) - 1] if number.isdecimal() and 0 < int(number) <= len(cells) else {}
-        data = next((data for known, data in _files(cell) if known == rest), None)
-        if data is None:
-            raise no_part(source, name)
-        try:
-            return io.BytesIO(base64.b64decode(data))
-        except (binascii.Error, ValueError) as error:
-            raise MediaError(f"{source.label}, {name}", f"contains invalid base64 ({error})") from error
+        return unpacked(source, name, next((data for known, data in _files(cell) if known == rest), None))
 
 
 def _cells(source: Source) -> list[dict[str, Any]]:

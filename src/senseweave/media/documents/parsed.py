@@ -200,7 +200,20 @@ def open_packed(source: Source, parse: Callable[[Source], ParsedDocument], name:
     Raises:
         MediaError: If there is no such file, or it is broken.
     """
-    data = recall(source, parse).packed.get(name)
+    return unpacked(source, name, recall(source, parse).packed.get(name))
+
+
+def unpacked(source: Source, name: str, data: str | None) -> BinaryIO:
+    """Return the content of a file that stands in a document in base64.
+
+    Args:
+        source: The document.
+        name: Of the file in it.
+        data: Its base64; None if there is no such file.
+
+    Raises:
+        MediaError: If there is no such file, or it is broken.
+    """
     if data is None:
         raise no_part(source, name)
     try:
